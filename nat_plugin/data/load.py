@@ -1,0 +1,113 @@
+"""From a setting to a data set on a device."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional as F
+
+from nat_plugin.data.augment import Augment
+from nat_plugin.data.dataset import DataSet, Images
+from nat_plugin.data.loaders import LOADERS
+from nat_plugin.data.settings import DataSettings
+from nat_plugin.data.source import Loader, checked
+from nat_plugin.data.splits import divide
+from nat_plugin.errors import NATError
+
+CHUNK = 2048  # images turned into numbers of more than a byte at a time
+
+
+def load(
+    settings: DataSettings, device: torch.device | str, extra_loaders: Mapping[str, Loader] | None = None
+) -> DataSet:
+    """Read, check, resize and split the data set, and put it on `device`; `extra_loaders` are known by name too.
+
+    Raises:
+        NATError: an unknown name, or anything wrong with the files, the arrays or the splits asked of them.
+    """
+    loaders: dict[str, Loader] = {**LOADERS, **(extra_loaders or {})}
+    if settings.name not in loaders:
+        close = get_close_matches(settings.name, loaders, n=1)
+        hint = f" (did you mean {close[0]!r}?)" if close else ""
+        raise NATError(f"unknown data set {settings.name!r}{hint}: allowed are {', '.join(sorted(loaders))}")
+    where = f"data set {settings.name!r}" if settings.path is None else str(settings.path)
+    source = checked(loaders[settings.name](settings), where)
+    own_test = source.x_test is not None
+    parts = divide(
+        source.y_train,
+        source.class_names,
+        settings.splits,
+        own_test=own_test,
+        limit=settings.limit,
+        where=where,
+    )
+    x = {name: resized(source.x_train[index], settings.resolution) for name, index in parts.items()}
+    y = {name: source.y_train[index] for name, index in parts.items()}
+    if source.x_test is not None and source.y_test is not None:
+        x["test"], y["test"] = resized(source.x_test, settings.resolution), source.y_test
+    augment = source.augment or Augment()
+    if settings.augment is not None:
+        augment = settings.augment.applied(augment)
+    _check_augment(augment, x["weights"].shape[1:3], where)
+    mean, std = channel_statistics(x["weights"])
+    images = {name: Images(_tensor(x[name]).to(device), torch.from_numpy(y[name].copy()).to(device)) for name in x}
+    return DataSet(
+        name=settings.name,
+        classes=len(source.class_names),
+        class_names=source.class_names,
+        weights=images["weights"],
+        reward=images["reward"],
+        selection=images["selection"],
+        test=images["test"],
+        mean=mean,
+        std=std,
+        augment=augment,
+        seed=settings.splits.seed,
+        own_test=own_test,
+    )
+
+
+def resized(x: NDArray[np.uint8], resolution: int | None) -> NDArray[np.uint8]:
+    """Images (N, H, W, C) as (N, resolution, resolution, C), smoothed where they shrink; None leaves them alone."""
+    if resolution is None or x.shape[1:3] == (resolution, resolution):
+        return x
+    result = np.empty((len(x), resolution, resolution, x.shape[3]), dtype=np.uint8)
+    for start in range(0, len(x), CHUNK):
+        part = _tensor(x[start : start + CHUNK]).float()
+        part = F.interpolate(part, (resolution, resolution), mode="bilinear", antialias=True)
+        result[start : start + CHUNK] = part.round().clamp(0, 255).byte().permute(0, 2, 3, 1).numpy()
+    return result
+
+
+def channel_statistics(x: NDArray[np.uint8]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation per channel of images (N, H, W, C), white being 1; exact, from a histogram."""
+    levels = np.arange(256) / 255
+    means, deviations = [], []
+    for channel in range(x.shape[3]):
+        histogram = np.zeros(256, dtype=np.int64)
+        for start in range(0, len(x), CHUNK):
+            histogram += np.bincount(x[start : start + CHUNK, ..., channel].ravel(), minlength=256)
+        mean = float(histogram @ levels / histogram.sum())
+        variance = float(histogram @ (levels - mean) ** 2 / histogram.sum())
+        means.append(mean)
+        # A channel of one colour is all zeros after the mean is taken off: any divisor keeps it so, except 0.
+        deviations.append(variance**0.5 if histogram.max() < histogram.sum() else 1.0)
+    return tuple(means), tuple(deviations)
+
+
+def _tensor(x: NDArray[np.uint8]) -> torch.Tensor:
+    """Images (N, H, W, C) as a tensor (N, C, H, W) in channels_last memory, no array behind it that others hold."""
+    return torch.from_numpy(np.array(x, order="C")).permute(0, 3, 1, 2)
+
+
+def _check_augment(augment: Augment, size: tuple[int, ...], where: str) -> None:
+    for key, value in (("crop", augment.crop), ("cutout", augment.cutout)):
+        if value >= min(size):
+            height, width = size
+            raise NATError(
+                f"{where}: augment.{key} is {value}: set less than {min(size)} for images of {height}x{width}"
+            )

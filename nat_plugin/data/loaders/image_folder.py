@@ -1,0 +1,84 @@
+"""A folder of images for each class: path/train/CLASS/* and path/test/CLASS/*, or just path/CLASS/*."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nat_plugin.data.loaders.files import MAX_BYTES, given_folder, no_download, reading
+from nat_plugin.data.settings import DataSettings
+from nat_plugin.data.source import Source
+from nat_plugin.errors import NATError
+
+FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".bmp": "BMP", ".webp": "WEBP"}
+MAX_PIXELS = 80_000_000  # of one image before it is resized
+WHAT = "a folder with train/CLASS/*.png and, if you like, test/CLASS/*.png, or with CLASS/*.png"
+
+
+def load_image_folder(settings: DataSettings) -> Source:
+    """All images in colour, cut to a square around their middle and resized to `settings.resolution`."""
+    no_download(settings)
+    root = given_folder(settings, WHAT)
+    size = settings.resolution
+    if size is None:
+        raise NATError(f"{root}: data set {settings.name!r} needs a resolution in pixels, for example resolution: 64")
+    with reading(root):
+        nested = (root / "train").is_dir()
+        train = _list(root / "train" if nested else root)
+        test = _list(root / "test") if nested and (root / "test").is_dir() else None
+    classes = tuple(train)
+    if test is not None and tuple(test) != classes:
+        different = min(set(test) ^ set(classes))
+        raise NATError(f"{root}: class {different!r} is in only one of train and test: make the folders alike")
+    count = sum(len(paths) for part in (train, test or {}) for paths in part.values())
+    if count * size * size * 3 > MAX_BYTES:
+        raise NATError(f"{root}: {count} images of {size}x{size} take more than {MAX_BYTES} bytes: lower resolution")
+    x_train, y_train = _read(train, size)
+    x_test, y_test = (None, None) if test is None else _read(test, size)
+    return Source(x_train, y_train, x_test, y_test, classes)
+
+
+def _list(folder: Path) -> dict[str, list[Path]]:
+    """Image files by class, both in the order of their names, so that every machine numbers them alike."""
+    classes = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    if len(classes) < 2:
+        raise NATError(f"{folder}: has {len(classes)} folders of classes, at least 2 are needed: give {WHAT}")
+    found = {}
+    for path in classes:
+        images = sorted(file for file in path.iterdir() if file.suffix.lower() in FORMATS and file.is_file())
+        if not images:
+            raise NATError(f"{path}: has no image ({' '.join(FORMATS)}): add some or remove the folder")
+        found[path.name] = images
+    return found
+
+
+def _read(classes: dict[str, list[Path]], size: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    y = np.repeat(np.arange(len(classes)), [len(paths) for paths in classes.values()]).astype(np.int64)
+    x = np.empty((len(y), size, size, 3), dtype=np.uint8)
+    for i, path in enumerate(path for paths in classes.values() for path in paths):
+        x[i] = read_image(path, size)
+    return x, y
+
+
+def read_image(path: Path, size: int) -> NDArray[np.uint8]:
+    """One image file as (size, size, 3).
+
+    Raises:
+        NATError: damaged, of another format than its name says, far too large, or Pillow is missing.
+    """
+    try:
+        from PIL import Image, ImageOps
+    except ImportError as error:
+        raise NATError(f"images need Pillow ({error}): pip install 'nat-plugin[vision]'") from error
+    try:
+        with reading(path), Image.open(path, formats=[FORMATS[path.suffix.lower()]]) as image:
+            # The header alone has been read so far: what it declares is checked before it is unpacked.
+            if image.width * image.height > MAX_PIXELS:
+                raise NATError(f"{path}: has {image.width}x{image.height} pixels, more than {MAX_PIXELS}: shrink it")
+            fitted = ImageOps.fit(image.convert("RGB"), (size, size), method=Image.Resampling.BILINEAR)
+            return np.asarray(fitted, dtype=np.uint8)
+    except (ValueError, SyntaxError, struct.error, Image.DecompressionBombError) as error:
+        raise NATError(f"{path}: is not a sound image ({error}): replace or remove it") from error

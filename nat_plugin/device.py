@@ -1,0 +1,45 @@
+"""The one place where devices, precision and memory format are decided."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import torch
+
+from nat_plugin.errors import NATError
+
+
+@dataclass(frozen=True)
+class Compute:
+    """Where and how to compute. ``autocast`` is None for full float32."""
+
+    device: torch.device
+    autocast: torch.dtype | None = None
+    memory_format: torch.memory_format = torch.channels_last
+
+    def precision(self) -> AbstractContextManager[object]:
+        """The context in which forward passes run."""
+        if self.autocast is None:
+            return nullcontext()
+        return torch.autocast(self.device.type, dtype=self.autocast)
+
+
+def find_compute(device: str = "auto", precision: str = "auto") -> Compute:
+    """``auto``, ``cpu``, ``cuda`` or ``cuda:N``; precision ``auto`` (bfloat16 on CUDA, else float32), ``float32``,
+    ``bfloat16`` or ``float16``. NATError for a device that is not there."""
+    dtypes = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    kind, _, number = device.partition(":")
+    if kind not in ("cpu", "cuda") or (number and not number.isdigit()) or (kind == "cpu" and number):
+        raise NATError(f"device '{device}' is not one of auto, cpu, cuda, cuda:N")
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise NATError(f"device '{device}': torch sees no CUDA device here; use --device cpu")
+    if kind == "cuda" and number and int(number) >= torch.cuda.device_count():
+        raise NATError(f"device '{device}': there are {torch.cuda.device_count()} CUDA devices")
+    if precision == "auto":
+        precision = "bfloat16" if kind == "cuda" else "float32"
+    if precision not in dtypes:
+        raise NATError(f"precision '{precision}' is not one of auto, {', '.join(dtypes)}")
+    return Compute(torch.device(device), dtypes[precision])

@@ -1,0 +1,21 @@
+"""The one kind of error that a user can cause."""
+
+from __future__ import annotations
+
+
+class NATError(Exception):
+    """Something the user gave is wrong: one line that says what, where, and what to do (exit status 2)."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(" ".join(message.split()))
+
+
+class NATErrors(NATError):
+    """Several mistakes found at once (a recipe, say), one line each."""
+
+    def __init__(self, messages: list[str]) -> None:
+        super().__init__("; ".join(messages))
+        self.messages = tuple(messages)
+
+    def __str__(self) -> str:
+        return "\n".join(self.messages)

@@ -1,0 +1,20 @@
+"""The cell IR: immutable networks of cells, what they cost, what may become of them. No torch in it."""
+
+from nat_plugin.ir.budget import Budget, Limit, Limits
+from nat_plugin.ir.canonical import canonical, is_connected, key, live
+from nat_plugin.ir.costs import Cost, Costs, cost, costs
+from nat_plugin.ir.layers import Layer, Shape
+from nat_plugin.ir.moves import Choice, Moves, Walk
+from nat_plugin.ir.network import Cell, Edge, Head, Network, Node, Origin, Placement, Slot
+from nat_plugin.ir.ops import NULL, SKIP, Op, OpKind, Role, Site, register_op
+from nat_plugin.ir.rules import Rule, find_rule, register_rule, rules
+from nat_plugin.ir.serial import from_json, to_json
+from nat_plugin.ir.shapes import Layout, Placed, layout
+from nat_plugin.ir.skeletons import Frame, cell_stack
+
+__all__ = [
+    "NULL", "SKIP", "Budget", "Cell", "Choice", "Cost", "Costs", "Edge", "Frame", "Head", "Layer", "Layout", "Limit",
+    "Limits", "Moves", "Network", "Node", "Op", "OpKind", "Origin", "Placed", "Placement", "Role", "Rule", "Shape",
+    "Site", "Slot", "Walk", "canonical", "cell_stack", "cost", "costs", "find_rule", "from_json", "is_connected",
+    "key", "layout", "live", "register_op", "register_rule", "rules", "to_json",
+]  # fmt: skip

@@ -1,0 +1,86 @@
+"""Budgets: hard limits on what a network costs, absolute (``params: 2.5M``) or relative to the input (``macs: 0.9x``)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import TypeAlias
+
+from nat_plugin.errors import NATError
+from nat_plugin.ir.costs import cost
+from nat_plugin.ir.network import Network
+
+Metric: TypeAlias = Callable[[Network], float]
+
+METRICS: Mapping[str, Metric] = {
+    "params": lambda network: cost(network).params,
+    "macs": lambda network: cost(network).macs,
+}
+_SUFFIXES = {"": 1, "k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9, "B": 10**9}
+_LIMIT = re.compile(r"(\d{1,15}(?:\.\d{1,15})?)\s*(x|%|[kKMGB]?|ms)")
+
+
+@dataclass(frozen=True)
+class Limit:
+    """One limit: a metric, and a value that is absolute or a multiple of the input's."""
+
+    metric: str
+    value: Fraction
+    relative: bool
+
+    def __str__(self) -> str:
+        return f"{float(self.value):g}{'x' if self.relative else ''}"
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Any set of limits, not yet held against a network."""
+
+    limits: tuple[Limit, ...] = ()
+
+    @staticmethod
+    def parse(settings: Mapping[str, object], metrics: Mapping[str, Metric] = METRICS) -> Budget:
+        """From ``{'macs': '0.9x', 'params': '2.5M'}``; ``60%`` is ``0.6x``. NATError for anything else."""
+        limits = []
+        for name, value in settings.items():
+            if name not in metrics:
+                raise NATError(f"budget: unknown metric '{name}'; allowed: {', '.join(metrics)}")
+            match = _LIMIT.fullmatch(str(value).strip()) if not isinstance(value, bool) else None
+            if match is None:
+                raise NATError(f"budget: {name}={str(value)[:40]!r} is not a limit; write 0.9x, 60%, 2.5M or 300000")
+            number, unit = Fraction(match[1]), match[2]
+            if unit in ("x", "%"):
+                limits.append(Limit(name, number / (100 if unit == "%" else 1), True))
+            else:
+                limits.append(Limit(name, number * _SUFFIXES.get(unit, 1), False))
+        return Budget(tuple(limits))
+
+    def resolve(self, network: Network, metrics: Mapping[str, Metric] = METRICS) -> Limits:
+        """The limits in absolute numbers, relative ones against ``network``."""
+        values: dict[str, Fraction] = {}
+        for limit in self.limits:
+            value = limit.value * (Fraction(metrics[limit.metric](network)) if limit.relative else 1)
+            values[limit.metric] = min(value, values.get(limit.metric, value))
+        return Limits(tuple(values.items()), metrics)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Absolute limits by metric."""
+
+    values: tuple[tuple[str, Fraction], ...] = ()
+    metrics: Mapping[str, Metric] = field(default_factory=lambda: METRICS, compare=False)
+
+    def broken(self, network: Network) -> list[str]:
+        """A line for every limit that the network exceeds."""
+        lines = []
+        for name, limit in self.values:
+            value = self.metrics[name](network)
+            if value > limit:
+                lines.append(f"{name} {value:,.0f} exceeds the limit {float(limit):,.0f}")
+        return lines
+
+    def fit(self, network: Network) -> bool:
+        return all(self.metrics[name](network) <= limit for name, limit in self.values)

@@ -1,0 +1,189 @@
+"""The cell IR: edges between nodes, cells, placements of cells, a network. Immutable, hashable, no torch.
+
+Node numbers of a cell: its inputs are 0 to ``inputs - 1``, its inner nodes follow. Tensor numbers of a network: the
+stages of the stem come first, then the outputs of the placements.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
+from typing import NamedTuple
+
+from nat_plugin.errors import NATError
+from nat_plugin.ir.layers import Layer, Shape
+from nat_plugin.ir.ops import Op
+
+
+@dataclass(frozen=True)
+class Node:
+    """An inner node, the sum of its edges. ``level``: halvings below the inputs of the cell; ``channels``: of its own
+    (None: those of the placement); ``norm``: a batch norm follows the sum."""
+
+    level: int = 0
+    channels: int | None = None
+    norm: bool = False
+
+
+@dataclass(frozen=True)
+class Edge:
+    """An op between two nodes.
+
+    ``key`` says where it stands in the source format; ``choices`` are the ops which that format can say there (empty:
+    the edge is fixed, no rule may change it).
+    """
+
+    source: int
+    target: int
+    op: Op
+    key: str = ""
+    choices: tuple[Op, ...] = field(default=(), hash=False)
+
+    @property
+    def editable(self) -> bool:
+        return len(self.choices) > 1
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Inner nodes and edges (sorted by target; sources come before targets).
+
+    ``output`` lists the nodes that are concatenated, one for a plain node. With ``project`` every input first goes
+    through ReLU, pointwise convolution and norm (a factorized reduction where it is twice as large) to the channels of
+    the placement, as in DARTS; those projections are part of the format and stay even where an input is not used.
+    """
+
+    inputs: int
+    nodes: tuple[Node, ...]
+    edges: tuple[Edge, ...]
+    output: tuple[int, ...]
+    project: bool = False
+
+    def __post_init__(self) -> None:
+        count = self.inputs + len(self.nodes)
+        for edge in self.edges:
+            if not (0 <= edge.source < edge.target < count and edge.target >= self.inputs):
+                raise NATError(
+                    f"edge {edge.source}->{edge.target}: an edge goes from an earlier node to an inner node "
+                    f"(inputs are 0 to {self.inputs - 1}, inner nodes up to {count - 1})"
+                )
+        if [edge.target for edge in self.edges] != sorted(edge.target for edge in self.edges):
+            object.__setattr__(self, "edges", tuple(sorted(self.edges, key=lambda edge: edge.target)))
+        if not self.output or not all(0 <= node < count for node in self.output):
+            raise NATError(f"a cell's output lists nodes from 0 to {count - 1}, not {list(self.output)[:20]}")
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.inputs, self.nodes, self.edges, self.output, self.project))
+
+
+@dataclass(frozen=True)
+class Placement:
+    """A cell at some depth: its channels, and the numbers of the tensors that it reads."""
+
+    cell: str
+    channels: int
+    sources: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Head:
+    """Layers, global average pooling, a linear classifier with bias."""
+
+    classes: int
+    layers: tuple[Layer, ...] = ()
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a network came from: adapter, version of its format, and the untouched payload (JSON text)."""
+
+    format: str
+    version: str
+    payload: str
+
+
+class Slot(NamedTuple):
+    """An editable edge: the name of its cell, and its index there."""
+
+    cell: str
+    index: int
+
+
+@dataclass(frozen=True)
+class Network:
+    """Cells by name, their placements, the fixed stem (a tuple of stages, each a tensor) and head.
+
+    ``input`` is (channels, height, width). Two networks are equal where their structure is; ``origin`` is not compared.
+    """
+
+    cells: tuple[tuple[str, Cell], ...]
+    placements: tuple[Placement, ...]
+    stem: tuple[tuple[Layer, ...], ...]
+    head: Head
+    input: Shape
+    origin: Origin | None = field(default=None, compare=False)
+
+    def __post_init__(self) -> None:
+        for number, placement in enumerate(self.placements, start=len(self.stem)):
+            if placement.cell not in self.by_name:
+                raise NATError(f"placement {number} names cell '{placement.cell}', which the network does not have")
+            if len(placement.sources) != self.by_name[placement.cell].inputs:
+                raise NATError(f"placement {number} reads {len(placement.sources)} tensors, its cell has other inputs")
+            if not all(0 <= source < number for source in placement.sources):
+                raise NATError(f"placement {number} reads a tensor that does not come before it")
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash(tuple(getattr(self, each.name) for each in fields(self) if each.compare))
+
+    @cached_property
+    def by_name(self) -> dict[str, Cell]:
+        return dict(self.cells)
+
+    @cached_property
+    def slots(self) -> tuple[Slot, ...]:
+        """The editable edges, in a fixed order."""
+        return tuple(
+            Slot(name, index)
+            for name, cell in self.cells
+            for index, edge in enumerate(cell.edges)
+            if edge.editable and any(placement.cell == name for placement in self.placements)
+        )
+
+    def edge(self, slot: Slot) -> Edge:
+        return self.by_name[slot.cell].edges[slot.index]
+
+    @cached_property
+    def ops(self) -> tuple[Op, ...]:
+        """The op of every slot."""
+        return tuple(self.edge(slot).op for slot in self.slots)
+
+    def with_ops(self, ops: Sequence[Op]) -> Network:
+        """The same network with other ops in its slots (one per slot, in order)."""
+        if len(ops) != len(self.slots):
+            raise NATError(f"{len(ops)} ops for {len(self.slots)} slots")
+        new = dict(zip(self.slots, ops, strict=True))
+        cells = tuple(
+            (name, replace(cell, edges=_with_ops(cell.edges, {s.index: op for s, op in new.items() if s.cell == name})))
+            for name, cell in self.cells
+        )
+        return replace(self, cells=cells)
+
+    def with_cells(self, cells: Iterable[tuple[str, Cell]]) -> Network:
+        """The same network with some of its cells replaced."""
+        new = dict(cells)
+        return replace(self, cells=tuple((name, new.get(name, cell)) for name, cell in self.cells))
+
+
+def _with_ops(edges: tuple[Edge, ...], ops: dict[int, Op]) -> tuple[Edge, ...]:
+    return tuple(
+        edge if ops.get(index, edge.op) == edge.op else replace(edge, op=ops[index]) for index, edge in enumerate(edges)
+    )

@@ -1,0 +1,109 @@
+"""Rules of transition: which ops an op may become. A rule set is data, and plugins can add one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+
+from nat_plugin.errors import NATError
+from nat_plugin.ir.layers import Conv, Pool
+from nat_plugin.ir.network import Edge
+from nat_plugin.ir.ops import Op, Role, Site, op_cost, op_kind
+
+_REFERENCE = Site(16, 16, 1, 8, 8)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """``allows(before, after)`` says whether one op may become another; staying the same is always allowed."""
+
+    name: str
+    summary: str
+    allows: Callable[[Op, Op], bool]
+
+    def candidates(self, edge: Edge, sites: tuple[Site, ...]) -> tuple[Op, ...]:
+        """The op of the edge first, then what its format can say, the rule allows and every site can hold."""
+        others = (
+            op
+            for op in edge.choices
+            if op != edge.op and self.allows(edge.op, op) and all(op.legal(site) for site in sites)
+        )
+        return (edge.op, *others)
+
+
+def _nat(_before: Op, after: Op) -> bool:
+    """Operation to {itself, skip, null}, skip to {skip, null}, null to {null, skip} (NAT, section 4.1)."""
+    return after.role is not Role.OPERATION
+
+
+def _nat_plus(before: Op, after: Op) -> bool:
+    return _nat(before, after) or _cheaper(before, after)
+
+
+@lru_cache(maxsize=65536)
+def _cheaper(before: Op, after: Op) -> bool:
+    """Whether an operation comes later in the order of NAT++ from dear to cheap (NAT++, section 4)."""
+    order = op_kind(before.kind).order, op_kind(after.kind).order
+    if before.role is not Role.OPERATION or after.role is not Role.OPERATION or order[0] is None or order[1] is None:
+        return False
+    if order[1] < order[0]:
+        return False
+    kernels = kernel(before), kernel(after)
+    if before.kind != after.kind and kernels[0] == kernels[1] and _is_pool(before) and _is_pool(after):
+        return True
+    if before.kind == after.kind and len(before.attributes) > 1:
+        return _no_attribute_grows(before, after)
+    if kernels[1] > kernels[0] or (kernels[1] == 1 and after.kind != "conv"):
+        return False
+    dear, cheap = op_cost(before, _REFERENCE), op_cost(after, _REFERENCE)
+    lighter = cheap[0] <= dear[0] and cheap[1] <= dear[1]
+    return lighter and (cheap != dear or (before.kind == after.kind and kernels[1] < kernels[0]))
+
+
+def _no_attribute_grows(before: Op, after: Op) -> bool:
+    pairs = zip(before.attributes, after.attributes, strict=True)
+    return all(isinstance(a, str) or isinstance(b, str) or b <= a for (_, a), (_, b) in pairs)
+
+
+@lru_cache(maxsize=65536)
+def kernel(op: Op) -> int:
+    """The largest kernel among the layers of an op; 1 without any."""
+    sizes = [1]
+    for layer in op.layers(_REFERENCE):
+        if isinstance(layer, Conv):
+            sizes.append(max(layer.kernel))
+        elif isinstance(layer, Pool):
+            sizes.append(layer.kernel)
+    return max(sizes)
+
+
+def _is_pool(op: Op) -> bool:
+    return any(isinstance(layer, Pool) for layer in op.layers(_REFERENCE))
+
+
+NAT = Rule("nat", "operation -> {itself, skip, null}; skip -> {skip, null}; null -> {null, skip}", _nat)
+NAT_PLUS = Rule("nat++", "nat, and any cheaper operation: conv, sep_conv, dil_conv, pool; smaller kernels", _nat_plus)
+
+_RULES: dict[str, Rule] = {}
+
+
+def register_rule(rule: Rule) -> None:
+    """Add a rule set under its name; a name can be taken once."""
+    if _RULES.setdefault(rule.name, rule) is not rule:
+        raise NATError(f"rules '{rule.name}' are registered twice, by different plugins")
+
+
+def find_rule(name: str) -> Rule:
+    try:
+        return _RULES[name]
+    except KeyError:
+        raise NATError(f"unknown rules '{name}'; allowed: {', '.join(_RULES)}") from None
+
+
+def rules() -> tuple[Rule, ...]:
+    return tuple(_RULES.values())
+
+
+register_rule(NAT)
+register_rule(NAT_PLUS)

@@ -1,0 +1,76 @@
+"""Networks around cells: the stacks of normal and reduction cells shared by the DARTS and ENAS micro families."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from nat_plugin.errors import NATError
+from nat_plugin.ir.layers import Act, Conv, Layer, Norm, Shape
+from nat_plugin.ir.network import Cell, Head, Network, Origin, Placement
+
+LARGE_INPUT = 128
+"""From this height on the ImageNet stem of DARTS (three halvings) is used instead of the CIFAR stem."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What surrounds the cells of an architecture. ``None`` leaves a value to the adapter.
+
+    ``channels``: of the first cells; ``cells``: how many in depth; ``input``: channels, height, width of an image.
+    """
+
+    channels: int | None = None
+    cells: int | None = None
+    input: Shape = (3, 32, 32)
+    classes: int = 10
+
+    def __post_init__(self) -> None:
+        numbers = {"channels": self.channels, "cells": self.cells, "classes": self.classes}
+        for name, value in numbers.items():
+            if value is not None and not 1 <= value <= 100_000:
+                raise NATError(f"{name} must be from 1 to 100000, not {value}")
+        if not all(1 <= size <= 100_000 for size in self.input):
+            raise NATError(f"input sizes must be from 1 to 100000, not {self.input}")
+
+    def filled(self, channels: int, cells: int) -> tuple[int, int]:
+        """Channels and cells with the defaults of an adapter."""
+        return self.channels or channels, self.cells or cells
+
+
+def cifar_stem(c_in: int, c_out: int) -> tuple[tuple[Layer, ...], ...]:
+    return ((Conv(c_in, c_out, (3, 3)), Norm(c_out)),)
+
+
+def imagenet_stem(c_in: int, c_out: int) -> tuple[tuple[Layer, ...], ...]:
+    """Two stages, at a quarter and an eighth of the resolution (DARTS ``NetworkImageNet``)."""
+    half, two = c_out // 2, (2, 2)
+    first = (Conv(c_in, half, (3, 3), two), Norm(half), Act(), Conv(half, c_out, (3, 3), two), Norm(c_out))
+    return (first, (Act(), Conv(c_out, c_out, (3, 3), two), Norm(c_out)))
+
+
+def cell_stack(
+    normal: Cell, reduce: Cell, frame: Frame, channels: int, cells: int, origin: Origin | None = None
+) -> Network:
+    """The evaluation network of DARTS: reduction cells, with twice the channels, at 1/3 and 2/3 of the depth.
+
+    Every cell reads the two tensors before it. Small images get a 3x3 stem with three times the channels, large ones
+    the ImageNet stem.
+    """
+    large = frame.input[1] >= LARGE_INPUT
+    stem = imagenet_stem(frame.input[0], channels) if large else cifar_stem(frame.input[0], 3 * channels)
+    placements = []
+    last, width = len(stem) - 1, channels
+    before = last - 1 if large else last
+    for number in range(cells):
+        kind = "reduce" if number in (cells // 3, 2 * cells // 3) else "normal"
+        width *= 1 + (kind == "reduce")
+        placements.append(Placement(kind, width, (before, last)))
+        before, last = last, len(stem) + number
+    return Network(
+        (("normal", normal), ("reduce", reduce)), tuple(placements), stem, Head(frame.classes), frame.input, origin
+    )
+
+
+def at_level(cell: Cell, level: int) -> Cell:
+    """The cell with all its inner nodes at a level: 1 makes a reduction cell, whose edges from inputs have stride 2."""
+    return replace(cell, nodes=tuple(replace(node, level=level) for node in cell.nodes))
