@@ -66,7 +66,8 @@ def test_a_step_switched_off_leaves_the_draws_of_the_others(device: torch.device
 def test_cutout_is_a_square_around_its_centre(device: torch.device, side: int) -> None:
     centres = torch.tensor([(row, column) for row in range(SIZE[0]) for column in range(SIZE[1])])
     n = len(centres)
-    draws = Draws(torch.zeros(n, 2, dtype=torch.long), torch.zeros(n, dtype=torch.bool), centres).to(device)
+    offset, flip = torch.zeros(n, 2, dtype=torch.long), torch.zeros(n, dtype=torch.bool)
+    draws = Draws(offset.to(device), flip.to(device), centres.to(device))
     x = cut_out(torch.ones(n, 3, *SIZE, device=device), draws, Augment(cutout=side))
     for image, (row, column) in zip(x, centres.tolist(), strict=True):
         expected = torch.ones(SIZE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +93,8 @@ def test_too_much_for_memory(tmp_path: Path, fails: Any, monkeypatch: pytest.Mon
 
 
 def test_too_few_images(tmp_path: Path, fails: Any) -> None:
-    fails(at(write(tmp_path, count=2)), tmp_path, "too few")
+    fails(at(write(tmp_path, count=2)), tmp_path, "leave no image of 3 for reward")
+    fails(at(write(tmp_path, count=3)), tmp_path, "has 3 of 6 images, too few for one in each split")
 
 
 def test_without_pillow(tmp_path: Path, fails: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,7 +105,7 @@ def test_without_pillow(tmp_path: Path, fails: Any, monkeypatch: pytest.MonkeyPa
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), suffix=st.sampled_from(["png", "jpg", "bmp"]))
-def test_damage_is_one_line(tmp_path: Path, data: st.DataObject, suffix: str) -> None:
+def test_damage_is_a_nat_error(tmp_path: Path, data: st.DataObject, suffix: str) -> None:
     path = tmp_path / f"a.{suffix}"
     noise = np.random.RandomState(0).randint(0, 256, (8, 8, 3)).astype(np.uint8)
     Image.fromarray(noise).save(path)
@@ -111,7 +113,5 @@ def test_damage_is_one_line(tmp_path: Path, data: st.DataObject, suffix: str) ->
     for _ in range(data.draw(st.integers(1, 4))):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     path.write_bytes(content)
-    try:
+    with suppress(NATError):  # and nothing else
         read_image(path, 4)
-    except NATError as error:
-        assert "\n" not in str(error)

@@ -6,6 +6,7 @@ import io
 import os
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +116,8 @@ def test_wrong_files(tmp_path: Path, fails: Any) -> None:
     fails(DataSettings(name="npz"), "needs a path")
     fails(at(tmp_path / "a.npz"), tmp_path / "a.npz", "no such file")
     fails(at(tmp_path), tmp_path, "is not a file")
+    fails(at(Path("~nobody-of-this-name/a.npz")), "no such home folder")
+    fails(at(Path("a" * 5000)), "cannot be read")
     (tmp_path / "text.npz").write_text("hello")
     fails(at(tmp_path / "text.npz"), "is not an .npz file")
     (tmp_path / "empty.npz").touch()
@@ -140,13 +143,11 @@ def test_wrong_entries(tmp_path: Path, fails: Any) -> None:
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_damage_is_one_line(tmp_path: Path, data: st.DataObject) -> None:
+def test_damage_is_a_nat_error(tmp_path: Path, data: st.DataObject) -> None:
     content = bytearray(zipped(tmp_path / "whole.npz", x_train=entry(X[:, :3, :3])).read_bytes())
     for _ in range(data.draw(st.integers(1, 4))):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     content = content[: data.draw(st.integers(0, len(content)) | st.just(len(content)))]
     (tmp_path / "damaged.npz").write_bytes(content)
-    try:
+    with suppress(NATError):  # and nothing else
         read_arrays(tmp_path / "damaged.npz")
-    except NATError as error:
-        assert "\n" not in str(error)

@@ -22,7 +22,10 @@ def given_path(settings: DataSettings, what: str) -> Path:
     """
     if settings.path is None:
         raise NATError(f"data set {settings.name!r} needs a path: {what}")
-    return settings.path.expanduser()
+    try:
+        return settings.path.expanduser()
+    except RuntimeError as error:  # Python's word on a home folder that it cannot find
+        raise NATError(f"{settings.path}: there is no such home folder: write the path out") from error
 
 
 def given_folder(settings: DataSettings, what: str) -> Path:

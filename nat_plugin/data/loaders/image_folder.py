@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -74,11 +75,16 @@ def read_image(path: Path, size: int) -> NDArray[np.uint8]:
     except ImportError as error:
         raise NATError(f"images need Pillow ({error}): pip install 'nat-plugin[vision]'") from error
     try:
-        with reading(path), Image.open(path, formats=[FORMATS[path.suffix.lower()]]) as image:
-            # The header alone has been read so far: what it declares is checked before it is unpacked.
-            if image.width * image.height > MAX_PIXELS:
-                raise NATError(f"{path}: has {image.width}x{image.height} pixels, more than {MAX_PIXELS}: shrink it")
-            fitted = ImageOps.fit(image.convert("RGB"), (size, size), method=Image.Resampling.BILINEAR)
-            return np.asarray(fitted, dtype=np.uint8)
+        with reading(path), warnings.catch_warnings():
+            # Pillow warns of what is refused below.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(path, formats=[FORMATS[path.suffix.lower()]]) as image:
+                # The header alone has been read so far: what it declares is checked before it is unpacked.
+                if image.width * image.height > MAX_PIXELS:
+                    raise NATError(
+                        f"{path}: has {image.width}x{image.height} pixels, more than {MAX_PIXELS}: shrink it"
+                    )
+                fitted = ImageOps.fit(image.convert("RGB"), (size, size), method=Image.Resampling.BILINEAR)
+                return np.asarray(fitted, dtype=np.uint8)
     except (ValueError, SyntaxError, struct.error, Image.DecompressionBombError) as error:
         raise NATError(f"{path}: is not a sound image ({error}): replace or remove it") from error
