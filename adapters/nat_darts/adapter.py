@@ -1,0 +1,63 @@
+"""The adapter of DARTS genotypes: text to networks and back, in the dialects of DARTS, NAT and FairDARTS."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from importlib.resources import files
+
+from nat_darts.cells import parse
+from nat_darts.document import FIELDS, read_document
+from nat_darts.writing import fresh, genotype_cells, rewritten
+from nat_plugin.adapter import Adapter, Published
+from nat_plugin.ir import Frame, Network, Origin, cell_stack
+
+CHANNELS, CELLS = 36, 20
+"""The evaluation network of DARTS on CIFAR-10."""
+_CALL = re.compile(r"\bgenotype\w*\s*\(", re.IGNORECASE)
+_OBJECT = re.compile(rf"\s*\{{\s*(['\"])(?:{'|'.join(FIELDS)})\1\s*:")
+
+
+class DartsAdapter(Adapter):
+    """Genotypes: a normal and a reduction cell, as text of a Python call, dict or JSON."""
+
+    name = "darts"
+    summary = "DARTS genotypes: Genotype(normal=[(op, source), …], …), the triples of NAT and FairDARTS, JSON"
+    version = "1"
+
+    def recognises(self, text: str) -> bool:
+        if text.lstrip()[:1] == "{":
+            return _OBJECT.match(text) is not None
+        return _CALL.search(text) is not None
+
+    def read(self, text: str, frame: Frame) -> Network:
+        """Around the cells stands the evaluation network of DARTS, of 36 channels and 20 cells unless ``frame`` says
+        otherwise. Raises NATError that names the field and the entry."""
+        document = read_document(text)
+        cells = parse(document).cells()
+        channels, depth = frame.filled(CHANNELS, CELLS)
+        origin = Origin(self.name, self.version, document.render())
+        return cell_stack(cells["normal"], cells["reduce"], frame, channels, depth, origin)
+
+    def write(self, network: Network) -> str:
+        """In the form and dialect in which the network was read; one from another format as stock pairs if they can
+        say it, else as NAT's triples.
+
+        A null edge is written as ``none`` or ``null`` with its source (FairDARTS leaves it out). NATError for a network
+        without cells of the DARTS kind, or with an op that the dialect has no name for.
+        """
+        cells = genotype_cells(network)
+        if network.origin is None or network.origin.format != self.name:
+            return fresh(cells).render()
+        return rewritten(parse(read_document(network.origin.payload)), cells).render()
+
+    def published(self) -> Mapping[str, Published]:
+        return _published()
+
+
+@lru_cache(maxsize=1)
+def _published() -> Mapping[str, Published]:
+    table = json.loads(files("nat_darts").joinpath("published.json").read_text(encoding="utf-8"))
+    return {name: Published(entry["text"], entry["origin"]) for name, entry in table.items()}

@@ -1,0 +1,26 @@
+"""ENAS strings, of the micro and of the macro space, as a plugin of ``nat_plugin``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from nat_enas.macro import MacroAdapter
+from nat_enas.micro import MicroAdapter
+from nat_enas.ops import KINDS
+from nat_plugin.adapter import Adapter
+from nat_plugin.hookspecs import hookimpl
+from nat_plugin.ir import OpKind
+
+__all__ = ["MacroAdapter", "MicroAdapter", "register_adapters", "register_ops"]
+
+
+@hookimpl
+def register_adapters(register: Callable[[Adapter], None]) -> None:
+    register(MicroAdapter())
+    register(MacroAdapter())
+
+
+@hookimpl
+def register_ops(register: Callable[[OpKind], None]) -> None:
+    for kind in KINDS:
+        register(kind)
