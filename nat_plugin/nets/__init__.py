@@ -1,0 +1,10 @@
+"""Networks of the cell IR as torch modules: one that is fixed, and one that shares weights between many."""
+
+from nat_plugin.nets.counting import count
+from nat_plugin.nets.fixed import CellNetwork, build
+from nat_plugin.nets.layers import build_layer
+from nat_plugin.nets.ops import build_op
+from nat_plugin.nets.paths import Path, move_paths, wiring_paths
+from nat_plugin.nets.supernet import Supernet
+
+__all__ = ["CellNetwork", "Path", "Supernet", "build", "build_layer", "build_op", "count", "move_paths", "wiring_paths"]
