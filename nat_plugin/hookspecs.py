@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pluggy
 
-from nat_plugin.adapter import Adapter
-from nat_plugin.data import Loader
-from nat_plugin.evaluators.base import Evaluator
-from nat_plugin.ir import OpKind, Rule
-from nat_plugin.strategies.base import Strategy
+if TYPE_CHECKING:  # torch is slow to import, and most subcommands need none of it
+    from nat_plugin.adapter import Adapter
+    from nat_plugin.data import Loader
+    from nat_plugin.evaluators.base import Evaluator
+    from nat_plugin.ir import OpKind, Rule
+    from nat_plugin.strategies.base import Strategy
 
 hookspec = pluggy.HookspecMarker("nat_plugin")
 hookimpl = pluggy.HookimplMarker("nat_plugin")

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import typing
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeAlias
 
+import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
 
-from nat_plugin.ir import Budget, Network, Rule
+from nat_plugin.ir import Budget, Moves, Network, Rule
 
 State: TypeAlias = dict[str, Any]
 """Nested dicts (with text keys) and lists of tensors and plain JSON values; what a checkpoint stores."""
@@ -39,10 +42,22 @@ class Measurement:
         return self.score - self.source_score
 
 
+def _takes_bool(annotation: Any) -> bool:
+    return annotation in (bool, Any) or any(_takes_bool(each) for each in typing.get_args(annotation))
+
+
 class Settings(BaseModel):
     """Settings from a recipe: unknown keys are refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _true_is_no_number(cls, value: Any, info: ValidationInfo) -> Any:
+        field = cls.model_fields[str(info.field_name)]
+        if isinstance(value, bool) and not _takes_bool(field.annotation):
+            raise ValueError("true and false (also yes, no, on, off) are no value here")
+        return value
 
 
 @dataclass(frozen=True)
@@ -53,6 +68,8 @@ class Task:
     rule: Rule
     budget: Budget
     seed: int = 0
+    evaluations: int | None = None
+    """How many are planned, if that is known: schedules of a strategy run over these."""
     device: torch.device = torch.device("cpu")  # noqa: RUF009 - a torch.device is immutable
 
 
@@ -63,6 +80,20 @@ class Strategy(ABC):
 
     def __init__(self, task: Task, settings: Settings) -> None:
         self.task, self.settings = task, settings
+
+    @property
+    def rewires(self) -> bool:
+        """Whether inputs may have other wirings than the user's."""
+        return False
+
+    def draw_input(self, rng: np.random.Generator) -> Network:
+        """An input as this strategy trains on; for the warm-up of shared weights."""
+        return self.task.inputs[int(rng.integers(len(self.task.inputs)))]
+
+    def random_move(self, source: Network, rng: np.random.Generator) -> Network:
+        """A uniformly random legal transformation; for the warm-up of shared weights."""
+        moves = Moves(source, self.task.rule, self.task.budget.resolve(source))
+        return moves.apply(moves.sample(rng))
 
     @abstractmethod
     def ask(self, count: int) -> list[Proposal]:
@@ -75,6 +106,11 @@ class Strategy(ABC):
     @abstractmethod
     def finalists(self, source: Network, count: int) -> Sequence[Network]:
         """The best ``count`` distinct transformations of ``source`` by what is known now, best first."""
+
+    def save(self, path: Path) -> bool:
+        """Write what was learned as a policy file; whether there is anything to write."""
+        del path
+        return False
 
     @abstractmethod
     def state(self) -> State:

@@ -1,0 +1,121 @@
+"""The whole method on real images: search with `nat` and with `random` (same moves, budget, evaluations and supernet
+schedule), then train the input and both results from scratch, several seeds each.
+
+    python benchmarks/cells_cifar10.py --data ../shared/data/cifar10_small.npz --out cells_cifar10.json
+
+Prints a table and writes JSON. The search ends with the choice on shared weights; the accuracies in the table are those
+of networks trained from scratch on `weights` and `reward` together, on the test split. An interrupted benchmark goes on
+where it was: every search is a run folder, every training a file beside `--out`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nat_plugin.data import Images, load
+from nat_plugin.device import find_compute
+from nat_plugin.ir import Frame, Network, cost
+from nat_plugin.plugins import plugins
+from nat_plugin.runs.progress import Lines
+from nat_plugin.runs.recipe import Plan, load_recipe
+from nat_plugin.runs.run import resume, start
+from nat_plugin.runs.setup import RUN_FILE
+from nat_plugin.training import Schedule, Trainer, paired_difference, train
+
+
+def search(name: str, overrides: list[str], folder: Path) -> dict[str, Any]:
+    """The result of a run of the recipe with one strategy."""
+    if (folder / RUN_FILE).exists():
+        return resume(folder, plugins(), Lines())
+    return start(load_recipe(name, overrides, plugins()), folder, plugins(), Lines())
+
+
+def train_once(network: Network, plan: Plan, schedule: Schedule, seed: int, path: Path) -> torch.Tensor:
+    """Which test images the network gets right after training with a seed; kept in ``path``."""
+    if path.exists():
+        return torch.tensor(json.loads(path.read_text()), dtype=torch.bool)
+    compute = find_compute(plan.recipe.device, plan.recipe.precision)
+    data = load(plan.data, compute.device, plugins().datasets)
+    both = Images(torch.cat([data.weights.x, data.reward.x]), torch.cat([data.weights.y, data.reward.y]))
+    trainer = Trainer(network, data, schedule, compute, seed, both)
+    train(trainer, lambda report: print(f"  {path.stem}: epoch {report['epoch']:.0f} loss {report['loss']:.3f}", flush=True))
+    hits = trainer.accuracy(data.test).hits
+    path.write_text(json.dumps(hits.int().tolist()))
+    return hits
+
+
+def measure(options: argparse.Namespace) -> dict[str, Any]:
+    overrides = [f"evaluator.data.path={options.data}", f"seed={options.seed}", *options.set]
+    plan = load_recipe(options.recipe, overrides, plugins())
+    assert plan.recipe.final is not None, "the recipe's final stage says how to train"
+    work = options.out.parent / f"{options.out.stem}-work"
+    work.mkdir(parents=True, exist_ok=True)
+    began = time.monotonic()
+    texts, searched = {}, {}
+    for strategy in ("nat", "random"):
+        own = [] if strategy == plan.recipe.strategy_name else [f"strategy={{name: {strategy}}}"]
+        result = search(options.recipe, [*overrides, "final=null", *own], work / f"search-{strategy}")
+        texts["input"], texts[strategy] = result["input"]["architecture"], result["result"]["architecture"]
+        searched[strategy] = {"evaluated": result["evaluated"], "changed": result["changed"]}
+    data = load(plan.data, torch.device("cpu"), plugins().datasets)
+    frame = Frame(plan.recipe.network.channels, plan.recipe.network.cells, data.shape, data.classes)
+    adapter = plugins().adapters[result["format"]]
+    rows: dict[str, Any] = {}
+    hits: dict[str, list[torch.Tensor]] = {}
+    schedule = plan.recipe.final.schedule
+    for name, text in texts.items():
+        network = adapter.read(text, frame)
+        hits[name] = [
+            train_once(network, plan, schedule, seed, work / f"{name}-seed{seed}.json") for seed in range(options.seeds)
+        ]
+        total = cost(network)
+        accuracies = [float(each.float().mean()) for each in hits[name]]
+        rows[name] = {"architecture": text, "params": total.params, "macs": total.macs, "test": accuracies}
+        if name != "input":
+            difference = paired_difference(hits[name], hits["input"])
+            rows[name] |= {"difference": [difference.value, difference.low, difference.high], **searched[name]}
+    return {
+        "recipe": options.recipe,
+        "seeds": options.seeds,
+        "seed": options.seed,
+        "epochs": schedule.epochs,
+        "minutes": (time.monotonic() - began) / 60,
+        "threads": torch.get_num_threads(),
+        "rows": rows,
+    }
+
+
+def table(result: dict[str, Any]) -> str:
+    lines = ["| network | parameters | MACs | test accuracy, mean of seeds | against the input, 95 % |", "|---|---|---|---|---|"]
+    for name, row in result["rows"].items():
+        mean = 100 * sum(row["test"]) / len(row["test"])
+        each = ", ".join(f"{100 * value:.2f}" for value in row["test"])
+        span = row.get("difference")
+        against = f"{100 * span[0]:+.2f} [{100 * span[1]:+.2f}, {100 * span[2]:+.2f}]" if span else ""
+        lines.append(f"| {name} | {row['params']:,} | {row['macs']:,} | {mean:.2f} ({each}) | {against} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", required=True, help="the npz file")
+    parser.add_argument("--recipe", default="darts-cifar10-small")
+    parser.add_argument("--seeds", type=int, default=3, help="trainings of each network")
+    parser.add_argument("--seed", type=int, default=0, help="of the searches")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a key of the recipe")
+    parser.add_argument("--out", type=Path, default=Path("cells_cifar10.json"))
+    options = parser.parse_args()
+    result = measure(options)
+    options.out.write_text(json.dumps(result, indent=1))
+    print(table(result))
+    print(f"{result['minutes']:.0f} minutes on {result['threads']} threads, {result['epochs']} epochs each")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+"""What ships with the core, registered through the hooks like anybody's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nat_plugin.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from nat_plugin.adapter import Adapter
+    from nat_plugin.data import Loader
+    from nat_plugin.evaluators.base import Evaluator
+    from nat_plugin.strategies.base import Strategy
+
+
+@hookimpl
+def register_adapters(register: Callable[[Adapter], None]) -> None:
+    from nat_plugin.network_json import NetworkJSON
+
+    register(NetworkJSON())
+
+
+@hookimpl
+def register_strategies(register: Callable[[str, type[Strategy]], None]) -> None:
+    from nat_plugin.strategies.nat import NATStrategy
+    from nat_plugin.strategies.random_search import RandomStrategy
+
+    register("nat", NATStrategy)
+    register("random", RandomStrategy)
+
+
+@hookimpl
+def register_evaluators(register: Callable[[str, type[Evaluator]], None]) -> None:
+    from nat_plugin.evaluators.supernet import SupernetEvaluator
+    from nat_plugin.evaluators.training import TrainingEvaluator
+
+    register("supernet", SupernetEvaluator)
+    register("training", TrainingEvaluator)
+
+
+@hookimpl
+def register_datasets(register: Callable[[str, Loader], None]) -> None:
+    from nat_plugin.data import LOADERS
+
+    for name, loader in LOADERS.items():
+        register(name, loader)
+
+
+@hookimpl
+def register_recipes(register: Callable[[Path], None]) -> None:
+    inside = Path(__file__).parent / "recipes"
+    beside = Path(__file__).parent.parent / "recipes"  # an editable install leaves them where they are
+    for path in sorted((inside if inside.is_dir() else beside).glob("*.yaml")):
+        register(path)

@@ -1,0 +1,44 @@
+"""``nat convert``: an architecture from one format into another."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from nat_plugin.cli.options import frame_options, make_frame
+
+
+@click.command()
+@click.argument("source")
+@click.option("--from", "source_adapter", required=True, metavar="ADAPTER", help="The format of SOURCE.")
+@click.option("--to", "target_adapter", required=True, metavar="ADAPTER", help="The format to write.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write.  [default: standard output]")
+@frame_options
+def convert(
+    source: str,
+    source_adapter: str,
+    target_adapter: str,
+    output: Path | None,
+    channels: int | None,
+    cells: int | None,
+    size: int,
+    classes: int,
+) -> None:
+    """Write SOURCE, which is in one format, in another; the IR's own is `network`."""
+    from nat_plugin.cli.lines import each_source
+    from nat_plugin.plugins import plugins
+    from nat_plugin.runs.files import write_text
+    from nat_plugin.writing import translate
+
+    target = plugins().find("adapters", target_adapter)
+    frame = make_frame(channels, cells, size, classes)
+    texts = [
+        translate(found.adapter.read(found.text, frame), target, frame)
+        for found in each_source(source, source_adapter, plugins())
+    ]
+    if output is None:
+        for text in texts:
+            click.echo(text)
+    else:
+        write_text(output, "\n".join(texts) + "\n")

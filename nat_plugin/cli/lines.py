@@ -1,0 +1,29 @@
+"""SOURCE as subcommands take it: one architecture, or ``-`` for one per line on standard input."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+from nat_plugin.errors import NATError
+from nat_plugin.plugins import Plugins
+from nat_plugin.sources import Source, find_source
+
+MAX_LINE = 2**20
+
+
+def each_source(source: str, adapter: str | None, plugins: Plugins) -> Iterator[Source]:
+    """The architectures that SOURCE stands for, in order. An error on standard input names its line."""
+    if source != "-":
+        yield find_source(source, adapter, plugins)
+        return
+    number = 0
+    while line := sys.stdin.readline(MAX_LINE + 1):
+        number += 1
+        if len(line) > MAX_LINE:
+            raise NATError(f"standard input, line {number}: longer than {MAX_LINE:,} characters")
+        if line.strip():
+            try:
+                yield find_source(line.strip(), adapter, plugins)
+            except NATError as error:
+                raise NATError(f"standard input, line {number}: {error}") from None

@@ -1,0 +1,83 @@
+"""``nat adapters``, ``strategies``, ``evaluators``, ``datasets``, ``recipes``: what there is to choose from."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import click
+
+from nat_plugin.cli.options import json_option, print_json
+
+
+def _print(rows: list[dict[str, Any]], as_json: bool, what: str) -> None:
+    if as_json:
+        print_json({what: rows})
+        return
+    width = max((len(row["name"]) for row in rows), default=0)
+    for row in rows:
+        click.echo(f"{row['name']:<{width}}  {row['summary']}")
+
+
+def _first_line(thing: object) -> str:
+    return (inspect.getdoc(thing) or "").split("\n")[0]
+
+
+@click.command()
+@json_option
+def adapters(as_json: bool) -> None:
+    """The formats, and the architectures that ship with each."""
+    from nat_plugin.plugins import plugins
+
+    rows = [
+        {"name": each.name, "summary": each.summary, "published": sorted(each.published())}
+        for each in plugins().adapters.values()
+    ]
+    _print(rows, as_json, "adapters")
+    if not as_json:
+        for row in rows:
+            if row["published"]:
+                click.echo(f"\npublished, {row['name']}: {', '.join(row['published'])}")
+
+
+@click.command()
+@json_option
+def strategies(as_json: bool) -> None:
+    """The strategies."""
+    from nat_plugin.plugins import plugins
+
+    found = plugins().strategies.items()
+    _print([{"name": name, "summary": _first_line(each)} for name, each in found], as_json, "strategies")
+
+
+@click.command()
+@json_option
+def evaluators(as_json: bool) -> None:
+    """The evaluators."""
+    from nat_plugin.plugins import plugins
+
+    found = plugins().evaluators.items()
+    _print([{"name": name, "summary": _first_line(each)} for name, each in found], as_json, "evaluators")
+
+
+@click.command()
+@json_option
+def datasets(as_json: bool) -> None:
+    """The data sets."""
+    from nat_plugin.plugins import plugins
+
+    found = plugins().datasets.items()
+    _print([{"name": name, "summary": _first_line(each)} for name, each in found], as_json, "datasets")
+
+
+@click.command()
+@json_option
+def recipes(as_json: bool) -> None:
+    """The recipes that ship, each with the comment on its first line."""
+    from nat_plugin.plugins import plugins
+
+    rows = []
+    for name, path in sorted(plugins().recipes.items()):
+        first = path.read_text(encoding="utf-8").split("\n", 1)[0]
+        rows.append({"name": name, "summary": first.lstrip("# "), "path": str(path)})
+    _print(rows, as_json, "recipes")

@@ -1,0 +1,46 @@
+"""``nat show``: an architecture with its costs."""
+
+from __future__ import annotations
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from nat_plugin.cli.options import adapter_option, frame_options, json_option, make_frame, print_json
+from nat_plugin.describing import describe, drawings, summary
+from nat_plugin.ir import Network
+
+
+@click.command()
+@click.argument("source")
+@adapter_option
+@frame_options
+@json_option
+def show(
+    source: str, adapter: str | None, channels: int | None, cells: int | None, size: int, classes: int, as_json: bool
+) -> None:
+    """Show SOURCE: a literal, a file, file.py:NAME, a published name, or - for one per line on standard input."""
+    from nat_plugin.cli.lines import each_source
+    from nat_plugin.plugins import plugins
+
+    frame = make_frame(channels, cells, size, classes)
+    for found in each_source(source, adapter, plugins()):
+        network = found.adapter.read(found.text, frame)
+        if as_json:
+            print_json({"source": found.label, "format": found.adapter.name, **describe(network)})
+        else:
+            click.echo(f"{found.label} ({found.adapter.name}): {summary(network)}")
+            for heading, lines in drawings(network):
+                click.echo("\n".join(["", heading, *("  " + line for line in lines)]))
+            click.echo()
+            _print_edges(network)
+
+
+def _print_edges(network: Network) -> None:
+    table = Table("cell", "edge", "op", "parameters", "MACs", "key", box=None, header_style="bold")
+    for name, cell in describe(network)["cells"].items():
+        for edge in cell["edges"]:
+            dead = "" if edge["live"] or edge["op"] == "null" else " (dead)"
+            where = f"{edge['source']} -> {edge['target']}"
+            table.add_row(name, where, edge["op"] + dead, f"{edge['params']:,}", f"{edge['macs']:,}", edge["key"])
+    Console(width=None if Console().is_terminal else 110).print(table)

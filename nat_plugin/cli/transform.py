@@ -1,0 +1,99 @@
+"""``nat transform``: apply a trained policy to an architecture, without evaluating anything."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Any
+
+import click
+
+from nat_plugin.cli.options import adapter_option, frame_options, json_option, make_frame, print_json
+
+CHUNK = 1024
+
+
+@click.command()
+@click.argument("source")
+@adapter_option
+@click.option("--policy", required=True, metavar="FILE_OR_NAME", help="A policy file, or one that ships.")
+@click.option("--rules", default="nat", show_default=True, help="Rules of transition.")
+@click.option("--budget", multiple=True, metavar="METRIC=LIMIT", help="macs=0.9x, params=2.5M, ...  [default: none]")
+@click.option("--samples", type=click.IntRange(0), default=0, help="Take the likeliest of so many samples too.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--device", default="auto", show_default=True)
+@click.option("--extended", is_flag=True, help="Allow null where the format cannot say it; writes network JSON.")
+@frame_options
+@json_option
+def transform(
+    source: str,
+    adapter: str | None,
+    policy: str,
+    rules: str,
+    budget: tuple[str, ...],
+    samples: int,
+    seed: int,
+    device: str,
+    extended: bool,
+    channels: int | None,
+    cells: int | None,
+    size: int,
+    classes: int,
+    as_json: bool,
+) -> None:
+    """Transform SOURCE by a trained policy; prints the architecture in its own format, one per line for SOURCE -."""
+    from nat_plugin.cli.lines import each_source
+    from nat_plugin.device import find_compute
+    from nat_plugin.ir import Budget, Moves, find_rule
+    from nat_plugin.plugins import plugins
+    from nat_plugin.policy.apply import transform as apply_policy
+    from nat_plugin.policy.files import find_policy
+    from nat_plugin.writing import extended as with_null
+    from nat_plugin.writing import result_adapter, write_back
+
+    rule, limits = find_rule(rules), Budget.parse(_pairs(budget))
+    loaded = find_policy(policy, find_compute(device).device)
+    frame = make_frame(channels, cells, size, classes)
+    sources = each_source(source, adapter, plugins())
+    rows: list[dict[str, Any]] = []
+    while chunk := list(islice(sources, CHUNK)):
+        networks = [found.adapter.read(found.text, frame) for found in chunk]
+        if extended:
+            networks = [with_null(network) for network in networks]
+        results = apply_policy(networks, rule, limits, loaded, samples=samples, seed=seed)
+        for found, before, after in zip(chunk, networks, results, strict=True):
+            writer = result_adapter(found.adapter, extended)
+            text = write_back(writer, Moves(before, rule, limits.resolve(before)), after, frame)
+            if as_json:
+                rows.append(_row(found.label, writer.name, before, after, text))
+            else:
+                click.echo(text)
+    if as_json:
+        print_json({"results": rows} if source == "-" else rows[0])
+
+
+def _pairs(budget: tuple[str, ...]) -> dict[str, str]:
+    from nat_plugin.errors import NATError
+
+    pairs = {}
+    for text in budget:
+        metric, equals, limit = text.partition("=")
+        if not equals:
+            raise NATError(f"--budget {text[:60]!r}: write METRIC=LIMIT, as in macs=0.9x")
+        pairs[metric.strip()] = limit.strip()
+    return pairs
+
+
+def _row(label: str, adapter: str, before: Any, after: Any, text: str) -> dict[str, Any]:
+    from nat_plugin.ir import cost, key
+
+    old, new = cost(before), cost(after)
+    return {
+        "source": label,
+        "format": adapter,
+        "architecture": text,
+        "changed": key(before) != key(after),
+        "params": new.params,
+        "macs": new.macs,
+        "source_params": old.params,
+        "source_macs": old.macs,
+    }

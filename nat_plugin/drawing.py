@@ -1,0 +1,41 @@
+"""Cells as text: one line per node, saying what it is the sum of."""
+
+from __future__ import annotations
+
+from nat_plugin.ir import Cell, Network, canonical
+
+
+def draw_cell(cell: Cell, before: Cell | None = None) -> list[str]:
+    """One line per inner node, and one for the output: ``3 = sep_conv_3x3(in0) + skip(2)``.
+
+    With ``before``, the cell that this one was made from, changed ops show as ``[sep_conv_3x3 -> skip](in0)``.
+    """
+    names = [f"in{number}" for number in range(cell.inputs)] if cell.inputs > 1 else ["in"]
+    names += [str(number) for number in range(cell.inputs, cell.inputs + len(cell.nodes))]
+    width = max(map(len, names))
+    lines = []
+    for node in range(cell.inputs, len(names)):
+        terms = []
+        for edge, old in zip(cell.edges, (before or cell).edges, strict=True):
+            if edge.target == node and not (edge.op.is_null and old.op.is_null):
+                op = str(edge.op) if edge.op == old.op else f"[{old.op} -> {edge.op}]"
+                terms.append(f"{op}({names[edge.source]})")
+        lines.append(f"{names[node]:>{width}} = {' + '.join(terms) or 'nothing'}")
+    output = ", ".join(names[node] for node in cell.output)
+    return [*lines, f"{'out':>{width}} = {f'concat({output})' if len(cell.output) > 1 else output}"]
+
+
+def draw(network: Network, before: Network | None = None) -> str:
+    """All cells that are placed; with ``before``, the network this one was made from, changes are marked."""
+    placed = {placement.cell for placement in network.placements}
+    blocks = []
+    for name, cell in network.cells:
+        if name in placed:
+            lines = draw_cell(cell, before.by_name[name] if before else None)
+            blocks.append("\n".join([f"{name}:", *("  " + line for line in lines)]))
+    return "\n".join(blocks)
+
+
+def draw_change(before: Network, after: Network) -> str:
+    """What became of a network: the result without dead operations, changes marked."""
+    return draw(canonical(after), before)

@@ -1,0 +1,245 @@
+"""Measures networks with weights that they all share, trained a step at a time: cheap, and an estimate."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+from torch.nn import functional as F
+
+from nat_plugin.data import Images, eval_batches, take, train_batches
+from nat_plugin.errors import NATError
+from nat_plugin.evaluators.base import Bench, Evaluator
+from nat_plugin.ir import Network, key
+from nat_plugin.nets import Supernet, move_paths, wiring_paths
+from nat_plugin.strategies.base import Measurement, Proposal, Settings, State
+from nat_plugin.training.optimizer import Optimizer, snapshot
+from nat_plugin.training.schedule import cosine
+from nat_plugin.training.seeds import derive, generator, seeded
+
+
+class SupernetSettings(Settings):
+    """Settings of the ``supernet`` evaluator."""
+
+    batch: int = Field(default=64, ge=1, le=65_536, description="images per step of the shared weights")
+    lr: float = Field(default=0.025, gt=0, le=100, description="learning rate of SGD at the first step")
+    min_lr: float = Field(default=0.0, ge=0, le=100, description="learning rate at the last of steps")
+    steps: int | None = Field(
+        default=None,
+        ge=1,
+        le=10**9,
+        description="steps over which the learning rate falls along half a cosine; null: it stays constant",
+    )
+    momentum: float = Field(default=0.9, ge=0, lt=1, description="momentum of SGD")
+    weight_decay: float = Field(default=3e-4, ge=0, le=1, description="weight decay of SGD")
+    grad_clip: float = Field(default=5.0, ge=0, le=1e6, description="largest norm of the gradient; 0: no limit")
+    label_smoothing: float = Field(
+        default=0.1, ge=0, lt=1, description="share of the label spread over all classes, in training only"
+    )
+    reward: Literal["loss", "accuracy"] = Field(
+        default="loss",
+        description="what a score is: minus the cross-entropy, which ranks changes of one network far better, or the "
+        "accuracy as in the paper",
+    )
+    reward_images: int | None = Field(
+        default=1000,
+        ge=1,
+        le=10**9,
+        description="images of the reward split drawn for every round of measurements; null: all of them",
+    )
+    reward_batch: int = Field(
+        default=500, ge=2, le=65_536, description="most images at once in a measurement; batch norm is over these"
+    )
+
+
+class SupernetEvaluator(Evaluator):
+    """Trains shared weights on ``data.weights`` and measures with them on ``data.reward``.
+
+    Batch norm uses the statistics of the batch at hand, in measurements too: running averages over paths of different
+    networks fit none of them. Therefore measurements are made in few large batches of about equal size.
+    """
+
+    Settings = SupernetSettings
+    settings: SupernetSettings
+
+    def __init__(self, bench: Bench, settings: SupernetSettings) -> None:
+        super().__init__(bench, settings)
+        template = common_template(bench.inputs)
+        if (template.input, template.head.classes) != (bench.data.shape, bench.data.classes):
+            raise NATError(
+                f"the networks take images of {template.input} in {template.head.classes} classes, data set "
+                f"'{bench.data.name}' has {bench.data.shape} in {bench.data.classes}"
+            )
+        compute = bench.compute
+        paths = move_paths(bench.inputs, bench.rule)
+        if bench.wirings:
+            paths = {name: paths[name] | wired for name, wired in wiring_paths(template).items()}
+        with seeded(compute.device, derive(bench.seed, "supernet")):
+            self.net = Supernet(template, paths)
+        for network in bench.inputs:
+            self.net.active_parameters(network)  # a NATError here says what the supernet cannot hold
+        self.net.to(device=compute.device, memory_format=compute.memory_format)  # type: ignore[call-overload]
+        self._optimizer = Optimizer(
+            self.net.named_parameters(),
+            compute,
+            momentum=settings.momentum,
+            weight_decay=settings.weight_decay,
+            grad_clip=settings.grad_clip,
+        )
+        self._weights = bench.data.weights.to(compute.device)
+        # Splits may be sorted by class, which batch statistics must not see.
+        reward = bench.data.reward
+        self._reward = take(reward, len(reward), generator(bench.seed, "reward")).to(compute.device)
+        self.steps_done = 0  # of the shared weights
+        self._rounds_done = 0
+        self._known: dict[str, tuple[float, float]] = {}  # by key: accuracy and loss, while weights and images stay
+        self._epoch, self._taken = 0, 0
+        self._batches = self._open_epoch()
+
+    def train(self, networks: Sequence[Network]) -> dict[str, float]:
+        """One step per network, in order, each on the next batch. Reports mean loss (with label smoothing) and
+        accuracy over the training batches, and the learning rate of the last step."""
+        if not networks:
+            return {}
+        self._known.clear()
+        self.net.train()
+        lr = 0.0
+        reports = []
+        for network in networks:
+            lr = self._lr()
+            x, y = self._next_batch()
+            with self.bench.compute.precision():
+                logits = self.net(x, network)
+            loss = F.cross_entropy(logits.float(), y, label_smoothing=self.settings.label_smoothing)
+            self._optimizer.backward(loss)
+            self._optimizer.step(list(self.net.active_parameters(network)), lr)
+            self.steps_done += 1
+            reports.append(torch.stack([loss.detach(), (logits.detach().argmax(1) == y).float().mean()]))
+        loss_mean, accuracy = torch.stack(reports).mean(0).tolist()
+        return {"loss": loss_mean, "accuracy": accuracy, "lr": lr, "steps": float(self.steps_done)}
+
+    def measure(self, proposals: Sequence[Proposal]) -> list[Measurement | None]:
+        """All of a call on the same images, every distinct network once."""
+        networks = {key(network): network for each in proposals for network in (each.network, each.source)}
+        found = self._evaluate(networks)
+        return [self._compare(found[key(each.source)], found[key(each.network)]) for each in proposals]
+
+    def hits(self, network: Network, split: Literal["selection", "test"]) -> Tensor:
+        images = self.bench.data.selection if split == "selection" else self.bench.data.test
+        # Splits may be sorted by class, which batch statistics must not see.
+        order = torch.randperm(len(images), generator=generator(self.bench.seed, "hits", split))
+        shuffled = images.pick(order.to(images.x.device)).to(self.bench.compute.device)
+        right = [self._logits(x, network).argmax(1) == y for x, y in self._large_batches(shuffled)]
+        return torch.cat(right).cpu()[order.argsort()]
+
+    def state(self) -> State:
+        return {
+            "net": snapshot(self.net.state_dict()),
+            "optimizer": self._optimizer.state(),
+            "steps_done": self.steps_done,
+            "rounds_done": self._rounds_done,
+            "epoch": self._epoch,
+            "batches_taken": self._taken,
+        }
+
+    def restore(self, state: State) -> None:
+        self.net.load_state_dict(state["net"])
+        self._optimizer.restore(state["optimizer"])
+        self._known.clear()
+        self.steps_done, self._rounds_done = int(state["steps_done"]), int(state["rounds_done"])
+        self._epoch = int(state["epoch"])
+        self._batches = self._open_epoch()
+        self._taken = int(state["batches_taken"])
+        next(islice(self._batches, self._taken, self._taken), None)  # skip what that epoch has already given
+
+    def _lr(self) -> float:
+        settings = self.settings
+        if settings.steps is None:
+            return settings.lr
+        return cosine(self.steps_done / settings.steps, settings.lr, settings.min_lr)
+
+    def _open_epoch(self) -> Iterator[tuple[Tensor, Tensor]]:
+        random = generator(self.bench.seed, "supernet epoch", self._epoch)
+        layout = self.bench.compute.memory_format
+        return train_batches(self.bench.data, self._weights, self.settings.batch, random, memory_format=layout)
+
+    def _next_batch(self) -> tuple[Tensor, Tensor]:
+        batch = next(self._batches, None)
+        if batch is None:
+            self._epoch, self._taken = self._epoch + 1, 0
+            self._batches = self._open_epoch()
+            batch = next(self._batches)
+        self._taken += 1
+        return batch
+
+    def _round_images(self) -> Images:
+        """The reward images of the next round."""
+        count = self.settings.reward_images
+        if count is None or count >= len(self._reward):
+            return self._reward
+        self._known.clear()
+        return take(self._reward, count, generator(self.bench.seed, "reward round", self._rounds_done))
+
+    def _evaluate(self, networks: dict[str, Network]) -> dict[str, tuple[float, float]]:
+        """Accuracy and cross-entropy by key; one wait for the device."""
+        images = self._round_images()
+        self._rounds_done += 1
+        wanted = {name: network for name, network in networks.items() if name not in self._known}
+        if wanted:
+            sums = torch.zeros(len(wanted), 2, device=self.bench.compute.device)
+            for x, y in self._large_batches(images):
+                for row, network in zip(sums, wanted.values(), strict=True):
+                    logits = self._logits(x, network)
+                    loss = F.cross_entropy(logits, y, reduction="sum")
+                    row += torch.stack([(logits.argmax(1) == y).sum(), loss])
+            rows = (sums / len(images)).tolist()
+            self._known.update({name: (row[0], row[1]) for name, row in zip(wanted, rows, strict=True)})
+        return {name: self._known[name] for name in networks}
+
+    def _large_batches(self, images: Images) -> Iterator[tuple[Tensor, Tensor]]:
+        """As few batches as ``reward_batch`` allows, of about equal size."""
+        count = math.ceil(len(images) / self.settings.reward_batch)
+        layout = self.bench.compute.memory_format
+        return eval_batches(self.bench.data, images, math.ceil(len(images) / count), memory_format=layout)
+
+    def _logits(self, x: Tensor, network: Network) -> Tensor:
+        """Without gradients: (images, classes) in float32."""
+        self.net.eval()
+        with torch.no_grad(), self.bench.compute.precision():
+            logits: Tensor = self.net(x, network)
+        return logits.float()
+
+    def _compare(self, source: tuple[float, float], network: tuple[float, float]) -> Measurement | None:
+        if not all(math.isfinite(value) for value in (*source, *network)):
+            return None
+        details = {
+            "accuracy": network[0],
+            "source_accuracy": source[0],
+            "loss": network[1],
+            "source_loss": source[1],
+        }
+        if self.settings.reward == "accuracy":
+            return Measurement(network[0], source[0], details)
+        return Measurement(-network[1], -source[1], details)
+
+
+def common_template(networks: Sequence[Network]) -> Network:
+    """The first of the networks, after a check that all can share weights: same frame, cells and nodes. NATError if
+    they cannot, or if there is none."""
+    if not networks:
+        raise NATError("a supernet needs at least one input architecture")
+    first, *others = networks
+    for number, other in enumerate(others, start=2):
+        for what in ("input", "stem", "head", "placements"):
+            if getattr(other, what) != getattr(first, what):
+                raise NATError(f"input {number} differs from the first in its {what}: a supernet serves one frame")
+        for name, cell in first.cells:
+            twin = other.by_name[name]
+            if (twin.inputs, twin.nodes, twin.project) != (cell.inputs, cell.nodes, cell.project):
+                raise NATError(f"input {number} has other nodes in cell '{name}' than the first: a supernet serves one")
+    return first

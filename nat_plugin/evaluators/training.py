@@ -1,0 +1,128 @@
+"""Measures networks by training them from scratch: dear, and the final word."""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, TypeAlias
+
+import torch
+from pydantic import Field
+
+from nat_plugin.evaluators.base import Bench, Evaluator
+from nat_plugin.ir import Network, key
+from nat_plugin.strategies.base import Measurement, Proposal, Settings, State
+from nat_plugin.training import Schedule, Trainer, train
+from nat_plugin.training.seeds import derive
+
+KEPT = 8
+"""How many trained networks stay in memory; others are trained again where their weights are asked for."""
+
+Found: TypeAlias = dict[str, Any]
+"""Of one training: accuracy and loss on the reward images, and bool (images,) of the selection images."""
+
+
+class TrainingSettings(Settings):
+    """Settings of the ``training`` evaluator."""
+
+    schedule: Schedule = Field(default_factory=Schedule, description="how every network is trained")
+    seeds: int = Field(default=1, ge=1, le=1000, description="trainings of every network, whose mean counts")
+    score: Literal["accuracy", "loss"] = Field(
+        default="accuracy", description="what counts on the reward images: accuracy, or minus the cross-entropy"
+    )
+
+
+class TrainingEvaluator(Evaluator):
+    """Trains every network on ``data.weights`` and measures it on ``data.reward``.
+
+    Networks that compute the same (``key``) are trained once. ``after_epoch``, where set, is called after every epoch;
+    a state that is taken there goes on in the middle of the training.
+    """
+
+    Settings = TrainingSettings
+    settings: TrainingSettings
+
+    def __init__(self, bench: Bench, settings: TrainingSettings) -> None:
+        super().__init__(bench, settings)
+        self.after_epoch: Callable[[dict[str, float]], None] | None = None
+        self.trainings = 0  # that this object has finished
+        self._results: dict[str, list[Found | None]] = {}  # by key: what every seed gave, None if it failed
+        self._kept: OrderedDict[tuple[str, int], Trainer] = OrderedDict()
+        self._running: tuple[str, int, Trainer] | None = None
+        self._unfinished: State | None = None
+
+    def measure(self, proposals: Sequence[Proposal]) -> list[Measurement | None]:
+        return [self._compare(self._means(each.source), self._means(each.network)) for each in proposals]
+
+    def hits(self, network: Network, split: Literal["selection", "test"]) -> torch.Tensor:
+        """Those of the first training, also where there are several seeds; none if it failed."""
+        images = self.bench.data.selection if split == "selection" else self.bench.data.test
+        found = self._runs(network, 1)[0]
+        if found is None:
+            return torch.zeros(len(images), dtype=torch.bool)
+        if split == "selection":
+            return torch.as_tensor(found["selection"])
+        trainer = self._kept.get((key(network), 0)) or self._train(network, 0)
+        return trainer.accuracy(images).hits
+
+    def state(self) -> State:
+        unfinished = self._unfinished
+        if self._running is not None:
+            name, seed, trainer = self._running
+            unfinished = {"key": name, "seed": seed, "trainer": trainer.state()}
+        return {"results": _copy(self._results), "unfinished": unfinished}
+
+    def restore(self, state: State) -> None:
+        self._results = _copy(state["results"])
+        self._running, self._unfinished = None, state["unfinished"]
+        self._kept.clear()
+
+    def _compare(self, source: dict[str, float] | None, network: dict[str, float] | None) -> Measurement | None:
+        if source is None or network is None:
+            return None
+        details = network | {f"source_{name}": value for name, value in source.items()}
+        sign = -1.0 if self.settings.score == "loss" else 1.0
+        return Measurement(sign * network[self.settings.score], sign * source[self.settings.score], details)
+
+    def _means(self, network: Network) -> dict[str, float] | None:
+        """Accuracy and loss over the seeds; None if a training failed, as the others would be a choice of the best."""
+        runs = self._runs(network, self.settings.seeds)
+        done = [run for run in runs if run is not None]
+        if len(done) < len(runs):
+            return None
+        return {what: sum(float(run[what]) for run in done) / len(done) for what in ("accuracy", "loss")}
+
+    def _runs(self, network: Network, count: int) -> list[Found | None]:
+        """What the first ``count`` trainings gave (fewer if one failed, which makes the rest idle)."""
+        runs = self._results.setdefault(key(network), [])
+        while len(runs) < count and None not in runs:
+            trainer = self._train(network, len(runs))
+            reward = trainer.accuracy(self.bench.data.reward)
+            failed = trainer.failed or not math.isfinite(reward.loss)
+            selection = trainer.accuracy(self.bench.data.selection).hits
+            found = {"accuracy": reward.value, "loss": reward.loss, "selection": selection}
+            runs.append(None if failed else found)
+        return runs[:count]
+
+    def _train(self, network: Network, seed: int) -> Trainer:
+        """The network, trained to the end with a seed; begun trainings are gone on with."""
+        name, bench = key(network), self.bench
+        trainer = Trainer(
+            network, bench.data, self.settings.schedule, bench.compute, derive(bench.seed, "network", seed)
+        )
+        unfinished, self._unfinished = self._unfinished, None
+        if unfinished is not None and (unfinished["key"], unfinished["seed"]) == (name, seed):
+            trainer.restore(unfinished["trainer"])
+        self._running = (name, seed, trainer)
+        train(trainer, self.after_epoch)
+        self._running = None
+        self.trainings += 1
+        self._kept[name, seed] = trainer
+        if len(self._kept) > KEPT:
+            self._kept.popitem(last=False)
+        return trainer
+
+
+def _copy(results: dict[str, list[Found | None]]) -> dict[str, list[Found | None]]:
+    return {name: [run and dict(run) for run in runs] for name, runs in results.items()}

@@ -1,0 +1,23 @@
+"""The IR's own JSON as a format: it can say everything, null edges of any format too."""
+
+from __future__ import annotations
+
+from nat_plugin.adapter import Adapter
+from nat_plugin.ir import Frame, Network, from_json, to_json
+
+
+class NetworkJSON(Adapter):
+    """Networks as ``nat convert … --to network`` and ``--extended`` write them. The frame is in the file."""
+
+    name = "network"
+    summary = "the JSON form of the cell IR"
+
+    def recognises(self, text: str) -> bool:
+        return text.lstrip().startswith("{") and '"nat-network"' in text
+
+    def read(self, text: str, frame: Frame) -> Network:
+        del frame
+        return from_json(text)
+
+    def write(self, network: Network) -> str:
+        return to_json(network, indent=None)

@@ -1,0 +1,101 @@
+"""The recipe reference, generated from the schema: ``python -m nat_plugin.runs.reference > docs/recipes.md``."""
+
+from __future__ import annotations
+
+import types
+import typing
+from typing import Any
+
+from annotated_types import Ge, Gt, Le, Lt
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from nat_plugin.data import DataSettings
+from nat_plugin.plugins import Plugins, plugins
+from nat_plugin.runs.recipe import Recipe
+
+_SIGNS = {Ge: ("≥", "ge"), Gt: (">", "gt"), Le: ("≤", "le"), Lt: ("<", "lt")}
+
+_HEAD = """# Recipe reference
+
+A recipe is a YAML file; `nat run FILE` runs it, `nat run NAME` one that ships (`nat recipes`), and
+`--set KEY=VALUE` changes any key. Unknown keys and wrong values are all reported before anything starts.
+This page is generated from the schema: `python -m nat_plugin.runs.reference > docs/recipes.md`.
+"""
+
+
+def models_of(annotation: Any) -> list[type[BaseModel]]:
+    """The schemas inside an annotation."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [found for each in typing.get_args(annotation) for found in models_of(each)]
+
+
+def _type(annotation: Any) -> str:
+    if annotation is type(None):
+        return "null"
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Literal:
+        return ", ".join(str(each) for each in arguments)
+    if origin is typing.Annotated:
+        return _type(arguments[0])
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(dict.fromkeys(_type(each) for each in arguments))
+    if models_of(annotation):
+        return "group"
+    names = {"str": "text", "int": "whole number", "float": "number", "bool": "true or false", "dict": "mapping"}
+    name = getattr(origin or annotation, "__name__", str(annotation))
+    return names.get(name.removeprefix("Strict").lower(), name.lower())
+
+
+def _bounds(field: FieldInfo) -> str:
+    found = []
+    for each in field.metadata:
+        if type(each) in _SIGNS:
+            sign, name = _SIGNS[type(each)]
+            found.append(f"{sign} {getattr(each, name):g}")
+    return f" ({', '.join(found)})" if found else ""
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    value = field.get_default(call_default_factory=True)
+    if isinstance(value, BaseModel):
+        return "see below"
+    return {None: "null", True: "true", False: "false"}.get(value, value) if isinstance(value, (bool, type(None))) else f"{value}"
+
+
+def _rows(model: type[BaseModel], prefix: str) -> list[str]:
+    lines = []
+    for name, field in model.model_fields.items():
+        kind = _type(field.annotation) + _bounds(field)
+        lines.append(f"| `{prefix}{name}` | {kind} | {_default(field)} | {field.description or ''} |")
+        for inner in models_of(field.annotation):
+            lines += _rows(inner, f"{prefix}{name}.")
+    return lines
+
+
+def _table(title: str, about: str, model: type[BaseModel], prefix: str) -> list[str]:
+    head = ["", f"## {title}", "", about, "", "| key | value | default | meaning |", "|---|---|---|---|"]
+    return [*head, *_rows(model, prefix)]
+
+
+def reference(found: Plugins) -> str:
+    """The page, for the plugins at hand."""
+    lines = [_HEAD.rstrip()]
+    lines += _table("A recipe", "The keys at the top, and the groups that every recipe has.", Recipe, "")
+    lines += _table("evaluator.data", "The images.", DataSettings, "evaluator.data.")
+    for name, strategy in found.strategies.items():
+        lines += _table(f"strategy: {name}", _first(strategy), strategy.Settings, "strategy.")
+    for name, evaluator in found.evaluators.items():
+        lines += _table(f"evaluator: {name}", _first(evaluator), evaluator.Settings, "evaluator.")
+    return "\n".join(lines) + "\n"
+
+
+def _first(thing: type) -> str:
+    return (thing.__doc__ or "").strip().split("\n")[0]
+
+
+if __name__ == "__main__":
+    print(reference(plugins()), end="")

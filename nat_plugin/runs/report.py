@@ -1,0 +1,140 @@
+"""What a run ends with: the architecture written back, ``result.json``, and a summary to read."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from nat_plugin import __version__
+from nat_plugin.drawing import draw, draw_change
+from nat_plugin.ir import Network, cost, key
+from nat_plugin.runs.choice import Choice, Share
+from nat_plugin.runs.files import write_text
+from nat_plugin.runs.setup import Setup
+from nat_plugin.writing import result_adapter, write_back
+
+
+def write_result(setup: Setup, choice: Choice, evaluated: int, folder: Path) -> dict[str, Any]:
+    """Choose, check, write back, and write the report; what ``result.json`` holds."""
+    verdict = choice.verdict()
+    network = choice.candidates[verdict.winner]
+    adapter = result_adapter(setup.adapter, setup.plan.recipe.extended)
+    text = write_back(adapter, setup.moves, network, setup.frame)
+    recipe = setup.plan.recipe
+    result = {
+        "version": __version__,
+        "input": _side(setup.network, setup.origin.text, verdict.selection[0], verdict.test[0]),
+        "result": _side(network, text, verdict.selection[verdict.winner], verdict.test[1]),
+        "changed": verdict.winner != 0,
+        "format": adapter.name,
+        "test_difference": {
+            "value": verdict.difference.value,
+            "low": verdict.difference.low,
+            "high": verdict.difference.high,
+        },
+        "beyond_noise": verdict.difference.beyond_noise,
+        "candidates": [
+            {"key": key(each), "selection": _share(share), "params": cost(each).params, "macs": cost(each).macs}
+            for each, share in zip(choice.candidates, verdict.selection, strict=True)
+        ],
+        "trained_for_real": recipe.final is not None,
+        "evaluated": evaluated,
+        "rules": recipe.rules,
+        "budget": {name: float(limit) for name, limit in setup.moves.limits.values},
+        "strategy": recipe.strategy_name,
+        "seed": recipe.seed,
+        "data": setup.data.summary(),
+    }
+    write_text(folder / "architecture.txt", text + "\n")
+    setup.strategy.save(folder / "policy.safetensors")
+    write_text(folder / "report.md", markdown(setup, network, result))
+    write_text(folder / "result.json", json.dumps(result, indent=1))
+    return result
+
+
+def _side(network: Network, text: str, selection: Share, test: Share) -> dict[str, Any]:
+    total = cost(network)
+    return {
+        "architecture": text,
+        "key": key(network),
+        "params": total.params,
+        "macs": total.macs,
+        "selection": _share(selection),
+        "test": _share(test),
+    }
+
+
+def _share(share: Share) -> dict[str, float]:
+    return {"value": share.value, "low": share.interval.low, "high": share.interval.high}
+
+
+def _percent(interval: dict[str, float]) -> str:
+    return f"{interval['value']:.2%} [{interval['low']:.2%}, {interval['high']:.2%}]"
+
+
+def rows(result: dict[str, Any]) -> list[tuple[str, str, str, str]]:
+    """What, input, result, change."""
+    before, after = result["input"], result["result"]
+    table = [
+        (name, f"{before[column]:,}", f"{after[column]:,}", f"{after[column] / before[column] - 1:+.1%}")
+        for name, column in (("parameters", "params"), ("MACs", "macs"))
+    ]
+    for split in ("selection", "test"):
+        change = after[split]["value"] - before[split]["value"]
+        table.append((f"accuracy on {split}", _percent(before[split]), _percent(after[split]), f"{100 * change:+.2f} points"))
+    return table
+
+
+def _verdict(result: dict[str, Any]) -> str:
+    if not result["changed"]:
+        return "No proposal did better than the input on the selection split: the result is the input."
+    span = result["test_difference"]
+    noise = "beyond noise" if result["beyond_noise"] else "within noise"
+    return (
+        f"On test the result differs by {100 * span['value']:+.2f} points "
+        f"[{100 * span['low']:+.2f}, {100 * span['high']:+.2f}], {noise}."
+    )
+
+
+def table(result: dict[str, Any]) -> Table:
+    """The closing table for a terminal."""
+    made = Table(caption=_verdict(result), caption_justify="left")
+    for column in ("", "input", "result", "change"):
+        made.add_column(column)
+    for row in rows(result):
+        made.add_row(*row)
+    return made
+
+
+def markdown(setup: Setup, network: Network, result: dict[str, Any]) -> str:
+    """The summary of a run."""
+    lines = [f"# {setup.origin.label}: {result['strategy']} under rules {result['rules']}", ""]
+    lines += ["| | input | result | change |", "|---|---|---|---|"]
+    lines += ["| " + " | ".join(row) + " |" for row in rows(result)]
+    how = "trained from scratch" if result["trained_for_real"] else "scored on shared weights"
+    splits = result["data"]
+    limits = ", ".join(f"{name} ≤ {limit:,.0f}" for name, limit in result["budget"].items()) or "none"
+    lines += [
+        "",
+        f"{_verdict(result)} Intervals are 95 %. Candidates were {how}; {result['evaluated']} distinct networks were "
+        f"measured in the search. Limits: {limits}. Seed {result['seed']}.",
+        "",
+        f"Data: `{json.dumps(splits)}`",
+        "",
+        f"## Result ({result['format']})",
+        "```",
+        result["result"]["architecture"],
+        "```",
+        "## Input",
+        "```",
+        draw(setup.network),
+        "```",
+        "## What changed",
+        "```",
+        draw_change(setup.network, network),
+        "```",
+    ]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,119 @@
+"""The search: ask, let the shared weights learn, measure, tell. One checkpointed round after the other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from nat_plugin.ir import Network, cost, key
+from nat_plugin.runs.files import Journal
+from nat_plugin.runs.setup import Setup
+from nat_plugin.strategies.base import Measurement, Proposal, State
+
+WARMUP_CHUNK = 50
+INPUT_EVERY = 8
+"""One step of the warm-up in so many is on an input. Shared weights that see an input at every other step fit it far
+better than what it may become, and rank those badly."""
+
+
+@dataclass
+class Search:
+    """Where a search stands. ``advance`` does one chunk of warm-up or one round."""
+
+    setup: Setup
+    journal: Journal
+    warmed: int = 0
+    round: int = 0
+    keys: set[str] = field(default_factory=set)
+    rng: np.random.Generator = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.rng = np.random.default_rng([self.setup.plan.recipe.seed, 1])
+
+    @property
+    def finished(self) -> bool:
+        settings = self.setup.plan.recipe.search
+        return self.warmed >= settings.warmup and self.round >= settings.rounds
+
+    @property
+    def warming(self) -> bool:
+        return self.warmed < self.setup.plan.recipe.search.warmup
+
+    def advance(self) -> dict[str, float]:
+        """One step of the search; figures to report."""
+        return self._warm() if self.warming else self._round()
+
+    def _warm(self) -> dict[str, float]:
+        """Steps on shared weights: mostly on random legal moves, now and then on an input itself."""
+        strategy = self.setup.strategy
+        count = min(WARMUP_CHUNK, self.setup.plan.recipe.search.warmup - self.warmed)
+        sources = [strategy.draw_input(self.rng) for _ in range(count)]
+        networks = [
+            strategy.random_move(source, self.rng) if number % INPUT_EVERY else source
+            for number, source in enumerate(sources, start=self.warmed)
+        ]
+        self.warmed += count
+        return self.setup.evaluator.train(networks)
+
+    def _round(self) -> dict[str, float]:
+        setup, settings = self.setup, self.setup.plan.recipe.search
+        proposals = setup.strategy.ask(settings.proposals)
+        if not proposals:
+            self.round = settings.rounds
+            return {}
+        report = dict(setup.evaluator.train(self._curriculum(proposals, settings.steps)))
+        measurements = setup.evaluator.measure(proposals)
+        for proposal, measurement in zip(proposals, measurements, strict=True):
+            setup.strategy.tell(proposal, measurement)
+            self.journal.add(self._record(proposal, measurement))
+            self.keys |= {key(proposal.source), key(proposal.network)}
+        self.round += 1
+        gains = [each.gain for each in measurements if each is not None]
+        if gains:
+            report |= {"gain/mean": float(np.mean(gains)), "gain/best": max(gains)}
+        return report | {"evaluated": len(self.keys)}
+
+    def _curriculum(self, proposals: list[Proposal], steps: int) -> list[Network]:
+        """What to train on before measuring: every distinct input and proposal alike, in random order."""
+        networks = list(dict.fromkeys(network for each in proposals for network in (each.source, each.network)))
+        order = [int(number) for _ in range(-(-steps // len(networks))) for number in self.rng.permutation(len(networks))]
+        return [networks[number] for number in order[:steps]]
+
+    def _record(self, proposal: Proposal, measurement: Measurement | None) -> dict[str, Any]:
+        total = cost(proposal.network)
+        record: dict[str, Any] = {
+            "round": self.round,
+            "number": proposal.number,
+            "source": key(proposal.source),
+            "network": key(proposal.network),
+            "ops": [str(op) for op in proposal.network.ops],
+            "params": total.params,
+            "macs": total.macs,
+        }
+        if measurement is None:
+            return record | {"failed": True}
+        figures = {"score": measurement.score, "source_score": measurement.source_score, "gain": measurement.gain}
+        return record | figures | measurement.details
+
+    def finalists(self, count: int) -> list[Network]:
+        return list(self.setup.strategy.finalists(self.setup.network, count))
+
+    def state(self) -> State:
+        return {
+            "warmed": self.warmed,
+            "round": self.round,
+            "keys": sorted(self.keys),
+            "rng": self.rng.bit_generator.state,
+            "journal": self.journal.size,
+            "strategy": self.setup.strategy.state(),
+            "evaluator": self.setup.evaluator.state(),
+        }
+
+    def restore(self, state: State) -> None:
+        self.warmed, self.round, self.keys = state["warmed"], state["round"], set(state["keys"])
+        self.rng.bit_generator.state = state["rng"]
+        self.journal.cut(state["journal"])
+        self.setup.strategy.restore(state["strategy"])
+        self.setup.evaluator.restore(state["evaluator"])

@@ -1,0 +1,106 @@
+"""From a checked recipe to the objects of a run."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nat_plugin import __version__
+from nat_plugin.adapter import Adapter
+from nat_plugin.data import DataSet, load
+from nat_plugin.device import Compute, find_compute
+from nat_plugin.errors import NATError
+from nat_plugin.evaluators.base import Bench, Evaluator
+from nat_plugin.ir import Budget, Frame, Moves, Network, find_rule
+from nat_plugin.plugins import Plugins
+from nat_plugin.runs.files import write_text
+from nat_plugin.runs.recipe import Plan, plan
+from nat_plugin.sources import find_source, read_text
+from nat_plugin.strategies.base import Strategy, Task
+from nat_plugin.writing import extended
+
+RUN_FILE = "run.json"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The user's architecture as it was when the run began; kept in the folder, so that a resume needs no other file."""
+
+    text: str
+    adapter: str
+    label: str
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Everything a run works with."""
+
+    plan: Plan
+    origin: Origin
+    adapter: Adapter
+    frame: Frame
+    network: Network
+    moves: Moves
+    data: DataSet
+    compute: Compute
+    strategy: Strategy
+    evaluator: Evaluator
+
+
+def find_origin(chosen: Plan, plugins: Plugins) -> Origin:
+    source = find_source(chosen.recipe.source, chosen.recipe.adapter, plugins)
+    return Origin(source.text, source.adapter.name, source.label)
+
+
+def set_up(chosen: Plan, origin: Origin, plugins: Plugins) -> Setup:
+    """Build the parts of a run. NATError for anything about the architecture, the data or the budget that is wrong."""
+    recipe = chosen.recipe
+    compute = find_compute(recipe.device, recipe.precision)
+    data = load(chosen.data, compute.device, plugins.datasets)
+    adapter: Adapter = plugins.find("adapters", origin.adapter)
+    frame = Frame(recipe.network.channels, recipe.network.cells, data.shape, data.classes)
+    network = adapter.read(origin.text, frame)
+    if network.input != data.shape or network.head.classes != data.classes:
+        raise NATError(
+            f"the architecture takes images of {network.input} in {network.head.classes} classes, "
+            f"data set '{data.name}' has {data.shape} in {data.classes}"
+        )
+    if recipe.extended:
+        network = extended(network)
+    rule, budget = find_rule(recipe.rules), Budget.parse(recipe.budget)
+    moves = Moves(network, rule, budget.resolve(network))
+    if moves.count == 1:
+        raise NATError(f"'{origin.label}': rules '{rule.name}' allow no move on this architecture")
+    planned = recipe.search.rounds * recipe.search.proposals
+    task = Task((network,), rule, budget, recipe.seed, planned, compute.device)
+    strategy: Strategy = plugins.find("strategies", recipe.strategy_name)(task, chosen.strategy)
+    bench = Bench((network,), rule, data, compute, recipe.seed, strategy.rewires)
+    evaluator: Evaluator = plugins.find("evaluators", recipe.evaluator_name)(bench, chosen.evaluator)
+    return Setup(chosen, origin, adapter, frame, network, moves, data, compute, strategy, evaluator)
+
+
+def describe_run(folder: Path, chosen: Plan, origin: Origin) -> None:
+    """Write what a resume needs: the resolved recipe and the architecture."""
+    document = {
+        "version": __version__,
+        "recipe": chosen.resolved(),
+        "origin": {"text": origin.text, "adapter": origin.adapter, "label": origin.label},
+    }
+    write_text(folder / RUN_FILE, json.dumps(document, indent=1))
+
+
+def read_run(folder: Path, plugins: Plugins) -> tuple[Plan, Origin]:
+    """The plan and origin of a run folder. NATError if it is none, or of a version that this one cannot go on with."""
+    if not (folder / RUN_FILE).is_file():
+        raise NATError(f"{folder}: this is not the folder of a run: it has no {RUN_FILE}")
+    try:
+        document: dict[str, Any] = json.loads(read_text(folder / RUN_FILE))
+        version, origin = document["version"], Origin(**document["origin"])
+        recipe = document["recipe"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise NATError(f"{folder / RUN_FILE}: damaged ({error}); start the run anew") from None
+    if version != __version__:
+        raise NATError(f"{folder}: the run was begun by nat-plugin {version}, this is {__version__}; install that version")
+    return plan(recipe, plugins), origin

@@ -1,0 +1,62 @@
+"""Checkpoints: a tree of tensors and plain values as one safetensors file. Never a pickle."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from nat_plugin.errors import NATError
+from nat_plugin.runs.files import write_whole
+from nat_plugin.strategies.base import State
+
+_TENSOR = "__tensor__"
+
+
+def save_state(path: Path, state: State) -> None:
+    """Write a tree whole: tensors as such (on the CPU), everything else as JSON in the header."""
+    tensors: dict[str, torch.Tensor] = {}
+    plain = json.dumps(_split(state, tensors))
+    write_whole(path, lambda temporary: save_file(tensors, temporary, metadata={"state": plain}))
+
+
+def load_state(path: Path) -> State:
+    """Raises NATError for a file that is missing, damaged or of another kind."""
+    try:
+        with safe_open(path, framework="pt", device="cpu") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+            plain = json.loads((file.metadata() or {})["state"])
+    except FileNotFoundError:
+        raise NATError(f"{path}: there is no checkpoint; is this the folder of a run?") from None
+    except (SafetensorError, KeyError, ValueError, OSError) as error:
+        raise NATError(f"{path}: this is not a checkpoint of a run, or it is damaged ({error})") from None
+    tree: State = _join(plain, tensors)
+    return tree
+
+
+def _split(value: Any, tensors: dict[str, torch.Tensor]) -> Any:
+    if isinstance(value, torch.Tensor):
+        name = str(len(tensors))
+        tensors[name] = value.detach().cpu().clone().contiguous()
+        return {_TENSOR: name}
+    if isinstance(value, dict):
+        if not all(isinstance(key, str) for key in value):
+            raise TypeError("a state's keys must be texts")
+        return {key: _split(each, tensors) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_split(each, tensors) for each in value]
+    return value
+
+
+def _join(value: Any, tensors: dict[str, torch.Tensor]) -> Any:
+    if isinstance(value, dict):
+        if set(value) == {_TENSOR}:
+            return tensors[value[_TENSOR]]
+        return {key: _join(each, tensors) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_join(each, tensors) for each in value]
+    return value

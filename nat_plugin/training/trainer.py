@@ -1,0 +1,160 @@
+"""One fixed network trained from scratch, epoch by epoch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from nat_plugin.data import DataSet, Images, eval_batches, train_batches
+from nat_plugin.device import Compute
+from nat_plugin.errors import NATError
+from nat_plugin.ir import Network
+from nat_plugin.nets import build
+from nat_plugin.strategies.base import State
+from nat_plugin.training.optimizer import Optimizer, snapshot
+from nat_plugin.training.schedule import Schedule
+from nat_plugin.training.seeds import derive, generator, seeded
+from nat_plugin.training.statistics import Accuracy
+
+EVAL_BATCH = 512
+
+
+class Trainer:
+    """Trains ``network`` on ``train_split`` (left out: ``data.weights``) by ``schedule``.
+
+    What comes out depends on ``seed`` and not on the program's global generators, which are left as they were. A
+    trainer that is restored between two epochs ends as one that was never interrupted (to the bit, on the CPU).
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        data: DataSet,
+        schedule: Schedule,
+        compute: Compute,
+        seed: int = 0,
+        train_split: Images | None = None,
+    ) -> None:
+        self.network, self.schedule, self.compute, self.seed = network, schedule, compute, seed
+        if (network.input, network.head.classes) != (data.shape, data.classes):
+            raise NATError(
+                f"the network takes images of {network.input} in {network.head.classes} classes, data set "
+                f"'{data.name}' has {data.shape} in {data.classes}"
+            )
+        self._data = schedule.augmented(data)
+        self._split = (data.weights if train_split is None else train_split).to(compute.device)
+        with seeded(compute.device, derive(seed, "initial weights")):
+            self.net = build(network, auxiliary=schedule.auxiliary > 0)
+        self.net.to(device=compute.device, memory_format=compute.memory_format)  # type: ignore[call-overload]
+        self._forward: Callable[[Tensor], Any] = torch.compile(self.net) if schedule.compile else self.net
+        self._parameters = list(self.net.parameters())
+        self._optimizer = Optimizer(
+            self.net.named_parameters(),
+            compute,
+            momentum=schedule.momentum,
+            weight_decay=schedule.weight_decay,
+            grad_clip=schedule.grad_clip,
+        )
+        self.epochs_done = 0
+        self.failed = False
+
+    @property
+    def finished(self) -> bool:
+        """Trained to the end, or ``failed``: the loss is no longer a finite number."""
+        return self.failed or self.epochs_done >= self.schedule.epochs
+
+    def epoch(self) -> dict[str, float]:
+        """Train for one epoch. What there is to report: its number from 1, the learning rate it began with, and mean
+        loss (with label smoothing, without the auxiliary head) and accuracy on the augmented training images."""
+        if self.finished:
+            raise RuntimeError("the training is over")
+        number, device = self.epochs_done, self.compute.device
+        self.net.train()
+        self.net.drop_path = self.schedule.drop_path_at(number)
+        batches = self._batches(generator(self.seed, "epoch", number))
+        size = min(self.schedule.batch, len(self._split))
+        steps = len(self._split) // size
+        sums = torch.zeros(2, device=device)
+        with seeded(device, derive(self.seed, "drop path", number)):
+            for step, (x, y) in enumerate(batches):
+                sums += self._step(x, y, self.schedule.learning_rate(number + step / steps))
+        loss, hits = (sums / (steps * size)).tolist()
+        self.epochs_done += 1
+        self.failed = not math.isfinite(loss)
+        lr = self.schedule.learning_rate(number)
+        return {"epoch": float(number + 1), "lr": lr, "loss": loss, "accuracy": hits}
+
+    def _batches(self, random: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+        return train_batches(
+            self._data, self._split, self.schedule.batch, random, memory_format=self.compute.memory_format
+        )
+
+    def _step(self, x: Tensor, y: Tensor, lr: float) -> Tensor:
+        """One step of the weights; returns [sum of the losses, hits] over the batch, still on the device."""
+        sums = torch.zeros(2, device=x.device)
+        parts = min(self.schedule.accumulation, len(y))
+        for part_x, part_y in zip(x.tensor_split(parts), y.tensor_split(parts), strict=True):
+            objective, found = self._losses(part_x, part_y)
+            self._optimizer.backward(objective / len(y))
+            sums += found
+        self._optimizer.step(self._parameters, lr)
+        return sums
+
+    def _losses(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """What is minimised, and [sum of the losses, hits]; both summed over the images."""
+        smoothing = self.schedule.label_smoothing
+        with self.compute.precision():
+            output = self._forward(x)
+        logits, auxiliary = output if isinstance(output, tuple) else (output, None)
+        loss = F.cross_entropy(logits.float(), y, label_smoothing=smoothing, reduction="sum")
+        found = torch.stack([loss.detach(), (logits.detach().argmax(1) == y).sum()])
+        if auxiliary is None:
+            return loss, found
+        side = F.cross_entropy(auxiliary.float(), y, label_smoothing=smoothing, reduction="sum")
+        return loss + self.schedule.auxiliary * side, found
+
+    def accuracy(self, split: Images) -> Accuracy:
+        """In evaluation mode, on images as they are."""
+        self.net.eval()
+        losses, hits = [], []
+        with torch.no_grad():
+            batches = eval_batches(
+                self._data, split.to(self.compute.device), EVAL_BATCH, memory_format=self.compute.memory_format
+            )
+            for x, y in batches:
+                with self.compute.precision():
+                    logits = self._forward(x).float()
+                losses.append(F.cross_entropy(logits, y, reduction="sum"))
+                hits.append(logits.argmax(1) == y)
+        right = torch.cat(hits).cpu()
+        loss = float(torch.stack(losses).sum()) / len(split)
+        return Accuracy(int(right.sum()), len(split), loss, right)
+
+    def state(self) -> State:
+        """Copies on the CPU of all that ``restore`` needs. Random numbers follow from seed and epoch, so no
+        generator is among it."""
+        return {
+            "epochs_done": self.epochs_done,
+            "failed": self.failed,
+            "net": snapshot(self.net.state_dict()),
+            "optimizer": self._optimizer.state(),
+        }
+
+    def restore(self, state: State) -> None:
+        """Go on from a state of a trainer that was made with the same arguments."""
+        self.epochs_done, self.failed = int(state["epochs_done"]), bool(state["failed"])
+        self.net.load_state_dict(state["net"])
+        self._optimizer.restore(state["optimizer"])
+
+
+def train(trainer: Trainer, after_epoch: Callable[[dict[str, float]], None] | None = None) -> None:
+    """To the end; ``after_epoch`` gets what each epoch reports."""
+    while not trainer.finished:
+        report = trainer.epoch()
+        if after_epoch is not None:
+            after_epoch(report)

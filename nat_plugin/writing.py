@@ -1,0 +1,53 @@
+"""Writing a transformed network back into its format, and holding what was written to what was promised."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from nat_plugin.adapter import Adapter
+from nat_plugin.errors import NATError
+from nat_plugin.ir import NULL, Frame, Moves, Network, canonical, key
+from nat_plugin.network_json import NetworkJSON
+
+
+def extended(network: Network) -> Network:
+    """The network with null among the choices of every editable edge, whatever its format can say."""
+    cells = []
+    for name, cell in network.cells:
+        edges = tuple(
+            replace(edge, choices=(*edge.choices, NULL)) if edge.editable and NULL not in edge.choices else edge
+            for edge in cell.edges
+        )
+        cells.append((name, replace(cell, edges=edges)))
+    return network.with_cells(cells)
+
+
+def write_back(adapter: Adapter, moves: Moves, network: Network, frame: Frame) -> str:
+    """The text of a transformed network: unmoved as it came, moved without its dead operations.
+
+    Ensures, by reading the text back: same computation, legal moves only, within every limit. Raises NATError
+    otherwise, or where the format cannot say the result.
+    """
+    moves.verify(network)
+    moved = network.ops != moves.network.ops
+    text = adapter.write(canonical(network) if moved else network)
+    written = adapter.read(text, frame)
+    if key(written) != key(network):
+        raise NATError(f"adapter '{adapter.name}' wrote an architecture that computes something else; please report it")
+    broken = moves.limits.broken(written)
+    if broken:
+        raise NATError(f"the written architecture breaks the budget: {'; '.join(broken)}")
+    return text
+
+
+def result_adapter(adapter: Adapter, is_extended: bool) -> Adapter:
+    """Who writes the result: the extended form goes into network JSON."""
+    return NetworkJSON() if is_extended else adapter
+
+
+def translate(network: Network, adapter: Adapter, frame: Frame) -> str:
+    """The architecture of a network in a format, perhaps another than it came from. NATError where that cannot say it."""
+    text = adapter.write(network)
+    if key(adapter.read(text, frame)) != key(network):
+        raise NATError(f"format '{adapter.name}' cannot say this architecture: what it reads back computes something else")
+    return text

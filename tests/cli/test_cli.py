@@ -1,0 +1,134 @@
+"""The command line, as others script it."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from nat_plugin import __version__
+from nat_plugin.cli import SUBCOMMANDS, main
+
+
+class Outcome:
+    """What a call printed, and its exit status."""
+
+    def __init__(self, status: int, out: str, err: str) -> None:
+        self.status, self.out, self.err = status, out, err
+
+
+@pytest.fixture
+def nat(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):  # type: ignore[no-untyped-def]
+    def call(*arguments: str, stdin: str = "") -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["nat", *arguments])
+        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+            raise SystemExit(0)
+        said = capsys.readouterr()
+        return Outcome(int(ended.value.code or 0), said.out, said.err)
+
+    return call
+
+
+def test_version_help_and_module() -> None:
+    done = subprocess.run([sys.executable, "-m", "nat_plugin", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout == f"nat, version {__version__}\n"
+
+
+def test_help_lists_every_subcommand(nat) -> None:  # type: ignore[no-untyped-def]
+    said = nat("--help")
+    assert said.status == 0
+    assert all(name in said.out for name in SUBCOMMANDS)
+
+
+@pytest.mark.parametrize("name", SUBCOMMANDS)
+def test_every_subcommand_has_help(nat, name: str) -> None:  # type: ignore[no-untyped-def]
+    assert nat(name, "--help").out.startswith(f"Usage: nat {name}")
+
+
+@pytest.mark.parametrize(
+    ("source", "params", "macs"),
+    [("DARTS_V2", 3.349, 528), ("NAT_DARTS", 2.682, 424), ("ENAS", 3.860, 606), ("NATv2_DARTS", 2.476, 394)],
+)
+def test_show_counts_the_published_cells(nat, source: str, params: float, macs: float) -> None:  # type: ignore[no-untyped-def]
+    size = ("--channels", "36", "--cells", "20", "--input", "32", "--classes", "10")
+    shown = json.loads(nat("show", source, *size, "--json").out)
+    assert round(shown["params"] / 1e6, 3) == params
+    assert round(shown["macs"] / 1e6) == macs
+    assert shown["format"] == "darts"
+    edges = [edge for cell in shown["cells"].values() for edge in cell["edges"]]
+    assert sum(edge["params"] for edge in edges) < shown["params"]
+    assert all({"source", "target", "op", "params", "macs"} <= set(edge) for edge in edges)
+
+
+def test_show_reads_one_per_line(nat) -> None:  # type: ignore[no-untyped-def]
+    said = nat("show", "-", "--json", stdin="DARTS_V1\n\nDARTS_V2\n")
+    assert [json.loads(line)["source"] for line in said.out.splitlines()] == ["DARTS_V1", "DARTS_V2"]
+
+
+def test_show_draws(nat) -> None:  # type: ignore[no-untyped-def]
+    said = nat("show", "DARTS_V2")
+    assert "3.349M parameters, 528M MACs" in said.out
+    assert "2 = sep_conv_3x3(in0) + sep_conv_3x3(in1)" in said.out
+
+
+def test_convert_there_and_back(nat, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    genotype = nat("convert", "DARTS_V2", "--from", "darts", "--to", "darts").out
+    assert nat("convert", "DARTS_V2", "--from", "darts", "--to", "network", "-o", str(tmp_path / "n.json")).status == 0
+    assert nat("convert", str(tmp_path / "n.json"), "--from", "network", "--to", "darts").out == genotype
+
+
+@pytest.mark.parametrize("name", ["adapters", "strategies", "evaluators", "datasets", "recipes"])
+def test_listings(nat, name: str) -> None:  # type: ignore[no-untyped-def]
+    rows = json.loads(nat(name, "--json").out)[name]
+    assert rows
+    assert all(row["name"] and row["summary"] for row in rows)
+    text = nat(name).out
+    assert all(row["name"] in text for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("show", "DARTS_V9"), "nat: 'DARTS_V9' is neither a file, nor a published name"),
+        (("show", "DARTS_V2", "--adapter", "keras"), "nat: unknown adapter 'keras'; allowed: "),
+        (("convert", "DARTS_V2", "--from", "darts", "--to", "onnx"), "nat: unknown adapter 'onnx'; allowed: "),
+        (("convert", "DARTS_V2", "--from", "darts", "--to", "enas-macro"), "nat: "),
+        (("resume", "no-such-folder"), "nat: no-such-folder: there is no such folder"),
+        (("run", "no-such-recipe"), "nat: 'no-such-recipe' is neither a file nor a recipe that ships"),
+        (("run", "quickstart", "--set", "search.rouns=3"), "nat: search.rouns: unknown key; did you mean 'rounds'?"),
+        (("transform", "DARTS_V2", "--policy", "no-such-policy"), "nat: "),
+        (("transform", "DARTS_V2", "--policy", "x", "--budget", "macs"), "nat: --budget 'macs': write METRIC=LIMIT"),
+        (("transform", "DARTS_V2", "--policy", "x", "--rules", "all"), "nat: unknown rules 'all'; allowed: nat, nat++"),
+    ],
+)
+def test_mistakes_end_in_one_line_and_status_2(nat, arguments: tuple[str, ...], message: str) -> None:  # type: ignore[no-untyped-def]
+    said = nat(*arguments)
+    assert said.status == 2
+    assert said.out == ""
+    assert said.err.startswith(message)
+    assert len(said.err.splitlines()) == 1
+
+
+def test_all_mistakes_of_a_recipe_come_at_once(nat) -> None:  # type: ignore[no-untyped-def]
+    said = nat("run", "quickstart", "--set", "search.rounds=no", "--set", "strategy.lr=-1", "--set", "seed=x")
+    assert said.status == 2
+    assert [line.split(":")[1].strip() for line in said.err.splitlines()] == ["seed", "search.rounds", "strategy.lr"]
+
+
+def test_a_mistake_on_standard_input_names_its_line(nat) -> None:  # type: ignore[no-untyped-def]
+    said = nat("show", "-", "--json", stdin="DARTS_V1\nrubbish\n")
+    assert said.status == 2
+    assert said.err.startswith("nat: standard input, line 2: 'rubbish' is neither")
+
+
+def test_usage_errors_have_status_2(nat) -> None:  # type: ignore[no-untyped-def]
+    assert nat("show").status == 2
+    assert nat("show", "DARTS_V2", "--channels", "0").status == 2
+    assert nat("fly").status == 2

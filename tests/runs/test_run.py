@@ -1,0 +1,247 @@
+"""A run ends with a result that keeps its promises, twice the same, however often it was killed in between."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from nat_plugin.errors import NATError
+from nat_plugin.ir import Frame, Moves, cost, find_rule, key
+from nat_plugin.plugins import plugins
+from nat_plugin.runs.files import locked, read_journal
+from nat_plugin.runs.progress import Reporter, Silent
+from nat_plugin.runs.recipe import plan
+from nat_plugin.runs.run import default_folder, resume, start
+
+RECIPE: dict[str, Any] = {
+    "source": "DARTS_V2",
+    "network": {"channels": 4, "cells": 3},
+    "rules": "nat++",
+    "evaluator": {"name": "supernet", "batch": 32, "reward_images": 100, "data": {"name": "digits", "limit": 500}},
+    "search": {"warmup": 60, "rounds": 4, "proposals": 4, "steps": 4},
+    "final": {
+        "candidates": 2,
+        "seeds": 2,
+        "schedule": {"epochs": 2, "batch": 64, "cutout": 0, "auxiliary": 0, "drop_path": 0.1},
+    },
+    "device": "cpu",
+}
+KEPT = ("result.json", "journal.jsonl", "architecture.txt", "report.md")
+
+
+def small(**changes: Any) -> dict[str, Any]:
+    return {**RECIPE, **changes}
+
+
+def run(folder: Path, recipe: dict[str, Any]) -> dict[str, Any]:
+    return start(plan(recipe, plugins()), folder, plugins(), Silent())
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    kept = {name: (folder / name).read_bytes() for name in KEPT}
+    return kept | {path.name: path.read_bytes() for path in sorted(folder.glob("weights/*"))}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "undisturbed"
+    run(folder, RECIPE)
+    return folder
+
+
+def test_the_result_is_no_dearer_no_worse_and_in_the_same_format(undisturbed: Path) -> None:
+    result = json.loads((undisturbed / "result.json").read_text())
+    before, after = result["input"], result["result"]
+    assert after["selection"]["value"] >= before["selection"]["value"]
+    assert after["params"] <= before["params"]
+    assert after["macs"] <= before["macs"]
+    adapter = plugins().adapters[result["format"]]
+    frame = Frame(4, 3, (1, 8, 8), 10)
+    written = adapter.read((undisturbed / "architecture.txt").read_text(), frame)
+    assert (cost(written).params, cost(written).macs, key(written)) == (after["params"], after["macs"], after["key"])
+    assert after["key"] in {candidate["key"] for candidate in result["candidates"]}
+    assert max(c["selection"]["value"] for c in result["candidates"]) == after["selection"]["value"]
+
+
+def test_the_folder_holds_what_it_should(undisturbed: Path) -> None:
+    names = {path.name for path in undisturbed.iterdir()} - {".lock"}
+    assert names == {"run.json", "checkpoint.safetensors", "events", "weights", *KEPT}
+    report = (undisturbed / "report.md").read_text()
+    assert "accuracy on test" in report
+    assert "normal:" in report
+    assert any(path.name.startswith("events.out.tfevents") for path in (undisturbed / "events").iterdir())
+
+
+def test_the_journal_has_every_evaluation_and_each_is_legal(undisturbed: Path) -> None:
+    records = read_journal(undisturbed / "journal.jsonl")
+    assert len(records) == 4 * 4
+    adapter = plugins().adapters["darts"]
+    network = adapter.read(adapter.published()["DARTS_V2"].text, Frame(4, 3, (1, 8, 8), 10))
+    limit = cost(network)
+    for record in records:
+        assert record["gain"] == pytest.approx(record["score"] - record["source_score"])
+        if record["source"] == key(network):
+            assert record["params"] <= limit.params
+            assert record["macs"] <= limit.macs
+    assert Moves(network, find_rule("nat++")).count > 1
+
+
+def test_splits_are_reported(undisturbed: Path) -> None:
+    data = json.loads((undisturbed / "result.json").read_text())["data"]
+    text = json.dumps(data)
+    assert all(name in text for name in ("weights", "reward", "selection", "test"))
+
+
+def test_the_same_seed_gives_the_same_run(undisturbed: Path, tmp_path: Path) -> None:
+    run(tmp_path / "again", RECIPE)
+    assert contents(tmp_path / "again") == contents(undisturbed)
+
+
+def test_another_seed_gives_another_run(undisturbed: Path, tmp_path: Path) -> None:
+    run(tmp_path / "other", small(seed=1))
+    assert contents(tmp_path / "other")["journal.jsonl"] != contents(undisturbed)["journal.jsonl"]
+
+
+class Stop(Silent):
+    """Interrupts a run at its n-th step."""
+
+    def __init__(self, after: int) -> None:
+        self.left = after
+
+    def step(self, done: int, note: str = "") -> None:
+        self.left -= 1
+        if self.left == 0:
+            raise KeyboardInterrupt
+
+
+def test_interrupted_at_every_step_it_ends_the_same(undisturbed: Path, tmp_path: Path) -> None:
+    folder, reporter = tmp_path / "run", Stop(1)
+    with pytest.raises(KeyboardInterrupt):
+        start(plan(RECIPE, plugins()), folder, plugins(), reporter)
+    for interruptions in range(100):  # noqa: B007 - counted below
+        try:
+            resume(folder, plugins(), Stop(2))
+            break
+        except KeyboardInterrupt:
+            continue
+    assert interruptions > 5
+    assert contents(folder) == contents(undisturbed)
+
+
+def test_killed_at_random_moments_it_ends_the_same(undisturbed: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(RECIPE))
+    nat = [sys.executable, "-m", "nat_plugin"]
+    moments = random.Random(0)
+    command = [*nat, "run", str(tmp_path / "recipe.yaml"), "--out", str(folder)]
+    for _ in range(4):
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        wait_for_write(folder, process)
+        time.sleep(moments.uniform(0, 1.5))
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        command = [*nat, "resume", str(folder)]
+    done = subprocess.run([*nat, "resume", str(folder), "--json"], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == json.loads((folder / "result.json").read_text())
+    assert contents(folder) == contents(undisturbed)
+
+
+def wait_for_write(folder: Path, process: subprocess.Popen[bytes]) -> None:
+    """Until the run has written something since it was started."""
+
+    def newest() -> float:
+        return max((path.stat().st_mtime for path in folder.glob("*") if path.is_file()), default=0.0)
+
+    before, deadline = newest(), time.monotonic() + 90
+    while process.poll() is None and newest() == before and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+
+def test_a_finished_run_can_be_resumed_and_says_the_same(undisturbed: Path) -> None:
+    before = contents(undisturbed)
+    resume(undisturbed, plugins(), Silent())
+    assert contents(undisturbed) == before
+
+
+def test_a_folder_in_use_is_refused_and_kept(undisturbed: Path) -> None:
+    before = contents(undisturbed)
+    with pytest.raises(NATError, match="this folder is in use: `nat resume` goes on with it"):
+        run(undisturbed, RECIPE)
+    with locked(undisturbed), pytest.raises(NATError, match="another process is running in this folder"):
+        resume(undisturbed, plugins(), Silent())
+    assert contents(undisturbed) == before
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"budget": {"macs": 1000}}, "the cheapest has macs [0-9,]+ .limit 1,000."),
+        ({"evaluator": {"name": "supernet", "data": {"name": "npz", "path": "/no/such.npz"}}}, "no/such.npz"),
+        ({"source": "VGG_not"}, "neither a file, nor a published name"),
+        ({"device": "cuda:77"}, "device 'cuda:77'"),
+        ({"device": "tpu"}, "device 'tpu' is not one of"),
+    ],
+)
+def test_what_cannot_run_ends_in_one_line_before_anything_is_written(
+    tmp_path: Path, changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(NATError, match=message) as caught:
+        run(tmp_path / "run", small(**changes))
+    assert "\n" not in str(caught.value)
+    assert not [path for path in tmp_path.glob("run/*") if path.name != ".lock"]
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(NATError, match="not the folder of a run"):
+        resume(tmp_path, plugins(), Silent())
+    with pytest.raises(NATError, match="there is no such folder"):
+        resume(tmp_path / "none", plugins(), Silent())
+    (tmp_path / "run.json").write_text("{")
+    with pytest.raises(NATError, match="damaged"):
+        resume(tmp_path, plugins(), Silent())
+
+
+def test_a_file_in_the_way_of_the_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(NATError, match="cannot write"):
+        run(tmp_path / "file" / "run", RECIPE)
+
+
+def test_without_a_final_stage_the_shared_weights_decide(tmp_path: Path) -> None:
+    result = run(tmp_path / "run", small(final=None, strategy={"name": "random"}))
+    assert result["trained_for_real"] is False
+    assert result["result"]["selection"]["value"] >= result["input"]["selection"]["value"]
+
+
+def test_a_default_folder_is_new(tmp_path: Path) -> None:
+    assert default_folder("recipes/a.yaml", tmp_path) == tmp_path / "a"
+    (tmp_path / "a").mkdir()
+    assert default_folder("a", tmp_path) == tmp_path / "a-2"
+
+
+def test_a_reporter_hears_of_every_phase(tmp_path: Path) -> None:
+    class Listening(Reporter):
+        heard: list[tuple[str, int]]
+
+        def __init__(self) -> None:
+            self.heard = []
+
+        def phase(self, name: str, total: int, done: int = 0) -> None:
+            self.heard.append((name, total))
+
+        def step(self, done: int, note: str = "") -> None:
+            assert done <= self.heard[-1][1]
+
+    listening = Listening()
+    start(plan(small(final=None), plugins()), tmp_path / "run", plugins(), listening)
+    assert listening.heard == [("warm-up", 60), ("search", 4), ("selection", 2)]

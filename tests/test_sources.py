@@ -1,0 +1,80 @@
+"""What a user may write for an architecture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from nat_plugin.errors import NATError
+from nat_plugin.ir import Frame, key
+from nat_plugin.plugins import plugins
+from nat_plugin.sources import find_source
+
+FRAME = Frame(8, 5)
+
+
+def network_key(source: str, adapter: str | None = None) -> str:
+    found = find_source(source, adapter, plugins())
+    return key(found.adapter.read(found.text, FRAME))
+
+
+def text_of(name: str) -> str:
+    return find_source(name, None, plugins()).text
+
+
+def test_a_name_a_literal_and_files_give_the_same_network(tmp_path: Path) -> None:
+    text = text_of("DARTS_V2")
+    (tmp_path / "g.txt").write_text(text)
+    (tmp_path / "genotypes.py").write_text(f"import os\nA = 1\nDARTS_V2 = {text}\nDARTS = DARTS_V2\n")
+    wanted = network_key("DARTS_V2")
+    assert network_key(text) == wanted
+    assert network_key(str(tmp_path / "g.txt")) == wanted
+    assert network_key(f"{tmp_path}/genotypes.py:DARTS_V2") == wanted
+    assert network_key(f"{tmp_path}/genotypes.py:DARTS") == wanted
+
+
+def test_a_python_file_is_never_executed(tmp_path: Path) -> None:
+    (tmp_path / "g.py").write_text(f"open({str(tmp_path / 'made')!r}, 'w')\nX = {text_of('DARTS_V2')}\n")
+    assert network_key(f"{tmp_path}/g.py:X") == network_key("DARTS_V2")
+    assert not (tmp_path / "made").exists()
+
+
+def test_a_python_file_without_a_name_lists_its_names(tmp_path: Path) -> None:
+    (tmp_path / "g.py").write_text(f"X = {text_of('DARTS_V2')}\n")
+    with pytest.raises(NATError, match=r"say which architecture, as .*g\.py:NAME; names: X"):
+        find_source(str(tmp_path / "g.py"), None, plugins())
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("", "the architecture is empty"),
+        ("DARTS_V9", "neither a file, nor a published name"),
+        ("no/such/file.json", "neither a file"),
+        ("no/such.py:NAME", "No such file"),
+        ("x\0y", "neither a file"),
+        ("x" * 100_000, "neither a file"),
+    ],
+)
+def test_what_cannot_be_found_ends_in_one_line(source: str, message: str) -> None:
+    with pytest.raises(NATError, match=message) as caught:
+        find_source(source, None, plugins())
+    assert "\n" not in str(caught.value)
+
+
+def test_unreadable_files_are_named(tmp_path: Path) -> None:
+    (tmp_path / "b").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(NATError, match="not a text file"):
+        find_source(str(tmp_path / "b"), None, plugins())
+    with pytest.raises(NATError, match="Is a directory"):
+        find_source(str(tmp_path), None, plugins())
+    with open(tmp_path / "large", "wb") as file:
+        file.truncate(2**30)
+    with pytest.raises(NATError, match="bytes are more than"):
+        find_source(str(tmp_path / "large"), None, plugins())
+
+
+def test_an_unknown_adapter_lists_the_allowed_ones() -> None:
+    with pytest.raises(NATError, match="unknown adapter 'keras'; allowed: "):
+        find_source("DARTS_V2", "keras", plugins())
