@@ -135,4 +135,7 @@ def _value(edge: Edge) -> int:
         return int(edge.op == MERGE)
     if edge.key.startswith("op/") and edge.op in MACRO:
         return MACRO.index(edge.op)
-    raise NATError(f"a macro string cannot say '{edge.op}' ({edge.key}); --extended writes the network as JSON")
+    raise NATError(
+        f"a macro string cannot say '{edge.op}' ({edge.key}); --extended (or convert --to network) writes network JSON, "
+        "which can"
+    )

@@ -120,7 +120,7 @@ def _number(edge: Edge) -> int:
     if edge.op not in MICRO:
         raise NATError(
             f"an ENAS string cannot say '{edge.op}' ({edge.key}); it has {', '.join(map(str, MICRO))}; --extended "
-            "writes the network as JSON"
+            "(or convert --to network) writes network JSON, which can"
         )
     return MICRO.index(edge.op)
 

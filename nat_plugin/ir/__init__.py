@@ -4,13 +4,14 @@ from nat_plugin.ir.budget import Budget, Limit, Limits
 from nat_plugin.ir.canonical import canonical, is_connected, key, live
 from nat_plugin.ir.costs import Cost, Costs, cost, costs
 from nat_plugin.ir.layers import Layer, Shape
-from nat_plugin.ir.moves import Choice, Moves, Walk
+from nat_plugin.ir.moves import Moves
 from nat_plugin.ir.network import Cell, Edge, Head, Network, Node, Origin, Placement, Slot
 from nat_plugin.ir.ops import NULL, SKIP, Op, OpKind, Role, Site, register_op
 from nat_plugin.ir.rules import Rule, find_rule, register_rule, rules
 from nat_plugin.ir.serial import from_json, to_json
 from nat_plugin.ir.shapes import Layout, Placed, layout
 from nat_plugin.ir.skeletons import Frame, cell_stack
+from nat_plugin.ir.walk import Choice, Walk
 
 __all__ = [
     "NULL", "SKIP", "Budget", "Cell", "Choice", "Cost", "Costs", "Edge", "Frame", "Head", "Layer", "Layout", "Limit",

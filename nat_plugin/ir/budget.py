@@ -1,7 +1,8 @@
-"""Budgets: hard limits on what a network costs, absolute (``params: 2.5M``) or relative to the input (``macs: 0.9x``)."""
+"""Budgets: hard limits on costs, absolute (``params: 2.5M``) or relative to the input (``macs: 0.9x``)."""
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -19,7 +20,7 @@ METRICS: Mapping[str, Metric] = {
     "macs": lambda network: cost(network).macs,
 }
 _SUFFIXES = {"": 1, "k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9, "B": 10**9}
-_LIMIT = re.compile(r"(\d{1,15}(?:\.\d{1,15})?)\s*(x|%|[kKMGB]?|ms)")
+_LIMIT = re.compile(r"([0-9]{1,24}(?:\.[0-9]{1,22})?)\s*(x|%|[kKMGB]?|ms)")
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,10 @@ class Limit:
     relative: bool
 
     def __str__(self) -> str:
-        return f"{float(self.value):g}{'x' if self.relative else ''}"
+        """The value exactly, as it can be parsed again."""
+        whole, rest = divmod(self.value, 1)
+        decimals = f"{int(rest * 10**24):024}".rstrip("0")
+        return f"{whole}{'.' * bool(decimals)}{decimals}{'x' if self.relative else ''}"
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,8 @@ class Budget:
             if match is None:
                 raise NATError(f"budget: {name}={str(value)[:40]!r} is not a limit; write 0.9x, 60%, 2.5M or 300000")
             number, unit = Fraction(match[1]), match[2]
+            if unit == "ms" and name in METRICS:
+                raise NATError(f"budget: {name}={str(value)[:40]!r}: {name} are not measured in milliseconds")
             if unit in ("x", "%"):
                 limits.append(Limit(name, number / (100 if unit == "%" else 1), True))
             else:
@@ -65,6 +71,17 @@ class Budget:
             values[limit.metric] = min(value, values.get(limit.metric, value))
         return Limits(tuple(values.items()), metrics)
 
+    def relative_to(self, network: Network, metrics: Mapping[str, Metric] = METRICS) -> Budget:
+        """The same budget with absolute limits as multiples of what ``network`` costs, to be used at another size."""
+        return Budget(
+            tuple(
+                limit
+                if limit.relative
+                else Limit(limit.metric, limit.value / Fraction(metrics[limit.metric](network)), True)
+                for limit in self.limits
+            )
+        )
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -78,9 +95,16 @@ class Limits:
         lines = []
         for name, limit in self.values:
             value = self.metrics[name](network)
-            if value > limit:
-                lines.append(f"{name} {value:,.0f} exceeds the limit {float(limit):,.0f}")
+            if not value <= limit:
+                lines.append(f"{name} {plain(value)} exceeds the limit {plain(limit)}")
         return lines
 
     def fit(self, network: Network) -> bool:
         return all(self.metrics[name](network) <= limit for name, limit in self.values)
+
+
+def plain(value: float | Fraction) -> str:
+    """A cost or a limit for messages; of a limit on whole numbers, what is allowed."""
+    if isinstance(value, int) or not math.isfinite(value):
+        return f"{value:,}"
+    return f"{math.floor(value):,}" if value >= 1000 or value == math.floor(value) else f"{float(value):,.4g}"

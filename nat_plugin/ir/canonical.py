@@ -9,9 +9,11 @@ from functools import lru_cache
 from typing import TypeAlias
 
 from nat_plugin.errors import NATError
-from nat_plugin.ir.layers import Conv, FactorizedReduce, Norm, Opaque, SqueezeExcite
+from nat_plugin.ir.layers import Conv, FactorizedReduce, Layer, Norm, Opaque, SqueezeExcite
 from nat_plugin.ir.network import Cell, Network
-from nat_plugin.ir.ops import NULL, Role, Site, op_kind
+from nat_plugin.ir.ops import NULL, Op, Role, Site
+
+_WEIGHTED = (Conv, FactorizedReduce, Norm, Opaque, SqueezeExcite)
 
 
 @dataclass(frozen=True)
@@ -89,13 +91,16 @@ def _digest(*parts: object) -> str:
     return hashlib.blake2b(repr(parts).encode(), digest_size=16).hexdigest()
 
 
-@lru_cache(maxsize=256)
-def _has_weights(kind: str, text: str) -> bool:
-    del text
-    site = Site(16, 16, 1, 8, 8)
-    values = {"k": 3, "e": 2, "se": 0, "name": "x", "params": 1, "macs": 1}
-    weighted = (Conv, FactorizedReduce, Norm, SqueezeExcite, Opaque)
-    return any(isinstance(layer, weighted) for layer in op_kind(kind).layers(values, site))
+@lru_cache(maxsize=4096)
+def _layers_at(op: Op, stride: int) -> tuple[Layer, ...] | None:
+    """The layers of an op between equal channels; None if it cannot stand there."""
+    site = Site(16, 16, stride, 8, 8)
+    return op.layers(site) if op.legal(site) else None
+
+
+def _has_weights(op: Op, stride: int) -> bool:
+    layers = _layers_at(op, stride)
+    return layers is None or any(isinstance(layer, _WEIGHTED) for layer in layers)
 
 
 def _terms_of(cell: Cell) -> tuple[list[_Term], list[_Terms]]:
@@ -120,16 +125,14 @@ def _terms_of(cell: Cell) -> tuple[list[_Term], list[_Terms]]:
         if not keep:
             continue
         close(edge.source)
-        stride = levels[edge.target] - levels[edge.source]
+        stride = 2 ** (levels[edge.target] - levels[edge.source])
         channels = "" if edge.target < cell.inputs else str(cell.nodes[edge.target - cell.inputs].channels or "")
-        if edge.op.role is Role.SKIP and stride == 0 and not op_kind(edge.op.kind).layers(
-            edge.op.values, Site(16, 16, 1, 8, 8)
-        ):
+        if edge.op.role is Role.SKIP and stride == 1 and _layers_at(edge.op, 1) == ():
             sums[edge.target].update(sums[edge.source])
             continue
-        label = f"{edge.op} /{2**stride} {channels}"
+        label = f"{edge.op} /{stride} {channels}"
         source = frozenset(sums[edge.source].items())
-        term = None if _has_weights(edge.op.kind, str(edge.op)) or stride else plain.get((label, source))
+        term = None if _has_weights(edge.op, stride) else plain.get((label, source))
         if term is None:
             term = _Term(label, tuple(sums[edge.source].items()))
             terms.append(term)
@@ -143,44 +146,60 @@ def _terms_of(cell: Cell) -> tuple[list[_Term], list[_Terms]]:
 @lru_cache(maxsize=65536)
 def cell_key(cell: Cell) -> str:
     """Equal for cells that compute the same with the same weights: independent of node numbers, of the order of edges,
-    of dead ops, nulls, and of plain skips between sums. (Values are told apart by iterated colouring, from sources
-    and from uses; equal colours are taken in order of discovery. The key itself spells the whole structure, so equal
-    keys always mean equal cells.)"""
+    of dead ops, nulls, and of plain skips between sums.
+
+    Values are told apart by colours, refined from their sources and from their uses; equal colours are taken in order
+    of discovery. The key spells the whole structure, so equal keys always mean equal cells. (The reverse could fail
+    only for cells with many interchangeable values, which are then evaluated twice.)"""
     terms, outputs = _terms_of(cell)
+    _color(terms, outputs)
+    return _digest(cell.inputs, cell.project, *_spell(outputs))
+
+
+def _color(terms: list[_Term], outputs: list[_Terms]) -> None:
+    uses: dict[_Term, list[tuple[_Term | int, int]]] = {term: [] for term in terms}
     for term in terms:
-        term.color = _digest(term.label)
-    for _ in range(len(terms)):
-        uses: dict[_Term, list[object]] = {term: [] for term in terms}
+        for source, count in term.source:
+            uses[source].append((term, count))
+    for position, output in enumerate(outputs):
+        for source, count in output:
+            uses[source].append((position, count))
+
+    for term in terms:  # sources come first, so one pass tells apart all that differ in what they are computed from
+        term.color = _digest(term.label, sorted((source.color, count) for source, count in term.source))
+    kinds = 0
+    while kinds < len({term.color for term in terms}):
+        kinds = len({term.color for term in terms})
+        for term in reversed(terms):
+            after = sorted(repr((use.color if isinstance(use, _Term) else use, count)) for use, count in uses[term])
+            term.color = _digest(term.color, after)
         for term in terms:
-            for source, count in term.source:
-                uses[source].append((term.color, count))
-        for position, output in enumerate(outputs):
-            for source, count in output:
-                uses[source].append((position, count))
-        colors = [
-            _digest(term.color, sorted((s.color, n) for s, n in term.source), sorted(map(repr, uses[term])))
-            for term in terms
-        ]
-        settled = len(set(colors)) == len({term.color for term in terms})
-        for term, color in zip(terms, colors, strict=True):
-            term.color = color
-        if settled:
-            break
+            term.color = _digest(term.color, sorted((source.color, count) for source, count in term.source))
+
+
+def _spell(outputs: list[_Terms]) -> tuple[list[object], list[object]]:
+    """Every value in terms of numbered others, and the outputs, in an order that follows from the colours alone."""
     names: dict[_Term, int] = {}
     lines: list[object] = []
 
-    def name(term: _Term) -> int:
-        if term not in names:
-            source = spell(term.source)
-            names[term] = len(names)
-            lines.append((term.label, source))
-        return names[term]
+    def spelled(source: _Terms) -> list[tuple[int, int]]:
+        return sorted((names[term], count) for term, count in source)
 
-    def spell(source: _Terms) -> list[tuple[int, int]]:
-        return [(name(term), count) for term, count in sorted(source, key=lambda item: (item[0].color, item[1]))]
+    def unnamed(source: _Terms) -> list[_Term]:
+        return [term for term, _ in sorted(source, key=lambda item: (item[0].color, item[1])) if term not in names]
 
-    spelled = [sorted(spell(output)) for output in outputs]
-    return _digest(cell.inputs, cell.project, lines, spelled)
+    for output in outputs:
+        waiting = unnamed(output)[::-1]
+        while waiting:  # depth first, by hand: a cell may be deeper than Python's stack
+            missing = unnamed(waiting[-1].source)
+            if missing:
+                waiting += missing[::-1]
+                continue
+            term = waiting.pop()
+            if term not in names:
+                names[term] = len(names)
+                lines.append((term.label, spelled(term.source)))
+    return lines, [spelled(output) for output in outputs]
 
 
 def key(network: Network) -> str:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, TypeAlias
 
+from nat_plugin.errors import NATError
+
 Pair: TypeAlias = tuple[int, int]
 Shape: TypeAlias = tuple[int, int, int]  # channels, height, width
 
@@ -85,7 +87,7 @@ class Pool:
 
 @dataclass(frozen=True)
 class FactorizedReduce:
-    """Two pointwise convolutions of stride 2, one of them shifted by a pixel, side by side (DARTS ``operations.py``)."""
+    """Two pointwise convolutions of stride 2, one shifted by a pixel, side by side (DARTS ``operations.py``)."""
 
     c_in: int
     c_out: int
@@ -141,9 +143,12 @@ LAYERS: dict[str, type[Layer]] = {
 
 
 def run_layers(layers: tuple[Layer, ...], shape: Shape) -> tuple[Shape, int, int]:
-    """Output shape, parameters and MACs of layers in sequence."""
+    """Output shape, parameters and MACs of layers in sequence. Raises NATError where channels do not fit."""
     params = macs = 0
     for layer in layers:
+        wanted = layer.c_in if isinstance(layer, Conv | FactorizedReduce) else getattr(layer, "channels", shape[0])
+        if wanted != shape[0]:
+            raise NATError(f"a layer '{layer.tag}' for {wanted} channels gets {shape[0]}")
         shape, more = layer.run(shape)
         params, macs = params + layer.params, macs + more
     return shape, params, macs

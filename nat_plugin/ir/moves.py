@@ -1,9 +1,10 @@
 """The legal transformations of one network under a rule set and a budget, and a walk that can only reach those.
 
-A walk decides the slots in turn. A candidate is open if some *witness* exists: the decisions so far, the candidate, and
-the rest taken from a reference network, together connected and within every limit. So no walk can end over budget or
-get stuck. References are the input itself and the cheapest legal networks by each limited metric. Costs are first
-bounded by the plain sum over edges, which is exact unless operations are dead; only then is a witness counted exactly.
+A walk decides the slots in turn, and a candidate is open only if some completion of it is connected and within every
+limit. Without limits, and with one limit on parameters or MACs, that is decided exactly (``ir.completion``): a walk
+reaches every network that fits. With several limits, or one that is no sum over edges (a latency), it needs a witness,
+a completion that fits, which is looked for among the cheapest under several weights: still no walk can leave the budget
+or get stuck, but some networks that fit may be out of reach.
 """
 
 from __future__ import annotations
@@ -11,45 +12,50 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from typing import TypeAlias
 
 import numpy as np
 
 from nat_plugin.errors import NATError
-from nat_plugin.ir.budget import Limits
-from nat_plugin.ir.canonical import is_connected, live
-from nat_plugin.ir.cheapest import cheapest_choice
-from nat_plugin.ir.costs import costs_as_built, slot_costs, slot_sites
-from nat_plugin.ir.network import Network
+from nat_plugin.ir.budget import METRICS, Limits, plain
+from nat_plugin.ir.canonical import is_connected
+from nat_plugin.ir.completion import CellCosts, Pair
+from nat_plugin.ir.network import Edge, Network
 from nat_plugin.ir.ops import Op
 from nat_plugin.ir.rules import Rule
+from nat_plugin.ir.scaffold import Scaffold, scaffold
+from nat_plugin.ir.walk import Choice, Search, Walk
+from nat_plugin.ir.wiring import wiring
 
-Choice: TypeAlias = tuple[int, ...]
-"""One candidate number per slot."""
+_COLUMNS = {"params": 0, "macs": 1}
+"""The metrics that are sums over live edges."""
+_LARGEST = 2**53
+"""Up to here numpy's floats are exact."""
+_TRIED = 20_000
+"""So many combinations are tried one by one before several limits together are said to fit nothing."""
 
 
 class Moves:
     """What may become of ``network`` under ``rule`` within ``limits``.
 
-    Ensures for every network reached by ``walk``: same nodes, legal moves only, within every limit, output connected.
+    Ensures for every network reached by ``walk``: same nodes, legal moves only, within every limit, output connected;
+    a cell whose output is read as it stands (no projection after it) keeps its width.
     Raises NATError if no legal network fits.
     """
 
     def __init__(self, network: Network, rule: Rule, limits: Limits | None = None) -> None:
         self.network, self.rule, self.limits = network, rule, limits or Limits()
-        sites = slot_sites(network)
         self.slots = network.slots
-        self.candidates: tuple[tuple[Op, ...], ...] = tuple(
-            rule.candidates(network.edge(slot), sites[slot]) for slot in self.slots
-        )
-        self._nonnull = tuple(tuple(not op.is_null for op in options) for options in self.candidates)
-        self._exact: dict[Choice, bool] = {}
-        self._cells: dict[tuple[str, int], tuple[bool, bool]] = {}
-        self._suffixes: dict[int, list[tuple[float, ...]]] = {}
-        self._first: dict[str, int] = {}
-        for number, slot in enumerate(self.slots):
-            self._first.setdefault(slot.cell, number)
-        if not self._references:
+        self._frame = scaffold(network)
+        found = [_candidates(self._frame, rule, slot.cell, network.edge(slot)) for slot in self.slots]
+        self.candidates: tuple[tuple[Op, ...], ...] = tuple(options for options, _ in found)
+        self.nonnull = tuple(nonnull for _, nonnull in found)
+        self.parts = self._parts()
+        self._wirings = {
+            name: (wiring(network.by_name[name]), self._frame.keeps_width(name)) for name, _, _ in self.parts
+        }
+        self._admitted: dict[Choice, bool] = {}
+        self.room = self._room()
+        if not self.admits(self.identity) and not self._anything_fits():
             raise NATError(self._nothing_fits())
 
     @property
@@ -70,8 +76,7 @@ class Moves:
 
     def choice(self, network: Network) -> Choice:
         """The choice that gives ``network``; NATError if it is not reachable by legal moves."""
-        same = (network.placements, network.stem, network.head, network.input, network.slots)
-        if same != (*self._frame, self.slots):
+        if network.slots != self.slots or network.with_ops(self.network.ops) != self.network:
             raise NATError("the networks differ in more than the ops of their editable edges")
         choice = []
         for slot, options, op in zip(self.slots, self.candidates, network.ops, strict=True):
@@ -83,9 +88,11 @@ class Moves:
 
     def verify(self, network: Network) -> None:
         """Check a transformed network: legal moves, connected, within every limit. Raises NATError otherwise."""
-        self.choice(network)
+        choice = self.choice(network)
         if not is_connected(network):
             raise NATError("the output of the network no longer depends on its input")
+        if not self._is_connected(choice):
+            raise NATError("a cell lost a part of its output that the cells after it need")
         broken = self.limits.broken(network)
         if broken:
             raise NATError("; ".join(broken))
@@ -97,7 +104,8 @@ class Moves:
         """Slot by slot, uniform over the open candidates."""
         walk = self.walk()
         while not walk.done:
-            walk.take(int(rng.choice(np.flatnonzero(walk.open()))))
+            opened = np.flatnonzero(walk.open())
+            walk.take(int(opened[rng.integers(len(opened))]))
         return walk.choice
 
     def all(self) -> Iterator[Choice]:
@@ -115,170 +123,157 @@ class Moves:
 
     def admits(self, choice: Choice) -> bool:
         """Whether a choice is connected and within every limit, counted exactly."""
-        known = self._exact.get(choice)
+        if not self.limits.values:
+            return self._is_connected(choice)
+        if self.room is not None:
+            total = self.total(choice)
+            return total is not None and all(total[column] <= limit for column, limit in self.room)
+        known = self._admitted.get(choice)
         if known is None:
-            network = self.apply(choice)
-            known = is_connected(network) and self.limits.fit(network)
-            if len(self._exact) > 200_000:
-                self._exact.clear()
-            self._exact[choice] = known
+            known = self._is_connected(choice) and self.limits.fit(self.apply(choice))
+            if len(self._admitted) > 200_000:
+                self._admitted.clear()
+            self._admitted[choice] = known
         return known
 
-    @property
-    def _frame(self) -> tuple[object, ...]:
-        return self.network.placements, self.network.stem, self.network.head, self.network.input
+    def total(self, choice: Sequence[int]) -> Pair | None:
+        """Exact parameters and MACs of a choice; None if it is not connected."""
+        params, macs = self.base
+        for name, first, end in self.parts:
+            each = self.cells[name].total(choice[first:end])
+            if each is None:
+                return None
+            params, macs = params + each[0], macs + each[1]
+        return params, macs
 
     @cached_property
     def costs(self) -> np.ndarray:
         """Cost of every candidate summed over the placements, as floats (slots, most candidates, [params, macs])."""
         table = np.zeros((len(self.slots), max(map(len, self.candidates), default=0), 2))
         for i, (slot, options) in enumerate(zip(self.slots, self.candidates, strict=True)):
+            edge = self.network.edge(slot)
             for j, op in enumerate(options):
-                each = slot_costs(self.network, slot, op)
-                table[i, j] = each.params, each.macs
+                table[i, j] = self._frame.cost(slot.cell, edge.source, edge.target, op)
         return table
 
-    @cached_property
-    def _additive(self) -> tuple[tuple[float, ...], list[list[tuple[float, ...]]]] | None:
-        """Room for the editable edges by limit, and the cost of every candidate; None if a metric is not additive."""
-        columns = {"params": 0, "macs": 1}
-        if any(name not in columns for name, _ in self.limits.values):
-            return None
-        fixed = costs_as_built(self.network).fixed
-        room = tuple(math.floor(limit) - getattr(fixed, name) for name, limit in self.limits.values)
-        wanted = [columns[name] for name, _ in self.limits.values]
-        return room, [[tuple(row[wanted]) for row in options] for options in self.costs]
+    def _parts(self) -> tuple[tuple[str, int, int], ...]:
+        """Every placed cell, and its first slot and the one after its last."""
+        counts: dict[str, int] = {}
+        for slot in self.slots:
+            counts[slot.cell] = counts.get(slot.cell, 0) + 1
+        placed = {placement.cell for placement in self.network.placements}
+        parts, first = [], 0
+        for name, _ in self.network.cells:
+            if name in placed:
+                end = first + counts.get(name, 0)
+                parts.append((name, first, end))
+                first = end
+        return tuple(parts)
+
+    def _room(self) -> tuple[tuple[int, int], ...] | None:
+        """Column and largest whole number allowed for every limit; None if one is not a sum over edges."""
+        for name, _ in self.limits.values:
+            if name not in _COLUMNS or self.limits.metrics[name] is not METRICS[name]:
+                return None
+        return tuple((_COLUMNS[name], math.floor(limit)) for name, limit in self.limits.values)
+
+    def is_whole(self, name: str, bits: int) -> bool:
+        """Whether a cell is connected (and as wide as it must be) if just the ``bits`` of its slots are not null."""
+        found, keep = self._wirings[name]
+        state = found.state(bits)
+        return state.whole if keep else state.connected
+
+    def _is_connected(self, choice: Sequence[int]) -> bool:
+        for name, first, end in self.parts:
+            bits = sum(self.nonnull[i][choice[i]] << (i - first) for i in range(first, end))
+            if not self.is_whole(name, bits):
+                return False
+        return True
 
     @cached_property
-    def _references(self) -> tuple[Choice, ...]:
-        """Connected choices within the limits to complete a walk with."""
-        found = [self.identity] if self.admits(self.identity) else []
-        if self.limits.values or not found:
-            found += [choice for choice in self._cheapest if choice not in found and self.admits(choice)]
-        return tuple(found)
+    def cells(self) -> dict[str, CellCosts]:
+        """The exact costs of every placed cell."""
+        found = {}
+        for name, first, _ in self.parts:
+            cell = self.network.by_name[name]
+            open_slots = iter(self.candidates[first:])
+            options = [next(open_slots) if edge.editable else (edge.op,) for edge in cell.edges]
+            costs = [
+                [self._frame.cost(name, edge.source, edge.target, op) for op in ops]
+                for edge, ops in zip(cell.edges, options, strict=True)
+            ]
+            outputs, keep = self._frame.outputs(name), self._frame.keeps_width(name)
+            found[name] = CellCosts(cell, options, costs, self._frame.norms(name), outputs, keep)
+        return found
 
     @cached_property
-    def _cheapest(self) -> tuple[Choice, ...]:
-        weights = [(1.0, 0.0), (0.0, 1.0)]
-        total = self.costs.sum(axis=(0, 1))
-        weights.append((1.0 / max(total[0], 1.0), 1.0 / max(total[1], 1.0)))
-        found = (cheapest_choice(self.network, self.candidates, self.costs @ np.array(weight), weight) for weight in weights)
-        return tuple(dict.fromkeys(choice for choice in found if choice is not None))
+    def base(self) -> Pair:
+        """Parameters and MACs of what no move changes."""
+        params, macs = self._frame.fixed
+        for name, _, _ in self.parts:
+            for each in self._frame.outputs(name):
+                params, macs = params - each[0], macs - each[1]
+            params -= sum(self._frame.norms(name))
+        largest = self.costs.max(axis=1, initial=0).sum(axis=0)
+        if max(params + largest[0], macs + largest[1]) > _LARGEST:
+            raise NATError(f"a network of this size is beyond exact counting ({_LARGEST:,})")
+        return params, macs
+
+    @cached_property
+    def search(self) -> Search:
+        return Search(self, self._weights(1))
+
+    def _weights(self, between: int) -> np.ndarray:
+        """The weights under which completions are looked for. One limit on one metric: just that."""
+        if self.room is not None and len(self.room) == 1:
+            return np.eye(2)[[self.room[0][0]]]
+        scale = np.ones(2)
+        for column, limit in self.room or ():
+            scale[column] = max(1, min(limit, _LARGEST))
+        share = np.arange(1, between + 1)[:, None] / (between + 1)
+        return np.concatenate([np.eye(2), share * (1 / scale) * [1, 0] + (1 - share) * (1 / scale) * [0, 1]])
+
+    def _anything_fits(self) -> bool:
+        if not self.limits.values:
+            return all(
+                self.is_whole(name, sum(any(self.nonnull[i]) << (i - first) for i in range(first, end)))
+                for name, first, end in self.parts
+            )
+        if self.room is not None and len(self.room) == 1:
+            return bool(self.search.least[0] <= self.room[0][1])
+        return self.start is not None
+
+    @cached_property
+    def start(self) -> Choice | None:
+        """Some choice that fits."""
+        if self.admits(self.identity):
+            return self.identity
+        for between in (1, 31):
+            self.search = Search(self, self._weights(between))
+            found = next((choice for choice in self.search.cheapest if self.admits(choice)), None)
+            if found is not None or not np.isfinite(self.search.least).all():
+                return found
+        return next(self.all(), None) if self.count <= _TRIED else None
 
     def _nothing_fits(self) -> str:
-        if not self._cheapest:
+        if not self.limits.values or not np.isfinite(self.search.least).all():
             return f"no legal network under rules '{self.rule.name}' has an output that depends on its input"
         lines = []
         for name, limit in self.limits.values:
             metric = self.limits.metrics[name]
-            least = min(metric(self.apply(choice)) for choice in self._cheapest)
-            lines.append(f"{name} {least:,.0f} (limit {float(limit):,.0f})")
+            least = min(metric(self.apply(choice)) for choice in self.search.cheapest)
+            lines.append(f"{name} {plain(least)} (limit {plain(limit)})")
         return (
-            f"no network reachable under rules '{self.rule.name}' fits the budget; the cheapest has {', '.join(lines)}; "
-            "raise the limit or use wider rules"
+            f"no network reachable under rules '{self.rule.name}' fits the budget; the cheapest has "
+            f"{', '.join(lines)}; raise the limit or use wider rules"
         )
 
-    def _suffix(self, number: int) -> list[tuple[float, ...]]:
-        """Cost of the slots from each position on, in a reference."""
-        known = self._suffixes.get(number)
-        if known is None:
-            assert self._additive is not None
-            rows = [self._additive[1][i][index] for i, index in enumerate(self._references[number])]
-            known = [(0.0,) * len(self.limits.values)]
-            for row in reversed(rows):
-                known.append(tuple(a + b for a, b in zip(known[-1], row, strict=True)))
-            known.reverse()
-            self._suffixes[number] = known
-        return known
 
-    def _is_whole(self, choice: Choice) -> bool:
-        """Whether a choice leaves no dead op, so that the sum over edges is its exact cost."""
-        bits: dict[str, int] = dict.fromkeys(self._first, 0)
-        for i, (slot, index) in enumerate(zip(self.slots, choice, strict=True)):
-            bits[slot.cell] |= self._nonnull[i][index] << (i - self._first[slot.cell])
-        return all(self._cell_state(cell, mask)[1] for cell, mask in bits.items())
-
-    def _cell_state(self, cell: str, bits: int) -> tuple[bool, bool]:
-        """Whether a cell is connected, and free of dead ops, if just the ``bits`` of its slots are not null."""
-        state = self._cells.get((cell, bits))
-        if state is None:
-            first = self._first[cell]
-            ops = []
-            for i, (slot, options) in enumerate(zip(self.slots, self.candidates, strict=True)):
-                wanted = slot.cell == cell and bool(bits >> (i - first) & 1)
-                flags = self._nonnull[i]
-                ops.append(options[flags.index(wanted)] if slot.cell == cell else options[0])
-            built = self.network.with_ops(ops).by_name[cell]
-            alive = live(built)
-            whole = all(keep or edge.op.is_null for keep, edge in zip(alive.edges, built.edges, strict=True))
-            state = bool(alive.output), whole and len(alive.output) == len(built.output)
-            self._cells[cell, bits] = state
-        return state
-
-
-class Walk:
-    """Decisions slot by slot. ``open()`` tells which candidates of the next slot can still be completed."""
-
-    def __init__(self, moves: Moves) -> None:
-        self._moves = moves
-        self._choice: list[int] = []
-        limits = len(moves.limits.values)
-        self._spent = (0.0,) * limits
-        self._bits: dict[str, int] = dict.fromkeys(moves._first, 0)
-
-    @property
-    def choice(self) -> Choice:
-        return tuple(self._choice)
-
-    @property
-    def done(self) -> bool:
-        return len(self._choice) == len(self._moves.slots)
-
-    @property
-    def spent(self) -> tuple[float, ...]:
-        return self._spent
-
-    def open(self) -> np.ndarray:
-        """One bool per candidate of the next slot; at least one is true."""
-        position = len(self._choice)
-        options = self._moves.candidates[position]
-        return np.fromiter((self._completes(position, index) for index in range(len(options))), bool, len(options))
-
-    def take(self, index: int) -> None:
-        moves, position = self._moves, len(self._choice)
-        self._choice.append(index)
-        cell = moves.slots[position].cell
-        if moves._nonnull[position][index]:
-            self._bits[cell] |= 1 << (position - moves._first[cell])
-        if moves._additive is not None and self._spent:
-            self._spent = tuple(a + b for a, b in zip(self._spent, moves._additive[1][position][index], strict=True))
-
-    def _completes(self, position: int, index: int) -> bool:
-        moves = self._moves
-        return any(self._witness(position, index, number) for number in range(len(moves._references)))
-
-    def _witness(self, position: int, index: int, number: int) -> bool:
-        moves = self._moves
-        reference = moves._references[number]
-        cell = moves.slots[position].cell
-        first = moves._first[cell]
-        bits = self._bits[cell] | moves._nonnull[position][index] << (position - first)
-        for later in range(position + 1, len(moves.slots)):
-            if moves.slots[later].cell != cell:
-                break
-            bits |= moves._nonnull[later][reference[later]] << (later - first)
-        connected, _ = moves._cell_state(cell, bits)
-        if not connected:
-            return False
-        if not moves.limits.values:
-            return True
-        whole = (*self._choice, index, *reference[position + 1 :])
-        if moves._additive is not None:
-            room, table = moves._additive
-            rest = moves._suffix(number)[position + 1]
-            costs = (s + c + r for s, c, r in zip(self._spent, table[position][index], rest, strict=True))
-            if all(value <= limit for value, limit in zip(costs, room, strict=True)):
-                return True
-            if moves._is_whole(whole):
-                return False
-        return moves.admits(whole)
+def _candidates(frame: Scaffold, rule: Rule, cell: str, edge: Edge) -> tuple[tuple[Op, ...], tuple[bool, ...]]:
+    """The candidates of an edge and which of them are not null, kept with the scaffold."""
+    wanted = (rule, cell, edge.source, edge.target, edge.op, edge.choices)
+    found = frame.candidates.get(wanted)
+    if found is None:
+        options = rule.candidates(edge, frame.sites(cell, edge.source, edge.target))
+        found = frame.candidates[wanted] = options, tuple(not op.is_null for op in options)
+    return found

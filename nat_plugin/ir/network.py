@@ -15,6 +15,8 @@ from nat_plugin.errors import NATError
 from nat_plugin.ir.layers import Layer, Shape
 from nat_plugin.ir.ops import Op
 
+MAX_LEVEL = 16
+
 
 @dataclass(frozen=True)
 class Node:
@@ -61,6 +63,11 @@ class Cell:
     project: bool = False
 
     def __post_init__(self) -> None:
+        if self.inputs < 1:
+            raise NATError(f"a cell has one input or more, not {self.inputs}")
+        for node in self.nodes:
+            if not 0 <= node.level <= MAX_LEVEL or (node.channels is not None and node.channels < 1):
+                raise NATError(f"a node has a level from 0 to {MAX_LEVEL} and one channel or more, not {node}")
         count = self.inputs + len(self.nodes)
         for edge in self.edges:
             if not (0 <= edge.source < edge.target < count and edge.target >= self.inputs):
@@ -111,7 +118,7 @@ class Slot(NamedTuple):
     """An editable edge: the name of its cell, and its index there."""
 
     cell: str
-    index: int
+    index: int  # type: ignore[assignment]  # hides tuple.index, which nobody asks of a slot
 
 
 @dataclass(frozen=True)
@@ -129,11 +136,17 @@ class Network:
     origin: Origin | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
+        if not self.stem:
+            raise NATError("a network has a stem of one stage or more (a stage may be empty: the image itself)")
+        if len(self.by_name) != len(self.cells):
+            raise NATError("two cells of a network have the same name")
         for number, placement in enumerate(self.placements, start=len(self.stem)):
             if placement.cell not in self.by_name:
                 raise NATError(f"placement {number} names cell '{placement.cell}', which the network does not have")
             if len(placement.sources) != self.by_name[placement.cell].inputs:
                 raise NATError(f"placement {number} reads {len(placement.sources)} tensors, its cell has other inputs")
+            if placement.channels < 1:
+                raise NATError(f"placement {number} has {placement.channels} channels")
             if not all(0 <= source < number for source in placement.sources):
                 raise NATError(f"placement {number} reads a tensor that does not come before it")
 
@@ -151,11 +164,13 @@ class Network:
     @cached_property
     def slots(self) -> tuple[Slot, ...]:
         """The editable edges, in a fixed order."""
+        placed = {placement.cell for placement in self.placements}
         return tuple(
             Slot(name, index)
             for name, cell in self.cells
+            if name in placed
             for index, edge in enumerate(cell.edges)
-            if edge.editable and any(placement.cell == name for placement in self.placements)
+            if edge.editable
         )
 
     def edge(self, slot: Slot) -> Edge:
@@ -170,12 +185,13 @@ class Network:
         """The same network with other ops in its slots (one per slot, in order)."""
         if len(ops) != len(self.slots):
             raise NATError(f"{len(ops)} ops for {len(self.slots)} slots")
-        new = dict(zip(self.slots, ops, strict=True))
-        cells = tuple(
-            (name, replace(cell, edges=_with_ops(cell.edges, {s.index: op for s, op in new.items() if s.cell == name})))
-            for name, cell in self.cells
+        new: dict[str, dict[int, Op]] = {}
+        for slot, op in zip(self.slots, ops, strict=True):
+            new.setdefault(slot.cell, {})[slot.index] = op
+        return self.with_cells(
+            (name, replace(self.by_name[name], edges=_with_ops(self.by_name[name].edges, found)))
+            for name, found in new.items()
         )
-        return replace(self, cells=cells)
 
     def with_cells(self, cells: Iterable[tuple[str, Cell]]) -> Network:
         """The same network with some of its cells replaced."""

@@ -14,7 +14,18 @@ from types import MappingProxyType
 from typing import TypeAlias
 
 from nat_plugin.errors import NATError
-from nat_plugin.ir.layers import Act, Conv, FactorizedReduce, Layer, Norm, Opaque, Pool, Shape, SqueezeExcite, run_layers
+from nat_plugin.ir.layers import (
+    Act,
+    Conv,
+    FactorizedReduce,
+    Layer,
+    Norm,
+    Opaque,
+    Pool,
+    Shape,
+    SqueezeExcite,
+    run_layers,
+)
 
 Value: TypeAlias = int | float | str
 Attributes: TypeAlias = Mapping[str, Value]
@@ -52,13 +63,19 @@ def _anywhere(_attributes: Attributes, _site: Site) -> bool:
     return True
 
 
+def _always(_attributes: Attributes) -> bool:
+    return True
+
+
 @dataclass(frozen=True)
 class OpKind:
     """A family of ops.
 
-    ``template`` is the text form with the attributes in braces; ``layers`` gives the layers at a site; ``order`` is the
-    place in the order of NAT++ from dear to cheap (None: the kind takes part in no NAT++ move between operations);
-    ``residual`` adds the input to the output where the shape is kept.
+    ``template`` is the text form with the attributes in braces: ``{k}`` is a number, ``{name:word}`` a word,
+    ``{macs:each}`` a number for all placements of a cell or several with commas, one for each. ``layers`` gives the
+    layers at a site; ``order`` is the place in the order of NAT++ from dear to cheap (None: the kind takes part in no
+    NAT++ move between operations); ``legal`` says at which sites the op can stand, ``valid`` which attributes it can
+    have; ``residual`` adds the input to the output where the shape is kept.
     """
 
     name: str
@@ -68,25 +85,39 @@ class OpKind:
     order: int | None = None
     legal: Callable[[Attributes, Site], bool] = _anywhere
     residual: bool = False
+    valid: Callable[[Attributes], bool] = _always
     pattern: re.Pattern[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "pattern", _pattern(self.template))
 
 
+MAX_TEXT = 500
+"""Longer texts are no ops."""
+_INTEGER = "(?:0|[1-9][0-9]{0,14})"
+_VALUES = {
+    "": rf"(?:(?:0|[1-9][0-9]{{0,5}})\.[0-9]{{1,4}}|{_INTEGER})",
+    "word": r"[A-Za-z_][A-Za-z0-9_.\-/]*",
+    "each": rf"{_INTEGER}(?:,{_INTEGER})*",
+}
+_PLACEHOLDER = re.compile(r"\{(\w+)(?::(\w+))?\}")
+
+
 def _pattern(template: str) -> re.Pattern[str]:
-    """``sep_conv_{k}x{k}`` becomes ``sep_conv_(?P<k>[0-9.]+)x(?P=k)``."""
-    out, seen = "", set[str]()
-    for text, name in re.findall(r"([^{]*)(?:\{(\w+)\})?", template):
-        out += re.escape(text)
-        if name:
-            value = r"[A-Za-z_][\w.\-/]*" if name == "name" else r"\d+(?:\.\d+)?"
-            out += f"(?P={name})" if name in seen else f"(?P<{name}>{value})"
-            seen.add(name)
-    return re.compile(out)
+    """``sep_conv_{k}x{k}`` becomes ``sep_conv_(?P<k>NUMBER)x(?P=k)``."""
+    out, seen, end = "", set[str](), 0
+    for match in _PLACEHOLDER.finditer(template):
+        name, value = match[1], _VALUES[match[2] or ""]
+        out += re.escape(template[end : match.start()]) + (f"(?P={name})" if name in seen else f"(?P<{name}>{value})")
+        seen.add(name)
+        end = match.end()
+    return re.compile(out + re.escape(template[end:]))
 
 
 def _number(text: str) -> Value:
+    """Integers exactly, and decimals that are whole as integers too, so that every value has one form."""
+    if text.isdigit():
+        return int(text)
     try:
         value = float(text)
     except ValueError:
@@ -96,7 +127,7 @@ def _number(text: str) -> Value:
 
 @dataclass(frozen=True)
 class Op:
-    """One operation. ``Op.parse`` reads the text form, ``str`` writes it."""
+    """One operation. ``Op.parse`` reads the text form, ``str`` writes it; attributes stand in the order of the text."""
 
     kind: str
     attributes: tuple[tuple[str, Value], ...] = ()
@@ -107,7 +138,8 @@ class Op:
         return _parse(text)
 
     def __str__(self) -> str:
-        return op_kind(self.kind).template.format(**dict(self.attributes))
+        values = dict(self.attributes)
+        return _PLACEHOLDER.sub(lambda match: str(values[match[1]]), op_kind(self.kind).template)
 
     @property
     def values(self) -> Attributes:
@@ -137,12 +169,22 @@ _KINDS: dict[str, OpKind] = {}
 
 
 def register_op(kind: OpKind) -> None:
-    """Add a kind; adding the same kind twice is harmless, another kind under a taken name is a NATError."""
+    """Add a kind; adding the same kind twice is harmless. A NATError where another kind has its name, or where a text
+    could mean either."""
     known = _KINDS.get(kind.name)
-    if known is not None and known is not kind:
+    if known is kind:
+        return
+    if known is not None:
         raise NATError(f"op kind '{kind.name}' is registered twice, by different plugins")
+    for other in _KINDS.values():
+        if kind.pattern.fullmatch(_example(other)) or other.pattern.fullmatch(_example(kind)):
+            raise NATError(f"op kind '{kind.name}': its text '{kind.template}' could also be a '{other.template}'")
     _KINDS[kind.name] = kind
     _parse.cache_clear()
+
+
+def _example(kind: OpKind) -> str:
+    return _PLACEHOLDER.sub(lambda match: "word" if match[2] == "word" else "3", kind.template)
 
 
 def op_kind(name: str) -> OpKind:
@@ -159,9 +201,12 @@ def op_kinds() -> tuple[OpKind, ...]:
 @lru_cache(maxsize=65536)
 def _parse(text: str) -> Op:
     for kind in _KINDS.values():
-        match = kind.pattern.fullmatch(text)
+        match = kind.pattern.fullmatch(text) if len(text) <= MAX_TEXT else None
         if match:
-            return Op(kind.name, tuple((name, _number(value)) for name, value in match.groupdict().items()))
+            op = Op(kind.name, tuple((name, _number(value)) for name, value in match.groupdict().items()))
+            if kind.valid(op.values):
+                return op
+            raise NATError(f"op '{text[:80]}' has attributes that '{kind.template}' cannot have")
     raise NATError(f"unknown op '{text[:80]}'; known: {', '.join(kind.template for kind in _KINDS.values())}")
 
 
@@ -234,9 +279,35 @@ def _mbconv(attributes: Attributes, site: Site) -> tuple[Layer, ...]:
     return (*layers, Conv(hidden, site.c_out, stride=project), Norm(site.c_out))
 
 
+def each_placement(value: Value) -> tuple[int, ...]:
+    """The numbers of an ``each`` attribute."""
+    return tuple(map(int, value.split(","))) if isinstance(value, str) else (int(value),)
+
+
 def _opaque(attributes: Attributes, site: Site) -> tuple[Layer, ...]:
-    cost = (_int(attributes, "params"), _int(attributes, "macs"))
-    return (Opaque(str(attributes["name"]), cost, site.c_out, site.stride),)
+    """Somebody's own module: what was measured of it, once if that holds for all placements of its cell."""
+    cost = []
+    for name in ("params", "macs"):
+        each = each_placement(attributes[name])
+        if len(each) > 1 and site.ordinal >= len(each):
+            raise NATError(
+                f"op 'opaque:{attributes['name']}' states {name} for {len(each)} placements, its cell has more"
+            )
+        cost.append(each[site.ordinal] if len(each) > 1 else each[0])
+    return (Opaque(str(attributes["name"]), (cost[0], cost[1]), site.c_out, site.stride),)
+
+
+def _odd_kernel(attributes: Attributes) -> bool:
+    return attributes["k"] in range(1, 64, 2)
+
+
+def _any_kernel(attributes: Attributes) -> bool:
+    return attributes["k"] in range(1, 64)
+
+
+def _mbconv_valid(attributes: Attributes) -> bool:
+    expansion, squeeze = float(attributes["e"]), float(attributes["se"])
+    return (attributes["k"] == 0 or _odd_kernel(attributes)) and 0 < expansion <= 64 and squeeze <= 64
 
 
 def _equal_channels(_attributes: Attributes, site: Site) -> bool:
@@ -248,16 +319,16 @@ def _skip_legal(_attributes: Attributes, site: Site) -> bool:
 
 
 BUILT_IN: tuple[OpKind, ...] = (
-    OpKind("conv", "conv_{k}x{k}", _conv, order=0),
+    OpKind("conv", "conv_{k}x{k}", _conv, order=0, valid=_odd_kernel),
     OpKind("conv_7x1_1x7", "conv_7x1_1x7", _two_way_conv(7), order=0),
     OpKind("conv_1x7_7x1", "conv_1x7_7x1", _two_way_conv(7), order=0),
     OpKind("conv_1x3_3x1", "conv_1x3_3x1", _two_way_conv(3), order=0),
-    OpKind("sep_conv", "sep_conv_{k}x{k}", _sep_conv, order=1),
-    OpKind("dil_conv", "dil_conv_{k}x{k}", _dil_conv, order=2),
-    OpKind("max_pool", "max_pool_{k}x{k}", _pool("max"), order=3, legal=_equal_channels),
-    OpKind("avg_pool", "avg_pool_{k}x{k}", _pool("avg"), order=3, legal=_equal_channels),
-    OpKind("mbconv", "mbconv_k{k}_e{e}_se{se}", _mbconv, order=0, residual=True),
-    OpKind("opaque", "opaque:{name}:{params}:{macs}", _opaque),
+    OpKind("sep_conv", "sep_conv_{k}x{k}", _sep_conv, order=1, valid=_odd_kernel),
+    OpKind("dil_conv", "dil_conv_{k}x{k}", _dil_conv, order=2, valid=_odd_kernel),
+    OpKind("max_pool", "max_pool_{k}x{k}", _pool("max"), order=3, legal=_equal_channels, valid=_any_kernel),
+    OpKind("avg_pool", "avg_pool_{k}x{k}", _pool("avg"), order=3, legal=_equal_channels, valid=_any_kernel),
+    OpKind("mbconv", "mbconv_k{k}_e{e}_se{se}", _mbconv, order=0, residual=True, valid=_mbconv_valid),
+    OpKind("opaque", "opaque:{name:word}:{params:each}:{macs:each}", _opaque, order=0),
     OpKind("skip", "skip", _skip, role=Role.SKIP, legal=_skip_legal),
     OpKind("null", "null", lambda _attributes, _site: (), role=Role.NULL),
 )

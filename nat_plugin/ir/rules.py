@@ -9,7 +9,7 @@ from functools import lru_cache
 from nat_plugin.errors import NATError
 from nat_plugin.ir.layers import Conv, Pool
 from nat_plugin.ir.network import Edge
-from nat_plugin.ir.ops import Op, Role, Site, op_cost, op_kind
+from nat_plugin.ir.ops import Op, Role, Site, Value, each_placement, op_cost, op_kind
 
 _REFERENCE = Site(16, 16, 1, 8, 8)
 
@@ -47,13 +47,13 @@ def _cheaper(before: Op, after: Op) -> bool:
     order = op_kind(before.kind).order, op_kind(after.kind).order
     if before.role is not Role.OPERATION or after.role is not Role.OPERATION or order[0] is None or order[1] is None:
         return False
-    if order[1] < order[0]:
+    if order[1] < order[0] or not (before.legal(_REFERENCE) and after.legal(_REFERENCE)):
         return False
     kernels = kernel(before), kernel(after)
     if before.kind != after.kind and kernels[0] == kernels[1] and _is_pool(before) and _is_pool(after):
         return True
     if before.kind == after.kind and len(before.attributes) > 1:
-        return _no_attribute_grows(before, after)
+        return _shrinks(before, after)
     if kernels[1] > kernels[0] or (kernels[1] == 1 and after.kind != "conv"):
         return False
     dear, cheap = op_cost(before, _REFERENCE), op_cost(after, _REFERENCE)
@@ -61,9 +61,25 @@ def _cheaper(before: Op, after: Op) -> bool:
     return lighter and (cheap != dear or (before.kind == after.kind and kernels[1] < kernels[0]))
 
 
-def _no_attribute_grows(before: Op, after: Op) -> bool:
-    pairs = zip(before.attributes, after.attributes, strict=True)
-    return all(isinstance(a, str) or isinstance(b, str) or b <= a for (_, a), (_, b) in pairs)
+def _shrinks(before: Op, after: Op) -> bool:
+    """Whether no number among the attributes grows and one gets smaller; words (names) may change."""
+    numbers: list[tuple[float, float]] = []
+    for (_, old), (_, new) in zip(before.attributes, after.attributes, strict=True):
+        if isinstance(old, str) or isinstance(new, str):
+            if not (_is_numeric(old) and _is_numeric(new)):
+                continue
+            olds, news = each_placement(old), each_placement(new)
+            length = max(len(olds), len(news))
+            if len(olds) not in (1, length) or len(news) not in (1, length):
+                return False
+            numbers += zip(olds * (length // len(olds)), news * (length // len(news)), strict=True)
+        else:
+            numbers.append((old, new))
+    return all(new <= old for old, new in numbers) and any(new < old for old, new in numbers)
+
+
+def _is_numeric(value: Value) -> bool:
+    return not isinstance(value, str) or value.replace(",", "").isdigit()
 
 
 @lru_cache(maxsize=65536)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict
-from typing import Annotated, Any, Literal
+from dataclasses import MISSING, asdict, fields
+from typing import Annotated, Any, Literal, TypeGuard
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from nat_plugin.errors import NATError
-from nat_plugin.ir.layers import LAYERS, Layer
-from nat_plugin.ir.network import Cell, Edge, Head, Network, Node, Origin, Placement
+from nat_plugin.ir.layers import LAYERS, Conv, Layer
+from nat_plugin.ir.network import MAX_LEVEL, Cell, Edge, Head, Network, Node, Origin, Placement
 from nat_plugin.ir.ops import Op
+from nat_plugin.ir.shapes import layout
 
 SCHEMA = 1
 MAX_BYTES = 16 * 2**20
@@ -21,6 +22,11 @@ _UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
 """From each older schema version to the next."""
 
 _Count = Annotated[int, Field(ge=0, le=10**6)]
+_Size = Annotated[int, Field(ge=1, le=10**5)]
+_Text = Annotated[str, Field(max_length=1000)]
+_LARGEST = 10**6
+"""Of any number in a layer."""
+_FUNCTIONS = {"act": ("relu", "relu6", "hardswish", "silu"), "pool": ("max", "avg")}
 
 
 class _Strict(BaseModel):
@@ -28,7 +34,7 @@ class _Strict(BaseModel):
 
 
 class _Node(_Strict):
-    level: Annotated[int, Field(ge=0, le=16)] = 0
+    level: Annotated[int, Field(ge=0, le=MAX_LEVEL)] = 0
     channels: Annotated[int, Field(ge=1, le=10**6)] | None = None
     norm: bool = False
 
@@ -36,23 +42,23 @@ class _Node(_Strict):
 class _Edge(_Strict):
     source: _Count
     target: _Count
-    op: str
-    key: str = ""
-    choices: list[str] = []
+    op: _Text
+    key: _Text = ""
+    choices: Annotated[list[_Text], Field(max_length=10_000)] = []
 
 
 class _Cell(_Strict):
     inputs: Annotated[int, Field(ge=1, le=1000)]
-    nodes: Annotated[list[_Node], Field(max_length=10_000)]
-    edges: Annotated[list[_Edge], Field(max_length=100_000)]
-    output: list[_Count]
+    nodes: Annotated[list[_Node], Field(max_length=2_000)]
+    edges: Annotated[list[_Edge], Field(max_length=20_000)]
+    output: Annotated[list[_Count], Field(max_length=2_000)]
     project: bool = False
 
 
 class _Placement(_Strict):
     cell: str
     channels: Annotated[int, Field(ge=1, le=10**6)]
-    sources: list[_Count]
+    sources: Annotated[list[_Count], Field(max_length=1000)]
 
 
 class _Head(_Strict):
@@ -69,15 +75,12 @@ class _Origin(_Strict):
 class _Document(_Strict):
     schema_: Literal[1] = Field(alias="schema")
     format: Literal["nat-network"] = "nat-network"
-    input: tuple[int, int, int] = Field(strict=False)
-    stem: list[list[dict[str, Any]]]
-    cells: dict[str, _Cell]
+    input: Annotated[list[_Size], Field(min_length=3, max_length=3)]
+    stem: Annotated[list[list[dict[str, Any]]], Field(min_length=1, max_length=1000)]
+    cells: Annotated[dict[_Text, _Cell], Field(max_length=10_000)]
     placements: Annotated[list[_Placement], Field(max_length=10_000)]
     head: _Head
     origin: _Origin | None = None
-
-
-_LAYER_TYPES: dict[str, TypeAdapter[Layer]] = {tag: TypeAdapter(kind) for tag, kind in LAYERS.items()}
 
 
 def to_json(network: Network, indent: int | None = 1) -> str:
@@ -115,7 +118,8 @@ def to_json(network: Network, indent: int | None = 1) -> str:
 
 
 def from_json(text: str) -> Network:
-    """Raises NATError, naming the place, for anything that is not a network of a known schema version."""
+    """Raises NATError, naming the place, for anything that is not a network of a known schema version, and for networks
+    whose shapes do not fit."""
     document = strict_json(text)
     if not isinstance(document, dict) or document.get("format") != "nat-network":
         raise NATError("this JSON is not a network: it has no 'format': 'nat-network'")
@@ -123,7 +127,7 @@ def from_json(text: str) -> Network:
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
         raise NATError(f"network JSON: schema version {str(version)[:40]!r} is not a number from 1 to {SCHEMA}")
     if version > SCHEMA:
-        raise NATError(f"network JSON has schema {version}, newer than {SCHEMA}: install a newer nat-plugin to read it")
+        raise NATError(f"network JSON has schema {str(version)[:40]}, newer than {SCHEMA}: a newer nat-plugin reads it")
     while version < SCHEMA:
         document = _UPGRADES[version](document)
         version += 1
@@ -132,16 +136,18 @@ def from_json(text: str) -> Network:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
-        raise NATError(f"network JSON: {where}: {first['msg']}") from None
+        raise NATError(f"network JSON: {where[:200]}: {first['msg']}") from None
     cells = tuple((name, _cell(cell)) for name, cell in parsed.cells.items())
-    return Network(
+    network = Network(
         cells,
         tuple(Placement(each.cell, each.channels, tuple(each.sources)) for each in parsed.placements),
         tuple(_layers_in(stage) for stage in parsed.stem),
         Head(parsed.head.classes, _layers_in(parsed.head.layers)),
-        parsed.input,
+        (parsed.input[0], parsed.input[1], parsed.input[2]),
         Origin(**parsed.origin.model_dump()) if parsed.origin else None,
     )
+    layout(network)
+    return network
 
 
 def strict_json(text: str) -> Any:
@@ -180,15 +186,42 @@ def _layers_out(layers: tuple[Layer, ...]) -> list[dict[str, Any]]:
 
 
 def _layers_in(layers: list[dict[str, Any]]) -> tuple[Layer, ...]:
-    found = []
-    for layer in layers:
-        values = dict(layer)
-        tag = values.pop("layer", None)
-        if tag not in _LAYER_TYPES:
-            raise NATError(f"network JSON: unknown layer {str(tag)[:40]!r}; known: {', '.join(_LAYER_TYPES)}")
-        try:
-            found.append(_LAYER_TYPES[tag].validate_python(values))
-        except ValidationError as error:
-            first = error.errors()[0]
-            raise NATError(f"network JSON: layer {tag}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
-    return tuple(found)
+    return tuple(map(_layer_in, layers))
+
+
+def _layer_in(document: dict[str, Any]) -> Layer:
+    values = {name: tuple(v) if isinstance(v, list) else v for name, v in document.items() if name != "layer"}
+    tag = document.get("layer")
+    kind = LAYERS.get(tag) if isinstance(tag, str) else None
+    if kind is None:
+        raise NATError(f"network JSON: unknown layer {str(tag)[:40]!r}; known: {', '.join(LAYERS)}")
+    known = {each.name: each for each in fields(kind)}
+    for name in values.keys() - known.keys():
+        raise NATError(f"network JSON: layer {tag} has no '{name[:40]}'; it has {', '.join(known)}")
+    for name, each in known.items():
+        if name not in values:
+            if each.default is MISSING:
+                raise NATError(f"network JSON: layer {tag} lacks '{name}'")
+        elif not _fits(str(tag), name, str(each.type), values[name]):
+            raise NATError(f"network JSON: layer {tag}: '{name}' cannot be {str(document[name])[:40]!r}")
+    layer: Layer = kind(**values)  # type: ignore[arg-type]  # checked field by field above
+    if isinstance(layer, Conv) and (layer.c_in % layer.groups or layer.c_out % layer.groups):
+        raise NATError(f"network JSON: layer conv: {layer.groups} groups do not divide the channels")
+    return layer
+
+
+def _fits(tag: str, name: str, wanted: str, value: object) -> bool:
+    """Whether a value has the declared type and a sensible size."""
+    if wanted == "Pair" or wanted.startswith("tuple"):
+        least, most = (0, 10**15) if name == "cost" else (1, _LARGEST)
+        return isinstance(value, tuple) and len(value) == 2 and all(_is_int(v) and least <= v <= most for v in value)
+    if wanted == "bool":
+        return isinstance(value, bool)
+    if wanted == "str":
+        allowed = _FUNCTIONS.get(tag)
+        return value in allowed if allowed else isinstance(value, str) and len(value) <= 1000
+    return _is_int(value) and 1 <= value <= _LARGEST
+
+
+def _is_int(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool)

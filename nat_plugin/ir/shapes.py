@@ -39,6 +39,8 @@ def place(cell: Cell, placement: Placement, inputs: tuple[Shape, ...], ordinal: 
     height, width = inputs[-1][1:]
     projections: tuple[tuple[Shape, tuple[Layer, ...]], ...] = ()
     nodes = list(inputs)
+    if not cell.project and len({shape[1:] for shape in inputs}) > 1:
+        raise NATError(f"cell '{placement.cell}' reads tensors of different resolutions and does not project them")
     if cell.project:
         projections = tuple((shape, projection(shape, placement.channels, height, width)) for shape in inputs)
         nodes = [(placement.channels, height, width)] * cell.inputs
@@ -82,4 +84,5 @@ def layout(network: Network) -> Layout:
         inputs = tuple(tensors[source] for source in placement.sources)
         placed.append(place(network.by_name[placement.cell], placement, inputs, ordinal))
         tensors.append(placed[-1].output)
+    run_layers(network.head.layers, tensors[-1])
     return Layout(tuple(tensors), tuple(placed))

@@ -49,9 +49,11 @@ class Verdict:
 class Choice:
     """Trains (with a final stage) or scores on shared weights (without one) every candidate, unit by unit."""
 
-    def __init__(self, setup: Setup, folder: Path, candidates: list[Network]) -> None:
+    def __init__(self, setup: Setup, folder: Path, finalists: list[Network]) -> None:
+        """``finalists`` are networks of the search; those that break the budget at the final size are left out."""
         self.setup, self.folder = setup, folder
-        self.candidates = [setup.network, *candidates]
+        self.searched = [setup.search.network, *(n for n in finalists if setup.final.moves.limits.fit(setup.enlarge(n)))]
+        self.candidates = [setup.enlarge(network) for network in self.searched]
         self.done: list[Assessed] = []
         self._trainer: Trainer | None = None
         final = setup.plan.recipe.final
@@ -66,7 +68,7 @@ class Choice:
         """One epoch of the unit at hand, or the whole unit where nothing is trained."""
         number, seed = self.units[len(self.done)]
         if self.setup.plan.recipe.final is None:
-            hits = self.setup.evaluator.hits(self.candidates[number], "selection").cpu()
+            hits = self.setup.evaluator.hits(self.searched[number], "selection").cpu()
         else:
             trainer = self._trainer = self._trainer or self._new_trainer(number, seed)
             if not trainer.finished:
@@ -96,7 +98,7 @@ class Choice:
 
     def _test_hits(self, number: int) -> list[Tensor]:
         if self.setup.plan.recipe.final is None:
-            return [self.setup.evaluator.hits(self.candidates[number], "test").cpu()]
+            return [self.setup.evaluator.hits(self.searched[number], "test").cpu()]
         rows = []
         for seed in range(self.seeds):
             trainer = self._new_trainer(number, seed)
@@ -116,7 +118,7 @@ class Choice:
 
     def state(self) -> State:
         return {
-            "candidates": [to_json(network, None) for network in self.candidates[1:]],
+            "candidates": [to_json(network, None) for network in self.searched[1:]],
             "done": [[each.candidate, each.seed, each.hits] for each in self.done],
             "trainer": self._trainer.state() if self._trainer else None,
         }

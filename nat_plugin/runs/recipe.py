@@ -43,6 +43,9 @@ class SearchSettings(Settings):
 class FinalSettings(Settings):
     """The last stage: the input and the best proposals are trained from scratch before one is chosen."""
 
+    network: NetworkSettings | None = Field(
+        None, description="another size to train in, and for which the budget holds; left out: that of the search"
+    )
     candidates: int = Field(3, ge=1, le=100, description="proposals to train beside the input")
     seeds: int = Field(1, ge=1, le=100, description="trainings of each")
     schedule: Schedule = Field(default_factory=Schedule, description="how each is trained")
@@ -68,6 +71,7 @@ class Recipe(Settings):
     search: SearchSettings = Field(default_factory=SearchSettings, description="how long to search")
     final: FinalSettings | None = Field(None, description="real training before the choice; left out: none")
     seed: int = Field(0, ge=0, lt=2**31, description="everything random follows from it")
+    threads: int | None = Field(None, ge=1, le=1024, description="threads on the CPU; left out: as torch has it")
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
     precision: Literal["auto", "float32", "bfloat16", "float16"] = Field("auto", description="of forward passes")
 

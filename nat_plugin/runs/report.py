@@ -22,11 +22,11 @@ def write_result(setup: Setup, choice: Choice, evaluated: int, folder: Path) -> 
     verdict = choice.verdict()
     network = choice.candidates[verdict.winner]
     adapter = result_adapter(setup.adapter, setup.plan.recipe.extended)
-    text = write_back(adapter, setup.moves, network, setup.frame)
+    text = write_back(adapter, setup.final.moves, network, setup.final.frame)
     recipe = setup.plan.recipe
     result = {
         "version": __version__,
-        "input": _side(setup.network, setup.origin.text, verdict.selection[0], verdict.test[0]),
+        "input": _side(setup.final.network, setup.origin.text, verdict.selection[0], verdict.test[0]),
         "result": _side(network, text, verdict.selection[verdict.winner], verdict.test[1]),
         "changed": verdict.winner != 0,
         "format": adapter.name,
@@ -43,7 +43,7 @@ def write_result(setup: Setup, choice: Choice, evaluated: int, folder: Path) -> 
         "trained_for_real": recipe.final is not None,
         "evaluated": evaluated,
         "rules": recipe.rules,
-        "budget": {name: float(limit) for name, limit in setup.moves.limits.values},
+        "budget": {name: float(limit) for name, limit in setup.final.moves.limits.values},
         "strategy": recipe.strategy_name,
         "seed": recipe.seed,
         "data": setup.data.summary(),
@@ -130,11 +130,11 @@ def markdown(setup: Setup, network: Network, result: dict[str, Any]) -> str:
         "```",
         "## Input",
         "```",
-        draw(setup.network),
+        draw(setup.final.network),
         "```",
         "## What changed",
         "```",
-        draw_change(setup.network, network),
+        draw_change(setup.final.network, network),
         "```",
     ]
     return "\n".join(lines) + "\n"

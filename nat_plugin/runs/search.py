@@ -98,7 +98,7 @@ class Search:
         return record | figures | measurement.details
 
     def finalists(self, count: int) -> list[Network]:
-        return list(self.setup.strategy.finalists(self.setup.network, count))
+        return list(self.setup.strategy.finalists(self.setup.search.network, count))
 
     def state(self) -> State:
         return {

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from nat_plugin import __version__
 from nat_plugin.adapter import Adapter
 from nat_plugin.data import DataSet, load
@@ -16,7 +18,7 @@ from nat_plugin.evaluators.base import Bench, Evaluator
 from nat_plugin.ir import Budget, Frame, Moves, Network, find_rule
 from nat_plugin.plugins import Plugins
 from nat_plugin.runs.files import write_text
-from nat_plugin.runs.recipe import Plan, plan
+from nat_plugin.runs.recipe import NetworkSettings, Plan, plan
 from nat_plugin.sources import find_source, read_text
 from nat_plugin.strategies.base import Strategy, Task
 from nat_plugin.writing import extended
@@ -34,19 +36,31 @@ class Origin:
 
 
 @dataclass(frozen=True)
+class Stage:
+    """The architecture at one size: its frame, its network, and what may become of it within the budget."""
+
+    frame: Frame
+    network: Network
+    moves: Moves
+
+
+@dataclass(frozen=True)
 class Setup:
-    """Everything a run works with."""
+    """Everything a run works with. ``search`` and ``final`` are the same architecture, perhaps at two sizes."""
 
     plan: Plan
     origin: Origin
     adapter: Adapter
-    frame: Frame
-    network: Network
-    moves: Moves
+    search: Stage
+    final: Stage
     data: DataSet
     compute: Compute
     strategy: Strategy
     evaluator: Evaluator
+
+    def enlarge(self, network: Network) -> Network:
+        """A network of the search at the size of the final stage."""
+        return self.final.network.with_ops(network.ops)
 
 
 def find_origin(chosen: Plan, plugins: Plugins) -> Origin:
@@ -57,28 +71,44 @@ def find_origin(chosen: Plan, plugins: Plugins) -> Origin:
 def set_up(chosen: Plan, origin: Origin, plugins: Plugins) -> Setup:
     """Build the parts of a run. NATError for anything about the architecture, the data or the budget that is wrong."""
     recipe = chosen.recipe
+    if recipe.threads is not None:
+        torch.set_num_threads(recipe.threads)
     compute = find_compute(recipe.device, recipe.precision)
     data = load(chosen.data, compute.device, plugins.datasets)
     adapter: Adapter = plugins.find("adapters", origin.adapter)
-    frame = Frame(recipe.network.channels, recipe.network.cells, data.shape, data.classes)
-    network = adapter.read(origin.text, frame)
-    if network.input != data.shape or network.head.classes != data.classes:
-        raise NATError(
-            f"the architecture takes images of {network.input} in {network.head.classes} classes, "
-            f"data set '{data.name}' has {data.shape} in {data.classes}"
-        )
-    if recipe.extended:
-        network = extended(network)
     rule, budget = find_rule(recipe.rules), Budget.parse(recipe.budget)
-    moves = Moves(network, rule, budget.resolve(network))
-    if moves.count == 1:
+
+    def network_at(size: NetworkSettings) -> tuple[Frame, Network]:
+        frame = Frame(size.channels, size.cells, data.shape, data.classes)
+        network = adapter.read(origin.text, frame)
+        _check_frame(network, data)
+        return frame, extended(network) if recipe.extended else network
+
+    frame, network = network_at(recipe.network)
+    own_size = recipe.final.network if recipe.final else None
+    if own_size is None:
+        search = final = Stage(frame, network, Moves(network, rule, budget.resolve(network)))
+    else:
+        large_frame, large = network_at(own_size)
+        final = Stage(large_frame, large, Moves(large, rule, budget.resolve(large)))
+        budget = budget.relative_to(large)
+        search = Stage(frame, network, Moves(network, rule, budget.resolve(network)))
+    if search.moves.count == 1:
         raise NATError(f"'{origin.label}': rules '{rule.name}' allow no move on this architecture")
     planned = recipe.search.rounds * recipe.search.proposals
     task = Task((network,), rule, budget, recipe.seed, planned, compute.device)
     strategy: Strategy = plugins.find("strategies", recipe.strategy_name)(task, chosen.strategy)
     bench = Bench((network,), rule, data, compute, recipe.seed, strategy.rewires)
     evaluator: Evaluator = plugins.find("evaluators", recipe.evaluator_name)(bench, chosen.evaluator)
-    return Setup(chosen, origin, adapter, frame, network, moves, data, compute, strategy, evaluator)
+    return Setup(chosen, origin, adapter, search, final, data, compute, strategy, evaluator)
+
+
+def _check_frame(network: Network, data: DataSet) -> None:
+    if network.input != data.shape or network.head.classes != data.classes:
+        raise NATError(
+            f"the architecture takes images of {network.input} in {network.head.classes} classes, "
+            f"data set '{data.name}' has {data.shape} in {data.classes}"
+        )
 
 
 def describe_run(folder: Path, chosen: Plan, origin: Origin) -> None:

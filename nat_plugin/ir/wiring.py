@@ -1,0 +1,73 @@
+"""What of a cell is alive, by the wiring alone: shared by all cells whose edges lead the same ways."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import NamedTuple, TypeAlias
+
+from nat_plugin.ir.network import Cell
+
+_CACHED = 50_000
+
+
+class State(NamedTuple):
+    """Whether the output has an input, and each of its nodes one (``whole``); the live edges and inner nodes, and the
+    positions of the output that are fed."""
+
+    connected: bool
+    whole: bool
+    edges: tuple[int, ...]
+    nodes: tuple[int, ...]
+    output: tuple[int, ...]
+
+
+class Wiring:
+    """Where the edges of a cell lead. ``slots``: by edge, the number of its slot, or if fixed -1 (op) or -2 (null)."""
+
+    def __init__(self, key: _Key) -> None:
+        self._inputs, self._ends, self._slots, self._output = key
+        self._states: dict[int, State] = {}
+
+    def state(self, bits: int) -> State:
+        """What is alive if just the ``bits`` of the slots are not null."""
+        known = self._states.get(bits)
+        if known is None:
+            if len(self._states) >= _CACHED:
+                self._states.clear()
+            known = self._states[bits] = self._find(bits)
+        return known
+
+    def _find(self, bits: int) -> State:
+        used = [bool(bits >> slot & 1) if slot >= 0 else slot == -1 for slot in self._slots]
+        fed = set(range(self._inputs))
+        for (source, target), use in zip(self._ends, used, strict=True):
+            if use and source in fed:
+                fed.add(target)
+        output = tuple(position for position, node in enumerate(self._output) if node in fed)
+        wanted = {self._output[position] for position in output}
+        edges = []
+        for index in reversed(range(len(used))):
+            source, target = self._ends[index]
+            if used[index] and source in fed and target in wanted:
+                wanted.add(source)
+                edges.append(index)
+        nodes = tuple(sorted(node for node in wanted if node >= self._inputs))
+        return State(bool(output), len(output) == len(self._output), tuple(edges[::-1]), nodes, output)
+
+
+_Key: TypeAlias = tuple[int, tuple[tuple[int, int], ...], tuple[int, ...], tuple[int, ...]]
+
+
+def wiring(cell: Cell) -> Wiring:
+    """The wiring of a cell, from a cache."""
+    slots, number = [], 0
+    for edge in cell.edges:
+        slots.append(number if edge.editable else -2 if edge.op.is_null else -1)
+        number += edge.editable
+    ends = tuple((edge.source, edge.target) for edge in cell.edges)
+    return _cached((cell.inputs, ends, tuple(slots), cell.output))
+
+
+@lru_cache(maxsize=8192)
+def _cached(key: _Key) -> Wiring:
+    return Wiring(key)

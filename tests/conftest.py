@@ -1,0 +1,35 @@
+"""What all tests share: devices, the shared data folder, profiles of hypothesis."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import hypothesis
+import pytest
+import torch
+
+ROOT = Path(__file__).resolve().parents[1]
+SHARED = ROOT.parent / "shared" / "data"
+if str(ROOT) not in sys.path:  # so that "from tests.networks import ..." works however pytest was started
+    sys.path.insert(0, str(ROOT))
+DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+
+hypothesis.settings.register_profile("local", deadline=None)
+hypothesis.settings.register_profile("ci", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("ci" if os.environ.get("CI", "").lower() in ("1", "true") else "local")
+
+
+@pytest.fixture(params=DEVICES)
+def device(request: pytest.FixtureRequest) -> torch.device:
+    """Every kind of device that is there."""
+    return torch.device(request.param)
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder with benchmark tables and published cells, which lies beside the checkout and not in it."""
+    if not SHARED.is_dir():
+        pytest.skip("the folder shared/data is not beside this checkout")
+    return SHARED
