@@ -39,14 +39,26 @@ class FactorizedReduction(nn.Module):
 
     def __init__(self, c_in: int, c_out: int) -> None:
         super().__init__()
-        self.even = nn.Conv2d(c_in, c_out // 2, 1, 2, bias=False) if c_out > 1 else None
-        self.odd = nn.Conv2d(c_in, c_out - c_out // 2, 1, 2, bias=False)
+        self.even = nn.Conv2d(c_in, c_out // 2, 1, bias=False) if c_out > 1 else None
+        self.odd = nn.Conv2d(c_in, c_out - c_out // 2, 1, bias=False)
 
     def forward(self, x: Tensor, columns: Tensor | None = None) -> Tensor:
         right, bottom = x.shape[3] % 2, x.shape[2] % 2
-        shifted = F.pad(x, (-1, right, -1, bottom)) if right or bottom else x[:, :, 1:, 1:]
-        odd = run_columns(self.odd, shifted, columns)
-        return odd if self.even is None else torch.cat([run_columns(self.even, x, columns), odd], 1)
+        shifted = x[:, :, 1::2, 1::2]
+        odd = run_columns(self.odd, F.pad(shifted, (0, right, 0, bottom)) if right or bottom else shifted, columns)
+        return odd if self.even is None else torch.cat([run_columns(self.even, x[:, :, ::2, ::2], columns), odd], 1)
+
+
+class StridedPointwise(nn.Conv2d):
+    """A pointwise convolution with a stride: the pixels are taken first. The same sums as ``nn.Conv2d`` with a stride,
+    whose backward pass corrupts memory in torch 2.14 (CPU, channels_last, six channels or fewer)."""
+
+    def __init__(self, c_in: int, c_out: int, step: Pair, groups: int, bias: bool) -> None:
+        super().__init__(c_in, c_out, 1, groups=groups, bias=bias)
+        self.step = step
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x[:, :, :: self.step[0], :: self.step[1]])
 
 
 class EvenPool(nn.Module):
@@ -86,6 +98,8 @@ class ChannelGate(nn.Module):
 
 
 def _conv(layer: Conv, _norm: NormFactory) -> nn.Module:
+    if layer.kernel == (1, 1) and layer.stride != (1, 1):
+        return StridedPointwise(layer.c_in, layer.c_out, layer.stride, layer.groups, layer.bias)
     reach = [layer.dilation * (kernel - 1) for kernel in layer.kernel]
     symmetric = all(each % 2 == 0 for each in reach)
     conv = nn.Conv2d(
