@@ -13,6 +13,8 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +28,8 @@ from nat_plugin.runs.progress import Lines
 from nat_plugin.runs.recipe import Plan, load_recipe
 from nat_plugin.runs.run import resume, start
 from nat_plugin.runs.setup import RUN_FILE
-from nat_plugin.training import Schedule, Trainer, paired_difference, train
+from nat_plugin.sources import find_source
+from nat_plugin.training import Trainer, paired_difference, train
 
 
 def search(name: str, overrides: list[str], folder: Path) -> dict[str, Any]:
@@ -36,17 +39,27 @@ def search(name: str, overrides: list[str], folder: Path) -> dict[str, Any]:
     return start(load_recipe(name, overrides, plugins()), folder, plugins(), Lines())
 
 
-def train_once(network: Network, plan: Plan, schedule: Schedule, seed: int, path: Path) -> torch.Tensor:
-    """Which test images the network gets right after training with a seed; kept in ``path``."""
+def read_network(text: str, plan: Plan) -> Network:
+    data = load(plan.data, torch.device("cpu"), plugins().datasets)
+    frame = Frame(plan.recipe.network.channels, plan.recipe.network.cells, data.shape, data.classes)
+    return find_source(text, plan.recipe.adapter, plugins()).adapter.read(text, frame)
+
+
+def train_once(text: str, plan: Plan, seed: int, path: Path) -> list[int]:
+    """Which test images the architecture gets right (1 or 0 each) after training with a seed; kept in ``path``."""
     if path.exists():
-        return torch.tensor(json.loads(path.read_text()), dtype=torch.bool)
+        kept: list[int] = json.loads(path.read_text())
+        return kept
+    assert plan.recipe.final is not None
+    if plan.recipe.threads is not None:
+        torch.set_num_threads(plan.recipe.threads)
     compute = find_compute(plan.recipe.device, plan.recipe.precision)
     data = load(plan.data, compute.device, plugins().datasets)
     both = Images(torch.cat([data.weights.x, data.reward.x]), torch.cat([data.weights.y, data.reward.y]))
-    trainer = Trainer(network, data, schedule, compute, seed, both)
-    train(trainer, lambda report: print(f"  {path.stem}: epoch {report['epoch']:.0f} loss {report['loss']:.3f}", flush=True))
-    hits = trainer.accuracy(data.test).hits
-    path.write_text(json.dumps(hits.int().tolist()))
+    trainer = Trainer(read_network(text, plan), data, plan.recipe.final.schedule, compute, seed, both)
+    train(trainer, lambda report: print(f"{path.stem}: epoch {report['epoch']:.0f} loss {report['loss']:.3f}", flush=True))
+    hits: list[int] = trainer.accuracy(data.test).hits.int().tolist()
+    path.write_text(json.dumps(hits))
     return hits
 
 
@@ -57,24 +70,30 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     work = options.out.parent / f"{options.out.stem}-work"
     work.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
-    texts, searched = {}, {}
-    for strategy in ("nat", "random"):
-        own = [] if strategy == plan.recipe.strategy_name else [f"strategy={{name: {strategy}}}"]
-        result = search(options.recipe, [*overrides, "final=null", *own], work / f"search-{strategy}")
-        texts["input"], texts[strategy] = result["input"]["architecture"], result["result"]["architecture"]
-        searched[strategy] = {"evaluated": result["evaluated"], "changed": result["changed"]}
-    data = load(plan.data, torch.device("cpu"), plugins().datasets)
-    frame = Frame(plan.recipe.network.channels, plan.recipe.network.cells, data.shape, data.classes)
-    adapter = plugins().adapters[result["format"]]
+    searched = {}
+    with ProcessPoolExecutor(options.jobs, get_context("spawn")) as pool:
+        jobs = {}
+        for strategy in ("nat", "random"):
+            own = [] if strategy == plan.recipe.strategy_name else [f"strategy={{name: {strategy}}}"]
+            changes = [*overrides, "final=null", *own]
+            jobs[strategy] = pool.submit(search, options.recipe, changes, work / f"search-{strategy}")
+        results = {strategy: job.result() for strategy, job in jobs.items()}
+        networks = {"input": results["nat"]["input"]["architecture"]}
+        networks |= {strategy: result["result"]["architecture"] for strategy, result in results.items()}
+        searched = {s: {"evaluated": each["evaluated"], "changed": each["changed"]} for s, each in results.items()}
+        units = [(name, seed) for seed in range(options.seeds) for name in networks]
+        trained = {
+            (name, seed): pool.submit(train_once, networks[name], plan, seed, work / f"{name}-seed{seed}.json")
+            for name, seed in units
+        }
+        hits = {
+            name: [torch.tensor(trained[name, seed].result(), dtype=torch.bool) for seed in range(options.seeds)]
+            for name in networks
+        }
     rows: dict[str, Any] = {}
-    hits: dict[str, list[torch.Tensor]] = {}
     schedule = plan.recipe.final.schedule
-    for name, text in texts.items():
-        network = adapter.read(text, frame)
-        hits[name] = [
-            train_once(network, plan, schedule, seed, work / f"{name}-seed{seed}.json") for seed in range(options.seeds)
-        ]
-        total = cost(network)
+    for name, text in networks.items():
+        total = cost(read_network(text, plan))
         accuracies = [float(each.float().mean()) for each in hits[name]]
         rows[name] = {"architecture": text, "params": total.params, "macs": total.macs, "test": accuracies}
         if name != "input":
@@ -86,7 +105,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         "seed": options.seed,
         "epochs": schedule.epochs,
         "minutes": (time.monotonic() - began) / 60,
-        "threads": torch.get_num_threads(),
+        "jobs": options.jobs,
         "rows": rows,
     }
 
@@ -109,12 +128,13 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3, help="trainings of each network")
     parser.add_argument("--seed", type=int, default=0, help="of the searches")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a key of the recipe")
+    parser.add_argument("--jobs", type=int, default=2, help="processes")
     parser.add_argument("--out", type=Path, default=Path("cells_cifar10.json"))
     options = parser.parse_args()
     result = measure(options)
     options.out.write_text(json.dumps(result, indent=1))
     print(table(result))
-    print(f"{result['minutes']:.0f} minutes on {result['threads']} threads, {result['epochs']} epochs each")
+    print(f"{result['minutes']:.0f} minutes in {result['jobs']} processes, {result['epochs']} epochs each")
 
 
 if __name__ == "__main__":

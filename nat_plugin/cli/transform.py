@@ -46,7 +46,7 @@ def transform(
     from nat_plugin.ir import Budget, Moves, find_rule
     from nat_plugin.plugins import plugins
     from nat_plugin.policy.apply import transform as apply_policy
-    from nat_plugin.policy.files import find_policy
+    from nat_plugin.policy.finding import find_policy
     from nat_plugin.writing import extended as with_null
     from nat_plugin.writing import result_adapter, write_back
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from nat_plugin.data import Images
 from nat_plugin.ir import Network, cost, from_json, key, to_json
-from nat_plugin.runs.files import file_errors
+from nat_plugin.files import file_errors
 from nat_plugin.runs.setup import Setup
 from nat_plugin.runs.state import load_state, save_state
 from nat_plugin.strategies.base import State

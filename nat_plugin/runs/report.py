@@ -12,7 +12,7 @@ from nat_plugin import __version__
 from nat_plugin.drawing import draw, draw_change
 from nat_plugin.ir import Network, cost, key
 from nat_plugin.runs.choice import Choice, Share
-from nat_plugin.runs.files import write_text
+from nat_plugin.files import write_text
 from nat_plugin.runs.setup import Setup
 from nat_plugin.writing import result_adapter, write_back
 

@@ -10,7 +10,8 @@ from torch.utils.tensorboard import SummaryWriter
 from nat_plugin.errors import NATError
 from nat_plugin.plugins import Plugins
 from nat_plugin.runs.choice import Choice
-from nat_plugin.runs.files import Journal, file_errors, locked
+from nat_plugin.files import file_errors
+from nat_plugin.runs.folder import Journal, locked
 from nat_plugin.runs.progress import Reporter
 from nat_plugin.runs.recipe import Plan
 from nat_plugin.runs.report import write_result

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from nat_plugin.ir import Network, cost, key
-from nat_plugin.runs.files import Journal
+from nat_plugin.runs.folder import Journal
 from nat_plugin.runs.setup import Setup
 from nat_plugin.strategies.base import Measurement, Proposal, State
 

@@ -17,7 +17,7 @@ from nat_plugin.errors import NATError
 from nat_plugin.evaluators.base import Bench, Evaluator
 from nat_plugin.ir import Budget, Frame, Moves, Network, find_rule
 from nat_plugin.plugins import Plugins
-from nat_plugin.runs.files import write_text
+from nat_plugin.files import write_text
 from nat_plugin.runs.recipe import NetworkSettings, Plan, plan
 from nat_plugin.sources import find_source, read_text
 from nat_plugin.strategies.base import Strategy, Task

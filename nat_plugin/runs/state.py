@@ -11,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from nat_plugin.errors import NATError
-from nat_plugin.runs.files import write_whole
+from nat_plugin.files import write_whole
 from nat_plugin.strategies.base import State
 
 _TENSOR = "__tensor__"

@@ -18,7 +18,7 @@ import yaml
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Frame, Moves, cost, find_rule, key
 from nat_plugin.plugins import plugins
-from nat_plugin.runs.files import locked, read_journal
+from nat_plugin.runs.folder import locked, read_journal
 from nat_plugin.runs.progress import Reporter, Silent
 from nat_plugin.runs.recipe import plan
 from nat_plugin.runs.run import default_folder, resume, start
@@ -36,7 +36,7 @@ RECIPE: dict[str, Any] = {
     },
     "device": "cpu",
 }
-KEPT = ("result.json", "journal.jsonl", "architecture.txt", "report.md")
+KEPT = ("result.json", "journal.jsonl", "architecture.txt", "report.md", "policy.safetensors")
 
 
 def small(**changes: Any) -> dict[str, Any]:

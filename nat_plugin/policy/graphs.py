@@ -1,0 +1,286 @@
+"""Networks as graphs: arrays of one network (numpy, host), and batches of many as tensors on a device.
+
+Nodes *and* edges of every cell that has slots are vertices, so that messages go node, edge, node. Cells without slots
+are left out. Per slot there is a row for each candidate op, the present one first, in the order of ``Moves``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from functools import lru_cache
+from itertools import accumulate
+from typing import TypeAlias
+
+import numpy as np
+import torch
+
+from nat_plugin.ir import Moves, Network, Op, live
+from nat_plugin.ir.scaffold import Scaffold, scaffold
+from nat_plugin.policy.describe import WIDTH, descriptions, op_number, ops_of
+
+Tensor = torch.Tensor
+Ends: TypeAlias = tuple[tuple[int, int, bool], ...]
+
+NODE_WIDTH, EDGE_WIDTH, CANDIDATE_WIDTH, GRAPH_WIDTH = 11, 17, 7, 6
+"""Numbers of a node, an edge, a candidate and a graph; the meaning is in ``_template``, ``_rows`` and ``_slack``."""
+_METRICS = {"params": 0, "macs": 1}
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """One network: N nodes, E edges, R candidate rows in S slots. Numbers of nodes and edges count from 0."""
+
+    node_x: np.ndarray  # (N, NODE_WIDTH) float32
+    edge_x: np.ndarray  # (E, EDGE_WIDTH) float32
+    edge_op: np.ndarray  # (E,) op_number
+    source: np.ndarray  # (E,) node
+    target: np.ndarray  # (E,) node
+    rank: np.ndarray  # (E,) how-manieth edge into its target
+    row_edge: np.ndarray  # (R,) edge
+    row_op: np.ndarray  # (R,) op_number
+    row_x: np.ndarray  # (R, CANDIDATE_WIDTH) float32
+    sizes: np.ndarray  # (S,) candidates of each slot; they add up to R
+    graph_x: np.ndarray  # (1, GRAPH_WIDTH) float32
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Many graphs as one, numbers counted through; all tensors on one device. U distinct ops."""
+
+    ops: tuple[Op, ...]  # (U,)
+    op_x: Tensor  # (U, WIDTH)
+    node_x: Tensor  # (N, NODE_WIDTH)
+    edge_x: Tensor  # (E, EDGE_WIDTH)
+    graph_x: Tensor  # (G, GRAPH_WIDTH)
+    row_x: Tensor  # (R, CANDIDATE_WIDTH)
+    node_graph: Tensor  # (N,)
+    edge_graph: Tensor  # (E,)
+    edge_op: Tensor  # (E,) in 0..U-1
+    source: Tensor  # (E,) node
+    target: Tensor  # (E,) node
+    rank: Tensor  # (E,)
+    row_edge: Tensor  # (R,) edge
+    row_op: Tensor  # (R,) in 0..U-1
+    row_graph: Tensor  # (R,)
+    sizes: tuple[np.ndarray, ...]  # per graph, (S,): stays on the host
+    first: np.ndarray  # (G + 1,) first row of each graph, on the host
+
+    def to(self, device: torch.device) -> Batch:
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        moved = {name: v.to(device) if isinstance(v, Tensor) else v for name, v in values.items()}
+        return Batch(**moved)
+
+
+@dataclass(frozen=True, slots=True)
+class _Template:
+    """What all cells of one wiring in one scaffold share."""
+
+    node_x: np.ndarray
+    edge_x: np.ndarray
+    source: np.ndarray
+    target: np.ndarray
+    rank: np.ndarray
+    slots: np.ndarray
+
+
+@lru_cache(maxsize=8192)
+def _template(frame: Scaffold, depths: tuple[float, ...], name: str, inputs: int, ends: Ends, output: frozenset[int],
+              levels: tuple[int, ...]) -> _Template:  # fmt: skip
+    """``depths``: where in the network the placements of the cell are, from 0 to 1."""
+    count, inner = inputs + len(levels), max(1, len(levels))
+    depth, spread = sum(depths) / len(depths), max(depths) - min(depths)
+    entering, leaving, rank = [0] * count, [0] * count, []
+    for source, target, _ in ends:
+        rank.append(entering[target])
+        entering[target] += 1
+        leaving[source] += 1
+    position = [
+        [(node + 1) / inputs, 0.0] if node < inputs else [0.0, (node - inputs + 1) / inner] for node in range(count)
+    ]
+    nodes = [
+        [
+            float(node < inputs),
+            float(node >= inputs),
+            float(node in output),
+            *position[node],
+            np.log1p(entering[node]) / 2,
+            np.log1p(leaving[node]) / 2,
+            ([0] * inputs + list(levels))[node] / 2,
+            depth,
+            spread,
+            0.0,  # alive
+        ]
+        for node in range(count)
+    ]
+    edges = []
+    for source, target, editable in ends:
+        sites = frame.sites(name, source, target)
+        edges.append([
+            0.0, 0.0, 0.0,  # alive, share of the parameters, share of the MACs
+            float(editable),
+            np.log2(sites[0].stride) / 2,
+            float(sites[0].c_in == sites[0].c_out),
+            np.log1p(len(sites)) / 3,
+            sum(np.log2(site.c_in) for site in sites) / len(sites) / 8,
+            sum(np.log2(site.height) for site in sites) / len(sites) / 8,
+            float(source < inputs),
+            *position[source],
+            *position[target],
+            float(target in output),
+            depth,
+            spread,
+        ])  # fmt: skip
+    whole = np.array(ends, np.int64).reshape(-1, 3)
+    return _Template(
+        np.array(nodes, np.float32).reshape(-1, NODE_WIDTH),
+        np.array(edges, np.float32).reshape(-1, EDGE_WIDTH),
+        whole[:, 0],
+        whole[:, 1],
+        np.array(rank, np.int64),
+        np.flatnonzero(whole[:, 2]),
+    )
+
+
+@lru_cache(maxsize=65536)
+def _options(
+    frame: Scaffold, name: str, source: int, target: int, ops: tuple[Op, ...]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers and costs (params, MACs) of the candidates of a slot."""
+    costs = np.array([frame.cost(name, source, target, op) for op in ops], float)
+    return np.array([op_number(op) for op in ops]), costs
+
+
+@lru_cache(maxsize=1024)
+def _depths(network_places: tuple[str, ...], name: str) -> tuple[float, ...]:
+    last = max(1, len(network_places) - 1)
+    return tuple(number / last for number, cell in enumerate(network_places) if cell == name)
+
+
+def build_graph(network: Network, moves: Moves) -> Graph:
+    """The graph of a network with the candidates and limits of its moves."""
+    frame = scaffold(network)
+    places = tuple(placement.cell for placement in network.placements)
+    names = dict.fromkeys(slot.cell for slot in network.slots)
+    candidates = iter(moves.candidates)
+    node_x, edge_x, edge_op, source, target, rank, row_edge, row_op, costs, sizes = ([] for _ in range(10))  # type: ignore[var-annotated]
+    spent: list[tuple[int, int]] = []
+    nodes = edges = 0
+    for name in names:
+        cell, alive = network.by_name[name], live(network.by_name[name])
+        ends = tuple((edge.source, edge.target, edge.editable) for edge in cell.edges)
+        levels = tuple(node.level for node in cell.nodes)
+        template = _template(
+            frame, _depths(places, name), name, cell.inputs, ends, frozenset(cell.output), levels
+        )
+        own = template.edge_x.copy()
+        own[:, 0] = alive.edges
+        of_nodes = template.node_x.copy()
+        of_nodes[:, -1] = alive.nodes
+        for edge, keep in zip(cell.edges, alive.edges, strict=True):
+            edge_op.append(op_number(edge.op))
+            spent.append(frame.cost(name, edge.source, edge.target, edge.op) if keep else (0, 0))
+        for number in template.slots.tolist():
+            edge = cell.edges[number]
+            numbers, each = _options(frame, name, edge.source, edge.target, next(candidates))
+            row_op.append(numbers)
+            costs.append(each)
+            sizes.append(len(numbers))
+        row_edge.append(template.slots + edges)
+        node_x.append(of_nodes)
+        edge_x.append(own)
+        source.append(template.source + nodes)
+        target.append(template.target + nodes)
+        rank.append(template.rank)
+        nodes, edges = nodes + len(of_nodes), edges + len(own)
+    used = np.array(spent, float).reshape(-1, 2)
+    total = np.maximum(used.sum(axis=0) + frame.fixed, 1.0)
+    all_edges = _joined(edge_x, (0, EDGE_WIDTH), np.float32)
+    all_edges[:, 1:3] = used / total
+    counts = np.array(sizes, np.int64)
+    return Graph(
+        _joined(node_x, (0, NODE_WIDTH), np.float32),
+        all_edges,
+        np.array(edge_op, np.int64),
+        _joined(source, (0,), np.int64),
+        _joined(target, (0,), np.int64),
+        _joined(rank, (0,), np.int64),
+        np.repeat(_joined(row_edge, (0,), np.int64), counts),
+        _joined(row_op, (0,), np.int64),
+        _rows(_joined(costs, (0, 2), np.float64), counts, total, moves),
+        counts,
+        _slack(total, moves)[None],
+    )
+
+
+def _joined(parts: list[np.ndarray], empty: tuple[int, ...], kind: type) -> np.ndarray:
+    return np.concatenate(parts) if parts else np.zeros(empty, kind)
+
+
+def _rows(costs: np.ndarray, sizes: np.ndarray, total: np.ndarray, moves: Moves) -> np.ndarray:
+    """Candidates: whether it is the present op; change in params and MACs relative to the network, plain and on a
+    scale that spreads small changes; within the limits by itself; share of the slot's alternatives."""
+    first = np.cumsum(sizes) - sizes
+    change = (costs - np.repeat(costs[first], sizes, axis=0)) / total
+    rows = np.zeros((len(costs), CANDIDATE_WIDTH), np.float32)
+    rows[first, 0] = 1
+    rows[:, 1:3] = change
+    rows[:, 3:5] = np.arcsinh(100 * change) / 3
+    rows[:, 5] = 1
+    for name, limit in moves.limits.values:
+        column = _METRICS.get(name)
+        if column is not None:
+            rows[:, 5] *= (1 + change[:, column]) * total[column] <= float(limit)
+    rows[:, 6] = 1 / np.repeat(sizes, sizes)
+    return rows
+
+
+def _slack(total: np.ndarray, moves: Moves) -> np.ndarray:
+    """The budget left: for params, MACs and the tightest other limit, whether it is there and its room relative to
+    the network's own value, from -1 to 2."""
+    values = np.zeros(GRAPH_WIDTH, np.float32)
+    for name, limit in moves.limits.values:
+        column = _METRICS.get(name, 2)
+        own = total[column] if column < 2 else max(moves.limits.metrics[name](moves.network), 1e-9)
+        room = float(np.clip(float(limit) / own - 1, -1, 2))
+        values[column + 3] = room if not values[column] else min(values[column + 3], room)
+        values[column] = 1
+    return values
+
+
+def build_batch(graphs: Sequence[Graph], device: torch.device | None = None) -> Batch:
+    """Many graphs as one, on a device."""
+
+    def joined(name: str) -> np.ndarray:
+        return np.concatenate([getattr(graph, name) for graph in graphs])
+
+    nodes = np.array([len(graph.node_x) for graph in graphs])
+    edges = np.array([len(graph.edge_x) for graph in graphs])
+    rows = np.array([len(graph.row_op) for graph in graphs])
+    number = np.arange(len(graphs))
+    before, edges_before = np.cumsum(nodes) - nodes, np.cumsum(edges) - edges
+    edge_op = joined("edge_op")
+    distinct, own = np.unique(np.concatenate([edge_op, joined("row_op")]), return_inverse=True)
+    whole = {
+        "op_x": descriptions(distinct),
+        "node_x": joined("node_x"),
+        "edge_x": joined("edge_x"),
+        "graph_x": joined("graph_x"),
+        "row_x": joined("row_x"),
+        "node_graph": np.repeat(number, nodes),
+        "edge_graph": np.repeat(number, edges),
+        "edge_op": own[: len(edge_op)],
+        "source": joined("source") + np.repeat(before, edges),
+        "target": joined("target") + np.repeat(before, edges),
+        "rank": joined("rank"),
+        "row_edge": joined("row_edge") + np.repeat(edges_before, rows),
+        "row_op": own[len(edge_op) :],
+        "row_graph": np.repeat(number, rows),
+    }
+    tensors = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in whole.items()}
+    first = np.array([0, *accumulate(rows.tolist())])
+    batch = Batch(ops_of(distinct), sizes=tuple(graph.sizes for graph in graphs), first=first, **tensors)
+    return batch if device is None else batch.to(device)
+
+
+__all__ = ["CANDIDATE_WIDTH", "EDGE_WIDTH", "GRAPH_WIDTH", "NODE_WIDTH", "WIDTH", "Batch", "Graph", "build_batch", "build_graph"]  # fmt: skip

@@ -1,0 +1,148 @@
+"""From scores to choices: slot by slot on the host, among the candidates that ``Moves`` still leaves open.
+
+What was closed when each slot was decided is kept, so that log-probabilities and entropies can be computed again on the
+device, for all samples at once, and are those of the very decisions that were made.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch_geometric.utils import scatter
+
+from nat_plugin.ir import Choice, Moves
+from nat_plugin.policy.graphs import Batch
+from nat_plugin.policy.network import Policy
+
+Tensor = torch.Tensor
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One choice, which candidate rows of its graph were open when their slot was decided (R,), its log-probability."""
+
+    choice: Choice
+    open: np.ndarray
+    log_probability: float
+
+
+@torch.no_grad()
+def score_batch(policy: Policy, batch: Batch) -> list[np.ndarray]:
+    """The scores of every graph as float64 on the host, in one transfer."""
+    scores = policy(batch).double().cpu().numpy()
+    return [scores[a:b] for a, b in zip(batch.first[:-1], batch.first[1:], strict=True)]
+
+
+def draw(scores: np.ndarray, sizes: np.ndarray, moves: Moves, rng: np.random.Generator | None, count: int = 1) -> list[Sample]:
+    """``count`` samples from one graph's scores (R,) with candidates per slot ``sizes`` (S,); the most probable open
+    candidate of each slot in turn if ``rng`` is None."""
+    ends = np.cumsum(sizes)
+    starts = ends - sizes
+    parts = [scores[a:b] - scores[a:b].max() for a, b in zip(starts, ends, strict=True)]
+    weights = [np.exp(part) for part in parts]
+    sums = [np.cumsum(weight) for weight in weights]
+    samples = []
+    for _ in range(count):
+        uniform = rng.random(len(sizes)) if rng is not None else None
+        walk, opened, total = moves.walk(), [], 0.0
+        for i, part in enumerate(parts):
+            allowed = walk.open()
+            opened.append(allowed)
+            running = sums[i] if allowed.all() else np.cumsum(np.where(allowed, weights[i], 0.0))
+            if running[-1] <= 0:  # all that is open has underflowed
+                again = np.exp(np.where(allowed, part - part[allowed].max(), -np.inf))
+                running = np.cumsum(again)
+                part = part - part[allowed].max()
+            if uniform is None:
+                taken = int(np.argmax(np.where(allowed, part, -np.inf)))
+            else:
+                taken = int(np.searchsorted(running, uniform[i] * running[-1], side="right"))
+            total += float(part[taken] - np.log(running[-1]))
+            walk.take(taken)
+        samples.append(Sample(walk.choice, np.concatenate(opened) if opened else np.zeros(0, bool), total))
+    return samples
+
+
+def greedy(scores: np.ndarray, sizes: np.ndarray, moves: Moves) -> Choice:
+    """The most probable choice of all if it is admitted, otherwise slot by slot the most probable that is open."""
+    ends = np.cumsum(sizes).tolist()
+    best = tuple(int(scores[b - n : b].argmax()) for b, n in zip(ends, sizes.tolist(), strict=True))
+    return best if moves.admits(best) else draw(scores, sizes, moves, None)[0].choice
+
+
+def most_probable(scores: np.ndarray, sizes: np.ndarray, moves: Moves, count: int, tries: int = 4096) -> list[Choice]:
+    """Up to ``count`` admitted choices in order of falling probability (slots taken as independent), found among the
+    ``tries`` most probable."""
+    ends = np.cumsum(sizes)
+    parts = [scores[b - n : b] for b, n in zip(ends, sizes, strict=True)]
+    orders = [np.argsort(-part, kind="stable") for part in parts]
+    losses = [(part.max() - part)[order] for part, order in zip(parts, orders, strict=True)]
+    queue: list[tuple[float, tuple[int, ...]]] = [(0.0, (0,) * len(parts))]
+    seen = {queue[0][1]}
+    found: list[Choice] = []
+    for _ in range(tries):
+        if not queue or len(found) >= count:
+            break
+        loss, ranks = heapq.heappop(queue)
+        choice = tuple(int(order[rank]) for order, rank in zip(orders, ranks, strict=True))
+        if moves.admits(choice):
+            found.append(choice)
+        for i, rank in enumerate(ranks):
+            if rank + 1 < len(orders[i]):
+                following = (*ranks[:i], rank + 1, *ranks[i + 1 :])
+                if following not in seen:
+                    seen.add(following)
+                    heapq.heappush(queue, (loss + float(losses[i][rank + 1] - losses[i][rank]), following))
+    return found
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """All decisions of D slots in P samples: K rows (one per candidate of each), as tensors on one device."""
+
+    rows: Tensor  # (K,) candidate row of the batch
+    slot: Tensor  # (K,) decision, 0..D-1
+    open: Tensor  # (K,) bool
+    taken: Tensor  # (D,) which of the K was taken
+    owner: Tensor  # (D,) sample, 0..P-1
+    count: int  # P
+
+
+def gather_decisions(batch: Batch, samples: Sequence[tuple[int, Sample]], device: torch.device) -> Decisions:
+    """The decisions of samples, each given with the number of its graph in the batch; one transfer to the device."""
+    graphs = np.array([graph for graph, _ in samples])
+    sizes = [batch.sizes[graph] for graph in graphs]
+    counts = np.array([len(each) for each in sizes])
+    lengths = batch.first[graphs + 1] - batch.first[graphs]
+    starts = np.cumsum(lengths) - lengths
+    rows = np.arange(lengths.sum()) + np.repeat(batch.first[graphs] - starts, lengths)
+    every = np.concatenate(sizes)
+    taken = np.cumsum(every) - every + np.concatenate([np.array(s.choice, np.int64) for _, s in samples])
+    opened = np.concatenate([sample.open for _, sample in samples])
+    parts = [rows, np.repeat(np.arange(len(every)), every), opened, taken, np.repeat(np.arange(len(samples)), counts)]
+    moved = torch.from_numpy(np.concatenate([part.astype(np.int64) for part in parts])).to(device)
+    row, slot, is_open, chosen, owner = moved.split([len(part) for part in parts])
+    return Decisions(row, slot, is_open.bool(), chosen, owner, len(samples))
+
+
+def evaluate(scores: Tensor, decisions: Decisions) -> tuple[Tensor, Tensor]:
+    """Log-probability of each sample and the sum of the entropies of its decisions, (P,) each, from scores (R,)."""
+    closed = torch.finfo(scores.dtype).min
+    logits = scores[decisions.rows].masked_fill(~decisions.open, closed)
+    number = len(decisions.taken)
+    highest = scatter(logits.detach(), decisions.slot, 0, number, "max")
+    shifted = (logits - highest[decisions.slot]).clamp(min=-1e4)
+    weights = shifted.exp() * decisions.open
+    normal = scatter(weights, decisions.slot, 0, number, "sum").log()
+    log = shifted - normal[decisions.slot]
+    probabilities = log.exp() * decisions.open
+    entropy = scatter(-probabilities * log.masked_fill(~decisions.open, 0.0), decisions.slot, 0, number, "sum")
+    chosen = log[decisions.taken]
+    return (
+        scatter(chosen, decisions.owner, 0, decisions.count, "sum"),
+        scatter(entropy, decisions.owner, 0, decisions.count, "sum"),
+    )

@@ -1,0 +1,287 @@
+"""NAT: a policy proposes transformations and learns from what is measured of them; a part of the count of evaluations
+goes to local search around the best."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+import torch
+from pydantic import Field
+
+from nat_plugin.errors import NATError
+from nat_plugin.ir import Choice, Moves, Network, Op, key
+from nat_plugin.policy.apply import decode
+from nat_plugin.policy.files import load_policy, save_policy
+from nat_plugin.policy.network import Policy, PolicyConfig, new_policy
+from nat_plugin.policy.reinforce import Learning, Temperature, learn
+from nat_plugin.policy.sampling import draw, greedy, most_probable
+from nat_plugin.strategies.base import Measurement, Proposal, Settings, State, Strategy, Task
+from nat_plugin.strategies.records import Records
+from nat_plugin.strategies.rounds import Round, optimizer_state, restore_optimizer
+from nat_plugin.strategies.sources import Mix, draw_source
+
+LEAST_LR = 0.02
+"""Share of the learning rate that is left at the end."""
+_DRAWS = 32
+
+
+class NATSettings(Settings):
+    """Settings of ``nat``. One update of the policy takes ``sources`` x ``samples`` evaluations."""
+
+    encoder: Literal["graph", "blind", "paper"] = "graph"
+    """``paper`` is the two-layer graph convolution of the paper, ``blind`` does not see the wiring."""
+    hidden: Annotated[int, Field(ge=1, le=4096)] = 64
+    rounds: Annotated[int, Field(ge=0, le=64)] = 3
+    """Exchanges of messages between nodes and edges: how far an edge sees."""
+    policy: Path | None = None
+    """A policy file to start from; encoder, hidden and rounds are then those of the file."""
+    evaluations: Annotated[int, Field(ge=1)] = 2000
+    """How many are planned: entropy is annealed over them, and the last ``refine`` of them are local search."""
+    sources: Annotated[int, Field(ge=1, le=4096)] = 4
+    """Inputs β per update. The same input drawn twice counts as one with twice the samples."""
+    samples: Annotated[int, Field(ge=2, le=4096)] = 8
+    """Transformations α of each; the others are the baseline of each one."""
+    mix: Mix = Mix()
+    """Where inputs come from."""
+    lr: Annotated[float, Field(gt=0, le=1)] = 2e-3
+    """Of Adam at the start; falls linearly to nearly 0 over the evaluations."""
+    steps: Annotated[int, Field(ge=1, le=100)] = 5
+    """Updates of the weights per batch, held near the policy that sampled it by ``clip``. 1 is plain REINFORCE."""
+    clip: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    """How far the probability of a transformation may move per batch."""
+    entropy: Annotated[float, Field(ge=0, le=1)] = 0.6
+    """Share of the entropy of uniform choice to hold at the start; falls linearly to 0. The weight of the bonus follows
+    by itself (``nat_plugin.policy.reinforce.Temperature``)."""
+    normalise: Literal["source", "batch", "none"] = "source"
+    """Advantages are divided by the spread among the transformations of an input, of all of a batch, or not at all."""
+    gradient: Annotated[float, Field(gt=0)] = 1.0
+    """Largest norm of the gradient."""
+    candidates: Annotated[int, Field(ge=0, le=10_000)] = 10
+    """Samples of the policy among the finalists (n in the paper)."""
+    refine: Annotated[float, Field(ge=0, le=1)] = 0.2
+    """Share of the evaluations for local search around the best of each of the user's inputs; 0 turns it off."""
+
+
+class NATStrategy(Strategy):
+    """Batches of sampled transformations; when all of a batch were told, the policy takes a step. Any number of batches
+    may be under way."""
+
+    Settings = NATSettings
+    settings: NATSettings
+
+    def __init__(self, task: Task, settings: NATSettings) -> None:
+        super().__init__(task, settings)
+        self.policy = self._first_policy()
+        self._optimizer = torch.optim.Adam(self.policy.parameters(), settings.lr, (0.9, 0.99))
+        self._learning = Learning(
+            normalise=settings.normalise, steps=settings.steps, clip=settings.clip, gradient=settings.gradient
+        )
+        self._temperature = Temperature(start=settings.entropy)
+        self._rng = np.random.default_rng(task.seed)
+        self._moves: dict[Network, Moves] = {}
+        for network in task.inputs:  # a budget that nothing fits is found here
+            self.moves(network)
+        self._records = Records(task.inputs)
+        self._rounds: list[Round] = []
+        self._queue: list[Proposal] = []
+        self._pending: dict[int, str] = {}  # proposals of the local search, by number: their keys
+        self._number = self._told = self._updates = self._turn = 0
+        self.report: dict[str, float] = {}
+        """Of the last update: mean and best gain, loss, entropy, norm of the gradient."""
+
+    def _first_policy(self) -> Policy:
+        settings = self.settings
+        if settings.policy is not None:
+            return load_policy(settings.policy, self.task.device)[0]
+        ops = {op for network in self.task.inputs for cell in network.by_name.values() for e in cell.edges
+               for op in (e.op, *e.choices)}  # fmt: skip
+        vocabulary = tuple(sorted(map(str, ops))) if settings.encoder == "paper" else ()
+        config = PolicyConfig(settings.encoder, settings.hidden, settings.rounds, vocabulary)
+        return new_policy(config, self.task.seed, self.task.device)
+
+    @property
+    def rewires(self) -> bool:
+        return self.settings.mix.random > 0
+
+    def draw_input(self, rng: np.random.Generator) -> Network:
+        return draw_source(self.settings.mix, self.task.inputs, self.task.rule, rng)
+
+    def moves(self, network: Network) -> Moves:
+        """What an input may become. Relative limits are relative to that input."""
+        known = self._moves.get(network)
+        if known is None:
+            known = Moves(network, self.task.rule, self.task.budget.resolve(network))
+            if len(self._moves) >= 4096:
+                self._moves.pop(next(iter(self._moves)))
+            self._moves[network] = known
+        return known
+
+    def ask(self, count: int) -> list[Proposal]:
+        while len(self._queue) < count:
+            self._queue += (self._local() if self._refining else []) or self._sampled()
+        asked, self._queue = self._queue[:count], self._queue[count:]
+        return asked
+
+    @property
+    def _refining(self) -> bool:
+        return self._number >= round((1 - self.settings.refine) * self.settings.evaluations)
+
+    def _sampled(self) -> list[Proposal]:
+        """A new batch from the policy."""
+        drawn: dict[Network, int] = {}
+        for _ in range(self.settings.sources):
+            source = self._source()
+            drawn[source] = drawn.get(source, 0) + self.settings.samples
+        moves = [self.moves(network) for network in drawn]
+        started = Round(self._number, moves)
+        for graph, (scores, sizes) in enumerate(decode(self.policy, moves)):
+            for sample in draw(scores, sizes, moves[graph], self._rng, drawn[moves[graph].network]):
+                started.add(graph, sample)
+        self._rounds.append(started)
+        self._number += len(started.samples)
+        return started.proposals()
+
+    def _source(self) -> Network:
+        """An input that has a transformation within the budget."""
+        for _ in range(_DRAWS):
+            network = self.draw_input(self._rng)
+            try:
+                self.moves(network)
+            except NATError:
+                continue
+            return network
+        return self.task.inputs[int(self._rng.integers(len(self.task.inputs)))]
+
+    def _local(self) -> list[Proposal]:
+        """One new step of local search for the next input that has one."""
+        for _ in self.task.inputs:
+            number = self._turn % len(self.task.inputs)
+            self._turn += 1
+            source = self.task.inputs[number]
+            moves, taken = self.moves(source), set(self._pending.values())
+            for choice in self._near(number, moves):
+                network = moves.apply(choice)
+                name = f"{number} {key(network)}"
+                if name not in taken and not self._records.knows(number, key(network)):
+                    self._pending[self._number] = name
+                    self._number += 1
+                    return [Proposal(self._number - 1, source, network)]
+        return []
+
+    def _near(self, number: int, moves: Moves) -> Iterator[Choice]:
+        """The policy's own proposal, then all single changes of the best so far in random order, then samples."""
+        [(scores, sizes)] = decode(self.policy, [moves])
+        own = greedy(scores, sizes, moves)
+        yield own
+        best = self._records.best(number, 1)
+        start = moves.choice(self._records.network(number, best[0])) if best and best[0].gain > 0 else moves.identity
+        steps = [(i, j) for i, options in enumerate(moves.candidates) for j in range(len(options)) if j != start[i]]
+        for step in self._rng.permutation(len(steps)):
+            slot, index = steps[step]
+            choice = (*start[:slot], index, *start[slot + 1 :])
+            if moves.admits(choice):
+                yield choice
+        yield from (sample.choice for sample in draw(scores, sizes, moves, self._rng, _DRAWS))
+
+    def tell(self, proposal: Proposal, measurement: Measurement | None) -> None:
+        """A gain that is not finite counts as a failure."""
+        self._told += 1
+        self._pending.pop(proposal.number, None)
+        gain = measurement.gain if measurement is not None and math.isfinite(measurement.gain) else None
+        source = self._records.find(proposal.source)
+        if gain is not None and source is not None:
+            self._records.add(source, proposal.network, gain, proposal.number)
+        for each in self._rounds:
+            if each.tell(proposal.number, gain):
+                if each.complete:
+                    self._rounds.remove(each)
+                    self._update(each)
+                return
+
+    def _update(self, done: Round) -> None:
+        episodes = done.episodes()
+        if len(episodes) < 2:
+            return
+        planned = max(1, round((1 - self.settings.refine) * self.settings.evaluations))
+        progress = min(1.0, self._told / planned)
+        for group in self._optimizer.param_groups:
+            group["lr"] = self.settings.lr * max(LEAST_LR, 1 - progress)
+        batch, weight = done.batch(self.policy.device), self._temperature.weight
+        self.report = learn(self.policy, self._optimizer, batch, episodes, self._learning, weight)
+        self.report["weight"] = weight
+        self._temperature.follow(self.report["entropy"], self.report["uniform"], progress)
+        self._updates += 1
+
+    def finalists(self, source: Network, count: int) -> Sequence[Network]:
+        """What was measured best and what the policy thinks most probable, taken in turn: the best measured first if it
+        is a gain, otherwise the policy's own. What the policy proposes but measured as no gain comes last."""
+        moves, number = self.moves(source), self._records.find(source)
+        [(scores, sizes)] = decode(self.policy, [moves])
+        rng = np.random.default_rng(self.task.seed)
+        drawn = sorted(draw(scores, sizes, moves, rng, self.settings.candidates), key=lambda s: -s.log_probability)
+        choices = [greedy(scores, sizes, moves), *(sample.choice for sample in drawn)]
+        choices += most_probable(scores, sizes, moves, count)
+        likely = [moves.apply(choice) for choice in dict.fromkeys(choices)]
+        measured: list[Network] = []
+        if number is not None:
+            gains = [self._records.gain(number, key(network)) for network in likely]
+            pairs = list(zip(likely, gains, strict=True))
+            likely = [n for n, g in pairs if g is None or g > 0] + [n for n, g in pairs if g is not None and g <= 0]
+            best = [record for record in self._records.best(number, count) if record.gain > 0]
+            measured = [self._records.network(number, record) for record in best]
+        seen, ranked = {key(source)}, []
+        for place in range(max(len(measured), len(likely))):
+            for network in (*measured[place : place + 1], *likely[place : place + 1]):
+                if key(network) not in seen:
+                    seen.add(key(network))
+                    ranked.append(network)
+        return ranked[:count]
+
+    def save(self, path: Path) -> None:
+        """The policy as a file, to be applied elsewhere or continued."""
+        facts = {"strategy": "nat", "rules": self.task.rule.name, "updates": self._updates, "evaluations": self._told}
+        save_policy(self.policy, path, facts)
+
+    def state(self) -> State:
+        return {
+            "policy": {name: value.detach().cpu().clone() for name, value in self.policy.state_dict().items()},
+            "optimizer": optimizer_state(self._optimizer),
+            "rng": json.dumps(self._rng.bit_generator.state),
+            "records": self._records.state(),
+            "rounds": [each.state() for each in self._rounds],
+            "queue": [proposal.number for proposal in self._queue],
+            "local": [
+                [p.number, self._records.find(p.source), list(map(str, p.network.ops))]
+                for p in self._queue if p.number in self._pending
+            ],
+            "pending": {str(number): name for number, name in self._pending.items()},
+            "weight": self._temperature.weight,
+            "counts": [self._number, self._told, self._updates, self._turn],
+            "report": dict(self.report),
+        }  # fmt: skip
+
+    def restore(self, state: State) -> None:
+        self.policy.load_state_dict(state["policy"])
+        restore_optimizer(self._optimizer, state["optimizer"])
+        self._rng.bit_generator.state = json.loads(state["rng"])
+        self._records.restore(state["records"])
+        self._rounds = [Round.restored(each, self.moves) for each in state["rounds"]]
+        self._pending = {int(number): name for number, name in state["pending"].items()}
+        self._temperature.weight = state["weight"]
+        self._number, self._told, self._updates, self._turn = state["counts"]
+        self.report = dict(state["report"])
+        open_ones = {p.number: p for each in self._rounds for p in each.proposals()}
+        for number, source, ops in state["local"]:
+            network = self.task.inputs[source]
+            open_ones[number] = Proposal(number, network, with_texts(network, ops))
+        self._queue = [open_ones[number] for number in state["queue"]]
+
+
+def with_texts(network: Network, ops: Sequence[str]) -> Network:
+    """A network with the ops of its slots given as texts."""
+    return network.with_ops([Op.parse(text) for text in ops])

@@ -1,0 +1,47 @@
+"""Small networks for tests of policy and strategies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from nat_plugin.ir import Cell, Edge, Frame, Head, Network, Node, Op, Placement, cell_stack, is_connected
+from nat_plugin.ir.layers import Conv, Norm
+from nat_plugin.ir.skeletons import at_level
+from tests.networks import DARTS_OPS
+
+LADDER_OPS = tuple(map(Op.parse, ("null", "skip", "conv_1x1", "conv_3x3", "avg_pool_3x3")))
+LADDER = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
+
+
+def ladder(ops: Sequence[int], ends: Sequence[tuple[int, int]] = LADDER) -> Network:
+    """A cell with every edge between four nodes, as in NAS-Bench-201, placed twice; ``ops`` index ``LADDER_OPS``."""
+    last = max(target for _, target in ends)
+    edges = tuple(
+        Edge(source, target, LADDER_OPS[op], f"{source}->{target}", LADDER_OPS)
+        for (source, target), op in zip(ends, ops, strict=True)
+    )
+    cell = Cell(1, (Node(),) * last, edges, (last,))
+    stem = ((Conv(3, 8, (3, 3)), Norm(8)),)
+    return Network((("cell", cell),), (Placement("cell", 8, (0,)), Placement("cell", 8, (1,))), stem, Head(10), (3, 8, 8))
+
+
+def random_ladder(rng: np.random.Generator) -> Network:
+    while True:
+        network = ladder(rng.integers(0, 5, 6).tolist())
+        if is_connected(network):
+            return network
+
+
+def random_darts(rng: np.random.Generator) -> Network:
+    """Two random inputs for each of four nodes, ops but null, in the usual network of 20 cells."""
+
+    def cell() -> Cell:
+        edges = []
+        for target in range(2, 6):
+            for source in sorted(rng.choice(target, 2, replace=False).tolist()):
+                edges.append(Edge(source, target, DARTS_OPS[rng.integers(1, 8)], f"{len(edges)}", DARTS_OPS))
+        return Cell(2, (Node(),) * 4, tuple(edges), (2, 3, 4, 5), project=True)
+
+    return cell_stack(cell(), at_level(cell(), 1), Frame(), 36, 20)

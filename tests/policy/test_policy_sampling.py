@@ -1,0 +1,128 @@
+"""Choices from scores: only open candidates, with the log-probability that the device computes again."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from policy.samples import ladder, random_darts
+
+from nat_plugin.errors import NATError
+from nat_plugin.ir import Budget, Moves, Network, find_rule
+from nat_plugin.policy.graphs import build_batch, build_graph
+from nat_plugin.policy.sampling import Sample, draw, evaluate, gather_decisions, greedy, most_probable
+from tests.networks import networks
+
+NAT, NAT_PLUS = find_rule("nat"), find_rule("nat++")
+
+
+def sizes_of(moves: Moves) -> np.ndarray:
+    return np.array([len(options) for options in moves.candidates], np.int64)
+
+
+def conditionals(scores: np.ndarray, moves: Moves, sample: Sample) -> float:
+    """The log-probability of a choice as a product of conditional ones, the plain way."""
+    walk, start, total = moves.walk(), 0, 0.0
+    for options, index in zip(moves.candidates, sample.choice, strict=True):
+        opened = walk.open()
+        part = np.where(opened, scores[start : start + len(options)], -np.inf)
+        total += part[index] - np.log(np.exp(part - part.max()).sum()) - part.max()
+        assert (sample.open[start : start + len(options)] == opened).all()
+        walk.take(index)
+        start += len(options)
+    return float(total)
+
+
+@settings(max_examples=80)
+@given(networks(), st.integers(0, 1000), st.sampled_from([{}, {"macs": "1.0x"}, {"params": "0.8x", "macs": "0.9x"}]))
+def test_samples_are_admitted_and_their_log_probability_is_the_product(
+    network: Network, seed: int, budget: dict[str, object]
+) -> None:
+    try:
+        moves = Moves(network, NAT_PLUS, Budget.parse(budget).resolve(network))
+    except NATError:
+        assume(False)
+    rng = np.random.default_rng(seed)
+    batch = build_batch([build_graph(network, moves)])
+    scores = rng.normal(size=int(batch.first[-1])) * 3
+    samples = draw(scores, batch.sizes[0], moves, rng, 3) + draw(scores, batch.sizes[0], moves, None)
+    logs, entropies = evaluate(
+        torch.from_numpy(scores), gather_decisions(batch, [(0, sample) for sample in samples], torch.device("cpu"))
+    )
+    assert (entropies >= -1e-9).all()
+    for sample, log in zip(samples, logs.tolist(), strict=True):
+        assert moves.admits(sample.choice)
+        assert sample.log_probability == pytest.approx(conditionals(scores, moves, sample), abs=1e-9)
+        assert log == pytest.approx(sample.log_probability, abs=1e-9)
+
+
+def test_samples_follow_the_distribution() -> None:
+    moves = Moves(ladder([3, 1, 3], [(0, 1), (0, 2), (1, 2)]), NAT)
+    rng = np.random.default_rng(0)
+    scores = rng.normal(size=int(sizes_of(moves).sum()))
+    drawn = draw(scores, sizes_of(moves), moves, rng, 20_000)
+    counts, logs = Counter(sample.choice for sample in drawn), {s.choice: s.log_probability for s in drawn}
+    assert sum(np.exp(log) for log in logs.values()) == pytest.approx(1, abs=1e-3)
+    for choice, count in counts.items():
+        expected = np.exp(logs[choice])
+        assert abs(count / 20_000 - expected) < 5 * np.sqrt(expected / 20_000) + 1e-4
+
+
+def test_a_closed_candidate_has_no_gradient_and_underflow_does_no_harm(device: torch.device) -> None:
+    network = ladder([3, 3], [(0, 1), (1, 2)])  # one path: null is closed on both
+    moves = Moves(network, NAT)
+    batch = build_batch([build_graph(network, moves)], device)
+    scores = np.array([-2000.0, 0.0, 1000.0] * 2)
+    nulls = [index for index, op in enumerate(moves.candidates[0]) if op.is_null]
+    scores[nulls] = scores[[n + 3 for n in nulls]] = 5000.0
+    sample = draw(scores, batch.sizes[0], moves, np.random.default_rng(0))[0]
+    assert moves.admits(sample.choice)
+    assert np.isfinite(sample.log_probability)
+    tensor = torch.tensor(scores, dtype=torch.float32, device=device, requires_grad=True)
+    log, entropy = evaluate(tensor, gather_decisions(batch, [(0, sample)], device))
+    (log.sum() + entropy.sum()).backward()
+    assert tensor.grad is not None
+    assert torch.isfinite(tensor.grad).all()
+    assert tensor.grad[nulls].tolist() == [0] * len(nulls)
+
+
+@pytest.mark.parametrize("budget", [{}, {"macs": "0.7x"}])
+def test_most_probable_choices_come_in_order_and_are_complete(budget: dict[str, object]) -> None:
+    rng = np.random.default_rng(3)
+    network = ladder([3, 1, 2, 3, 4, 3])
+    moves = Moves(network, NAT, Budget.parse(budget).resolve(network))
+    sizes = sizes_of(moves)
+    scores = rng.normal(size=int(sizes.sum()))
+    first = np.cumsum(sizes) - sizes
+
+    def value(choice: tuple[int, ...]) -> float:
+        return float(scores[first + np.array(choice)].sum())
+
+    every = sorted(moves.all(), key=value, reverse=True)
+    assert most_probable(scores, sizes, moves, 10) == every[:10]
+    assert most_probable(scores, sizes, moves, 10**6, tries=10**6) == every
+
+
+def test_greedy_is_the_most_probable_where_that_is_admitted() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        network = random_darts(rng)
+        moves = Moves(network, NAT_PLUS, Budget.parse({"macs": "0.8x"}).resolve(network))
+        sizes = sizes_of(moves)
+        scores = rng.normal(size=int(sizes.sum()))
+        choice = greedy(scores, sizes, moves)
+        assert moves.admits(choice)
+        top = tuple(int(part.argmax()) for part in np.split(scores, np.cumsum(sizes)[:-1]))
+        if moves.admits(top):
+            assert choice == top
+
+
+def test_the_same_generator_gives_the_same_samples() -> None:
+    moves = Moves(random_darts(np.random.default_rng(0)), NAT)
+    scores = np.random.default_rng(1).normal(size=int(sizes_of(moves).sum()))
+    one, same = (draw(scores, sizes_of(moves), moves, np.random.default_rng(7), 5) for _ in range(2))
+    assert [sample.choice for sample in one] == [sample.choice for sample in same]

@@ -1,0 +1,200 @@
+"""What every strategy keeps: budget and rules, repeatable from a seed, resumable at any point to the bit."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from policy.samples import ladder, random_darts
+from strategies.landscapes import landscape, run
+
+from nat_plugin.errors import NATError
+from nat_plugin.ir import Budget, Moves, Network, find_rule, key
+from nat_plugin.policy.network import PolicyConfig, new_policy
+from nat_plugin.policy.files import load_policy, save_policy
+from nat_plugin.strategies.base import Measurement, Proposal, Settings, State, Strategy, Task
+from nat_plugin.strategies.nat import NATSettings, NATStrategy
+from nat_plugin.strategies.random_search import RandomStrategy
+from tests.networks import networks
+
+CPU = torch.device("cpu")
+SMALL: dict[str, Any] = {"hidden": 8, "rounds": 1, "sources": 3, "samples": 2}
+
+
+def strategies(task: Task) -> list[Strategy]:
+    whole = {"input": 1, "neighbours": 1, "random": 1}
+    return [
+        RandomStrategy(task, Settings()),
+        NATStrategy(task, NATSettings(**SMALL, mix=whole, evaluations=10, refine=0.5)),
+        NATStrategy(task, NATSettings(**SMALL, encoder="paper", refine=0)),
+    ]
+
+
+@settings(max_examples=60)
+@given(
+    st.lists(networks(most_nodes=4), min_size=1, max_size=2),
+    st.sampled_from(["nat", "nat++"]),
+    st.sampled_from([{}, {"macs": "1.0x"}, {"params": "0.6x"}, {"macs": "0.9x", "params": "1.0x"}, {"params": "2k"}]),
+    st.integers(0, 1000),
+)
+def test_no_proposal_leaves_the_rules_or_the_budget(
+    inputs: list[Network], rule: str, budget: dict[str, object], seed: int
+) -> None:
+    task = Task(tuple(inputs), find_rule(rule), Budget.parse(budget), seed)
+    try:
+        every = strategies(task)
+    except NATError:
+        assume(False)
+    for strategy in every:
+        for _ in range(4):
+            proposals = strategy.ask(5)
+            for proposal in proposals:
+                Moves(proposal.source, task.rule, task.budget.resolve(proposal.source)).verify(proposal.network)
+                strategy.tell(proposal, Measurement(float(proposal.number % 3), 1.0))
+        for source in inputs:
+            moves = Moves(source, task.rule, task.budget.resolve(source))
+            found = strategy.finalists(source, 4)
+            keys = [key(network) for network in found]
+            assert len(set(keys)) == len(keys) <= 4
+            assert key(source) not in keys
+            for network in found:
+                moves.verify(network)
+            assert strategy.finalists(source, 4) == found
+
+
+def stored(state: State) -> State:
+    """The state as a checkpoint would give it back: tensors by themselves, the rest through JSON."""
+    tensors: list[torch.Tensor] = []
+
+    def out(value: Any) -> Any:
+        if isinstance(value, torch.Tensor):
+            tensors.append(value.clone())
+            return {"tensor": len(tensors) - 1}
+        if isinstance(value, dict):
+            assert all(isinstance(name, str) for name in value)
+            return {name: out(each) for name, each in value.items()}
+        return [out(each) for each in value] if isinstance(value, list) else value
+
+    def back(value: Any) -> Any:
+        if isinstance(value, dict):
+            return tensors[value["tensor"]] if set(value) == {"tensor"} else {n: back(v) for n, v in value.items()}
+        return [back(each) for each in value] if isinstance(value, list) else value
+
+    text = json.dumps(out(state), allow_nan=False)
+    return back(json.loads(text))  # type: ignore[no-any-return]
+
+
+def bits(state: State) -> str:
+    def plain(value: Any) -> Any:
+        if isinstance(value, torch.Tensor):
+            return value.tolist()
+        if isinstance(value, dict):
+            return {name: plain(each) for name, each in value.items()}
+        return [plain(each) for each in value] if isinstance(value, list) else value
+
+    return json.dumps(plain(state), sort_keys=True)
+
+
+def play(strategy: Strategy, waiting: list[Proposal], turns: range) -> list[tuple[int, str]]:
+    """A pool of workers that answer late, out of order, and sometimes fail."""
+    asked = []
+    for turn in turns:
+        new = strategy.ask(1 + turn % 5)
+        asked += [(proposal.number, key(proposal.network)) for proposal in new]
+        waiting += new
+        for _ in range(len(waiting) * 2 // 3):
+            proposal = waiting.pop(turn * 7 % len(waiting))
+            gain = np.sin(proposal.number) if proposal.number % 11 else None
+            strategy.tell(proposal, None if gain is None else Measurement(float(gain), 0.0))
+    return asked
+
+
+def make(kind: str, device: torch.device) -> Strategy:
+    rng = np.random.default_rng(0)
+    task = Task((random_darts(rng), random_darts(rng)), find_rule("nat++"), Budget.parse({"macs": "1.0x"}), 3, device)
+    if kind == "random":
+        return RandomStrategy(task, Settings())
+    mix = {"input": 1, "neighbours": 1, "random": 1}
+    return NATStrategy(task, NATSettings(**SMALL, mix=mix, evaluations=60, refine=0.3))
+
+
+@pytest.mark.parametrize("kind", ["nat", "random"])
+@pytest.mark.parametrize("cut", [0, 1, 4, 9, 17])
+def test_a_restored_strategy_goes_on_to_the_bit(kind: str, cut: int, device: torch.device) -> None:
+    whole = make(kind, device)
+    waiting: list[Proposal] = []
+    play(whole, waiting, range(cut))
+    saved, kept = stored(whole.state()), list(waiting)
+    rest = play(whole, waiting, range(cut, 24))
+    again = make(kind, device)
+    again.restore(saved)
+    assert bits(again.state()) == bits(saved)
+    assert play(again, kept, range(cut, 24)) == rest
+    if device.type == "cpu":
+        assert bits(again.state()) == bits(whole.state())
+    for source in whole.task.inputs:
+        assert again.finalists(source, 5) == whole.finalists(source, 5)
+
+
+@pytest.mark.parametrize("kind", ["nat", "random"])
+def test_the_state_does_not_change_what_was_saved(kind: str) -> None:
+    strategy = make(kind, CPU)
+    waiting: list[Proposal] = []
+    play(strategy, waiting, range(5))
+    state = strategy.state()
+    before = bits(state)
+    play(strategy, waiting, range(5, 12))
+    assert bits(state) == before
+
+
+@pytest.mark.parametrize("kind", ["nat", "random"])
+def test_the_seed_decides_everything(kind: str, device: torch.device) -> None:
+    first, same = (play(make(kind, device), [], range(12)) for _ in range(2))
+    assert first == same
+
+
+def test_random_proposes_everything_once_and_then_stops() -> None:
+    network = ladder([3, 1, 2], [(0, 1), (0, 2), (1, 2)])
+    rule = find_rule("nat")
+    strategy = RandomStrategy(Task((network,), rule, Budget()), Settings())
+    keys = [key(proposal.network) for proposal in strategy.ask(1000)]
+    moves = Moves(network, rule)
+    assert sorted(keys) == sorted({key(moves.apply(choice)) for choice in moves.all()} - {key(network)})
+    assert strategy.ask(1) == []
+
+
+def test_random_ranks_by_gain() -> None:
+    network = ladder([3, 1, 2], [(0, 1), (0, 2), (1, 2)])
+    strategy = RandomStrategy(Task((network,), find_rule("nat"), Budget()), Settings())
+    score = landscape(network, find_rule("nat"), 0)
+    run(strategy, score, 1000)
+    values = [score(each) for each in strategy.finalists(network, 5)]
+    assert values == sorted(values, reverse=True)
+    assert len(values) == 5
+
+
+def test_nat_starts_from_a_policy_file(tmp_path: Path) -> None:
+    network = random_darts(np.random.default_rng(0))
+    policy = new_policy(PolicyConfig(hidden=12, rounds=2), 5, CPU)
+    save_policy(policy, tmp_path / "p.safetensors")
+    task = Task((network,), find_rule("nat"), Budget())
+    strategy = NATStrategy(task, NATSettings(policy=tmp_path / "p.safetensors", refine=0))
+    run(strategy, landscape(network, task.rule, 0), 64)
+    strategy.save(tmp_path / "q.safetensors")
+    learned, facts = load_policy(tmp_path / "q.safetensors")
+    assert learned.config == policy.config
+    assert facts == {"strategy": "nat", "rules": "nat", "updates": 2, "evaluations": 64}
+    assert any(not torch.equal(a, b) for a, b in zip(learned.parameters(), policy.parameters(), strict=True))
+
+
+def test_an_impossible_budget_is_found_at_once() -> None:
+    task = Task((random_darts(np.random.default_rng(0)),), find_rule("nat"), Budget.parse({"params": "0.01x"}))
+    for make_one in (lambda: RandomStrategy(task, Settings()), lambda: NATStrategy(task, NATSettings())):
+        with pytest.raises(NATError, match="fits the budget"):
+            make_one()

@@ -1,0 +1,121 @@
+"""NAT learns: it finds a known optimum, beats random search, and transfers to inputs that it has not seen."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from policy.samples import ladder, random_darts, random_ladder
+from strategies.landscapes import landscape, run
+
+from nat_plugin.ir import Budget, Moves, Network, find_rule, key
+from nat_plugin.policy.apply import transform
+from nat_plugin.strategies.base import Measurement, Settings, Task
+from nat_plugin.strategies.nat import NATSettings, NATStrategy
+from nat_plugin.strategies.random_search import RandomStrategy
+
+NAT, NAT_PLUS = find_rule("nat"), find_rule("nat++")
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_the_policy_alone_finds_the_optimum(seed: int, device: torch.device) -> None:
+    network = ladder([3, 2, 3, 4, 3, 2])
+    score = landscape(network, NAT, seed)
+    moves = Moves(network, NAT)
+    best = max((moves.apply(choice) for choice in moves.all()), key=score)
+    task = Task((network,), NAT, Budget(), seed, device)
+    strategy = NATStrategy(task, NATSettings(evaluations=3000, refine=0, mix={"input": 1, "neighbours": 0}))
+    run(strategy, score, 3000)
+    [found] = transform([network], NAT, Budget(), strategy.policy)
+    assert score(found) >= score(best) - 0.15 * (score(best) - score(network))
+    assert key(strategy.finalists(network, 1)[0]) == key(best)
+
+
+def test_better_than_random_search_with_as_many_evaluations() -> None:
+    """On DARTS cells with 16 edges, by NAT++ moves: mean over landscapes of the best gain found."""
+    gains = {"nat": 0.0, "random": 0.0}
+    for seed in range(3):
+        network = random_darts(np.random.default_rng(seed))
+        score = landscape(network, NAT_PLUS, seed)
+        task = Task((network,), NAT_PLUS, Budget.parse({"macs": "1.0x"}), seed)
+        gains["nat"] += run(NATStrategy(task, NATSettings(evaluations=600)), _within(score, network), 600) / 3
+        gains["random"] += run(RandomStrategy(task, Settings()), score, 600) / 3
+    assert gains["nat"] > gains["random"] + 1.0
+
+
+def _within(score: object, network: Network) -> object:
+    """Scores for neighbours of the network too, which are no moves of it: by the landscape of the network itself."""
+    return score
+
+
+def test_what_is_learned_carries_over_to_inputs_not_seen() -> None:
+    """Gain for each convolution that becomes a skip on the first and last edge, loss elsewhere."""
+
+    def score(network: Network) -> float:
+        texts = list(map(str, network.ops))
+        good = sum(texts[edge] == "skip" for edge in (0, 5))
+        return good - 0.5 * sum(text in ("skip", "null") for text in texts[1:5])
+
+    rng = np.random.default_rng(0)
+    seen, held = ([random_ladder(rng) for _ in range(40)] for _ in range(2))
+    strategy = NATStrategy(
+        Task(tuple(seen), NAT, Budget(), 0),
+        NATSettings(evaluations=4000, refine=0, sources=8, mix={"input": 1, "neighbours": 0}),
+    )
+    run(strategy, score, 4000)
+    gains = [score(new) - score(old) for new, old in zip(transform(held, NAT, Budget(), strategy.policy), held, strict=True)]
+    best = [max(score(moves.apply(c)) for c in moves.all()) - score(moves.network) for moves in (Moves(n, NAT) for n in held)]
+    assert np.mean(gains) > 0.85 * np.mean(best)
+
+
+def test_what_failed_is_left_out_and_late_answers_count() -> None:
+    network = ladder([3, 3, 3, 3, 3, 3])
+    task = Task((network,), NAT, Budget())
+    settings = NATSettings(sources=2, samples=4, refine=0, mix={"input": 1, "neighbours": 0})
+    strategy = NATStrategy(task, settings)
+    before = [p.clone() for p in strategy.policy.parameters()]
+    first, second = strategy.ask(8), strategy.ask(8)  # two batches under way
+    for proposal in second:
+        strategy.tell(proposal, None)
+    assert not strategy.report  # nothing measured, no step
+    for proposal in first[::-1]:
+        strategy.tell(proposal, None if proposal.number % 2 else Measurement(float(proposal.number), 0.0))
+    assert strategy.report["gain"] == pytest.approx(3.0)
+    assert any(not torch.equal(a, b) for a, b in zip(before, strategy.policy.parameters(), strict=True))
+    with torch.no_grad():
+        assert all(torch.isfinite(p).all() for p in strategy.policy.parameters())
+
+
+def test_gains_that_are_not_finite_do_no_harm() -> None:
+    network = ladder([3, 3, 3, 3, 3, 3])
+    strategy = NATStrategy(Task((network,), NAT, Budget()), NATSettings(sources=1, samples=4, refine=0))
+    for proposal in strategy.ask(16):
+        strategy.tell(proposal, Measurement(float("nan") if proposal.number % 2 else 1.0, 0.0))
+    assert all(bool(torch.isfinite(p).all()) for p in strategy.policy.parameters())
+    assert all(np.isfinite(record.gain) for record in strategy._records.best(0))
+
+
+def test_local_search_starts_from_the_policy_and_proposes_nothing_twice() -> None:
+    network = ladder([3, 2, 3, 4, 3, 2])
+    score = landscape(network, NAT, 3)
+    moves = Moves(network, NAT)
+    strategy = NATStrategy(Task((network,), NAT, Budget()), NATSettings(evaluations=200, refine=1.0))
+    proposals = []
+    while len(proposals) < 60:
+        [proposal] = strategy.ask(1)
+        proposals.append(proposal)
+        strategy.tell(proposal, Measurement(score(proposal.network), score(network)))
+    keys = [key(proposal.network) for proposal in proposals]
+    assert len(set(keys)) == len(keys)
+    best = max(score(moves.apply(choice)) for choice in moves.all())
+    assert max(score(proposal.network) for proposal in proposals) == pytest.approx(best)
+
+
+def test_rewiring_is_announced() -> None:
+    network = ladder([3, 3, 3, 3, 3, 3])
+    task = Task((network,), NAT, Budget())
+    assert not NATStrategy(task, NATSettings()).rewires
+    strategy = NATStrategy(task, NATSettings(mix={"input": 0, "neighbours": 0, "random": 1}))
+    assert strategy.rewires
+    drawn = [strategy.draw_input(np.random.default_rng(seed)) for seed in range(10)]
+    assert len(set(drawn)) == 10
