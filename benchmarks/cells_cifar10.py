@@ -57,7 +57,9 @@ def train_once(text: str, plan: Plan, seed: int, path: Path) -> list[int]:
     data = load(plan.data, compute.device, plugins().datasets)
     both = Images(torch.cat([data.weights.x, data.reward.x]), torch.cat([data.weights.y, data.reward.y]))
     trainer = Trainer(read_network(text, plan), data, plan.recipe.final.schedule, compute, seed, both)
-    train(trainer, lambda report: print(f"{path.stem}: epoch {report['epoch']:.0f} loss {report['loss']:.3f}", flush=True))
+    train(
+        trainer, lambda report: print(f"{path.stem}: epoch {report['epoch']:.0f} loss {report['loss']:.3f}", flush=True)
+    )
     hits: list[int] = trainer.accuracy(data.test).hits.int().tolist()
     path.write_text(json.dumps(hits))
     return hits
@@ -111,7 +113,10 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def table(result: dict[str, Any]) -> str:
-    lines = ["| network | parameters | MACs | test accuracy, mean of seeds | against the input, 95 % |", "|---|---|---|---|---|"]
+    lines = [
+        "| network | parameters | MACs | test accuracy, mean of seeds | against the input, 95 % |",
+        "|---|---|---|---|---|",
+    ]
     for name, row in result["rows"].items():
         mean = 100 * sum(row["test"]) / len(row["test"])
         each = ", ".join(f"{100 * value:.2f}" for value in row["test"])

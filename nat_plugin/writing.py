@@ -49,5 +49,7 @@ def translate(network: Network, adapter: Adapter, frame: Frame) -> str:
     """The architecture of a network in a format, perhaps another than it came from. NATError where that cannot say it."""
     text = adapter.write(network)
     if key(adapter.read(text, frame)) != key(network):
-        raise NATError(f"format '{adapter.name}' cannot say this architecture: what it reads back computes something else")
+        raise NATError(
+            f"format '{adapter.name}' cannot say this architecture: what it reads back computes something else"
+        )
     return text

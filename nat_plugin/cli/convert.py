@@ -27,8 +27,8 @@ def convert(
 ) -> None:
     """Write SOURCE, which is in one format, in another; the IR's own is `network`."""
     from nat_plugin.cli.lines import each_source
-    from nat_plugin.plugins import plugins
     from nat_plugin.files import write_text
+    from nat_plugin.plugins import plugins
     from nat_plugin.writing import translate
 
     target = plugins().find("adapters", target_adapter)

@@ -109,7 +109,7 @@ def describe(op: Op) -> np.ndarray:
 
 def op_number(op: Op) -> int:
     """A number for the op, good within this process only: the row of its description in ``descriptions``."""
-    global _ROWS  # noqa: PLW0603
+    global _ROWS
     number = _NUMBERS.get(op)
     if number is None:
         row = describe(op)
@@ -123,7 +123,8 @@ def op_number(op: Op) -> int:
 
 def descriptions(numbers: np.ndarray) -> np.ndarray:
     """The descriptions of ops by their ``op_number``, (len(numbers), ``WIDTH``) float32."""
-    return _ROWS[numbers]
+    rows: np.ndarray = _ROWS[numbers]
+    return rows
 
 
 def ops_of(numbers: np.ndarray) -> tuple[Op, ...]:

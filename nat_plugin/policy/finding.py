@@ -22,7 +22,9 @@ def find_policy(name: str, device: torch.device) -> Policy:
             path = shipped
         else:
             names = ", ".join(shipped_policies()) or "none"
-            raise NATError(f"policy '{name[:80]}': no such file; every run of `nat` leaves one; those that ship: {names}")
+            raise NATError(
+                f"policy '{name[:80]}': no such file; every run of `nat` leaves one; those that ship: {names}"
+            )
     return load_policy(path, device)[0]
 
 

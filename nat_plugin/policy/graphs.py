@@ -7,17 +7,17 @@ are left out. Per slot there is a row for each candidate op, the present one fir
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from itertools import accumulate
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
 
 from nat_plugin.ir import Moves, Network, Op, live
 from nat_plugin.ir.scaffold import Scaffold, scaffold
-from nat_plugin.policy.describe import WIDTH, descriptions, op_number, ops_of
+from nat_plugin.policy.describe import descriptions, op_number, ops_of
 
 Tensor = torch.Tensor
 Ends: TypeAlias = tuple[tuple[int, int, bool], ...]
@@ -49,7 +49,7 @@ class Batch:
     """Many graphs as one, numbers counted through; all tensors on one device. U distinct ops."""
 
     ops: tuple[Op, ...]  # (U,)
-    op_x: Tensor  # (U, WIDTH)
+    op_x: Tensor  # (U, describe.WIDTH)
     node_x: Tensor  # (N, NODE_WIDTH)
     edge_x: Tensor  # (E, EDGE_WIDTH)
     graph_x: Tensor  # (G, GRAPH_WIDTH)
@@ -67,9 +67,9 @@ class Batch:
     first: np.ndarray  # (G + 1,) first row of each graph, on the host
 
     def to(self, device: torch.device) -> Batch:
-        values = {each.name: getattr(self, each.name) for each in fields(self)}
-        moved = {name: v.to(device) if isinstance(v, Tensor) else v for name, v in values.items()}
-        return Batch(**moved)
+        values = ((each.name, getattr(self, each.name)) for each in fields(self))
+        moved: dict[str, Any] = {name: value.to(device) for name, value in values if isinstance(value, Tensor)}
+        return replace(self, **moved)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,16 +163,23 @@ def build_graph(network: Network, moves: Moves) -> Graph:
     places = tuple(placement.cell for placement in network.placements)
     names = dict.fromkeys(slot.cell for slot in network.slots)
     candidates = iter(moves.candidates)
-    node_x, edge_x, edge_op, source, target, rank, row_edge, row_op, costs, sizes = ([] for _ in range(10))  # type: ignore[var-annotated]
+    node_x: list[np.ndarray] = []
+    edge_x: list[np.ndarray] = []
+    source: list[np.ndarray] = []
+    target: list[np.ndarray] = []
+    rank: list[np.ndarray] = []
+    row_edge: list[np.ndarray] = []
+    row_op: list[np.ndarray] = []
+    costs: list[np.ndarray] = []
+    edge_op: list[int] = []
+    sizes: list[int] = []
     spent: list[tuple[int, int]] = []
     nodes = edges = 0
     for name in names:
         cell, alive = network.by_name[name], live(network.by_name[name])
         ends = tuple((edge.source, edge.target, edge.editable) for edge in cell.edges)
         levels = tuple(node.level for node in cell.nodes)
-        template = _template(
-            frame, _depths(places, name), name, cell.inputs, ends, frozenset(cell.output), levels
-        )
+        template = _template(frame, _depths(places, name), name, cell.inputs, ends, frozenset(cell.output), levels)
         own = template.edge_x.copy()
         own[:, 0] = alive.edges
         of_nodes = template.node_x.copy()
@@ -281,6 +288,3 @@ def build_batch(graphs: Sequence[Graph], device: torch.device | None = None) -> 
     first = np.array([0, *accumulate(rows.tolist())])
     batch = Batch(ops_of(distinct), sizes=tuple(graph.sizes for graph in graphs), first=first, **tensors)
     return batch if device is None else batch.to(device)
-
-
-__all__ = ["CANDIDATE_WIDTH", "EDGE_WIDTH", "GRAPH_WIDTH", "NODE_WIDTH", "WIDTH", "Batch", "Graph", "build_batch", "build_graph"]  # fmt: skip

@@ -107,9 +107,10 @@ class GraphPolicy(nn.Module):
         self.summary = _mlp(hidden, hidden)
         self.from_edge, self.from_graph = nn.Linear(hidden, hidden), nn.Linear(hidden, hidden, bias=False)
         self.from_op, self.from_row = nn.Linear(hidden, hidden, bias=False), nn.Linear(CANDIDATE_WIDTH, hidden)
-        self.score = nn.Sequential(nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU(), nn.Linear(hidden, 1))
+        last = nn.Linear(hidden, 1)
+        self.score = nn.Sequential(nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU(), last)
         with torch.no_grad():  # nearly uniform at first, so that nothing is ruled out before anything was measured
-            self.score[-1].weight.mul_(0.1)
+            last.weight.mul_(0.1)
 
     def forward(self, batch: Batch) -> Tensor:
         """Scores of all candidate rows, (R,): logits within each slot."""
@@ -163,7 +164,7 @@ class PaperPolicy(nn.Module):
                 f"the policy (encoder 'paper') does not know the op '{unknown[0][:80]}'; it knows "
                 f"{', '.join(self.config.vocabulary)}"
             )
-        numbers = torch.tensor([self._numbers[text] for text in texts]).to(batch.op_x.device)
+        numbers = torch.tensor([self._numbers[text] for text in texts], dtype=torch.int64).to(batch.op_x.device)
         embedded = self.embedding(numbers)[batch.edge_op]
         nodes = scatter(embedded, batch.target, 0, len(batch.node_x), "sum")
         links = torch.stack([batch.source, batch.target])

@@ -1,4 +1,4 @@
-"""The learning rule of NAT, from top to bottom: one-step REINFORCE over many inputs and several transformations of each.
+"""The learning rule of NAT from top to bottom: one-step REINFORCE over many inputs, several transformations of each.
 
     maximise  E_b E_a [R(a | b)] + w H(pi)        R: gain of a over b;  H: entropy of the decisions
 
@@ -32,7 +32,9 @@ Tensor = torch.Tensor
 class Learning:
     """How to step. ``normalise``: ``source`` divides by the spread among the samples of an input, ``batch`` by that of
     all, ``none`` keeps gains as they are. ``floor``: least spread of a source, as a share of the batch's, so that noise
-    among equals is not blown up. ``steps``: per batch. ``clip``: how far the ratio may move. ``gradient``: largest norm."""
+    among equals is not blown up. ``steps``: per batch. ``clip``: how far the ratio may move. ``gradient``: largest
+    norm.
+    """
 
     normalise: str = "source"
     floor: float = 0.1

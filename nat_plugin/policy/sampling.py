@@ -37,7 +37,9 @@ def score_batch(policy: Policy, batch: Batch) -> list[np.ndarray]:
     return [scores[a:b] for a, b in zip(batch.first[:-1], batch.first[1:], strict=True)]
 
 
-def draw(scores: np.ndarray, sizes: np.ndarray, moves: Moves, rng: np.random.Generator | None, count: int = 1) -> list[Sample]:
+def draw(
+    scores: np.ndarray, sizes: np.ndarray, moves: Moves, rng: np.random.Generator | None, count: int = 1
+) -> list[Sample]:
     """``count`` samples from one graph's scores (R,) with candidates per slot ``sizes`` (S,); the most probable open
     candidate of each slot in turn if ``rng`` is None."""
     ends = np.cumsum(sizes)
@@ -125,7 +127,7 @@ def gather_decisions(batch: Batch, samples: Sequence[tuple[int, Sample]], device
     opened = np.concatenate([sample.open for _, sample in samples])
     parts = [rows, np.repeat(np.arange(len(every)), every), opened, taken, np.repeat(np.arange(len(samples)), counts)]
     moved = torch.from_numpy(np.concatenate([part.astype(np.int64) for part in parts])).to(device)
-    row, slot, is_open, chosen, owner = moved.split([len(part) for part in parts])
+    row, slot, is_open, chosen, owner = torch.split(moved, [len(part) for part in parts])
     return Decisions(row, slot, is_open.bool(), chosen, owner, len(samples))
 
 

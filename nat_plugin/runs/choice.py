@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from nat_plugin.data import Images
-from nat_plugin.ir import Network, cost, from_json, key, to_json
 from nat_plugin.files import file_errors
+from nat_plugin.ir import Network, cost, from_json, key, to_json
 from nat_plugin.runs.setup import Setup
 from nat_plugin.runs.state import load_state, save_state
 from nat_plugin.strategies.base import State
@@ -52,7 +52,10 @@ class Choice:
     def __init__(self, setup: Setup, folder: Path, finalists: list[Network]) -> None:
         """``finalists`` are networks of the search; those that break the budget at the final size are left out."""
         self.setup, self.folder = setup, folder
-        self.searched = [setup.search.network, *(n for n in finalists if setup.final.moves.limits.fit(setup.enlarge(n)))]
+        self.searched = [
+            setup.search.network,
+            *(n for n in finalists if setup.final.moves.limits.fit(setup.enlarge(n))),
+        ]
         self.candidates = [setup.enlarge(network) for network in self.searched]
         self.done: list[Assessed] = []
         self._trainer: Trainer | None = None

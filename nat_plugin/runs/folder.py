@@ -23,7 +23,9 @@ def locked(folder: Path) -> Iterator[None]:
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            raise NATError(f"{folder}: another process is running in this folder; wait for it or choose --out") from None
+            raise NATError(
+                f"{folder}: another process is running in this folder; wait for it or choose --out"
+            ) from None
     try:
         yield
     finally:

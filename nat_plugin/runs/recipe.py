@@ -26,14 +26,18 @@ MAX_BYTES = 2**20
 class NetworkSettings(Settings):
     """What surrounds the cells while searching and training. Image size and classes come from the data."""
 
-    channels: int | None = Field(None, ge=1, le=4096, description="channels of the first cells; left out: the format's own")
+    channels: int | None = Field(
+        None, ge=1, le=4096, description="channels of the first cells; left out: the format's own"
+    )
     cells: int | None = Field(None, ge=1, le=1000, description="cells in depth; left out: the format's own")
 
 
 class SearchSettings(Settings):
     """How long to search."""
 
-    warmup: int = Field(0, ge=0, description="steps on shared weights, on inputs and random moves, before the first round")
+    warmup: int = Field(
+        0, ge=0, description="steps on shared weights, on inputs and random moves, before the first round"
+    )
     rounds: int = Field(50, ge=0, description="rounds of asking the strategy, training on its proposals, and measuring")
     proposals: int = Field(16, ge=1, description="proposals per round")
     steps: int = Field(16, ge=0, description="steps on shared weights per round: inputs and proposals in turn")
@@ -57,7 +61,9 @@ class Recipe(Settings):
 
     source: str = Field(description="the architecture: a literal, a file, file.py:NAME or a published name")
     adapter: str | None = Field(None, description="the format of the source; left out: guessed where only one fits")
-    extended: bool = Field(False, description="allow null where the format cannot say it; the result is network JSON then")
+    extended: bool = Field(
+        False, description="allow null where the format cannot say it; the result is network JSON then"
+    )
     network: NetworkSettings = Field(default_factory=NetworkSettings, description="around the cells")
     rules: str = Field("nat", description="rules of transition")
     budget: dict[str, str | int | float] = Field(

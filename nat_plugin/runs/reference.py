@@ -63,7 +63,11 @@ def _default(field: FieldInfo) -> str:
     value = field.get_default(call_default_factory=True)
     if isinstance(value, BaseModel):
         return "see below"
-    return {None: "null", True: "true", False: "false"}.get(value, value) if isinstance(value, (bool, type(None))) else f"{value}"
+    return (
+        {None: "null", True: "true", False: "false"}.get(value, value)
+        if isinstance(value, (bool, type(None)))
+        else f"{value}"
+    )
 
 
 def _rows(model: type[BaseModel], prefix: str) -> list[str]:

@@ -10,9 +10,9 @@ from rich.table import Table
 
 from nat_plugin import __version__
 from nat_plugin.drawing import draw, draw_change
+from nat_plugin.files import write_text
 from nat_plugin.ir import Network, cost, key
 from nat_plugin.runs.choice import Choice, Share
-from nat_plugin.files import write_text
 from nat_plugin.runs.setup import Setup
 from nat_plugin.writing import result_adapter, write_back
 
@@ -84,7 +84,9 @@ def rows(result: dict[str, Any]) -> list[tuple[str, str, str, str]]:
     ]
     for split in ("selection", "test"):
         change = after[split]["value"] - before[split]["value"]
-        table.append((f"accuracy on {split}", _percent(before[split]), _percent(after[split]), f"{100 * change:+.2f} points"))
+        table.append(
+            (f"accuracy on {split}", _percent(before[split]), _percent(after[split]), f"{100 * change:+.2f} points")
+        )
     return table
 
 

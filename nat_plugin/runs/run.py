@@ -8,9 +8,9 @@ from typing import Any
 from torch.utils.tensorboard import SummaryWriter
 
 from nat_plugin.errors import NATError
+from nat_plugin.files import file_errors
 from nat_plugin.plugins import Plugins
 from nat_plugin.runs.choice import Choice
-from nat_plugin.files import file_errors
 from nat_plugin.runs.folder import Journal, locked
 from nat_plugin.runs.progress import Reporter
 from nat_plugin.runs.recipe import Plan
@@ -119,4 +119,3 @@ def default_folder(name: str, parent: Path = Path("nat-runs")) -> Path:
         if not folder.exists():
             return folder
     raise NATError(f"{parent}: too many runs named '{stem}'; choose --out")
-

@@ -78,7 +78,9 @@ class Search:
     def _curriculum(self, proposals: list[Proposal], steps: int) -> list[Network]:
         """What to train on before measuring: every distinct input and proposal alike, in random order."""
         networks = list(dict.fromkeys(network for each in proposals for network in (each.source, each.network)))
-        order = [int(number) for _ in range(-(-steps // len(networks))) for number in self.rng.permutation(len(networks))]
+        order = [
+            int(number) for _ in range(-(-steps // len(networks))) for number in self.rng.permutation(len(networks))
+        ]
         return [networks[number] for number in order[:steps]]
 
     def _record(self, proposal: Proposal, measurement: Measurement | None) -> dict[str, Any]:

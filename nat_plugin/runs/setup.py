@@ -15,9 +15,9 @@ from nat_plugin.data import DataSet, load
 from nat_plugin.device import Compute, find_compute
 from nat_plugin.errors import NATError
 from nat_plugin.evaluators.base import Bench, Evaluator
+from nat_plugin.files import write_text
 from nat_plugin.ir import Budget, Frame, Moves, Network, find_rule
 from nat_plugin.plugins import Plugins
-from nat_plugin.files import write_text
 from nat_plugin.runs.recipe import NetworkSettings, Plan, plan
 from nat_plugin.sources import find_source, read_text
 from nat_plugin.strategies.base import Strategy, Task
@@ -132,5 +132,7 @@ def read_run(folder: Path, plugins: Plugins) -> tuple[Plan, Origin]:
     except (ValueError, KeyError, TypeError) as error:
         raise NATError(f"{folder / RUN_FILE}: damaged ({error}); start the run anew") from None
     if version != __version__:
-        raise NATError(f"{folder}: the run was begun by nat-plugin {version}, this is {__version__}; install that version")
+        raise NATError(
+            f"{folder}: the run was begun by nat-plugin {version}, this is {__version__}; install that version"
+        )
     return plan(recipe, plugins), origin

@@ -16,15 +16,18 @@ from pydantic import Field
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Choice, Moves, Network, Op, key
 from nat_plugin.policy.apply import decode
-from nat_plugin.policy.files import load_policy, save_policy
+from nat_plugin.policy.files import Fact, save_policy
+from nat_plugin.policy.finding import find_policy
 from nat_plugin.policy.network import Policy, PolicyConfig, new_policy
 from nat_plugin.policy.reinforce import Learning, Temperature, learn
 from nat_plugin.policy.sampling import draw, greedy, most_probable
 from nat_plugin.strategies.base import Measurement, Proposal, Settings, State, Strategy, Task
-from nat_plugin.strategies.records import Records
+from nat_plugin.strategies.records import Records, check_inputs
 from nat_plugin.strategies.rounds import Round, optimizer_state, restore_optimizer
 from nat_plugin.strategies.sources import Mix, draw_source
 
+USUAL = 2000
+"""Evaluations that are planned where nobody says how many."""
 LEAST_LR = 0.02
 """Share of the learning rate that is left at the end."""
 _DRAWS = 32
@@ -36,12 +39,14 @@ class NATSettings(Settings):
     encoder: Literal["graph", "blind", "paper"] = "graph"
     """``paper`` is the two-layer graph convolution of the paper, ``blind`` does not see the wiring."""
     hidden: Annotated[int, Field(ge=1, le=4096)] = 64
+    """Width of the policy's layers."""
     rounds: Annotated[int, Field(ge=0, le=64)] = 3
     """Exchanges of messages between nodes and edges: how far an edge sees."""
-    policy: Path | None = None
-    """A policy file to start from; encoder, hidden and rounds are then those of the file."""
-    evaluations: Annotated[int, Field(ge=1)] = 2000
-    """How many are planned: entropy is annealed over them, and the last ``refine`` of them are local search."""
+    policy: str | None = None
+    """A policy to start from, a file or the name of one that ships; encoder, hidden and rounds are then those of it."""
+    evaluations: Annotated[int, Field(ge=1)] | None = None
+    """How many the schedules run over, if not those of the run (2000 where that has no number either): entropy and
+    learning rate fall over them, and the last ``refine`` of them are local search."""
     sources: Annotated[int, Field(ge=1, le=4096)] = 4
     """Inputs β per update. The same input drawn twice counts as one with twice the samples."""
     samples: Annotated[int, Field(ge=2, le=4096)] = 8
@@ -76,12 +81,14 @@ class NATStrategy(Strategy):
 
     def __init__(self, task: Task, settings: NATSettings) -> None:
         super().__init__(task, settings)
+        check_inputs(task.inputs)
         self.policy = self._first_policy()
         self._optimizer = torch.optim.Adam(self.policy.parameters(), settings.lr, (0.9, 0.99))
         self._learning = Learning(
             normalise=settings.normalise, steps=settings.steps, clip=settings.clip, gradient=settings.gradient
         )
         self._temperature = Temperature(start=settings.entropy)
+        self._planned = settings.evaluations or task.evaluations or USUAL
         self._rng = np.random.default_rng(task.seed)
         self._moves: dict[Network, Moves] = {}
         for network in task.inputs:  # a budget that nothing fits is found here
@@ -97,7 +104,7 @@ class NATStrategy(Strategy):
     def _first_policy(self) -> Policy:
         settings = self.settings
         if settings.policy is not None:
-            return load_policy(settings.policy, self.task.device)[0]
+            return find_policy(settings.policy, self.task.device)
         ops = {op for network in self.task.inputs for cell in network.by_name.values() for e in cell.edges
                for op in (e.op, *e.choices)}  # fmt: skip
         vocabulary = tuple(sorted(map(str, ops))) if settings.encoder == "paper" else ()
@@ -129,7 +136,7 @@ class NATStrategy(Strategy):
 
     @property
     def _refining(self) -> bool:
-        return self._number >= round((1 - self.settings.refine) * self.settings.evaluations)
+        return self._number >= round((1 - self.settings.refine) * self._planned)
 
     def _sampled(self) -> list[Proposal]:
         """A new batch from the policy."""
@@ -207,7 +214,7 @@ class NATStrategy(Strategy):
         episodes = done.episodes()
         if len(episodes) < 2:
             return
-        planned = max(1, round((1 - self.settings.refine) * self.settings.evaluations))
+        planned = max(1, round((1 - self.settings.refine) * self._planned))
         progress = min(1.0, self._told / planned)
         for group in self._optimizer.param_groups:
             group["lr"] = self.settings.lr * max(LEAST_LR, 1 - progress)
@@ -242,10 +249,11 @@ class NATStrategy(Strategy):
                     ranked.append(network)
         return ranked[:count]
 
-    def save(self, path: Path) -> None:
+    def save(self, path: Path) -> bool:
         """The policy as a file, to be applied elsewhere or continued."""
-        facts = {"strategy": "nat", "rules": self.task.rule.name, "updates": self._updates, "evaluations": self._told}
-        save_policy(self.policy, path, facts)
+        facts: dict[str, Fact] = {"strategy": "nat", "rules": self.task.rule.name}
+        save_policy(self.policy, path, {**facts, "updates": self._updates, "evaluations": self._told})
+        return True
 
     def state(self) -> State:
         return {

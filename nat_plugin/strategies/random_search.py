@@ -10,7 +10,7 @@ import numpy as np
 
 from nat_plugin.ir import Moves, Network, key
 from nat_plugin.strategies.base import Measurement, Proposal, Settings, State, Strategy, Task
-from nat_plugin.strategies.records import Records
+from nat_plugin.strategies.records import Records, check_inputs
 
 _TRIES = 200
 _SMALL = 4096
@@ -21,6 +21,7 @@ class RandomStrategy(Strategy):
 
     def __init__(self, task: Task, settings: Settings) -> None:
         super().__init__(task, settings)
+        check_inputs(task.inputs)
         self._moves = [Moves(network, task.rule, task.budget.resolve(network)) for network in task.inputs]
         self._records = Records(task.inputs)
         self._seen = [{key(network)} for network in task.inputs]

@@ -6,11 +6,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from nat_plugin.errors import NATError
 from nat_plugin.ir import Network, Op, key
 
 NEWEST = 0.5
 """Weight of a new gain where a network is measured again: shared weights have been trained since, yet each gain is
 noisy. Where measurements are exact it makes no difference."""
+
+
+def check_inputs(inputs: Sequence[Network]) -> None:
+    """NATError for an input in which nothing can be changed."""
+    if not inputs:
+        raise NATError("there is no input architecture")
+    for number, network in enumerate(inputs):
+        if not network.slots:
+            raise NATError(f"input {number} has no operation that may be changed: its edges are all fixed")
 
 
 @dataclass(frozen=True)

@@ -68,7 +68,7 @@ class Round:
         found = Round(state["first"], [moves(from_json(text)) for text in state["networks"]])
         for graph, choice, opened, log in state["samples"]:
             found.add(graph, Sample(tuple(choice), np.array([each == "1" for each in opened], bool), log))
-        found._gains = {place: gain for place, gain in state["gains"]}
+        found._gains = dict(state["gains"])
         return found
 
 

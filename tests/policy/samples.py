@@ -24,7 +24,9 @@ def ladder(ops: Sequence[int], ends: Sequence[tuple[int, int]] = LADDER) -> Netw
     )
     cell = Cell(1, (Node(),) * last, edges, (last,))
     stem = ((Conv(3, 8, (3, 3)), Norm(8)),)
-    return Network((("cell", cell),), (Placement("cell", 8, (0,)), Placement("cell", 8, (1,))), stem, Head(10), (3, 8, 8))
+    return Network(
+        (("cell", cell),), (Placement("cell", 8, (0,)), Placement("cell", 8, (1,))), stem, Head(10), (3, 8, 8)
+    )
 
 
 def random_ladder(rng: np.random.Generator) -> Network:

@@ -13,9 +13,7 @@ from nat_plugin.ir.layers import Conv, Norm
 from nat_plugin.policy.describe import WIDTH, describe, descriptions, op_number, ops_of
 from tests.networks import WIDE_OPS
 
-MBCONVS = [
-    Op.parse(f"mbconv_k{k}_e{e}_se{se}") for k in (0, 3, 5, 7) for e in (1, 3, 4, 6) for se in (0, 0.25, 0.5)
-]
+MBCONVS = [Op.parse(f"mbconv_k{k}_e{e}_se{se}") for k in (0, 3, 5, 7) for e in (1, 3, 4, 6) for se in (0, 0.25, 0.5)]
 MORE = [Op.parse(text) for text in ("sep_conv_7x7", "conv_7x1_1x7", "conv_1x3_3x1", "max_pool_5x5", "conv_1x1")]
 
 

@@ -19,7 +19,11 @@ from nat_plugin.policy.graphs import build_batch, build_graph
 from nat_plugin.policy.network import Policy, PolicyConfig, new_policy
 
 CPU = torch.device("cpu")
-CONFIGS = [PolicyConfig(hidden=8, rounds=1), PolicyConfig("blind", 4), PolicyConfig("paper", 8, vocabulary=("null", "a"))]
+CONFIGS = [
+    PolicyConfig(hidden=8, rounds=1),
+    PolicyConfig("blind", 4),
+    PolicyConfig("paper", 8, vocabulary=("null", "a")),
+]
 
 
 @pytest.mark.parametrize("config", CONFIGS)

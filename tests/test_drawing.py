@@ -1,0 +1,39 @@
+"""Drawings and descriptions say what the network is."""
+
+from __future__ import annotations
+
+from nat_plugin.describing import describe, summary
+from nat_plugin.drawing import draw, draw_cell, draw_change
+from nat_plugin.ir import NULL, SKIP, Frame, cost
+from nat_plugin.plugins import plugins
+
+DARTS = plugins().adapters["darts"]
+NETWORK = DARTS.read(DARTS.published()["DARTS_V2"].text, Frame())
+
+
+def test_a_cell_is_one_line_a_node() -> None:
+    assert draw_cell(NETWORK.by_name["normal"]) == [
+        "  2 = sep_conv_3x3(in0) + sep_conv_3x3(in1)",
+        "  3 = sep_conv_3x3(in0) + sep_conv_3x3(in1)",
+        "  4 = sep_conv_3x3(in1) + skip(in0)",
+        "  5 = skip(in0) + dil_conv_3x3(2)",
+        "out = concat(2, 3, 4, 5)",
+    ]
+
+
+def test_changes_are_marked_and_dead_nodes_leave() -> None:
+    ops = list(NETWORK.ops)
+    ops[0], ops[4], ops[5] = SKIP, NULL, NULL
+    lines = draw_change(NETWORK, NETWORK.with_ops(ops)).splitlines()
+    assert lines[1] == "    2 = [sep_conv_3x3 -> skip](in0) + sep_conv_3x3(in1)"
+    assert lines[3] == "    4 = [sep_conv_3x3 -> null](in1) + [skip -> null](in0)"
+    assert lines[5] == "  out = concat(2, 3, 5)"
+    assert "->" not in draw(NETWORK)
+
+
+def test_a_description_has_exact_costs_by_edge() -> None:
+    found, total = describe(NETWORK), cost(NETWORK)
+    assert (found["params"], found["macs"], found["depth"], found["channels"]) == (total.params, total.macs, 20, 36)
+    assert {name: cell["placements"] for name, cell in found["cells"].items()} == {"normal": 18, "reduce": 2}
+    assert [edge["macs"] for edge in found["cells"]["normal"]["edges"] if edge["op"] == "skip"] == [0, 0]
+    assert "3.349M parameters, 528M MACs" in summary(NETWORK)

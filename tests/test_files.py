@@ -1,0 +1,56 @@
+"""Files are written whole or not at all."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from nat_plugin.errors import NATError
+from nat_plugin.files import write_text, write_whole
+
+
+def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
+    write_text(tmp_path / "a", "one")
+    write_text(tmp_path / "a", "two")
+    assert (tmp_path / "a").read_text() == "two"
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    write_text(tmp_path / "a", "one")
+
+    def fail(path: Path) -> None:
+        path.write_text("half")
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(NATError, match="No space left on device; nothing written earlier is lost"):
+        write_whole(tmp_path / "a", fail)
+    assert (tmp_path / "a").read_text() == "one"
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_a_disk_limit_in_a_real_process_ends_in_one_line(tmp_path: Path) -> None:
+    program = (
+        "import resource, signal, sys; from pathlib import Path\n"
+        "from nat_plugin.files import write_text\n"
+        "from nat_plugin.errors import NATError\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
+        "try:\n    write_text(Path(sys.argv[1]), 'x' * 5000)\n"
+        "except NATError as error:\n    print(error)\n"
+    )
+    target = tmp_path / "a"
+    write_text(target, "kept")
+    done = subprocess.run([sys.executable, "-c", program, str(target)], capture_output=True, text=True, check=True)
+    assert "cannot write: File too large" in done.stdout
+    assert len(done.stdout.splitlines()) == 1
+    assert target.read_text() == "kept"
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(NATError, match="cannot write"):
+        write_text(tmp_path / "file" / "inside", "x")
