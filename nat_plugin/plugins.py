@@ -98,7 +98,11 @@ class Plugins:
     @cached_property
     def recipes(self) -> dict[str, Path]:
         found: dict[str, Path] = {}
-        self._call("register_recipes", lambda path: found.setdefault(path.stem, path))
+
+        def register(path: Path) -> None:
+            found.setdefault(path.stem, path)
+
+        self._call("register_recipes", register)
         return found
 
     @property
@@ -106,7 +110,7 @@ class Plugins:
         return {rule.name: rule for rule in rules()}
 
     def find(self, what: str, name: str) -> Any:
-        """One of ``adapters``, ``strategies``, ``evaluators``, ``datasets``, ``recipes`` by name; NATError lists them."""
+        """One of ``adapters``, ``strategies``, ``evaluators``, ``datasets``, ``recipes`` by name; else NATError."""
         known: dict[str, Any] = getattr(self, what)
         if name not in known:
             raise NATError(f"unknown {what[:-1]} '{name[:60]}'; allowed: {', '.join(sorted(known))}")

@@ -61,8 +61,8 @@ def _guess(text: str, label: str, plugins: Plugins) -> Adapter:
     if not fits:
         published = sorted(name for each in plugins.adapters.values() for name in each.published())
         raise NATError(
-            f"'{label}' is neither a file, nor a published name ({', '.join(published)}), nor text that an adapter knows; "
-            f"adapters: {', '.join(plugins.adapters)}"
+            f"'{label}' is neither a file, nor a published name ({', '.join(published)}), nor text that an adapter "
+            f"knows; adapters: {', '.join(plugins.adapters)}"
         )
     raise NATError(f"'{label}' could be {' or '.join(each.name for each in fits)}: say which with --adapter")
 

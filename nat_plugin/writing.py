@@ -46,7 +46,7 @@ def result_adapter(adapter: Adapter, is_extended: bool) -> Adapter:
 
 
 def translate(network: Network, adapter: Adapter, frame: Frame) -> str:
-    """The architecture of a network in a format, perhaps another than it came from. NATError where that cannot say it."""
+    """The architecture of a network in a format, perhaps another than it came from. Else NATError."""
     text = adapter.write(network)
     if key(adapter.read(text, frame)) != key(network):
         raise NATError(

@@ -110,5 +110,5 @@ def test_a_plugin_that_cannot_be_imported_is_named(monkeypatch: pytest.MonkeyPat
 
 
 def test_an_unknown_name_lists_the_allowed_ones() -> None:
-    with pytest.raises(NATError, match="unknown adapter 'dart'; allowed: .*darts"):
+    with pytest.raises(NATError, match=r"unknown adapter 'dart'; allowed: .*darts"):
         plugins().find("adapters", "dart")

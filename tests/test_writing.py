@@ -16,9 +16,9 @@ FRAME = Frame(8, 5)
 PUBLISHED = [(adapter.name, name) for adapter in plugins().adapters.values() for name in adapter.published()]
 
 
-def network_of(adapter: str, name: str, frame: Frame = Frame()) -> Network:
+def network_of(adapter: str, name: str, frame: Frame | None = None) -> Network:
     found = plugins().adapters[adapter]
-    return found.read(found.published()[name].text, frame)
+    return found.read(found.published()[name].text, frame or Frame())
 
 
 @pytest.mark.parametrize(("adapter", "name"), PUBLISHED)
@@ -53,7 +53,7 @@ def test_an_unmoved_architecture_is_written_as_it_came() -> None:
 def test_a_network_over_budget_is_never_written() -> None:
     network = network_of("darts", "DARTS_V2")
     moves = Moves(network, find_rule("nat"), Budget.parse({"macs": "0.9x"}).resolve(network))
-    with pytest.raises(NATError, match="macs .* exceeds the limit"):
+    with pytest.raises(NATError, match=r"macs .* exceeds the limit"):
         write_back(plugins().adapters["darts"], moves, network, Frame())
 
 

@@ -47,7 +47,7 @@ def nat() -> None:
 
 
 def main() -> None:
-    """Run the command line. What the user can mend ends in one line each and exit status 2; a bug shows its traceback."""
+    """Run the command line. What the user can mend ends in a line each and exit status 2; a bug shows its traceback."""
     warnings.filterwarnings("ignore", "`torch.jit", FutureWarning)  # said while torch_geometric is imported
     try:
         nat(prog_name="nat")

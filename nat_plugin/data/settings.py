@@ -79,7 +79,7 @@ class DataSettings(BaseModel):
     resolution: Annotated[int, Field(strict=True, ge=2, le=2048)] | None = Field(
         default=None, description="height and width in pixels; left out: as in the source (an image folder needs it)"
     )
-    splits: SplitSettings = Field(default_factory=SplitSettings)
+    splits: SplitSettings = Field(default_factory=SplitSettings, description="how the images are divided")
     augment: AugmentSettings | None = Field(
         default=None, description="of training images; left out: the loader's own choice"
     )

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
@@ -16,6 +14,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from nat_plugin.errors import NATError
+from nat_plugin.files import file_errors, write_whole
 from nat_plugin.ir.serial import strict_json
 from nat_plugin.policy.describe import VERSION
 from nat_plugin.policy.network import ENCODERS, Policy, PolicyConfig
@@ -42,18 +41,10 @@ def save_policy(policy: Policy, path: Path, facts: Mapping[str, Fact] | None = N
     """Write a policy with ``facts`` about its training; the file is there whole or not at all."""
     header = {"schema": _SCHEMA, "description": VERSION, **policy.config.as_json(), "facts": dict(facts or {})}
     weights = {name: value.detach().cpu().contiguous() for name, value in policy.state_dict().items()}
-    data = safetensors.torch.save(weights, {_KEY: json.dumps(header, allow_nan=False)})
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    metadata = {_KEY: json.dumps(header, allow_nan=False)}
+    with file_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, lambda temporary: safetensors.torch.save_file(weights, temporary, metadata))
 
 
 def load_policy(path: Path, device: torch.device | None = None) -> tuple[Policy, dict[str, Fact]]:

@@ -48,21 +48,24 @@ class Temperature:
     """The weight of the entropy bonus, led so that entropy falls linearly to nothing.
 
     ``start``: share of the entropy of uniform choice that is wanted at first, 0 for no bonus; ``rate``: how fast the
-    weight follows.
+    weight follows; ``fixed``: a constant weight instead, as in the paper.
     """
 
     start: float = 0.6
     rate: float = 0.5
     weight: float = 0.05
+    fixed: float | None = None
 
     def __post_init__(self) -> None:
-        if not self.start:
+        if self.fixed is not None:
+            self.weight = self.fixed
+        elif not self.start:
             self.weight = 0.0
 
     def follow(self, entropy: float, uniform: float, progress: float) -> None:
         """After an update with that mean entropy, of at most ``uniform`` nats, at a progress from 0 to 1."""
-        error = self.start * (1 - progress) - entropy / max(uniform, 1e-9)
-        if self.start:
+        if self.start and self.fixed is None:
+            error = self.start * (1 - progress) - entropy / max(uniform, 1e-9)
             self.weight = float(np.clip(self.weight * np.exp(self.rate * error), 1e-4, 10.0))
 
 

@@ -1,4 +1,4 @@
-"""The choice: the input and the finalists are assessed on the selection split; the test split is used once, at the end."""
+"""The choice: input and finalists are assessed on the selection split; the test split is used once, at the end."""
 
 from __future__ import annotations
 

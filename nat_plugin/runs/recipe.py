@@ -27,59 +27,60 @@ class NetworkSettings(Settings):
     """What surrounds the cells while searching and training. Image size and classes come from the data."""
 
     channels: int | None = Field(
-        None, ge=1, le=4096, description="channels of the first cells; left out: the format's own"
+        default=None, ge=1, le=4096, description="channels of the first cells; left out: the format's own"
     )
-    cells: int | None = Field(None, ge=1, le=1000, description="cells in depth; left out: the format's own")
+    cells: int | None = Field(default=None, ge=1, le=1000, description="cells in depth; left out: the format's own")
 
 
 class SearchSettings(Settings):
     """How long to search."""
 
     warmup: int = Field(
-        0, ge=0, description="steps on shared weights, on inputs and random moves, before the first round"
+        default=0, ge=0, description="steps on shared weights, on inputs and random moves, before the first round"
     )
-    rounds: int = Field(50, ge=0, description="rounds of asking the strategy, training on its proposals, and measuring")
-    proposals: int = Field(16, ge=1, description="proposals per round")
-    steps: int = Field(16, ge=0, description="steps on shared weights per round: inputs and proposals in turn")
-    checkpoint: int = Field(1, ge=1, description="rounds between checkpoints")
+    rounds: int = Field(default=50, ge=0, description="rounds: ask the strategy, train on its proposals, measure them")
+    proposals: int = Field(default=16, ge=1, description="proposals per round")
+    steps: int = Field(default=16, ge=0, description="steps on shared weights per round: inputs and proposals in turn")
+    checkpoint: int = Field(default=1, ge=1, description="rounds between checkpoints")
 
 
 class FinalSettings(Settings):
     """The last stage: the input and the best proposals are trained from scratch before one is chosen."""
 
     network: NetworkSettings | None = Field(
-        None, description="another size to train in, and for which the budget holds; left out: that of the search"
+        default=None,
+        description="another size to train in, for which the budget holds; left out: that of the search",
     )
-    candidates: int = Field(3, ge=1, le=100, description="proposals to train beside the input")
-    seeds: int = Field(1, ge=1, le=100, description="trainings of each")
-    schedule: Schedule = Field(default_factory=Schedule, description="how each is trained")
-    checkpoint: int = Field(1, ge=1, description="epochs between checkpoints")
+    candidates: int = Field(default=3, ge=1, le=100, description="proposals to train beside the input")
+    seeds: int = Field(default=1, ge=1, le=100, description="trainings of each")
+    schedule: Schedule = Field(default=Schedule(), description="how each is trained")
+    checkpoint: int = Field(default=1, ge=1, description="epochs between checkpoints")
 
 
 class Recipe(Settings):
     """A whole run."""
 
     source: str = Field(description="the architecture: a literal, a file, file.py:NAME or a published name")
-    adapter: str | None = Field(None, description="the format of the source; left out: guessed where only one fits")
+    adapter: str | None = Field(default=None, description="format of the source; left out: guessed where only one fits")
     extended: bool = Field(
-        False, description="allow null where the format cannot say it; the result is network JSON then"
+        default=False, description="allow null where the format cannot say it; the result is network JSON then"
     )
-    network: NetworkSettings = Field(default_factory=NetworkSettings, description="around the cells")
-    rules: str = Field("nat", description="rules of transition")
+    network: NetworkSettings = Field(default=NetworkSettings(), description="around the cells")
+    rules: str = Field(default="nat", description="rules of transition")
     budget: dict[str, str | int | float] = Field(
-        default_factory=lambda: {"params": "1.0x", "macs": "1.0x"},
+        default={"params": "1.0x", "macs": "1.0x"},
         description="hard limits by metric: 0.9x of the input, 60%, 2.5M",
     )
-    strategy: dict[str, Any] = Field(default_factory=lambda: {"name": "nat"}, description="a strategy and its settings")
-    evaluator: dict[str, Any] = Field(
-        default_factory=lambda: {"name": "supernet"}, description="an evaluator, its data, and its settings"
+    strategy: dict[str, Any] = Field(default={"name": "nat"}, description="a strategy and its settings")
+    evaluator: dict[str, Any] = Field(default={"name": "supernet"}, description="an evaluator, its data, its settings")
+    search: SearchSettings = Field(default=SearchSettings(), description="how long to search")
+    final: FinalSettings | None = Field(default=None, description="real training before the choice; left out: none")
+    seed: int = Field(default=0, ge=0, lt=2**31, description="everything random follows from it")
+    threads: int | None = Field(default=None, ge=1, le=1024, description="on the CPU; left out: as torch has it")
+    device: str = Field(default="auto", description="auto, cpu, cuda or cuda:N")
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        default="auto", description="of forward passes"
     )
-    search: SearchSettings = Field(default_factory=SearchSettings, description="how long to search")
-    final: FinalSettings | None = Field(None, description="real training before the choice; left out: none")
-    seed: int = Field(0, ge=0, lt=2**31, description="everything random follows from it")
-    threads: int | None = Field(None, ge=1, le=1024, description="threads on the CPU; left out: as torch has it")
-    device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
-    precision: Literal["auto", "float32", "bfloat16", "float16"] = Field("auto", description="of forward passes")
 
     @property
     def strategy_name(self) -> str:
@@ -131,8 +132,9 @@ class _Loader(yaml.SafeLoader):
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
-            raise NATError(f"line {self.peek_event().start_mark.line + 1}: YAML aliases (*name) are not allowed")
-        return super().compose_node(parent, index)  # type: ignore[no-any-return]
+            line = self.peek_event().start_mark.line + 1  # type: ignore[no-untyped-call]
+            raise NATError(f"line {line}: YAML aliases (*name) are not allowed")
+        return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import types
 import typing
 from typing import Any
@@ -63,18 +64,14 @@ def _default(field: FieldInfo) -> str:
     value = field.get_default(call_default_factory=True)
     if isinstance(value, BaseModel):
         return "see below"
-    return (
-        {None: "null", True: "true", False: "false"}.get(value, value)
-        if isinstance(value, (bool, type(None)))
-        else f"{value}"
-    )
+    return json.dumps(value) if value is None or isinstance(value, bool) else str(value)
 
 
 def _rows(model: type[BaseModel], prefix: str) -> list[str]:
     lines = []
     for name, field in model.model_fields.items():
         kind = _type(field.annotation) + _bounds(field)
-        lines.append(f"| `{prefix}{name}` | {kind} | {_default(field)} | {field.description or ''} |")
+        lines.append(f"| `{prefix}{name}` | {kind} | {_default(field)} | {_line(field.description or '')} |")
         for inner in models_of(field.annotation):
             lines += _rows(inner, f"{prefix}{name}.")
     return lines
@@ -98,7 +95,12 @@ def reference(found: Plugins) -> str:
 
 
 def _first(thing: type) -> str:
-    return (thing.__doc__ or "").strip().split("\n")[0]
+    """The first paragraph of a docstring."""
+    return _line((thing.__doc__ or "").strip().split("\n\n")[0])
+
+
+def _line(text: str) -> str:
+    return " ".join(text.replace("``", "`").split())
 
 
 if __name__ == "__main__":

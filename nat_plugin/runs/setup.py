@@ -28,7 +28,7 @@ RUN_FILE = "run.json"
 
 @dataclass(frozen=True)
 class Origin:
-    """The user's architecture as it was when the run began; kept in the folder, so that a resume needs no other file."""
+    """The user's architecture as it was when the run began; kept in the folder: a resume needs no other file."""
 
     text: str
     adapter: str

@@ -73,12 +73,15 @@ class Task:
     device: torch.device = torch.device("cpu")  # noqa: RUF009 - a torch.device is immutable
 
 
+AnySettings: TypeAlias = Settings
+
+
 class Strategy(ABC):
     """Proposes transformations. Knows networks and numbers; never a format, a data set or a module."""
 
-    Settings: type[Settings] = Settings
+    Settings: type[AnySettings] = AnySettings
 
-    def __init__(self, task: Task, settings: Settings) -> None:
+    def __init__(self, task: Task, settings: AnySettings) -> None:
         self.task, self.settings = task, settings
 
     @property

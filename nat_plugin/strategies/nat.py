@@ -59,9 +59,17 @@ class NATSettings(Settings):
     """Updates of the weights per batch, held near the policy that sampled it by ``clip``. 1 is plain REINFORCE."""
     clip: Annotated[float, Field(gt=0, lt=1)] = 0.2
     """How far the probability of a transformation may move per batch."""
+    beta1: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    """Of Adam (the paper: 0.5)."""
+    beta2: Annotated[float, Field(ge=0, lt=1)] = 0.99
+    """Of Adam (the paper: 0.999)."""
+    weight_decay: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Of Adam (the paper: 5e-4)."""
     entropy: Annotated[float, Field(ge=0, le=1)] = 0.6
     """Share of the entropy of uniform choice to hold at the start; falls linearly to 0. The weight of the bonus follows
     by itself (``nat_plugin.policy.reinforce.Temperature``)."""
+    entropy_weight: Annotated[float, Field(ge=0, le=100)] | None = None
+    """A constant weight of the entropy bonus (the paper: 0.003), in place of ``entropy``."""
     normalise: Literal["source", "batch", "none"] = "source"
     """Advantages are divided by the spread among the transformations of an input, of all of a batch, or not at all."""
     gradient: Annotated[float, Field(gt=0)] = 1.0
@@ -83,11 +91,13 @@ class NATStrategy(Strategy):
         super().__init__(task, settings)
         check_inputs(task.inputs)
         self.policy = self._first_policy()
-        self._optimizer = torch.optim.Adam(self.policy.parameters(), settings.lr, (0.9, 0.99))
+        self._optimizer = torch.optim.Adam(
+            self.policy.parameters(), settings.lr, (settings.beta1, settings.beta2), weight_decay=settings.weight_decay
+        )
         self._learning = Learning(
             normalise=settings.normalise, steps=settings.steps, clip=settings.clip, gradient=settings.gradient
         )
-        self._temperature = Temperature(start=settings.entropy)
+        self._temperature = Temperature(settings.entropy, fixed=settings.entropy_weight)
         self._planned = settings.evaluations or task.evaluations or USUAL
         self._rng = np.random.default_rng(task.seed)
         self._moves: dict[Network, Moves] = {}

@@ -134,5 +134,5 @@ def test_rules_are_found_by_name_and_added_once() -> None:
     with pytest.raises(NATError, match=r"^unknown rules 'nat3'; allowed: nat, nat\+\+"):
         find_rule("nat3")
     with pytest.raises(NATError, match="registered twice"):
-        register_rule(Rule("nat", "another", lambda before, after: True))  # noqa: ARG005
+        register_rule(Rule("nat", "another", lambda before, after: True))
     register_rule(find_rule("nat"))
