@@ -13,6 +13,7 @@ import multiprocessing
 import resource
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -133,19 +134,19 @@ def whole_space(cells: int, kind: str, device_name: str) -> dict[str, float]:
     return {"cells": len(networks), "seconds": time.perf_counter() - start, "peak_mib": peak()}
 
 
-def measure(cells: int = 1024, space: int = 15_625, device: str = "cpu") -> dict[str, object]:
+def measure(cells: int = 1024, space: int = 15_625, device: str = "cpu", threads: int = 1) -> dict[str, Any]:
     """Everything, each in a fresh process."""
     context = multiprocessing.get_context("spawn")
 
-    def alone(function: object, *args: object) -> dict[str, float]:
-        with context.Pool(1) as pool:
-            return pool.apply(function, args)  # type: ignore[arg-type]
+    def alone(function: Any, *args: object) -> dict[str, float]:
+        with context.Pool(1, torch.set_num_threads, (threads,)) as pool:
+            return pool.apply(function, args)  # type: ignore[no-any-return]
 
     batch, single = alone(steps, cells, "batch", device), alone(steps, cells, "single", device)
     return {
         "cells": cells,
         "device": device,
-        "threads": torch.get_num_threads(),
+        "threads": threads,
         "batch": batch,
         "one_at_a_time": single,
         "speedup": single["steps"] / batch["steps"],
@@ -165,7 +166,6 @@ def main() -> None:
     print(f"{'':16}{'build s':>10}{'steps s':>10}{'peak MiB':>10}{'added MiB':>11}")
     for name in ("batch", "one_at_a_time"):
         row = found[name]
-        assert isinstance(row, dict)
         print(f"{name:16}{row['build']:10.2f}{row['steps']:10.3f}{row['peak_mib']:10.0f}{row['peak_added_mib']:11.0f}")
     print(f"speedup {found['speedup']:.1f}, with building of graphs {found['speedup_with_building']:.1f}")
     print(f"transform: {found['transform']}")
