@@ -4,31 +4,34 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from nat_plugin.errors import NATError
 
 
+class WriteError(NATError):
+    """A file or folder that cannot be written. What was written before is still there, whole."""
+
+
 @contextmanager
 def file_errors(path: Path) -> Iterator[None]:
-    """Turn a full disk, a read-only folder and the like into one line."""
+    """Turn a full disk, a read-only folder and the like into a WriteError."""
     try:
         yield
     except OSError as error:
-        hint = "nothing written earlier is lost; mend that, then `nat resume` the folder"
-        raise NATError(f"{path}: cannot write: {error.strerror or error}; {hint}") from error
+        raise WriteError(f"{path}: cannot write: {error.strerror or error}; nothing written earlier is lost") from error
 
 
-def write_whole(path: Path, write: Callable[[Path], None]) -> None:
-    """Let ``write`` fill a temporary file beside ``path``, then put it in its place in one step."""
+def write_bytes(path: Path, data: bytes) -> None:
+    """Fill a temporary file beside ``path``, then put it in its place in one step. WriteError if that cannot be."""
     with file_errors(path):
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        os.close(handle)
         try:
-            write(Path(name))
-            with open(name, "rb+") as file:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
                 os.fsync(file.fileno())
             os.chmod(name, 0o644)
             os.replace(name, path)
@@ -38,8 +41,4 @@ def write_whole(path: Path, write: Callable[[Path], None]) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    write_whole(path, lambda temporary: _fill(temporary, text))
-
-
-def _fill(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
+    write_bytes(path, text.encode())

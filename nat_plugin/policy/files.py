@@ -14,7 +14,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from nat_plugin.errors import NATError
-from nat_plugin.files import file_errors, write_whole
+from nat_plugin.files import file_errors, write_bytes
 from nat_plugin.ir.serial import strict_json
 from nat_plugin.policy.describe import VERSION
 from nat_plugin.policy.network import ENCODERS, Policy, PolicyConfig
@@ -44,7 +44,7 @@ def save_policy(policy: Policy, path: Path, facts: Mapping[str, Fact] | None = N
     metadata = {_KEY: json.dumps(header, allow_nan=False)}
     with file_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, lambda temporary: safetensors.torch.save_file(weights, temporary, metadata))
+    write_bytes(path, safetensors.torch.save(weights, metadata))
 
 
 def load_policy(path: Path, device: torch.device | None = None) -> tuple[Policy, dict[str, Fact]]:

@@ -8,7 +8,7 @@ from typing import Any
 from torch.utils.tensorboard import SummaryWriter
 
 from nat_plugin.errors import NATError
-from nat_plugin.files import file_errors
+from nat_plugin.files import WriteError, file_errors
 from nat_plugin.plugins import Plugins
 from nat_plugin.runs.choice import Choice
 from nat_plugin.runs.folder import Journal, locked
@@ -64,6 +64,8 @@ def _carry_through(setup: Setup, folder: Path, reporter: Reporter) -> dict[str, 
             _checkpoint(folder, search, choice)
         _choose(search, choice, folder, reporter)
         return write_result(setup, choice, len(search.keys), folder)
+    except WriteError as error:
+        raise NATError(f"{error}; mend that, then go on with `nat resume {folder}`") from error
     finally:
         journal.close()
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from nat_plugin.errors import NATError
-from nat_plugin.files import write_whole
+from nat_plugin.files import write_bytes
 from nat_plugin.strategies.base import State
 
 _TENSOR = "__tensor__"
@@ -21,7 +21,7 @@ def save_state(path: Path, state: State) -> None:
     """Write a tree whole: tensors as such (on the CPU), everything else as JSON in the header."""
     tensors: dict[str, torch.Tensor] = {}
     plain = json.dumps(_split(state, tensors))
-    write_whole(path, lambda temporary: save_file(tensors, temporary, metadata={"state": plain}))
+    write_bytes(path, save(tensors, metadata={"state": plain}))
 
 
 def load_state(path: Path) -> State:
