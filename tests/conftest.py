@@ -14,8 +14,8 @@ import torch
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared" / "data"
-if str(ROOT) not in sys.path:  # so that "from tests.networks import ..." works however pytest was started
-    sys.path.insert(0, str(ROOT))
+if str(ROOT) not in sys.path:  # for "from tests.networks import ..."; last, so that the installed package is tested
+    sys.path.append(str(ROOT))
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 
 hypothesis.settings.register_profile("local", deadline=None)

@@ -55,7 +55,7 @@ class Search:
                 total, after = mine[choice], list(found[0].items())
                 rest, cost = after[min(number, len(after) - 1)]
                 if total is not None:
-                    joined[(*choice, *rest)] = total[0] + cost[0], total[1] + cost[1]
+                    joined[choice + rest] = total[0] + cost[0], total[1] + cost[1]
             found.insert(0, joined)
         return [list(each.items()) for each in found]
 
