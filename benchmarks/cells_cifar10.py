@@ -1,11 +1,12 @@
 """The whole method on real images: search with `nat` and with `random` (same moves, budget, evaluations and supernet
-schedule), then train the input and both results from scratch, several seeds each.
+schedule), then train the input and the results from scratch, several seeds each.
 
     python benchmarks/cells_cifar10.py --data ../shared/data/cifar10_small.npz --out cells_cifar10.json
 
 Prints a table and writes JSON. The search ends with the choice on shared weights; the accuracies in the table are those
-of networks trained from scratch on `weights` and `reward` together, on the test split. An interrupted benchmark goes on
-where it was: every search is a run folder, every training a file beside `--out`.
+of networks trained from scratch on `weights` and `reward` together, on the test split. Results that compute the same are
+trained once. An interrupted benchmark goes on where it was: every search is a run folder, every training a file beside
+`--out`.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import torch
 
 from nat_plugin.data import Images, load
 from nat_plugin.device import find_compute
-from nat_plugin.ir import Frame, Network, cost
+from nat_plugin.ir import Frame, Network, cost, key
 from nat_plugin.plugins import plugins
 from nat_plugin.runs.progress import Lines
 from nat_plugin.runs.recipe import Plan, load_recipe
@@ -30,6 +31,8 @@ from nat_plugin.runs.run import resume, start
 from nat_plugin.runs.setup import RUN_FILE
 from nat_plugin.sources import find_source
 from nat_plugin.training import Trainer, paired_difference, train
+
+STRATEGIES = ("nat", "random")
 
 
 def search(name: str, overrides: list[str], folder: Path) -> dict[str, Any]:
@@ -72,40 +75,43 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     work = options.out.parent / f"{options.out.stem}-work"
     work.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
-    searched = {}
     with ProcessPoolExecutor(options.jobs, get_context("spawn")) as pool:
-        jobs = {}
-        for strategy in ("nat", "random"):
-            own = [] if strategy == plan.recipe.strategy_name else [f"strategy={{name: {strategy}}}"]
-            changes = [*overrides, "final=null", *own]
-            jobs[strategy] = pool.submit(search, options.recipe, changes, work / f"search-{strategy}")
-        results = {strategy: job.result() for strategy, job in jobs.items()}
-        networks = {"input": results["nat"]["input"]["architecture"]}
-        networks |= {strategy: result["result"]["architecture"] for strategy, result in results.items()}
-        searched = {s: {"evaluated": each["evaluated"], "changed": each["changed"]} for s, each in results.items()}
-        units = [(name, seed) for seed in range(options.seeds) for name in networks]
+        searches = {}
+        for budget in options.budgets:
+            for strategy in STRATEGIES:
+                own = [] if strategy == plan.recipe.strategy_name else [f"strategy={{name: {strategy}}}"]
+                changes = [*overrides, "final=null", f"budget={{params: {budget}x, macs: {budget}x}}", *own]
+                folder = work / f"search-{strategy}-{budget}"
+                searches[strategy, budget] = pool.submit(search, options.recipe, changes, folder)
+        results = {which: job.result() for which, job in searches.items()}
+        texts = {"input": next(iter(results.values()))["input"]["architecture"]}
+        texts |= {f"{s}, {budget}x": result["result"]["architecture"] for (s, budget), result in results.items()}
+        keys = {name: key(read_network(text, plan)) for name, text in texts.items()}
         trained = {
-            (name, seed): pool.submit(train_once, networks[name], plan, seed, work / f"{name}-seed{seed}.json")
-            for name, seed in units
+            (keys[name], seed): pool.submit(train_once, texts[name], plan, seed, work / f"{keys[name]}-{seed}.json")
+            for seed in range(options.seeds)
+            for name in {keys[name]: name for name in reversed(texts)}.values()
         }
         hits = {
-            name: [torch.tensor(trained[name, seed].result(), dtype=torch.bool) for seed in range(options.seeds)]
-            for name in networks
+            name: [torch.tensor(trained[keys[name], seed].result(), dtype=torch.bool) for seed in range(options.seeds)]
+            for name in texts
         }
+    evaluated = {f"{s}, {budget}x": result["evaluated"] for (s, budget), result in results.items()}
     rows: dict[str, Any] = {}
-    schedule = plan.recipe.final.schedule
-    for name, text in networks.items():
+    for name, text in texts.items():
         total = cost(read_network(text, plan))
         accuracies = [float(each.float().mean()) for each in hits[name]]
         rows[name] = {"architecture": text, "params": total.params, "macs": total.macs, "test": accuracies}
         if name != "input":
+            rows[name]["evaluated"] = evaluated[name]
+        if keys[name] != keys["input"]:
             difference = paired_difference(hits[name], hits["input"])
-            rows[name] |= {"difference": [difference.value, difference.low, difference.high], **searched[name]}
+            rows[name]["difference"] = [difference.value, difference.low, difference.high]
     return {
         "recipe": options.recipe,
         "seeds": options.seeds,
         "seed": options.seed,
-        "epochs": schedule.epochs,
+        "epochs": plan.recipe.final.schedule.epochs,
         "minutes": (time.monotonic() - began) / 60,
         "jobs": options.jobs,
         "rows": rows,
@@ -117,12 +123,15 @@ def table(result: dict[str, Any]) -> str:
         "| network | parameters | MACs | test accuracy, mean of seeds | against the input, 95 % |",
         "|---|---|---|---|---|",
     ]
+    first = result["rows"]["input"]
     for name, row in result["rows"].items():
         mean = 100 * sum(row["test"]) / len(row["test"])
         each = ", ".join(f"{100 * value:.2f}" for value in row["test"])
         span = row.get("difference")
-        against = f"{100 * span[0]:+.2f} [{100 * span[1]:+.2f}, {100 * span[2]:+.2f}]" if span else ""
-        lines.append(f"| {name} | {row['params']:,} | {row['macs']:,} | {mean:.2f} ({each}) | {against} |")
+        same = "" if name == "input" else "the input itself"
+        against = f"{100 * span[0]:+.2f} [{100 * span[1]:+.2f}, {100 * span[2]:+.2f}]" if span else same
+        cells = (name, *(f"{row[what]:,} ({row[what] / first[what]:.2f})" for what in ("params", "macs")))
+        lines.append(f"| {' | '.join(cells)} | {mean:.2f} ({each}) | {against} |")
     return "\n".join(lines)
 
 
@@ -130,6 +139,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True, help="the npz file")
     parser.add_argument("--recipe", default="darts-cifar10-small")
+    parser.add_argument(
+        "--budgets", nargs="+", default=["1.0", "0.8"], help="of parameters and MACs, times the input's"
+    )
     parser.add_argument("--seeds", type=int, default=3, help="trainings of each network")
     parser.add_argument("--seed", type=int, default=0, help="of the searches")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a key of the recipe")

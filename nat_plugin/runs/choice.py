@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from nat_plugin.data import Images
+from nat_plugin.errors import NATError
 from nat_plugin.files import file_errors
 from nat_plugin.ir import Network, cost, from_json, key, to_json
 from nat_plugin.runs.setup import Setup
@@ -86,7 +87,8 @@ class Choice:
         self.done.append(Assessed(number, seed, hits))
 
     def verdict(self) -> Verdict:
-        """The most accurate on selection, of equals the leanest, of those the input. Uses the test split."""
+        """The most accurate on selection, of equals the leanest, of those the input, which counts only where it is
+        within the budget itself. Uses the test split."""
         hits = [[each.hits for each in self.done if each.candidate == n] for n in range(len(self.candidates))]
         selection = tuple(_share(each) for each in hits)
 
@@ -94,7 +96,11 @@ class Choice:
             total = cost(self.candidates[number])
             return -selection[number].value, total.macs, total.params, number
 
-        winner = min(range(len(self.candidates)), key=rank)
+        limits = self.setup.final.moves.limits
+        within = [number for number, network in enumerate(self.candidates) if limits.fit(network)]
+        if not within:
+            raise NATError("the input is over the budget, and of no proposal within it was anything measured")
+        winner = min(within, key=rank)
         before = self._test_hits(0)
         after = before if winner == 0 else self._test_hits(winner)
         return Verdict(winner, selection, (_share(before), _share(after)), paired_difference(after, before))

@@ -29,6 +29,7 @@ def write_result(setup: Setup, choice: Choice, evaluated: int, folder: Path) -> 
         "input": _side(setup.final.network, setup.origin.text, verdict.selection[0], verdict.test[0]),
         "result": _side(network, text, verdict.selection[verdict.winner], verdict.test[1]),
         "changed": verdict.winner != 0,
+        "input_fits": setup.final.moves.limits.fit(setup.final.network),
         "format": adapter.name,
         "test_difference": {
             "value": verdict.difference.value,
@@ -93,10 +94,11 @@ def rows(result: dict[str, Any]) -> list[tuple[str, str, str, str]]:
 def _verdict(result: dict[str, Any]) -> str:
     if not result["changed"]:
         return "No proposal did better than the input on the selection split: the result is the input."
+    over = "" if result["input_fits"] else "The input itself is over the budget. "
     span = result["test_difference"]
     noise = "beyond noise" if result["beyond_noise"] else "within noise"
     return (
-        f"On test the result differs by {100 * span['value']:+.2f} points "
+        f"{over}On test the result differs by {100 * span['value']:+.2f} points "
         f"[{100 * span['low']:+.2f}, {100 * span['high']:+.2f}], {noise}."
     )
 

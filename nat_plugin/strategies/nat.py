@@ -6,6 +6,8 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Sequence
+from itertools import compress
+from operator import not_
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -126,7 +128,19 @@ class NATStrategy(Strategy):
         return self.settings.mix.random > 0
 
     def draw_input(self, rng: np.random.Generator) -> Network:
-        return draw_source(self.settings.mix, self.task.inputs, self.task.rule, rng)
+        """An input that has a transformation within the budget."""
+        for _ in range(_DRAWS):
+            network = draw_source(self.settings.mix, self.task.inputs, self.task.rule, rng)
+            try:
+                self.moves(network)
+            except NATError:
+                continue
+            return network
+        return self.task.inputs[int(rng.integers(len(self.task.inputs)))]
+
+    def random_move(self, source: Network, rng: np.random.Generator) -> Network:
+        moves = self.moves(source)
+        return moves.apply(moves.sample(rng))
 
     def moves(self, network: Network) -> Moves:
         """What an input may become. Relative limits are relative to that input."""
@@ -152,7 +166,7 @@ class NATStrategy(Strategy):
         """A new batch from the policy."""
         drawn: dict[Network, int] = {}
         for _ in range(self.settings.sources):
-            source = self._source()
+            source = self.draw_input(self._rng)
             drawn[source] = drawn.get(source, 0) + self.settings.samples
         moves = [self.moves(network) for network in drawn]
         started = Round(self._number, moves)
@@ -162,17 +176,6 @@ class NATStrategy(Strategy):
         self._rounds.append(started)
         self._number += len(started.samples)
         return started.proposals()
-
-    def _source(self) -> Network:
-        """An input that has a transformation within the budget."""
-        for _ in range(_DRAWS):
-            network = self.draw_input(self._rng)
-            try:
-                self.moves(network)
-            except NATError:
-                continue
-            return network
-        return self.task.inputs[int(self._rng.integers(len(self.task.inputs)))]
 
     def _local(self) -> list[Proposal]:
         """One new step of local search for the next input that has one."""
@@ -196,7 +199,8 @@ class NATStrategy(Strategy):
         own = greedy(scores, sizes, moves)
         yield own
         best = self._records.best(number, 1)
-        start = moves.choice(self._records.network(number, best[0])) if best and best[0].gain > 0 else moves.identity
+        leave = best and best[0].gain > _least_gain(moves)
+        start = moves.choice(self._records.network(number, best[0])) if leave else moves.identity
         steps = [(i, j) for i, options in enumerate(moves.candidates) for j in range(len(options)) if j != start[i]]
         for step in self._rng.permutation(len(steps)):
             slot, index = steps[step]
@@ -247,9 +251,9 @@ class NATStrategy(Strategy):
         measured: list[Network] = []
         if number is not None:
             gains = [self._records.gain(number, key(network)) for network in likely]
-            pairs = list(zip(likely, gains, strict=True))
-            likely = [n for n, g in pairs if g is None or g > 0] + [n for n, g in pairs if g is not None and g <= 0]
-            best = [record for record in self._records.best(number, count) if record.gain > 0]
+            worth = [gain is None or gain > _least_gain(moves) for gain in gains]
+            likely = [*compress(likely, worth), *compress(likely, map(not_, worth))]
+            best = [record for record in self._records.best(number, count) if record.gain > _least_gain(moves)]
             measured = [self._records.network(number, record) for record in best]
         seen, ranked = {key(source)}, []
         for place in range(max(len(measured), len(likely))):
@@ -298,6 +302,11 @@ class NATStrategy(Strategy):
             network = self.task.inputs[source]
             open_ones[number] = Proposal(number, network, with_texts(network, ops))
         self._queue = [open_ones[number] for number in state["queue"]]
+
+
+def _least_gain(moves: Moves) -> float:
+    """What a transformation has to gain: more than the input does, unless that is no result itself (over budget)."""
+    return 0.0 if moves.admits(moves.identity) else -math.inf
 
 
 def with_texts(network: Network, ops: Sequence[str]) -> Network:

@@ -247,3 +247,19 @@ def test_a_reporter_hears_of_every_phase(tmp_path: Path) -> None:
     listening = Listening()
     start(plan(small(final=None), plugins()), tmp_path / "run", plugins(), listening)
     assert listening.heard == [("warm-up", 60), ("search", 4), ("selection", 2)]
+
+
+@pytest.mark.parametrize("strategy", ["nat", "random"])
+def test_an_input_over_the_budget_is_compared_but_cannot_win(strategy: str, tmp_path: Path) -> None:
+    result = run(tmp_path / "run", small(budget={"macs": "0.96x"}, strategy={"name": strategy}))
+    assert not result["input_fits"]
+    assert result["changed"]
+    assert result["result"]["macs"] <= 0.96 * result["input"]["macs"]
+    assert result["candidates"][0]["key"] == result["input"]["key"]
+    assert "The input itself is over the budget." in (tmp_path / "run" / "report.md").read_text()
+
+
+def test_over_the_budget_and_nothing_measured_is_said(tmp_path: Path) -> None:
+    nothing = {"warmup": 0, "rounds": 0, "proposals": 4, "steps": 4}
+    with pytest.raises(NATError, match="the input is over the budget, and of no proposal within it"):
+        run(tmp_path / "run", small(budget={"macs": "0.96x"}, strategy={"name": "random"}, search=nothing))
