@@ -46,10 +46,16 @@ def result_adapter(adapter: Adapter, is_extended: bool) -> Adapter:
 
 
 def translate(network: Network, adapter: Adapter, frame: Frame) -> str:
-    """The architecture of a network in a format, perhaps another than it came from. Else NATError."""
+    """The architecture of a network in a format, perhaps another than it came from. Else NATError.
+
+    Formats differ in the size that they take where ``frame`` leaves it open, so what was written is read back at the
+    size of ``network`` too.
+    """
     text = adapter.write(network)
     if key(adapter.read(text, frame)) != key(network):
-        raise NATError(
-            f"format '{adapter.name}' cannot say this architecture: what it reads back computes something else"
-        )
+        own = Frame(network.placements[0].channels, len(network.placements), network.input, network.head.classes)
+        if key(adapter.read(text, own)) != key(network):
+            raise NATError(
+                f"format '{adapter.name}' cannot say this architecture: what it reads back computes something else"
+            )
     return text

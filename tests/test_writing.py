@@ -27,8 +27,8 @@ def test_random_moves_of_every_published_architecture_are_written_back(adapter: 
     for rules, budget in (("nat", {"macs": "1.0x"}), ("nat++", {"params": "0.95x", "macs": "0.95x"})):
         try:
             moves = Moves(network, find_rule(rules), Budget.parse(budget).resolve(network))
-        except NATError as error:  # a stock ENAS string has few cheaper forms
-            assert adapter.startswith("enas")
+        except NATError as error:  # a stock ENAS string has few cheaper forms, and a cell of skips none
+            assert adapter.startswith("enas") or name == "NB201_AllIdentity"
             assert "the cheapest has" in str(error)
             continue
         for _ in range(3):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from itertools import takewhile
 from typing import Any
 
 import click
@@ -19,8 +20,14 @@ def _print(rows: list[dict[str, Any]], as_json: bool, what: str) -> None:
         click.echo(f"{row['name']:<{width}}  {row['summary']}")
 
 
-def _first_line(thing: object) -> str:
-    return (inspect.getdoc(thing) or "").split("\n")[0]
+def _first_sentence(text: str) -> str:
+    """Of the first paragraph, on one line."""
+    paragraph = " ".join(text.strip().split("\n\n")[0].split())
+    return paragraph.partition(". ")[0].rstrip(".").replace("``", "")
+
+
+def _summary(thing: object) -> str:
+    return _first_sentence(inspect.getdoc(thing) or "")
 
 
 @click.command()
@@ -47,7 +54,7 @@ def strategies(as_json: bool) -> None:
     from nat_plugin.plugins import plugins
 
     found = plugins().strategies.items()
-    _print([{"name": name, "summary": _first_line(each)} for name, each in found], as_json, "strategies")
+    _print([{"name": name, "summary": _summary(each)} for name, each in found], as_json, "strategies")
 
 
 @click.command()
@@ -57,7 +64,7 @@ def evaluators(as_json: bool) -> None:
     from nat_plugin.plugins import plugins
 
     found = plugins().evaluators.items()
-    _print([{"name": name, "summary": _first_line(each)} for name, each in found], as_json, "evaluators")
+    _print([{"name": name, "summary": _summary(each)} for name, each in found], as_json, "evaluators")
 
 
 @click.command()
@@ -67,17 +74,18 @@ def datasets(as_json: bool) -> None:
     from nat_plugin.plugins import plugins
 
     found = plugins().datasets.items()
-    _print([{"name": name, "summary": _first_line(each)} for name, each in found], as_json, "datasets")
+    _print([{"name": name, "summary": _summary(each)} for name, each in found], as_json, "datasets")
 
 
 @click.command()
 @json_option
 def recipes(as_json: bool) -> None:
-    """The recipes that ship, each with the comment on its first line."""
+    """The recipes that ship, each with the comment at its head."""
     from nat_plugin.plugins import plugins
 
     rows = []
     for name, path in sorted(plugins().recipes.items()):
-        first = path.read_text(encoding="utf-8").split("\n", 1)[0]
-        rows.append({"name": name, "summary": first.lstrip("# "), "path": str(path)})
+        head = takewhile(lambda line: line.startswith("#"), path.read_text(encoding="utf-8").splitlines())
+        summary = _first_sentence("\n".join(line.lstrip("# ") for line in head))
+        rows.append({"name": name, "summary": summary, "path": str(path)})
     _print(rows, as_json, "recipes")

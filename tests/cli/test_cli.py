@@ -84,13 +84,22 @@ def test_convert_there_and_back(nat, tmp_path: Path) -> None:  # type: ignore[no
     assert nat("convert", str(tmp_path / "n.json"), "--from", "network", "--to", "darts").out == genotype
 
 
+def test_convert_between_formats_of_another_usual_size(nat, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    published = nat("convert", "ENAS_micro", "--from", "enas-micro", "--to", "enas-micro").out
+    assert nat("convert", "ENAS_micro", "--from", "enas-micro", "--to", "darts", "-o", str(tmp_path / "g")).status == 0
+    assert (tmp_path / "g").read_text().startswith("Genotype(normal=[('avg_pool_3x3', 0), ")
+    back = nat("convert", str(tmp_path / "g"), "--from", "darts", "--to", "enas-micro").out
+    assert back.split() == published.split()
+
+
 @pytest.mark.parametrize("name", ["adapters", "strategies", "evaluators", "datasets", "recipes"])
 def test_listings(nat, name: str) -> None:  # type: ignore[no-untyped-def]
     rows = json.loads(nat(name, "--json").out)[name]
     assert rows
     assert all(row["name"] and row["summary"] for row in rows)
     text = nat(name).out
-    assert all(row["name"] in text for row in rows)
+    assert all(f"{row['name']} " in text and row["summary"] in text for row in rows)
+    assert all("\n" not in row["summary"] for row in rows)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from nat_plugin.errors import NATError
 
 
 def load_digits(settings: DataSettings) -> Source:
-    """All images, (1797, 8, 8); the source has no test part."""
+    """Handwritten digits: 1,797 images of 8x8 in grey, which come with scikit-learn; no test part of their own."""
     no_download(settings)
     if settings.path is not None:
         raise NATError(f"data set {settings.name!r} comes with scikit-learn and reads no file: remove path")

@@ -28,7 +28,7 @@ WHAT = f"the folder with {', '.join(FILES)} (each may end in .gz), or one above 
 
 
 def load_fashion_mnist(settings: DataSettings) -> Source:
-    """The files in `settings.path` or below it as torchvision lays them out; has its own test part."""
+    """The files in `path` or below it as torchvision lays them out; has its own test part."""
     root = given_folder(settings, WHAT)
     with reading(root):
         files = _find(root)

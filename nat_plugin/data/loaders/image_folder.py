@@ -20,7 +20,7 @@ WHAT = "a folder with train/CLASS/*.png and, if you like, test/CLASS/*.png, or w
 
 
 def load_image_folder(settings: DataSettings) -> Source:
-    """All images in colour, cut to a square around their middle and resized to `settings.resolution`."""
+    """All images in colour, cut to a square around their middle and resized to `resolution`."""
     no_download(settings)
     root = given_folder(settings, WHAT)
     size = settings.resolution

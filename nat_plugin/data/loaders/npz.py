@@ -21,7 +21,7 @@ WHAT = "an .npz file with x_train, y_train and, if you like, x_test, y_test and 
 
 
 def load_npz(settings: DataSettings) -> Source:
-    """The arrays x_train, y_train [, x_test, y_test, names] of the file at `settings.path`."""
+    """The arrays x_train, y_train [, x_test, y_test, names] of a file."""
     no_download(settings)
     path = given_path(settings, WHAT)
     arrays = read_arrays(path)
