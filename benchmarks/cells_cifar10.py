@@ -4,8 +4,8 @@ schedule), then train the input and the results from scratch, several seeds each
     python benchmarks/cells_cifar10.py --data ../shared/data/cifar10_small.npz --out cells_cifar10.json
 
 Prints a table and writes JSON. The search ends with the choice on shared weights; the accuracies in the table are those
-of networks trained from scratch on `weights` and `reward` together, on the test split. What computes the same is trained
-once. An interrupted benchmark goes on where it was: every search is a run folder, every training a file beside `--out`.
+of networks trained from scratch on `weights` and `reward` together, on the test split. What computes the same is
+trained once. An interrupted benchmark goes on where it was: every search is a run folder, every training a file.
 """
 
 from __future__ import annotations

@@ -27,6 +27,12 @@ class SupernetSettings(Settings):
     """Settings of the ``supernet`` evaluator."""
 
     batch: int = Field(default=64, ge=1, le=65_536, description="images per step of the shared weights")
+    accumulation: int = Field(
+        default=1,
+        ge=1,
+        le=1024,
+        description="parts in which a batch goes through the network, to save memory; batch norm is over a part",
+    )
     lr: float = Field(default=0.025, gt=0, le=100, description="learning rate of SGD at the first step")
     min_lr: float = Field(default=0.0, ge=0, le=100, description="learning rate at the last of steps")
     steps: int | None = Field(
@@ -113,15 +119,23 @@ class SupernetEvaluator(Evaluator):
         for network in networks:
             lr = self._lr()
             x, y = self._next_batch()
-            with self.bench.compute.precision():
-                logits = self.net(x, network)
-            loss = F.cross_entropy(logits.float(), y, label_smoothing=self.settings.label_smoothing)
-            self._optimizer.backward(loss)
+            sums = torch.zeros(2, device=x.device)
+            parts = min(self.settings.accumulation, len(y))
+            for part_x, part_y in zip(x.tensor_split(parts), y.tensor_split(parts), strict=True):
+                sums += self._backward(part_x, part_y, network, len(y))
             self._optimizer.step(list(self.net.active_parameters(network)), lr)
             self.steps_done += 1
-            reports.append(torch.stack([loss.detach(), (logits.detach().argmax(1) == y).float().mean()]))
+            reports.append(sums / len(y))
         loss_mean, accuracy = torch.stack(reports).mean(0).tolist()
         return {"loss": loss_mean, "accuracy": accuracy, "lr": lr, "steps": float(self.steps_done)}
+
+    def _backward(self, x: Tensor, y: Tensor, network: Network, images: int) -> Tensor:
+        """Add the gradients of a part of a batch of so many images; [sum of the losses, hits], on the device."""
+        with self.bench.compute.precision():
+            logits = self.net(x, network)
+        loss = F.cross_entropy(logits.float(), y, label_smoothing=self.settings.label_smoothing, reduction="sum")
+        self._optimizer.backward(loss / images)
+        return torch.stack([loss.detach(), (logits.detach().argmax(1) == y).sum()])
 
     def measure(self, proposals: Sequence[Proposal]) -> list[Measurement | None]:
         """All of a call on the same images, every distinct network once."""

@@ -163,6 +163,24 @@ def test_the_seed_alone_decides(small: Network, digits: DataSet) -> None:
     assert found[0][:2] != found[2][:2]
 
 
+def test_parts_of_a_batch_add_up_to_the_step_of_the_whole(small: Network, digits: DataSet) -> None:
+    """Batch norm is over a part, so the step is along the mean of the gradients of the parts."""
+    plain = {"batch": 40, "lr": 0.1, "momentum": 0.0, "weight_decay": 0.0, "grad_clip": 0.0, "label_smoothing": 0.0}
+    whole, parts = evaluator(small, digits, **plain), evaluator(small, digits, **plain, accumulation=2)
+    x, y = whole._next_batch()
+    whole.net.train()
+    loss = torch.stack([F.cross_entropy(whole.net(x[half], small), y[half]) for half in (slice(20), slice(20, 40))])
+    loss.mean().backward()
+    expected = {
+        name: each.detach() - (0 if each.grad is None else 0.1 * each.grad)
+        for name, each in whole.net.named_parameters()
+    }
+    report = parts.train([small])
+    assert report["loss"] == pytest.approx(float(loss.mean()), abs=1e-5)
+    for name, each in parts.net.named_parameters():
+        torch.testing.assert_close(each.detach(), expected[name], atol=1e-6, rtol=1e-5)
+
+
 @pytest.mark.parametrize("precision", [None, torch.bfloat16])
 def test_a_restored_evaluator_goes_on_to_the_bit(
     small: Network, digits: DataSet, precision: torch.dtype | None
