@@ -24,11 +24,25 @@ def register_adapters(register: Callable[[Adapter], None]) -> None:
 
 @hookimpl
 def register_strategies(register: Callable[[str, type[Strategy]], None]) -> None:
+    from nat_plugin.strategies.evolution import EvolutionStrategy
+    from nat_plugin.strategies.exhaustive import ExhaustiveStrategy
+    from nat_plugin.strategies.greedy import GreedyStrategy
+    from nat_plugin.strategies.hill_climb import HillClimbStrategy
+    from nat_plugin.strategies.identity import IdentityStrategy
     from nat_plugin.strategies.nat import NATStrategy
     from nat_plugin.strategies.random_search import RandomStrategy
+    from nat_plugin.strategies.rule import RuleStrategy
+    from nat_plugin.strategies.surrogate import SurrogateStrategy
 
     register("nat", NATStrategy)
     register("random", RandomStrategy)
+    register("hill_climb", HillClimbStrategy)
+    register("evolution", EvolutionStrategy)
+    register("surrogate", SurrogateStrategy)
+    register("greedy", GreedyStrategy)
+    register("exhaustive", ExhaustiveStrategy)
+    register("rule", RuleStrategy)
+    register("identity", IdentityStrategy)
 
 
 @hookimpl

@@ -1,0 +1,87 @@
+"""Choices around a choice: its neighbours, its leaner neighbours, and the admitted choice that is nearest to it."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import numpy as np
+
+from nat_plugin.ir import Choice, Moves, Role
+
+Weight: TypeAlias = tuple[int, int, int]
+"""MACs, parameters, and how much there is besides: 2 for every slot with an operation, 1 for a skip."""
+_BESIDES = {Role.OPERATION: 2, Role.SKIP: 1, Role.NULL: 0}
+
+
+def changed(choice: Choice, slot: int, index: int) -> Choice:
+    return (*choice[:slot], index, *choice[slot + 1 :])
+
+
+def neighbours(moves: Moves, choice: Choice) -> list[Choice]:
+    """All that differ in one slot, admitted or not."""
+    return [
+        changed(choice, slot, index)
+        for slot, options in enumerate(moves.candidates)
+        for index in range(len(options))
+        if index != choice[slot]
+    ]
+
+
+def weight(moves: Moves, choice: Choice) -> Weight | None:
+    """What a choice costs, limits or not; None if it is not connected."""
+    total = moves.total(choice)
+    return None if total is None else (total[1], total[0], sum(_BESIDES[op.role] for op in moves.ops(choice)))
+
+
+def leaner(moves: Moves, choice: Choice) -> list[tuple[Weight, Choice]]:
+    """The connected neighbours that have less in some respect and more in none, each with its weight."""
+    own, found = weight(moves, choice), []
+    for each in neighbours(moves, choice):
+        its = weight(moves, each)
+        if its is not None and (own is None or (its != own and all(a <= b for a, b in zip(its, own, strict=True)))):
+            found.append((its, each))
+    return found
+
+
+def excess(moves: Moves, choice: Choice) -> float:
+    """By how much a connected choice breaks the limits, as shares of them added up."""
+    if moves.room is not None:
+        total = moves.total(choice)
+        assert total is not None
+        over = [(float(total[column] - limit), float(limit)) for column, limit in moves.room]
+    else:
+        network, limits = moves.apply(choice), moves.limits
+        over = [(limits.metrics[name](network) - float(limit), float(limit)) for name, limit in limits.values]
+    return sum(max(0.0, more / max(limit, 1e-9)) for more, limit in over)
+
+
+def trimmed(moves: Moves, choice: Choice) -> Choice | None:
+    """A connected choice brought within the limits by few leaner changes: the one that suffices and takes away least;
+    where none suffices, the one that leaves the least excess, and on from there. None if that leads nowhere."""
+    while not moves.admits(choice):
+        around = leaner(moves, choice)
+        enough = [each for each in around if moves.admits(each[1])]
+        if enough:
+            return max(enough)[1]
+        if not around:
+            return None
+        left, nearest_one = min((excess(moves, each), each) for _, each in around)
+        if not left < excess(moves, choice):
+            return None
+        choice = nearest_one
+    return choice
+
+
+def nearest(moves: Moves, wanted: Choice) -> Choice:
+    """The choice itself if it is admitted; otherwise ``trimmed`` if it is connected; otherwise slot by slot what is
+    wanted, what is there now, or the dearest, whichever is the first that is open."""
+    if moves.total(wanted) is not None:
+        found = trimmed(moves, wanted)
+        if found is not None:
+            return found
+    walk = moves.walk()
+    for slot, index in enumerate(wanted):
+        opened = walk.open()
+        dearest = max(np.flatnonzero(opened).tolist(), key=lambda each: tuple(moves.costs[slot, each, ::-1]))
+        walk.take(next(each for each in (index, 0, dearest) if opened[each]))
+    return walk.choice
