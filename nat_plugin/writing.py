@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from nat_plugin.adapter import Adapter
 from nat_plugin.errors import NATError
-from nat_plugin.ir import NULL, Frame, Moves, Network, canonical, key
+from nat_plugin.ir import NULL, Frame, Moves, Network, canonical, same
 from nat_plugin.network_json import NetworkJSON
 
 
@@ -32,7 +32,7 @@ def write_back(adapter: Adapter, moves: Moves, network: Network, frame: Frame) -
     moved = network.ops != moves.network.ops
     text = adapter.write(canonical(network) if moved else network)
     written = adapter.read(text, frame)
-    if key(written) != key(network):
+    if not same(written, network):
         raise NATError(f"adapter '{adapter.name}' wrote an architecture that computes something else; please report it")
     broken = moves.limits.broken(written)
     if broken:
@@ -52,9 +52,9 @@ def translate(network: Network, adapter: Adapter, frame: Frame) -> str:
     size of ``network`` too.
     """
     text = adapter.write(network)
-    if key(adapter.read(text, frame)) != key(network):
+    if not same(adapter.read(text, frame), network):
         own = Frame(network.placements[0].channels, len(network.placements), network.input, network.head.classes)
-        if key(adapter.read(text, own)) != key(network):
+        if not same(adapter.read(text, own), network):
             raise NATError(
                 f"format '{adapter.name}' cannot say this architecture: what it reads back computes something else"
             )

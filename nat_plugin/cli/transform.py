@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from itertools import islice
 from typing import Any
 
@@ -45,7 +46,7 @@ def transform(
     from nat_plugin.device import find_compute
     from nat_plugin.ir import Budget, Moves, find_rule
     from nat_plugin.plugins import plugins
-    from nat_plugin.policy.apply import transform as apply_policy
+    from nat_plugin.policy.apply import apply_policy
     from nat_plugin.policy.finding import find_policy
     from nat_plugin.writing import extended as with_null
     from nat_plugin.writing import result_adapter, write_back
@@ -54,17 +55,19 @@ def transform(
     loaded = find_policy(policy, find_compute(device).device)
     frame = make_frame(channels, cells, size, classes)
     sources = each_source(source, adapter, plugins())
+    gc.freeze()  # what was imported need not be searched for garbage again, however many architectures there are
     rows: list[dict[str, Any]] = []
     while chunk := list(islice(sources, CHUNK)):
         networks = [found.adapter.read(found.text, frame) for found in chunk]
         if extended:
             networks = [with_null(network) for network in networks]
-        results = apply_policy(networks, rule, limits, loaded, samples=samples, seed=seed)
-        for found, before, after in zip(chunk, networks, results, strict=True):
+        moves = [Moves(network, rule, limits.resolve(network)) for network in networks]
+        results = apply_policy(moves, loaded, samples, seed)
+        for found, before, after in zip(chunk, moves, results, strict=True):
             writer = result_adapter(found.adapter, extended)
-            text = write_back(writer, Moves(before, rule, limits.resolve(before)), after, frame)
+            text = write_back(writer, before, after, frame)
             if as_json:
-                rows.append(_row(found.label, writer.name, before, after, text))
+                rows.append(_row(found.label, writer.name, before.network, after, text))
             else:
                 click.echo(text)
     if as_json:

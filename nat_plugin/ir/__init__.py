@@ -1,7 +1,7 @@
 """The cell IR: immutable networks of cells, what they cost, what may become of them. No torch in it."""
 
 from nat_plugin.ir.budget import Budget, Limit, Limits
-from nat_plugin.ir.canonical import canonical, is_connected, key, live
+from nat_plugin.ir.canonical import canonical, is_connected, key, live, same
 from nat_plugin.ir.costs import Cost, Costs, cost, costs
 from nat_plugin.ir.layers import Layer, Shape
 from nat_plugin.ir.moves import Moves
@@ -17,5 +17,5 @@ __all__ = [
     "NULL", "SKIP", "Budget", "Cell", "Choice", "Cost", "Costs", "Edge", "Frame", "Head", "Layer", "Layout", "Limit",
     "Limits", "Moves", "Network", "Node", "Op", "OpKind", "Origin", "Placed", "Placement", "Role", "Rule", "Shape",
     "Site", "Slot", "Walk", "canonical", "cell_stack", "cost", "costs", "find_rule", "from_json", "is_connected",
-    "key", "layout", "live", "register_op", "register_rule", "rules", "to_json",
+    "key", "layout", "live", "register_op", "register_rule", "rules", "same", "to_json",
 ]  # fmt: skip

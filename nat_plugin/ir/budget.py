@@ -40,9 +40,10 @@ class Limit:
 
 @dataclass(frozen=True)
 class Budget:
-    """Any set of limits, not yet held against a network."""
+    """Any set of limits, not yet held against a network, and how their metrics are measured."""
 
     limits: tuple[Limit, ...] = ()
+    metrics: Mapping[str, Metric] = field(default_factory=lambda: METRICS, compare=False)
 
     @staticmethod
     def parse(settings: Mapping[str, object], metrics: Mapping[str, Metric] = METRICS) -> Budget:
@@ -61,26 +62,33 @@ class Budget:
                 limits.append(Limit(name, number / (100 if unit == "%" else 1), True))
             else:
                 limits.append(Limit(name, number * _SUFFIXES.get(unit, 1), False))
-        return Budget(tuple(limits))
+        return Budget(tuple(limits), metrics)
 
-    def resolve(self, network: Network, metrics: Mapping[str, Metric] = METRICS) -> Limits:
+    def resolve(self, network: Network) -> Limits:
         """The limits in absolute numbers, relative ones against ``network``."""
         values: dict[str, Fraction] = {}
         for limit in self.limits:
-            value = limit.value * (Fraction(metrics[limit.metric](network)) if limit.relative else 1)
+            value = limit.value * (self._measured(limit.metric, network) if limit.relative else 1)
             values[limit.metric] = min(value, values.get(limit.metric, value))
-        return Limits(tuple(values.items()), metrics)
+        return Limits(tuple(values.items()), self.metrics)
 
-    def relative_to(self, network: Network, metrics: Mapping[str, Metric] = METRICS) -> Budget:
+    def relative_to(self, network: Network) -> Budget:
         """The same budget with absolute limits as multiples of what ``network`` costs, to be used at another size."""
         return Budget(
             tuple(
                 limit
                 if limit.relative
-                else Limit(limit.metric, limit.value / Fraction(metrics[limit.metric](network)), True)
+                else Limit(limit.metric, limit.value / self._measured(limit.metric, network), True)
                 for limit in self.limits
-            )
+            ),
+            self.metrics,
         )
+
+    def _measured(self, name: str, network: Network) -> Fraction:
+        value = self.metrics[name](network)
+        if not math.isfinite(value):
+            raise NATError(f"budget: the {name} of the input is not known; give an absolute limit, or none")
+        return Fraction(value)
 
 
 @dataclass(frozen=True)

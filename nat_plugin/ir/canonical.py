@@ -45,7 +45,7 @@ def live(cell: Cell) -> Live:
 
 def is_connected(network: Network) -> bool:
     """Whether the output of every placed cell, and so of the network, depends on its input."""
-    return all(live(network.by_name[placement.cell]).output for placement in network.placements)
+    return all(live(network.by_name[name]).output for name in {placement.cell for placement in network.placements})
 
 
 def canonical_cell(cell: Cell) -> Cell:
@@ -57,12 +57,13 @@ def canonical_cell(cell: Cell) -> Cell:
     if all(alive.edges) and all(alive.nodes) and alive.output == cell.output:
         return cell
     edges = tuple(
-        edge if keep or edge.op.is_null else replace(edge, op=NULL)
+        edge if keep or edge.op.is_null else edge.altered(op=NULL)
         for edge, keep in zip(cell.edges, alive.edges, strict=True)
     )
     inner = zip(cell.nodes, alive.nodes[cell.inputs :], strict=True)
     nodes = tuple(node if keep or not node.norm else replace(node, norm=False) for node, keep in inner)
-    return replace(cell, nodes=nodes, edges=edges, output=alive.output)
+    found: Cell = cell.altered(nodes=nodes, edges=edges, output=alive.output)
+    return found
 
 
 def canonical(network: Network) -> Network:
@@ -208,3 +209,12 @@ def key(network: Network) -> str:
     cells = {name: cell_key(cell) for name, cell in network.cells if name in placed}
     places = [(cells[placement.cell], placement.channels, placement.sources) for placement in network.placements]
     return _digest(places, network.stem, network.head, network.input)
+
+
+def same(one: Network, other: Network) -> bool:
+    """Whether two networks have the same ``key``. Where all but the cells is equal, the cells alone are compared."""
+    own = (one.placements, one.stem, one.head, one.input)
+    if own != (other.placements, other.stem, other.head, other.input):
+        return key(one) == key(other)
+    placed = {placement.cell for placement in one.placements}
+    return all(cell_key(one.by_name[name]) == cell_key(other.by_name[name]) for name in placed)

@@ -76,7 +76,7 @@ class Moves:
 
     def choice(self, network: Network) -> Choice:
         """The choice that gives ``network``; NATError if it is not reachable by legal moves."""
-        if network.slots != self.slots or network.with_ops(self.network.ops) != self.network:
+        if not self.network.differs_in_ops_only(network):
             raise NATError("the networks differ in more than the ops of their editable edges")
         choice = []
         for slot, options, op in zip(self.slots, self.candidates, network.ops, strict=True):

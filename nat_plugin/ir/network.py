@@ -6,14 +6,15 @@ stages of the stem come first, then the outputs of the placements.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, fields, replace
-from functools import cached_property
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 from nat_plugin.errors import NATError
 from nat_plugin.ir.layers import Layer, Shape
 from nat_plugin.ir.ops import Op
+from nat_plugin.ir.values import Kept
 
 MAX_LEVEL = 16
 
@@ -29,7 +30,7 @@ class Node:
 
 
 @dataclass(frozen=True)
-class Edge:
+class Edge(Kept):
     """An op between two nodes.
 
     ``key`` says where it stands in the source format; ``choices`` are the ops which that format can say there (empty:
@@ -41,6 +42,7 @@ class Edge:
     op: Op
     key: str = ""
     choices: tuple[Op, ...] = field(default=(), hash=False)
+    __hash__ = Kept.__hash__
 
     @property
     def editable(self) -> bool:
@@ -48,7 +50,7 @@ class Edge:
 
 
 @dataclass(frozen=True)
-class Cell:
+class Cell(Kept):
     """Inner nodes and edges (sorted by target; sources come before targets).
 
     ``output`` lists the nodes that are concatenated, one for a plain node. With ``project`` every input first goes
@@ -61,6 +63,7 @@ class Cell:
     edges: tuple[Edge, ...]
     output: tuple[int, ...]
     project: bool = False
+    __hash__ = Kept.__hash__
 
     def __post_init__(self) -> None:
         if self.inputs < 1:
@@ -80,21 +83,38 @@ class Cell:
         if not self.output or not all(0 <= node < count for node in self.output):
             raise NATError(f"a cell's output lists nodes from 0 to {count - 1}, not {list(self.output)[:20]}")
 
-    def __hash__(self) -> int:
-        return self._hash
+    def differs_in_ops_only(self, other: Cell) -> bool:
+        """Whether nothing but the ops of editable edges is different."""
+        own = (self.inputs, self.nodes, self.output, self.project, len(self.edges))
+        return own == (other.inputs, other.nodes, other.output, other.project, len(other.edges)) and all(
+            mine == its
+            or (
+                mine.editable
+                and (mine.source, mine.target, mine.key, mine.choices) == (its.source, its.target, its.key, its.choices)
+            )
+            for mine, its in zip(self.edges, other.edges, strict=True)
+        )
 
-    @cached_property
-    def _hash(self) -> int:
-        return hash((self.inputs, self.nodes, self.edges, self.output, self.project))
+    def with_ops(self, ops: Mapping[int, Op]) -> Cell:
+        """The same cell with other ops on some of its edges, by their index."""
+        changed = {index: op for index, op in ops.items() if op != self.edges[index].op}
+        if not changed:
+            return self
+        edges = tuple([
+            edge.altered(op=changed[index]) if index in changed else edge for index, edge in enumerate(self.edges)
+        ])  # fmt: skip
+        found: Cell = self.altered(edges=edges)
+        return found
 
 
 @dataclass(frozen=True)
-class Placement:
+class Placement(Kept):
     """A cell at some depth: its channels, and the numbers of the tensors that it reads."""
 
     cell: str
     channels: int
     sources: tuple[int, ...]
+    __hash__ = Kept.__hash__
 
 
 @dataclass(frozen=True)
@@ -122,7 +142,7 @@ class Slot(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Network:
+class Network(Kept):
     """Cells by name, their placements, the fixed stem (a tuple of stages, each a tensor) and head.
 
     ``input`` is (channels, height, width). Two networks are equal where their structure is; ``origin`` is not compared.
@@ -134,28 +154,14 @@ class Network:
     head: Head
     input: Shape
     origin: Origin | None = field(default=None, compare=False)
+    __hash__ = Kept.__hash__
 
     def __post_init__(self) -> None:
         if not self.stem:
             raise NATError("a network has a stem of one stage or more (a stage may be empty: the image itself)")
         if len(self.by_name) != len(self.cells):
             raise NATError("two cells of a network have the same name")
-        for number, placement in enumerate(self.placements, start=len(self.stem)):
-            if placement.cell not in self.by_name:
-                raise NATError(f"placement {number} names cell '{placement.cell}', which the network does not have")
-            if len(placement.sources) != self.by_name[placement.cell].inputs:
-                raise NATError(f"placement {number} reads {len(placement.sources)} tensors, its cell has other inputs")
-            if placement.channels < 1:
-                raise NATError(f"placement {number} has {placement.channels} channels")
-            if not all(0 <= source < number for source in placement.sources):
-                raise NATError(f"placement {number} reads a tensor that does not come before it")
-
-    def __hash__(self) -> int:
-        return self._hash
-
-    @cached_property
-    def _hash(self) -> int:
-        return hash(tuple(getattr(self, each.name) for each in fields(self) if each.compare))
+        _check(self.placements, len(self.stem), tuple([(name, cell.inputs) for name, cell in self.cells]))
 
     @cached_property
     def by_name(self) -> dict[str, Cell]:
@@ -188,18 +194,41 @@ class Network:
         new: dict[str, dict[int, Op]] = {}
         for slot, op in zip(self.slots, ops, strict=True):
             new.setdefault(slot.cell, {})[slot.index] = op
-        return self.with_cells(
-            (name, replace(self.by_name[name], edges=_with_ops(self.by_name[name].edges, found)))
-            for name, found in new.items()
-        )
+        found = self.with_cells([(name, self.by_name[name].with_ops(each)) for name, each in new.items()])
+        found.__dict__.setdefault("slots", self.slots)
+        return found
 
     def with_cells(self, cells: Iterable[tuple[str, Cell]]) -> Network:
         """The same network with some of its cells replaced."""
         new = dict(cells)
-        return replace(self, cells=tuple((name, new.get(name, cell)) for name, cell in self.cells))
+        replaced = tuple((name, new.get(name, cell)) for name, cell in self.cells)
+        if any(cell.inputs != self.by_name[name].inputs for name, cell in replaced):
+            return replace(self, cells=replaced)
+        found: Network = self.altered(cells=replaced)
+        return found
+
+    def differs_in_ops_only(self, other: Network) -> bool:
+        """Whether nothing but the ops of editable edges is different."""
+        own = (self.placements, self.stem, self.head, self.input)
+        if own != (other.placements, other.stem, other.head, other.input) or len(self.cells) != len(other.cells):
+            return False
+        pairs = zip(self.cells, other.cells, strict=True)
+        return self.slots == other.slots and all(
+            name == its_name and (mine is its or mine.differs_in_ops_only(its))
+            for (name, mine), (its_name, its) in pairs
+        )
 
 
-def _with_ops(edges: tuple[Edge, ...], ops: dict[int, Op]) -> tuple[Edge, ...]:
-    return tuple(
-        edge if ops.get(index, edge.op) == edge.op else replace(edge, op=ops[index]) for index, edge in enumerate(edges)
-    )
+@lru_cache(maxsize=1024)
+def _check(placements: tuple[Placement, ...], stages: int, inputs: tuple[tuple[str, int], ...]) -> None:
+    """NATError for a placement that cannot be, given the inputs of all cells by name."""
+    by_name = dict(inputs)
+    for number, placement in enumerate(placements, start=stages):
+        if placement.cell not in by_name:
+            raise NATError(f"placement {number} names cell '{placement.cell}', which the network does not have")
+        if len(placement.sources) != by_name[placement.cell]:
+            raise NATError(f"placement {number} reads {len(placement.sources)} tensors, its cell has other inputs")
+        if placement.channels < 1:
+            raise NATError(f"placement {number} has {placement.channels} channels")
+        if not all(0 <= source < number for source in placement.sources):
+            raise NATError(f"placement {number} reads a tensor that does not come before it")

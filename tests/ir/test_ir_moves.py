@@ -242,7 +242,7 @@ def test_a_metric_that_is_no_sum_over_edges_limits_too() -> None:
     network = small()
     metrics = {**METRICS, "latency": lambda built: sum(0.5 for op in built.ops if not op.is_null) + 0.25}
     budget = Budget.parse({"latency": "2.3ms", "macs": "0.8x"}, metrics)
-    moves = Moves(network, find_rule("nat"), budget.resolve(network, metrics))
+    moves = Moves(network, find_rule("nat"), budget.resolve(network))
     rng = np.random.default_rng(0)
     for _ in range(20):
         built = moves.apply(moves.sample(rng))
@@ -250,7 +250,7 @@ def test_a_metric_that_is_no_sum_over_edges_limits_too() -> None:
         assert cost(built).macs <= 0.8 * cost(network).macs
         moves.verify(built)
     with pytest.raises(NATError, match=r"the cheapest has latency [0-9.]+ \(limit 0.1\)"):
-        Moves(network, find_rule("nat"), Budget.parse({"latency": "0.1ms"}, metrics).resolve(network, metrics))
+        Moves(network, find_rule("nat"), Budget.parse({"latency": "0.1ms"}, metrics).resolve(network))
 
 
 def test_large_cells_keep_the_budget_too() -> None:
