@@ -44,7 +44,8 @@ def test_the_result_of_the_quickstart_is_drawn_and_counted_as_shown() -> None:
 def test_every_format_and_page_is_there() -> None:
     table = README.partition("## Formats")[2].partition("\n## ")[0]
     assert set(re.findall(r"^\| `([a-z0-9-]+)`", table, re.MULTILINE)) == set(plugins().adapters)
-    for path in re.findall(r"\]\(([^)#]+)", README):
+    prose = "\n".join(line for line in README.splitlines() if not line.startswith("    "))
+    for path in re.findall(r"\]\(([^)#]+)", prose):
         assert (ROOT / path).is_file(), path
 
 

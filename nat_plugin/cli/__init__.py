@@ -14,6 +14,7 @@ from nat_plugin.errors import NATError
 SUBCOMMANDS = {
     "run": "run",
     "resume": "resume",
+    "compare": "compare",
     "show": "show",
     "convert": "convert",
     "transform": "transform",

@@ -3,17 +3,33 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, ClassVar, Literal, TypeAlias
 
 import torch
 
 from nat_plugin.data import DataSet
 from nat_plugin.device import Compute
-from nat_plugin.ir import Network, Rule
+from nat_plugin.ir import Frame, Network, Rule
+from nat_plugin.ir.budget import Metric
 from nat_plugin.strategies.base import Measurement, Proposal, State
 from nat_plugin.strategies.base import Settings as AnySettings
+
+Split: TypeAlias = Literal["selection", "test"]
+
+
+@dataclass(frozen=True, eq=False)
+class Assessment:
+    """How accurate a network is: a share of so many images, and which of them, where that is known."""
+
+    value: float
+    images: int
+    hits: torch.Tensor | None = None  # bool (images,), on the CPU
+
+    @staticmethod
+    def of(hits: torch.Tensor) -> Assessment:
+        return Assessment(float(hits.double().mean()), len(hits), hits.cpu())
 
 
 @dataclass(frozen=True)
@@ -21,20 +37,43 @@ class Bench:
     """What an evaluator works with: the networks it may meet, the data, the device, a seed.
 
     ``wirings``: whether it may also meet other wirings of the same cells (inputs drawn at random, as in the paper).
+    ``data`` is None for an evaluator that is not ``on_images``.
     """
 
     inputs: tuple[Network, ...]
     rule: Rule
-    data: DataSet
+    data: DataSet | None
     compute: Compute
     seed: int = 0
     wirings: bool = False
+
+    @property
+    def images(self) -> DataSet:
+        """The data of an evaluator that is ``on_images``."""
+        assert self.data is not None
+        return self.data
 
 
 class Evaluator(ABC):
     """Measures networks. ``train`` lets a weight-sharing evaluator learn; others ignore it."""
 
     Settings: type[AnySettings] = AnySettings
+    on_images: ClassVar[bool] = True
+    """Whether it needs a data set. Without one there is no final stage of real training either."""
+    how: ClassVar[str] = "scored on shared weights"
+    """What a report says that was done with the candidates, where there is no final stage."""
+    metric_names: ClassVar[tuple[str, ...]] = ()
+    """Metrics beyond parameters and MACs that a budget may limit."""
+
+    @classmethod
+    def metrics(cls, settings: AnySettings) -> Mapping[str, Metric]:  # noqa: ARG003 - what an override gets
+        """Those of ``metric_names`` that can be measured under these settings."""
+        return {}
+
+    @classmethod
+    def frame(cls, settings: AnySettings) -> Frame:  # noqa: ARG003 - what an override gets
+        """Of an evaluator that is not ``on_images``: size of image and classes of the networks that it measures."""
+        return Frame()
 
     def __init__(self, bench: Bench, settings: AnySettings) -> None:
         self.bench, self.settings = bench, settings
@@ -48,8 +87,13 @@ class Evaluator(ABC):
         """One measurement per proposal, β and α on the same images; None where it failed (NaN, say)."""
 
     @abstractmethod
-    def hits(self, network: Network, split: Literal["selection", "test"]) -> torch.Tensor:
-        """Which images of a split the network gets right by what is known of it now: (images,) of bool."""
+    def assess(self, network: Network, split: Split) -> Assessment:
+        """How accurate the network is on a split by what is known of it now."""
+
+    def summary(self) -> dict[str, Any]:
+        """What a report says about the data, ready for JSON: at least ``name``, ``shape``, ``classes`` and the number
+        of images in each of ``splits``."""
+        return self.bench.images.summary()
 
     def state(self) -> State:
         return {}

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from nat_plugin.data import Images, eval_batches, take, train_batches
 from nat_plugin.errors import NATError
-from nat_plugin.evaluators.base import Bench, Evaluator
+from nat_plugin.evaluators.base import Assessment, Bench, Evaluator, Split
 from nat_plugin.ir import Network, key
 from nat_plugin.nets import Supernet, move_paths, wiring_paths
 from nat_plugin.strategies.base import Measurement, Proposal, Settings, State
@@ -76,10 +76,10 @@ class SupernetEvaluator(Evaluator):
     def __init__(self, bench: Bench, settings: SupernetSettings) -> None:
         super().__init__(bench, settings)
         template = common_template(bench.inputs)
-        if (template.input, template.head.classes) != (bench.data.shape, bench.data.classes):
+        if (template.input, template.head.classes) != (bench.images.shape, bench.images.classes):
             raise NATError(
                 f"the networks take images of {template.input} in {template.head.classes} classes, data set "
-                f"'{bench.data.name}' has {bench.data.shape} in {bench.data.classes}"
+                f"'{bench.images.name}' has {bench.images.shape} in {bench.images.classes}"
             )
         compute = bench.compute
         paths = move_paths(bench.inputs, bench.rule)
@@ -97,9 +97,9 @@ class SupernetEvaluator(Evaluator):
             weight_decay=settings.weight_decay,
             grad_clip=settings.grad_clip,
         )
-        self._weights = bench.data.weights.to(compute.device)
+        self._weights = bench.images.weights.to(compute.device)
         # Splits may be sorted by class, which batch statistics must not see.
-        reward = bench.data.reward
+        reward = bench.images.reward
         self._reward = take(reward, len(reward), generator(bench.seed, "reward")).to(compute.device)
         self.steps_done = 0  # of the shared weights
         self._rounds_done = 0
@@ -143,13 +143,13 @@ class SupernetEvaluator(Evaluator):
         found = self._evaluate(networks)
         return [self._compare(found[key(each.source)], found[key(each.network)]) for each in proposals]
 
-    def hits(self, network: Network, split: Literal["selection", "test"]) -> Tensor:
-        images = self.bench.data.selection if split == "selection" else self.bench.data.test
+    def assess(self, network: Network, split: Split) -> Assessment:
+        images = self.bench.images.selection if split == "selection" else self.bench.images.test
         # Splits may be sorted by class, which batch statistics must not see.
         order = torch.randperm(len(images), generator=generator(self.bench.seed, "hits", split))
         shuffled = images.pick(order.to(images.x.device)).to(self.bench.compute.device)
         right = [self._logits(x, network).argmax(1) == y for x, y in self._large_batches(shuffled)]
-        return torch.cat(right).cpu()[order.argsort()]
+        return Assessment.of(torch.cat(right).cpu()[order.argsort()])
 
     def state(self) -> State:
         return {
@@ -180,7 +180,7 @@ class SupernetEvaluator(Evaluator):
     def _open_epoch(self) -> Iterator[tuple[Tensor, Tensor]]:
         random = generator(self.bench.seed, "supernet epoch", self._epoch)
         layout = self.bench.compute.memory_format
-        return train_batches(self.bench.data, self._weights, self.settings.batch, random, memory_format=layout)
+        return train_batches(self.bench.images, self._weights, self.settings.batch, random, memory_format=layout)
 
     def _next_batch(self) -> tuple[Tensor, Tensor]:
         batch = next(self._batches, None)
@@ -219,7 +219,7 @@ class SupernetEvaluator(Evaluator):
         """As few batches as ``reward_batch`` allows, of about equal size."""
         count = math.ceil(len(images) / self.settings.reward_batch)
         layout = self.bench.compute.memory_format
-        return eval_batches(self.bench.data, images, math.ceil(len(images) / count), memory_format=layout)
+        return eval_batches(self.bench.images, images, math.ceil(len(images) / count), memory_format=layout)
 
     def _logits(self, x: Tensor, network: Network) -> Tensor:
         """Without gradients: (images, classes) in float32."""

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeAlias
 import torch
 from pydantic import Field
 
-from nat_plugin.evaluators.base import Bench, Evaluator
+from nat_plugin.evaluators.base import Assessment, Bench, Evaluator, Split
 from nat_plugin.ir import Network, key
 from nat_plugin.strategies.base import Measurement, Proposal, Settings, State
 from nat_plugin.training import Schedule, Trainer, train
@@ -42,6 +42,7 @@ class TrainingEvaluator(Evaluator):
 
     Settings = TrainingSettings
     settings: TrainingSettings
+    how = "trained from scratch"
 
     def __init__(self, bench: Bench, settings: TrainingSettings) -> None:
         super().__init__(bench, settings)
@@ -55,16 +56,16 @@ class TrainingEvaluator(Evaluator):
     def measure(self, proposals: Sequence[Proposal]) -> list[Measurement | None]:
         return [self._compare(self._means(each.source), self._means(each.network)) for each in proposals]
 
-    def hits(self, network: Network, split: Literal["selection", "test"]) -> torch.Tensor:
-        """Those of the first training, also where there are several seeds; none if it failed."""
-        images = self.bench.data.selection if split == "selection" else self.bench.data.test
+    def assess(self, network: Network, split: Split) -> Assessment:
+        """By the first training, also where there are several seeds; nothing is right if it failed."""
+        images = self.bench.images.selection if split == "selection" else self.bench.images.test
         found = self._runs(network, 1)[0]
         if found is None:
-            return torch.zeros(len(images), dtype=torch.bool)
+            return Assessment.of(torch.zeros(len(images), dtype=torch.bool))
         if split == "selection":
-            return torch.as_tensor(found["selection"])
+            return Assessment.of(torch.as_tensor(found["selection"]))
         trainer = self._kept.get((key(network), 0)) or self._train(network, 0)
-        return trainer.accuracy(images).hits
+        return Assessment.of(trainer.accuracy(images).hits)
 
     def state(self) -> State:
         unfinished = self._unfinished
@@ -98,9 +99,9 @@ class TrainingEvaluator(Evaluator):
         runs = self._results.setdefault(key(network), [])
         while len(runs) < count and None not in runs:
             trainer = self._train(network, len(runs))
-            reward = trainer.accuracy(self.bench.data.reward)
+            reward = trainer.accuracy(self.bench.images.reward)
             failed = trainer.failed or not math.isfinite(reward.loss)
-            selection = trainer.accuracy(self.bench.data.selection).hits
+            selection = trainer.accuracy(self.bench.images.selection).hits
             found = {"accuracy": reward.value, "loss": reward.loss, "selection": selection}
             runs.append(None if failed else found)
         return runs[:count]
@@ -109,7 +110,7 @@ class TrainingEvaluator(Evaluator):
         """The network, trained to the end with a seed; begun trainings are gone on with."""
         name, bench = key(network), self.bench
         trainer = Trainer(
-            network, bench.data, self.settings.schedule, bench.compute, derive(bench.seed, "network", seed)
+            network, bench.images, self.settings.schedule, bench.compute, derive(bench.seed, "network", seed)
         )
         unfinished, self._unfinished = self._unfinished, None
         if unfinished is not None and (unfinished["key"], unfinished["seed"]) == (name, seed):

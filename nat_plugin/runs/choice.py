@@ -6,27 +6,27 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
-from nat_plugin.data import Images
+from nat_plugin.data import DataSet, Images
 from nat_plugin.errors import NATError
+from nat_plugin.evaluators.base import Assessment
 from nat_plugin.files import file_errors
 from nat_plugin.ir import Network, cost, from_json, key, to_json
 from nat_plugin.runs.setup import Setup
 from nat_plugin.runs.state import load_state, save_state
 from nat_plugin.strategies.base import State
-from nat_plugin.training.statistics import Difference, Interval, paired_difference, wilson
+from nat_plugin.training.statistics import Difference, Interval, paired_difference, unpaired_difference, wilson
 from nat_plugin.training.trainer import Trainer
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Assessed:
-    """A candidate, the seed of its training, and which images of the selection split it then got right.
-    A training that failed got none right."""
+    """A candidate, the seed of its training, and how it then was on the selection split. A training that failed got
+    nothing right."""
 
     candidate: int
     seed: int
-    hits: Tensor
+    found: Assessment
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Choice:
         """One epoch of the unit at hand, or the whole unit where nothing is trained."""
         number, seed = self.units[len(self.done)]
         if self.setup.plan.recipe.final is None:
-            hits = self.setup.evaluator.hits(self.searched[number], "selection").cpu()
+            found = self.setup.evaluator.assess(self.searched[number], "selection")
         else:
             trainer = self._trainer = self._trainer or self._new_trainer(number, seed)
             if not trainer.finished:
@@ -82,15 +82,15 @@ class Choice:
             with file_errors(self.folder):
                 self._weights(number, seed).parent.mkdir(exist_ok=True)
             save_state(self._weights(number, seed), {"net": trainer.net.state_dict()})
-            hits = trainer.accuracy(self.setup.data.selection).hits & (not trainer.failed)
+            found = Assessment.of(trainer.accuracy(self._images.selection).hits & (not trainer.failed))
             self._trainer = None
-        self.done.append(Assessed(number, seed, hits))
+        self.done.append(Assessed(number, seed, found))
 
     def verdict(self) -> Verdict:
         """The most accurate on selection, of equals the leanest, of those the input, which counts only where it is
         within the budget itself. Uses the test split."""
-        hits = [[each.hits for each in self.done if each.candidate == n] for n in range(len(self.candidates))]
-        selection = tuple(_share(each) for each in hits)
+        found = [[each.found for each in self.done if each.candidate == n] for n in range(len(self.candidates))]
+        selection = tuple(_share(each) for each in found)
 
         def rank(number: int) -> tuple[float, int, int, int]:
             total = cost(self.candidates[number])
@@ -101,22 +101,27 @@ class Choice:
         if not within:
             raise NATError("the input is over the budget, and of no proposal within it was anything measured")
         winner = min(within, key=rank)
-        before = self._test_hits(0)
-        after = before if winner == 0 else self._test_hits(winner)
-        return Verdict(winner, selection, (_share(before), _share(after)), paired_difference(after, before))
+        before = self._tested(0)
+        after = before if winner == 0 else self._tested(winner)
+        return Verdict(winner, selection, (_share(before), _share(after)), _difference(after, before))
 
-    def _test_hits(self, number: int) -> list[Tensor]:
+    def _tested(self, number: int) -> list[Assessment]:
         if self.setup.plan.recipe.final is None:
-            return [self.setup.evaluator.hits(self.searched[number], "test").cpu()]
+            return [self.setup.evaluator.assess(self.searched[number], "test")]
         rows = []
         for seed in range(self.seeds):
             trainer = self._new_trainer(number, seed)
             trainer.net.load_state_dict(load_state(self._weights(number, seed))["net"])
-            rows.append(trainer.accuracy(self.setup.data.test).hits)
+            rows.append(Assessment.of(trainer.accuracy(self._images.test).hits))
         return rows
 
+    @property
+    def _images(self) -> DataSet:
+        assert self.setup.data is not None  # a plan with a final stage has data
+        return self.setup.data
+
     def _new_trainer(self, number: int, seed: int) -> Trainer:
-        final, data = self.setup.plan.recipe.final, self.setup.data
+        final, data = self.setup.plan.recipe.final, self._images
         assert final is not None
         both = Images(torch.cat([data.weights.x, data.reward.x]), torch.cat([data.weights.y, data.reward.y]))
         own = self.setup.plan.recipe.seed * 1000 + seed
@@ -128,21 +133,29 @@ class Choice:
     def state(self) -> State:
         return {
             "candidates": [to_json(network, None) for network in self.searched[1:]],
-            "done": [[each.candidate, each.seed, each.hits] for each in self.done],
+            "done": [[e.candidate, e.seed, e.found.value, e.found.images, e.found.hits] for e in self.done],
             "trainer": self._trainer.state() if self._trainer else None,
         }
 
     @staticmethod
     def restored(setup: Setup, folder: Path, state: State) -> Choice:
         choice = Choice(setup, folder, [from_json(text) for text in state["candidates"]])
-        choice.done = [Assessed(*each) for each in state["done"]]
+        choice.done = [Assessed(number, seed, Assessment(*found)) for number, seed, *found in state["done"]]
         if state["trainer"] is not None:
             choice._trainer = choice._new_trainer(*choice.units[len(choice.done)])
             choice._trainer.restore(state["trainer"])
         return choice
 
 
-def _share(hits: list[Tensor]) -> Share:
-    images = len(hits[0])
-    mean = sum(float(each.sum()) for each in hits) / len(hits) / images
+def _share(found: list[Assessment]) -> Share:
+    images = found[0].images
+    mean = sum(each.value for each in found) / len(found)
     return Share(mean, wilson(round(mean * images), images))
+
+
+def _difference(after: list[Assessment], before: list[Assessment]) -> Difference:
+    """In pairs of images where it is known which of them were right."""
+    hits = [[each.hits for each in found if each.hits is not None] for found in (after, before)]
+    if len(hits[0]) == len(after) and len(hits[1]) == len(before):
+        return paired_difference(hits[0], hits[1])
+    return unpaired_difference([each.value for each in after], [each.value for each in before], after[0].images)

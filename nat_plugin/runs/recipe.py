@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import difflib
-import types
-import typing
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-from pydantic import BaseModel, Field, ValidationError, field_validator
+from pydantic import Field, field_validator
 
 from nat_plugin.data import DataSettings
 from nat_plugin.errors import NATError, NATErrors
-from nat_plugin.ir import Budget, find_rule
+from nat_plugin.ir import find_rule
 from nat_plugin.plugins import Plugins
-from nat_plugin.sources import read_text
+from nat_plugin.runs.checking import check_budget, check_data, check_part, mapping, validate
+from nat_plugin.runs.reading import read_values
 from nat_plugin.strategies.base import Settings
 from nat_plugin.training.schedule import Schedule
-
-MAX_BYTES = 2**20
 
 
 class NetworkSettings(Settings):
@@ -57,10 +51,9 @@ class FinalSettings(Settings):
     checkpoint: int = Field(default=1, ge=1, description="epochs between checkpoints")
 
 
-class Recipe(Settings):
-    """A whole run."""
+class Common(Settings):
+    """What a run and a comparison of strategies both need to know."""
 
-    source: str = Field(description="the architecture: a literal, a file, file.py:NAME or a published name")
     adapter: str | None = Field(default=None, description="format of the source; left out: guessed where only one fits")
     extended: bool = Field(
         default=False, description="allow null where the format cannot say it; the result is network JSON then"
@@ -71,10 +64,7 @@ class Recipe(Settings):
         default={"params": "1.0x", "macs": "1.0x"},
         description="hard limits by metric: 0.9x of the input, 60%, 2.5M",
     )
-    strategy: dict[str, Any] = Field(default={"name": "nat"}, description="a strategy and its settings")
     evaluator: dict[str, Any] = Field(default={"name": "supernet"}, description="an evaluator, its data, its settings")
-    search: SearchSettings = Field(default=SearchSettings(), description="how long to search")
-    final: FinalSettings | None = Field(default=None, description="real training before the choice; left out: none")
     seed: int = Field(default=0, ge=0, lt=2**31, description="everything random follows from it")
     threads: int | None = Field(default=None, ge=1, le=1024, description="on the CPU; left out: as torch has it")
     device: str = Field(default="auto", description="auto, cpu, cuda or cuda:N")
@@ -83,24 +73,30 @@ class Recipe(Settings):
     )
 
     @property
-    def strategy_name(self) -> str:
-        return str(self.strategy.get("name", "nat"))
-
-    @property
     def evaluator_name(self) -> str:
         return str(self.evaluator.get("name", "supernet"))
 
     @field_validator("rules")
     @classmethod
     def _known_rules(cls, value: str) -> str:
-        _reraise(find_rule, value)
+        try:
+            find_rule(value)
+        except NATError as error:
+            raise ValueError(str(error)) from None
         return value
 
-    @field_validator("budget")
-    @classmethod
-    def _known_budget(cls, value: dict[str, Any]) -> dict[str, Any]:
-        _reraise(Budget.parse, value)
-        return value
+
+class Recipe(Common):
+    """A whole run."""
+
+    source: str = Field(description="the architecture: a literal, a file, file.py:NAME or a published name")
+    strategy: dict[str, Any] = Field(default={"name": "nat"}, description="a strategy and its settings")
+    search: SearchSettings = Field(default=SearchSettings(), description="how long to search")
+    final: FinalSettings | None = Field(default=None, description="real training before the choice; left out: none")
+
+    @property
+    def strategy_name(self) -> str:
+        return str(self.strategy.get("name", "nat"))
 
 
 class Plan(Settings):
@@ -109,159 +105,39 @@ class Plan(Settings):
     recipe: Recipe
     strategy: Any
     evaluator: Any
-    data: DataSettings
+    data: DataSettings | None
+    """None for an evaluator that needs no images."""
 
     def resolved(self) -> dict[str, Any]:
         """The recipe with every default spelled out, as plain values."""
         out = self.recipe.model_dump(mode="json")
         out["strategy"] = {"name": self.recipe.strategy_name, **self.strategy.model_dump(mode="json")}
-        data = self.data.model_dump(mode="json")
-        out["evaluator"] = {"name": self.recipe.evaluator_name, "data": data, **self.evaluator.model_dump(mode="json")}
+        data = {} if self.data is None else {"data": self.data.model_dump(mode="json")}
+        out["evaluator"] = {"name": self.recipe.evaluator_name, **data, **self.evaluator.model_dump(mode="json")}
         return out
-
-
-def _reraise(check: Any, value: Any) -> None:
-    try:
-        check(value)
-    except NATError as error:
-        raise ValueError(str(error)) from None
-
-
-class _Loader(yaml.SafeLoader):
-    """Safe YAML without aliases (no bombs) and without repeated keys."""
-
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        if self.check_event(yaml.AliasEvent):
-            line = self.peek_event().start_mark.line + 1  # type: ignore[no-untyped-call]
-            raise NATError(f"line {line}: YAML aliases (*name) are not allowed")
-        return super().compose_node(parent, index)
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for key in keys:
-            if keys.count(key) > 1:
-                raise NATError(f"line {node.start_mark.line + 1}: key '{key}' stands twice")
-        return super().construct_mapping(node, deep)
-
-
-def parse_yaml(text: str, label: str) -> Any:
-    """Plain values from YAML. NATError, naming the line, for anything unsafe or malformed."""
-    if len(text) > MAX_BYTES:
-        raise NATError(f"{label}: {len(text):,} characters are more than a recipe can have")
-    try:
-        return yaml.load(text, Loader=_Loader)
-    except NATError as error:
-        raise NATError(f"{label}: {error}") from None
-    except RecursionError:
-        raise NATError(f"{label}: nested too deeply") from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"line {mark.line + 1}: " if mark else ""
-        raise NATError(f"{label}: {where}{getattr(error, 'problem', None) or error}") from None
-    except ValueError as error:
-        raise NATError(f"{label}: {error}") from None
 
 
 def load_recipe(name: str, overrides: Iterable[str], plugins: Plugins) -> Plan:
     """A recipe file, or one that ships, with ``key=value`` overrides. NATErrors lists everything that is wrong."""
-    path = Path(name)
-    if not path.is_file():
-        if name not in plugins.recipes:
-            known = ", ".join(sorted(plugins.recipes))
-            raise NATError(f"'{name}' is neither a file nor a recipe that ships; recipes: {known}")
-        path = plugins.recipes[name]
-    values = parse_yaml(read_text(path), str(path))
-    if not isinstance(values, dict):
-        raise NATError(f"{path}: a recipe is a mapping of keys to values")
-    for override in overrides:
-        _set(values, override)
+    values = read_values(name, overrides, plugins)
+    if "strategies" in values:
+        raise NATError(f"{name}: this recipe is of a comparison (it has 'strategies'): use `nat compare {name}`")
     return plan(values, plugins)
-
-
-def _set(values: dict[str, Any], override: str) -> None:
-    key, equals, text = override.partition("=")
-    if not equals or not key:
-        raise NATError(f"--set {override[:60]!r}: write key=value, as in --set strategy.name=random")
-    *parents, last = key.split(".")
-    for parent in parents:
-        inner = values.get(parent)
-        if inner is None:
-            inner = values[parent] = {}
-        if not isinstance(inner, dict):
-            raise NATError(f"--set {key}: '{parent}' is not a group of settings")
-        values = inner
-    values[last] = parse_yaml(text, f"--set {key}")
 
 
 def plan(values: Mapping[str, Any], plugins: Plugins) -> Plan:
     """Check plain values against the schema, and the parts against the plugins that they name."""
     mistakes: list[str] = []
-    recipe = _validate(Recipe, values, "", mistakes)
-    strategy_values = {"name": "nat", **_mapping(values, "strategy")}
-    evaluator_values = {"name": "supernet", **_mapping(values, "evaluator")}
-    data = _validate(DataSettings, evaluator_values.pop("data", None) or {}, "evaluator.data", mistakes)
-    strategy = _part("strategies", "strategy", strategy_values, plugins, mistakes)
-    evaluator = _part("evaluators", "evaluator", evaluator_values, plugins, mistakes)
-    if data is not None and data.name not in plugins.datasets:
-        mistakes.append(f"evaluator.data.name: unknown '{data.name}'; allowed: {', '.join(sorted(plugins.datasets))}")
-    if mistakes or recipe is None or data is None:
+    recipe = validate(Recipe, values, "", mistakes)
+    strategy_values = {"name": "nat", **mapping(values, "strategy")}
+    evaluator_values = {"name": "supernet", **mapping(values, "evaluator")}
+    kind = plugins.evaluators.get(str(evaluator_values.get("name")))
+    data = check_data(kind, evaluator_values.pop("data", None), plugins, mistakes)
+    if kind is not None and not kind.on_images and values.get("final") is not None:
+        mistakes.append("final: this evaluator has no images; leave it out")
+    strategy = check_part("strategies", "strategy", strategy_values, plugins, mistakes)
+    evaluator = check_part("evaluators", "evaluator", evaluator_values, plugins, mistakes)
+    check_budget(values.get("budget", {}), kind, mistakes)
+    if mistakes or recipe is None:
         raise NATErrors(mistakes)
     return Plan(recipe=recipe, strategy=strategy, evaluator=evaluator, data=data)
-
-
-def _mapping(values: Mapping[str, Any], key: str) -> dict[str, Any]:
-    """The group under a key; empty where it is missing or no group, which the schema reports."""
-    found = values.get(key)
-    return dict(found) if isinstance(found, dict) else {}
-
-
-def _part(what: str, label: str, values: dict[str, Any], plugins: Plugins, mistakes: list[str]) -> Settings | None:
-    name = values.pop("name", None)
-    known = getattr(plugins, what)
-    if name not in known:
-        mistakes.append(f"{label}.name: {name!r} is not known; allowed: {', '.join(sorted(known))}")
-        return None
-    return _validate(known[name].Settings, values, label, mistakes)
-
-
-_M = typing.TypeVar("_M", bound=BaseModel)
-
-
-def _validate(model: type[_M], values: Any, label: str, mistakes: list[str]) -> _M | None:
-    try:
-        return model.model_validate(values)
-    except ValidationError as error:
-        for each in error.errors():
-            mistakes.append(_mistake(model, label, each))
-        return None
-
-
-def _mistake(model: type[BaseModel], label: str, error: Any) -> str:
-    loc = [str(part) for part in error["loc"]]
-    where = ".".join([label, *loc] if label else loc)
-    if error["type"] == "extra_forbidden":
-        allowed = _fields(model, loc[:-1])
-        near = difflib.get_close_matches(loc[-1], allowed, 1)
-        guess = f"; did you mean '{near[0]}'?" if near else ""
-        return f"{where}: unknown key{guess} (allowed: {', '.join(sorted(allowed))})"
-    message = error["msg"].removeprefix("Value error, ")
-    given = "" if error["type"] == "missing" else f" (got {str(error['input'])[:60]!r})"
-    return f"{where}: {message}{given}"
-
-
-def _fields(model: type[BaseModel], path: list[str]) -> list[str]:
-    for name in path:
-        field = model.model_fields.get(name)
-        inner = _model_in(field.annotation) if field else None
-        if inner is None:
-            return []
-        model = inner
-    return list(model.model_fields)
-
-
-def _model_in(annotation: Any) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
-        return next((found for each in typing.get_args(annotation) if (found := _model_in(each))), None)
-    return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from nat_plugin import __version__
 from nat_plugin.drawing import draw, draw_change
 from nat_plugin.files import write_text
 from nat_plugin.ir import Network, cost, key
+from nat_plugin.ir.budget import METRICS, plain
 from nat_plugin.runs.choice import Choice, Share
 from nat_plugin.runs.setup import Setup
 from nat_plugin.writing import result_adapter, write_back
@@ -26,8 +28,8 @@ def write_result(setup: Setup, choice: Choice, evaluated: int, folder: Path) -> 
     recipe = setup.plan.recipe
     result = {
         "version": __version__,
-        "input": _side(setup.final.network, setup.origin.text, verdict.selection[0], verdict.test[0]),
-        "result": _side(network, text, verdict.selection[verdict.winner], verdict.test[1]),
+        "input": _side(setup, setup.final.network, setup.origin.text, verdict.selection[0], verdict.test[0]),
+        "result": _side(setup, network, text, verdict.selection[verdict.winner], verdict.test[1]),
         "changed": verdict.winner != 0,
         "input_fits": setup.final.moves.limits.fit(setup.final.network),
         "format": adapter.name,
@@ -47,7 +49,7 @@ def write_result(setup: Setup, choice: Choice, evaluated: int, folder: Path) -> 
         "budget": {name: float(limit) for name, limit in setup.final.moves.limits.values},
         "strategy": recipe.strategy_name,
         "seed": recipe.seed,
-        "data": setup.data.summary(),
+        "data": setup.evaluator.summary(),
     }
     write_text(folder / "architecture.txt", text + "\n")
     setup.strategy.save(folder / "policy.safetensors")
@@ -56,13 +58,17 @@ def write_result(setup: Setup, choice: Choice, evaluated: int, folder: Path) -> 
     return result
 
 
-def _side(network: Network, text: str, selection: Share, test: Share) -> dict[str, Any]:
+def _side(setup: Setup, network: Network, text: str, selection: Share, test: Share) -> dict[str, Any]:
+    """Of the input or the result; with what else a budget could limit, as far as it is known (a latency)."""
     total = cost(network)
+    others = {name: each for name, each in setup.final.moves.limits.metrics.items() if name not in METRICS}
+    measured = {name: metric(network) for name, metric in others.items()}
     return {
         "architecture": text,
         "key": key(network),
         "params": total.params,
         "macs": total.macs,
+        "measured": {name: value if math.isfinite(value) else None for name, value in measured.items()},
         "selection": _share(selection),
         "test": _share(test),
     }
@@ -83,6 +89,10 @@ def rows(result: dict[str, Any]) -> list[tuple[str, str, str, str]]:
         (name, f"{before[column]:,}", f"{after[column]:,}", f"{after[column] / before[column] - 1:+.1%}")
         for name, column in (("parameters", "params"), ("MACs", "macs"))
     ]
+    for name, old in before["measured"].items():
+        new = after["measured"][name]
+        known = [f"{each:,.4g}" if each is not None else "not known" for each in (old, new)]
+        table.append((name, *known, f"{new / old - 1:+.1%}" if old and new is not None else ""))
     for split in ("selection", "test"):
         change = after[split]["value"] - before[split]["value"]
         table.append(
@@ -113,20 +123,25 @@ def table(result: dict[str, Any]) -> Table:
     return made
 
 
+def _data_line(data: dict[str, Any]) -> str:
+    splits = ", ".join(f"{name} {images:,}" for name, images in data["splits"].items())
+    shape = "x".join(map(str, data["shape"]))
+    return f"Data: {data['name']}, {shape} in {data['classes']} classes; images in {splits}."
+
+
 def markdown(setup: Setup, network: Network, result: dict[str, Any]) -> str:
     """The summary of a run."""
     lines = [f"# {setup.origin.label}: {result['strategy']} under rules {result['rules']}", ""]
     lines += ["| | input | result | change |", "|---|---|---|---|"]
     lines += ["| " + " | ".join(row) + " |" for row in rows(result)]
-    how = "trained from scratch" if result["trained_for_real"] else "scored on shared weights"
-    splits = result["data"]
-    limits = ", ".join(f"{name} ≤ {limit:,.0f}" for name, limit in result["budget"].items()) or "none"
+    how = "trained from scratch" if result["trained_for_real"] else setup.evaluator.how
+    limits = ", ".join(f"{name} ≤ {plain(limit)}" for name, limit in result["budget"].items()) or "none"
     lines += [
         "",
         f"{_verdict(result)} Intervals are 95 %. Candidates were {how}; {result['evaluated']} distinct networks were "
         f"measured in the search. Limits: {limits}. Seed {result['seed']}.",
         "",
-        f"Data: `{json.dumps(splits)}`",
+        _data_line(result["data"]),
         "",
         f"## Result ({result['format']})",
         "```",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,8 @@ from nat_plugin.device import Compute, find_compute
 from nat_plugin.errors import NATError
 from nat_plugin.evaluators.base import Bench, Evaluator
 from nat_plugin.files import write_text
-from nat_plugin.ir import Budget, Frame, Moves, Network, find_rule
+from nat_plugin.ir import Budget, Frame, Moves, Network, find_rule, is_connected
+from nat_plugin.ir.budget import METRICS
 from nat_plugin.plugins import Plugins
 from nat_plugin.runs.recipe import NetworkSettings, Plan, plan
 from nat_plugin.sources import find_source, read_text
@@ -53,7 +54,7 @@ class Setup:
     adapter: Adapter
     search: Stage
     final: Stage
-    data: DataSet
+    data: DataSet | None
     compute: Compute
     strategy: Strategy
     evaluator: Evaluator
@@ -74,17 +75,23 @@ def set_up(chosen: Plan, origin: Origin, plugins: Plugins) -> Setup:
     if recipe.threads is not None:
         torch.set_num_threads(recipe.threads)
     compute = find_compute(recipe.device, recipe.precision)
-    data = load(chosen.data, compute.device, plugins.datasets)
+    kind: type[Evaluator] = plugins.find("evaluators", recipe.evaluator_name)
+    data = load(chosen.data, compute.device, plugins.datasets) if chosen.data is not None else None
+    bare = kind.frame(chosen.evaluator) if data is None else Frame(input=data.shape, classes=data.classes)
     adapter: Adapter = plugins.find("adapters", origin.adapter)
-    rule, budget = find_rule(recipe.rules), Budget.parse(recipe.budget)
+    rule = find_rule(recipe.rules)
+    budget = Budget.parse(recipe.budget, {**METRICS, **kind.metrics(chosen.evaluator)})
 
     def network_at(size: NetworkSettings) -> tuple[Frame, Network]:
-        frame = Frame(size.channels, size.cells, data.shape, data.classes)
+        frame = replace(bare, channels=size.channels, cells=size.cells)
         network = adapter.read(origin.text, frame)
-        _check_frame(network, data)
+        _check_frame(network, bare)
         return frame, extended(network) if recipe.extended else network
 
     frame, network = network_at(recipe.network)
+    if not is_connected(network):
+        hint = "`nat transform` makes one that does" if network.slots else "nothing can be made of it"
+        raise NATError(f"'{origin.label}': the output of this architecture does not depend on its input; {hint}")
     own_size = recipe.final.network if recipe.final else None
     if own_size is None:
         search = final = Stage(frame, network, Moves(network, rule, budget.resolve(network)))
@@ -99,15 +106,14 @@ def set_up(chosen: Plan, origin: Origin, plugins: Plugins) -> Setup:
     task = Task((network,), rule, budget, recipe.seed, planned, compute.device)
     strategy: Strategy = plugins.find("strategies", recipe.strategy_name)(task, chosen.strategy)
     bench = Bench((network,), rule, data, compute, recipe.seed, strategy.rewires)
-    evaluator: Evaluator = plugins.find("evaluators", recipe.evaluator_name)(bench, chosen.evaluator)
-    return Setup(chosen, origin, adapter, search, final, data, compute, strategy, evaluator)
+    return Setup(chosen, origin, adapter, search, final, data, compute, strategy, kind(bench, chosen.evaluator))
 
 
-def _check_frame(network: Network, data: DataSet) -> None:
-    if network.input != data.shape or network.head.classes != data.classes:
+def _check_frame(network: Network, wanted: Frame) -> None:
+    if network.input != wanted.input or network.head.classes != wanted.classes:
         raise NATError(
             f"the architecture takes images of {network.input} in {network.head.classes} classes, "
-            f"data set '{data.name}' has {data.shape} in {data.classes}"
+            f"the data are of {wanted.input} in {wanted.classes}"
         )
 
 

@@ -10,6 +10,7 @@ from statistics import NormalDist
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import stdtrit
 from torch import Tensor
 
 from nat_plugin.errors import NATError
@@ -95,17 +96,42 @@ def paired_difference(first: Sequence[Tensor], second: Sequence[Tensor], level: 
     padded = images + 2
     centre = float(delta.sum()) / padded
     of_images = ((float((delta**2).sum()) + 2) / padded - centre**2) / padded
-    per_seed = [each.mean(1) for each in hits]
-    freedom = sum(len(each) - 1 for each in per_seed)
+    seeds = [each.mean(1).tolist() for each in hits]
+    return _difference(float(delta.mean()), centre, of_images, images, seeds, level)
+
+
+def unpaired_difference(
+    first: Sequence[float], second: Sequence[float], images: int, level: float = 0.95
+) -> Difference:
+    """The difference between two models of which only the accuracy of each training is known (shares of 1, on as many
+    images): without pairs of images the interval is wider than that of ``paired_difference``.
+
+    Images: the binomial variance of both, with one right and one wrong image added to each (Agresti and Caffo 2000).
+    Seeds: as in ``paired_difference``.
+    """
+    if not first or not second or images < 1 or not 0 < level < 1:
+        raise NATError(f"{len(first)} and {len(second)} accuracies on {images} images cannot be compared at {level}")
+    means = [sum(each) / len(each) for each in (first, second)]
+    shares = [(mean * images + 1) / (images + 2) for mean in means]
+    of_images = sum(share * (1 - share) / (images + 2) for share in shares)
+    return _difference(means[0] - means[1], shares[0] - shares[1], of_images, images, [first, second], level)
+
+
+def _difference(
+    value: float, centre: float, of_images: float, images: int, seeds: Sequence[Sequence[float]], level: float
+) -> Difference:
+    """With the interval around ``centre`` that the variance of the images and that between trainings leave."""
+    freedom = sum(len(each) - 1 for each in seeds)
     of_seeds = 0.0
     if freedom:
-        pooled = sum(float(((each - each.mean()) ** 2).sum()) for each in per_seed) / freedom
-        of_seeds = pooled * sum(1 / len(each) for each in per_seed)
+        means = [sum(each) / len(each) for each in seeds]
+        squares = sum((one - mean) ** 2 for each, mean in zip(seeds, means, strict=True) for one in each)
+        of_seeds = squares / freedom * sum(1 / len(each) for each in seeds)
     variance = of_images + of_seeds
-    spread = of_images**2 / (padded - 1) + (of_seeds**2 / freedom if freedom else 0.0)
-    half = student_quantile((1 + level) / 2, variance**2 / spread) * math.sqrt(variance)
-    seeds = (len(hits[0]), len(hits[1]))
-    return Difference(float(delta.mean()), max(-1.0, centre - half), min(1.0, centre + half), images, seeds)
+    spread = of_images**2 / (images + 1) + (of_seeds**2 / freedom if freedom else 0.0)
+    half = float(stdtrit(variance**2 / spread, (1 + level) / 2)) * math.sqrt(variance)
+    counts = (len(seeds[0]), len(seeds[1]))
+    return Difference(value, max(-1.0, centre - half), min(1.0, centre + half), images, counts)
 
 
 def _matrix(hits: Sequence[Tensor]) -> NDArray[np.float64]:
@@ -113,15 +139,3 @@ def _matrix(hits: Sequence[Tensor]) -> NDArray[np.float64]:
     if not hits or any(each.ndim != 1 or len(each) != len(hits[0]) for each in hits):
         raise NATError("hits are one row of images per training, all of the same length")
     return torch.stack([each.cpu() for each in hits]).numpy().astype(np.float64)
-
-
-def student_quantile(share: float, freedom: float) -> float:
-    """The value below which a share (from 0.5 up) of Student's t distribution lies; by integrating its density."""
-    if freedom > 1e5:
-        return NormalDist().inv_cdf(share)
-    # With t = tan(angle) * sqrt(freedom) the density is a power of the cosine on a finite interval.
-    angles = np.linspace(0.0, math.pi / 2, 20_001)
-    density = np.cos(angles) ** (freedom - 1)
-    below = np.concatenate([[0.0], np.cumsum((density[1:] + density[:-1]) / 2)])
-    angle = float(np.interp((2 * share - 1) * below[-1], below, angles))
-    return math.tan(angle) * math.sqrt(freedom)

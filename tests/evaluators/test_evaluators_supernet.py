@@ -57,11 +57,11 @@ def test_shared_weights_learn_digits(small: Network, digits: DataSet, compute: C
     (found,) = shared.measure(proposals(small, [small]))
     assert found is not None
     assert found.details["source_accuracy"] > 0.6
-    hits = shared.hits(small, "selection")
+    hits = shared.assess(small, "selection").hits
     assert hits.dtype == torch.bool
     assert hits.shape == (len(digits.selection),)
     assert hits.float().mean() > 0.6
-    assert len(shared.hits(small, "test")) == len(digits.test)
+    assert len(shared.assess(small, "test").hits) == len(digits.test)
 
 
 def test_a_network_gains_nothing_over_itself(small: Network, digits: DataSet) -> None:
@@ -270,6 +270,6 @@ def test_sorted_splits_do_not_reach_batch_statistics_sorted(small: Network, digi
     by_class = replace(digits, selection=Images(*(each[order] for each in (digits.selection.x, digits.selection.y))))
     again = evaluator(small, by_class, lr=0.05, batch=32, reward_batch=60)
     again.restore(shared.state())
-    plain, sorted_hits = shared.hits(small, "selection"), again.hits(small, "selection")
+    plain, sorted_hits = shared.assess(small, "selection").hits, again.assess(small, "selection").hits
     assert (plain[order] == sorted_hits).float().mean() > 0.9
     assert sorted_hits.float().mean() > 0.6

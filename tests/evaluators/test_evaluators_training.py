@@ -59,8 +59,8 @@ def test_a_trained_network_knows_digits(small: Network, digits: DataSet) -> None
     (found,) = trained.measure([Proposal(0, small, small)])
     assert found is not None
     assert found.score > 0.7
-    assert trained.hits(small, "selection").float().mean() > 0.7
-    assert trained.hits(small, "test").float().mean() > 0.7
+    assert trained.assess(small, "selection").hits.float().mean() > 0.7
+    assert trained.assess(small, "test").hits.float().mean() > 0.7
 
 
 def test_scores_can_be_losses(small: Network, data: DataSet) -> None:
@@ -74,8 +74,8 @@ def test_a_failed_training_measures_as_none(small: Network, data: DataSet) -> No
     trained = evaluator(small, data, schedule=wild, seeds=3)
     assert trained.measure([Proposal(0, small, small), Proposal(1, small, leaner(small))]) == [None, None]
     assert trained.trainings == 2  # after one failure the other seeds are not needed
-    assert not trained.hits(small, "test").any()
-    assert len(trained.hits(small, "selection")) == len(data.selection)
+    assert not trained.assess(small, "test").hits.any()
+    assert len(trained.assess(small, "selection").hits) == len(data.selection)
 
 
 def test_results_survive_a_restart(small: Network, data: DataSet) -> None:
@@ -86,9 +86,9 @@ def test_results_survive_a_restart(small: Network, data: DataSet) -> None:
     resumed.restore(trained.state())
     assert resumed.measure(asked) == found
     assert resumed.trainings == 0
-    assert torch.equal(resumed.hits(small, "selection"), trained.hits(small, "selection"))
+    assert torch.equal(resumed.assess(small, "selection").hits, trained.assess(small, "selection").hits)
     assert resumed.trainings == 0
-    assert torch.equal(resumed.hits(small, "test"), trained.hits(small, "test"))
+    assert torch.equal(resumed.assess(small, "test").hits, trained.assess(small, "test").hits)
     assert resumed.trainings == 1  # its weights were no part of the state
 
 

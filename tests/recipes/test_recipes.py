@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from nat_plugin.comparisons.recipe import load_comparison
 from nat_plugin.ir import Frame, cost
 from nat_plugin.plugins import plugins
 from nat_plugin.runs.progress import Silent
@@ -32,8 +33,10 @@ def test_recipes_ship() -> None:
 
 @pytest.mark.parametrize("name", sorted(plugins().recipes))
 def test_a_recipe_is_valid_and_begins_by_saying_what_it_is(name: str) -> None:
-    chosen = load_recipe(name, [], plugins())
-    assert chosen.recipe.source
+    if name.startswith("compare-"):
+        assert len(load_comparison(name, [], plugins()).names) > 1
+    else:
+        assert load_recipe(name, [], plugins()).recipe.source
     assert plugins().recipes[name].read_text().startswith("# ")
 
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from nat_plugin.errors import NATError, NATErrors
 from nat_plugin.plugins import plugins
-from nat_plugin.runs.recipe import load_recipe, parse_yaml, plan
+from nat_plugin.runs.reading import parse_yaml
+from nat_plugin.runs.recipe import load_recipe, plan
 
 
 def mistakes(values: dict[str, object]) -> tuple[str, ...]:
@@ -33,7 +34,7 @@ def test_a_resolved_recipe_resolves_to_itself() -> None:
     assert plan(once, plugins()).resolved() == once
 
 
-@pytest.mark.parametrize("name", sorted(plugins().recipes))
+@pytest.mark.parametrize("name", sorted(name for name in plugins().recipes if not name.startswith("compare-")))
 def test_every_shipped_recipe_is_valid(name: str) -> None:
     load_recipe(name, [], plugins())
 

@@ -6,21 +6,26 @@ from pathlib import Path
 
 import pytest
 
-from nat_plugin import builtin
-from nat_plugin.plugins import Plugins
+from nat_plugin.plugins import Plugins, installed
 from nat_plugin.runs.reference import reference
 
 PAGE = Path(__file__).parents[2] / "docs" / "recipes.md"
 
 
-def test_the_page_is_the_generated_one() -> None:
+@pytest.fixture
+def own(monkeypatch: pytest.MonkeyPatch) -> Plugins:
+    """All that ships, and nothing else."""
+    monkeypatch.setenv("NAT_PLUGINS", "")
+    return Plugins(installed())
+
+
+def test_the_page_is_the_generated_one(own: Plugins) -> None:
     if not PAGE.exists():
         pytest.skip("docs/ is not beside the tests")
-    found = Plugins([("builtin", builtin)])
-    assert PAGE.read_text() == reference(found), "run: python -m nat_plugin.runs.reference > docs/recipes.md"
+    assert PAGE.read_text() == reference(own), "run: python -m nat_plugin.runs.reference > docs/recipes.md"
 
 
-def test_every_setting_has_a_meaning() -> None:
-    rows = [line for line in reference(Plugins([("builtin", builtin)])).splitlines() if line.startswith("| `")]
+def test_every_setting_has_a_meaning(own: Plugins) -> None:
+    rows = [line for line in reference(own).splitlines() if line.startswith("| `")]
     assert len(rows) > 50
     assert [row for row in rows if row.endswith("|  |")] == []

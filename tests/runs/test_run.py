@@ -162,7 +162,7 @@ def wait_for_write(folder: Path, process: subprocess.Popen[bytes]) -> None:
     """Until the run has written something since it was started."""
 
     def newest() -> float:
-        return max((path.stat().st_mtime for path in folder.glob("*") if path.is_file()), default=0.0)
+        return max((path.stat().st_mtime for path in folder.glob("[!.]*") if path.is_file()), default=0.0)
 
     before, deadline = newest(), time.monotonic() + 90
     while process.poll() is None and newest() == before and time.monotonic() < deadline:

@@ -8,7 +8,7 @@ import torch
 
 from nat_plugin.errors import NATError
 from nat_plugin.training import Accuracy, paired_difference, wilson
-from nat_plugin.training.statistics import student_quantile
+from nat_plugin.training.statistics import unpaired_difference
 
 
 @pytest.mark.parametrize(
@@ -30,22 +30,6 @@ def test_wilson_gives_published_values(correct: int, total: int, low: float, hig
 def test_wilson_refuses_what_is_no_share(correct: int, total: int, level: float) -> None:
     with pytest.raises(NATError, match="no interval"):
         wilson(correct, total, level)
-
-
-@pytest.mark.parametrize(
-    ("share", "freedom", "value"),
-    [  # tables of Student's t
-        (0.975, 1, 12.7062),
-        (0.975, 2, 4.3027),
-        (0.975, 10, 2.2281),
-        (0.95, 4, 2.1318),
-        (0.995, 30, 2.7500),
-        (0.975, 1e9, 1.95996),
-        (0.975, 5000, 1.96044),
-    ],
-)
-def test_student_quantile_gives_the_values_of_the_tables(share: float, freedom: float, value: float) -> None:
-    assert student_quantile(share, freedom) == pytest.approx(value, abs=2e-4)
 
 
 def test_accuracy_is_a_share_with_an_interval() -> None:
@@ -107,3 +91,27 @@ def test_the_interval_covers_the_truth_as_often_as_it_says(seeds: int) -> None:
         found = paired_difference(rows[0], rows[1])
         covered += found.low <= 0 <= found.high
     assert 0.93 <= covered / trials <= 0.99
+
+
+def test_without_pairs_the_interval_covers_the_truth_too_and_is_wider() -> None:
+    random = np.random.default_rng(0)
+    covered, trials, images = 0, 2000, 500
+    for _ in range(trials):
+        first, second = random.binomial(images, [0.95, 0.93]) / images
+        found = unpaired_difference([first], [second], images)
+        covered += found.low <= 0.02 <= found.high
+    assert 0.94 <= covered / trials <= 0.97
+    right = hits(list(range(20))), hits(list(range(10, 40)))
+    paired = paired_difference([right[0]], [right[1]])
+    unpaired = unpaired_difference([float(right[0].float().mean())], [float(right[1].float().mean())], 400)
+    assert unpaired.value == pytest.approx(paired.value)
+    assert unpaired.high - unpaired.low > paired.high - paired.low
+
+
+def test_without_pairs_disagreement_between_seeds_widens_the_interval() -> None:
+    calm = unpaired_difference([0.95, 0.95], [0.90, 0.90], 2000)
+    restless = unpaired_difference([0.93, 0.97], [0.87, 0.93], 2000)
+    assert calm.beyond_noise
+    assert not restless.beyond_noise
+    with pytest.raises(NATError, match="cannot be compared"):
+        unpaired_difference([], [0.5], 100)

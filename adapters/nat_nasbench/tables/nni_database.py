@@ -1,0 +1,101 @@
+"""NNI's database of NAS-Bench-201 (SQLite), read without NNI.
+
+Documented in ``nni/nas/benchmark/nasbench201/schema.py`` of microsoft/nni: a configuration is a cell, a data set and a
+number of epochs, each with one row of statistics for every seed. NNI 3.0 keeps the file in
+``~/.cache/nni/nasbenchmark``.
+"""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from nat_nasbench.nb201 import ENDS, OPS
+from nat_nasbench.spaces import NB201
+from nat_nasbench.tables.base import Query, Table, Trained
+from nat_plugin.errors import NATError
+from nat_plugin.ir.serial import strict_json
+
+PARTS = {
+    "cifar10": ("cifar10-valid", "cifar10"),
+    "cifar100": ("cifar100", "cifar100"),
+    "imagenet16-120": ("imagenet16-120", "imagenet16-120"),
+}
+"""By data set, the configurations whose ``valid_acc`` chooses and whose ``test_acc`` tests. (That of ``cifar10`` itself
+has its test images under ``valid_acc`` too.)"""
+EPOCHS = (12, 200)
+_OPS = {name.removeprefix("nor_"): str(number) for number, name in enumerate(OPS)}
+_CONFIGURATIONS = "SELECT id, arch, dataset FROM nb201trialconfig WHERE num_epochs = ? AND dataset IN (?, ?)"
+_STATISTICS = (
+    "SELECT CAST(seed AS INTEGER), valid_acc, test_acc, latency FROM nb201trialstats WHERE config_id = ? ORDER BY seed"
+)
+
+
+class NNITable(Table):
+    """A file ``nasbench201-….db``."""
+
+    has_latency = True
+
+    def __init__(self, path: Path, dataset: str, epochs: int | None) -> None:
+        self.path, self.space, self.query = path, NB201, Query(dataset, epochs or max(EPOCHS))
+        if not path.is_file():
+            raise NATError(f"{path}: there is no such file")
+        try:
+            self._database = sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True)
+        except sqlite3.Error as error:
+            raise NATError(f"{path}: {error}") from None
+        wanted = PARTS[dataset]
+        self._configurations: dict[tuple[str, str], int] = {}
+        for number, arch, name in self._all(_CONFIGURATIONS, self.query.epochs, *wanted):
+            self._configurations[self._digits(arch), str(name)] = number
+        if not self._configurations:
+            known = self._all("SELECT DISTINCT dataset, num_epochs FROM nb201trialconfig ORDER BY 1, 2")
+            there = ", ".join(f"{name} after {number}" for name, number in known) or "nothing"
+            raise NATError(f"{path}: it has no {dataset} after {self.query.epochs} epochs; it has {there}")
+        self._found: dict[str, Trained] = {}
+
+    def find(self, digits: str) -> Trained:
+        known = self._found.get(digits)
+        if known is None:
+            choose, test = PARTS[self.query.dataset]
+            validation = {row[0]: self._share(digits, row[1]) for row in self._statistics(digits, choose)}
+            tested = [self._share(digits, row[2]) for row in self._statistics(digits, test)]
+            known = self._found[digits] = Trained(validation, sum(tested) / len(tested))
+        return known
+
+    def number(self, digits: str) -> None:
+        """The database has numbers of its own."""
+
+    def latency(self, digits: str) -> float:
+        seconds = [row[3] for row in self._statistics(digits, PARTS[self.query.dataset][0])]
+        known = [1000 * float(each) for each in seconds if isinstance(each, int | float) and each > 0]
+        return sum(known) / len(known) if known else math.inf
+
+    def _statistics(self, digits: str, dataset: str) -> list[tuple[Any, ...]]:
+        number = self._configurations.get((digits, dataset))
+        rows = [] if number is None else self._all(_STATISTICS, number)
+        if not rows:
+            raise NATError(f"{self.path}: network '{digits}' is not in this table for {dataset}")
+        return rows
+
+    def _digits(self, arch: object) -> str:
+        """Of a cell as the database has it: ``{"0_1": "conv_3x3", …}``."""
+        try:
+            ops = strict_json(str(arch))
+            return "".join(_OPS[ops[f"{source}_{target}"]] for source, target in ENDS)
+        except (NATError, KeyError, TypeError):
+            raise NATError(f"{self.path}: {str(arch)[:60]!r} is no cell of NAS-Bench-201") from None
+
+    def _share(self, digits: str, percent: object) -> float:
+        if not isinstance(percent, int | float) or not 0 <= percent <= 100:
+            raise NATError(f"{self.path}: network '{digits}' has {percent!r:.20} as an accuracy in percent")
+        return percent / 100
+
+    def _all(self, query: str, *given: object) -> list[tuple[Any, ...]]:
+        try:
+            return self._database.execute(query, given).fetchall()
+        except sqlite3.Error as error:
+            raise NATError(f"{self.path}: this is not NNI's database of NAS-Bench-201 ({error})") from None

@@ -1,0 +1,83 @@
+"""One search: a strategy, an input, a seed, so many queries; and what was best after each of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from nat_plugin.comparisons.queries import Queries
+from nat_plugin.ir import Network, key
+from nat_plugin.runs.setup import Setup
+
+PATIENCE = 1000
+"""Proposals in a row that are all known before a search is taken to have no more."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """After so many queries: the network that is the best so far by its measured gain over the input, that gain, and
+    how much more accurate than the input it is on images that it was not chosen by."""
+
+    query: int
+    network: str
+    gain: float
+    held_out: float
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What came of a search: every improvement, and how many queries were used. ``spent``: whether there was more to be
+    asked when the queries were used up; otherwise the strategy had no more proposals."""
+
+    steps: tuple[Step, ...]
+    queries: int
+    spent: bool
+
+    def to_json(self) -> dict[str, Any]:
+        steps = [[step.query, step.network, step.gain, step.held_out] for step in self.steps]
+        return {"queries": self.queries, "spent": self.spent, "steps": steps}
+
+    @staticmethod
+    def from_json(value: dict[str, Any]) -> Trace:
+        return Trace(tuple(Step(*step) for step in value["steps"]), int(value["queries"]), bool(value["spent"]))
+
+    def curve(self, queries: int) -> list[Step | None]:
+        """What was best after 0 to ``queries`` queries, (queries + 1); None before there is anything within the
+        budget."""
+        found: list[Step | None] = []
+        steps = iter(self.steps)
+        best, following = None, next(steps, None)
+        for query in range(queries + 1):
+            while following is not None and following.query <= query:
+                best, following = following, next(steps, None)
+            found.append(best)
+        return found
+
+
+def search(setup: Setup, queries: int, batch: int, held_out: Callable[[Network], float]) -> Trace:
+    """Let the strategy search. An input within the budget is the first best, with no query.
+
+    A proposal that takes more queries than are left (it may take two, see ``Queries``) ends the search.
+    """
+    source = setup.search.network
+    asked = Queries(setup.evaluator, source, queries)
+    steps = [Step(0, key(source), 0.0, 0.0)] if setup.search.moves.limits.fit(source) else []
+    idle = 0
+    while asked.left and idle < PATIENCE:
+        proposals = setup.strategy.ask(min(batch, asked.left))
+        if not proposals:
+            return Trace(tuple(steps), asked.used, False)
+        for proposal in proposals:
+            price = asked.price(proposal)
+            if price > asked.left:
+                return Trace(tuple(steps), asked.used, True)
+            idle = 0 if price else idle + 1
+            found = asked.ask(proposal)
+            setup.strategy.tell(proposal, found)
+            if found is None or not math.isfinite(found.gain) or proposal.source != source:
+                continue
+            if not steps or found.gain > steps[-1].gain:
+                steps.append(Step(asked.used, key(proposal.network), found.gain, held_out(proposal.network)))
+    return Trace(tuple(steps), asked.used, not asked.left)

@@ -1,0 +1,163 @@
+"""The units of a comparison: all strategies on one input with one seed. Each search depends on its strategy, input and
+seed alone, so what is done need not be done again, in whatever order and process it was."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nat_plugin.comparisons.recipe import ComparisonPlan, plan_comparison, shares_weights
+from nat_plugin.comparisons.search import Step, Trace, search
+from nat_plugin.errors import NATError
+from nat_plugin.evaluators.base import Split
+from nat_plugin.files import file_errors, write_text
+from nat_plugin.ir import Network, key
+from nat_plugin.plugins import Plugins
+from nat_plugin.runs.recipe import Plan
+from nat_plugin.runs.recipe import plan as plan_run
+from nat_plugin.runs.search import INPUT_EVERY
+from nat_plugin.runs.setup import Origin, Setup, set_up
+from nat_plugin.sources import read_text
+from nat_plugin.strategies.base import Proposal, State
+from nat_plugin.training.seeds import derive
+
+FOLDER = "searches"
+OPTIMUM = "optimum"
+MOST = 20_000
+"""Combinations of moves up to which the reachable optimum is looked for."""
+_RUN_KEYS = ("adapter", "extended", "network", "rules", "budget", "evaluator", "threads", "device", "precision")
+
+
+@dataclass(frozen=True)
+class Work:
+    """A comparison as every process gets it: plain values, so that it can be sent. ``recipe`` is the resolved one."""
+
+    recipe: dict[str, Any]
+    origins: tuple[Origin, ...]
+    folder: Path
+
+
+@dataclass(frozen=True)
+class Unit:
+    """An input and a seed, by their numbers."""
+
+    source: int
+    seed: int
+
+
+def units(work: Work) -> Iterator[Unit]:
+    for source in range(len(work.origins)):
+        for seed in range(work.recipe["seeds"]):
+            yield Unit(source, seed)
+
+
+def path_of(work: Work, label: str, unit: Unit) -> Path:
+    """Where what came of a search lies. Labels are what a user wrote, so they go by their number among all labels in
+    the order of the alphabet: that of the recipe may be another when the comparison is gone on with."""
+    name = OPTIMUM if label == OPTIMUM else f"strategy{sorted(work.recipe['strategies']).index(label)}"
+    return work.folder / FOLDER / f"{name}-input{unit.source}-seed{unit.seed}.json"
+
+
+def run_plan(plan: ComparisonPlan, origin: Origin, label: str, seed: int, plugins: Plugins) -> Plan:
+    """The search of one strategy as the plan of a run."""
+    values = plan.resolved()
+    chosen = {name: values[name] for name in _RUN_KEYS}
+    rounds = {"rounds": plan.recipe.queries, "proposals": 1}
+    chosen |= {"source": origin.text, "strategy": values["strategies"][label], "search": rounds, "seed": seed}
+    return plan_run(chosen, plugins)
+
+
+def seed_of(plan: ComparisonPlan, unit: Unit) -> int:
+    """The same for all strategies, so that they search the same landscape."""
+    return derive(plan.recipe.seed, "comparison", unit.source, unit.seed) % 2**31
+
+
+def missing(work: Work, unit: Unit, wanted: list[str]) -> list[str]:
+    """The labels whose search is still to be done."""
+    return [label for label in wanted if not path_of(work, label, unit).exists()]
+
+
+def do_unit(work: Work, unit: Unit, wanted: list[str], plugins: Plugins) -> None:
+    """Do what is missing of a unit, and write each search whole as soon as it is done."""
+    plan = plan_comparison(work.recipe, plugins)
+    origin, seed = work.origins[unit.source], seed_of(plan, unit)
+    warm: dict[bool, State] = {}
+    for label in missing(work, unit, wanted):
+        name = next(iter(plan.names)) if label == OPTIMUM else label
+        setup = set_up(run_plan(plan, origin, name, seed, plugins), origin, plugins)
+        if plan.recipe.warmup:
+            _warm(setup, plan.recipe.warmup, seed, warm)
+        held_out = HeldOut(setup)
+        if label == OPTIMUM:
+            trace = _optimum(setup, held_out)
+        else:
+            trace = search(setup, plan.recipe.queries, plan.recipe.batch, held_out)
+        path = path_of(work, label, unit)
+        with file_errors(path):
+            path.parent.mkdir(exist_ok=True)
+        write_text(path, json.dumps(trace.to_json()))
+
+
+def read_trace(work: Work, label: str, unit: Unit) -> Trace:
+    path = path_of(work, label, unit)
+    try:
+        return Trace.from_json(json.loads(read_text(path)))
+    except (ValueError, KeyError, TypeError) as error:
+        raise NATError(f"{path}: damaged ({error}); remove this file and go on") from None
+
+
+def split_of(plugins: Plugins, evaluator: str) -> Split:
+    """The images that tell how good a choice was: those of the test, unless weights are shared. What those say of the
+    test is an estimate too, so the test stays untouched."""
+    return "selection" if shares_weights(plugins.find("evaluators", evaluator)) else "test"
+
+
+class HeldOut:
+    """How much more accurate than the input a network is on images that it was not chosen by."""
+
+    def __init__(self, setup: Setup) -> None:
+        self._setup = setup
+        self._split: Split = "selection" if shares_weights(type(setup.evaluator)) else "test"
+        self._source: float | None = None
+
+    def __call__(self, network: Network) -> float:
+        evaluator = self._setup.evaluator
+        if self._source is None:
+            self._source = evaluator.assess(self._setup.search.network, self._split).value
+        return evaluator.assess(network, self._split).value - self._source
+
+
+def _warm(setup: Setup, steps: int, seed: int, warm: dict[bool, State]) -> None:
+    """Train shared weights on uniformly random moves, and now and then on the input: once for all strategies."""
+    kind = setup.strategy.rewires
+    if kind in warm:
+        setup.evaluator.restore(warm[kind])
+        return
+    rng = np.random.default_rng([seed, 1])
+    moves = setup.search.moves
+    drawn = [moves.apply(moves.sample(rng)) if step % INPUT_EVERY else moves.network for step in range(steps)]
+    setup.evaluator.train(drawn)
+    warm[kind] = setup.evaluator.state()
+
+
+def _optimum(setup: Setup, held_out: HeldOut) -> Trace:
+    """The best of all that the input may become, the input among it where it is within the budget; no step where that
+    are too many."""
+    moves = setup.search.moves
+    if moves.count > MOST:
+        return Trace((), 0, True)
+    networks = {key(network): network for network in map(moves.apply, moves.all())}
+    names = list(networks)
+    found = setup.evaluator.measure([Proposal(i, moves.network, networks[name]) for i, name in enumerate(names)])
+    gains = {name: each.gain for name, each in zip(names, found, strict=True) if each is not None}
+    own = key(moves.network)
+    if own in gains:
+        gains[own] = 0.0
+    best = max(gains, key=lambda name: gains[name])
+    value = 0.0 if best == own else held_out(networks[best])
+    return Trace((Step(0, best, gains[best], value),), len(networks), False)

@@ -1,0 +1,99 @@
+"""Values of a recipe held to a schema: every mistake becomes a line that says where, what, and what is allowed."""
+
+from __future__ import annotations
+
+import difflib
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from nat_plugin.data import DataSettings
+from nat_plugin.errors import NATError
+from nat_plugin.evaluators.base import Evaluator
+from nat_plugin.ir import Budget
+from nat_plugin.ir.budget import METRICS
+from nat_plugin.plugins import Plugins
+from nat_plugin.strategies.base import Settings
+
+_M = typing.TypeVar("_M", bound=BaseModel)
+
+
+def validate(model: type[_M], values: Any, label: str, mistakes: list[str]) -> _M | None:
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        for each in error.errors():
+            mistakes.append(_mistake(model, label, each))
+        return None
+
+
+def _mistake(model: type[BaseModel], label: str, error: Any) -> str:
+    loc = [str(part) for part in error["loc"]]
+    where = ".".join([label, *loc] if label else loc)
+    if error["type"] == "extra_forbidden":
+        allowed = _fields(model, loc[:-1])
+        near = difflib.get_close_matches(loc[-1], allowed, 1)
+        guess = f"; did you mean '{near[0]}'?" if near else ""
+        return f"{where}: unknown key{guess} (allowed: {', '.join(sorted(allowed))})"
+    message = error["msg"].removeprefix("Value error, ")
+    given = "" if error["type"] == "missing" else f" (got {str(error['input'])[:60]!r})"
+    return f"{where}: {message}{given}"
+
+
+def _fields(model: type[BaseModel], path: list[str]) -> list[str]:
+    for name in path:
+        field = model.model_fields.get(name)
+        inner = _model_in(field.annotation) if field else None
+        if inner is None:
+            return []
+        model = inner
+    return list(model.model_fields)
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        return next((found for each in typing.get_args(annotation) if (found := _model_in(each))), None)
+    return None
+
+
+def mapping(values: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """The group under a key; empty where it is missing or no group, which the schema reports."""
+    found = values.get(key)
+    return dict(found) if isinstance(found, dict) else {}
+
+
+def check_part(what: str, label: str, values: dict[str, Any], plugins: Plugins, mistakes: list[str]) -> Settings | None:
+    name = values.pop("name", None)
+    known = getattr(plugins, what)
+    if name not in known:
+        mistakes.append(f"{label}.name: {name!r} is not known; allowed: {', '.join(sorted(known))}")
+        return None
+    return validate(known[name].Settings, values, label, mistakes)
+
+
+def check_data(kind: type[Evaluator] | None, given: Any, plugins: Plugins, mistakes: list[str]) -> DataSettings | None:
+    """The settings of the images; None where there are none, or where they are wrong."""
+    if kind is not None and not kind.on_images:
+        if given is not None:
+            mistakes.append("evaluator.data: this evaluator has no images; leave it out")
+        return None
+    data = validate(DataSettings, given or {}, "evaluator.data", mistakes)
+    if data is not None and data.name not in plugins.datasets:
+        mistakes.append(f"evaluator.data.name: unknown '{data.name}'; allowed: {', '.join(sorted(plugins.datasets))}")
+    return data
+
+
+def check_budget(budget: Any, kind: type[Evaluator] | None, mistakes: list[str]) -> None:
+    """Hold a budget to the metrics that there are with an evaluator; one of another form the schema reports."""
+    if not isinstance(budget, dict) or not all(isinstance(each, str | int | float) for each in budget.values()):
+        return
+    metrics = {**METRICS, **dict.fromkeys(kind.metric_names if kind else (), METRICS["params"])}
+    try:
+        Budget.parse(budget, metrics)
+    except NATError as error:
+        mistakes.append(str(error))

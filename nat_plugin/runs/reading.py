@@ -1,0 +1,81 @@
+"""Recipe files as plain values: safe YAML, found by path or by name, with ``key=value`` overrides."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from nat_plugin.errors import NATError
+from nat_plugin.plugins import Plugins
+from nat_plugin.sources import read_text
+
+MAX_BYTES = 2**20
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe YAML without aliases (no bombs) and without repeated keys."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            line = self.peek_event().start_mark.line + 1  # type: ignore[no-untyped-call]
+            raise NATError(f"line {line}: YAML aliases (*name) are not allowed")
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise NATError(f"line {node.start_mark.line + 1}: key '{key}' stands twice")
+        return super().construct_mapping(node, deep)
+
+
+def parse_yaml(text: str, label: str) -> Any:
+    """Plain values from YAML. NATError, naming the line, for anything unsafe or malformed."""
+    if len(text) > MAX_BYTES:
+        raise NATError(f"{label}: {len(text):,} characters are more than a recipe can have")
+    try:
+        return yaml.load(text, Loader=_Loader)
+    except NATError as error:
+        raise NATError(f"{label}: {error}") from None
+    except RecursionError:
+        raise NATError(f"{label}: nested too deeply") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"line {mark.line + 1}: " if mark else ""
+        raise NATError(f"{label}: {where}{getattr(error, 'problem', None) or error}") from None
+    except ValueError as error:
+        raise NATError(f"{label}: {error}") from None
+
+
+def read_values(name: str, overrides: Iterable[str], plugins: Plugins) -> dict[str, Any]:
+    """The values of a recipe file, or of one that ships, with ``key=value`` overrides. NATError says what is wrong."""
+    path = Path(name)
+    if not path.is_file():
+        if name not in plugins.recipes:
+            known = ", ".join(sorted(plugins.recipes))
+            raise NATError(f"'{name}' is neither a file nor a recipe that ships; recipes: {known}")
+        path = plugins.recipes[name]
+    values = parse_yaml(read_text(path), str(path))
+    if not isinstance(values, dict):
+        raise NATError(f"{path}: a recipe is a mapping of keys to values")
+    for override in overrides:
+        _set(values, override)
+    return values
+
+
+def _set(values: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key:
+        raise NATError(f"--set {override[:60]!r}: write key=value, as in --set strategy.name=random")
+    *parents, last = key.split(".")
+    for parent in parents:
+        inner = values.get(parent)
+        if inner is None:
+            inner = values[parent] = {}
+        if not isinstance(inner, dict):
+            raise NATError(f"--set {key}: '{parent}' is not a group of settings")
+        values = inner
+    values[last] = parse_yaml(text, f"--set {key}")

@@ -1,0 +1,239 @@
+"""The ``table`` evaluator: what it looks up, what it counts, what it refuses."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from nat_nasbench import MacroAdapter, NB201Adapter, register_ops
+from nat_nasbench.evaluator import TableEvaluator, TableSettings
+from nat_nasbench.nb201 import from_digits
+from pydantic import ValidationError
+
+from nat_plugin.device import Compute
+from nat_plugin.errors import NATError
+from nat_plugin.evaluators.base import Bench
+from nat_plugin.ir import Budget, Frame, Moves, Network, canonical, find_rule, key
+from nat_plugin.ir.budget import METRICS
+from nat_plugin.ir.ops import register_op
+from nat_plugin.strategies.base import Proposal
+from tests.adapters.nasbench.files import nni_database
+
+register_ops(register_op)
+NAT = find_rule("nat")
+CELL = "333131"
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def cell(digits: str, frame: Frame | None = None) -> Network:
+    return NB201Adapter().read(from_digits(digits), frame or Frame())
+
+
+def bench(*inputs: Network, seed: int = 0, wirings: bool = False) -> Bench:
+    return Bench(inputs, NAT, None, Compute(torch.device("cpu")), seed, wirings)
+
+
+@pytest.fixture
+def path(shared_data: Path) -> Path:
+    return shared_data / "nasbench201.csv.gz"
+
+
+def evaluator(path: Path, *inputs: Network, seed: int = 0, **settings: Any) -> TableEvaluator:
+    return TableEvaluator(bench(*inputs, seed=seed), TableSettings(path=path, **settings))
+
+
+def test_accuracies_are_those_of_the_table(path: Path) -> None:
+    source, leaner = cell(CELL), cell("333101")
+    table = evaluator(path, source)
+    (found,) = table.measure([Proposal(0, source, leaner)])
+    assert found is not None
+    assert found.score == table.table.find("333101").mean
+    assert found.source_score == table.table.find(CELL).mean
+    chosen, tested = table.assess(leaner, "selection"), table.assess(leaner, "test")
+    assert (chosen.value, chosen.images, chosen.hits) == (found.score, 25_000, None)
+    assert (tested.value, tested.images, tested.hits) == (table.table.find("333101").test, 10_000, None)
+    assert table.train([source]) == {}
+
+
+def test_what_is_asked_for_is_counted_once_by_what_it_computes(path: Path) -> None:
+    source, other = cell(CELL), cell("300030")
+    dead, mirrored = cell("330030"), cell("030003")  # the same function: a dead edge, another node on the way
+    table = evaluator(path, source)
+    found = table.measure([Proposal(number, source, network) for number, network in enumerate((other, other, dead))])
+    assert [each and each.details["queries"] for each in found] == [2, 2, 2]
+    table.measure([Proposal(3, source, mirrored), Proposal(4, source, cell("333333"))])
+    assert table.queries == {key(source), key(other), key(cell("333333"))}
+    resumed = evaluator(path, source)
+    resumed.restore(table.state())
+    assert resumed.queries == table.queries
+    assert table.summary()["queries"] == 3
+
+
+def test_a_network_is_looked_up_as_it_would_be_written(path: Path) -> None:
+    dead = cell("330030")  # node 2 goes nowhere
+    assert canonical(dead) == cell("300030")
+    as_input, as_proposal = evaluator(path, dead), evaluator(path, cell(CELL))
+    assert as_input.assess(dead, "test").value == as_input.table.find("330030").test
+    assert as_proposal.assess(dead, "test").value == as_input.table.find("300030").test
+
+
+def test_an_input_that_ignores_its_images_has_its_row(path: Path) -> None:
+    nothing = cell("000000")
+    table = evaluator(path, nothing)
+    (found,) = table.measure([Proposal(0, nothing, cell("000100"))])
+    assert found is not None
+    assert found.source_score == pytest.approx(0.1, abs=0.01)
+    assert found.gain > 0.2
+
+
+def test_draws_are_single_trainings_fixed_by_the_seed(path: Path) -> None:
+    source, networks = cell(CELL), [cell(f"{a}{b}3131") for a in range(5) for b in range(5)]
+    asked = [Proposal(number, source, network) for number, network in enumerate(networks)]
+
+    table = evaluator(path, source).table
+    drawn = _scores(path, source, asked, 0)
+    assert drawn == _scores(path, source, asked, 0)
+    assert drawn != _scores(path, source, asked, 1)
+    for value, network in zip(drawn, networks, strict=True):
+        assert value in table.find(table.space.digits(canonical(network))).validation.values()
+
+
+def _scores(path: Path, source: Network, asked: list[Proposal], seed: int) -> list[float]:
+    table = TableEvaluator(bench(source, seed=seed), TableSettings(path=path, seed="draw"))
+    return [each.score for each in table.measure(asked) if each is not None]
+
+
+def test_one_training_by_its_seed(path: Path) -> None:
+    source = cell(CELL)
+    for seed in (1, 2):
+        table = TableEvaluator(bench(source), TableSettings(path=path, seed=seed))
+        (found,) = table.measure([Proposal(0, source, cell("333333"))])
+        assert found is not None
+        assert found.score == table.table.find("333333").validation[seed]
+    table = TableEvaluator(bench(source), TableSettings(path=path, seed=9))
+    assert table.measure([Proposal(0, source, cell("333333"))]) == [None]
+
+
+def test_single_trainings_have_to_be_known(path: Path) -> None:
+    with pytest.raises(NATError, match=r"cifar100 after 200 epochs it has no single trainings; use seed: mean"):
+        TableEvaluator(bench(cell(CELL, Frame(classes=100))), TableSettings(path=path, dataset="cifar100", seed="draw"))
+
+
+def test_frames_follow_the_data_set(path: Path, tmp_path: Path) -> None:
+    assert TableEvaluator.frame(TableSettings(path=path)) == Frame()
+    assert TableEvaluator.frame(TableSettings(path=path, dataset="cifar100")).classes == 100
+    database = nni_database(tmp_path / "nb.db")
+    small = TableSettings(path=database, format="nni", dataset="imagenet16-120")
+    assert TableEvaluator.frame(small) == Frame(input=(3, 16, 16), classes=120)
+    network = cell("333333", TableEvaluator.frame(small))
+    assert TableEvaluator(bench(network), small).assess(network, "test").images == 3_000
+
+
+@pytest.mark.parametrize(
+    ("network", "message"),
+    [
+        (cell(CELL, Frame(channels=8)), "trained in one size only, and this one has another stem: leave 'network'"),
+        (cell(CELL, Frame(cells=6)), "another placements: leave 'network'"),
+        (cell(CELL, Frame(classes=11)), "another head"),
+        (MacroAdapter().read("11111111", Frame()), "the table is of NAS-Bench-201: a NAS-Bench-201 string cannot say"),
+    ],
+)
+def test_other_networks_are_refused_before_anything_is_asked(path: Path, network: Network, message: str) -> None:
+    with pytest.raises(NATError, match=message) as caught:
+        evaluator(path, network)
+    assert "\n" not in str(caught.value)
+
+
+def test_nas_bench_macro_has_one_wiring(shared_data: Path) -> None:
+    network, settings = (
+        MacroAdapter().read("11111111", Frame()),
+        TableSettings(path=shared_data / "nasbench_macro.csv.gz"),
+    )
+    found = TableEvaluator(bench(network), settings)
+    assert found.assess(network, "selection").value == pytest.approx(0.9189)
+    assert found.assess(network, "test").value == pytest.approx((0.9198 + 0.9192) / 2)
+    with pytest.raises(NATError, match="NAS-Bench-Macro has one wiring only"):
+        TableEvaluator(bench(network, wirings=True), settings)
+    TableEvaluator(bench(cell(CELL), wirings=True), TableSettings(path=shared_data / "nasbench201.csv.gz"))
+
+
+@pytest.fixture
+def timed(path: Path, shared_data: Path) -> TableSettings:
+    return TableSettings(path=path, latency=shared_data / "nasbench201_latency_ms.csv.gz", device="raspi4")
+
+
+def test_a_measured_latency_is_a_detail_and_a_limit(timed: TableSettings) -> None:
+    source = cell("333333")
+    metrics = {**METRICS, **TableEvaluator.metrics(timed)}
+    own = metrics["latency"](source)
+    assert own == pytest.approx(98.888)
+    limits = Budget.parse({"latency": "0.4x", "macs": "1.0x"}, metrics).resolve(source)
+    moves = Moves(source, find_rule("nat++"), limits)
+    reached = {moves.apply(choice) for choice in moves.all()}
+    assert 100 < len(reached) < 15_000
+    assert all(metrics["latency"](network) <= 0.4 * own for network in reached)
+    rng = np.random.default_rng(0)
+    for _ in range(5):
+        network = moves.apply(moves.sample(rng))
+        moves.verify(network)
+        (found,) = TableEvaluator(bench(source), timed).measure([Proposal(0, source, network)])
+        assert found is not None
+        assert found.details["latency_ms"] == metrics["latency"](network)
+        assert found.details["source_latency_ms"] == own
+
+
+def test_a_failed_measurement_of_a_latency_never_fits(shared_data: Path, path: Path, tmp_path: Path) -> None:
+    table = TableEvaluator(bench(cell(CELL)), TableSettings(path=path)).table
+    numbers = {digits: table.number(digits) for digits in ("333333", "111111")}
+    (tmp_path / "few.csv").write_text(f"idx,abacus\n{numbers['333333']},0.05\n{numbers['111111']},7\n")
+    settings = TableSettings(path=path, latency=tmp_path / "few.csv", device="abacus")
+    metrics = {**METRICS, **TableEvaluator.metrics(settings)}
+    assert metrics["latency"](cell("111111")) == 7
+    assert math.isinf(metrics["latency"](cell("333333")))
+    with pytest.raises(NATError, match="the latency of the input is not known; give an absolute limit"):
+        Budget.parse({"latency": "1.0x"}, metrics).resolve(cell("333333"))
+    limits = Budget.parse({"latency": "8ms"}, metrics).resolve(cell("333333"))
+    moves = Moves(cell("333333"), NAT, limits)
+    assert [moves.apply(choice) for choice in moves.all()] == [cell("111111")]
+    (found,) = TableEvaluator(bench(cell("333333")), settings).measure([Proposal(0, cell("333333"), cell("111111"))])
+    assert found is not None
+    assert found.details["latency_ms"] == 7
+    assert "source_latency_ms" not in found.details
+
+
+def test_latencies_need_a_file_that_fits(path: Path, shared_data: Path, tmp_path: Path) -> None:
+    assert TableEvaluator.metrics(TableSettings(path=path)) == {}
+    latency = shared_data / "nasbench201_latency_ms.csv.gz"
+    macro = TableSettings(path=shared_data / "nasbench_macro.csv.gz", latency=latency)
+    with pytest.raises(NATError, match="latencies are known of NAS-Bench-201 alone"):
+        TableEvaluator.metrics(macro)
+    database = nni_database(tmp_path / "nb.db")
+    own = TableEvaluator.metrics(TableSettings(path=database, format="nni"))
+    assert own["latency"](cell("333333")) == pytest.approx(18)
+    both = TableEvaluator.metrics(TableSettings(path=database, format="nni", latency=latency))
+    with pytest.raises(NATError, match="does not say which network has which number in there"):
+        both["latency"](cell("333333"))
+
+
+def test_settings_that_cannot_be() -> None:
+    for wrong in (
+        {},
+        {"path": "x", "dataset": "mnist"},
+        {"path": "x", "seed": "best"},
+        {"path": "x", "format": "json"},
+    ):
+        with pytest.raises(ValidationError):
+            TableSettings(**wrong)
+    assert TableSettings(path=Path("~/x.csv")).path == Path.home() / "x.csv"

@@ -1,0 +1,154 @@
+"""A whole run on a table of trained networks: no images, seconds, resumable, the same twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from nat_plugin.errors import NATError, NATErrors
+from nat_plugin.ir import Frame, cost, key
+from nat_plugin.plugins import plugins
+from nat_plugin.runs.folder import read_journal
+from nat_plugin.runs.progress import Silent
+from nat_plugin.runs.recipe import load_recipe, plan
+from nat_plugin.runs.run import resume, start
+
+KEPT = ("result.json", "journal.jsonl", "architecture.txt", "report.md")
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def recipe(shared_data: Path) -> dict[str, Any]:
+    return {
+        "source": "NB201_AllConv3x3",
+        "strategy": {"name": "random"},
+        "evaluator": {"name": "table", "path": str(shared_data / "nasbench201.csv.gz"), "seed": "draw"},
+        "search": {"rounds": 6, "proposals": 5},
+        "device": "cpu",
+    }
+
+
+def run(folder: Path, recipe: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    return start(plan({**recipe, **changes}, plugins()), folder, plugins(), Silent())
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {name: (folder / name).read_bytes() for name in KEPT}
+
+
+def test_the_recipe_that_ships_runs(shared_data: Path, tmp_path: Path) -> None:
+    path = f"evaluator.path={shared_data / 'nasbench201.csv.gz'}"
+    few = ["search={rounds: 3, proposals: 8}", "strategy.sources=1"]
+    result = start(load_recipe("nasbench201", [path, *few], plugins()), tmp_path / "run", plugins(), Silent())
+    assert result["result"]["selection"]["value"] >= result["input"]["selection"]["value"]
+    adapter = plugins().adapters["nasbench201"]
+    written = adapter.read((tmp_path / "run" / "architecture.txt").read_text(), Frame())
+    assert key(written) == result["result"]["key"]
+    assert cost(written).macs == result["result"]["macs"] <= result["input"]["macs"]
+    assert result["input"]["test"]["value"] == pytest.approx(0.9376, abs=1e-3)
+
+
+def test_the_report_says_where_the_accuracies_are_from(recipe: dict[str, Any], tmp_path: Path) -> None:
+    result = run(tmp_path / "run", recipe)
+    assert result["data"]["name"] == "NAS-Bench-201, cifar10 after 200 epochs"
+    assert result["data"]["splits"] == {"selection": 25_000, "test": 10_000}
+    asked = {record["network"] for record in read_journal(tmp_path / "run" / "journal.jsonl")}
+    assert result["data"]["queries"] == result["evaluated"] == len(asked | {result["input"]["key"]})
+    report = (tmp_path / "run" / "report.md").read_text()
+    assert "Candidates were looked up among trained networks" in report
+    assert "Data: NAS-Bench-201, cifar10 after 200 epochs, 3x32x32 in 10 classes" in report
+    span = result["test_difference"]
+    assert span["low"] < span["value"] < span["high"]
+    assert span["high"] - span["low"] > 0.01  # 10,000 images of which it is not known which are right
+
+
+class Stop(Silent):
+    """Interrupts a run at its n-th step."""
+
+    def __init__(self, after: int) -> None:
+        self.left = after
+
+    def step(self, done: int, note: str = "") -> None:
+        self.left -= 1
+        if self.left == 0:
+            raise KeyboardInterrupt
+
+
+def test_the_same_seed_gives_the_same_run_interrupted_or_not(recipe: dict[str, Any], tmp_path: Path) -> None:
+    run(tmp_path / "whole", recipe)
+    run(tmp_path / "again", recipe)
+    with pytest.raises(KeyboardInterrupt):
+        start(plan(recipe, plugins()), tmp_path / "stopped", plugins(), Stop(3))
+    resume(tmp_path / "stopped", plugins(), Silent())
+    assert contents(tmp_path / "whole") == contents(tmp_path / "again") == contents(tmp_path / "stopped")
+    run(tmp_path / "other", recipe, seed=1)
+    assert contents(tmp_path / "other")["journal.jsonl"] != contents(tmp_path / "whole")["journal.jsonl"]
+
+
+def test_a_latency_can_be_limited(recipe: dict[str, Any], shared_data: Path, tmp_path: Path) -> None:
+    latency = {"latency": str(shared_data / "nasbench201_latency_ms.csv.gz"), "device": "pixel3"}
+    limited = {**recipe, "evaluator": {**recipe["evaluator"], **latency}, "budget": {"latency": "0.7x"}}
+    result = run(tmp_path / "run", limited)
+    before, after = (result[side]["measured"]["latency"] for side in ("input", "result"))
+    assert 0 < after <= 0.7 * before == pytest.approx(result["budget"]["latency"])
+    for record in read_journal(tmp_path / "run" / "journal.jsonl"):
+        assert record["latency_ms"] <= 0.7 * before
+    report = (tmp_path / "run" / "report.md").read_text()
+    assert "| latency |" in report
+    assert "latency ≤ " in report
+
+
+def test_networks_of_mobile_blocks(recipe: dict[str, Any], shared_data: Path, tmp_path: Path) -> None:
+    macro = {"source": "22222222", "evaluator": {"name": "table", "path": str(shared_data / "nasbench_macro.csv.gz")}}
+    result = run(tmp_path / "run", recipe, **macro, budget={"macs": "0.8x"}, rules="nat++")
+    assert result["format"] == "nasbench-macro"
+    assert result["input_fits"] is False
+    assert result["result"]["macs"] <= 0.8 * 105_660_928
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"source": "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|"},
+            "does not depend on its input; `nat transform`",
+        ),
+        ({"source": "DARTS_V2"}, "the table is of NAS-Bench-201: a NAS-Bench-201 string cannot say this network"),
+        ({"network": {"channels": 8}}, "trained in one size only"),
+        ({"evaluator": {"name": "table", "path": "/no/such.csv"}}, "/no/such.csv: No such file"),
+        ({"budget": {"latency": "5ms"}}, "budget: unknown metric 'latency'; allowed: params, macs"),
+    ],
+)
+def test_what_cannot_run_ends_in_one_line_before_anything_is_written(
+    recipe: dict[str, Any], tmp_path: Path, changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(NATError, match=message) as caught:
+        run(tmp_path / "run", recipe, **changes)
+    assert "\n" not in str(caught.value)
+    assert not [path for path in tmp_path.glob("run/*") if path.name != ".lock"]
+
+
+def test_all_mistakes_of_a_recipe_come_at_once(recipe: dict[str, Any]) -> None:
+    evaluator = {"name": "table", "dataset": "mnist", "data": {"name": "digits"}}
+    with pytest.raises(NATErrors) as caught:
+        plan({**recipe, "evaluator": evaluator, "final": {"seeds": 2}, "budget": {"watts": 3}}, plugins())
+    text = "\n".join(caught.value.messages)
+    for part in (
+        "evaluator.data: this evaluator has no images; leave it out",
+        "final: this evaluator has no images; leave it out",
+        "evaluator.path: Field required",
+        "evaluator.dataset: ",
+        "budget: unknown metric 'watts'; allowed: params, macs, latency",
+    ):
+        assert part in text
