@@ -12,8 +12,8 @@ from nat_plugin.policy.graphs import build_batch, build_graph
 from nat_plugin.policy.network import Policy
 from nat_plugin.policy.sampling import draw, greedy, score_batch
 
-CHUNK = 2048
-"""Graphs in one pass: some hundred MB at most for cells of usual size."""
+CHUNK = 512
+"""Graphs in one pass: few enough that what passes between the layers stays near the processor."""
 
 
 def decode(policy: Policy, moves: Sequence[Moves]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -32,8 +32,13 @@ def transform(
     Greedy, or with ``samples`` the most probable of so many samples and the greedy one (under a tight budget the greedy
     one need not be the best). Raises NATError if nothing legal fits the budget of a network.
     """
-    rng = np.random.default_rng(seed)
     moves = [Moves(network, rule, budget.resolve(network)) for network in networks]
+    return apply_policy(moves, policy, samples, seed)
+
+
+def apply_policy(moves: Sequence[Moves], policy: Policy, samples: int = 0, seed: int = 0) -> list[Network]:
+    """``transform`` for moves that are known."""
+    rng = np.random.default_rng(seed)
     found = []
     with torch.no_grad():
         for each, (scores, sizes) in zip(moves, decode(policy, moves), strict=True):

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import torch
 
-from nat_plugin.ir import Moves, Network, Op, live
+from nat_plugin.ir import Limits, Moves, Network, Op, live
 from nat_plugin.ir.scaffold import Scaffold, scaffold
 from nat_plugin.policy.describe import descriptions, op_number, ops_of
 
@@ -157,12 +157,12 @@ def _depths(network_places: tuple[str, ...], name: str) -> tuple[float, ...]:
     return tuple(number / last for number, cell in enumerate(network_places) if cell == name)
 
 
-def build_graph(network: Network, moves: Moves) -> Graph:
-    """The graph of a network with the candidates and limits of its moves."""
+def build_graph(network: Network, moves: Moves | None = None) -> Graph:
+    """The graph of a network with the candidates and limits of its moves; without moves it has neither."""
     frame = scaffold(network)
     places = tuple(placement.cell for placement in network.placements)
     names = dict.fromkeys(slot.cell for slot in network.slots)
-    candidates = iter(moves.candidates)
+    candidates = iter(moves.candidates if moves is not None else ())
     node_x: list[np.ndarray] = []
     edge_x: list[np.ndarray] = []
     source: list[np.ndarray] = []
@@ -187,19 +187,21 @@ def build_graph(network: Network, moves: Moves) -> Graph:
         for edge, keep in zip(cell.edges, alive.edges, strict=True):
             edge_op.append(op_number(edge.op))
             spent.append(frame.cost(name, edge.source, edge.target, edge.op) if keep else (0, 0))
-        for number in template.slots.tolist():
+        slots = template.slots if moves is not None else template.slots[:0]
+        for number in slots.tolist():
             edge = cell.edges[number]
             numbers, each = _options(frame, name, edge.source, edge.target, next(candidates))
             row_op.append(numbers)
             costs.append(each)
             sizes.append(len(numbers))
-        row_edge.append(template.slots + edges)
+        row_edge.append(slots + edges)
         node_x.append(of_nodes)
         edge_x.append(own)
         source.append(template.source + nodes)
         target.append(template.target + nodes)
         rank.append(template.rank)
         nodes, edges = nodes + len(of_nodes), edges + len(own)
+    limits = moves.limits if moves is not None else Limits()
     used = np.array(spent, float).reshape(-1, 2)
     total = np.maximum(used.sum(axis=0) + frame.fixed, 1.0)
     all_edges = _joined(edge_x, (0, EDGE_WIDTH), np.float32)
@@ -214,17 +216,19 @@ def build_graph(network: Network, moves: Moves) -> Graph:
         _joined(rank, (0,), np.int64),
         np.repeat(_joined(row_edge, (0,), np.int64), counts),
         _joined(row_op, (0,), np.int64),
-        _rows(_joined(costs, (0, 2), np.float64), counts, total, moves),
+        _rows(_joined(costs, (0, 2), np.float64), counts, total, limits),
         counts,
-        _slack(total, moves)[None],
+        _slack(network, total, limits)[None],
     )
 
 
 def _joined(parts: list[np.ndarray], empty: tuple[int, ...], kind: type) -> np.ndarray:
+    if len(parts) == 1:
+        return parts[0]
     return np.concatenate(parts) if parts else np.zeros(empty, kind)
 
 
-def _rows(costs: np.ndarray, sizes: np.ndarray, total: np.ndarray, moves: Moves) -> np.ndarray:
+def _rows(costs: np.ndarray, sizes: np.ndarray, total: np.ndarray, limits: Limits) -> np.ndarray:
     """Candidates: whether it is the present op; change in params and MACs relative to the network, plain and on a
     scale that spreads small changes; within the limits by itself; share of the slot's alternatives."""
     first = np.cumsum(sizes) - sizes
@@ -234,7 +238,7 @@ def _rows(costs: np.ndarray, sizes: np.ndarray, total: np.ndarray, moves: Moves)
     rows[:, 1:3] = change
     rows[:, 3:5] = np.arcsinh(100 * change) / 3
     rows[:, 5] = 1
-    for name, limit in moves.limits.values:
+    for name, limit in limits.values:
         column = _METRICS.get(name)
         if column is not None:
             rows[:, 5] *= (1 + change[:, column]) * total[column] <= float(limit)
@@ -242,13 +246,13 @@ def _rows(costs: np.ndarray, sizes: np.ndarray, total: np.ndarray, moves: Moves)
     return rows
 
 
-def _slack(total: np.ndarray, moves: Moves) -> np.ndarray:
+def _slack(network: Network, total: np.ndarray, limits: Limits) -> np.ndarray:
     """The budget left: for params, MACs and the tightest other limit, whether it is there and its room relative to
     the network's own value, from -1 to 2."""
     values = np.zeros(GRAPH_WIDTH, np.float32)
-    for name, limit in moves.limits.values:
+    for name, limit in limits.values:
         column = _METRICS.get(name, 2)
-        own = total[column] if column < 2 else max(moves.limits.metrics[name](moves.network), 1e-9)
+        own = total[column] if column < 2 else max(limits.metrics[name](network), 1e-9)
         room = float(np.clip(float(limit) / own - 1, -1, 2))
         values[column + 3] = room if not values[column] else min(values[column + 3], room)
         values[column] = 1

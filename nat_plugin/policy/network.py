@@ -89,8 +89,8 @@ class _Links:
         return own if self._blind else others
 
 
-class GraphPolicy(nn.Module):
-    """Messages over nodes and edges, a summary of each graph, and a scorer of (edge, candidate op) pairs."""
+class GraphEncoder(nn.Module):
+    """Messages over nodes and edges. What policies and critics have in common."""
 
     blind = False
 
@@ -105,6 +105,25 @@ class GraphPolicy(nn.Module):
         self.edge_op = nn.Linear(hidden, hidden, bias=False)
         self.rounds = nn.ModuleList(_Round(hidden) for _ in range(config.rounds))
         self.summary = _mlp(hidden, hidden)
+
+    def encode(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """Ops (U, H), edges (E, H), and a summary of each graph (G, H)."""
+        ops = self.op_norm(self.op(batch.op_x))
+        nodes = self.node(torch.cat([batch.node_x, batch.graph_x[batch.node_graph]], 1))
+        edges = self.edge(torch.cat([batch.edge_x, batch.graph_x[batch.edge_graph]], 1))
+        edges = edges + self.edge_op(ops)[batch.edge_op]
+        links = _Links(batch, self.blind)
+        for layer in self.rounds:
+            nodes, edges = layer(nodes, edges, links)
+        return ops, edges, self.summary(scatter(edges, batch.edge_graph, 0, len(batch.graph_x), "mean"))
+
+
+class GraphPolicy(GraphEncoder):
+    """An encoder and a scorer of (edge, candidate op) pairs, which also sees the summary of the graph."""
+
+    def __init__(self, config: PolicyConfig) -> None:
+        super().__init__(config)
+        hidden = config.hidden
         self.from_edge, self.from_graph = nn.Linear(hidden, hidden), nn.Linear(hidden, hidden, bias=False)
         self.from_op, self.from_row = nn.Linear(hidden, hidden, bias=False), nn.Linear(CANDIDATE_WIDTH, hidden)
         last = nn.Linear(hidden, 1)
@@ -114,14 +133,7 @@ class GraphPolicy(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         """Scores of all candidate rows, (R,): logits within each slot."""
-        ops = self.op_norm(self.op(batch.op_x))
-        nodes = self.node(torch.cat([batch.node_x, batch.graph_x[batch.node_graph]], 1))
-        edges = self.edge(torch.cat([batch.edge_x, batch.graph_x[batch.edge_graph]], 1))
-        edges = edges + self.edge_op(ops)[batch.edge_op]
-        links = _Links(batch, self.blind)
-        for layer in self.rounds:
-            nodes, edges = layer(nodes, edges, links)
-        whole = self.summary(scatter(edges, batch.edge_graph, 0, len(batch.graph_x), "mean"))
+        ops, edges, whole = self.encode(batch)
         rows = self.from_edge(edges)[batch.row_edge] + self.from_graph(whole)[batch.row_graph]
         rows = rows + self.from_op(ops)[batch.row_op] + self.from_row(batch.row_x)
         scores: Tensor = self.score(rows).squeeze(1)

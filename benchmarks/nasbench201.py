@@ -1,0 +1,225 @@
+"""What a policy trained on NAS-Bench-201 gains on cells that it has not seen, with no query at all.
+
+Policies are trained by ``train_policy.py`` with several seeds, budgets of evaluations and encoders (or taken from
+``--work``, where they are kept), and decoded greedily on the held-out fifth of the cells. Gains are differences in test
+accuracy, in points; every choice is by validation. A transformed cell is looked up as it is written: in the row without
+its dead operations. Intervals are 95 % by Student's t over training seeds.
+
+Baselines on the same inputs, moves and rows: the best reachable by validation; a fixed rule; random search (uniform
+over what is reachable) and hill climbing (first improvement, from the input and then from random cells). For them what
+computes the same costs nothing twice, and the input itself is known.
+
+``python benchmarks/nasbench201.py --table nasbench201.csv.gz [--work DIR] [--seeds N] [--json FILE]``
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from nat_nasbench.nb201 import OPS
+from nb201 import CELLS, DATA, GROUPS, PLACES, Reach, Space, digits_of, fixed_rule, load_space, numbers
+from scipy.special import stdtrit
+from train_policy import CPU, RULES, Plan, held_out, train
+
+from nat_plugin.ir import Moves, find_rule
+from nat_plugin.plugins import plugins
+from nat_plugin.policy.apply import apply_policy
+from nat_plugin.policy.files import load_policy, save_policy
+from nat_plugin.policy.network import Policy
+
+CURVE = (50, 150, 500, 1500, 3000)
+ENCODERS = ("graph", "blind", "paper")
+SEARCHES = {"random search 10": 10, "random search 30": 30, "hill climbing 10": 10, "hill climbing 30": 30}
+Gains: TypeAlias = dict[str, dict[str, dict[str, float]]]
+"""Mean gain by rule, data set and group."""
+
+
+class Yardstick:
+    """The held-out inputs, and how to look up what becomes of them."""
+
+    def __init__(self, space: Space) -> None:
+        self.space, self.cells = space, np.flatnonzero(held_out())
+        self.reach = {name: Reach(space, find_rule(name)) for name in RULES}
+        self.moves = {
+            name: [Moves(space.networks[cell], reach.rule) for cell in self.cells] for name, reach in self.reach.items()
+        }
+        for reach in self.reach.values():
+            reach.check(self.cells[::200].tolist())
+        self._digits = {op: digit for digit, op in enumerate(OPS.values())}
+
+    def gains(self, found: Callable[[str, str], np.ndarray]) -> Gains:
+        """Mean gains of cells (CELLS,) that depend on rule and data set."""
+        gains: Gains = {}
+        for rule, reach in self.reach.items():
+            for data in DATA:
+                gain = reach.gains(found(rule, data), self.space.test[data])[self.cells]
+                groups = {name: self.space.group(name)[self.cells] for name in GROUPS}
+                gains.setdefault(rule, {})[data] = {name: float(gain[of].mean()) for name, of in groups.items()}
+        return gains
+
+    def of_policy(self, policy: Policy) -> Gains:
+        found = {}
+        for rule, moves in self.moves.items():
+            cells = np.arange(CELLS)
+            for cell, network in zip(self.cells, apply_policy(moves, policy), strict=True):
+                cells[cell] = numbers(np.array([self._digits[op] for op in network.ops]))
+            found[rule] = cells
+        return self.gains(lambda rule, _data: found[rule])
+
+    def of_search(self, search: Callable[..., int], queries: int, seed: int) -> Gains:
+        def found(rule: str, data: str) -> np.ndarray:
+            rng, cells = np.random.default_rng(seed), np.arange(CELLS)
+            for cell in self.cells:
+                cells[cell] = search(self.reach[rule], self.space.validation[data], int(cell), queries, rng)
+            return cells
+
+        return self.gains(found)
+
+
+def random_search(reach: Reach, score: np.ndarray, cell: int, queries: int, rng: np.random.Generator) -> int:
+    """The best of so many different cells, or the input."""
+    space, order = reach.space, rng.permutation(reach.all_of(cell))
+    _, first = np.unique(space.kinds[order], return_index=True)
+    tried = order[np.sort(first)]
+    tried = tried[space.kinds[tried] != space.kinds[cell]][:queries]
+    if not len(tried):
+        return cell
+    values = score[space.written[tried]]
+    return int(tried[values.argmax()]) if values.max() > score[cell] else cell
+
+
+def hill_climbing(reach: Reach, score: np.ndarray, cell: int, queries: int, rng: np.random.Generator) -> int:
+    """First improvement by single changes, from the input, then anew from random cells."""
+    space, every = reach.space, reach.all_of(cell)
+    known = {int(space.kinds[cell]): float(score[cell])}
+    options = [reach.options[digit] for digit in digits_of(np.array(cell))]
+    steps = [(edge, digit) for edge, digits in enumerate(options) for digit in digits]
+    best, best_value = cell, float(score[cell])
+
+    def value(other: int) -> float:
+        return known.setdefault(int(space.kinds[other]), float(score[space.written[other]]))
+
+    at = cell
+    for _ in range(4 * queries):
+        height, moved = value(at), True
+        while moved and len(known) <= queries:
+            moved = False
+            for number in rng.permutation(len(steps)):
+                edge, digit = steps[number]
+                place = int(PLACES[edge])
+                other = at + (digit - at // place % len(OPS)) * place
+                if other == at or not space.connected[other]:
+                    continue
+                if value(other) > height:
+                    at, height, moved = other, value(other), True
+                    break
+                if len(known) > queries:
+                    break
+        if height > best_value:
+            best, best_value = at, height
+        if len(known) > queries:
+            break
+        at = int(every[rng.integers(len(every))])
+    return best
+
+
+def policies(space: Space, work: Path, encoder: str, evaluations: int, seeds: int) -> Iterator[tuple[Policy, Any]]:
+    """Trained or taken from the folder, one for each seed."""
+    for seed in range(seeds):
+        path = work / f"{encoder}-{evaluations}-{seed}.safetensors"
+        if not path.exists():
+            wall, user = time.perf_counter(), time.process_time()
+            policy, facts = train(space, Plan(seed, evaluations, encoder=encoder))
+            spent = {"wall_s": time.perf_counter() - wall, "cpu_s": time.process_time() - user}
+            save_policy(policy, path, {**facts, **spent})
+        yield load_policy(path, CPU)
+
+
+def interval(values: list[float]) -> tuple[float, float]:
+    """Mean and half the width of its 95 % interval; not a number for a single value."""
+    mean = float(np.mean(values))
+    if len(values) < 2:
+        return mean, float("nan")
+    return mean, float(stdtrit(len(values) - 1, 0.975) * np.std(values, ddof=1) / len(values) ** 0.5)
+
+
+def over_seeds(runs: list[Gains]) -> dict[str, dict[str, dict[str, tuple[float, float]]]]:
+    return {
+        rule: {
+            data: {group: interval([run[rule][data][group] for run in runs]) for group in groups}
+            for data, groups in of_data.items()
+        }
+        for rule, of_data in runs[0].items()
+    }
+
+
+def table(rows: dict[str, Any], best: Gains, rule: str) -> str:
+    """One line for each method: gains by data set and group, those of policies with interval and share of the best."""
+    columns = [(data, group) for data in DATA for group in GROUPS]
+    lines = ["| | " + " | ".join(f"{data}, {group}" for data, group in columns) + " |", "|---" * 7 + "|"]
+    for name, gains in rows.items():
+        cells = []
+        for data, group in columns:
+            value = gains[rule][data][group]
+            if isinstance(value, tuple):
+                share = value[0] / best[rule][data][group]
+                cells.append(f"{value[0]:.2f} ± {value[1]:.2f} ({share:.1%})")
+            else:
+                cells.append(f"{value:.2f}")
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--table", type=Path, required=True)
+    parser.add_argument("--work", type=Path, default=Path("nasbench201-work"), help="Where policies are kept.")
+    parser.add_argument("--seeds", type=int, default=10, help="Of the policy with most evaluations.")
+    parser.add_argument("--fewer", type=int, default=3, help="Seeds of the learning curve and the ablation.")
+    parser.add_argument("--json", type=Path)
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    plugins()
+    args.work.mkdir(parents=True, exist_ok=True)
+    begun = time.perf_counter()
+    space = load_space(args.table)
+    yardstick = Yardstick(space)
+    best = yardstick.gains(lambda rule, data: yardstick.reach[rule].best(space.validation[data]))
+    fixed = fixed_rule(space)
+    rows: dict[str, Any] = {"best by validation": best, "fixed rule": yardstick.gains(lambda _rule, _data: fixed)}
+    for name, queries in SEARCHES.items():
+        rows[name] = yardstick.of_search(random_search if "random" in name else hill_climbing, queries, 0)
+    facts: dict[str, list[Any]] = {}
+
+    def trained(encoder: str, evaluations: int, seeds: int) -> Any:
+        runs = []
+        for policy, known in policies(space, args.work, encoder, evaluations, seeds):
+            facts.setdefault(f"{encoder}-{evaluations}", []).append(known)
+            runs.append(yardstick.of_policy(policy))
+        return over_seeds(runs)
+
+    rows["policy, no query"] = trained("graph", CURVE[-1], args.seeds)
+    curve = {f"{count:,}": trained("graph", count, args.fewer) for count in CURVE[:-1]}
+    ablation = {name: trained(name, CURVE[-1], args.seeds if name == "graph" else args.fewer) for name in ENCODERS}
+    sizes = {name: int((space.group(name)[yardstick.cells]).sum()) for name in GROUPS}
+    print(f"held-out inputs: {', '.join(f'{name} {count:,}' for name, count in sizes.items())}")
+    for rule in RULES:
+        print(f"\nrules {rule}, gain in test accuracy\n\n{table(rows, best, rule)}")
+        print(f"\nrules {rule}, policy by most cells evaluated in training\n\n{table(curve, best, rule)}")
+        print(f"\nrules {rule}, policy by encoder\n\n{table(ablation, best, rule)}")
+    seconds = [known["cpu_s"] for known in facts[f"graph-{CURVE[-1]}"]]
+    print(f"\ntraining: {np.mean(seconds):.0f} s CPU; whole run: {time.perf_counter() - begun:.0f} s")
+    if args.json:
+        found = {"gains": rows, "curve": curve, "ablation": ablation, "inputs": sizes, "trainings": facts}
+        args.json.write_text(json.dumps(found, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

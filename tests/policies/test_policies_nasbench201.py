@@ -1,0 +1,105 @@
+"""The policy for NAS-Bench-201 loads, says how it was trained, keeps budgets, and is better than a fixed rule."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from nat_nasbench.nb201 import OPS
+from nb201 import CELLS, GROUPS, Reach, Space, fixed_rule, load_space, numbers
+from train_policy import Plan, held_out, train
+
+from nat_plugin.ir import Budget, Moves, Op, canonical, find_rule, is_connected
+from nat_plugin.plugins import plugins
+from nat_plugin.policy.apply import transform
+from nat_plugin.policy.critic import CriticConfig
+from nat_plugin.policy.files import load_policy, save_policy
+from nat_plugin.policy.finding import SHIPPED, find_policy
+from nat_plugin.policy.network import Policy
+
+CPU = torch.device("cpu")
+SMALL = CriticConfig(members=1, hidden=8, epochs=1, least_steps=5)
+
+
+@pytest.fixture(scope="module")
+def space(shared_data: Path) -> Space:
+    plugins()
+    return load_space(shared_data / "nasbench201.csv.gz")
+
+
+@pytest.fixture(scope="module")
+def policy() -> Policy:
+    plugins()
+    return find_policy("nasbench201", CPU)
+
+
+def test_it_is_small_and_says_how_it_was_trained() -> None:
+    path = SHIPPED / "nasbench201.safetensors"
+    assert path.stat().st_size < 2 * 10**6
+    _, facts = load_policy(path)
+    assert "train_policy.py" in str(facts["command"])
+    assert "CIFAR-10" in str(facts["trained_on"])
+    assert 0 < int(facts["cells_evaluated"] or 0) <= 3000
+    assert isinstance(facts["seed"], int)
+
+
+@pytest.mark.parametrize("rule", ["nat", "nat++"])
+def test_on_cells_that_it_has_not_seen_it_is_better_than_the_fixed_rule(
+    space: Space, policy: Policy, rule: str
+) -> None:
+    cells = np.flatnonzero(held_out())[::3]
+    reach, digits = Reach(space, find_rule(rule)), {op: digit for digit, op in enumerate(OPS.values())}
+    found = np.arange(CELLS)
+    results = transform([space.networks[cell] for cell in cells], reach.rule, Budget(), policy)
+    for cell, network in zip(cells, results, strict=True):
+        found[cell] = numbers(np.array([digits[op] for op in network.ops]))
+    for data, test in space.test.items():
+        gains, fixed = reach.gains(found, test), reach.gains(fixed_rule(space), test)
+        for name in GROUPS:
+            chosen = cells[space.group(name)[cells]]
+            assert gains[chosen].mean() > fixed[chosen].mean(), (data, name)
+
+
+@pytest.mark.parametrize("limit", ["1.0x", "0.7x"])
+def test_it_keeps_a_budget(space: Space, policy: Policy, limit: str) -> None:
+    budget, rule = Budget.parse({"macs": limit}), find_rule("nat++")
+    convolution = Op.parse("conv_3x3")  # without two of them nothing may be lean enough
+    networks = [network for network in space.networks[::53] if is_connected(network)]
+    networks = [network for network in networks if canonical(network).ops.count(convolution) > 1]
+    assert len(networks) > 50
+    for before, after in zip(networks, transform(networks, rule, budget, policy), strict=True):
+        Moves(before, rule, budget.resolve(before)).verify(after)
+
+
+def test_a_cell_without_an_output_is_connected(space: Space, policy: Policy) -> None:
+    """Every such cell can be: null may become a skip."""
+    broken = [network for network in space.networks if not is_connected(network)]
+    assert broken
+    assert all(map(is_connected, transform(broken, find_rule("nat"), Budget(), policy)))
+
+
+@pytest.mark.parametrize("encoder", ["graph", "paper"])
+def test_the_same_seed_gives_the_same_file(space: Space, tmp_path: Path, encoder: str) -> None:
+    plan = Plan(3, 60, encoder=encoder, hidden=8, inputs=40, updates=(3, 3), batch=8, critics=(SMALL, SMALL))
+    for name in ("one", "two"):
+        trained, facts = train(space, plan)
+        save_policy(trained, tmp_path / name, facts)
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+    other, facts = train(space, replace(plan, seed=4))
+    save_policy(other, tmp_path / "other", facts)
+    assert (tmp_path / "one").read_bytes() != (tmp_path / "other").read_bytes()
+
+
+def test_no_more_is_measured_than_was_allowed_and_nothing_held_out(space: Space) -> None:
+    from train_policy import Training
+
+    plan = Plan(0, 60, hidden=8, inputs=40, updates=(2, 2), batch=8, critics=(SMALL, SMALL))
+    training = Training(space, plan)
+    training.run()
+    measured = list(training.measured.scores)
+    assert len(measured) <= 60
+    assert not held_out()[measured].any()
+    assert not any(held_out()[source.cell] for source in training.inputs)
