@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from nat_plugin.comparisons.statistics import Mean, Values, against, mean_interv
 from nat_plugin.comparisons.units import OPTIMUM, Unit, Work, read_trace, split_of
 from nat_plugin.plugins import Plugins
 from nat_plugin.policy.files import load_policy
-from nat_plugin.policy.finding import SHIPPED
+from nat_plugin.policy.finding import policy_path
 
 _COUNTS = ("cells", "evaluations")
 """Facts of a policy that say how many networks were measured to train it; the first that it has counts."""
@@ -57,8 +56,7 @@ def trained_by(settings: Any) -> int | None:
     name = getattr(settings, "policy", None)
     if not isinstance(name, str):
         return 0
-    path = Path(name) if Path(name).exists() else SHIPPED / f"{name}.safetensors"
-    facts = load_policy(path)[1]
+    facts = load_policy(policy_path(name))[1]
     counts = [facts[each] for each in _COUNTS if isinstance(facts.get(each), int)]
     return int(counts[0] or 0) if counts else None
 

@@ -15,17 +15,17 @@ SHIPPED = Path(__file__).parent.parent / "policies"
 
 def find_policy(name: str, device: torch.device) -> Policy:
     """NATError if there is neither such a file nor such a policy, or if the file is none."""
-    path = Path(name)
-    if not path.exists():
-        shipped = SHIPPED / f"{name}.safetensors"
-        if name in shipped_policies():
-            path = shipped
-        else:
-            names = ", ".join(shipped_policies()) or "none"
-            raise NATError(
-                f"policy '{name[:80]}': no such file; every run of `nat` leaves one; those that ship: {names}"
-            )
-    return load_policy(path, device)[0]
+    return load_policy(policy_path(name), device)[0]
+
+
+def policy_path(name: str) -> Path:
+    """The file of a policy. NATError if there is neither such a file nor such a policy."""
+    if Path(name).exists():
+        return Path(name)
+    if name not in shipped_policies():
+        names = ", ".join(shipped_policies()) or "none"
+        raise NATError(f"policy '{name[:80]}': no such file; every run of `nat` leaves one; those that ship: {names}")
+    return SHIPPED / f"{name}.safetensors"
 
 
 def shipped_policies() -> list[str]:

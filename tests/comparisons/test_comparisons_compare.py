@@ -144,7 +144,7 @@ def test_pictures_are_written_in_both_forms_and_are_the_same_twice(undisturbed: 
 
 
 def test_a_network_measured_before_is_free_and_so_is_the_input() -> None:
-    plan = plan_comparison({**DIGITS, "evaluator": TRAINING}, plugins())
+    plan = plan_comparison({**DIGITS, "evaluator": TRAINING, "warmup": 0}, plugins())
     setup = setup_of(plan)
     source = setup.search.network
     first, second = (proposal.network for proposal in setup.strategy.ask(2))

@@ -113,7 +113,7 @@ def test_the_predictor_learns_a_landscape_and_is_surer_where_it_was() -> None:
 
 def test_better_than_hill_climbing_and_random_search_at_sixty_evaluations() -> None:
     gains: dict[str, float] = {"surrogate": 0.0, "hill_climb": 0.0, "random": 0.0}
-    for seed in range(4):
+    for seed in range(3):
         network = random_darts(np.random.default_rng(seed))
         score = landscape(network, NAT_PLUS, seed)
         task = Task((network,), NAT_PLUS, Budget.parse({"macs": "1.0x"}), seed)
@@ -123,7 +123,7 @@ def test_better_than_hill_climbing_and_random_search_at_sixty_evaluations() -> N
             "random": RandomStrategy(task, Settings()),
         }
         for name, strategy in every.items():
-            gains[name] += run(strategy, score, 60, 1) / 4
+            gains[name] += run(strategy, score, 60, 1) / 3
     assert gains["surrogate"] > gains["hill_climb"]
     assert gains["surrogate"] > gains["random"] + 4
 
