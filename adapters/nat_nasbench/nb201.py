@@ -67,7 +67,7 @@ class NB201Adapter(Adapter):
         """The network has 16 channels and 15 cells unless ``frame`` says otherwise. A cell whose output does not depend
         on its input is read like any other. Raises NATError that names the node."""
         entries, around = _parse(text), _around(frame)
-        cell = Cell(1, _NODES, tuple([_EDGES[ends][entries[ends]] for ends in _EDGES]), (3,))
+        cell = _cell(tuple([entries[ends] for ends in _EDGES]))
         origin = Origin(self.name, self.version, text)
         return Network(((CELL, cell), *around.cells), around.placements, around.stem, around.head, frame.input, origin)
 
@@ -121,7 +121,14 @@ def ops_of(network: Network) -> list[str]:
     return [_NAMES[edge.op] for edge in cell.edges]
 
 
-def _parse(text: str) -> dict[tuple[str, int], str]:
+@lru_cache(maxsize=5**6)
+def _cell(ops: tuple[str, ...]) -> Cell:
+    """One for all networks that have it, and with it what is found out about it later."""
+    return Cell(1, _NODES, tuple([_EDGES[ends][op] for ends, op in zip(_EDGES, ops, strict=True)]), (3,))
+
+
+@lru_cache(maxsize=4096)  # what is read is often written soon, and many cells become the same few
+def _parse(text: str) -> Mapping[tuple[str, int], str]:
     """The op of every edge by its ends, in the order of the text."""
     if len(text) > MAX_CHARS:
         raise NATError(f"a NAS-Bench-201 string is {FORM}, this text has {len(text):,} characters")
