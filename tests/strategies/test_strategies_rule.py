@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from pydantic import ValidationError
 
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Budget, Moves, Network, Op, canonical, cost, find_rule, key
+from nat_plugin.runs.reading import parse_yaml
 from nat_plugin.strategies.base import Measurement, Task
 from nat_plugin.strategies.op_map import OpMap, read_op_map
 from nat_plugin.strategies.rule import RuleSettings, RuleStrategy
@@ -124,6 +127,17 @@ def test_a_file_that_is_no_map_is_named(tmp_path: Path, text: str | None, said: 
         RuleStrategy(Task((LADDER,), NAT, Budget()), RuleSettings(file=str(path)))
     assert str(error.value).startswith(str(path))
     assert "\n" not in str(error.value)
+
+
+def test_the_map_in_the_documentation_is_one() -> None:
+    page = Path(__file__).parents[2] / "docs" / "strategies.md"
+    if not page.exists():
+        pytest.skip("docs/ is not beside the tests")
+    [block] = re.findall(r"^    strategy:\n(?:     .*\n)+", page.read_text(), re.MULTILINE)
+    given = parse_yaml(textwrap.dedent(block), "strategies.md")["strategy"]
+    assert given.pop("name") == "rule"
+    found = OpMap(RuleSettings(**given).map or {})
+    assert transformed(found, ladder([0, 2, 4, 3, 1, 4])) == ["skip", *transformed(OpMap({}), LADDER)[1:]]
 
 
 def points(network: Network) -> float:
