@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from fractions import Fraction
 from typing import TypeAlias
 
 import numpy as np
@@ -10,6 +12,8 @@ from nat_plugin.ir import Choice, Moves, Role
 
 Weight: TypeAlias = tuple[int, int, int]
 """MACs, parameters, and how much there is besides: 2 for every slot with an operation, 1 for a skip."""
+_LEAST = 1e-12
+"""Of an excess that a float would round to nothing."""
 _BESIDES = {Role.OPERATION: 2, Role.SKIP: 1, Role.NULL: 0}
 
 
@@ -43,32 +47,33 @@ def leaner(moves: Moves, choice: Choice) -> list[tuple[Weight, Choice]]:
     return found
 
 
-def excess(moves: Moves, choice: Choice) -> float:
-    """By how much a connected choice breaks the limits, as shares of them added up."""
+def excess(moves: Moves, choice: Choice, its: Weight) -> float:
+    """By how much a connected choice of that weight breaks the limits, as shares of them added up; 0 if it fits."""
     if moves.room is not None:
-        total = moves.total(choice)
-        assert total is not None
-        over = [(float(total[column] - limit), float(limit)) for column, limit in moves.room]
+        macs, params, _ = its
+        values: list[tuple[float, Fraction | int]] = [((params, macs)[column], limit) for column, limit in moves.room]
     else:
-        network, limits = moves.apply(choice), moves.limits
-        over = [(limits.metrics[name](network) - float(limit), float(limit)) for name, limit in limits.values]
-    return sum(max(0.0, more / max(limit, 1e-9)) for more, limit in over)
+        network = moves.apply(choice)
+        values = [(moves.limits.metrics[name](network), limit) for name, limit in moves.limits.values]
+    return sum(
+        0.0 if value <= limit else max(value - float(limit), _LEAST) / max(1.0, limit) for value, limit in values
+    )
 
 
 def trimmed(moves: Moves, choice: Choice) -> Choice | None:
     """A connected choice brought within the limits by few leaner changes: the one that suffices and takes away least;
     where none suffices, the one that leaves the least excess, and on from there. None if that leads nowhere."""
-    while not moves.admits(choice):
-        around = leaner(moves, choice)
-        enough = [each for each in around if moves.admits(each[1])]
+    own = weight(moves, choice)
+    left = math.inf if own is None else excess(moves, choice, own)
+    while left:
+        around = [(excess(moves, each, its), its, each) for its, each in leaner(moves, choice)]
+        enough = [(its, each) for over, its, each in around if not over]
         if enough:
             return max(enough)[1]
-        if not around:
+        over, _, choice = min(around, default=(math.inf, (), choice))
+        if not over < left:
             return None
-        left, nearest_one = min((excess(moves, each), each) for _, each in around)
-        if not left < excess(moves, choice):
-            return None
-        choice = nearest_one
+        left = over
     return choice
 
 
