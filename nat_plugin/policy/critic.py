@@ -16,6 +16,7 @@ from torch import nn
 
 from nat_plugin.policy.graphs import Batch, Graph, build_batch
 from nat_plugin.policy.network import GraphEncoder, PolicyConfig
+from nat_plugin.policy.ranks import normal_ranks
 
 Tensor = torch.Tensor
 
@@ -49,15 +50,6 @@ class _Member(GraphEncoder):
         _, _, whole = self.encode(batch)
         values: Tensor = self.value(whole).squeeze(1)
         return values
-
-
-def normal_ranks(scores: np.ndarray) -> np.ndarray:
-    """The normal quantiles of the ranks of scores (N,); equals get the same."""
-    _, place, count = np.unique(scores, return_inverse=True, return_counts=True)
-    middle = np.cumsum(count) - (count + 1) / 2 + 0.5
-    share = torch.from_numpy(middle[place] / len(scores))
-    quantiles: np.ndarray = (np.sqrt(2) * torch.erfinv(2 * share - 1)).numpy()
-    return quantiles
 
 
 class Critic:

@@ -8,11 +8,11 @@ learned is the rank of a score: a few networks that collapsed do not drown the d
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import erf, pi, sqrt
-from statistics import NormalDist
+from math import pi, sqrt
 from typing import TypeAlias
 
 import numpy as np
+from scipy.special import ndtr
 
 from nat_plugin.ir import Choice, Moves, Op
 from nat_plugin.policy.describe import describe
@@ -110,20 +110,10 @@ def likeliest(x: np.ndarray, y: np.ndarray) -> Kernel:
     return max(kernels, key=lambda kernel: Predictor(x, y, kernel).log_likelihood)
 
 
-def normal_ranks(values: np.ndarray) -> np.ndarray:
-    """Values by their rank, as if they were normally distributed; equal ones stay equal."""
-    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
-    middle = (np.cumsum(counts) - counts / 2) / len(values)
-    normal = NormalDist()
-    ranks: np.ndarray = np.array([normal.inv_cdf(share) for share in middle])[place]
-    return ranks
-
-
 def expected_improvement(mean: np.ndarray, deviation: np.ndarray, best: float) -> np.ndarray:
     """By how much each is expected to be better than ``best``, if it is, and else 0."""
     deviation = np.maximum(deviation, 1e-9)
     z = (mean - best) / deviation
-    below = np.array([0.5 * (1 + erf(each / sqrt(2))) for each in z])
     density = np.exp(-(z**2) / 2) / sqrt(2 * pi)
-    improvement: np.ndarray = deviation * (z * below + density)
+    improvement: np.ndarray = deviation * (z * ndtr(z) + density)
     return improvement

@@ -11,10 +11,11 @@ import numpy as np
 from pydantic import Field
 
 from nat_plugin.ir import Choice, Moves
+from nat_plugin.policy.ranks import normal_ranks
 from nat_plugin.strategies.base import Measurement, Settings, State, Task
 from nat_plugin.strategies.nearby import changed, nearest, neighbours
 from nat_plugin.strategies.per_input import PerInput
-from nat_plugin.strategies.predictor import Kernel, Predictor, Space, expected_improvement, likeliest, normal_ranks
+from nat_plugin.strategies.predictor import Kernel, Predictor, Space, expected_improvement, likeliest
 
 _BEST = 3
 """So many of the best known networks have their neighbours looked at."""

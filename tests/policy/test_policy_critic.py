@@ -11,8 +11,9 @@ from policy.samples import random_ladder
 from scipy.stats import spearmanr
 
 from nat_plugin.ir import Network, canonical, key
-from nat_plugin.policy.critic import Critic, CriticConfig, normal_ranks
+from nat_plugin.policy.critic import Critic, CriticConfig
 from nat_plugin.policy.graphs import build_graph
+from nat_plugin.policy.ranks import normal_ranks
 
 FAST = CriticConfig(members=2, hidden=16, epochs=10, least_steps=100, batch=32)
 

@@ -10,6 +10,7 @@ from policy.samples import ladder, random_darts, random_ladder
 from strategies.landscapes import landscape, run
 
 from nat_plugin.ir import Budget, Choice, Moves, Network, find_rule
+from nat_plugin.policy.ranks import normal_ranks
 from nat_plugin.strategies.base import Measurement, Settings, Strategy, Task
 from nat_plugin.strategies.hill_climb import HillClimbStrategy
 from nat_plugin.strategies.nearby import changed
@@ -20,7 +21,6 @@ from nat_plugin.strategies.predictor import (
     Space,
     expected_improvement,
     likeliest,
-    normal_ranks,
 )
 from nat_plugin.strategies.random_search import RandomStrategy
 from nat_plugin.strategies.surrogate import SurrogateSettings, SurrogateStrategy
