@@ -80,15 +80,7 @@ class NB201Adapter(Adapter):
         return _ENTRY.sub(lambda _entry: f"{next(left)}~", text)
 
     def published(self) -> Mapping[str, Published]:
-        return {
-            name: Published(from_digits(digits), f"{_CODES} {code}")
-            for name, digits, code in (
-                ("NB201_ResNet", "303101", "ResNet_CODE"),
-                ("NB201_AllConv3x3", "333333", "AllConv3x3_CODE"),
-                ("NB201_AllConv1x1", "222222", "AllConv1x1_CODE"),
-                ("NB201_AllIdentity", "111111", "AllIdentity_CODE"),
-            )
-        }
+        return _published()
 
 
 def from_digits(digits: str) -> str:
@@ -100,6 +92,19 @@ def from_digits(digits: str) -> str:
 def digits_of(network: Network) -> str:
     """The reverse: the numbers of the ops of a network's cell. NATError if it is no cell of this space."""
     return "".join([_NUMBERS[op] for op in ops_of(network)])
+
+
+_PUBLISHED = (
+    ("NB201_ResNet", "303101", "ResNet_CODE"),
+    ("NB201_AllConv3x3", "333333", "AllConv3x3_CODE"),
+    ("NB201_AllConv1x1", "222222", "AllConv1x1_CODE"),
+    ("NB201_AllIdentity", "111111", "AllIdentity_CODE"),
+)
+
+
+@lru_cache(maxsize=1)
+def _published() -> Mapping[str, Published]:
+    return {name: Published(from_digits(digits), f"{_CODES} {code}") for name, digits, code in _PUBLISHED}
 
 
 def spell(ops: Sequence[str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import compress
 from operator import not_
 from pathlib import Path
@@ -16,7 +16,7 @@ import torch
 from pydantic import Field
 
 from nat_plugin.errors import NATError
-from nat_plugin.ir import Choice, Moves, Network, Op, key
+from nat_plugin.ir import Moves, Network, key
 from nat_plugin.policy.apply import decode
 from nat_plugin.policy.files import Fact, save_policy
 from nat_plugin.policy.finding import find_policy
@@ -24,12 +24,15 @@ from nat_plugin.policy.network import Policy, PolicyConfig, new_policy
 from nat_plugin.policy.reinforce import Learning, Temperature, learn
 from nat_plugin.policy.sampling import draw, greedy, most_probable
 from nat_plugin.strategies.base import Measurement, Proposal, Settings, State, Strategy, Task
+from nat_plugin.strategies.local_search import LocalSearch
 from nat_plugin.strategies.records import Records, check_inputs
 from nat_plugin.strategies.rounds import Round, optimizer_state, restore_optimizer
 from nat_plugin.strategies.sources import Mix, draw_source
 
 USUAL = 2000
 """Evaluations that are planned where nobody says how many."""
+REFINED = 0.5
+"""Share of the evaluations for local search where a policy is learned."""
 LEAST_LR = 0.02
 """Share of the learning rate that is left at the end."""
 _DRAWS = 32
@@ -78,8 +81,16 @@ class NATSettings(Settings):
     """Largest norm of the gradient."""
     candidates: Annotated[int, Field(ge=0, le=10_000)] = 10
     """Samples of the policy among the finalists (n in the paper)."""
-    refine: Annotated[float, Field(ge=0, le=1)] = 0.2
-    """Share of the evaluations for local search around the best of each of the user's inputs; 0 turns it off."""
+    refine: Annotated[float, Field(ge=0, le=1)] | None = None
+    """Share of the evaluations for local search from each of the user's inputs, by a predictor that learns from what
+    was measured (``nat_plugin.strategies.promising``); 0 turns it off. Left out: all where ``policy`` is given, else
+    half."""
+    trust: Annotated[float, Field(ge=0, le=10)] = 0.5
+    """Weight of ``policy`` as a prior of the predictor. What was learned in this very search is none: no gain."""
+    pool: Annotated[int, Field(ge=1, le=100_000)] = 200
+    """Networks to choose each proposal of the local search from."""
+    largest: Annotated[int, Field(ge=10, le=5_000)] = 250
+    """Measurements that the predictor learns from: the latest of the input itself first, then the latest of others."""
 
 
 class NATStrategy(Strategy):
@@ -103,13 +114,19 @@ class NATStrategy(Strategy):
         self._planned = settings.evaluations or task.evaluations or USUAL
         self._rng = np.random.default_rng(task.seed)
         self._moves: dict[Network, Moves] = {}
-        for network in task.inputs:  # a budget that nothing fits is found here
-            self.moves(network)
         self._records = Records(task.inputs)
         self._rounds: list[Round] = []
         self._queue: list[Proposal] = []
-        self._pending: dict[int, str] = {}  # proposals of the local search, by number: their keys
-        self._number = self._told = self._updates = self._turn = 0
+        self._local = LocalSearch(
+            [self.moves(network) for network in task.inputs],  # a budget that nothing fits is found here
+            self.policy,
+            self._records,
+            self._rng,
+            settings.trust if settings.policy is not None else 0.0,
+            settings.pool,
+            settings.largest,
+        )
+        self._number = self._told = self._updates = 0
         self.report: dict[str, float] = {}
         """Of the last update: mean and best gain, loss, entropy, norm of the gradient."""
 
@@ -153,14 +170,33 @@ class NATStrategy(Strategy):
         return known
 
     def ask(self, count: int) -> list[Proposal]:
+        """Fewer than ``count`` where all is local search and there is nothing new."""
         while len(self._queue) < count:
-            self._queue += (self._local() if self._refining else []) or self._sampled()
+            found = self._local.propose(self._number) if self._refining else None
+            if found is not None:
+                self._queue.append(found)
+                self._number += 1
+            elif self._refined < 1.0:
+                self._queue += self._sampled()
+            else:
+                break
         asked, self._queue = self._queue[:count], self._queue[count:]
         return asked
 
     @property
+    def _refined(self) -> float:
+        """Share of the evaluations for local search."""
+        chosen = self.settings.refine
+        return chosen if chosen is not None else 1.0 if self.settings.policy is not None else REFINED
+
+    @property
+    def _learned(self) -> int:
+        """Evaluations that are planned for learning."""
+        return round((1 - self._refined) * self._planned)
+
+    @property
     def _refining(self) -> bool:
-        return self._number >= round((1 - self.settings.refine) * self._planned)
+        return self._number >= self._learned
 
     def _sampled(self) -> list[Proposal]:
         """A new batch from the policy."""
@@ -177,44 +213,14 @@ class NATStrategy(Strategy):
         self._number += len(started.samples)
         return started.proposals()
 
-    def _local(self) -> list[Proposal]:
-        """One new step of local search for the next input that has one."""
-        for _ in self.task.inputs:
-            number = self._turn % len(self.task.inputs)
-            self._turn += 1
-            source = self.task.inputs[number]
-            moves, taken = self.moves(source), set(self._pending.values())
-            for choice in self._near(number, moves):
-                network = moves.apply(choice)
-                name = f"{number} {key(network)}"
-                if name not in taken and not self._records.knows(number, key(network)):
-                    self._pending[self._number] = name
-                    self._number += 1
-                    return [Proposal(self._number - 1, source, network)]
-        return []
-
-    def _near(self, number: int, moves: Moves) -> Iterator[Choice]:
-        """The policy's own proposal, then all single changes of the best so far in random order, then samples."""
-        [(scores, sizes)] = decode(self.policy, [moves])
-        own = greedy(scores, sizes, moves)
-        yield own
-        best = self._records.best(number, 1)
-        leave = best and best[0].gain > _least_gain(moves)
-        start = moves.choice(self._records.network(number, best[0])) if leave else moves.identity
-        steps = [(i, j) for i, options in enumerate(moves.candidates) for j in range(len(options)) if j != start[i]]
-        for step in self._rng.permutation(len(steps)):
-            slot, index = steps[step]
-            choice = (*start[:slot], index, *start[slot + 1 :])
-            if moves.admits(choice):
-                yield choice
-        yield from (sample.choice for sample in draw(scores, sizes, moves, self._rng, _DRAWS))
-
     def tell(self, proposal: Proposal, measurement: Measurement | None) -> None:
         """A gain that is not finite counts as a failure."""
         self._told += 1
-        self._pending.pop(proposal.number, None)
-        gain = measurement.gain if measurement is not None and math.isfinite(measurement.gain) else None
+        found = measurement if measurement is not None and math.isfinite(measurement.gain) else None
+        gain = None if found is None else found.gain
         source = self._records.find(proposal.source)
+        if source is not None:
+            self._local.tell(proposal.number, source, proposal.network, found)
         if gain is not None and source is not None:
             self._records.add(source, proposal.network, gain, proposal.number)
         for each in self._rounds:
@@ -228,8 +234,7 @@ class NATStrategy(Strategy):
         episodes = done.episodes()
         if len(episodes) < 2:
             return
-        planned = max(1, round((1 - self.settings.refine) * self._planned))
-        progress = min(1.0, self._told / planned)
+        progress = min(1.0, self._told / max(1, self._learned))
         for group in self._optimizer.param_groups:
             group["lr"] = self.settings.lr * max(LEAST_LR, 1 - progress)
         batch, weight = done.batch(self.policy.device), self._temperature.weight
@@ -237,6 +242,7 @@ class NATStrategy(Strategy):
         self.report["weight"] = weight
         self._temperature.follow(self.report["entropy"], self.report["uniform"], progress)
         self._updates += 1
+        self._local.forget_opinions()
 
     def finalists(self, source: Network, count: int) -> Sequence[Network]:
         """What was measured best and what the policy thinks most probable, taken in turn: the best measured first if it
@@ -277,13 +283,9 @@ class NATStrategy(Strategy):
             "records": self._records.state(),
             "rounds": [each.state() for each in self._rounds],
             "queue": [proposal.number for proposal in self._queue],
-            "local": [
-                [p.number, self._records.find(p.source), list(map(str, p.network.ops))]
-                for p in self._queue if p.number in self._pending
-            ],
-            "pending": {str(number): name for number, name in self._pending.items()},
+            "local": self._local.state(),
             "weight": self._temperature.weight,
-            "counts": [self._number, self._told, self._updates, self._turn],
+            "counts": [self._number, self._told, self._updates],
             "report": dict(self.report),
         }  # fmt: skip
 
@@ -293,22 +295,15 @@ class NATStrategy(Strategy):
         self._rng.bit_generator.state = json.loads(state["rng"])
         self._records.restore(state["records"])
         self._rounds = [Round.restored(each, self.moves) for each in state["rounds"]]
-        self._pending = {int(number): name for number, name in state["pending"].items()}
+        self._local.restore(state["local"])
         self._temperature.weight = state["weight"]
-        self._number, self._told, self._updates, self._turn = state["counts"]
+        self._number, self._told, self._updates = state["counts"]
         self.report = dict(state["report"])
         open_ones = {p.number: p for each in self._rounds for p in each.proposals()}
-        for number, source, ops in state["local"]:
-            network = self.task.inputs[source]
-            open_ones[number] = Proposal(number, network, with_texts(network, ops))
-        self._queue = [open_ones[number] for number in state["queue"]]
+        queued = ((number, self._local.proposal(number)) for number in state["queue"])
+        self._queue = [local or open_ones[number] for number, local in queued]
 
 
 def _least_gain(moves: Moves) -> float:
     """What a transformation has to gain: more than the input does, unless that is no result itself (over budget)."""
     return 0.0 if moves.admits(moves.identity) else -math.inf
-
-
-def with_texts(network: Network, ops: Sequence[str]) -> Network:
-    """A network with the ops of its slots given as texts."""
-    return network.with_ops([Op.parse(text) for text in ops])

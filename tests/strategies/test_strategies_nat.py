@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from policy.samples import ladder, random_darts, random_ladder
-from strategies.landscapes import landscape, run
+from strategies.landscapes import landscape, of_what_is_computed, run
 
 from nat_plugin.ir import Budget, Moves, Network, find_rule, key
 from nat_plugin.policy.apply import transform
@@ -38,8 +40,8 @@ def test_better_than_random_search_with_as_many_evaluations() -> None:
         network = random_darts(np.random.default_rng(seed))
         score = landscape(network, NAT_PLUS, seed)
         task = Task((network,), NAT_PLUS, Budget.parse({"macs": "1.0x"}), seed)
-        gains["nat"] += run(NATStrategy(task, NATSettings(evaluations=600)), score, 600) / 3
-        gains["random"] += run(RandomStrategy(task, Settings()), score, 600) / 3
+        gains["nat"] += run(NATStrategy(task, NATSettings(evaluations=200)), score, 200) / 3
+        gains["random"] += run(RandomStrategy(task, Settings()), score, 200) / 3
     assert gains["nat"] > gains["random"] + 1.0
 
 
@@ -110,6 +112,50 @@ def test_local_search_starts_from_the_policy_and_proposes_nothing_twice() -> Non
     best = max(score(moves.apply(choice)) for choice in moves.all())
     found = max(score(proposal.network) for proposal in proposals)
     assert found - score(network) > 0.95 * (best - score(network))
+
+
+def test_what_failed_is_not_proposed_again_by_local_search() -> None:
+    network = ladder([3, 2, 3, 4, 3, 2])
+    strategy = NATStrategy(Task((network,), NAT, Budget()), NATSettings(refine=1.0))
+    names = []
+    for number in range(20):
+        [proposal] = strategy.ask(1)
+        names.append(key(proposal.network))
+        strategy.tell(proposal, None if number % 2 else Measurement(1.0, 0.0))
+    assert len(set(names)) == len(names)
+
+
+def test_local_search_ends_where_nothing_is_left() -> None:
+    network = ladder([0, 0, 0, 0, 3, 3])
+    moves = Moves(network, NAT)
+    strategy = NATStrategy(Task((network,), NAT, Budget()), NATSettings(refine=1.0))
+    names = set()
+    while proposals := strategy.ask(3):
+        for proposal in proposals:
+            names.add(key(proposal.network))
+            strategy.tell(proposal, Measurement(0.0, 0.0))
+    assert names == {key(moves.apply(choice)) for choice in moves.all()} - {key(network)}
+
+
+def test_a_trained_policy_is_proposed_first_and_led_by_what_is_measured(tmp_path: Path) -> None:
+    """A policy that learned one landscape: its own proposal comes first; on another landscape the search still finds
+    what is best there."""
+    network = ladder([3, 2, 3, 4, 3, 2])
+    score, other = (of_what_is_computed(landscape(network, NAT, seed)) for seed in (0, 5))
+    task, only = Task((network,), NAT, Budget()), {"input": 1, "neighbours": 0}
+    teacher = NATStrategy(task, NATSettings(evaluations=2000, refine=0, mix=only))
+    run(teacher, score, 2000)
+    assert teacher.save(tmp_path / "policy.safetensors")
+    moves = Moves(network, NAT)
+    for landscape_, queries in ((score, 8), (other, 80)):
+        best = max(landscape_(moves.apply(choice)) for choice in moves.all())
+        strategy = NATStrategy(task, NATSettings(policy=str(tmp_path / "policy.safetensors")))
+        [first] = strategy.ask(1)
+        assert first.network == transform([network], NAT, Budget(), strategy.policy)[0]
+        own = landscape_(network)
+        strategy.tell(first, Measurement(landscape_(first.network), own))
+        found = max(landscape_(first.network) - own, run(strategy, landscape_, queries, batch=4))
+        assert found >= 0.95 * (best - own)
 
 
 def test_rewiring_is_announced() -> None:

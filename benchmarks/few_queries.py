@@ -1,0 +1,168 @@
+"""What strategies gain on single cells of NAS-Bench-201 with few queries: the real strategies, one cell at a time.
+
+The inputs are held out of the training of the shipped policy: so many drawn of each group. A query is a distinct
+network (by ``nat_plugin.ir.key``) whose validation accuracy is looked up; proposals that compute what is known cost
+nothing. The best by validation counts, with its test accuracy less that of the input. Every input has a seed of its
+own, the same for all strategies; intervals are 95 % over inputs, by Student's t, and differences from ``random`` are
+paired.
+
+``python benchmarks/few_queries.py --table nasbench201.csv.gz [--inputs N] [--processes N] [--json FILE]``
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from nat_nasbench.nb201 import OPS
+from nb201 import DATA, GROUPS, Reach, Space, fixed_rule, load_space, numbers
+from scipy import stats
+from train_policy import held_out
+
+from nat_plugin.ir import Budget, Network, find_rule
+from nat_plugin.plugins import plugins
+from nat_plugin.strategies.base import Measurement, Task
+
+QUERIES = (1, 3, 10, 30, 100)
+OWN: dict[str, Any] = {"mix": {"input": 1, "neighbours": 0}}
+"""All queries of ``nat`` go to the input itself."""
+STRATEGIES: dict[str, tuple[str, dict[str, Any]]] = {
+    "nat, shipped policy": ("nat", {"policy": "nasbench201", **OWN}),
+    "nat, from scratch": ("nat", OWN),
+    "surrogate": ("surrogate", {}),
+    "hill_climb": ("hill_climb", {}),
+    "evolution": ("evolution", {}),
+    "greedy": ("greedy", {}),
+    "random": ("random", {}),
+}
+BASELINE = "random"
+IDLE = 300
+"""Proposals in a row that are all known before a search is taken to have no more."""
+
+
+@dataclass(frozen=True)
+class Search:
+    """Of a cell by its number, on a data set."""
+
+    strategy: str
+    cell: int
+    data: str
+    rule: str
+    seed: int
+
+
+@lru_cache(maxsize=1)
+def space_of(path: Path) -> Space:
+    """Once for each process."""
+    torch.set_num_threads(1)
+    plugins()
+    return load_space(path)
+
+
+def number_of(network: Network) -> int:
+    digits = {op: digit for digit, op in enumerate(OPS.values())}
+    return int(numbers(np.array([digits[op] for op in network.ops])))
+
+
+def search(path: Path, wanted: Search) -> list[float]:
+    """Test gain of the best by validation after each of ``QUERIES``."""
+    space, (name, settings) = space_of(path), STRATEGIES[wanted.strategy]
+    validation, test = space.validation[wanted.data], space.test[wanted.data]
+    source, own = space.networks[wanted.cell], float(validation[wanted.cell])
+    kind = plugins().find("strategies", name)
+    task = Task((source,), find_rule(wanted.rule), Budget(), wanted.seed, max(QUERIES))
+    strategy = kind(task, kind.Settings(**settings))
+    known, best, gain, idle = {int(space.kinds[wanted.cell])}, own, 0.0, 0
+    curve = [0.0]
+    while len(known) <= max(QUERIES) and idle < IDLE:
+        proposals = strategy.ask(1)
+        if not proposals:
+            break
+        cell = int(space.written[number_of(proposals[0].network)])
+        same = space.kinds[cell] == space.kinds[wanted.cell]
+        value = own if same else float(validation[cell])
+        strategy.tell(proposals[0], Measurement(value, own))
+        idle += 1
+        if space.kinds[cell] in known:
+            continue
+        known.add(int(space.kinds[cell]))
+        idle = 0
+        if value > best:
+            best, gain = value, float(test[cell] - test[wanted.cell])
+        curve.append(gain)
+    return [curve[min(queries, len(curve) - 1)] for queries in QUERIES]
+
+
+def inputs(space: Space, group: str, count: int) -> np.ndarray:
+    """Held-out, connected cells of a group, drawn by a fixed seed."""
+    cells = np.flatnonzero(held_out() & space.group(group) & space.connected)
+    return np.random.default_rng(0).permutation(cells)[:count]
+
+
+def half_width(values: np.ndarray) -> np.ndarray:
+    """Of the 95 % interval of the mean over the first axis."""
+    count = len(values)
+    found: np.ndarray = stats.t.ppf(0.975, count - 1) * values.std(axis=0, ddof=1) / count**0.5
+    return found
+
+
+def rows_of(found: dict[str, np.ndarray]) -> list[str]:
+    """Lines of a table: mean gain of each strategy, the interval of its difference from random in brackets."""
+    lines = ["| | " + " | ".join(f"Q = {queries}" for queries in QUERIES) + " |", "|---" * (len(QUERIES) + 1) + "|"]
+    for name, values in found.items():
+        apart = values - found[BASELINE]
+        cells = [
+            f"{mean:.2f}" + ("" if name == BASELINE else f" ({more:+.2f} ± {half:.2f})")
+            for mean, more, half in zip(values.mean(axis=0), apart.mean(axis=0), half_width(apart), strict=True)
+        ]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--table", type=Path, required=True)
+    parser.add_argument("--inputs", type=int, default=200, help="Of each group.")
+    parser.add_argument("--rules", default="nat")
+    parser.add_argument("--strategies", nargs="*", choices=STRATEGIES, default=list(STRATEGIES))
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--json", type=Path)
+    args = parser.parse_args()
+    begun, space = time.perf_counter(), space_of(args.table)
+    reach, fixed = Reach(space, find_rule(args.rules)), fixed_rule(space)
+    wanted = [name for name in STRATEGIES if name in {*args.strategies, BASELINE}]
+    points: dict[str, Any] = {}
+    with ProcessPoolExecutor(args.processes, get_context("spawn")) as pool:
+        for group in GROUPS:
+            cells = inputs(space, group, args.inputs)
+            for data in DATA:
+                best = reach.gains(reach.best(space.validation[data]), space.test[data])[cells]
+                rule = reach.gains(fixed, space.test[data])[cells]
+                found = {}
+                for name in wanted:
+                    asked = [Search(name, int(cell), data, args.rules, seed) for seed, cell in enumerate(cells)]
+                    found[name] = np.array(list(pool.map(partial(search, args.table), asked, chunksize=10)))
+                known = f"best by validation {best.mean():.2f}, fixed rule {rule.mean():.2f}"
+                print(f"\n{data}, {group}: {len(cells)} inputs; rules {args.rules}; {known}\n")
+                print("\n".join(rows_of(found)), flush=True)
+                points[f"{data}, {group}"] = {
+                    "cells": cells.tolist(),
+                    "best": best.tolist(),
+                    "gains": {name: values.tolist() for name, values in found.items()},
+                }
+    print(f"\n{time.perf_counter() - begun:.0f} s in {args.processes} processes")
+    if args.json:
+        args.json.write_text(json.dumps({"rules": args.rules, "queries": QUERIES, "points": points}) + "\n")
+
+
+if __name__ == "__main__":
+    main()

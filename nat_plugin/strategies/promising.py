@@ -1,0 +1,138 @@
+"""What to measure next: a predictor learns from all that was told, and orders many candidates by expected improvement.
+
+A policy, where there is one, is the prior of the predictor: before anything is told, its order is the order. It is
+dropped as long as what was measured is likelier without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
+from math import log
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from nat_plugin.ir import Choice, Moves
+from nat_plugin.policy.ranks import normal_ranks
+from nat_plugin.strategies.memory import Memory
+from nat_plugin.strategies.nearby import changed, nearest, neighbours
+from nat_plugin.strategies.predictor import Kernel, Predictor, expected_improvement, likeliest
+
+_BEST = 3
+"""So many of the best known networks have their neighbours looked at."""
+_UNIFORM = 4
+"""Candidates that are drawn uniformly; dear where a budget is tight."""
+_GROWTH = 1.25
+"""The kernel is chosen anew when there are so many times as many measurements."""
+
+_FAITH = 2.0
+"""By so many nats what was measured has to be likelier without the prior."""
+
+Prior: TypeAlias = Callable[[int, Sequence[Choice]], np.ndarray]
+"""What is thought of choices (n,) of an input before anything is measured, in units of the spread among all."""
+
+
+class Promising:
+    """Candidates of every input in the order in which they are worth measuring.
+
+    A Gaussian process on the ranks of scores. What is proposed but not told yet counts as measured as predicted, so
+    that several proposals at once are unlike each other. ``candidates``: to choose from; ``largest``: measurements to
+    learn from, the latest of the input itself first.
+    """
+
+    def __init__(
+        self,
+        moves: Sequence[Moves],
+        rng: np.random.Generator,
+        candidates: int,
+        largest: int,
+        prior: Prior | None = None,
+    ) -> None:
+        self._moves, self._rng, self._count, self._largest, self._prior = moves, rng, candidates, largest, prior
+        self.memory = Memory(moves)
+        self.start = [nearest(each, each.identity) for each in moves]
+        """What to go out from: the inputs, or the nearest within the budget."""
+        self._model: tuple[Kernel, float, int] | None = None
+        """Kernel, share of the prior, and on how many measurements they were chosen."""
+
+    def order(self, source: int, waiting: Sequence[Choice], also: Sequence[Choice] = ()) -> Iterator[Choice]:
+        """The most promising first; ``also`` are among the candidates, ``waiting`` are not."""
+        candidates = self._candidates(source, waiting, also)
+        if candidates:
+            mean, deviation, best = self._predicted(source, waiting, candidates)
+            for number in np.argsort(-expected_improvement(mean, deviation, best), kind="stable"):
+                yield candidates[number]
+
+    def _predicted(
+        self, source: int, waiting: Sequence[Choice], candidates: Sequence[Choice]
+    ) -> tuple[np.ndarray, np.ndarray, float]:
+        """Mean and deviation of candidates, and the best mean of what is known."""
+        memory, space = self.memory, self.memory.space
+        lessons = memory.lessons(source, self._largest)
+        x, ranks, before = lessons.rows, normal_ranks(lessons.scores), self._before(lessons.owners)
+        kernel, share = self._chosen_model(x, ranks, before)
+        y = ranks - share * before
+        predictor = Predictor(x, y, kernel)
+        known = memory.known(source)
+        best = float((predictor.mean(space.rows(source, known)) + share * self._of(source, known)).max())
+        if waiting:
+            rows = space.rows(source, waiting)
+            predictor = Predictor(np.concatenate([x, rows]), np.concatenate([y, predictor.mean(rows)]), kernel)
+        mean, deviation = predictor.distribution(space.rows(source, candidates))
+        return mean + share * self._of(source, candidates), deviation, best
+
+    def _of(self, source: int, choices: Sequence[Choice]) -> np.ndarray:
+        return np.zeros(len(choices)) if self._prior is None else self._prior(source, choices)
+
+    def _before(self, owners: Sequence[tuple[int, Choice]]) -> np.ndarray:
+        return np.array([self._of(source, [choice])[0] for source, choice in owners])
+
+    def _chosen_model(self, x: np.ndarray, ranks: np.ndarray, before: np.ndarray) -> tuple[Kernel, float]:
+        """The likeliest kernel, and whether the prior counts."""
+        count = len(self.memory.told)
+        if self._model is None or count >= _GROWTH * self._model[2]:
+            shares = (1.0,) if self._prior is None else (1.0, 0.0)
+            models = [(likeliest(x, ranks - share * before), share) for share in shares]
+            kernel, share = max(models, key=lambda one: _evidence(x, ranks - one[1] * before, *one))
+            self._model = kernel, share, count
+        return self._model[0], self._model[1]
+
+    def _candidates(self, source: int, waiting: Sequence[Choice], also: Sequence[Choice]) -> list[Choice]:
+        """Neighbours of the best known, then further changes of these, and a few drawn uniformly."""
+        moves, count = self._moves[source], self._count
+        known = self.memory.choices[source] | set(waiting)
+        bases = [*self.memory.best(source, _BEST), self.start[source]][:_BEST]
+        around = [choice for base in bases for choice in neighbours(moves, base)]
+        mutants = (self._mutant(moves, bases[self._rng.integers(len(bases))]) for _ in range(count))
+        found: dict[Choice, None] = dict.fromkeys(also)
+        found |= dict.fromkeys(moves.sample(self._rng) for _ in range(_UNIFORM))
+        for choice in chain((around[number] for number in self._rng.permutation(len(around))), mutants):
+            if len(found) >= count:
+                break
+            if choice not in found and choice not in known and moves.admits(choice):
+                found[choice] = None
+        return [choice for choice in found if choice not in known]
+
+    def _mutant(self, moves: Moves, choice: Choice) -> Choice:
+        """A random op, perhaps the same, in two slots, or in more with falling probability."""
+        slots = min(len(choice), 1 + int(self._rng.geometric(0.5)))
+        for slot in self._rng.permutation(len(choice))[:slots]:
+            choice = changed(choice, int(slot), int(self._rng.integers(len(moves.candidates[slot]))))
+        return choice
+
+    def state(self) -> dict[str, Any]:
+        model = None if self._model is None else [list(self._model[0]), *self._model[1:]]
+        return {"told": self.memory.state(), "model": model}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.memory = Memory(self._moves)
+        self.memory.restore(state["told"])
+        model = state["model"]
+        self._model = None if model is None else ((model[0][0], model[0][1]), model[1], model[2])
+
+
+def _evidence(x: np.ndarray, y: np.ndarray, kernel: Kernel, share: float) -> float:
+    """How likely values are, in nats, with ``_FAITH`` on the side of the prior."""
+    spread = float(y.std()) or 1.0  # what the predictor divides by
+    return Predictor(x, y, kernel).log_likelihood - len(y) * log(spread) + _FAITH * share
