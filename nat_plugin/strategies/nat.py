@@ -33,6 +33,8 @@ USUAL = 2000
 """Evaluations that are planned where nobody says how many."""
 REFINED = 0.5
 """Share of the evaluations for local search where a policy is learned."""
+FEW = 200
+"""Of fewer evaluations a policy learns nothing that helps."""
 LEAST_LR = 0.02
 """Share of the learning rate that is left at the end."""
 _DRAWS = 32
@@ -83,8 +85,8 @@ class NATSettings(Settings):
     """Samples of the policy among the finalists (n in the paper)."""
     refine: Annotated[float, Field(ge=0, le=1)] | None = None
     """Share of the evaluations for local search from each of the user's inputs, by a predictor that learns from what
-    was measured (``nat_plugin.strategies.promising``); 0 turns it off. Left out: all where ``policy`` is given, else
-    half."""
+    was measured (``nat_plugin.strategies.promising``); 0 turns it off. Left out: all where ``policy`` is given or fewer
+    than 200 are planned, else half."""
     trust: Annotated[float, Field(ge=0, le=10)] = 0.5
     """Weight of ``policy`` as a prior of the predictor. What was learned in this very search is none: no gain."""
     pool: Annotated[int, Field(ge=1, le=100_000)] = 200
@@ -186,8 +188,9 @@ class NATStrategy(Strategy):
     @property
     def _refined(self) -> float:
         """Share of the evaluations for local search."""
-        chosen = self.settings.refine
-        return chosen if chosen is not None else 1.0 if self.settings.policy is not None else REFINED
+        if self.settings.refine is not None:
+            return self.settings.refine
+        return 1.0 if self.settings.policy is not None or self._planned < FEW else REFINED
 
     @property
     def _learned(self) -> int:
