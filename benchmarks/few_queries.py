@@ -4,9 +4,10 @@ The inputs are held out of the training of the shipped policy: so many drawn of 
 network (by ``nat_plugin.ir.key``) whose validation accuracy is looked up; proposals that compute what is known cost
 nothing. The best by validation counts, with its test accuracy less that of the input. Every input has a seed of its
 own, the same for all strategies; intervals are 95 % over inputs, by Student's t, and differences from ``random`` are
-paired.
+paired. Under ``--budget`` an input over it is no result itself: what is best within is compared with it all the same.
 
-``python benchmarks/few_queries.py --table nasbench201.csv.gz [--inputs N] [--processes N] [--json FILE]``
+``python benchmarks/few_queries.py --table nasbench201.csv.gz [--inputs N] [--budget macs=0.8x] [--processes N]
+[--json FILE]``
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -28,7 +30,8 @@ from nb201 import DATA, GROUPS, Reach, Space, fixed_rule, load_space, numbers
 from scipy import stats
 from train_policy import held_out
 
-from nat_plugin.ir import Budget, Network, find_rule
+from nat_plugin.errors import NATError
+from nat_plugin.ir import Budget, Moves, Network, Rule, find_rule
 from nat_plugin.plugins import plugins
 from nat_plugin.strategies.base import Measurement, Task
 
@@ -57,6 +60,7 @@ class Search:
     cell: int
     data: str
     rule: str
+    budget: tuple[tuple[str, str], ...]
     seed: int
 
 
@@ -79,9 +83,11 @@ def search(path: Path, wanted: Search) -> list[float]:
     validation, test = space.validation[wanted.data], space.test[wanted.data]
     source, own = space.networks[wanted.cell], float(validation[wanted.cell])
     kind = plugins().find("strategies", name)
-    task = Task((source,), find_rule(wanted.rule), Budget(), wanted.seed, max(QUERIES))
+    budget = Budget.parse(dict(wanted.budget))
+    task = Task((source,), find_rule(wanted.rule), budget, wanted.seed, max(QUERIES))
     strategy = kind(task, kind.Settings(**settings))
-    known, best, gain, idle = {int(space.kinds[wanted.cell])}, own, 0.0, 0
+    fits = budget.resolve(source).fit(source)
+    known, best, gain, idle = {int(space.kinds[wanted.cell])}, own if fits else -np.inf, 0.0, 0
     curve = [0.0]
     while len(known) <= max(QUERIES) and idle < IDLE:
         proposals = strategy.ask(1)
@@ -102,10 +108,19 @@ def search(path: Path, wanted: Search) -> list[float]:
     return [curve[min(queries, len(curve) - 1)] for queries in QUERIES]
 
 
-def inputs(space: Space, group: str, count: int) -> np.ndarray:
-    """Held-out, connected cells of a group, drawn by a fixed seed."""
+def inputs(space: Space, group: str, count: int, rule: Rule, budget: Budget) -> np.ndarray:
+    """Held-out, connected cells of a group that something within the budget can be made of, drawn by a fixed seed."""
     cells = np.flatnonzero(held_out() & space.group(group) & space.connected)
-    return np.random.default_rng(0).permutation(cells)[:count]
+    drawn = np.random.default_rng(0).permutation(cells)
+    return np.array(list(islice((cell for cell in drawn if _fits(space.networks[cell], rule, budget)), count)))
+
+
+def _fits(network: Network, rule: Rule, budget: Budget) -> bool:
+    try:
+        Moves(network, rule, budget.resolve(network))
+    except NATError:
+        return False
+    return True
 
 
 def half_width(values: np.ndarray) -> np.ndarray:
@@ -133,26 +148,31 @@ def main() -> None:
     parser.add_argument("--table", type=Path, required=True)
     parser.add_argument("--inputs", type=int, default=200, help="Of each group.")
     parser.add_argument("--rules", default="nat")
+    parser.add_argument("--budget", nargs="*", default=[], metavar="METRIC=LIMIT", help="Of parameters and MACs.")
+    parser.add_argument("--groups", nargs="*", choices=GROUPS, default=list(GROUPS))
+    parser.add_argument("--data", nargs="*", choices=DATA, default=list(DATA))
     parser.add_argument("--strategies", nargs="*", choices=STRATEGIES, default=list(STRATEGIES))
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     begun, space = time.perf_counter(), space_of(args.table)
-    reach, fixed = Reach(space, find_rule(args.rules)), fixed_rule(space)
+    reach, fixed, rule = Reach(space, find_rule(args.rules)), fixed_rule(space), find_rule(args.rules)
+    limits = tuple((name, limit) for name, _, limit in (text.partition("=") for text in args.budget))
     wanted = [name for name in STRATEGIES if name in {*args.strategies, BASELINE}]
     points: dict[str, Any] = {}
     with ProcessPoolExecutor(args.processes, get_context("spawn")) as pool:
-        for group in GROUPS:
-            cells = inputs(space, group, args.inputs)
-            for data in DATA:
+        for group in args.groups:
+            cells = inputs(space, group, args.inputs, rule, Budget.parse(dict(limits)))
+            for data in args.data:
                 best = reach.gains(reach.best(space.validation[data]), space.test[data])[cells]
-                rule = reach.gains(fixed, space.test[data])[cells]
+                by_rule = reach.gains(fixed, space.test[data])[cells]
                 found = {}
                 for name in wanted:
-                    asked = [Search(name, int(cell), data, args.rules, seed) for seed, cell in enumerate(cells)]
+                    asked = [Search(name, int(cell), data, args.rules, limits, seed) for seed, cell in enumerate(cells)]
                     found[name] = np.array(list(pool.map(partial(search, args.table), asked, chunksize=10)))
-                known = f"best by validation {best.mean():.2f}, fixed rule {rule.mean():.2f}"
-                print(f"\n{data}, {group}: {len(cells)} inputs; rules {args.rules}; {known}\n")
+                known = f"without a limit best by validation {best.mean():.2f}, fixed rule {by_rule.mean():.2f}"
+                under = " ".join(args.budget) or "no limit"
+                print(f"\n{data}, {group}: {len(cells)} inputs; rules {args.rules}; {under}; {known}\n")
                 print("\n".join(rows_of(found)), flush=True)
                 points[f"{data}, {group}"] = {
                     "cells": cells.tolist(),
@@ -161,7 +181,9 @@ def main() -> None:
                 }
     print(f"\n{time.perf_counter() - begun:.0f} s in {args.processes} processes")
     if args.json:
-        args.json.write_text(json.dumps({"rules": args.rules, "queries": QUERIES, "points": points}) + "\n")
+        args.json.write_text(
+            json.dumps({"rules": args.rules, "budget": limits, "queries": QUERIES, "points": points}) + "\n"
+        )
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ Judge: TypeAlias = Callable[[int, np.ndarray], np.ndarray]
 """Gains (n,) of choices (n, S) of the graph of that number in the batch; NaN for what is not admitted."""
 
 
-class _Slots:
+class Slots:
     """The slots of a batch, counted through: S of them over R candidate rows."""
 
     def __init__(self, batch: Batch, device: torch.device) -> None:
@@ -64,7 +64,7 @@ class _Slots:
 @torch.no_grad()
 def draw_open(policy: Policy, batch: Batch, samples: int, rng: np.random.Generator) -> list[np.ndarray]:
     """By graph, that many choices (samples, S) with all candidates open: whether they are admitted is not asked."""
-    slots = _Slots(batch, policy.device)
+    slots = Slots(batch, policy.device)
     return slots.choices(slots.draw(policy(batch).double().cpu().numpy(), samples, rng))
 
 
@@ -80,7 +80,7 @@ def imagine(
 ) -> dict[str, float]:
     """One update from ``samples`` of every graph of a batch. What there is to report of it."""
     device = policy.device
-    slots = _Slots(batch, device)
+    slots = Slots(batch, device)
     scores = policy(batch)
     rows = slots.draw(scores.detach().double().cpu().numpy(), samples, rng)
     choices = slots.choices(rows)

@@ -20,6 +20,10 @@ from nat_plugin.policy.network import Policy
 
 Tensor = torch.Tensor
 
+_TRIES = 512
+"""Of the likeliest choices, before a budget is met by a price."""
+_HALVINGS = 24
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -70,10 +74,46 @@ def draw(
 
 
 def greedy(scores: np.ndarray, sizes: np.ndarray, moves: Moves) -> Choice:
-    """The most probable choice of all if it is admitted, otherwise slot by slot the most probable that is open."""
+    """The most probable admitted choice, if it is among the ``_TRIES`` most probable of all; otherwise the more
+    probable of two: slot by slot the most probable that is open, and ``_leaned``."""
     ends = np.cumsum(sizes).tolist()
     best = tuple(int(scores[b - n : b].argmax()) for b, n in zip(ends, sizes.tolist(), strict=True))
-    return best if moves.admits(best) else draw(scores, sizes, moves, None)[0].choice
+    if moves.admits(best):
+        return best
+    found = most_probable(scores, sizes, moves, 1, _TRIES)
+    if not found:
+        found = [_leaned(scores, sizes, moves), draw(scores, sizes, moves, None)[0].choice]
+    return max(found, key=lambda choice: float(scores[np.cumsum(sizes) - sizes + np.array(choice, np.int64)].sum()))
+
+
+def _leaned(scores: np.ndarray, sizes: np.ndarray, moves: Moves) -> Choice:
+    """What is most probable once a price is put on parameters and MACs, as low as meets the limits; slot by slot among
+    what is open if that is not connected. Then every single change that is more probable and admitted, the greatest
+    gain first."""
+    first = np.cumsum(sizes) - sizes
+    costs = np.concatenate([each[:size] for each, size in zip(moves.costs, sizes.tolist(), strict=True)])
+    price = (costs / np.maximum(costs.mean(axis=0), 1.0)).sum(axis=1)
+    best: Choice | None = None
+    low, high = -20.0, 20.0
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        parts = np.split(scores - np.exp(middle) * price, first[1:])
+        choice = tuple(int(part.argmax()) for part in parts)
+        if moves.admits(choice):
+            best, high = choice, middle
+        elif moves.total(choice) is None:
+            high = middle
+        else:
+            low = middle
+    at = best or draw(scores - np.exp(high) * price, sizes, moves, None)[0].choice
+    slots = np.repeat(np.arange(len(sizes)), sizes).tolist()
+    gains = scores - np.repeat(scores[first + np.array(at)], sizes)
+    for row in np.argsort(-gains, kind="stable").tolist():
+        slot = slots[row]
+        changed = (*at[:slot], row - int(first[slot]), *at[slot + 1 :])
+        if scores[row] > scores[first[slot] + at[slot]] and moves.admits(changed):
+            at = changed
+    return at
 
 
 def most_probable(scores: np.ndarray, sizes: np.ndarray, moves: Moves, count: int, tries: int = 4096) -> list[Choice]:

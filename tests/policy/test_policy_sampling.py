@@ -121,6 +121,41 @@ def test_greedy_is_the_most_probable_where_that_is_admitted() -> None:
             assert choice == top
 
 
+@pytest.mark.parametrize("share", ["0.8x", "0.5x"])
+def test_greedy_is_the_most_probable_that_is_admitted_where_all_can_be_tried(share: str) -> None:
+    rng = np.random.default_rng(5)
+    network = ladder([3, 1, 2, 3, 4, 3])
+    moves = Moves(network, NAT, Budget.parse({"macs": share}).resolve(network))
+    sizes = sizes_of(moves)
+    first = np.cumsum(sizes) - sizes
+    for _ in range(5):
+        scores = rng.normal(size=int(sizes.sum()))
+        scores[first] += 3.0  # the network as it is, which is over the budget
+        best = max(moves.all(), key=lambda choice: float(scores[first + np.array(choice)].sum()))
+        assert greedy(scores, sizes, moves) == best
+
+
+def test_greedy_under_a_tight_budget_is_more_probable_than_slot_by_slot() -> None:
+    """Where what is admitted is too far from what is most probable to be found by trying."""
+    rng = np.random.default_rng(1)
+    found, walked = [], []
+    for _ in range(6):
+        network = random_darts(rng)
+        moves = Moves(network, NAT_PLUS, Budget.parse({"macs": "0.5x"}).resolve(network))
+        sizes = sizes_of(moves)
+        first = np.cumsum(sizes) - sizes
+        scores = rng.normal(size=int(sizes.sum()))
+        scores[first] += 1.5
+        for choices, choice in (
+            (found, greedy(scores, sizes, moves)),
+            (walked, draw(scores, sizes, moves, None)[0].choice),
+        ):
+            assert moves.admits(choice)
+            choices.append(float(scores[first + np.array(choice)].sum()))
+    assert all(one >= other for one, other in zip(found, walked, strict=True))
+    assert np.mean(found) > np.mean(walked) + 2
+
+
 def test_the_same_generator_gives_the_same_samples() -> None:
     moves = Moves(random_darts(np.random.default_rng(0)), NAT)
     scores = np.random.default_rng(1).normal(size=int(sizes_of(moves).sum()))

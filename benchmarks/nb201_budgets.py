@@ -1,0 +1,214 @@
+"""NAS-Bench-201 under budgets: limits on MACs, and on the latency that was measured on each device of a table.
+
+On the cells that ``train_policy.py`` holds out: policies decoded greedily with no query; the best reachable within the
+budget by validation; and, on some of these cells, strategies of the library with 10 and 30 queries. Gains are
+differences in CIFAR-10 test accuracy to the input, which is itself over the budget; choices are by CIFAR-10 validation.
+Every network that is proposed is held against its limit, by ``Moves.verify`` and once more by the tables.
+
+``python benchmarks/nb201_budgets.py --table nasbench201.csv.gz --latency nasbench201_latency_ms.csv.gz
+[--policy FILE_OR_NAME ...] [--rules RULE ...] [--searched N] [--json FILE]``
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import gzip
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from nat_nasbench.nb201 import OPS
+from nat_nasbench.tables import read_latencies
+from nb201 import CELLS, GROUPS, Reach, Space, load_space, numbers
+from searches import SEARCHES, search
+from statistics_of_seeds import interval
+from train_policy import CPU, SPLIT, held_out
+
+from nat_plugin.errors import NATError
+from nat_plugin.ir import Budget, Moves, Network, find_rule
+from nat_plugin.ir.budget import METRICS
+from nat_plugin.plugins import plugins
+from nat_plugin.policy.apply import apply_policy
+from nat_plugin.policy.finding import find_policy
+from nat_plugin.policy.network import Policy
+from nat_plugin.strategies.base import Task
+
+QUERIES = (10, 30)
+MACS = ("0.8x", "0.6x")
+LATENCY = "0.8x"
+Means: TypeAlias = dict[str, float]
+_DIGITS = {op: digit for digit, op in enumerate(OPS.values())}
+
+
+def number_of(network: Network) -> int:
+    return int(numbers(np.array([_DIGITS[op] for op in network.ops])))
+
+
+@dataclass(frozen=True)
+class Cost:
+    """A limited metric: its budget, and its value for every cell as written (CELLS,); infinite where not known."""
+
+    name: str
+    budget: Budget
+    values: np.ndarray
+
+
+def costs(space: Space, table: Path, latency: Path) -> list[Cost]:
+    """Two limits on MACs, and one on latency for every device."""
+    found = [Cost(f"MACs ≤ {limit}", Budget.parse({"macs": limit}), space.macs) for limit in MACS]
+    with gzip.open(table, "rt", encoding="utf-8", newline="") as file:
+        official = {int(row["ops"], len(OPS)): int(row["idx"]) for row in csv.DictReader(file)}
+    with gzip.open(latency, "rt", encoding="utf-8", newline="") as file:
+        devices = [name for name in next(csv.reader(file)) if name != "idx"]
+    for device in devices:
+        known = read_latencies(latency, device)
+        by_row = np.array([known.get(official[cell], np.inf) for cell in range(CELLS)])
+        values = by_row[space.written]
+
+        def measured(network: Network, values: np.ndarray = values) -> float:
+            return float(values[number_of(network)])
+
+        budget = Budget.parse({"latency": LATENCY}, {**METRICS, "latency": measured})
+        found.append(Cost(f"{device} ≤ {LATENCY}", budget, values))
+    return found
+
+
+class Case:
+    """One rule and one budget: the held-out inputs that can be brought within it, and what they may become."""
+
+    def __init__(self, space: Space, reach: Reach, limited: Cost) -> None:
+        self.space, self.reach, self.cost = space, reach, limited
+        self.moves: dict[int, Moves] = {}
+        self.unknown = self.unfit = self.violations = 0
+        """Inputs whose own cost is not known, inputs that nothing reachable fits, results over the budget."""
+        [limit] = limited.budget.limits
+        self.most = float(limit.value) * limited.values
+        for cell in np.flatnonzero(held_out() & space.connected).tolist():
+            if not np.isfinite(limited.values[cell]):
+                self.unknown += 1
+                continue
+            network = space.networks[cell]
+            try:
+                self.moves[cell] = Moves(network, reach.rule, limited.budget.resolve(network))
+            except NATError:
+                assert not len(self.within(cell))
+                self.unfit += 1
+        self.cells = np.array(list(self.moves))
+
+    def within(self, cell: int) -> np.ndarray:
+        """All that a cell may become within its budget, by the tables."""
+        every = self.reach.all_of(cell)
+        found: np.ndarray = every[self.cost.values[every] <= self.most[cell]]
+        return found
+
+    def best(self) -> np.ndarray:
+        score = self.space.validation["CIFAR-10"]
+        within = map(self.within, self.cells.tolist())
+        return np.array([int(each[score[self.space.written[each]].argmax()]) for each in within])
+
+    def of_policy(self, policy: Policy) -> np.ndarray:
+        return np.array(list(map(number_of, apply_policy(list(self.moves.values()), policy))))
+
+    def of_search(self, name: str, cells: np.ndarray) -> dict[int, np.ndarray]:
+        """By number of queries; where nothing within the budget was found, the cell itself (counts as a violation)."""
+        score, found = self.space.validation["CIFAR-10"], []
+
+        def value(network: Network) -> float:
+            return float(score[self.space.written[number_of(network)]])
+
+        for cell in cells.tolist():
+            moves = self.moves[cell]
+            task = Task((moves.network,), self.reach.rule, self.cost.budget, cell)
+            found.append(list(map(number_of, search(SEARCHES[name], moves, task, value, QUERIES))))
+        return dict(zip(QUERIES, np.array(found).T, strict=True))
+
+    def gains(self, cells: np.ndarray, found: np.ndarray) -> Means:
+        """Mean gains in test accuracy, by group; counts what is over the budget."""
+        self.violations += int((~(self.cost.values[found] <= self.most[cells])).sum())
+        test = self.space.test["CIFAR-10"]
+        gain = test[self.space.written[found]] - test[cells]
+        return {name: float(gain[self.space.group(name)[cells]].mean()) for name in GROUPS}
+
+    def some(self, count: int) -> np.ndarray:
+        """Places among ``cells``: so many of each group, drawn with the seed of the split."""
+        rng, found = np.random.default_rng(SPLIT), np.zeros(len(self.cells), bool)
+        for name in GROUPS:
+            found[rng.permutation(np.flatnonzero(self.space.group(name)[self.cells]))[:count]] = True
+        return np.flatnonzero(found)
+
+
+def over_seeds(runs: Sequence[Means]) -> dict[str, Any]:
+    return {name: interval([run[name] for run in runs]) for name in GROUPS}
+
+
+def measure(case: Case, policies: Sequence[Policy], searched: int) -> dict[str, dict[str, Any]]:
+    """Gains by method and group: on all inputs (``all inputs``), and on those where strategies search too."""
+    best, decoded = case.best(), [case.of_policy(policy) for policy in policies]
+    every, at = case.cells, case.some(searched)
+    rows: dict[str, dict[str, Any]] = {
+        "best by validation": case.gains(every, best),
+        "policy, no query": over_seeds([case.gains(every, found) for found in decoded]),
+    }
+    if not searched:
+        return {"all inputs": rows}
+    few: dict[str, Any] = {
+        "best by validation": case.gains(every[at], best[at]),
+        "policy, no query": over_seeds([case.gains(every[at], found[at]) for found in decoded]),
+    }
+    for name in SEARCHES:
+        for queries, found in case.of_search(name, every[at]).items():
+            few[f"{name} {queries}"] = case.gains(every[at], found)
+    return {"all inputs": rows, "some inputs": few}
+
+
+def table(rows: Mapping[str, Mapping[str, Mapping[str, Any]]], which: str) -> str:
+    """``rows``: by budget, set of inputs, method and group. Each entry has the three groups."""
+    lines = ["| | " + " | ".join(rows) + " |", "|---" * (1 + len(rows)) + "|"]
+    for method in next(iter(rows.values()))[which]:
+        cells = []
+        for sets in rows.values():
+            values = [v if isinstance(v, tuple) else (v, float("nan")) for v in sets[which][method].values()]
+            cells.append(" / ".join(f"{v:+.2f}" + (f" ± {w:.2f}" if w == w else "") for v, w in values))
+        lines.append(f"| {method} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--table", type=Path, required=True)
+    parser.add_argument("--latency", type=Path, required=True)
+    parser.add_argument("--policy", nargs="+", default=["nasbench201"], help="One training each: files or names.")
+    parser.add_argument("--rules", nargs="+", default=["nat", "nat++"])
+    parser.add_argument("--searched", type=int, default=100, help="Inputs of each group where strategies search.")
+    parser.add_argument("--json", type=Path)
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    plugins()
+    begun, cpu = time.perf_counter(), time.process_time()
+    space = load_space(args.table)
+    limits = costs(space, args.table, args.latency)
+    policies = [find_policy(name, CPU) for name in args.policy]
+    found: dict[str, Any] = {}
+    for rule in args.rules:
+        reach = Reach(space, find_rule(rule))
+        rows = found[rule] = {}
+        for limited in limits:
+            case = Case(space, reach, limited)
+            rows[limited.name] = measure(case, policies, args.searched)
+            if args.json:  # after every budget: a run takes long
+                args.json.write_text(json.dumps(found, indent=1) + "\n")
+            print(f"{rule}, {limited.name}: {len(case.cells):,} inputs, {case.unfit} that nothing fits, {case.unknown} "
+                  f"not measured; over the budget: {case.violations}", flush=True)  # fmt: skip
+        for which in next(iter(rows.values())):
+            print(f"\nrules {rule}, {which}: {' / '.join(GROUPS)}\n\n{table(rows, which)}\n", flush=True)
+    print(f"whole run: {time.perf_counter() - begun:.0f} s, {time.process_time() - cpu:.0f} s CPU")
+
+
+if __name__ == "__main__":
+    main()
