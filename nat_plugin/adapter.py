@@ -5,7 +5,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
+from pydantic import BaseModel, ConfigDict
+
+from nat_plugin.errors import NATError
 from nat_plugin.ir import Frame, Network
 
 
@@ -17,11 +22,19 @@ class Published:
     origin: str
 
 
+class AdapterSettings(BaseModel):
+    """The base of what a recipe can set of an adapter: ``adapter: {name: nni, space: DARTS}``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
 class Adapter(ABC):
     """Reads one format into networks and writes networks back into it."""
 
     name: str
     summary: str
+    Settings: type[AdapterSettings] = AdapterSettings
+    """What there is to set; by default nothing."""
 
     @abstractmethod
     def recognises(self, text: str) -> bool:
@@ -35,6 +48,28 @@ class Adapter(ABC):
     @abstractmethod
     def write(self, network: Network) -> str:
         """The architecture in the format's own text. NATError where the format cannot say it."""
+
+    def natural_frame(self, text: str) -> Frame:
+        """What surrounds an architecture where the user says nothing: for most formats the default frame, for one of
+        whole models what the model is made for. May raise NATError, as ``read`` does."""
+        del text
+        return Frame()
+
+    def unmoved(self, network: Network) -> Network | None:
+        """What a network that was read had been made from by moves, where its format remembers that."""
+        del network
+        return None
+
+    def configured(self, settings: Any) -> Adapter:
+        """This adapter with settings (an instance of its ``Settings``). NATError where they cannot go together."""
+        del settings
+        return self
+
+    def export(self, text: str, frame: Frame, folder: Path) -> None:
+        """Write the architecture into a folder as a torch module that nothing but torch is needed for: ``model.py`` and
+        ``weights.pt``. NATError where a format has no such module."""
+        del text, frame, folder
+        raise NATError(f"adapter '{self.name}' has no model of its own to export")
 
     def published(self) -> Mapping[str, Published]:
         """Architectures that ship with the adapter, by name."""

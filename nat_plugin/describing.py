@@ -59,11 +59,12 @@ def summary(network: Network) -> str:
     )
 
 
-def drawings(network: Network) -> list[tuple[str, list[str]]]:
-    """A heading and a drawing for every placed cell."""
+def drawings(network: Network, before: Network | None = None) -> list[tuple[str, list[str]]]:
+    """A heading and a drawing for every placed cell; with ``before``, changes are marked."""
     found = []
     for name, cell in network.cells:
         count = sum(placement.cell == name for placement in network.placements)
         if count:
-            found.append((f"{name} (placed {count} {'time' if count == 1 else 'times'})", draw_cell(cell)))
+            lines = draw_cell(cell, before.by_name[name] if before else None)
+            found.append((f"{name} (placed {count} {'time' if count == 1 else 'times'})", lines))
     return found

@@ -1,9 +1,14 @@
-"""What a user may write where an architecture is expected: a literal, a file, ``file.py:NAME``, a published name."""
+"""What a user may write where an architecture is expected: a literal, a file, ``file.py:NAME``, a published name, or a
+folder of a model, which stands for its ``config.json``."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeAlias
+
+from pydantic import ValidationError
 
 from nat_plugin.adapter import Adapter
 from nat_plugin.errors import NATError
@@ -11,25 +16,43 @@ from nat_plugin.literals import assigned, assigned_names
 from nat_plugin.plugins import Plugins
 
 MAX_BYTES = 16 * 2**20
+Wanted: TypeAlias = "str | Mapping[str, Any]"
+"""How an adapter is asked for: its name, or a mapping of the name and settings (that a recipe has checked)."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """An architecture's text, the adapter that reads it, and how to name it to the user."""
+    """An architecture's text, the adapter that reads it, how to name it to the user, and its line, if it has one."""
 
     text: str
     adapter: Adapter
     label: str
+    line: int | None = None
 
 
-def find_source(source: str, adapter: str | None, plugins: Plugins) -> Source:
+def find_adapter(wanted: Wanted, plugins: Plugins) -> Adapter:
+    """An adapter with its settings. NATError if there is none of that name, or if the settings are not its own."""
+    values = {"name": wanted} if isinstance(wanted, str) else dict(wanted)
+    adapter: Adapter = plugins.find("adapters", str(values.pop("name", None)))
+    if not values:
+        return adapter
+    try:
+        return adapter.configured(adapter.Settings.model_validate(values))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise NATError(f"adapter '{adapter.name}': {where[:200]}: {first['msg']}") from None
+
+
+def find_source(source: str, adapter: Wanted | None, plugins: Plugins) -> Source:
     """Resolve what the user wrote. NATError if there is no such thing, or more than one adapter could read it."""
-    wanted = plugins.find("adapters", adapter) if adapter else None
+    wanted = find_adapter(adapter, plugins) if adapter else None
     if not source.strip():
         raise NATError("the architecture is empty; give a literal, a file, file.py:NAME or a published name")
     for each in [wanted] if wanted else plugins.adapters.values():
-        if source in each.published():
-            return Source(each.published()[source].text, each, source)
+        published = each.published()
+        if source in published:
+            return Source(published[source].text, each, source)
     text, label = _text(source)
     return Source(text, wanted or _guess(text, label, plugins), label)
 
@@ -39,12 +62,18 @@ def _text(source: str) -> tuple[str, str]:
     if path.endswith(".py") and name.isidentifier():
         return assigned(read_text(Path(path)), name), source
     if _is_file(source):
-        text = read_text(Path(source))
+        text = read_text(_model_config(Path(source)))
         if source.endswith(".py"):
             names = ", ".join(assigned_names(text)[:30]) or "none found"
             raise NATError(f"{source}: say which architecture, as {source}:NAME; names: {names}")
         return text, source
     return source, source if len(source) <= 60 else source[:57] + "..."
+
+
+def _model_config(path: Path) -> Path:
+    """A file itself; of a folder, as hubs and trainers write models, its configuration."""
+    config = path / "config.json"
+    return config if path.is_dir() and config.is_file() else path
 
 
 def _is_file(source: str) -> bool:

@@ -9,7 +9,7 @@ import pytest
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Frame, key
 from nat_plugin.plugins import plugins
-from nat_plugin.sources import find_source
+from nat_plugin.sources import find_adapter, find_source
 
 FRAME = Frame(8, 5)
 
@@ -78,3 +78,19 @@ def test_unreadable_files_are_named(tmp_path: Path) -> None:
 def test_an_unknown_adapter_lists_the_allowed_ones() -> None:
     with pytest.raises(NATError, match="unknown adapter 'keras'; allowed: "):
         find_source("DARTS_V2", "keras", plugins())
+
+
+def test_an_adapter_is_found_with_its_settings() -> None:
+    plain = find_adapter("nni", plugins())
+    small = find_adapter({"name": "nni", "space": "DARTS", "arguments": {"width": 4, "num_cells": 3}}, plugins())
+    text = plain.published()["darts-v2"].text.replace('"num_cells": 20, "width": 36', "")
+    assert len(plain.read(text, Frame()).placements) == 20
+    assert len(small.read(text, Frame()).placements) == 3
+    assert len(find_adapter("nni", plugins()).read(text, Frame()).placements) == 20, "the registered one stays"
+
+
+def test_settings_that_an_adapter_does_not_have_are_named() -> None:
+    with pytest.raises(NATError, match="adapter 'darts': dialect: Extra inputs are not permitted"):
+        find_source("DARTS_V2", {"name": "darts", "dialect": "nat"}, plugins())
+    with pytest.raises(NATError, match="unknown adapter 'None'"):
+        find_adapter({"space": "DARTS"}, plugins())

@@ -3,16 +3,8 @@
 from __future__ import annotations
 
 from nat_plugin.ir import Op, OpKind, Role, Site
-from nat_plugin.ir.layers import Act, Conv, Layer, Norm, Pool
+from nat_plugin.ir.layers import Act, Conv, Layer, Norm
 from nat_plugin.ir.ops import Attributes
-
-
-def _shortcut(_attributes: Attributes, site: Site) -> tuple[Layer, ...]:
-    return (Pool("avg", 2, 2), Conv(site.c_in, site.c_out))
-
-
-def _halving(_attributes: Attributes, site: Site) -> bool:
-    return site.stride == 2
 
 
 def _identity(_attributes: Attributes, site: Site) -> tuple[Layer, ...]:
@@ -32,7 +24,6 @@ def _block_valid(attributes: Attributes) -> bool:
 
 
 KINDS = (
-    OpKind("nb201_shortcut", "nb201_shortcut", _shortcut, legal=_halving),
     OpKind("nbmacro_identity", "nbmacro_identity", _identity, role=Role.SKIP),
     OpKind("nbmacro_mb", "nbmacro_mb_k{k}_e{e}", _block, order=0, residual=True, valid=_block_valid),
 )

@@ -18,6 +18,7 @@ SUBCOMMANDS = {
     "show": "show",
     "convert": "convert",
     "transform": "transform",
+    "export": "export",
     "adapters": "listings",
     "strategies": "listings",
     "evaluators": "listings",

@@ -22,8 +22,8 @@ def convert(
     output: Path | None,
     channels: int | None,
     cells: int | None,
-    size: int,
-    classes: int,
+    size: int | None,
+    classes: int | None,
 ) -> None:
     """Write SOURCE, which is in one format, in another; the IR's own is `network`."""
     from nat_plugin.cli.lines import each_source
@@ -32,11 +32,10 @@ def convert(
     from nat_plugin.writing import translate
 
     target = plugins().find("adapters", target_adapter)
-    frame = make_frame(channels, cells, size, classes)
-    texts = [
-        translate(found.adapter.read(found.text, frame), target, frame)
-        for found in each_source(source, source_adapter, plugins())
-    ]
+    texts = []
+    for found in each_source(source, source_adapter, plugins()):
+        frame = make_frame(found, channels, cells, size, classes)
+        texts.append(translate(found.adapter.read(found.text, frame), target, frame))
     if output is None:
         for text in texts:
             click.echo(text)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 
 from nat_plugin.errors import NATError
 from nat_plugin.plugins import Plugins
@@ -13,7 +15,7 @@ MAX_LINE = 2**20
 
 
 def each_source(source: str, adapter: str | None, plugins: Plugins) -> Iterator[Source]:
-    """The architectures that SOURCE stands for, in order. An error on standard input names its line."""
+    """The architectures that SOURCE stands for, in order, each with its line on standard input."""
     if source != "-":
         yield find_source(source, adapter, plugins)
         return
@@ -23,7 +25,21 @@ def each_source(source: str, adapter: str | None, plugins: Plugins) -> Iterator[
         if len(line) > MAX_LINE:
             raise NATError(f"standard input, line {number}: longer than {MAX_LINE:,} characters")
         if line.strip():
-            try:
-                yield find_source(line.strip(), adapter, plugins)
-            except NATError as error:
-                raise NATError(f"standard input, line {number}: {error}") from None
+            with _naming(number):
+                found = find_source(line.strip(), adapter, plugins)
+            yield replace(found, line=number)
+
+
+@contextmanager
+def naming(source: Source) -> Iterator[None]:
+    """An error within names the line of an architecture on standard input."""
+    with _naming(source.line):
+        yield
+
+
+@contextmanager
+def _naming(line: int | None) -> Iterator[None]:
+    try:
+        yield
+    except NATError as error:
+        raise error if line is None else NATError(f"standard input, line {line}: {error}") from None

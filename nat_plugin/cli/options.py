@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from nat_plugin.ir import Frame
+
+if TYPE_CHECKING:
+    from nat_plugin.sources import Source
 
 _C = TypeVar("_C", bound=Callable[..., Any])
 
@@ -18,21 +21,26 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 
 
 def frame_options(command: _C) -> _C:
-    """``--channels``, ``--cells``, ``--input`` and ``--classes``; the command gets a ``Frame`` from ``make_frame``."""
+    """``--channels``, ``--cells``, ``--input`` and ``--classes``; ``make_frame`` makes a ``Frame`` of them."""
     for option in reversed(
         (
             click.option("--channels", type=click.IntRange(1), help="Channels of the first cells."),
             click.option("--cells", type=click.IntRange(1), help="Cells in depth."),
-            click.option("--input", "size", type=click.IntRange(1), default=32, show_default=True, help="Image side."),
-            click.option("--classes", type=click.IntRange(1), default=10, show_default=True),
+            click.option(
+                "--input", "size", type=click.IntRange(1), help="Image side.  [default: the model's own, or 32]"
+            ),
+            click.option("--classes", type=click.IntRange(1), help="Classes.  [default: the model's own, or 10]"),
         )
     ):
         command = option(command)
     return command
 
 
-def make_frame(channels: int | None, cells: int | None, size: int, classes: int) -> Frame:
-    return Frame(channels, cells, (3, size, size), classes)
+def make_frame(source: Source, channels: int | None, cells: int | None, size: int | None, classes: int | None) -> Frame:
+    """The frame of an architecture: what the options say, the rest as its adapter has it."""
+    own = source.adapter.natural_frame(source.text)
+    input = own.input if size is None else (own.input[0], size, size)
+    return Frame(channels or own.channels, cells or own.cells, input, classes or own.classes)
 
 
 def print_json(value: Any) -> None:

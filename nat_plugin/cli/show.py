@@ -17,20 +17,30 @@ from nat_plugin.ir import Network
 @frame_options
 @json_option
 def show(
-    source: str, adapter: str | None, channels: int | None, cells: int | None, size: int, classes: int, as_json: bool
+    source: str,
+    adapter: str | None,
+    channels: int | None,
+    cells: int | None,
+    size: int | None,
+    classes: int | None,
+    as_json: bool,
 ) -> None:
-    """Show SOURCE: a literal, a file, file.py:NAME, a published name, or - for one per line on standard input."""
-    from nat_plugin.cli.lines import each_source
+    """Show SOURCE: a literal, a file, file.py:NAME, a published name, a model folder, or - for one a line on stdin."""
+    from nat_plugin.cli.lines import each_source, naming
     from nat_plugin.plugins import plugins
 
-    frame = make_frame(channels, cells, size, classes)
     for found in each_source(source, adapter, plugins()):
-        network = found.adapter.read(found.text, frame)
+        with naming(found):
+            network = found.adapter.read(found.text, make_frame(found, channels, cells, size, classes))
+            described = describe(network)
         if as_json:
-            print_json({"source": found.label, "format": found.adapter.name, **describe(network)})
+            print_json({"source": found.label, "format": found.adapter.name, **described})
         else:
             click.echo(f"{found.label} ({found.adapter.name}): {summary(network)}")
-            for heading, lines in drawings(network):
+            before = found.adapter.unmoved(network)
+            if before is not None:
+                click.echo(f"made from: {summary(before)}; changed below: [before -> after]")
+            for heading, lines in drawings(network, before):
                 click.echo("\n".join(["", heading, *("  " + line for line in lines)]))
             click.echo()
             _print_edges(network)

@@ -37,12 +37,14 @@ def transform(
     extended: bool,
     channels: int | None,
     cells: int | None,
-    size: int,
-    classes: int,
+    size: int | None,
+    classes: int | None,
     as_json: bool,
 ) -> None:
     """Transform SOURCE by a trained policy; prints the architecture in its own format, one per line for SOURCE -."""
-    from nat_plugin.cli.lines import each_source
+    import torch
+
+    from nat_plugin.cli.lines import each_source, naming
     from nat_plugin.device import find_compute
     from nat_plugin.ir import Budget, Moves, find_rule
     from nat_plugin.plugins import plugins
@@ -52,20 +54,24 @@ def transform(
     from nat_plugin.writing import result_adapter, write_back
 
     rule, limits = find_rule(rules), Budget.parse(_pairs(budget))
+    torch.set_num_threads(1)  # a policy is small, and threads would wait for each other
     loaded = find_policy(policy, find_compute(device).device)
-    frame = make_frame(channels, cells, size, classes)
     sources = each_source(source, adapter, plugins())
     gc.freeze()  # what was imported need not be searched for garbage again, however many architectures there are
     rows: list[dict[str, Any]] = []
     while chunk := list(islice(sources, CHUNK)):
-        networks = [found.adapter.read(found.text, frame) for found in chunk]
-        if extended:
-            networks = [with_null(network) for network in networks]
-        moves = [Moves(network, rule, limits.resolve(network)) for network in networks]
+        moves, frames = [], []
+        for found in chunk:
+            with naming(found):
+                frames.append(make_frame(found, channels, cells, size, classes))
+                network = found.adapter.read(found.text, frames[-1])
+                network = with_null(network) if extended else network
+                moves.append(Moves(network, rule, limits.resolve(network)))
         results = apply_policy(moves, loaded, samples, seed)
-        for found, before, after in zip(chunk, moves, results, strict=True):
+        for found, frame, before, after in zip(chunk, frames, moves, results, strict=True):
             writer = result_adapter(found.adapter, extended)
-            text = write_back(writer, before, after, frame)
+            with naming(found):
+                text = write_back(writer, before, after, frame)
             if as_json:
                 rows.append(_row(found.label, writer.name, before.network, after, text))
             else:
@@ -87,9 +93,10 @@ def _pairs(budget: tuple[str, ...]) -> dict[str, str]:
 
 
 def _row(label: str, adapter: str, before: Any, after: Any, text: str) -> dict[str, Any]:
-    from nat_plugin.ir import cost, key
+    from nat_plugin.ir import cost, is_connected, key
 
-    old, new = cost(before), cost(after)
+    new = cost(after)
+    old = cost(before) if is_connected(before) else None
     return {
         "source": label,
         "format": adapter,
@@ -97,6 +104,6 @@ def _row(label: str, adapter: str, before: Any, after: Any, text: str) -> dict[s
         "changed": key(before) != key(after),
         "params": new.params,
         "macs": new.macs,
-        "source_params": old.params,
-        "source_macs": old.macs,
+        "source_params": old and old.params,
+        "source_macs": old and old.macs,
     }

@@ -11,10 +11,10 @@ from nat_plugin import __version__
 from nat_plugin.comparisons.inputs import drawing, read_inputs
 from nat_plugin.comparisons.parallel import each_done
 from nat_plugin.comparisons.plots import available, plot
-from nat_plugin.comparisons.recipe import ComparisonPlan
+from nat_plugin.comparisons.recipe import OPTIMUM, ComparisonPlan
 from nat_plugin.comparisons.report import markdown, points
 from nat_plugin.comparisons.summary import Traces, summary, trained_by
-from nat_plugin.comparisons.units import OPTIMUM, Work, missing, run_plan, units
+from nat_plugin.comparisons.units import Work, missing, run_plan, units
 from nat_plugin.errors import NATError
 from nat_plugin.files import WriteError, file_errors, write_text
 from nat_plugin.plugins import Plugins

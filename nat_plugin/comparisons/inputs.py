@@ -10,7 +10,7 @@ from nat_plugin.comparisons.recipe import ComparisonPlan
 from nat_plugin.errors import NATError
 from nat_plugin.plugins import Plugins
 from nat_plugin.runs.setup import Origin
-from nat_plugin.sources import Source, find_source, read_text
+from nat_plugin.sources import Source, Wanted, find_source, read_text
 
 
 def read_inputs(plan: ComparisonPlan, plugins: Plugins) -> list[Origin]:
@@ -33,7 +33,7 @@ def drawing(plan: ComparisonPlan, count: int) -> list[int]:
     return [int(each) for each in np.random.default_rng(sources.seed).permutation(count)]
 
 
-def _lines(path: Path, adapter: str | None, plugins: Plugins) -> list[Source]:
+def _lines(path: Path, adapter: Wanted | None, plugins: Plugins) -> list[Source]:
     found = []
     for number, line in enumerate(read_text(path).splitlines(), start=1):
         if line.strip():

@@ -11,12 +11,14 @@ from nat_plugin.data import DataSettings
 from nat_plugin.errors import NATError, NATErrors
 from nat_plugin.evaluators.base import Evaluator
 from nat_plugin.plugins import Plugins
-from nat_plugin.runs.checking import check_budget, check_data, check_part, mapping, validate
+from nat_plugin.runs.checking import check_adapter, check_budget, check_data, check_part, mapping, validate
 from nat_plugin.runs.reading import read_values
 from nat_plugin.runs.recipe import Common
 from nat_plugin.strategies.base import Settings
 
 BASELINE = "random"
+OPTIMUM = "optimum"
+"""No label of a strategy: what goes by it is the best that can be reached."""
 
 
 class Inputs(Settings):
@@ -125,6 +127,9 @@ def plan_comparison(values: Mapping[str, Any], plugins: Plugins) -> ComparisonPl
         settings = {"name": str(label), **given} if isinstance(given, dict) else {"name": str(label)}
         names[str(label)] = str(settings["name"])
         strategies[str(label)] = check_part("strategies", f"strategies.{label}", settings, plugins, mistakes)
+    if OPTIMUM in names:
+        mistakes.append(f"strategies.{OPTIMUM}: this label stands for the best that can be reached; choose another")
+    check_adapter(values.get("adapter"), plugins, mistakes)
     check_budget(values.get("budget", {}), kind, mistakes)
     if recipe is not None:
         if recipe.warmup and kind is not None and not shares_weights(kind):

@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 
 from nat_plugin import __version__
-from nat_plugin.comparisons.recipe import ComparisonPlan
+from nat_plugin.comparisons.recipe import OPTIMUM, ComparisonPlan
 from nat_plugin.comparisons.search import Trace
 from nat_plugin.comparisons.statistics import Mean, Values, against, mean_interval, mean_of, samples
-from nat_plugin.comparisons.units import OPTIMUM, Unit, Work, read_trace, split_of
+from nat_plugin.comparisons.units import Unit, Work, read_trace, split_of
 from nat_plugin.plugins import Plugins
 from nat_plugin.policy.files import load_policy
 from nat_plugin.policy.finding import policy_path
 
-_COUNTS = ("cells", "evaluations")
+_COUNTS = ("cells_evaluated", "evaluations")
 """Facts of a policy that say how many networks were measured to train it; the first that it has counts."""
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from nat_plugin.comparisons.recipe import ComparisonPlan, plan_comparison, shares_weights
+from nat_plugin.comparisons.recipe import OPTIMUM, ComparisonPlan, plan_comparison, shares_weights
 from nat_plugin.comparisons.search import Step, Trace, search
 from nat_plugin.errors import NATError
 from nat_plugin.evaluators.base import Split
@@ -27,7 +27,6 @@ from nat_plugin.strategies.base import Proposal, State
 from nat_plugin.training.seeds import derive
 
 FOLDER = "searches"
-OPTIMUM = "optimum"
 MOST = 20_000
 """Combinations of moves up to which the reachable optimum is looked for."""
 _RUN_KEYS = ("adapter", "extended", "network", "rules", "budget", "evaluator", "threads", "device", "precision")

@@ -35,20 +35,21 @@ def train_batches(
     order = torch.randperm(count, generator=generator).to(split.x.device)
     height, width = split.x.shape[2:]
     draws = draw(data.augment, count, (height, width), generator, split.x.device)
-    return _train_batches(data, split, batch_size, order, draws, dtype, memory_format)
+    size = min(batch_size, count)
+    return _batches(data, split, size, order[: count // size * size], draws, dtype, memory_format)
 
 
-def _train_batches(
+def _batches(
     data: DataSet,
     split: Images,
-    batch_size: int,
+    size: int,
     order: Tensor,
     draws: Draws,
     dtype: torch.dtype,
     memory_format: torch.memory_format,
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    size = min(batch_size, len(split))
-    for start in range(0, len(split) - size + 1, size):
+    """Augmented batches of the images in ``order``; the last one may have fewer."""
+    for start in range(0, len(order), size):
         part = slice(start, start + size)
         batch = split.pick(order[part])
         x = crop_and_flip(batch.x, draws[part], data.augment)
@@ -62,13 +63,20 @@ def eval_batches(
     *,
     dtype: torch.dtype = torch.float32,
     memory_format: torch.memory_format = torch.channels_last,
+    augment: torch.Generator | None = None,
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """All of `split` once, in order and not augmented: normalised batches (B, C, H, W) and labels (B,).
+    """All of `split` once, in order: normalised batches (B, C, H, W) and labels (B,). Images are augmented as in
+    training, by draws from the CPU generator `augment`, or left as they are without one.
 
     Raises:
         NATError: `batch_size` is less than 1, or the split is empty.
     """
     count = _count(split, batch_size)
+    if augment is not None:
+        height, width = split.x.shape[2:]
+        draws = draw(data.augment, count, (height, width), augment, split.x.device)
+        order = torch.arange(count, device=split.x.device)
+        return _batches(data, split, batch_size, order, draws, dtype, memory_format)
     parts = (split.pick(slice(start, start + batch_size)) for start in range(0, count, batch_size))
     return ((data.normalise(part.x, dtype, memory_format), part.y) for part in parts)
 

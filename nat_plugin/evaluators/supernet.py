@@ -58,6 +58,11 @@ class SupernetSettings(Settings):
         le=10**9,
         description="images of the reward split drawn for every round of measurements; null: all of them",
     )
+    reward_augment: bool = Field(
+        default=True,
+        description="measure on images augmented as those that the weights were trained on, the same draw for all; "
+        "false: on images as they are, whose batch statistics differ from those of training",
+    )
     reward_batch: int = Field(
         default=500, ge=2, le=65_536, description="most images at once in a measurement; batch norm is over these"
     )
@@ -67,7 +72,8 @@ class SupernetEvaluator(Evaluator):
     """Trains shared weights on ``data.weights`` and measures with them on ``data.reward``.
 
     Batch norm uses the statistics of the batch at hand, in measurements too: running averages over paths of different
-    networks fit none of them. Therefore measurements are made in few large batches of about equal size.
+    networks fit none of them. Therefore measurements are made in few large batches of about equal size, and on images
+    augmented as in training: the borders that a random crop leaves move the statistics (docs/evidence.md).
     """
 
     Settings = SupernetSettings
@@ -206,7 +212,12 @@ class SupernetEvaluator(Evaluator):
         wanted = {name: network for name, network in networks.items() if name not in self._known}
         if wanted:
             sums = torch.zeros(len(wanted), 2, device=self.bench.compute.device)
-            for x, y in self._large_batches(images):
+            draws = (
+                generator(self.bench.seed, "augmented", "reward", self.steps_done)
+                if self.settings.reward_augment
+                else None
+            )
+            for x, y in self._large_batches(images, draws):
                 for row, network in zip(sums, wanted.values(), strict=True):
                     logits = self._logits(x, network)
                     loss = F.cross_entropy(logits, y, reduction="sum")
@@ -215,11 +226,11 @@ class SupernetEvaluator(Evaluator):
             self._known.update({name: (row[0], row[1]) for name, row in zip(wanted, rows, strict=True)})
         return {name: self._known[name] for name in networks}
 
-    def _large_batches(self, images: Images) -> Iterator[tuple[Tensor, Tensor]]:
+    def _large_batches(self, images: Images, augment: torch.Generator | None = None) -> Iterator[tuple[Tensor, Tensor]]:
         """As few batches as ``reward_batch`` allows, of about equal size."""
         count = math.ceil(len(images) / self.settings.reward_batch)
-        layout = self.bench.compute.memory_format
-        return eval_batches(self.bench.images, images, math.ceil(len(images) / count), memory_format=layout)
+        size, layout = math.ceil(len(images) / count), self.bench.compute.memory_format
+        return eval_batches(self.bench.images, images, size, memory_format=layout, augment=augment)
 
     def _logits(self, x: Tensor, network: Network) -> Tensor:
         """Without gradients: (images, classes) in float32."""

@@ -68,6 +68,10 @@ def _always(_attributes: Attributes) -> bool:
     return True
 
 
+def _never(_before: Attributes, _after: Attributes) -> bool:
+    return False
+
+
 @dataclass(frozen=True)
 class OpKind:
     """A family of ops.
@@ -76,7 +80,8 @@ class OpKind:
     ``{macs:each}`` a number for all placements of a cell or several with commas, one for each. ``layers`` gives the
     layers at a site; ``order`` is the place in the order of NAT++ from dear to cheap (None: the kind takes part in no
     NAT++ move between operations); ``legal`` says at which sites the op can stand, ``valid`` which attributes it can
-    have; ``residual`` adds the input to the output where the shape is kept.
+    have; ``residual`` adds the input to the output where the shape is kept; ``drops`` says of a composite op whether
+    other attributes mean the same op with a part of it left out, which is a move of NAT on that part.
     """
 
     name: str
@@ -87,6 +92,7 @@ class OpKind:
     legal: Callable[[Attributes, Site], bool] = _anywhere
     residual: bool = False
     valid: Callable[[Attributes], bool] = _always
+    drops: Callable[[Attributes, Attributes], bool] = _never
     pattern: re.Pattern[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -264,6 +270,11 @@ def _skip(_attributes: Attributes, site: Site) -> tuple[Layer, ...]:
     return (Act(), FactorizedReduce(site.c_in, site.c_out), Norm(site.c_out))
 
 
+def _nb201_shortcut(_attributes: Attributes, site: Site) -> tuple[Layer, ...]:
+    """Average pooling and a bare pointwise convolution: the shortcut of the residual blocks of NAS-Bench-201."""
+    return (Pool("avg", 2, 2), Conv(site.c_in, site.c_out))
+
+
 def _mbconv(attributes: Attributes, site: Site) -> tuple[Layer, ...]:
     """Inverted residual (MobileNetV2, section 3.3); ``k`` 0 leaves the depthwise convolution out."""
     k, expansion, squeeze = _int(attributes, "k"), float(attributes["e"]), float(attributes["se"])
@@ -316,6 +327,10 @@ def _equal_channels(_attributes: Attributes, site: Site) -> bool:
     return site.c_in == site.c_out
 
 
+def _halving(_attributes: Attributes, site: Site) -> bool:
+    return site.stride == 2
+
+
 def _skip_legal(_attributes: Attributes, site: Site) -> bool:
     return site.keeps_shape or (site.stride == 2 and site.c_out > 1)
 
@@ -329,6 +344,7 @@ BUILT_IN: tuple[OpKind, ...] = (
     OpKind("dil_conv", "dil_conv_{k}x{k}", _dil_conv, order=2, valid=_odd_kernel),
     OpKind("max_pool", "max_pool_{k}x{k}", _pool("max"), order=3, legal=_equal_channels, valid=_any_kernel),
     OpKind("avg_pool", "avg_pool_{k}x{k}", _pool("avg"), order=3, legal=_equal_channels, valid=_any_kernel),
+    OpKind("nb201_shortcut", "nb201_shortcut", _nb201_shortcut, legal=_halving),
     OpKind("mbconv", "mbconv_k{k}_e{e}_se{se}", _mbconv, order=0, residual=True, valid=_mbconv_valid),
     OpKind("opaque", "opaque:{name:word}:{params:each}:{macs:each}", _opaque, order=0),
     OpKind("skip", "skip", _skip, role=Role.SKIP, legal=_skip_legal),

@@ -32,9 +32,12 @@ class Rule:
         return (edge.op, *others)
 
 
-def _nat(_before: Op, after: Op) -> bool:
-    """Operation to {itself, skip, null}, skip to {skip, null}, null to {null, skip} (NAT, section 4.1)."""
-    return after.role is not Role.OPERATION
+def _nat(before: Op, after: Op) -> bool:
+    """Operation to {itself, skip, null}, skip to {skip, null}, null to {null, skip} (NAT, section 4.1); so too for the
+    parts of a composite op."""
+    if after.role is not Role.OPERATION:
+        return True
+    return before.kind == after.kind and op_kind(before.kind).drops(before.values, after.values)
 
 
 def _nat_plus(before: Op, after: Op) -> bool:

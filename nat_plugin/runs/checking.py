@@ -16,7 +16,6 @@ from nat_plugin.evaluators.base import Evaluator
 from nat_plugin.ir import Budget
 from nat_plugin.ir.budget import METRICS
 from nat_plugin.plugins import Plugins
-from nat_plugin.strategies.base import Settings
 
 _M = typing.TypeVar("_M", bound=BaseModel)
 
@@ -67,7 +66,16 @@ def mapping(values: Mapping[str, Any], key: str) -> dict[str, Any]:
     return dict(found) if isinstance(found, dict) else {}
 
 
-def check_part(what: str, label: str, values: dict[str, Any], plugins: Plugins, mistakes: list[str]) -> Settings | None:
+def check_adapter(given: Any, plugins: Plugins, mistakes: list[str]) -> None:
+    """Hold an adapter and its settings to what there is; one of another form the schema reports."""
+    if isinstance(given, str):
+        given = {"name": given}
+    if isinstance(given, dict):
+        check_part("adapters", "adapter", dict(given), plugins, mistakes)
+
+
+def check_part(what: str, label: str, values: dict[str, Any], plugins: Plugins, mistakes: list[str]) -> Any:
+    """The settings of a part, by the ``Settings`` of what ``name`` says; None where something is wrong."""
     name = values.pop("name", None)
     known = getattr(plugins, what)
     if name not in known:

@@ -11,7 +11,7 @@ from nat_plugin.data import DataSettings
 from nat_plugin.errors import NATError, NATErrors
 from nat_plugin.ir import find_rule
 from nat_plugin.plugins import Plugins
-from nat_plugin.runs.checking import check_budget, check_data, check_part, mapping, validate
+from nat_plugin.runs.checking import check_adapter, check_budget, check_data, check_part, mapping, validate
 from nat_plugin.runs.reading import read_values
 from nat_plugin.strategies.base import Settings
 from nat_plugin.training.schedule import Schedule
@@ -54,7 +54,10 @@ class FinalSettings(Settings):
 class Common(Settings):
     """What a run and a comparison of strategies both need to know."""
 
-    adapter: str | None = Field(default=None, description="format of the source; left out: guessed where only one fits")
+    adapter: str | dict[str, Any] | None = Field(
+        default=None,
+        description="format of the source, or a mapping of its name and settings; left out: guessed if only one fits",
+    )
     extended: bool = Field(
         default=False, description="allow null where the format cannot say it; the result is network JSON then"
     )
@@ -75,6 +78,13 @@ class Common(Settings):
     @property
     def evaluator_name(self) -> str:
         return str(self.evaluator.get("name", "supernet"))
+
+    @field_validator("adapter", mode="before")
+    @classmethod
+    def _name_or_mapping(cls, value: Any) -> Any:
+        if not isinstance(value, str | dict | None):
+            raise ValueError("give a name, or a mapping of a name and settings")
+        return value
 
     @field_validator("rules")
     @classmethod
@@ -137,6 +147,7 @@ def plan(values: Mapping[str, Any], plugins: Plugins) -> Plan:
         mistakes.append("final: this evaluator has no images; leave it out")
     strategy = check_part("strategies", "strategy", strategy_values, plugins, mistakes)
     evaluator = check_part("evaluators", "evaluator", evaluator_values, plugins, mistakes)
+    check_adapter(values.get("adapter"), plugins, mistakes)
     check_budget(values.get("budget", {}), kind, mistakes)
     if mistakes or recipe is None:
         raise NATErrors(mistakes)

@@ -11,9 +11,10 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from nat_plugin.comparisons.recipe import Comparison
 from nat_plugin.data import DataSettings
 from nat_plugin.plugins import Plugins, plugins
-from nat_plugin.runs.recipe import Recipe
+from nat_plugin.runs.recipe import Common, Recipe
 
 _SIGNS = {Ge: ("≥", "ge"), Gt: (">", "gt"), Le: ("≤", "le"), Lt: ("<", "lt")}
 
@@ -23,6 +24,10 @@ A recipe is a YAML file; `nat run FILE` runs it, `nat run NAME` one that ships (
 `--set KEY=VALUE` changes any key. Unknown keys and wrong values are all reported before anything starts.
 This page is generated from the schema: `python -m nat_plugin.runs.reference > docs/recipes.md`.
 """
+_COMPARISON = (
+    "What `nat compare` needs ([compare.md](compare.md)): the keys of a recipe but for `source`, `strategy`, `search` "
+    "and `final`, and these."
+)
 
 
 def models_of(annotation: Any) -> list[type[BaseModel]]:
@@ -67,9 +72,12 @@ def _default(field: FieldInfo) -> str:
     return json.dumps(value) if value is None or isinstance(value, bool) else str(value)
 
 
-def _rows(model: type[BaseModel], prefix: str) -> list[str]:
+def _rows(model: type[BaseModel], prefix: str, known: type[BaseModel] = BaseModel) -> list[str]:
+    """A line for every key that ``known`` does not have."""
     lines = []
     for name, field in model.model_fields.items():
+        if name in known.model_fields:
+            continue
         kind = _type(field.annotation) + _bounds(field)
         lines.append(f"| `{prefix}{name}` | {kind} | {_default(field)} | {_line(field.description or '')} |")
         for inner in models_of(field.annotation):
@@ -77,16 +85,22 @@ def _rows(model: type[BaseModel], prefix: str) -> list[str]:
     return lines
 
 
-def _table(title: str, about: str, model: type[BaseModel], prefix: str) -> list[str]:
+def _table(
+    title: str, about: str, model: type[BaseModel], prefix: str, known: type[BaseModel] = BaseModel
+) -> list[str]:
     head = ["", f"## {title}", "", about, "", "| key | value | default | meaning |", "|---|---|---|---|"]
-    return [*head, *_rows(model, prefix)]
+    return [*head, *_rows(model, prefix, known)]
 
 
 def reference(found: Plugins) -> str:
     """The page, for the plugins at hand."""
     lines = [_HEAD.rstrip()]
     lines += _table("A recipe", "The keys at the top, and the groups that every recipe has.", Recipe, "")
+    lines += _table("A comparison", _COMPARISON, Comparison, "", Common)
     lines += _table("evaluator.data", "The images.", DataSettings, "evaluator.data.")
+    for name, adapter in found.adapters.items():
+        if adapter.Settings.model_fields:
+            lines += _table(f"adapter: {name}", _first(type(adapter)), adapter.Settings, "adapter.")
     for name, strategy in found.strategies.items():
         lines += _table(f"strategy: {name}", _first(strategy), strategy.Settings, "strategy.")
     for name, evaluator in found.evaluators.items():

@@ -20,7 +20,7 @@ from nat_plugin.ir import Budget, Frame, Moves, Network, find_rule, is_connected
 from nat_plugin.ir.budget import METRICS
 from nat_plugin.plugins import Plugins
 from nat_plugin.runs.recipe import NetworkSettings, Plan, plan
-from nat_plugin.sources import find_source, read_text
+from nat_plugin.sources import find_adapter, find_source, read_text
 from nat_plugin.strategies.base import Strategy, Task
 from nat_plugin.writing import extended
 
@@ -78,7 +78,7 @@ def set_up(chosen: Plan, origin: Origin, plugins: Plugins) -> Setup:
     kind: type[Evaluator] = plugins.find("evaluators", recipe.evaluator_name)
     data = load(chosen.data, compute.device, plugins.datasets) if chosen.data is not None else None
     bare = kind.frame(chosen.evaluator) if data is None else Frame(input=data.shape, classes=data.classes)
-    adapter: Adapter = plugins.find("adapters", origin.adapter)
+    adapter = find_adapter(recipe.adapter or origin.adapter, plugins)
     rule = find_rule(recipe.rules)
     budget = Budget.parse(recipe.budget, {**METRICS, **kind.metrics(chosen.evaluator)})
 

@@ -20,7 +20,7 @@ _TENSOR = "__tensor__"
 def save_state(path: Path, state: State) -> None:
     """Write a tree whole: tensors as such (on the CPU), everything else as JSON in the header."""
     tensors: dict[str, torch.Tensor] = {}
-    plain = json.dumps(_split(state, tensors))
+    plain = json.dumps(split(state, tensors))
     write_bytes(path, save(tensors, metadata={"state": plain}))
 
 
@@ -34,11 +34,12 @@ def load_state(path: Path) -> State:
         raise NATError(f"{path}: there is no checkpoint; is this the folder of a run?") from None
     except (SafetensorError, KeyError, ValueError, OSError) as error:
         raise NATError(f"{path}: this is not a checkpoint of a run, or it is damaged ({error})") from None
-    tree: State = _join(plain, tensors)
+    tree: State = join(plain, tensors)
     return tree
 
 
-def _split(value: Any, tensors: dict[str, torch.Tensor]) -> Any:
+def split(value: Any, tensors: dict[str, torch.Tensor]) -> Any:
+    """A tree with the names of its tensors in their places; the tensors are added to ``tensors``."""
     if isinstance(value, torch.Tensor):
         name = str(len(tensors))
         tensors[name] = value.detach().cpu().clone().contiguous()
@@ -46,17 +47,18 @@ def _split(value: Any, tensors: dict[str, torch.Tensor]) -> Any:
     if isinstance(value, dict):
         if not all(isinstance(key, str) for key in value):
             raise TypeError("a state's keys must be texts")
-        return {key: _split(each, tensors) for key, each in value.items()}
+        return {key: split(each, tensors) for key, each in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_split(each, tensors) for each in value]
+        return [split(each, tensors) for each in value]
     return value
 
 
-def _join(value: Any, tensors: dict[str, torch.Tensor]) -> Any:
+def join(value: Any, tensors: dict[str, torch.Tensor]) -> Any:
+    """The tree that was ``split``."""
     if isinstance(value, dict):
         if set(value) == {_TENSOR}:
             return tensors[value[_TENSOR]]
-        return {key: _join(each, tensors) for key, each in value.items()}
+        return {key: join(each, tensors) for key, each in value.items()}
     if isinstance(value, list):
-        return [_join(each, tensors) for each in value]
+        return [join(each, tensors) for each in value]
     return value

@@ -138,6 +138,26 @@ def test_a_mistake_on_standard_input_names_its_line(nat) -> None:  # type: ignor
     assert said.err.startswith("nat: standard input, line 2: 'rubbish' is neither")
 
 
+DISCONNECTED = "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|"
+
+
+def test_a_stream_of_cells_goes_on_where_one_is_disconnected(nat) -> None:  # type: ignore[no-untyped-def]
+    lines = f"{DISCONNECTED}\n{DISCONNECTED.replace('|none~0|+', '|nor_conv_3x3~0|+', 1)}\n"
+    said = nat("transform", "-", "--adapter", "nasbench201", "--policy", "nasbench201", "--json", stdin=lines)
+    assert said.status == 0
+    results = json.loads(said.out)["results"]
+    assert [each["source_params"] for each in results] == [None, None]
+    assert all(each["changed"] and each["params"] > 0 for each in results)
+
+
+def test_a_limit_relative_to_nothing_names_its_line(nat) -> None:  # type: ignore[no-untyped-def]
+    lines = f"NB201_ResNet\n{DISCONNECTED}\n"
+    common = ("-", "--adapter", "nasbench201", "--policy", "nasbench201", "--budget", "macs=0.9x")
+    said = nat("transform", *common, stdin=lines)
+    assert said.status == 2
+    assert said.err.startswith("nat: standard input, line 2: ")
+
+
 def test_usage_errors_have_status_2(nat) -> None:  # type: ignore[no-untyped-def]
     assert nat("show").status == 2
     assert nat("show", "DARTS_V2", "--channels", "0").status == 2

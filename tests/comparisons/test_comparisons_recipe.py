@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nat_plugin.comparisons.recipe import load_comparison, plan_comparison
+from nat_plugin.comparisons.summary import trained_by
 from nat_plugin.errors import NATError, NATErrors
 from nat_plugin.plugins import plugins
 from nat_plugin.runs.recipe import load_recipe
@@ -52,6 +53,7 @@ def test_all_mistakes_come_at_once_and_name_their_place() -> None:
         ({"warmup": 5, "evaluator": {"name": "training"}}, "warmup: evaluator 'training' has no shared weights"),
         ({"baseline": "nat"}, "baseline: there is no strategy 'nat'; allowed: random"),
         ({"strategies": {}}, "strategies: "),
+        ({"strategies": {"optimum": {"name": "random"}}}, "strategies.optimum: this label stands for"),
         ({"sources": []}, "sources.names: "),
         ({"sources": {"names": ["DARTS_V2"], "sample": 3}}, "sources: sample is for a file"),
     ],
@@ -66,3 +68,8 @@ def test_recipes_of_runs_and_comparisons_are_told_apart() -> None:
         load_comparison("quickstart", [], plugins())
     with pytest.raises(NATError, match=r"this recipe is of a comparison .* use `nat compare compare-digits`"):
         load_recipe("compare-digits", [], plugins())
+
+
+def test_what_trained_a_shipped_policy_is_counted() -> None:
+    settings = plan_comparison({**SMALL, "strategies": {"nat": {"policy": "nasbench201"}}}, plugins()).strategies["nat"]
+    assert trained_by(settings) == 3000

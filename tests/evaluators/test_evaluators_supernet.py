@@ -11,6 +11,7 @@ import torch
 from torch.nn import functional as F
 
 from nat_plugin.data import DataSet, Images
+from nat_plugin.data.augment import Augment
 from nat_plugin.device import Compute
 from nat_plugin.errors import NATError
 from nat_plugin.evaluators.base import Bench
@@ -84,7 +85,7 @@ def _shuffled(source: Network) -> tuple[Edge, ...]:
 def test_a_measurement_is_what_a_reader_would_compute(small: Network, digits: DataSet, images: int | None) -> None:
     """Input and transformation on the very same images of the reward split, by plain cross-entropy."""
     data = few(digits, 120)
-    shared = evaluator(small, data, reward_images=images, reward_batch=60)
+    shared = evaluator(small, data, reward_images=images, reward_batch=60, reward_augment=False)
     other = variants(small, 1)[0]
     shared.train([small, other])
     (found,) = shared.measure(proposals(small, [other]))
@@ -105,6 +106,25 @@ def test_a_measurement_is_what_a_reader_would_compute(small: Network, digits: Da
         assert found.details[f"{name}accuracy"] == pytest.approx(hits)
     assert found.score == -found.details["loss"]
     assert found.source_score == -found.details["source_loss"]
+
+
+def test_rewards_are_measured_on_images_augmented_as_in_training(small: Network, digits: DataSet) -> None:
+    """The draw is the same for all networks, stays as long as the weights do, and follows from the seed."""
+    data = replace(few(digits, 120), augment=Augment(crop=4, flip=False, cutout=3))
+    shared = evaluator(small, data, reward_images=None)
+    seen: list[torch.Tensor] = []
+    shared.net.register_forward_pre_hook(lambda _module, inputs: seen.append(inputs[0]))
+    first = shared.measure(proposals(small, variants(small, 2)))
+    assert all(torch.equal(seen[0], each) for each in seen[1:])
+    plain = data.normalise(shared._reward.x)
+    assert not torch.equal(seen[0], plain)
+    shared._known.clear()
+    assert shared.measure(proposals(small, variants(small, 2))) == first
+    before = seen[0]
+    shared.train([small])
+    seen.clear()
+    shared.measure(proposals(small, variants(small, 1)))
+    assert not torch.equal(seen[0], before)
 
 
 def test_rewards_can_be_accuracies_as_in_the_paper(small: Network, digits: DataSet) -> None:

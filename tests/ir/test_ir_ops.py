@@ -51,7 +51,8 @@ def build(kind: str, **attributes: st.SearchStrategy[object]) -> st.SearchStrate
 ALL = {
     **{kind: build(kind, k=ODD) for kind in ("conv", "sep_conv", "dil_conv")},
     **{kind: build(kind, k=ANY) for kind in ("max_pool", "avg_pool")},
-    **{kind: st.just(Op(kind)) for kind in ("conv_7x1_1x7", "conv_1x7_7x1", "conv_1x3_3x1", "skip", "null")},
+    **{kind: st.just(Op(kind)) for kind in ("conv_7x1_1x7", "conv_1x7_7x1", "conv_1x3_3x1")},
+    **{kind: st.just(Op(kind)) for kind in ("nb201_shortcut", "skip", "null")},
     "mbconv": build("mbconv", k=ODD | st.just(0), e=DECIMAL, se=DECIMAL | st.just(0)),
     "opaque": build("opaque", name=WORD, params=EACH, macs=EACH),
 }

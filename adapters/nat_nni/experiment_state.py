@@ -1,0 +1,48 @@
+"""State as NNI can keep it: dicts, lists, numbers and strings. Tensors go as text."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+
+from nat_plugin.errors import NATError
+from nat_plugin.files import write_text
+from nat_plugin.runs.state import join, split
+from nat_plugin.strategies.base import State
+
+
+def to_plain(state: State) -> dict[str, Any]:
+    """``tensors`` is a safetensors file as base64."""
+    tensors: dict[str, Any] = {}
+    tree = split(state, tensors)
+    return {"tree": tree, "tensors": base64.b64encode(save(tensors)).decode()}
+
+
+def from_plain(plain: dict[str, Any]) -> State:
+    tree: State = join(plain["tree"], load(base64.b64decode(plain["tensors"])))
+    return tree
+
+
+def write_checkpoint(path: Path, plain: dict[str, Any]) -> None:
+    """Whole or not at all. NATError if it cannot be written."""
+    write_text(path, json.dumps(plain))
+
+
+def read_checkpoint(path: Path) -> dict[str, Any] | None:
+    """None if there is no such file; NATError if it is none of ours, or damaged."""
+    try:
+        plain = json.loads(path.read_text(encoding="utf-8"))
+        from_plain(plain["trials"])
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        raise NATError(
+            f"{path}: this is not the checkpoint of a search, or it is damaged ({error}); remove it or give another"
+        ) from None
+    found: dict[str, Any] = plain
+    return found

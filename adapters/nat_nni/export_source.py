@@ -1,0 +1,176 @@
+"""A frozen model as Python source that needs nothing but torch: its layers by their paths, and its computation."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import fx, nn
+
+from nat_nni.export_tracing import layer_class
+from nat_plugin.errors import NATError
+
+_HEADER = '''"""{title}
+
+Written by nat-plugin. It needs torch and nothing else:
+
+    from model import load
+    model = load("weights.pt")  # in evaluation mode; model.train() to train on
+"""
+
+{imports}
+
+
+def _put(root, path, value):
+    """Set a layer, parameter or buffer where it stands in the model, ``stages.0.1``."""
+    *above, name = path.split(".")
+    for each in above:
+        if not hasattr(root, each):
+            root.add_module(each, nn.Module())
+        root = getattr(root, each)
+    if isinstance(value, nn.Module):
+        root.add_module(name, value)
+    elif isinstance(value, nn.Parameter):
+        root.register_parameter(name, value)
+    else:
+        root.register_buffer(name, value)
+
+
+class Model(nn.Module):
+    def __init__(self):
+        super().__init__()
+{layers}
+
+{methods}
+
+
+def load(path, device="cpu"):
+    """The model with the weights of a file that ``torch.save(model.state_dict(), path)`` wrote."""
+    model = Model()
+    model.load_state_dict(torch.load(path, map_location=device, weights_only=True))
+    return model.to(device).eval()
+'''
+_IMPORTS = {"device": "from torch import device", "inf": "from math import inf", "nan": "from math import nan"}
+_PLAIN = {"torch", "math", "operator", "_operator", "builtins"}
+"""What generated code may import from."""
+_UNSAID = {"self", "device", "dtype"}
+_TWO_MODES = """    def forward(self, *args):
+        return self._training(*args) if self.training else self._evaluation(*args)
+"""
+
+
+def source(model: nn.Module, evaluation: fx.Graph, training: fx.Graph, title: str) -> str:
+    """The text of a module with a class ``Model``, and ``load``. ``evaluation`` and ``training``: what it computes in
+    each mode. NATError for a layer or a function that torch alone cannot make."""
+    layers = "\n".join(f"        _put(self, {path!r}, {code})" for path, code in _parts(model))
+    imports = {"import torch", "from torch import nn"}
+    codes = [_method(graph, imports) for graph in (evaluation, training)]
+    if codes[0] == codes[1]:
+        methods = codes[0]
+    else:
+        names = ("_evaluation", "_training")
+        bodies = [code.replace("def forward(", f"def {name}(", 1) for name, code in zip(names, codes, strict=True)]
+        methods = "\n".join([_TWO_MODES, *bodies])
+    ordered = sorted(imports, key=lambda line: (line.startswith("from"), line))
+    return _HEADER.format(title=title, imports="\n".join(ordered), layers=layers, methods=methods.rstrip())
+
+
+def _parts(model: nn.Module) -> Iterator[tuple[str, str]]:
+    """Paths and constructors of all layers, and of parameters and buffers outside of them, in the order of the
+    model."""
+    inside: list[str] = []
+    for path, module in model.named_modules(remove_duplicate=False):
+        if any(path.startswith(each) for each in inside):
+            continue
+        kind = layer_class(module) if path else None
+        if kind is not None:
+            inside.append(f"{path}.")
+            yield path, _constructor(path, module, kind)
+            continue
+        dot = f"{path}." if path else ""
+        for name, parameter in module.named_parameters(recurse=False):
+            yield f"{dot}{name}", f"nn.Parameter({_empty(parameter)}, requires_grad={parameter.requires_grad})"
+        for name, buffer in module.named_buffers(recurse=False):
+            if name in module._non_persistent_buffers_set:
+                raise NATError(f"buffer '{dot}{name}' is not in the weights of the model, and cannot be exported")
+            yield f"{dot}{name}", _empty(buffer)
+
+
+def _empty(tensor: torch.Tensor) -> str:
+    return f"torch.zeros({tuple(tensor.shape)}, dtype={tensor.dtype})"
+
+
+def _constructor(path: str, module: nn.Module, kind: type[nn.Module]) -> str:
+    """``nn.Conv2d(8, 8, kernel_size=(3, 3), bias=False)``, tried out."""
+    arguments: list[str] = []
+    for name, parameter in inspect.signature(kind).parameters.items():
+        if name in _UNSAID or not hasattr(module, name):
+            continue
+        value = _plain(getattr(module, name))
+        if name == "bias":
+            value = value is not None and value is not False
+        if parameter.default is inspect.Parameter.empty:
+            arguments.append(repr(value) if not arguments or "=" not in arguments[-1] else f"{name}={value!r}")
+        elif not _same(value, parameter.default):
+            arguments.append(f"{name}={value!r}")
+    code = f"nn.{kind.__name__}({', '.join(arguments)})"
+    if not _makes(code, module):
+        raise NATError(f"layer '{path}' ({type(module).__name__}) cannot be written as a layer of torch.nn: {code}")
+    return code
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, (tuple, list)):
+        return tuple(_plain(each) for each in value)
+    return value
+
+
+def _same(value: Any, default: Any) -> bool:
+    """Whether a value is the default, also if it was written out for each dimension."""
+    return bool(value == default or (isinstance(value, tuple) and len(value) > 0 and set(value) == {default}))
+
+
+def _makes(code: str, module: nn.Module) -> bool:
+    """Whether a constructor gives such a layer."""
+    try:
+        made = eval(code, {"nn": nn})  # our own text, of names of torch.nn and plain values
+    except Exception:  # noqa: BLE001 - whatever fails is no such layer
+        return False
+    shapes = [{name: value.shape for name, value in each.state_dict().items()} for each in (made, module)]
+    return shapes[0] == shapes[1] and made.extra_repr() == module.extra_repr()
+
+
+def _method(graph: fx.Graph, imports: set[str]) -> str:
+    """The source of ``forward``. What it needs besides torch is added to ``imports``."""
+    code = graph.python_code("self")
+    text = "\n".join(line for line in code.src.strip().splitlines() if line.strip())
+    text = re.sub(r"def forward\(self,? ?(.*?)\)(?: ->.*)?:", _signature, text, count=1)
+    tree = ast.parse(text)
+    known = {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
+    known |= {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    for name in {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)} - known - {"torch"}:
+        if name in _IMPORTS:
+            imports.add(_IMPORTS[name])
+        elif name in code.globals:
+            imports.add(_import(name, code.globals[name]))
+    return "\n".join(f"    {line}" for line in text.splitlines()) + "\n"
+
+
+def _signature(match: re.Match[str]) -> str:
+    """Without types, which may name what is not imported."""
+    names = re.sub(r":\s*[^,=]+", "", match[1])
+    return f"def forward(self, {names.strip()}):"
+
+
+def _import(name: str, value: Any) -> str:
+    module, inner = getattr(value, "__module__", None), getattr(value, "__qualname__", None)
+    if not module or module.partition(".")[0] not in _PLAIN or not inner or "." in inner:
+        raise NATError(f"the model calls {module}.{inner}, which is not part of torch; it cannot be exported")
+    return f"from {module} import {inner} as {name}" if inner != name else f"from {module} import {name}"

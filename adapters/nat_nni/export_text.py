@@ -1,0 +1,38 @@
+"""The text of a sample as a torch module in a folder: what ``nat export`` does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nat_nni.document import guess_space, read_document
+from nat_nni.export import export_module, save_module
+from nat_nni.framework import load
+from nat_nni.hub import CELL_SPACES, EVALUATION_CELLS, EVALUATION_WIDTH, SUFFIX
+from nat_plugin.errors import NATError
+from nat_plugin.ir import Frame
+
+
+def export_text(text: str, frame: Frame, folder: Path, space: str | None, arguments: Mapping[str, Any]) -> None:
+    """Write the model of a sample, with new weights. ``space``, ``arguments``: where the text does not say. NATError
+    where NNI cannot build it."""
+    document = read_document(text)
+    name = document.space or space or guess_space(document.sample)
+    given = {**_defaults(name, frame), **arguments, **document.arguments}
+    kind = getattr(load("nat_nni.spaces" if name.endswith(SUFFIX) else "nni.nas.hub.pytorch"), name)
+    refused = load("nni.mutable").SampleValidationError
+    try:
+        with load("nni.nas.space").model_context(document.sample):
+            model = kind(**given)
+    except (refused, KeyError, TypeError, ValueError, AssertionError) as error:
+        raise NATError(f"{name} cannot be built with {given} from this sample: {str(error)[:200]}") from None
+    save_module(export_module(model, example=torch.randn(2, *frame.input)), folder)
+
+
+def _defaults(name: str, frame: Frame) -> dict[str, Any]:
+    if name in CELL_SPACES:
+        return {"width": frame.channels or EVALUATION_WIDTH, "num_cells": frame.cells or EVALUATION_CELLS}
+    return {"num_labels": frame.classes}

@@ -1,0 +1,181 @@
+"""Any model space as a network: its choices in the order in which they are computed, and one fixed part for the rest.
+
+Every group of labels (``groups``) is a cell with one edge; a ``Repeat`` of variable depth is a cell with an edge for
+each block. Candidates that pass their input on are skip, those that give zeros are null where the model still works
+without, all others are opaque ops with the parameters and MACs that were measured. What the fixed parts cost stands in
+the stem, so that the total is that of the frozen model, to the unit.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+from weakref import ref
+
+import torch
+from torch import nn
+
+from nat_nni.candidates import Candidates, find_candidates
+from nat_nni.chain import Item, build
+from nat_nni.domains import domains_of
+from nat_nni.groups import Bench, Group, Stage, find_groups
+from nat_nni.measuring import Measured, record, survives_without
+from nat_nni.samples import Domain, Sample
+from nat_nni.tree import tree
+from nat_plugin.errors import NATError
+from nat_plugin.ir import Frame, Network, Origin
+from nat_plugin.ir.layers import Shape
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What was found out about one sample: the groups and stages with their candidates, and the network."""
+
+    groups: tuple[tuple[Group, Candidates], ...]
+    stages: tuple[tuple[Stage, tuple[Candidates, ...]], ...]
+    fixed: Mapping[str, str]
+    network: Network
+
+
+class GenericSpace:
+    """A model space of layer choices, input choices, repeats, cells and value choices.
+
+    ``weak``: the space is kept elsewhere, and this for as long as it lives."""
+
+    def __init__(self, space: Any, weak: bool = False) -> None:
+        self.title = type(space).__name__
+        self.input: Shape | None = _HUB_INPUT if type(space).__module__.startswith("nni.nas.hub.") else None
+        self.classes = 1  # found by running it
+        self._get: Callable[[], Any] = ref(space) if weak else lambda: space
+        self._skeleton: nn.Module | None = None
+        self._measured: dict[Any, Measured | None] = {}
+        self._labels: dict[nn.Module, frozenset[str]] = {}
+        self._plans: dict[str, Plan] = {}
+
+    def domains(self) -> Mapping[str, Domain]:
+        fixed = {label: Domain() for label in _WITHOUT_CHOICE} if self.title in _SEARCHED else {}
+        return {**fixed, **domains_of(self._get())}
+
+    def read(self, sample: Sample, frame: Frame, origin: Origin) -> Network:
+        return replace(self.plan(sample, frame.input).network, origin=origin)
+
+    def write(self, network: Network, sample: Sample | None) -> Sample:
+        if sample is None:
+            raise NATError(f"{self.title} cannot say a network that came from another format")
+        plan = self.plan(sample, network.input)
+        found = dict(sample)
+        for group, candidates in plan.groups:
+            cell = network.by_name.get(candidates.name)
+            if cell is None or not cell.edges:
+                raise NATError(f"{self.title} cannot say this network: it has no cell '{candidates.name}'")
+            found.update(zip(group.labels, candidates.values_of(cell.edges[0].op), strict=True))
+        for stage, blocks in plan.stages:
+            cell = network.by_name.get(stage.label)
+            if cell is None or len(cell.edges) != len(blocks):
+                raise NATError(f"{self.title} cannot say this network: it has no cell '{stage.label}' of its blocks")
+            kept = []
+            for edge, candidates in zip(cell.edges, blocks, strict=True):
+                if not candidates.is_dropped(edge.op):
+                    kept.append(candidates.values_of(edge.op))
+            for block, values in zip(stage.blocks, kept, strict=False):
+                found.update(zip(block.labels, values, strict=True))
+            found[stage.label] = len(kept)
+        return found
+
+    def plan(self, sample: Sample, shape: Shape) -> Plan:
+        """NATError where the sample cannot be frozen or run on images of this shape."""
+        key = json.dumps([sample, shape])
+        if key not in self._plans:
+            if len(self._plans) >= _KEPT:
+                self._plans.clear()
+            self._plans[key] = self._find(sample, shape)
+        return self._plans[key]
+
+    def _find(self, sample: Sample, shape: Shape) -> Plan:
+        self._validate(sample)
+        skeleton = self._meta()
+        with torch.device("meta"):
+            try:
+                model: nn.Module = skeleton.freeze(sample)  # type: ignore[operator]
+                image = torch.empty(1, *shape)
+                recording = record(model, image)
+            except Exception as error:  # noqa: BLE001 - a model of the user's may fail in any way
+                raise NATError(
+                    f"{self.title}: this sample does not run on images of {shape}: {type(error).__name__}: "
+                    f"{str(error)[:300]}"
+                ) from None
+            bench = Bench(sample, recording, self.domains(), self._measured, self._labels)
+            root = tree(skeleton, sample)
+            groups, stages, fixed = find_groups(root, bench)
+            found = [(group, find_candidates(group, bench, group.labels[0])) for group in groups]
+            blocks = [(stage, _blocks(stage, bench)) for stage in stages]
+            _allow_null(found, model, image)
+            items = [Item.of_group(group, each, bench) for group, each in found]
+            items += [Item.of_stage(stage, each, bench) for stage, each in blocks]
+            network = build(items, model, recording, shape)
+        return Plan(tuple(found), tuple(blocks), fixed, network)
+
+    def _meta(self) -> nn.Module:
+        """A copy of the space without weights. NATError for weights that choices share."""
+        if self._skeleton is None:
+            _refuse_shared(self._get())
+            self._skeleton = copy.deepcopy(self._get()).to("meta")
+        return self._skeleton
+
+    def _validate(self, sample: Sample) -> None:
+        try:
+            error = self._get().check_contains(dict(sample))
+        except AssertionError as problem:
+            error = problem
+        if error is not None:
+            raise NATError(f"sample: {self.title} refuses it: {str(error)[:300]}")
+
+
+_HUB_INPUT: Shape = (3, 224, 224)
+_KEPT = 256
+_SEARCHED = ("MobileNetV3Space", "ProxylessNAS")
+_WITHOUT_CHOICE = ("s0_depth", "s7_depth")
+"""Labels that samples of NNI's searched models have and those spaces have not; NNI passes over them, and so do we."""
+
+
+def _blocks(stage: Stage, bench: Bench) -> tuple[Candidates, ...]:
+    """The blocks of a stage. Those that may be missing can be left out: any of them if they are all alike, since the
+    others then move up, else only the last."""
+    found = [find_candidates(block, bench, stage.label) for block in stage.blocks]
+    optional = range(stage.least, len(found))
+    alike = len({tuple(row[1:] for row in found[number].rows) for number in optional}) <= 1
+    for number in optional if alike else optional[-1:]:
+        found[number] = found[number].droppable()
+    return tuple(found)
+
+
+def _allow_null(found: list[tuple[Group, Candidates]], model: nn.Module, image: torch.Tensor) -> None:
+    """Make null of the zeros of as many groups as the model can do without, all at once."""
+    zeros = [number for number, (_, each) in enumerate(found) if each.zeros]
+    cut = [spot.path for number in zeros if found[number][1].is_zero for spot in found[number][0].spots]
+    works = not cut or survives_without(model, image, cut)
+    for number in zeros:
+        group, candidates = found[number]
+        more = [*cut, *(spot.path for spot in group.spots)]
+        if candidates.is_zero:
+            found[number] = group, candidates.with_null(bypass=works)
+        elif works and survives_without(model, image, more):
+            cut = more
+            found[number] = group, candidates.with_null(bypass=True)
+        else:
+            found[number] = group, candidates.without_zeros()
+
+
+def _refuse_shared(space: nn.Module) -> None:
+    """NATError for weights that a choice shares with another part of the model: costs would not add up."""
+    where: dict[int, list[str]] = {}
+    for path, parameter in space.named_parameters(remove_duplicate=False):
+        where.setdefault(id(parameter), []).append(path)
+    choices = [path for path, module in space.named_modules() if path and getattr(module, "mutables", None)]
+    for paths in where.values():
+        inside = [any(path.startswith(f"{choice}.") for choice in choices) for path in paths]
+        if len(paths) > 1 and any(inside):
+            raise NATError(f"'{paths[0]}' and '{paths[1]}' are the same weights: choices that share are not supported")

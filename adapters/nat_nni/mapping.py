@@ -1,0 +1,72 @@
+"""Samples of NNI model spaces as networks, and networks as samples."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from nat_nni.described import Described
+from nat_nni.framework import load
+from nat_nni.nasbench101 import NB101Space
+from nat_nni.nasbench201 import NB201Space
+from nat_nni.nds import CellSpace
+from nat_nni.samples import Sample, read_sample
+from nat_plugin.errors import NATError
+from nat_plugin.ir import Frame, Network, Origin
+from nat_plugin.ir.layers import Shape
+
+FORMAT, VERSION = "nni", "1"
+_GENERIC: WeakKeyDictionary[Any, Described] = WeakKeyDictionary()
+"""What was measured of spaces that live."""
+
+
+def to_network(space: Any, sample: Mapping[str, Any], input: Shape | None = None) -> Network:
+    """The network of a sample of a space (an instance of ``ModelSpace``).
+
+    ``input``: channels, height and width of an image; left out: those that the hub space was made for. Every edge that
+    can be edited has its label as ``key`` and its candidates as ``choices``. Raises NATError for a sample that is not
+    of the space, and for what cannot be described, saying why.
+    """
+    described = describe(space)
+    shape = input or described.input
+    if shape is None:
+        raise NATError(f"{described.title}: say of which size its images are: input=(channels, height, width)")
+    if described.input is not None and shape[0] != described.input[0]:
+        raise NATError(f"{described.title} takes images of {described.input[0]} channels, not {shape[0]}")
+    found = read_sample(described.title, described.domains(), sample)
+    frame = Frame(input=(shape[0], shape[1], shape[2]), classes=described.classes)
+    return described.read(found, frame, Origin(FORMAT, VERSION, json.dumps(found)))
+
+
+def to_sample(space: Any, network: Network) -> Sample:
+    """The sample of a network, as plain JSON values: the one that it was read from where nothing moved.
+
+    A network that came from another format is written if the space can say it. Raises NATError otherwise.
+    """
+    return describe(space).write(network, origin_sample(network))
+
+
+def origin_sample(network: Network) -> Sample | None:
+    """The sample that a network was read from; None for networks from other formats."""
+    if network.origin is None or network.origin.format != FORMAT:
+        return None
+    found: Sample = json.loads(network.origin.payload)
+    return found
+
+
+def describe(space: Any) -> Described:
+    """What this adapter knows of a space. NATError for anything but an instance of ``ModelSpace``."""
+    if not isinstance(space, load("nni.nas.nn.pytorch").ModelSpace):
+        raise NATError(f"a model space is an instance of nni.nas.nn.pytorch.ModelSpace, not {type(space).__name__}")
+    hub = load("nni.nas.hub.pytorch")
+    if isinstance(space, load("nni.nas.hub.pytorch.nasnet").NDS):
+        return CellSpace.of(space)
+    if isinstance(space, hub.NasBench201):
+        return NB201Space.of(space)
+    if isinstance(space, hub.NasBench101):
+        return NB101Space(space)
+    if space not in _GENERIC:
+        _GENERIC[space] = load("nat_nni.generic").GenericSpace(space, weak=True)
+    return _GENERIC[space]

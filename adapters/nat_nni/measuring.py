@@ -1,0 +1,166 @@
+"""What frozen modules cost and how their outputs look, on the meta device: no weights, no computation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import torch
+from torch import nn
+
+from nat_nni.macs import MACCounter
+from nat_plugin.ir.costs import Cost
+
+Signature: TypeAlias = Any
+"""Shapes and types of tensors, in the tuples, lists and dicts in which they stand."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a module: its arguments (meta tensors), what it gave, and the how-manieth call that was to end."""
+
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    output: Signature
+    order: int
+
+
+@dataclass(frozen=True)
+class Recording:
+    """The calls of every module of a model by path, its output, and its cost."""
+
+    calls: Mapping[str, list[Call]]
+    output: Signature
+    cost: Cost
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The cost of a module over all its calls, what it gives at each, and whether it passes its input on
+    (``identity``), gives zeros (``zero``) or neither (``op``)."""
+
+    cost: Cost
+    output: tuple[Signature, ...]
+    kind: str
+
+
+def signature(value: Any) -> Signature:
+    if isinstance(value, torch.Tensor):
+        return ("tensor", tuple(value.shape), str(value.dtype))
+    if isinstance(value, Mapping):
+        return ("dict", tuple((key, signature(each)) for key, each in value.items()))
+    if isinstance(value, list | tuple):
+        return ("list", tuple(signature(each) for each in value))
+    return type(value).__name__
+
+
+def first_shape(value: Signature) -> tuple[int, ...] | None:
+    """The shape of the first tensor in a signature."""
+    if not isinstance(value, tuple):
+        return None
+    if value[0] == "tensor":
+        return tuple(value[1])
+    each = value[1] if value[0] == "list" else tuple(inner for _, inner in value[1])
+    return next((found for inner in each if (found := first_shape(inner)) is not None), None)
+
+
+def params(modules: Iterable[nn.Module]) -> int:
+    """Parameters of some modules together, shared ones once."""
+    each = {id(p): p.numel() for module in modules for p in module.parameters()}
+    return sum(each.values())
+
+
+def record(model: nn.Module, image: torch.Tensor) -> Recording:
+    """Run a model once and note every call of a module in it."""
+    calls: dict[str, list[Call]] = {}
+    count = 0
+    handles = []
+
+    def noting(path: str) -> Any:
+        def note(_module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
+            nonlocal count
+            calls.setdefault(path, []).append(Call(args, kwargs, signature(output), count))
+            count += 1
+
+        return note
+
+    model.eval()
+    for path, module in model.named_modules():
+        handles.append(module.register_forward_hook(noting(path), with_kwargs=True))
+    try:
+        with MACCounter() as counter, torch.no_grad():
+            output = model(image)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return Recording(calls, signature(output), Cost(params([model]), counter.macs))
+
+
+def measure(module: nn.Module, calls: Sequence[Call]) -> Measured | None:
+    """None where the module does not run on these arguments."""
+    module.eval()
+    outputs = []
+    try:
+        with MACCounter() as counter, torch.no_grad():
+            for call in calls:
+                outputs.append(signature(module(*call.args, **call.kwargs)))
+    except Exception:  # noqa: BLE001 - a module of the user's may fail in any way; then it is no candidate
+        return None
+    kinds = {kind_of(module, call) for call in calls}
+    cost = Cost(params([module]), counter.macs)
+    return Measured(cost, tuple(outputs), kinds.pop() if len(kinds) == 1 else "op")
+
+
+def kind_of(module: nn.Module, call: Call) -> str:
+    """``identity`` or ``zero`` for a module without weights that does just that, training or not; else ``op``."""
+    if any(True for _ in module.parameters()) or any(True for _ in module.buffers()):
+        return "op"
+    if len(call.args) != 1 or call.kwargs or not isinstance(call.args[0], torch.Tensor):
+        return "op"
+    with torch.device("cpu"):
+        image = torch.rand(call.args[0].shape) + 0.5
+    seen = set()
+    try:
+        for training in (False, True):
+            with torch.no_grad():
+                output = module.train(training)(image.clone())
+            seen.add(_kind(output, image))
+    except Exception:  # noqa: BLE001 - see above
+        return "op"
+    finally:
+        module.eval()
+    return seen.pop() if len(seen) == 1 else "op"
+
+
+def _kind(output: Any, image: torch.Tensor) -> str:
+    if not isinstance(output, torch.Tensor):
+        return "op"
+    if output.shape == image.shape and torch.equal(output, image):
+        return "identity"
+    return "zero" if not output.any() else "op"
+
+
+def survives_without(model: nn.Module, image: torch.Tensor, cut: Iterable[str]) -> bool:
+    """Whether the output of a model still depends on its input where the outputs of some modules do not."""
+    handles = [model.get_submodule(path).register_forward_hook(_cut) for path in cut]
+    frozen = [each for each in model.parameters() if each.requires_grad]
+    for each in frozen:
+        each.requires_grad_(False)
+    try:
+        model.eval()
+        output = model(image.clone().requires_grad_() + 0)  # a leaf could not be changed in place
+        return bool(isinstance(output, torch.Tensor) and output.requires_grad)
+    finally:
+        for handle in handles:
+            handle.remove()
+        for each in frozen:
+            each.requires_grad_()
+
+
+def _cut(_module: nn.Module, _args: Any, output: Any) -> Any:
+    if isinstance(output, torch.Tensor):
+        return output.detach()
+    if isinstance(output, list | tuple):
+        return type(output)(_cut(_module, _args, each) for each in output)
+    return output

@@ -1,0 +1,47 @@
+"""timm: convolutional models as networks, leaner ones back as models that timm loads.
+
+``import nat_timm`` makes the entrypoint ``nat_edited`` known to timm, so that ``timm.create_model("local-dir:…")``
+loads what was saved here. timm itself is imported only when it is needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+from nat_plugin.adapter import Adapter
+from nat_plugin.hookspecs import hookimpl
+from nat_plugin.ir import OpKind, register_op
+from nat_timm.adapter import TimmAdapter
+from nat_timm.ops import TIMM
+from nat_timm.registering import register_with_timm
+
+_LAZY = {
+    "inherit": "nat_timm.models",
+    "to_network": "nat_timm.models",
+    "load": "nat_timm.saving",
+    "save": "nat_timm.saving",
+    "export_onnx": "nat_timm.exporting",
+    "export_program": "nat_timm.exporting",
+}
+__all__ = ["TimmAdapter", "register_adapters", "register_ops", *_LAZY]
+
+register_op(TIMM)
+register_with_timm()
+
+
+@hookimpl
+def register_adapters(register: Callable[[Adapter], None]) -> None:
+    register(TimmAdapter())
+
+
+@hookimpl
+def register_ops(register: Callable[[OpKind], None]) -> None:
+    register(TIMM)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'nat_timm' has no attribute '{name}'")
+    return getattr(import_module(_LAZY[name]), name)

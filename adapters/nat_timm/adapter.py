@@ -1,0 +1,112 @@
+"""The adapter of timm models: a name, or JSON with name, arguments and edits."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from nat_plugin.adapter import Adapter
+from nat_plugin.errors import NATError
+from nat_plugin.ir import Cost, Frame, Network, Origin, cost
+from nat_plugin.ir.layers import Shape
+from nat_timm.document import Document, parse
+
+if TYPE_CHECKING:
+    from nat_timm.reading import Reading
+
+VERSION = "1"
+
+
+class TimmAdapter(Adapter):
+    """Convolutional models of timm by name."""
+
+    name = "timm"
+    summary = (
+        "models of timm: a name (mobilenetv2_100), a folder with config.json, JSON with architecture, model_args, edits"
+    )
+
+    def recognises(self, text: str) -> bool:
+        """Names are not taken for models by themselves: to know them, timm would have to be imported."""
+        return text.lstrip()[:1] == "{" and '"architecture"' in text
+
+    def natural_frame(self, text: str) -> Frame:
+        """The images and classes that the model is made for."""
+        from nat_timm.building import natural_frame
+
+        return natural_frame(text)
+
+    def read(self, text: str, frame: Frame) -> Network:
+        """The model for images of ``frame.input`` in ``frame.classes`` classes, traced on the meta device. NATError
+        for an unknown name, for edits that the model cannot have, and where nothing can be edited."""
+        found = parse(text)
+        return network_of(found, reading_of(found, frame.input, frame.classes), text)
+
+    def write(self, network: Network) -> str:
+        """The name, or JSON with the edits. Of a moved network the costs are counted on the model that timm builds;
+        NATError if it states others."""
+        found = moved_document(network)
+        if found.edits:
+            check_costs(network)
+        return found.render()
+
+    def unmoved(self, network: Network) -> Network | None:
+        if network.origin is None or network.origin.format != self.name:
+            return None
+        found = parse(network.origin.payload)
+        if adaptations(found) == found:
+            return None
+        return reading_of(found, network.input, network.head.classes).network
+
+
+def adaptations(found: Document) -> Document:
+    """The base: the model as it was before any move, with the strides that it was given."""
+    return found.with_edits(tuple(edit for edit in found.edits if edit.op == "stride"))
+
+
+def reading_of(found: Document, input: Shape, classes: int) -> Reading:
+    """What the base of a document is, and what may become of it."""
+    return _read(adaptations(found), input, classes)
+
+
+def network_of(found: Document, reading: Reading, text: str) -> Network:
+    moves = tuple(edit for edit in found.edits if edit.op != "stride")
+    network = reading.network.with_ops(reading.ops(moves, found.architecture)) if moves else reading.network
+    return replace(network, origin=Origin(TimmAdapter.name, VERSION, text))
+
+
+def moved_document(network: Network) -> Document:
+    """The document of a network that was read from a timm model and perhaps moved."""
+    if network.origin is None or network.origin.format != TimmAdapter.name:
+        raise NATError("only networks that were read from a timm model can be written as one")
+    found = parse(network.origin.payload)
+    reading = reading_of(found, network.input, network.head.classes)
+    moves = reading.edits(network)
+    moved = found.with_edits((*adaptations(found).edits, *moves))
+    return found if set(moved.edits) == set(found.edits) else moved
+
+
+@lru_cache(maxsize=16)
+def _read(base: Document, input: Shape, classes: int) -> Reading:
+    from nat_timm.building import build
+    from nat_timm.reading import read
+    from nat_timm.trace import trace
+
+    model = build(base, input, classes, device="meta")
+    return read(trace(model, input, base.architecture), classes, base.architecture)
+
+
+def counted(network: Network) -> Cost:
+    """Parameters and MACs of the model that timm builds from a network, counted on the meta device."""
+    from nat_plugin.nets.counting import count
+    from nat_timm.building import build
+
+    model = build(moved_document(network), network.input, network.head.classes, device="meta")
+    return count(model, network.input)
+
+
+def check_costs(network: Network) -> None:
+    """NATError if a network does not cost what counting says."""
+    said, found = cost(network), counted(network)
+    if said != found:
+        raise NATError(f"the model counts {found}, the network says {said}; please report it")

@@ -1,0 +1,49 @@
+"""Documents as modules: timm builds the base, edits are applied."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+from nat_plugin.errors import NATError
+from nat_plugin.ir import Frame
+from nat_plugin.ir.layers import Shape
+from nat_plugin.ir.serial import strict_json
+from nat_timm.document import Document, parse
+from nat_timm.framework import checked_name, create, timm
+from nat_timm.surgery import apply_edits
+
+CLASSES = 1000
+
+
+def arguments(found: Document, input: Shape, classes: int) -> dict[str, Any]:
+    """The arguments of ``timm.create_model`` for images and classes; those in the document come first."""
+    args: dict[str, Any] = {"num_classes": classes, "in_chans": input[0]}
+    config = timm().models.get_pretrained_cfg(checked_name(found.architecture))
+    if config is not None and config.fixed_input_size and config.input_size[1:] != input[1:]:
+        args["img_size"] = input[1:]
+    return {**found.model_args, **args}
+
+
+def natural_frame(text: str) -> Frame:
+    """The images and classes that a model is made for: what its text says, else its pretrained_cfg."""
+    found = parse(text)
+    config = timm().models.get_pretrained_cfg(checked_name(found.architecture))
+    own = config.to_dict() if config is not None else {}
+    if text.lstrip()[:1] == "{":
+        said = strict_json(text).get("pretrained_cfg")
+        own.update(said if isinstance(said, dict) else {})
+    try:
+        channels, height, width = (int(size) for size in own.get("input_size") or (3, 224, 224))
+        channels = int(found.model_args.get("in_chans", channels))
+        classes = int(found.model_args.get("num_classes", own.get("num_classes") or CLASSES))
+    except (TypeError, ValueError):
+        raise NATError(f"{found.architecture}: input_size and num_classes have to be numbers") from None
+    return Frame(input=(channels, height, width), classes=max(classes, 1))
+
+
+def build(found: Document, input: Shape, classes: int, device: str | None = None) -> nn.Module:
+    """The model of a document in evaluation mode, with fresh weights. NATError as for ``framework.create``."""
+    model: nn.Module = create(found.architecture, arguments(found, input, classes), device)
+    return apply_edits(model, found.edits, found.architecture)

@@ -1,0 +1,113 @@
+"""Models with weights: as networks, and moved with their weights inherited."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from nat_plugin.errors import NATError
+from nat_plugin.ir import Network
+from nat_plugin.ir.layers import Shape
+from nat_timm.adapter import TimmAdapter, moved_document, network_of, reading_of
+from nat_timm.building import build
+from nat_timm.document import EDITED, Document, document
+from nat_timm.edits import Edit
+from nat_timm.entrypoint import attach, base_config, plain
+from nat_timm.features import apply_with_features
+from nat_timm.surgery import remove_shortcut
+
+_NOT_ARCHITECTURE = ("num_classes", "in_chans", "img_size", "device", "dtype")
+
+
+def to_network(model: nn.Module, input: Shape | None = None, model_args: Mapping[str, Any] | None = None) -> Network:
+    """A timm model, pretrained or trained, as a network for images of ``input`` (default: what its pretrained_cfg
+    says).
+
+    ``model_args``: the arguments of ``timm.create_model`` that it was made with, where timm did not note them. NATError
+    where they do not give this model, and where nothing in it can be edited.
+    """
+    found = document_of(model, model_args)
+    size = input or _input_size(model)
+    classes = int(getattr(model, "num_classes", 0))
+    own_channels = int(getattr(model, "in_chans", size[0]))
+    if size[0] != own_channels:
+        raise NATError(f"{found.architecture}: the model takes images of {own_channels} channels, not {size[0]}")
+    if classes < 1:
+        raise NATError(f"{found.architecture}: the model has no classifier (num_classes=0)")
+    _check_same(model, found, size, classes)
+    return network_of(found, reading_of(found, size, classes), found.render())
+
+
+def inherit(model: nn.Module, network: Network) -> nn.Module:
+    """A copy of ``model`` moved to ``network``, which was read from it: what stays has the weights of the model, cut to
+    size. In the mode (training or not) and on the device of the model. With no move it is an exact copy."""
+    before, after = document_of(model), moved_document(network)
+    if (before.architecture, adapted(before)) != (after.architecture, adapted(after)):
+        raise NATError(f"the network was read from '{after.architecture}', the model is '{before.architecture}'")
+    moved = copy.deepcopy(model)
+    gone = [edit for edit in before.edits if edit not in after.edits and edit.op == "shortcut"]
+    for edit in gone:
+        remove_shortcut(moved, edit, before.architecture)
+    new = tuple(edit for edit in after.edits if edit not in before.edits)
+    apply_with_features(moved, new, after.architecture)
+    attach(moved, after)
+    if after.edits:
+        config = getattr(moved, "pretrained_cfg", None) or base_config(after.architecture) or {}
+        moved.pretrained_cfg = {**config, "architecture": EDITED}  # type: ignore[assignment]
+        moved.default_cfg = moved.pretrained_cfg  # timm's older name for it
+    return moved
+
+
+def adapted(found: Document) -> frozenset[Edit]:
+    return frozenset(edit for edit in found.edits if edit.op == "stride")
+
+
+def document_of(model: nn.Module, model_args: Mapping[str, Any] | None = None) -> Document:
+    """What a model was made from: noted by us, or by timm. NATError for a model that is not timm's."""
+    noted = getattr(model, "nat_document", None)
+    if isinstance(noted, Document) and model_args is None:
+        return noted
+    config = getattr(model, "pretrained_cfg", None) or {}
+    name = config.get("architecture")
+    if not name:
+        raise NATError("the model has no pretrained_cfg with its architecture: make it with timm.create_model")
+    args = getattr(model, "_model_args", {}) if model_args is None else model_args
+    kept = {key: value for key, value in plain(args).items() if key not in _NOT_ARCHITECTURE}
+    return document(name, kept)
+
+
+def load_weights(model: nn.Module, state: Mapping[str, torch.Tensor], name: str) -> None:
+    """Load strictly. NATError of one line that says what does not fit, and how many."""
+    own = model.state_dict()
+    wrong = [key for key in own if key in state and state[key].shape != own[key].shape]
+    missing, unknown = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
+    for what, keys in (("lacks", missing), ("has, but the model has not,", unknown), ("has in another shape", wrong)):
+        if keys:
+            raise NATError(
+                f"{name}: these are weights of another model: the file {what} {keys[0]} ({len(keys)} in all)"
+            )
+    model.load_state_dict(state)
+
+
+def _input_size(model: nn.Module) -> Shape:
+    config = getattr(model, "pretrained_cfg", None) or {}
+    channels, height, width = config.get("input_size", (3, 224, 224))
+    return int(getattr(model, "in_chans", channels)), height, width
+
+
+def _check_same(model: nn.Module, found: Document, input: Shape, classes: int) -> None:
+    rebuilt = build(found, input, classes, device="meta").state_dict()
+    own = model.state_dict()
+    for name in {**rebuilt, **own}:
+        if name not in own or name not in rebuilt or own[name].shape != rebuilt[name].shape:
+            raise NATError(
+                f"the model is not what timm builds as '{found.architecture}' with {found.args}: '{name}' differs; "
+                "give the arguments that it was made with as model_args"
+            )
+
+
+__all__ = ["TimmAdapter", "inherit", "load_weights", "to_network"]

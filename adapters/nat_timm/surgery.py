@@ -1,0 +1,175 @@
+"""Edits applied to a model, weights and all: what stays keeps its weights, cut to size.
+
+No tracing is needed, so that timm can rebuild a saved model from its base and the edits; only the shapes of the result
+depend on the edits, which channels are kept depends on the weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from nat_plugin.errors import NATError
+from nat_timm.edits import ORDER, Edit
+from nat_timm.hidden import shrink_hidden
+
+_POST: dict[str, Callable[[Tensor], Tensor]] = {
+    "relu": functional.relu,
+    "silu": functional.silu,
+    "gelu": functional.gelu,
+}
+
+
+class Passed(nn.Module):
+    """A block that was left out: its input goes on, through the activation that stood after the sum."""
+
+    def __init__(self, act: nn.Module | None = None, function: str = "") -> None:
+        super().__init__()
+        self.act = act
+        self.function = function
+
+    def forward(self, x: Tensor, *_args: object, **_kwargs: object) -> Tensor:
+        if self.act is not None:
+            x = self.act(x)
+        return _POST[self.function](x) if self.function else x
+
+
+def apply_edits(model: nn.Module, edits: Iterable[Edit], name: str) -> nn.Module:
+    """Change ``model`` in place, and return it. NATError for an edit that names a module which it does not have, or one
+    of the wrong kind."""
+    for edit in sorted(edits, key=lambda each: ORDER.index(each.op)):
+        _APPLY[edit.op](model, edit, name)
+    return model
+
+
+def find_module(model: nn.Module, path: str, edit: Edit, name: str) -> nn.Module:
+    try:
+        return model.get_submodule(path)
+    except AttributeError:
+        raise NATError(
+            f"{name}: the edit '{edit.op}' names module '{path[:80]}', which the model does not have"
+        ) from None
+
+
+def _replace(model: nn.Module, path: str, module: nn.Module) -> None:
+    parent, _, last = path.rpartition(".")
+    owner = model.get_submodule(parent)
+    if isinstance(owner, nn.Sequential | nn.ModuleList | nn.ModuleDict) or last in owner._modules:
+        owner._modules[last] = module
+    else:
+        setattr(owner, last, module)
+
+
+def _conv(model: nn.Module, path: str, edit: Edit, name: str) -> nn.Conv2d:
+    module = find_module(model, path, edit, name)
+    if not isinstance(module, nn.Conv2d):
+        raise NATError(f"{name}: the edit '{edit}' needs a convolution, '{path}' is a {type(module).__name__}")
+    return module
+
+
+def _null(model: nn.Module, edit: Edit, name: str) -> None:
+    block = find_module(model, edit.at[0], edit, name)
+    if edit.value is None:
+        found = Passed()
+    elif edit.value in _POST:
+        found = Passed(function=str(edit.value))
+    else:
+        found = Passed(act=find_module(block, str(edit.value), edit, name))
+    found.train(block.training)
+    _replace(model, edit.at[0], found)
+
+
+def _skip(model: nn.Module, edit: Edit, name: str) -> None:
+    for path in edit.at:
+        find_module(model, path, edit, name)
+        _replace(model, path, nn.Identity())
+
+
+def _kernel(model: nn.Module, edit: Edit, name: str) -> None:
+    conv = _conv(model, edit.at[0], edit, name)
+    k, before = int(edit.value or 0), conv.kernel_size
+    if before[0] != before[1] or not 0 < k <= before[0] or (before[0] - k) % 2:
+        raise NATError(f"{name}: the edit '{edit}' cannot be made to a kernel of {before[0]}x{before[1]}")
+    less = (before[0] - k) // 2
+    if not isinstance(conv.padding, str):
+        conv.padding = tuple(max(0, pad - less * step) for pad, step in zip(conv.padding, conv.dilation, strict=True))
+        conv._reversed_padding_repeated_twice = [pad for pad in reversed(conv.padding) for _ in range(2)]
+    conv.kernel_size = (k, k)
+    conv.weight = cut(conv.weight, conv.weight.detach()[..., less : less + k, less : less + k])
+
+
+def _hidden(model: nn.Module, edit: Edit, name: str) -> None:
+    modules = [find_module(model, path, edit, name) for path in edit.at]
+    try:
+        shrink_hidden(modules, int(edit.value or 0))
+    except ValueError as error:
+        raise NATError(f"{name}: the edit '{edit}' cannot be made: {error}") from None
+
+
+def _pool(model: nn.Module, edit: Edit, name: str) -> None:
+    pool = find_module(model, edit.at[0], edit, name)
+    if not isinstance(pool, nn.MaxPool2d | nn.AvgPool2d) or edit.value not in ("max", "avg"):
+        raise NATError(
+            f"{name}: the edit '{edit}' needs a pool and max or avg, '{edit.at[0]}' is a {type(pool).__name__}"
+        )
+    stride = pool.stride if pool.stride is not None else pool.kernel_size
+    made: nn.Module
+    if edit.value == "max":
+        made = nn.MaxPool2d(pool.kernel_size, stride, pool.padding, ceil_mode=pool.ceil_mode)
+    else:
+        made = nn.AvgPool2d(pool.kernel_size, stride, pool.padding, pool.ceil_mode, count_include_pad=False)
+    _replace(model, edit.at[0], made)
+
+
+def _stride(model: nn.Module, edit: Edit, name: str) -> None:
+    conv = _conv(model, edit.at[0], edit, name)
+    if int(edit.value or 0) < 1:
+        raise NATError(f"{name}: the edit '{edit}': a stride is 1 or more")
+    conv.stride = (int(edit.value or 0),) * 2
+
+
+def _shortcut(model: nn.Module, edit: Edit, name: str) -> None:
+    module = find_module(model, edit.at[0], edit, name)
+    module.__class__ = _with_shortcut(type(module))
+
+
+_SHORTCUTS: dict[type[nn.Module], type[nn.Module]] = {}
+
+
+def _with_shortcut(kind: type[nn.Module]) -> type[nn.Module]:
+    """The class with a shortcut around its forward: paths and weights stay where they are."""
+    if kind not in _SHORTCUTS:
+
+        def forward(self: nn.Module, x: Tensor) -> Tensor:
+            change: Tensor = kind.forward(self, x)
+            return x + change
+
+        _SHORTCUTS[kind] = type(
+            f"{kind.__name__}WithShortcut", (kind,), {"forward": forward, "__module__": kind.__module__}
+        )
+    return _SHORTCUTS[kind]
+
+
+def remove_shortcut(model: nn.Module, edit: Edit, name: str) -> None:
+    """Undo a ``shortcut``."""
+    module = find_module(model, edit.at[0], edit, name)
+    module.__class__ = type(module).__mro__[1]
+
+
+def cut(parameter: Tensor, values: Tensor) -> nn.Parameter:
+    """A parameter with some of the values of another."""
+    return nn.Parameter(values.detach().clone(memory_format=torch.contiguous_format), parameter.requires_grad)
+
+
+_APPLY: dict[str, Callable[[nn.Module, Edit, str], None]] = {
+    "null": _null,
+    "skip": _skip,
+    "kernel": _kernel,
+    "hidden": _hidden,
+    "pool": _pool,
+    "shortcut": _shortcut,
+    "stride": _stride,
+}

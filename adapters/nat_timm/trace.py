@@ -1,0 +1,166 @@
+"""A model as a graph: traced by torch.fx with timm's leaf rules, run once on the meta device for shapes and MACs."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, TypeAlias
+
+import torch
+from torch import fx, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from nat_plugin.errors import NATError
+from nat_plugin.ir.layers import Shape
+from nat_timm.framework import timm
+
+_OPENED = frozenset(
+    [
+        "ConvNormAct",
+        "ConvNormActAa",
+        "SeparableConvNormAct",
+        "SeparableConvBnAct",
+        "Mlp",
+        "ConvMlp",
+        "GlobalResponseNormMlp",
+    ]
+)
+"""Modules of ``timm.layers`` that are looked into: their convolutions are choices."""
+Step: TypeAlias = fx.Node
+
+
+class _Tracer(fx.Tracer):
+    def __init__(self) -> None:
+        layers = timm().layers
+        super().__init__(autowrap_functions=tuple(layers.get_notrace_functions()))
+        self._leaves = tuple(layers.get_notrace_modules())
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        kind = type(m)
+        if isinstance(m, self._leaves) or kind.__name__ == "SqueezeExcite":
+            return True
+        if kind.__module__.startswith("timm.layers"):
+            return kind.__name__ not in _OPENED
+        return super().is_leaf_module(m, module_qualified_name)
+
+
+class _Runner(fx.Interpreter):
+    """Notes shape and MACs at every step."""
+
+    def __init__(self, module: fx.GraphModule) -> None:
+        super().__init__(module)
+        self.counter = FlopCounterMode(display=False)
+
+    def run_node(self, n: fx.Node) -> Any:
+        module: nn.Module | None = self.fetch_attr(n.target) if n.op == "call_module" else None  # type: ignore[arg-type]
+        if isinstance(module, nn.Conv2d | nn.Linear) and type(module) in (nn.Conv2d, nn.Linear):
+            result = super().run_node(n)
+            n.meta["macs"] = module.weight.numel() * positions(module, result.shape)
+        elif isinstance(module, _SHAPELESS):
+            result, n.meta["macs"] = self.fetch_args_kwargs_from_env(n)[0][0], 0
+        elif n.op in ("placeholder", "get_attr", "output") or (module is not None and _is_free(module)):
+            result = super().run_node(n)
+            n.meta["macs"] = 0
+        else:
+            with self.counter:  # which starts at zero each time
+                result = super().run_node(n)
+            n.meta["macs"] = self.counter.get_total_flops() // 2
+        n.meta["shape"] = tuple(result.shape) if isinstance(result, torch.Tensor) else None
+        return result
+
+
+_SHAPELESS = (nn.modules.batchnorm._BatchNorm, nn.ReLU, nn.ReLU6, nn.SiLU, nn.GELU, nn.Hardswish, nn.Identity)
+"""What gives the shape that it gets need not be run; on the meta device norms are the slowest of all."""
+
+
+def _is_free(module: nn.Module) -> bool:
+    """Whether a module computes nothing that is counted: it has no weights, nor filters as buffers (BlurPool)."""
+    tensors = (*module.parameters(), *module.buffers())
+    return not any(tensor.dim() > 1 for tensor in tensors)
+
+
+def positions(module: nn.Module, shape: tuple[int, ...]) -> int:
+    """How often the weights of a convolution or linear layer are used for one image with an output of ``shape``."""
+    sizes = shape[2:] if isinstance(module, nn.Conv2d) else shape[1:-1]
+    count = 1
+    for size in sizes:
+        count *= size
+    return count
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """The steps of a model in order; each has ``meta["shape"]`` (with a batch of one; None: no tensor) and
+    ``meta["macs"]``. ``model`` is on the meta device and has the paths and shapes of the original."""
+
+    model: nn.Module
+    steps: tuple[Step, ...]
+    input: Shape
+
+    @cached_property
+    def order(self) -> dict[Step, int]:
+        return {step: number for number, step in enumerate(self.steps)}
+
+    @cached_property
+    def modules(self) -> dict[str, nn.Module]:
+        return dict(self.model.named_modules())
+
+    @cached_property
+    def params(self) -> int:
+        return sum(parameter.numel() for parameter in self.model.parameters())
+
+    @cached_property
+    def macs(self) -> int:
+        return sum(step.meta["macs"] for step in self.steps)
+
+    @cached_property
+    def calls(self) -> dict[str, int]:
+        """How often each module is called."""
+        found: dict[str, int] = {}
+        for step in self.steps:
+            if step.op == "call_module":
+                found[str(step.target)] = found.get(str(step.target), 0) + 1
+        return found
+
+    def module(self, step: Step) -> nn.Module | None:
+        return self.modules[str(step.target)] if step.op == "call_module" else None
+
+    @staticmethod
+    def owners(step: Step) -> tuple[str, ...]:
+        """The paths of the modules in whose forward a step happens, from the outermost, the called one last."""
+        return tuple(path for path, _ in (step.meta.get("nn_module_stack") or {}).values())
+
+
+def to_meta(model: nn.Module) -> nn.Module:
+    """A copy without weights, on the meta device."""
+    memo: dict[int, Any] = {}
+    for parameter in model.parameters():
+        memo[id(parameter)] = nn.Parameter(torch.empty_like(parameter, device="meta"), parameter.requires_grad)
+    for buffer in model.buffers():
+        memo[id(buffer)] = torch.empty_like(buffer, device="meta")
+    return copy.deepcopy(model, memo)
+
+
+def trace(model: nn.Module, input: Shape, name: str) -> Trace:
+    """``model`` has to be on the meta device (``to_meta``). NATError where torch.fx cannot follow its control flow, or
+    where it does not take images of ``input``."""
+    model.eval()
+    try:
+        graph = _Tracer().trace(model)
+        module = fx.GraphModule(model, graph)
+    except Exception as error:  # noqa: BLE001 - anything may go wrong in a forward that meets proxies
+        raise NATError(f"{name}: torch.fx cannot trace this model: {_said(error)}") from None
+    try:
+        with torch.no_grad():
+            _Runner(module).run(torch.empty(1, *input, device="meta"))
+    except Exception as error:  # noqa: BLE001 - as above
+        raise NATError(
+            f"{name}: the model does not run on images of {'x'.join(map(str, input))}: {_said(error)}"
+        ) from None
+    return Trace(model, tuple(graph.nodes), input)
+
+
+def _said(error: Exception) -> str:
+    lines = [line for line in str(error).strip().splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[0][:160] if lines else ''}"

@@ -1,0 +1,133 @@
+"""How many models a search inside NNI needs on NAS-Bench-201, the table as evaluator: NAT with the policy that ships
+against random search, hill climbing and evolution over the same moves.
+
+Each search is an NNI strategy on the hub's NasBench201 space and the ``sequential`` engine, from one input. A model is
+a trial, the input is the first. What counts after so many models is the best by validation accuracy so far; its gain in
+test accuracy over the input is reported too, in points. Inputs are drawn from the fifth of the cells on which the
+policy was not trained; transformed cells are looked up as NNI would build them. Means over inputs.
+
+``python benchmarks/nni_nasbench201.py --table nasbench201.csv.gz [--inputs 100] [--models 100] [--json FILE]``
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import nni
+import numpy as np
+import torch
+from nat_nasbench.nb201 import ENDS
+from nat_nni import NAT, Evolution, HillClimb, RandomSearch
+from nb201 import DATA, GROUPS, Space, digits_of, load_space, numbers
+from nni.nas.evaluator import Evaluator
+from nni.nas.execution import SequentialExecutionEngine
+from nni.nas.hub.pytorch import NasBench201
+from nni.nas.space import RawFormatModelSpace
+from train_policy import held_out
+
+Sample: TypeAlias = Mapping[str, Any]
+NAMES = ("none", "skip_connect", "conv_1x1", "conv_3x3", "avg_pool_3x3")
+LABELS = [f"cell/{source}_{target}" for source, target in ENDS]
+STRATEGIES: dict[str, Callable[..., Any]] = {
+    "NAT, policy nasbench201": lambda **given: NAT(policy="nasbench201", **given),
+    "hill climbing": HillClimb,
+    "evolution": Evolution,
+    "random": RandomSearch,
+}
+SHOWN = (2, 3, 5, 10, 20, 30, 50, 100)
+
+
+class Table(Evaluator):  # type: ignore[misc]
+    """Reports the validation accuracy of the table; no model is built."""
+
+    def __init__(self, accuracies: np.ndarray) -> None:
+        self.accuracies = accuracies
+
+    def _execute(self, model: Any) -> None:
+        nni.report_final_result(float(self.accuracies[number(model.sample)]))
+
+
+def sample(cell: int) -> dict[str, str]:
+    return {label: NAMES[digit] for label, digit in zip(LABELS, digits_of(np.array(cell)), strict=True)}
+
+
+def number(found: Sample) -> int:
+    return int(numbers(np.array([NAMES.index(found[label]) for label in LABELS])))
+
+
+def curve(strategy: Any, space: NasBench201, table: Space, data: str, cell: int, models: int) -> np.ndarray:
+    """Gains of the best by validation after 1, 2, … models: (models, [validation, test])."""
+    validation, test = table.validation[data], table.test[data]
+    strategy(RawFormatModelSpace(space, Table(validation)), SequentialExecutionEngine(models))
+    found, best = np.zeros((models, 2)), cell
+    submitted = [number(model.sample) for model in strategy.list_models(sort=False)]
+    for place in range(models):
+        if place < len(submitted) and validation[submitted[place]] > validation[best]:
+            best = submitted[place]
+        found[place] = validation[best] - validation[cell], test[best] - test[cell]
+    return found
+
+
+def needed(curve_of: np.ndarray, gain: float) -> int | None:
+    """The first number of models with at least that mean gain; None if it is not reached."""
+    reached = np.flatnonzero(curve_of >= gain - 1e-9)
+    return int(reached[0]) + 1 if len(reached) else None
+
+
+def measure(table: Space, data: str, group: str, inputs: int, models: int) -> dict[str, np.ndarray]:
+    """Mean curves by strategy, (models, [validation, test])."""
+    cells = np.flatnonzero(held_out() & table.connected & table.group(group))
+    cells = np.random.default_rng(0).permutation(cells)[:inputs]
+    space, found = NasBench201(), {}
+    for name, make in STRATEGIES.items():
+        curves = [
+            curve(make(initial=sample(cell), budget={}, seed=seed), space, table, data, cell, models)
+            for seed, cell in enumerate(cells)
+        ]
+        found[name] = np.mean(curves, axis=0)
+    return found
+
+
+def report(data: str, group: str, found: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    shown = [count for count in SHOWN if count <= len(next(iter(found.values())))]
+    print(f"\n{data}, inputs {group}: gain of the best in validation (test) accuracy after so many models")
+    print(f"{'':26}" + "".join(f"{count:>14}" for count in shown))
+    for name, means in found.items():
+        print(f"{name:26}" + "".join(f"{means[n - 1, 0]:>8.2f}{f'({means[n - 1, 1]:.2f})':>6}" for n in shown))
+    first, *others = found
+    goal = found[first][9, 0]
+    counts = {name: needed(found[name][:, 0], goal) for name in others}
+    words = ", ".join(f"{name} {count or f'more than {len(found[name])}'}" for name, count in counts.items())
+    print(f"What {first} has after 10 models needs: {words}")
+    curves = {name: means.round(4).tolist() for name, means in found.items()}
+    return {"data": data, "group": group, "needed": counts, "curves": curves}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--table", type=Path, required=True)
+    parser.add_argument("--inputs", type=int, default=100)
+    parser.add_argument("--models", type=int, default=100)
+    parser.add_argument("--data", nargs="+", choices=DATA, default=list(DATA))
+    parser.add_argument("--groups", nargs="+", choices=GROUPS, default=list(GROUPS))
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    logging.disable(logging.WARNING)
+    table = load_space(options.table)
+    results = [
+        report(data, group, measure(table, data, group, options.inputs, options.models))
+        for data in options.data
+        for group in options.groups
+    ]
+    if options.json:
+        options.json.write_text(json.dumps({"inputs": options.inputs, "results": results}, indent=1))
+
+
+if __name__ == "__main__":
+    main()

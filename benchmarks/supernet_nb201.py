@@ -1,0 +1,265 @@
+"""The whole method against the truth: a policy that learns from supernet rewards alone, looked up in NAS-Bench-201.
+
+For every seed: shared weights of the cell (``supernet_nb201_rewards.py``), the loss of ``--pool`` random networks on
+them, a critic of these, and a policy that learns by REINFORCE from what the critic imagines. Greedy decoding on the
+held-out fifth of the cells (inputs with ``nat`` moves), looked up in the table as written. The table is read in
+reporting only, except where a line says so. Beside it, from the same measurements:
+
+- ``critic``: for every input the best it can become by the critic, or only if that is better by ``--margin``;
+- ``pool``: for every input the best measured network that it can become: random search that shares its evaluations;
+- ``shipped``: the shipped policy, trained on the table; ``prior``: what maximises the critic's gain less ``w`` times
+  the divergence from the shipped policy, which is known in closed form: the most of log p(a | b) + gain / w;
+- random search, hill climbing and greedy with ``--queries`` measurements for each of ``--inputs`` inputs of each group.
+
+``python benchmarks/supernet_nb201.py --table nasbench201.csv.gz --data cifar10_small.npz --work DIR [--seeds N]``
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from nasbench201 import hill_climbing, interval, random_search
+from nat_nasbench.nb201 import OPS
+from nb201 import CELLS, GROUPS, PLACES, Reach, Space, digits_of, fixed_rule, load_space, numbers
+from scipy.stats import spearmanr
+from supernet_nb201_rewards import SAMPLING, Asked, Setting, SupernetRewards
+from train_policy import CPU, Plan, Training, held_out
+
+from nat_plugin.ir import Moves, find_rule
+from nat_plugin.plugins import plugins
+from nat_plugin.policy.apply import apply_policy, decode
+from nat_plugin.policy.critic import Critic, CriticConfig
+from nat_plugin.policy.finding import find_policy
+from nat_plugin.policy.graphs import build_graph
+from nat_plugin.policy.network import Policy
+
+DATA = "CIFAR-10"
+WITHIN = 150
+"""Good inputs among whose moves the rank correlation is taken."""
+PRIORS = (0.1, 0.3, 1.0)
+Row = dict[str, float]
+
+
+class Imagined(Training):
+    """The training of ``train_policy.py`` on the values of a critic of supernet rewards; the table is not read."""
+
+    def __init__(self, space: Space, plan: Plan, values: np.ndarray) -> None:
+        super().__init__(space, plan)
+        self.predicted = np.where(space.connected, values[space.kinds], np.nan)
+
+    def run(self) -> None:
+        updates = self.plan.updates[0]
+        for step in range(updates):
+            self._update(1 - step / updates, min(1.0, (step + 1) / self.plan.warmup))
+
+
+class Truth:
+    """Held-out inputs, and how to look up what becomes of them."""
+
+    def __init__(self, space: Space) -> None:
+        self.space, self.reach = space, Reach(space, find_rule("nat"))
+        self.cells = np.flatnonzero(held_out())
+        self.moves = [Moves(space.networks[cell], self.reach.rule) for cell in self.cells]
+        self._digits = {op: digit for digit, op in enumerate(OPS.values())}
+        good = np.flatnonzero(space.test[DATA] >= 90)
+        self._good = np.random.default_rng(5).permutation(good)[:WITHIN]
+
+    def gains(self, found: np.ndarray, cells: np.ndarray | None = None) -> Row:
+        """Mean gain in test accuracy by group, of cells (CELLS,) that inputs become."""
+        cells = self.cells if cells is None else cells
+        gain = self.reach.gains(found, self.space.test[DATA])[cells]
+        return {name: float(gain[self.space.group(name)[cells]].mean()) for name in GROUPS}
+
+    def of_policy(self, policy: Policy) -> np.ndarray:
+        """What greedy decoding makes of the held-out inputs, (CELLS,)."""
+        found = np.arange(CELLS)
+        for cell, network in zip(self.cells, apply_policy(self.moves, policy), strict=True):
+            found[cell] = numbers(np.array([self._digits[op] for op in network.ops]))
+        return found
+
+    def by_values(self, values: np.ndarray, margin: float = 0.0) -> Row:
+        """The best reachable by values of kinds, where it is better than the input by more than ``margin``."""
+        by_cell = values[self.space.kinds]
+        own = np.where(self.space.connected, by_cell, -np.inf)
+        best = self.reach.best(by_cell)
+        return self.gains(np.where(by_cell[best] > own + margin, best, np.arange(CELLS)))
+
+    def correlations(self, values: np.ndarray) -> Row:
+        """Spearman of values by kind with test accuracy: over all, good ones, and what one good input can become."""
+        truth = self.space.test[DATA][self.space.spelled]
+        known = np.flatnonzero(np.isfinite(values))
+        good = known[truth[known] >= 90]
+        within = []
+        for cell in self._good:
+            kinds = np.intersect1d(self.space.kinds[self.reach.all_of(int(cell))], known)
+            if len(kinds) > 5:
+                within.append(spearmanr(values[kinds], truth[kinds])[0])
+        return {
+            "all": float(spearmanr(values[known], truth[known])[0]),
+            "≥ 90": float(spearmanr(values[good], truth[good])[0]),
+            "within one β ≥ 90": float(np.mean(within)),
+        }
+
+    def with_prior(self, policy: Policy, values: np.ndarray, weights: Sequence[float]) -> dict[float, Row]:
+        """What maximises the gain in values less ``weight`` times the divergence from a policy, by weight."""
+        found = {weight: np.arange(CELLS) for weight in weights}
+        for cell, (scores, sizes) in zip(self.cells, decode(policy, self.moves), strict=True):
+            log, grid = np.zeros(1), np.zeros(1, np.int64)
+            for part, digit in zip(np.split(scores, np.cumsum(sizes)[:-1]), digits_of(cell), strict=True):
+                own = part - part.max()
+                log = (log[:, None] + own - np.log(np.exp(own).sum())).ravel()
+                grid = (grid[:, None] * len(OPS) + np.array(self.reach.options[digit])).ravel()
+            fed = self.space.connected[grid]
+            log, grid = log[fed], grid[fed]
+            for weight, becomes in found.items():
+                becomes[cell] = grid[np.argmax(log + values[self.space.kinds[grid]] / weight)]
+        return {weight: self.gains(becomes) for weight, becomes in found.items()}
+
+
+def greedy_search(reach: Reach, score: Any, cell: int, queries: int, rng: np.random.Generator) -> int:
+    """Backward elimination: of all single drops the one that scores best, and so on; the best of all measured."""
+    space, macs = reach.space, reach.space.macs
+    known = {int(space.kinds[cell]): float(score[cell])}
+    best, best_value, at = cell, float(score[cell]), cell
+    while True:
+        drops = []
+        for edge, digit in enumerate(digits_of(np.array(at))):
+            for other in reach.options[digit]:
+                number = at + (other - int(digit)) * int(PLACES[edge])
+                if space.connected[number] and not macs[number] > macs[at] and other in (0, 1) and digit > other:
+                    drops.append(number)
+        if not drops:
+            return best
+        for number in rng.permutation(drops):
+            if len(known) > queries:
+                return best
+            value = known.setdefault(int(space.kinds[number]), float(score[number]))
+            if value > best_value:
+                best, best_value = int(number), value
+        at = max(drops, key=lambda number: known.get(int(space.kinds[number]), -np.inf))
+
+
+SEARCHES = {"random search": random_search, "hill climbing": hill_climbing, "greedy": greedy_search}
+
+
+def sampled(space: Space, count: int) -> np.ndarray:
+    """So many held-out inputs of each group, together: among them good ones are more frequent than among all inputs,
+    so that their mean over "all" is no mean over all inputs."""
+    rng, held = np.random.default_rng(3), held_out()
+    return np.unique([rng.choice(np.flatnonzero(held & space.group(name)), count, replace=False) for name in GROUPS])
+
+
+def measure_seed(truth: Truth, rewards: SupernetRewards, seed: int, args: argparse.Namespace) -> dict[str, Any]:
+    """All that one supernet gives."""
+    space = truth.space
+    pool = rewards.pool(args.pool)
+    known = np.full(len(space.spelled), np.nan)
+    known[pool] = -rewards.loss[pool]
+    accuracy = np.full(len(space.spelled), np.nan)
+    accuracy[pool] = rewards.accuracy[pool]
+    graphs = [build_graph(space.networks[cell]) for cell in space.spelled]
+    critic = Critic(CriticConfig(), seed, CPU)
+    critic.fit([graphs[kind] for kind in pool], known[pool])
+    values = critic.predict(graphs).mean(axis=0)
+    plan = Plan(seed, inputs=args.policy_inputs, limited=0.0, updates=(args.updates, 0))
+    imagined = Imagined(space, plan, values)
+    imagined.run()
+    becomes = truth.of_policy(imagined.policy)
+    rows = {
+        "policy on supernet rewards": truth.gains(becomes),
+        "critic, best of all": truth.by_values(values),
+        f"critic, margin {args.margin:g}": truth.by_values(values, args.margin),
+        "pool, best measured": truth.by_values(np.where(np.isfinite(known), known, -np.inf)),
+    }
+    shipped = truth.with_prior(find_policy("nasbench201", CPU), values, PRIORS)
+    rows |= {f"prior, w = {weight:g}": row for weight, row in shipped.items()}
+    some = sampled(space, args.inputs) if args.inputs else np.zeros(0, np.int64)
+    if len(some):
+        rows["policy on supernet rewards, sampled inputs"] = truth.gains(becomes, some)
+    for name, search in SEARCHES.items() if len(some) else ():
+        rng, found, asked = np.random.default_rng(seed), np.arange(CELLS), Asked(rewards)
+        for cell in some:
+            found[cell] = search(truth.reach, asked, int(cell), args.queries, rng)  # type: ignore[arg-type]
+        rows[f"{name} {args.queries}, sampled inputs"] = truth.gains(found, some)
+        rewards.save()
+    ranks = {"loss": truth.correlations(known), "accuracy": truth.correlations(accuracy)}
+    return {
+        "gains": rows,
+        "correlations": ranks | {"critic of loss": truth.correlations(values)},
+        "values": values.tolist(),
+    }
+
+
+def over_seeds(rows: Sequence[dict[str, Row]]) -> dict[str, dict[str, tuple[float, float]]]:
+    return {name: {key: interval([each[name][key] for each in rows]) for key in rows[0][name]} for name in rows[0]}
+
+
+def summary(truth: Truth, seeds: Sequence[dict[str, Any]], margin: float) -> dict[str, Any]:
+    """Over the seeds so far, and what does not depend on them."""
+    space = truth.space
+    rows: dict[str, Any] = {
+        "best by validation": truth.gains(truth.reach.best(space.validation[DATA])),
+        "fixed rule (made from the table)": truth.gains(fixed_rule(space)),
+        "shipped policy (trained on the table)": truth.gains(truth.of_policy(find_policy("nasbench201", CPU))),
+    }
+    rows |= over_seeds([each["gains"] for each in seeds])
+    together = np.mean([each["values"] for each in seeds], axis=0)
+    rows["critics of all seeds together"] = truth.by_values(together)
+    rows[f"critics of all seeds together, margin {margin:g}"] = truth.by_values(together, margin)
+    return {"gains": rows, "correlations": over_seeds([each["correlations"] for each in seeds]), "seeds": list(seeds)}
+
+
+def table(rows: dict[str, Any]) -> str:
+    columns = list(next(iter(rows.values())))
+    lines = [f"| | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
+    for name, row in rows.items():
+        cells = [f"{v[0]:.2f} ± {v[1]:.2f}" if isinstance(v, tuple) else f"{v:.2f}" for v in row.values()]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--table", type=Path, required=True)
+    parser.add_argument("--data", type=Path, required=True, help="cifar10_small.npz")
+    parser.add_argument("--work", type=Path, default=Path("supernet-work"), help="keeps weights and measurements")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--pool", type=int, default=500, help="networks measured on each supernet")
+    parser.add_argument("--updates", type=int, default=150, help="of the policy")
+    parser.add_argument("--policy-inputs", type=int, default=1000, help="cells on which the policy learns")
+    parser.add_argument("--margin", type=float, default=1.5, help="of the critic, in standard deviations of the pool")
+    parser.add_argument("--inputs", type=int, default=40, help="of each group for the searches; 0: no searches")
+    parser.add_argument("--queries", type=int, default=10, help="of the searches, for each input")
+    parser.add_argument("--sampling", choices=SAMPLING, default=Setting.sampling)
+    parser.add_argument("--plain", action="store_true", help="measure on images that are not augmented")
+    parser.add_argument("--steps", type=int, default=Setting.steps)
+    parser.add_argument("--cells", type=int, default=Setting.cells)
+    parser.add_argument("--out", type=Path, default=Path("supernet_nb201.json"))
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    plugins()
+    begun = time.perf_counter()
+    setting = Setting(cells=args.cells, sampling=args.sampling, steps=args.steps, reward_augment=not args.plain)
+    space = load_space(args.table)
+    truth, seeds = Truth(space), []
+    for seed in range(args.seeds):
+        rewards = SupernetRewards(space, args.data, setting, seed, args.work)
+        seeds.append(measure_seed(truth, rewards, seed, args))
+        print(f"seed {seed}: {rewards.evaluations} networks measured, {time.perf_counter() - begun:.0f} s", flush=True)
+        found = summary(truth, seeds, args.margin) | {"setting": asdict(setting)}
+        args.out.write_text(json.dumps(found | {"seconds": time.perf_counter() - begun}, indent=1) + "\n")
+    print(f"\ngain in test accuracy, held-out inputs\n\n{table(found['gains'])}")
+    print(f"\nrank correlation with test accuracy\n\n{table(found['correlations'])}")
+    print(f"\n{time.perf_counter() - begun:.0f} s")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,129 @@
+"""Which convolutional models of the installed timm convert, with how many moves, how fast, and how exactly.
+
+A name counts as convolutional if its model has a convolution with overlapping windows (kernel larger than stride) and
+no module whose class name says attention over positions, a transformer, a mixer of tokens or a state space (``_OTHER``
+without ``_CONVOLUTIONAL``). All models are on the meta device. Each is read at the size of its pretrained_cfg, its
+costs are compared with ``numel`` and ``FlopCounterMode``/2, and so are those of a network moved at random under nat++
+(which has all moves of nat), as timm builds it from the text that was written.
+
+    python benchmarks/timm_coverage.py --out coverage.json               # all names: an hour on one busy core
+    python benchmarks/timm_coverage.py --out part.json --part 0/12       # every twelfth name
+    python benchmarks/timm_coverage.py --out coverage.json --merge part*.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import statistics
+import time
+from pathlib import Path
+from typing import Any
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+import numpy as np
+import timm
+from nat_timm.adapter import TimmAdapter, counted
+from nat_timm.document import EDITED
+from torch import nn
+
+from nat_plugin.errors import NATError
+from nat_plugin.ir import Frame, Moves, canonical, cost, find_rule, same
+
+_OTHER = re.compile(r"Attention|Attn|Transformer|Mixer|Mamba|SSM|HSM")
+_CONVOLUTIONAL = {
+    *("ChannelAttn", "LightChannelAttn", "SpatialAttn", "LightSpatialAttn", "SplitAttn", "SelectiveKernelAttn"),
+    *("ConvMixer", "RepMixer", "RepMixerBlock", "MambaOut", "MambaOutStage"),
+}
+"""Attention over channels or branches, gates made by convolutions, and names that say more than the module is."""
+RULES = ("nat", "nat++")
+
+
+def is_convolutional(model: nn.Module) -> bool:
+    overlapping = any(
+        isinstance(module, nn.Conv2d) and module.kernel_size[0] > module.stride[0] and module.kernel_size[0] > 1
+        for module in model.modules()
+    )
+    kinds = {type(module).__name__ for module in model.modules()}
+    return overlapping and not any(_OTHER.search(kind) for kind in kinds - _CONVOLUTIONAL)
+
+
+def examine(name: str) -> dict[str, Any] | None:
+    """What is found of a model; None if it does not count as convolutional."""
+    try:
+        model = timm.create_model(name, device="meta")
+    except Exception as error:  # noqa: BLE001 - a model that needs another package is no failure of ours
+        return {"name": name, "skipped": f"{type(error).__name__}: {str(error)[:120]}"}
+    if not is_convolutional(model):
+        return None
+    row: dict[str, Any] = {"name": name, "module": type(model).__module__.rpartition(".")[2]}
+    adapter = TimmAdapter()
+    try:
+        frame: Frame = adapter.natural_frame(name)
+        start, start_cpu = time.perf_counter(), time.process_time()
+        network = adapter.read(name, frame)
+        row["seconds"] = time.perf_counter() - start
+        row["cpu_seconds"] = time.process_time() - start_cpu
+        row |= {"cells": len(network.placements), "params": cost(network).params, "macs": cost(network).macs}
+        row["exact"] = counted(network) == cost(network)
+        for rule in RULES:
+            moves = Moves(network, find_rule(rule))
+            row[f"moves {rule}"] = sum(len(options) - 1 for options in moves.candidates)
+        moved = moves.apply(moves.sample(np.random.default_rng(0)))
+        written = adapter.read(adapter.write(canonical(moved)), frame)  # write counts, and refuses what differs
+        row["exact moved"] = same(written, moved)
+    except NATError as error:
+        row["failed"] = str(error)
+    return row
+
+
+def summarise(rows: list[dict[str, Any]]) -> str:
+    skipped = [row for row in rows if "skipped" in row]
+    rows = [row for row in rows if "skipped" not in row]
+    fine = [row for row in rows if "failed" not in row]
+    lines = [f"{len(rows)} convolutional names of timm {timm.__version__} ({len(skipped)} could not be built)"]
+    for rule in RULES:
+        share = [row for row in fine if row[f"moves {rule}"]]
+        lines.append(f"with a legal move under {rule}: {len(share)} ({len(share) / len(rows):.1%})")
+    exact = [row for row in fine if row["exact"] and row["exact moved"]]
+    times = {what: sorted(row[what] for row in fine) for what in ("seconds", "cpu_seconds")}
+    lines.append(f"parameters and MACs exact, unmoved and moved: {len(exact)} of {len(fine)} converted")
+    for what, values in times.items():
+        lines.append(
+            f"{what} a model: median {statistics.median(values):.2f}, 95% {values[len(values) * 95 // 100]:.2f}"
+        )
+    lines += [f"failed: {row['name']}: {row['failed']}" for row in rows if "failed" in row]
+    for rule in RULES:
+        without = [row["name"] for row in fine if not row[f"moves {rule}"]]
+        lines.append(f"without a move under {rule}: {', '.join(without) or 'none'}")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--part", default="0/1", help="N/M: names N, N+M, N+2M, ...")
+    parser.add_argument("--names", nargs="*", help="these instead of all")
+    parser.add_argument("--merge", nargs="*", type=Path, help="results of parts: put them together, examine nothing")
+    arguments = parser.parse_args()
+    if arguments.merge:
+        merged = [row for part in arguments.merge for row in json.loads(part.read_text(encoding="utf-8"))]
+        arguments.out.write_text(json.dumps(merged, indent=1), encoding="utf-8")
+        print(summarise(merged))
+        return
+    first, step = map(int, arguments.part.split("/"))
+    names = arguments.names or [name for name in timm.list_models() if name != EDITED][first::step]
+    rows = []
+    for name in names:
+        row = examine(name)
+        if row is not None:
+            rows.append(row)
+            arguments.out.write_text(json.dumps(rows, indent=1), encoding="utf-8")
+    print(summarise(rows))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,185 @@
+"""A search that was stopped or killed goes on: no trial is repeated, and the end is that of an undisturbed one."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from nat_nni import NAT, Evolution, HillClimb, RandomSearch
+from nni.nas.execution import SequentialExecutionEngine
+from nni.nas.experiment import NasExperiment
+from nni.nas.space import ModelStatus
+from nni.nas.strategy.middleware import Chain, Deduplication
+
+from nat_plugin.errors import NATError
+from tests.adapters.nni.nni_experiments import DEAR, Scored, cells, experiment, explore, narrow, worth
+
+ROOT = Path(__file__).resolve().parents[3]
+KILLED = """
+import os, signal
+from pathlib import Path
+from nat_nni import NAT
+from tests.adapters.nni.nni_experiments import DEAR, Scored, experiment, narrow, worth
+
+def score(sample):
+    with open("trials.txt", "a") as log:
+        print(sorted(sample.items()), file=log, flush=True)
+    if Path("trials.txt").read_text().count("\\n") == 11:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return worth(sample)
+
+search = NAT(initial=DEAR, seed=5, checkpoint="search.json")
+experiment(Path.cwd(), search, 40, "killed", space=narrow(), evaluator=Scored(score)).run()
+"""
+
+
+pytestmark = pytest.mark.usefixtures("nni_home")
+
+
+def samples(models: list[Any]) -> list[Any]:
+    return [model.sample for model in models]
+
+
+def best(strategy: Any) -> Any:
+    return next(strategy.list_models(limit=1)).sample
+
+
+def only_plain(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(type(name) is str and only_plain(each) for name, each in value.items())
+    if isinstance(value, list):
+        return all(map(only_plain, value))
+    return value is None or type(value) in (str, int, float, bool)
+
+
+def test_killed_in_the_middle_it_repeats_no_trial_and_ends_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # NNI resumes only where an experiment was started
+    undisturbed = NAT(initial=DEAR, seed=5)
+    wanted = samples(explore(undisturbed, 40))
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+    command = [sys.executable, "-W", "ignore", "-c", KILLED]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+    assert len((tmp_path / "trials.txt").read_text().splitlines()) == 11
+    after: list[Mapping[str, Any]] = []
+
+    def score(sample: Mapping[str, Any]) -> float:
+        after.append(sample)
+        return worth(sample)
+
+    again = NAT(initial=DEAR, seed=5, checkpoint=tmp_path / "search.json")
+    resumed = experiment(tmp_path, again, 40, "killed", space=narrow(), evaluator=Scored(score))
+    try:
+        resumed.resume()
+        models = list(again.list_models(sort=False))
+        assert samples(models) == wanted
+        assert after == wanted[10:]  # the one that was being trained, and those after it
+        assert resumed.export_top_models(formatter="dict") == [best(undisturbed)]
+        assert all(model.status is ModelStatus.Trained for model in models)
+    finally:
+        resumed.stop()
+
+
+@pytest.mark.parametrize("strategy", [NAT, RandomSearch, HillClimb, Evolution])
+def test_interrupted_and_resumed_by_nni(strategy: Any, tmp_path: Path) -> None:
+    """Ctrl-C in the ninth trial, then NNI's own resume, which loads plain values only."""
+    count = 0
+
+    def score(sample: Mapping[str, Any]) -> float:
+        nonlocal count
+        count += 1
+        if count == 9:
+            raise KeyboardInterrupt
+        return worth(sample)
+
+    undisturbed = strategy(initial=DEAR)
+    wanted = samples(explore(undisturbed, 20))
+
+    def run(started: Any) -> NasExperiment:
+        return experiment(tmp_path, started, 20, "cut-short", space=narrow(), evaluator=Scored(score))
+
+    first = strategy(initial=DEAR)
+    broken = run(first)
+    broken.run()  # NNI catches the interrupt, and stops the experiment
+    assert len(list(first.list_models())) == 8
+    second = strategy(initial=DEAR)
+    resumed = run(second)
+    try:
+        resumed.resume()
+        assert samples(list(second.list_models(sort=False))) == wanted
+        assert resumed.export_top_models(formatter="dict") == [best(undisturbed)]
+    finally:
+        resumed.stop()
+
+
+def test_the_state_is_plain_and_says_all(tmp_path: Path) -> None:
+    searched = NAT(initial=DEAR)
+    explore(searched, 12)
+    state = searched.state_dict()
+    assert only_plain(state)
+    again = NAT(initial=DEAR)
+    again.initialize(cells(), SequentialExecutionEngine(12))
+    again.load_state_dict(json.loads(json.dumps(state)))
+    assert again.state_dict() == state
+    assert samples(list(again.list_models(limit=3))) == samples(list(searched.list_models(limit=3)))
+
+
+def test_a_chain_goes_on_too() -> None:
+    wanted = samples(explore(HillClimb(initial=DEAR), 16))
+    first = Chain(HillClimb(initial=DEAR), Deduplication("invalid"))
+    first(cells(), SequentialExecutionEngine(7))
+    second = Chain(HillClimb(initial=DEAR), Deduplication("invalid"))
+    engine = SequentialExecutionEngine(16)
+    second.initialize(cells(), engine)
+    second.load_state_dict(first.state_dict())
+    second.run()
+    assert samples(list(second.list_models(sort=False))) == wanted
+
+
+@pytest.mark.parametrize(
+    ("other", "named"),
+    [
+        ({"seed": 9}, "seed differs"),
+        ({"budget": {"macs": "0.5x"}}, "budget differs"),
+        ({"initial": {**DEAR, "cell/0_1": "none"}}, "initial differs"),
+    ],
+)
+def test_the_checkpoint_of_another_search_is_refused(other: dict[str, Any], named: str, tmp_path: Path) -> None:
+    path = tmp_path / "search.json"
+    explore(RandomSearch(initial=DEAR, checkpoint=path), 3)
+    before = path.read_bytes()
+    with pytest.raises(NATError, match=named) as error:
+        explore(RandomSearch(**{"initial": DEAR, "checkpoint": path, **other}), 5)
+    assert "\n" not in str(error.value)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[1]", '{"trials": {"tree": {}, "tensors": "AAAA"}}', '{"trials": 3}'])
+def test_a_damaged_checkpoint_is_refused(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "search.json"
+    path.write_text(text)
+    with pytest.raises(NATError, match=r"search\.json: this is not the checkpoint of a search") as error:
+        explore(RandomSearch(initial=DEAR, checkpoint=path), 5)
+    assert "\n" not in str(error.value)
+
+
+def test_a_checkpoint_that_cannot_be_written_ends_the_search(tmp_path: Path) -> None:
+    with pytest.raises(NATError, match="cannot write"):
+        explore(RandomSearch(initial=DEAR, checkpoint=tmp_path / "none" / "search.json"), 5)
+
+
+def test_a_finished_search_can_be_continued_with_more_trials(tmp_path: Path) -> None:
+    path = tmp_path / "search.json"
+    first = explore(HillClimb(initial=DEAR, checkpoint=path), 6)
+    more = explore(HillClimb(initial=DEAR, checkpoint=path), 11)
+    assert samples(more)[:6] == samples(first)
+    assert len(more) == 11

@@ -1,0 +1,27 @@
+"""The script of ``docs/timm.md`` runs, and the ops that the page names exist."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from pathlib import Path
+
+import pytest
+from nat_timm.edits import ORDER
+
+PAGE = (Path(__file__).resolve().parents[3] / "docs" / "timm.md").read_text(encoding="utf-8")
+
+
+def test_the_script_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (code,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of torch's exporters
+        exec(compile(code, "docs/timm.md", "exec"), {"__name__": "page"})
+    assert {"config.json", "model.safetensors"} == {path.name for path in (tmp_path / "lean").iterdir()}
+    assert (tmp_path / "lean.onnx").stat().st_size > 100_000
+    assert (tmp_path / "lean.pt2").stat().st_size > 100_000
+
+
+def test_every_edit_is_in_the_table() -> None:
+    assert set(re.findall(r"^\| `(\w+)` \| [al]", PAGE, re.MULTILINE)) == set(ORDER)

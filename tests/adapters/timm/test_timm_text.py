@@ -1,0 +1,146 @@
+"""Texts and the command line: names, JSON, what cannot be read, what cannot be edited."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import nat_timm
+import pytest
+import timm
+import torch
+from hypothesis import example, given
+from hypothesis import strategies as st
+from nat_timm.adapter import TimmAdapter
+from nat_timm.document import parse
+from nat_timm.trace import to_meta, trace
+from torch import nn
+
+from nat_plugin.errors import NATError
+from nat_plugin.ir import Frame, cost
+from nat_plugin.plugins import plugins
+from tests.adapters.timm.conftest import Nat
+from tests.adapters.timm.samples import lively, moved
+
+MOVED = {"architecture": "resnet18", "edits": [{"op": "null", "at": "layer1.1", "value": "act2"}]}
+FRAME = Frame(input=(3, 64, 64), classes=10)
+
+
+def test_the_adapter_is_found_through_the_hooks() -> None:
+    assert isinstance(plugins().adapters["timm"], TimmAdapter)
+
+
+def test_show_counts_a_model_at_its_own_size(nat: Nat) -> None:
+    said = nat("show", "mobilenetv2_100", "--adapter", "timm", "--json")
+    found = json.loads(said.out)
+    assert (found["params"], found["macs"]) == (3_504_872, 300_774_272)
+    assert (found["input"], found["classes"]) == ([3, 224, 224], 1000)
+
+
+def test_convert_keeps_a_name_and_transform_keeps_the_budget(nat: Nat) -> None:
+    size = ("--input", "64")
+    assert nat("convert", "mobilenetv2_050", "--from", "timm", "--to", "timm", *size).out.strip() == "mobilenetv2_050"
+    options = ("--policy", "nasbench201", "--rules", "nat++", "--budget", "macs=0.7x", *size)
+    said = nat("transform", "mobilenetv2_050", "--adapter", "timm", *options, "--json")
+    found = json.loads(said.out)
+    assert 0 < found["macs"] <= 0.7 * found["source_macs"], said.err
+    assert json.loads(found["architecture"])["architecture"] == "mobilenetv2_050"
+
+
+def test_json_with_an_architecture_is_recognised_and_a_bare_name_is_not() -> None:
+    adapter = TimmAdapter()
+    assert adapter.recognises(json.dumps(MOVED))
+    assert not adapter.recognises("resnet18")
+    assert not adapter.recognises("Genotype(normal=[])")
+
+
+def test_what_was_moved_costs_less_and_knows_what_it_was() -> None:
+    adapter = TimmAdapter()
+    network = adapter.read(json.dumps(MOVED), FRAME)
+    before = adapter.unmoved(network)
+    assert before is not None
+    assert cost(before) == cost(adapter.read("resnet18", FRAME))
+    assert cost(network).params == cost(before).params - 73_984
+    assert adapter.unmoved(before) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("mobilenetv2_10", "has no model 'mobilenetv2_10'; near: mobilenetv2_035"),
+        ("vit_tiny_patch16_224", "nothing in this model can be edited: its blocks are made of Attention"),
+        ("mixer_s32_224", "nothing in this model can be edited"),
+        ("not a name", "is no name of a timm model"),
+        ("", "is no name of a timm model"),
+        ('{"architecture": "resnet18", "layers": [1]}', "unknown key 'layers'"),
+        ('{"architecture": 7}', "architecture: expected the name"),
+        ('{"architecture": "resnet18", "model_args": {"pretrained": true}}', "'pretrained' is not an argument"),
+        ('{"architecture": "resnet18", "model_args": {"depth": 3}}', "timm cannot build 'resnet18'"),
+        ('{"architecture": "resnet18", "edits": [{"op": "skip", "at": "layer1.0.conv1"}]}', "not among those"),
+        ('{"architecture": "resnet18", "edits": [{"op": "null", "at": "layer2.0"}]}', "not among those"),
+        ('{"architecture": "nat_edited", "model_args": {}}', "model_args.base: expected the name"),
+    ],
+)
+def test_what_cannot_be_read_is_said_in_one_line(text: str, said: str) -> None:
+    with pytest.raises(NATError, match=said) as error:
+        TimmAdapter().read(text, Frame(input=(3, 224, 224), classes=10))
+    assert "\n" not in str(error.value)
+
+
+@given(st.text() | st.sampled_from(["{", "[]", "{}", "null", '{"architecture": []}']))
+@example('{"architecture": "resnet18", "edits": 3}')
+def test_any_text_is_read_or_refused_by_a_nat_error(text: str) -> None:
+    try:
+        parse(text)
+    except NATError as error:
+        assert "\n" not in str(error)
+
+
+class Restless(nn.Module):
+    """Control flow that depends on values."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.conv(x)
+        return x.mean((2, 3)) if x.sum() > 0 else x.amax((2, 3))
+
+
+def test_control_flow_that_cannot_be_traced_is_said_in_one_line() -> None:
+    with pytest.raises(NATError, match=r"restless: torch\.fx cannot trace this model") as error:
+        trace(to_meta(Restless()), (3, 32, 32), "restless")
+    assert "\n" not in str(error.value)
+
+
+def test_images_that_do_not_fit_are_said_in_one_line() -> None:
+    with pytest.raises(NATError, match="takes images of 3 channels, not 1"):
+        nat_timm.to_network(lively("mobilenetv2_050"), (1, 64, 64))
+    with pytest.raises(NATError, match="does not run on images of 3x16x16"):
+        TimmAdapter().read("vgg11", Frame(input=(3, 16, 16), classes=10))
+
+
+def test_a_model_that_is_not_what_timm_builds_is_refused() -> None:
+    with pytest.raises(NATError, match="has no pretrained_cfg"):
+        nat_timm.to_network(nn.Sequential(nn.Conv2d(3, 8, 3)))
+    changed = timm.create_model("mobilenetv2_050", num_classes=10)
+    changed.conv_stem = nn.Conv2d(3, 24, 3, 2, 1, bias=False)
+    with pytest.raises(NATError, match="the model is not what timm builds as 'mobilenetv2_050'"):
+        nat_timm.to_network(changed, (3, 64, 64))
+    with pytest.raises(NATError, match="no classifier"):
+        nat_timm.to_network(timm.create_model("mobilenetv2_050", num_classes=0), (3, 64, 64))
+
+
+def test_arguments_that_timm_noted_are_kept(tmp_path: Path) -> None:
+    model = timm.create_model("resnet18", layers=[1, 1, 2, 1], num_classes=10)
+    network = nat_timm.to_network(model, (3, 64, 64))
+    nat_timm.save(nat_timm.inherit(model, moved(network, "nat++", 2)), tmp_path)
+    args = json.loads((tmp_path / "config.json").read_text())["model_args"]
+    assert (args["base"], args["layers"]) == ("resnet18", [1, 1, 2, 1])
+
+
+def test_a_network_of_another_model_is_refused() -> None:
+    network = nat_timm.to_network(lively("mobilenetv2_050"), (3, 64, 64))
+    with pytest.raises(NATError, match="was read from 'mobilenetv2_050', the model is 'resnet18'"):
+        nat_timm.inherit(lively("resnet18"), network)
