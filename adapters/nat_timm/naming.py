@@ -39,7 +39,7 @@ def _word(unit: Unit, knob: Knob, value: int) -> str:
         return "se" if value else "se0"
     shape = unit.reads[0].meta["shape"] if unit.reads else None
     channels = shape[1] if shape else 0
-    return f"e{value // channels}" if channels and value % channels == 0 else f"w{value}"
+    return f"e{value / channels:.6g}" if channels else f"w{value}"
 
 
 def is_dropped(before: str, after: str) -> bool:
@@ -48,6 +48,22 @@ def is_dropped(before: str, after: str) -> bool:
     if len(old) != len(new) or old == new:
         return False
     return all(mine == its or _is_zeroed(mine, its) for mine, its in zip(old, new, strict=True))
+
+
+def is_grown(before: str, after: str) -> bool:
+    """Whether a part is larger in another setting of the same component, or back where it was left out."""
+    old, new = before.split("_"), after.split("_")
+    return len(old) == len(new) and any(its > mine for a, b in zip(old, new, strict=True) for mine, its in _sizes(a, b))
+
+
+def _sizes(before: str, after: str) -> list[tuple[float, float]]:
+    """Kernels, hidden channels or gates of two words that stand in the same place."""
+    if (before, after) in (("se0", "se"), ("se", "se0")):
+        return [(float(before == "se"), float(after == "se"))]
+    if before == after or before[:1] != after[:1] or before[:1] not in ("k", "e", "w"):
+        return []
+    old, new = ([before[1:]], [after[1:]]) if before[:1] != "k" else (before[1:].split("."), after[1:].split("."))
+    return [(float(mine), float(its)) for mine, its in zip(old, new, strict=True)]
 
 
 def _is_zeroed(before: str, after: str) -> bool:

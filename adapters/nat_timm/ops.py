@@ -7,7 +7,7 @@ import re
 from nat_plugin.ir import OpKind, Site
 from nat_plugin.ir.layers import Conv, Layer, Opaque, SqueezeExcite
 from nat_plugin.ir.ops import Attributes, Op
-from nat_timm.naming import is_dropped
+from nat_timm.naming import is_dropped, is_grown
 
 _KERNELS = re.compile(r"_k([0-9.]+)(?=_|$)")
 _GATE = re.compile(r"_se(?=_|$)")
@@ -36,4 +36,8 @@ def _drops(before: Attributes, after: Attributes) -> bool:
     return is_dropped(str(before["name"]), str(after["name"]))
 
 
-TIMM = OpKind("timm", "timm:{name:word}:{params}:{macs}", _layers, order=0, drops=_drops)
+def _grows(before: Attributes, after: Attributes) -> bool:
+    return is_grown(str(before["name"]), str(after["name"]))
+
+
+TIMM = OpKind("timm", "timm:{name:word}:{params}:{macs}", _layers, order=0, drops=_drops, grows=_grows)

@@ -56,7 +56,7 @@ def _cheaper(before: Op, after: Op) -> bool:
     if before.kind != after.kind and kernels[0] == kernels[1] and _is_pool(before) and _is_pool(after):
         return True
     if before.kind == after.kind and len(before.attributes) > 1:
-        return _shrinks(before, after)
+        return _shrinks(before, after) and not op_kind(before.kind).grows(before.values, after.values)
     if kernels[1] > kernels[0] or (kernels[1] == 1 and after.kind != "conv"):
         return False
     dear, cheap = op_cost(before, _REFERENCE), op_cost(after, _REFERENCE)

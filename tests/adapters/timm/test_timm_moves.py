@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import timm
 from nat_timm.adapter import TimmAdapter
-from nat_timm.naming import is_dropped
+from nat_timm.naming import is_dropped, is_grown
+from nat_timm.ops import timm_op
 
 from nat_plugin.ir import NULL, SKIP, Frame, Moves, Network, find_rule
 from tests.adapters.timm.samples import SPAN
@@ -76,3 +77,20 @@ def test_a_part_that_is_dropped_is_a_move_of_nat_a_smaller_one_is_not() -> None:
     assert is_dropped("basic_k3.3_e1", "basic_k3.0_e1")
     for other in ("mbconv_k3_e6_se", "mbconv_k5_e4_se", "mbconv_k5_e6_se", "uib_k0_e6_se"):
         assert not is_dropped("mbconv_k5_e6_se", other)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "grown"),
+    [
+        ("ir_k0_e6", "ir_k3_e3", True),
+        ("ir_k3_e3_se0", "ir_k3_e2_se", True),
+        ("ir_k5_e1.5", "ir_k3_e2", True),
+        ("ir_k5.3_e6_se", "ir_k3.0_e4.5_se0", False),
+        ("conv2_k3_w48", "conv2_k3_w40", False),
+        ("conv2_k3", "conv2_k3", False),
+    ],
+)
+def test_no_part_of_a_block_grows_or_comes_back(before: str, after: str, grown: bool) -> None:
+    assert is_grown(before, after) == grown
+    dear, cheap = timm_op(before, 100, 1000), timm_op(after, 50, 500)
+    assert find_rule("nat++").allows(dear, cheap) != grown
