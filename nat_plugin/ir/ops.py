@@ -81,8 +81,8 @@ class OpKind:
     layers at a site; ``order`` is the place in the order of NAT++ from dear to cheap (None: the kind takes part in no
     NAT++ move between operations); ``legal`` says at which sites the op can stand, ``valid`` which attributes it can
     have; ``residual`` adds the input to the output where the shape is kept; ``drops`` says of a composite op whether
-    other attributes mean the same op with a part of it left out, which is a move of NAT on that part; ``grows``, whether
-    they make a part larger or bring it back, which no rule allows, however cheap the whole is.
+    other attributes mean the same op with a part of it left out, which is a move of NAT on that part; ``grows``,
+    whether they make a part larger or bring it back, which no rule allows, however cheap the whole is.
     """
 
     name: str
