@@ -16,6 +16,8 @@ ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared" / "data"
 if str(ROOT) not in sys.path:  # for "from tests.networks import ..."; last, so that the installed package is tested
     sys.path.append(str(ROOT))
+from tests.command_line import nat  # noqa: E402, F401 - a fixture for all
+
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 
 hypothesis.settings.register_profile("local", deadline=None)

@@ -10,17 +10,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import NamedTuple
 
-from nat_nasbench.ops import SHORTCUT
 from nat_nasbench.texts import bare
 from nat_plugin.adapter import Adapter, Published
 from nat_plugin.errors import NATError
-from nat_plugin.ir import NULL, SKIP, Cell, Edge, Frame, Head, Network, Node, Op, Origin, Placement
-from nat_plugin.ir.layers import Act, Layer, Norm
-from nat_plugin.ir.skeletons import cifar_stem
+from nat_plugin.ir import NULL, SKIP, Cell, Edge, Frame, Network, Node, Op, Origin
+from nat_plugin.ir.skeletons import residual_stages
 
-CHANNELS, CELLS, STAGES = 16, 15, 3
+CHANNELS, CELLS = 16, 15
 OPS: Mapping[str, Op] = {
     "none": NULL,
     "skip_connect": SKIP,
@@ -66,7 +63,7 @@ class NB201Adapter(Adapter):
     def read(self, text: str, frame: Frame) -> Network:
         """The network has 16 channels and 15 cells unless ``frame`` says otherwise. A cell whose output does not depend
         on its input is read like any other. Raises NATError that names the node."""
-        entries, around = _parse(text), _around(frame)
+        entries, around = _parse(text), residual_stages(CELL, frame, CHANNELS, CELLS)
         cell = _cell(tuple([entries[ends] for ends in _EDGES]))
         origin = Origin(self.name, self.version, text)
         return Network(((CELL, cell), *around.cells), around.placements, around.stem, around.head, frame.input, origin)
@@ -161,30 +158,3 @@ def _parse(text: str) -> Mapping[tuple[str, int], str]:
                 raise NATError(f"{where}: it reads node {source} twice; every node before it once")
             found[source, target] = op
     return found
-
-
-class _Around(NamedTuple):
-    """All of the network that is no searched cell."""
-
-    cells: tuple[tuple[str, Cell], ...]
-    placements: tuple[Placement, ...]
-    stem: tuple[tuple[Layer, ...], ...]
-    head: Head
-
-
-@lru_cache(maxsize=64)
-def _around(frame: Frame) -> _Around:
-    channels, cells = frame.filled(CHANNELS, CELLS)
-    if cells % STAGES:
-        raise NATError(f"cells: NAS-Bench-201 has as many in each of its {STAGES} stages; {cells} cannot be divided so")
-    conv = OPS["nor_conv_3x3"]
-    residual = Cell(1, (Node(1), Node(1)), (Edge(0, 1, conv), Edge(0, 2, SHORTCUT), Edge(1, 2, conv)), (2,))
-    names = [CELL] * (cells // STAGES)
-    for _ in range(STAGES - 1):
-        names += ["residual", *[CELL] * (cells // STAGES)]
-    placements, width = [], channels
-    for number, name in enumerate(names):
-        width *= 1 + (name != CELL)
-        placements.append(Placement(name, width, (number,)))
-    head = Head(frame.classes, (Norm(width), Act()))
-    return _Around((("residual", residual),), tuple(placements), cifar_stem(frame.input[0], channels), head)

@@ -28,7 +28,5 @@ KINDS = (
     OpKind("nbmacro_mb", "nbmacro_mb_k{k}_e{e}", _block, order=0, residual=True, valid=_block_valid),
 )
 
-SHORTCUT = Op("nb201_shortcut")
-"""Of the residual blocks of NAS-Bench-201: average pooling and a bare pointwise convolution."""
 MACRO = (Op("nbmacro_identity"), Op("nbmacro_mb", (("k", 3), ("e", 3))), Op("nbmacro_mb", (("k", 5), ("e", 6))))
 """What the digits of NAS-Bench-Macro mean."""

@@ -107,19 +107,21 @@ def _empty(tensor: torch.Tensor) -> str:
 
 def _constructor(path: str, module: nn.Module, kind: type[nn.Module]) -> str:
     """``nn.Conv2d(8, 8, kernel_size=(3, 3), bias=False)``, tried out."""
-    arguments: list[str] = []
+    given: list[Any] = []
+    named: dict[str, Any] = {}
     for name, parameter in inspect.signature(kind).parameters.items():
         if name in _UNSAID or not hasattr(module, name):
             continue
         value = _plain(getattr(module, name))
         if name == "bias":
             value = value is not None and value is not False
-        if parameter.default is inspect.Parameter.empty:
-            arguments.append(repr(value) if not arguments or "=" not in arguments[-1] else f"{name}={value!r}")
-        elif not _same(value, parameter.default):
-            arguments.append(f"{name}={value!r}")
+        if parameter.default is inspect.Parameter.empty and not named:
+            given.append(value)
+        elif parameter.default is inspect.Parameter.empty or not _same(value, parameter.default):
+            named[name] = value
+    arguments = [*map(repr, given), *(f"{name}={value!r}" for name, value in named.items())]
     code = f"nn.{kind.__name__}({', '.join(arguments)})"
-    if not _makes(code, module):
+    if not _makes(kind, given, named, module):
         raise NATError(f"layer '{path}' ({type(module).__name__}) cannot be written as a layer of torch.nn: {code}")
     return code
 
@@ -137,11 +139,11 @@ def _same(value: Any, default: Any) -> bool:
     return bool(value == default or (isinstance(value, tuple) and len(value) > 0 and set(value) == {default}))
 
 
-def _makes(code: str, module: nn.Module) -> bool:
+def _makes(kind: type[nn.Module], given: list[Any], named: dict[str, Any], module: nn.Module) -> bool:
     """Whether a constructor gives such a layer."""
     try:
-        made = eval(code, {"nn": nn})  # our own text, of names of torch.nn and plain values
-    except Exception:  # noqa: BLE001 - whatever fails is no such layer
+        made = kind(*given, **named)
+    except (TypeError, ValueError, RuntimeError, AssertionError):
         return False
     shapes = [{name: value.shape for name, value in each.state_dict().items()} for each in (made, module)]
     return shapes[0] == shapes[1] and made.extra_repr() == module.extra_repr()

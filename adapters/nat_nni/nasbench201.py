@@ -12,17 +12,14 @@ from typing import Any
 from nat_nni.ops import NB201_OPS
 from nat_nni.samples import Domain, Sample, require_all
 from nat_plugin.errors import NATError
-from nat_plugin.ir import Cell, Edge, Frame, Head, Network, Node, Op, Origin, Placement
-from nat_plugin.ir.layers import Act, Norm, Shape
-from nat_plugin.ir.skeletons import cifar_stem
+from nat_plugin.ir import Cell, Edge, Frame, Network, Node, Origin
+from nat_plugin.ir.layers import Shape
+from nat_plugin.ir.skeletons import STAGES, residual_stages
 
 CELL = "cell"
-STAGES = 3
 LABELS = {f"{CELL}/{source}_{target}": (source, target) for target in (1, 2, 3) for source in range(target)}
 """Source and target of the edges, by target."""
 _NAMES = {op: name for name, op in NB201_OPS.items()}
-_CONV, _SHORTCUT = Op.parse("conv_3x3"), Op("nb201_shortcut")
-_RESIDUAL = Cell(1, (Node(1), Node(1)), (Edge(0, 1, _CONV), Edge(0, 2, _SHORTCUT), Edge(1, 2, _CONV)), (2,))
 
 
 @dataclass(frozen=True)
@@ -49,21 +46,9 @@ class NB201Space:
             Edge(source, target, NB201_OPS[sample[label]], label, tuple(_NAMES))
             for label, (source, target) in LABELS.items()
         )
-        channels, cells = frame.filled(self.channels, STAGES * self.modules)
-        if cells % STAGES:
-            raise NATError(
-                f"cells: {self.title} has as many in each of its {STAGES} stages; {cells} cannot be divided so"
-            )
-        names = [CELL] * (cells // STAGES)
-        for _ in range(STAGES - 1):
-            names += ["residual", *[CELL] * (cells // STAGES)]
-        placements, width = [], channels
-        for number, name in enumerate(names):
-            width *= 1 + (name != CELL)
-            placements.append(Placement(name, width, (number,)))
-        head = Head(frame.classes, (Norm(width), Act()))
-        both = ((CELL, Cell(1, (Node(),) * 3, edges, (3,))), ("residual", _RESIDUAL))
-        return Network(both, tuple(placements), cifar_stem(frame.input[0], channels), head, frame.input, origin)
+        around = residual_stages(CELL, frame, self.channels, STAGES * self.modules)
+        cells = ((CELL, Cell(1, (Node(),) * 3, edges, (3,))), *around.cells)
+        return Network(cells, around.placements, around.stem, around.head, frame.input, origin)
 
     def write(self, network: Network, sample: Sample | None) -> Sample:
         """NATError for anything but a cell of this space."""

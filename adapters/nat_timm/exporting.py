@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -28,6 +29,8 @@ def export_program(model: nn.Module, path: Path | str, input: Shape) -> None:
 def export_onnx(model: nn.Module, path: Path | str, input: Shape) -> None:
     """Write an ONNX file with input ``images`` (batch, C, H, W) and output ``logits`` (batch, classes). NATError where
     torch cannot export the model."""
+    if find_spec("onnx") is None:
+        raise NATError("ONNX files need the package onnx, not installed here: pip install 'nat-plugin[onnx]'")
     images = _images(model, input)
     with tempfile.TemporaryDirectory() as scratch:
         made = Path(scratch) / "model.onnx"

@@ -1,13 +1,19 @@
-"""Networks around cells: the stacks of normal and reduction cells shared by the DARTS and ENAS micro families."""
+"""Networks around cells: the stacks of normal and reduction cells of the DARTS and ENAS micro families, and the
+residual stages of NAS-Bench-201."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import NamedTuple
 
 from nat_plugin.errors import NATError
 from nat_plugin.ir.layers import Act, Conv, Layer, Norm, Shape
-from nat_plugin.ir.network import Cell, Head, Network, Origin, Placement
+from nat_plugin.ir.network import Cell, Edge, Head, Network, Node, Origin, Placement
+from nat_plugin.ir.ops import Op
 
+STAGES = 3
+"""Of NAS-Bench-201."""
 LARGE_INPUT = 128
 """From this height on the ImageNet stem of DARTS (three halvings) is used instead of the CIFAR stem."""
 
@@ -74,3 +80,36 @@ def cell_stack(
 def at_level(cell: Cell, level: int) -> Cell:
     """The cell with all its inner nodes at a level: 1 makes a reduction cell, whose edges from inputs have stride 2."""
     return replace(cell, nodes=tuple(replace(node, level=level) for node in cell.nodes))
+
+
+class Around(NamedTuple):
+    """All of a network that is no searched cell."""
+
+    cells: tuple[tuple[str, Cell], ...]
+    placements: tuple[Placement, ...]
+    stem: tuple[tuple[Layer, ...], ...]
+    head: Head
+
+
+@lru_cache(maxsize=64)
+def residual_stages(searched: str, frame: Frame, channels: int, cells: int) -> Around:
+    """The network of NAS-Bench-201: three stages of the cell named ``searched``, with twice the channels from one to
+    the next, and residual blocks of stride 2 between them; batch norm and ReLU before the pooling.
+
+    ``cells``: of all stages together. Source: ``xautodl/models/cell_infers/tiny_network.py`` of D-X-Y/AutoDL-Projects.
+    NATError if they cannot be shared out evenly.
+    """
+    channels, cells = frame.filled(channels, cells)
+    if cells % STAGES:
+        raise NATError(f"cells: NAS-Bench-201 has as many in each of its {STAGES} stages; {cells} cannot be divided so")
+    conv, shortcut = Op.parse("conv_3x3"), Op("nb201_shortcut")
+    residual = Cell(1, (Node(1), Node(1)), (Edge(0, 1, conv), Edge(0, 2, shortcut), Edge(1, 2, conv)), (2,))
+    names = [searched] * (cells // STAGES)
+    for _ in range(STAGES - 1):
+        names += ["residual", *[searched] * (cells // STAGES)]
+    placements, width = [], channels
+    for number, name in enumerate(names):
+        width *= 1 + (name != searched)
+        placements.append(Placement(name, width, (number,)))
+    head = Head(frame.classes, (Norm(width), Act()))
+    return Around((("residual", residual),), tuple(placements), cifar_stem(frame.input[0], channels), head)

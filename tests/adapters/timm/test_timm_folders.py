@@ -18,8 +18,8 @@ from torch import nn
 
 from nat_plugin.errors import NATError
 from nat_plugin.ir import NULL, Frame, canonical, cost
-from tests.adapters.timm.conftest import Nat
 from tests.adapters.timm.samples import CLASSES, images, lively, moved
+from tests.command_line import Nat
 
 SIZE = 64
 

@@ -19,8 +19,8 @@ from torch import nn
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Frame, cost
 from nat_plugin.plugins import plugins
-from tests.adapters.timm.conftest import Nat
 from tests.adapters.timm.samples import lively, moved
+from tests.command_line import Nat
 
 MOVED = {"architecture": "resnet18", "edits": [{"op": "null", "at": "layer1.1", "value": "act2"}]}
 FRAME = Frame(input=(3, 64, 64), classes=10)

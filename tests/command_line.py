@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Callable
 from typing import NamedTuple, TypeAlias
@@ -12,18 +13,22 @@ from nat_plugin.cli import main
 
 
 class Outcome(NamedTuple):
+    """What a call printed, and its exit status."""
+
     status: int
     out: str
     err: str
 
 
 Nat: TypeAlias = Callable[..., Outcome]
+"""``nat("show", "DARTS_V2", stdin="")``."""
 
 
 @pytest.fixture
 def nat(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Nat:
-    def call(*arguments: str) -> Outcome:
+    def call(*arguments: str, stdin: str = "") -> Outcome:
         monkeypatch.setattr(sys, "argv", ["nat", *arguments])
+        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
         capsys.readouterr()
         with pytest.raises(SystemExit) as ended:
             main()
