@@ -27,7 +27,7 @@ import numpy as np
 import torch
 from nat_nasbench.nb201 import OPS
 from nb201 import DATA, GROUPS, Reach, Space, fixed_rule, load_space, numbers
-from scipy import stats
+from statistics_of_seeds import interval
 from train_policy import held_out
 
 from nat_plugin.errors import NATError
@@ -123,13 +123,6 @@ def _fits(network: Network, rule: Rule, budget: Budget) -> bool:
     return True
 
 
-def half_width(values: np.ndarray) -> np.ndarray:
-    """Of the 95 % interval of the mean over the first axis."""
-    count = len(values)
-    found: np.ndarray = stats.t.ppf(0.975, count - 1) * values.std(axis=0, ddof=1) / count**0.5
-    return found
-
-
 def rows_of(found: dict[str, np.ndarray]) -> list[str]:
     """Lines of a table: mean gain of each strategy, the interval of its difference from random in brackets."""
     lines = ["| | " + " | ".join(f"Q = {queries}" for queries in QUERIES) + " |", "|---" * (len(QUERIES) + 1) + "|"]
@@ -137,7 +130,7 @@ def rows_of(found: dict[str, np.ndarray]) -> list[str]:
         apart = values - found[BASELINE]
         cells = [
             f"{mean:.2f}" + ("" if name == BASELINE else f" ({more:+.2f} ± {half:.2f})")
-            for mean, more, half in zip(values.mean(axis=0), apart.mean(axis=0), half_width(apart), strict=True)
+            for mean, (more, half) in zip(values.mean(axis=0), map(interval, apart.T), strict=True)
         ]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return lines

@@ -25,7 +25,7 @@ import numpy as np
 import torch
 from nat_nasbench.nb201 import OPS
 from nb201 import CELLS, DATA, GROUPS, PLACES, Reach, Space, digits_of, fixed_rule, load_space, numbers
-from scipy.special import stdtrit
+from statistics_of_seeds import interval
 from train_policy import CPU, RULES, Plan, held_out, train
 
 from nat_plugin.ir import Moves, find_rule
@@ -140,14 +140,6 @@ def policies(space: Space, work: Path, encoder: str, evaluations: int, seeds: in
             spent = {"wall_s": time.perf_counter() - wall, "cpu_s": time.process_time() - user}
             save_policy(policy, path, {**facts, **spent})
         yield load_policy(path, CPU)
-
-
-def interval(values: list[float]) -> tuple[float, float]:
-    """Mean and half the width of its 95 % interval; not a number for a single value."""
-    mean = float(np.mean(values))
-    if len(values) < 2:
-        return mean, float("nan")
-    return mean, float(stdtrit(len(values) - 1, 0.975) * np.std(values, ddof=1) / len(values) ** 0.5)
 
 
 def over_seeds(runs: list[Gains]) -> dict[str, dict[str, dict[str, tuple[float, float]]]]:

@@ -1,4 +1,4 @@
-"""Means over trainings with their intervals."""
+"""Means over trainings or inputs with their intervals."""
 
 from __future__ import annotations
 

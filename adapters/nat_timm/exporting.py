@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from torch import nn
@@ -12,6 +14,8 @@ from torch import nn
 from nat_plugin.errors import NATError
 from nat_plugin.files import write_bytes
 from nat_plugin.ir.layers import Shape
+
+_T = TypeVar("_T")
 
 
 def export_program(model: nn.Module, path: Path | str, input: Shape) -> None:
@@ -53,10 +57,10 @@ def _images(model: nn.Module, input: Shape) -> torch.Tensor:
     return torch.zeros(2, *input, device=next(model.parameters()).device)
 
 
-def _exported(model: nn.Module, export: object) -> torch.export.ExportedProgram:
+def _exported(model: nn.Module, export: Callable[[], _T]) -> _T:
     training = model.training
     try:
-        return export()  # type: ignore[operator, no-any-return]
+        return export()
     except Exception as error:  # noqa: BLE001 - of whatever kind the exporter raises
         said = (str(error).strip().splitlines() or [""])[0][:160]
         raise NATError(
