@@ -6,11 +6,14 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from nat_plugin.cli.options import adapter_option, frame_options, json_option, make_frame, print_json
+
+if TYPE_CHECKING:
+    from nat_plugin.sources import Source
 
 CHUNK = 1024
 
@@ -47,6 +50,7 @@ def transform(
     import torch
 
     from nat_plugin.cli.lines import each_source, naming
+    from nat_plugin.cli.side_by_side import side_by_side
     from nat_plugin.device import find_compute
     from nat_plugin.ir import Budget, Moves, find_rule
     from nat_plugin.plugins import plugins
@@ -59,26 +63,35 @@ def transform(
     torch.set_num_threads(1)  # a policy is small, and threads would wait for each other
     loaded = find_policy(policy, find_compute(device).device)
     sources = each_source(source, adapter, plugins())
-    rows: list[dict[str, Any]] = []
+
+    def work(chunk: list[Source]) -> list[tuple[str, dict[str, Any] | None]]:
+        """The result of each as text, and its row for JSON."""
+        moves, frames = [], []
+        for found in chunk:
+            with naming(found):
+                frames.append(make_frame(found, channels, cells, size, classes))
+                network = found.adapter.read(found.text, frames[-1])
+                network = with_null(network) if extended else network
+                moves.append(Moves(network, rule, limits.resolve(network)))
+        results = apply_policy(moves, loaded, samples, seed)
+        done: list[tuple[str, dict[str, Any] | None]] = []
+        for found, frame, before, after in zip(chunk, frames, moves, results, strict=True):
+            writer = result_adapter(found.adapter, extended)
+            with naming(found):
+                text = write_back(writer, before, after, frame)
+            done.append((text, _row(found.label, writer.name, before.network, after, text) if as_json else None))
+        gc.collect()
+        return done
+
+    rows: list[dict[str, Any] | None] = []
+    chunks = iter(lambda: list(islice(sources, CHUNK)), [])
     with _rare_collection():
-        while chunk := list(islice(sources, CHUNK)):
-            moves, frames = [], []
-            for found in chunk:
-                with naming(found):
-                    frames.append(make_frame(found, channels, cells, size, classes))
-                    network = found.adapter.read(found.text, frames[-1])
-                    network = with_null(network) if extended else network
-                    moves.append(Moves(network, rule, limits.resolve(network)))
-            results = apply_policy(moves, loaded, samples, seed)
-            for found, frame, before, after in zip(chunk, frames, moves, results, strict=True):
-                writer = result_adapter(found.adapter, extended)
-                with naming(found):
-                    text = write_back(writer, before, after, frame)
+        for done in side_by_side(work, chunks, None if loaded.device.type == "cpu" else 1):
+            for text, row in done:
                 if as_json:
-                    rows.append(_row(found.label, writer.name, before.network, after, text))
+                    rows.append(row)
                 else:
                     click.echo(text)
-            gc.collect()
     if as_json:
         print_json({"results": rows} if source == "-" else rows[0])
 
