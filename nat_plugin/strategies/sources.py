@@ -9,7 +9,8 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field, model_validator
 
-from nat_plugin.ir import Cell, Edge, Moves, Network, Op, Rule, is_connected
+from nat_plugin.errors import NATError
+from nat_plugin.ir import Cell, Edge, Moves, Network, Op, Rule, cost, is_connected
 from nat_plugin.ir.scaffold import Scaffold, scaffold
 from nat_plugin.strategies.base import Settings
 
@@ -73,9 +74,18 @@ def rewired(network: Network, rng: np.random.Generator) -> Network:
     for _ in range(_TRIES):
         cells = [(name, _rewired_cell(frame, name, cell, rng)) for name, cell in network.cells if name in placed]
         drawn = network.with_cells(cells)
-        if is_connected(drawn):
+        if _stands(drawn):
             return drawn
     return network
+
+
+def _stands(network: Network) -> bool:
+    """Whether it is connected, and every op is legal also where a node that gets nothing has made a cell narrower."""
+    try:
+        cost(network)
+    except NATError:
+        return False
+    return is_connected(network)
 
 
 def _rewired_cell(frame: Scaffold, name: str, cell: Cell, rng: np.random.Generator) -> Cell:

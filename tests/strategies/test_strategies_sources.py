@@ -39,10 +39,19 @@ def test_neighbours_are_near_and_far() -> None:
     assert len(changes) >= 12
 
 
+def is_countable(network: Network) -> bool:
+    """Not where a node that gets nothing makes a cell narrower than its reader allows."""
+    try:
+        cost(network)
+    except NATError:
+        return False
+    return True
+
+
 @settings(max_examples=80)
 @given(networks(), st.integers(0, 1000))
 def test_rewired_networks_keep_nodes_and_edges(network: Network, seed: int) -> None:
-    assume(is_connected(network))
+    assume(is_connected(network) and is_countable(network))
     found = rewired(network, np.random.default_rng(seed))
     assert is_connected(found)
     cost(found)  # every op is legal where it stands
