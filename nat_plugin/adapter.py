@@ -6,12 +6,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
 
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Frame, Network
+
+if TYPE_CHECKING:  # torch is slow to import, and an adapter by itself needs none of it
+    from torch import nn
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,12 @@ class Adapter(ABC):
         """This adapter with settings (an instance of its ``Settings``). NATError where they cannot go together."""
         del settings
         return self
+
+    def module(self, network: Network) -> nn.Module | None:
+        """A network of this format as a torch module with fresh weights, (N, C, H, W) to logits (N, classes), where its
+        ops are opaque to the core; None: the core builds it from the layers of its ops."""
+        del network
+        return None
 
     def export(self, text: str, frame: Frame, folder: Path) -> None:
         """Write the architecture into a folder as a torch module that nothing but torch is needed for: ``model.py`` and

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeAlias
 
 import torch
+from torch import nn
 
 from nat_plugin.data import DataSet
 from nat_plugin.device import Compute
@@ -37,7 +39,7 @@ class Bench:
     """What an evaluator works with: the networks it may meet, the data, the device, a seed.
 
     ``wirings``: whether it may also meet other wirings of the same cells (inputs drawn at random, as in the paper).
-    ``data`` is None for an evaluator that is not ``on_images``.
+    ``data`` is None for an evaluator that is not ``on_images``. ``module``: of the adapter (``Adapter.module``).
     """
 
     inputs: tuple[Network, ...]
@@ -46,6 +48,7 @@ class Bench:
     compute: Compute
     seed: int = 0
     wirings: bool = False
+    module: Callable[[Network], nn.Module | None] = lambda _: None
 
     @property
     def images(self) -> DataSet:
@@ -62,6 +65,8 @@ class Evaluator(ABC):
     """Whether it needs a data set. Without one there is no final stage of real training either."""
     how: ClassVar[str] = "scored on shared weights"
     """What a report says that was done with the candidates, where there is no final stage."""
+    how_final: ClassVar[str] = "trained from scratch"
+    """The same where there is one."""
     metric_names: ClassVar[tuple[str, ...]] = ()
     """Metrics beyond parameters and MACs that a budget may limit."""
 
@@ -89,6 +94,15 @@ class Evaluator(ABC):
     @abstractmethod
     def assess(self, network: Network, split: Split) -> Assessment:
         """How accurate the network is on a split by what is known of it now."""
+
+    def module(self, network: Network) -> nn.Module | None:
+        """What the final stage trains; None: a fresh module that the core builds."""
+        return self.bench.module(network)
+
+    def save(self, network: Network, weights: Mapping[str, torch.Tensor] | None, folder: Path) -> None:
+        """Write a result with its weights (a state of ``module(network)``; None: as that module has them) in a format
+        that its framework loads. By default nothing is written."""
+        del network, weights, folder
 
     def summary(self) -> dict[str, Any]:
         """What a report says about the data, ready for JSON: at least ``name``, ``shape``, ``classes`` and the number

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from itertools import islice
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -12,15 +11,15 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional as F
 
-from nat_plugin.data import Images, eval_batches, take, train_batches
 from nat_plugin.errors import NATError
 from nat_plugin.evaluators.base import Assessment, Bench, Evaluator, Split
+from nat_plugin.evaluators.feed import DataFeed, Feed
 from nat_plugin.ir import Network, key
-from nat_plugin.nets import Supernet, move_paths, wiring_paths
+from nat_plugin.nets import SharedWeights, Supernet, move_paths, wiring_paths
 from nat_plugin.strategies.base import Measurement, Proposal, Settings, State
 from nat_plugin.training.optimizer import Optimizer, snapshot
 from nat_plugin.training.schedule import cosine
-from nat_plugin.training.seeds import derive, generator, seeded
+from nat_plugin.training.seeds import derive, seeded
 
 
 class SupernetSettings(Settings):
@@ -81,18 +80,15 @@ class SupernetEvaluator(Evaluator):
 
     def __init__(self, bench: Bench, settings: SupernetSettings) -> None:
         super().__init__(bench, settings)
-        template = common_template(bench.inputs)
-        if (template.input, template.head.classes) != (bench.images.shape, bench.images.classes):
+        template, compute = common_template(bench.inputs), bench.compute
+        self.feed = self.images()
+        if (template.input, template.head.classes) != (self.feed.shape, self.feed.classes):
             raise NATError(
                 f"the networks take images of {template.input} in {template.head.classes} classes, data set "
-                f"'{bench.images.name}' has {bench.images.shape} in {bench.images.classes}"
+                f"'{self.feed.name}' has {self.feed.shape} in {self.feed.classes}"
             )
-        compute = bench.compute
-        paths = move_paths(bench.inputs, bench.rule)
-        if bench.wirings:
-            paths = {name: paths[name] | wired for name, wired in wiring_paths(template).items()}
         with seeded(compute.device, derive(bench.seed, "supernet")):
-            self.net = Supernet(template, paths)
+            self.net = self.shared(template)
         for network in bench.inputs:
             self.net.active_parameters(network)  # a NATError here says what the supernet cannot hold
         self.net.to(device=compute.device, memory_format=compute.memory_format)  # type: ignore[call-overload]
@@ -103,15 +99,24 @@ class SupernetEvaluator(Evaluator):
             weight_decay=settings.weight_decay,
             grad_clip=settings.grad_clip,
         )
-        self._weights = bench.images.weights.to(compute.device)
-        # Splits may be sorted by class, which batch statistics must not see.
-        reward = bench.images.reward
-        self._reward = take(reward, len(reward), generator(bench.seed, "reward")).to(compute.device)
         self.steps_done = 0  # of the shared weights
         self._rounds_done = 0
         self._known: dict[str, tuple[float, float]] = {}  # by key: accuracy and loss, while weights and images stay
-        self._epoch, self._taken = 0, 0
-        self._batches = self._open_epoch()
+
+    def images(self) -> Feed:
+        """Where images come from."""
+        return DataFeed(self.bench.images, self.bench.compute, self.bench.seed, self.settings)
+
+    def shared(self, template: Network) -> SharedWeights:
+        """The shared weights, fresh, for all that may be proposed."""
+        paths = move_paths(self.bench.inputs, self.bench.rule)
+        if self.bench.wirings:
+            paths = {name: paths[name] | wired for name, wired in wiring_paths(template).items()}
+        return Supernet(template, paths)
+
+    def objective(self, logits: Tensor, x: Tensor, y: Tensor) -> Tensor:  # noqa: ARG002 - what an override gets
+        """What a step on shared weights makes less, summed over the images."""
+        return F.cross_entropy(logits, y, label_smoothing=self.settings.label_smoothing, reduction="sum")
 
     def train(self, networks: Sequence[Network]) -> dict[str, float]:
         """One step per network, in order, each on the next batch. Reports mean loss (with label smoothing) and
@@ -124,7 +129,7 @@ class SupernetEvaluator(Evaluator):
         reports = []
         for network in networks:
             lr = self._lr()
-            x, y = self._next_batch()
+            x, y = self.feed.next()
             sums = torch.zeros(2, device=x.device)
             parts = min(self.settings.accumulation, len(y))
             for part_x, part_y in zip(x.tensor_split(parts), y.tensor_split(parts), strict=True):
@@ -139,7 +144,7 @@ class SupernetEvaluator(Evaluator):
         """Add the gradients of a part of a batch of so many images; [sum of the losses, hits], on the device."""
         with self.bench.compute.precision():
             logits = self.net(x, network)
-        loss = F.cross_entropy(logits.float(), y, label_smoothing=self.settings.label_smoothing, reduction="sum")
+        loss = self.objective(logits.float(), x, y)
         self._optimizer.backward(loss / images)
         return torch.stack([loss.detach(), (logits.detach().argmax(1) == y).sum()])
 
@@ -150,12 +155,9 @@ class SupernetEvaluator(Evaluator):
         return [self._compare(found[key(each.source)], found[key(each.network)]) for each in proposals]
 
     def assess(self, network: Network, split: Split) -> Assessment:
-        images = self.bench.images.selection if split == "selection" else self.bench.images.test
-        # Splits may be sorted by class, which batch statistics must not see.
-        order = torch.randperm(len(images), generator=generator(self.bench.seed, "hits", split))
-        shuffled = images.pick(order.to(images.x.device)).to(self.bench.compute.device)
-        right = [self._logits(x, network).argmax(1) == y for x, y in self._large_batches(shuffled)]
-        return Assessment.of(torch.cat(right).cpu()[order.argsort()])
+        batches, order = self.feed.whole(split)
+        right = torch.cat([self._logits(x, network).argmax(1) == y for x, y in batches])
+        return Assessment.of(right.cpu()[order.argsort()])
 
     def state(self) -> State:
         return {
@@ -163,8 +165,7 @@ class SupernetEvaluator(Evaluator):
             "optimizer": self._optimizer.state(),
             "steps_done": self.steps_done,
             "rounds_done": self._rounds_done,
-            "epoch": self._epoch,
-            "batches_taken": self._taken,
+            **self.feed.state(),
         }
 
     def restore(self, state: State) -> None:
@@ -172,10 +173,7 @@ class SupernetEvaluator(Evaluator):
         self._optimizer.restore(state["optimizer"])
         self._known.clear()
         self.steps_done, self._rounds_done = int(state["steps_done"]), int(state["rounds_done"])
-        self._epoch = int(state["epoch"])
-        self._batches = self._open_epoch()
-        self._taken = int(state["batches_taken"])
-        next(islice(self._batches, self._taken, self._taken), None)  # skip what that epoch has already given
+        self.feed.restore(state)
 
     def _lr(self) -> float:
         settings = self.settings
@@ -183,54 +181,23 @@ class SupernetEvaluator(Evaluator):
             return settings.lr
         return cosine(self.steps_done / settings.steps, settings.lr, settings.min_lr)
 
-    def _open_epoch(self) -> Iterator[tuple[Tensor, Tensor]]:
-        random = generator(self.bench.seed, "supernet epoch", self._epoch)
-        layout = self.bench.compute.memory_format
-        return train_batches(self.bench.images, self._weights, self.settings.batch, random, memory_format=layout)
-
-    def _next_batch(self) -> tuple[Tensor, Tensor]:
-        batch = next(self._batches, None)
-        if batch is None:
-            self._epoch, self._taken = self._epoch + 1, 0
-            self._batches = self._open_epoch()
-            batch = next(self._batches)
-        self._taken += 1
-        return batch
-
-    def _round_images(self) -> Images:
-        """The reward images of the next round."""
-        count = self.settings.reward_images
-        if count is None or count >= len(self._reward):
-            return self._reward
-        self._known.clear()
-        return take(self._reward, count, generator(self.bench.seed, "reward round", self._rounds_done))
-
     def _evaluate(self, networks: dict[str, Network]) -> dict[str, tuple[float, float]]:
         """Accuracy and cross-entropy by key; one wait for the device."""
-        images = self._round_images()
-        self._rounds_done += 1
+        if self.feed.redraws:
+            self._known.clear()
+        number, self._rounds_done = self._rounds_done, self._rounds_done + 1
         wanted = {name: network for name, network in networks.items() if name not in self._known}
         if wanted:
-            sums = torch.zeros(len(wanted), 2, device=self.bench.compute.device)
-            draws = (
-                generator(self.bench.seed, "augmented", "reward", self.steps_done)
-                if self.settings.reward_augment
-                else None
-            )
-            for x, y in self._large_batches(images, draws):
+            sums, images = torch.zeros(len(wanted), 2, device=self.bench.compute.device), 0
+            for x, y in self.feed.reward(number, self.steps_done):
+                images += len(y)
                 for row, network in zip(sums, wanted.values(), strict=True):
                     logits = self._logits(x, network)
                     loss = F.cross_entropy(logits, y, reduction="sum")
                     row += torch.stack([(logits.argmax(1) == y).sum(), loss])
-            rows = (sums / len(images)).tolist()
+            rows = (sums / images).tolist()
             self._known.update({name: (row[0], row[1]) for name, row in zip(wanted, rows, strict=True)})
         return {name: self._known[name] for name in networks}
-
-    def _large_batches(self, images: Images, augment: torch.Generator | None = None) -> Iterator[tuple[Tensor, Tensor]]:
-        """As few batches as ``reward_batch`` allows, of about equal size."""
-        count = math.ceil(len(images) / self.settings.reward_batch)
-        size, layout = math.ceil(len(images) / count), self.bench.compute.memory_format
-        return eval_batches(self.bench.images, images, size, memory_format=layout, augment=augment)
 
     def _logits(self, x: Tensor, network: Network) -> Tensor:
         """Without gradients: (images, classes) in float32."""

@@ -109,9 +109,8 @@ class TrainingEvaluator(Evaluator):
     def _train(self, network: Network, seed: int) -> Trainer:
         """The network, trained to the end with a seed; begun trainings are gone on with."""
         name, bench = key(network), self.bench
-        trainer = Trainer(
-            network, bench.images, self.settings.schedule, bench.compute, derive(bench.seed, "network", seed)
-        )
+        own_seed = derive(bench.seed, "network", seed)
+        trainer = Trainer(network, bench.images, self.settings.schedule, bench.compute, own_seed, module=self.module)
         unfinished, self._unfinished = self._unfinished, None
         if unfinished is not None and (unfinished["key"], unfinished["seed"]) == (name, seed):
             trainer.restore(unfinished["trainer"])

@@ -5,6 +5,18 @@ from nat_plugin.nets.fixed import CellNetwork, build
 from nat_plugin.nets.layers import build_layer
 from nat_plugin.nets.ops import build_op
 from nat_plugin.nets.paths import Path, move_paths, wiring_paths
+from nat_plugin.nets.sharing import SharedWeights
 from nat_plugin.nets.supernet import Supernet
 
-__all__ = ["CellNetwork", "Path", "Supernet", "build", "build_layer", "build_op", "count", "move_paths", "wiring_paths"]
+__all__ = [
+    "CellNetwork",
+    "Path",
+    "SharedWeights",
+    "Supernet",
+    "build",
+    "build_layer",
+    "build_op",
+    "count",
+    "move_paths",
+    "wiring_paths",
+]

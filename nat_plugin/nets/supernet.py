@@ -22,6 +22,7 @@ from nat_plugin.ir.shapes import layout
 from nat_plugin.nets.layers import build_layers
 from nat_plugin.nets.paths import Path, fixed_paths, occurrences
 from nat_plugin.nets.shared import SharedCell, module_key, varying, widest
+from nat_plugin.nets.sharing import SharedWeights
 from nat_plugin.nets.steps import Map, Step, cell_steps, run_steps
 
 T = TypeVar("T", bound=nn.Module)
@@ -51,7 +52,7 @@ class Plan:
     parameters: tuple[nn.Parameter, ...]
 
 
-class Supernet(nn.Module):
+class Supernet(SharedWeights):
     """The networks that have the frame of ``template`` (stem, placements, head, nodes of the cells) and whose live
     edges are among ``paths`` (by cell) or fixed in the template.
 

@@ -125,10 +125,18 @@ class Choice:
         assert final is not None
         both = Images(torch.cat([data.weights.x, data.reward.x]), torch.cat([data.weights.y, data.reward.y]))
         own = self.setup.plan.recipe.seed * 1000 + seed
-        return Trainer(self.candidates[number], data, final.schedule, self.setup.compute, own, both)
+        module = self.setup.evaluator.module
+        return Trainer(self.candidates[number], data, final.schedule, self.setup.compute, own, both, module)
 
     def _weights(self, number: int, seed: int) -> Path:
         return self.folder / "weights" / f"{key(self.candidates[number])}-seed{seed}.safetensors"
+
+    def save(self, winner: int, folder: Path) -> None:
+        """Write a candidate with its weights (of the first seed), where the evaluator has a format for that."""
+        weights = None
+        if self.setup.plan.recipe.final is not None:
+            weights = load_state(self._weights(winner, 0))["net"]
+        self.setup.evaluator.save(self.candidates[winner], weights, folder)
 
     def state(self) -> State:
         return {

@@ -39,7 +39,8 @@ class SearchSettings(Settings):
 
 
 class FinalSettings(Settings):
-    """The last stage: the input and the best proposals are trained from scratch before one is chosen."""
+    """The last stage: the input and the best proposals are trained (from scratch, unless the evaluator gives them
+    weights to go on from) before one is chosen."""
 
     network: NetworkSettings | None = Field(
         default=None,

@@ -53,6 +53,7 @@ def write_result(setup: Setup, choice: Choice, evaluated: int, folder: Path) -> 
     }
     write_text(folder / "architecture.txt", text + "\n")
     setup.strategy.save(folder / "policy.safetensors")
+    choice.save(verdict.winner, folder)
     write_text(folder / "report.md", markdown(setup, network, result))
     write_text(folder / "result.json", json.dumps(result, indent=1))
     return result
@@ -134,7 +135,7 @@ def markdown(setup: Setup, network: Network, result: dict[str, Any]) -> str:
     lines = [f"# {setup.origin.label}: {result['strategy']} under rules {result['rules']}", ""]
     lines += ["| | input | result | change |", "|---|---|---|---|"]
     lines += ["| " + " | ".join(row) + " |" for row in rows(result)]
-    how = "trained from scratch" if result["trained_for_real"] else setup.evaluator.how
+    how = setup.evaluator.how_final if result["trained_for_real"] else setup.evaluator.how
     limits = ", ".join(f"{name} ≤ {plain(limit)}" for name, limit in result["budget"].items()) or "none"
     lines += [
         "",

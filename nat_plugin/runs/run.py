@@ -47,7 +47,8 @@ def resume(folder: Path, plugins: Plugins, reporter: Reporter) -> dict[str, Any]
 
 def _carry_through(setup: Setup, folder: Path, reporter: Reporter) -> dict[str, Any]:
     journal = Journal(folder / "journal.jsonl")
-    search = Search(setup, journal)
+    recipe = setup.plan.recipe
+    search = Search(setup.strategy, setup.evaluator, recipe.search, recipe.seed, journal)
     choice: Choice | None = None
     if (folder / CHECKPOINT).exists():
         state = load_state(folder / CHECKPOINT)
@@ -59,10 +60,10 @@ def _carry_through(setup: Setup, folder: Path, reporter: Reporter) -> dict[str, 
     try:
         if choice is None:
             _search(search, folder, reporter)
-            final = setup.plan.recipe.final
-            choice = Choice(setup, folder, search.finalists(final.candidates if final else 1))
+            count = recipe.final.candidates if recipe.final else 1
+            choice = Choice(setup, folder, list(setup.strategy.finalists(setup.search.network, count)))
             _checkpoint(folder, search, choice)
-        _choose(search, choice, folder, reporter)
+        _choose(setup, search, choice, folder, reporter)
         return write_result(setup, choice, len(search.keys), folder)
     except WriteError as error:
         raise NATError(f"{error}; mend that, then go on with `nat resume {folder}`") from error
@@ -71,13 +72,14 @@ def _carry_through(setup: Setup, folder: Path, reporter: Reporter) -> dict[str, 
 
 
 def _checkpoint(folder: Path, search: Search, choice: Choice | None) -> None:
-    search.journal.sync()
+    if search.journal is not None:
+        search.journal.sync()
     state = {"search": search.state(), "choice": choice.state() if choice else None}
     save_state(folder / CHECKPOINT, state)
 
 
 def _search(search: Search, folder: Path, reporter: Reporter) -> None:
-    settings = search.setup.plan.recipe.search
+    settings = search.settings
     with file_errors(folder):
         events = SummaryWriter(folder / "events", purge_step=search.round)
     try:
@@ -100,8 +102,8 @@ def _search(search: Search, folder: Path, reporter: Reporter) -> None:
             events.close()
 
 
-def _choose(search: Search, choice: Choice, folder: Path, reporter: Reporter) -> None:
-    final = search.setup.plan.recipe.final
+def _choose(setup: Setup, search: Search, choice: Choice, folder: Path, reporter: Reporter) -> None:
+    final = setup.plan.recipe.final
     reporter.phase("final training" if final else "selection", len(choice.units), len(choice.done))
     epochs = 0
     while not choice.finished:

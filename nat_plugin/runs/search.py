@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from nat_plugin.evaluators.base import Evaluator
 from nat_plugin.ir import Network, cost, key
 from nat_plugin.runs.folder import Journal
-from nat_plugin.runs.setup import Setup
-from nat_plugin.strategies.base import Measurement, Proposal, State
+from nat_plugin.runs.recipe import SearchSettings
+from nat_plugin.strategies.base import Measurement, Proposal, State, Strategy
 
 WARMUP_CHUNK = 50
 INPUT_EVERY = 8
@@ -20,26 +21,29 @@ better than what it may become, and rank those badly."""
 
 @dataclass
 class Search:
-    """Where a search stands. ``advance`` does one chunk of warm-up or one round."""
+    """Where a search stands. ``advance`` does one chunk of warm-up or one round. Every measurement is a line of the
+    journal, where there is one."""
 
-    setup: Setup
-    journal: Journal
+    strategy: Strategy
+    evaluator: Evaluator
+    settings: SearchSettings
+    seed: int
+    journal: Journal | None = None
     warmed: int = 0
     round: int = 0
     keys: set[str] = field(default_factory=set)
     rng: np.random.Generator = field(init=False)
 
     def __post_init__(self) -> None:
-        self.rng = np.random.default_rng([self.setup.plan.recipe.seed, 1])
+        self.rng = np.random.default_rng([self.seed, 1])
 
     @property
     def finished(self) -> bool:
-        settings = self.setup.plan.recipe.search
-        return self.warmed >= settings.warmup and self.round >= settings.rounds
+        return not self.warming and self.round >= self.settings.rounds
 
     @property
     def warming(self) -> bool:
-        return self.warmed < self.setup.plan.recipe.search.warmup
+        return self.warmed < self.settings.warmup
 
     def advance(self) -> dict[str, float]:
         """One step of the search; figures to report."""
@@ -47,27 +51,28 @@ class Search:
 
     def _warm(self) -> dict[str, float]:
         """Steps on shared weights: mostly on random legal moves, now and then on an input itself."""
-        strategy = self.setup.strategy
-        count = min(WARMUP_CHUNK, self.setup.plan.recipe.search.warmup - self.warmed)
+        strategy = self.strategy
+        count = min(WARMUP_CHUNK, self.settings.warmup - self.warmed)
         sources = [strategy.draw_input(self.rng) for _ in range(count)]
         networks = [
             strategy.random_move(source, self.rng) if number % INPUT_EVERY else source
             for number, source in enumerate(sources, start=self.warmed)
         ]
         self.warmed += count
-        return self.setup.evaluator.train(networks)
+        return self.evaluator.train(networks)
 
     def _round(self) -> dict[str, float]:
-        setup, settings = self.setup, self.setup.plan.recipe.search
-        proposals = setup.strategy.ask(settings.proposals)
+        settings = self.settings
+        proposals = self.strategy.ask(settings.proposals)
         if not proposals:
             self.round = settings.rounds
             return {}
-        report = dict(setup.evaluator.train(self._curriculum(proposals, settings.steps)))
-        measurements = setup.evaluator.measure(proposals)
+        report = dict(self.evaluator.train(self._curriculum(proposals, settings.steps)))
+        measurements = self.evaluator.measure(proposals)
         for proposal, measurement in zip(proposals, measurements, strict=True):
-            setup.strategy.tell(proposal, measurement)
-            self.journal.add(self._record(proposal, measurement))
+            self.strategy.tell(proposal, measurement)
+            if self.journal is not None:
+                self.journal.add(self._record(proposal, measurement))
             self.keys |= {key(proposal.source), key(proposal.network)}
         self.round += 1
         gains = [each.gain for each in measurements if each is not None]
@@ -99,23 +104,21 @@ class Search:
         figures = {"score": measurement.score, "source_score": measurement.source_score, "gain": measurement.gain}
         return record | figures | measurement.details
 
-    def finalists(self, count: int) -> list[Network]:
-        return list(self.setup.strategy.finalists(self.setup.search.network, count))
-
     def state(self) -> State:
         return {
             "warmed": self.warmed,
             "round": self.round,
             "keys": sorted(self.keys),
             "rng": self.rng.bit_generator.state,
-            "journal": self.journal.size,
-            "strategy": self.setup.strategy.state(),
-            "evaluator": self.setup.evaluator.state(),
+            "journal": self.journal.size if self.journal is not None else 0,
+            "strategy": self.strategy.state(),
+            "evaluator": self.evaluator.state(),
         }
 
     def restore(self, state: State) -> None:
         self.warmed, self.round, self.keys = state["warmed"], state["round"], set(state["keys"])
         self.rng.bit_generator.state = state["rng"]
-        self.journal.cut(state["journal"])
-        self.setup.strategy.restore(state["strategy"])
-        self.setup.evaluator.restore(state["evaluator"])
+        if self.journal is not None:
+            self.journal.cut(state["journal"])
+        self.strategy.restore(state["strategy"])
+        self.evaluator.restore(state["evaluator"])

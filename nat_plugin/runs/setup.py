@@ -105,7 +105,7 @@ def set_up(chosen: Plan, origin: Origin, plugins: Plugins) -> Setup:
     planned = recipe.search.rounds * recipe.search.proposals
     task = Task((network,), rule, budget, recipe.seed, planned, compute.device)
     strategy: Strategy = plugins.find("strategies", recipe.strategy_name)(task, chosen.strategy)
-    bench = Bench((network,), rule, data, compute, recipe.seed, strategy.rewires)
+    bench = Bench((network,), rule, data, compute, recipe.seed, strategy.rewires, adapter.module)
     return Setup(chosen, origin, adapter, search, final, data, compute, strategy, kind(bench, chosen.evaluator))
 
 

@@ -1,4 +1,4 @@
-"""One fixed network trained from scratch, epoch by epoch."""
+"""One fixed network trained, epoch by epoch."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nat_plugin.data import DataSet, Images, eval_batches, train_batches
 from nat_plugin.device import Compute
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Network
-from nat_plugin.nets import build
+from nat_plugin.nets import CellNetwork, build
 from nat_plugin.strategies.base import State
 from nat_plugin.training.optimizer import Optimizer, snapshot
 from nat_plugin.training.schedule import Schedule
@@ -26,6 +26,9 @@ EVAL_BATCH = 512
 
 class Trainer:
     """Trains ``network`` on ``train_split`` (left out: ``data.weights``) by ``schedule``.
+
+    ``module``, where given, makes the module to train, or None where the core is to build it with fresh weights. One
+    that the core did not build has neither drop path nor an auxiliary head: NATError for a schedule with one of them.
 
     What comes out depends on ``seed`` and not on the program's global generators, which are left as they were. A
     trainer that is restored between two epochs ends as one that was never interrupted (to the bit, on the CPU).
@@ -39,6 +42,7 @@ class Trainer:
         compute: Compute,
         seed: int = 0,
         train_split: Images | None = None,
+        module: Callable[[Network], nn.Module | None] | None = None,
     ) -> None:
         self.network, self.schedule, self.compute, self.seed = network, schedule, compute, seed
         if (network.input, network.head.classes) != (data.shape, data.classes):
@@ -49,7 +53,7 @@ class Trainer:
         self._data = schedule.augmented(data)
         self._split = (data.weights if train_split is None else train_split).to(compute.device)
         with seeded(compute.device, derive(seed, "initial weights")):
-            self.net = build(network, auxiliary=schedule.auxiliary > 0)
+            self.net = _built(network, schedule, module)
         self.net.to(device=compute.device, memory_format=compute.memory_format)  # type: ignore[call-overload]
         self._forward: Callable[[Tensor], Any] = torch.compile(self.net) if schedule.compile else self.net
         self._parameters = list(self.net.parameters())
@@ -75,7 +79,8 @@ class Trainer:
             raise RuntimeError("the training is over")
         number, device = self.epochs_done, self.compute.device
         self.net.train()
-        self.net.drop_path = self.schedule.drop_path_at(number)
+        if isinstance(self.net, CellNetwork):
+            self.net.drop_path = self.schedule.drop_path_at(number)
         batches = self._batches(generator(self.seed, "epoch", number))
         size = min(self.schedule.batch, len(self._split))
         steps = len(self._split) // size
@@ -150,6 +155,18 @@ class Trainer:
         self.epochs_done, self.failed = int(state["epochs_done"]), bool(state["failed"])
         self.net.load_state_dict(state["net"])
         self._optimizer.restore(state["optimizer"])
+
+
+def _built(network: Network, schedule: Schedule, module: Callable[[Network], nn.Module | None] | None) -> nn.Module:
+    made = module(network) if module is not None else None
+    if made is None:
+        return build(network, auxiliary=schedule.auxiliary > 0)
+    for name in ("auxiliary", "drop_path"):
+        if getattr(schedule, name):
+            raise NATError(
+                f"schedule.{name} is {getattr(schedule, name):g}: modules of this format have none; set it to 0"
+            )
+    return made
 
 
 def train(trainer: Trainer, after_epoch: Callable[[dict[str, float]], None] | None = None) -> None:

@@ -90,8 +90,7 @@ def test_a_measurement_is_what_a_reader_would_compute(small: Network, digits: Da
     shared.train([small, other])
     (found,) = shared.measure(proposals(small, [other]))
     assert found is not None
-    shared._rounds_done -= 1
-    used = shared._round_images()
+    used = shared.feed.reward_images(0)
     assert len(used) == (images or 120)
     # Every image is of the reward split, and none is used twice.
     pool = {bytes(each.numpy().tobytes()) for each in data.reward.x}
@@ -116,7 +115,7 @@ def test_rewards_are_measured_on_images_augmented_as_in_training(small: Network,
     shared.net.register_forward_pre_hook(lambda _module, inputs: seen.append(inputs[0]))
     first = shared.measure(proposals(small, variants(small, 2)))
     assert all(torch.equal(seen[0], each) for each in seen[1:])
-    plain = data.normalise(shared._reward.x)
+    plain = data.normalise(shared.feed.reward_images(0).x)
     assert not torch.equal(seen[0], plain)
     shared._known.clear()
     assert shared.measure(proposals(small, variants(small, 2))) == first
@@ -187,7 +186,7 @@ def test_parts_of_a_batch_add_up_to_the_step_of_the_whole(small: Network, digits
     """Batch norm is over a part, so the step is along the mean of the gradients of the parts."""
     plain = {"batch": 40, "lr": 0.1, "momentum": 0.0, "weight_decay": 0.0, "grad_clip": 0.0, "label_smoothing": 0.0}
     whole, parts = evaluator(small, digits, **plain), evaluator(small, digits, **plain, accumulation=2)
-    x, y = whole._next_batch()
+    x, y = whole.feed.next()
     whole.net.train()
     loss = torch.stack([F.cross_entropy(whole.net(x[half], small), y[half]) for half in (slice(20), slice(20, 40))])
     loss.mean().backward()

@@ -27,19 +27,21 @@ RECIPE = {
 @pytest.fixture
 def search(tmp_path: Path) -> Search:
     chosen = plan(RECIPE, plugins())
-    return Search(set_up(chosen, find_origin(chosen, plugins()), plugins()), Journal(tmp_path / "journal.jsonl"))
+    setup = set_up(chosen, find_origin(chosen, plugins()), plugins())
+    journal = Journal(tmp_path / "journal.jsonl")
+    return Search(setup.strategy, setup.evaluator, chosen.recipe.search, chosen.recipe.seed, journal)
 
 
 def trained(search: Search, monkeypatch: pytest.MonkeyPatch) -> list[Network]:
     """Every network that the evaluator takes a step on from now on."""
     found: list[Network] = []
-    train = search.setup.evaluator.train
+    train = search.evaluator.train
 
     def listen(networks: Sequence[Network]) -> dict[str, float]:
         found.extend(networks)
         return train(networks)
 
-    monkeypatch.setattr(search.setup.evaluator, "train", listen)
+    monkeypatch.setattr(search.evaluator, "train", listen)
     return found
 
 
@@ -48,8 +50,9 @@ def test_the_warm_up_sees_inputs_and_many_of_their_moves(search: Search, monkeyp
     while search.warming:
         search.advance()
     assert len(seen) == 100
-    assert search.setup.search.network in seen
+    assert set(search.strategy.task.inputs) <= set(seen)
     assert len({key(network) for network in seen}) > 50
+    assert search.journal is not None
     assert search.journal.size == 0
 
 
@@ -61,6 +64,7 @@ def test_every_round_trains_inputs_and_proposals_before_it_measures_them(
     for number in range(3):
         seen = trained(search, monkeypatch)
         search.advance()
+        assert search.journal is not None
         search.journal.sync()
         rows = [row for row in read_journal(search.journal.path) if row["round"] == number]
         keys = [key(network) for network in seen]
