@@ -8,7 +8,7 @@ from typing import Any
 
 from nat_plugin.adapter import Adapter
 from nat_plugin.hookspecs import hookimpl
-from nat_plugin.ir import OpKind
+from nat_plugin.ir import OpKind, Rule
 
 _LAZY = {
     "to_network": "mapping",
@@ -23,7 +23,7 @@ _LAZY = {
 }
 """What a user imports from here, and the module that has it: NNI is loaded when one is asked for."""
 
-__all__ = ["register_adapters", "register_ops", *_LAZY]
+__all__ = ["register_adapters", "register_ops", "register_rules", *_LAZY]
 
 
 def __getattr__(name: str) -> Any:
@@ -45,3 +45,10 @@ def register_ops(register: Callable[[OpKind], None]) -> None:
 
     for kind in KINDS:
         register(kind)
+
+
+@hookimpl
+def register_rules(register: Callable[[Rule], None]) -> None:
+    from nat_nni.rules import WIRING
+
+    register(WIRING)

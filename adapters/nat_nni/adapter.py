@@ -8,18 +8,21 @@ from dataclasses import replace
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
 from nat_nni.described import Described
 from nat_nni.document import Document, guess_space, looks_like_one, read_document
 from nat_nni.framework import INSTALL, missing
-from nat_nni.hub import CELL_SPACES, NAMES, SUFFIX, find_space
+from nat_nni.hub import BUILT, CELL_SPACES, NAMES, SUFFIX, find_space
 from nat_nni.samples import Sample, read_sample
 from nat_plugin.adapter import Adapter, AdapterSettings, Published
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Frame, Network, Origin, canonical, is_connected, same
+
+if TYPE_CHECKING:
+    from torch import nn
 
 FORMAT, VERSION = "nni", "1"
 _BARE = ("DARTS", "DARTSWithNone", "NasBench201")
@@ -83,6 +86,18 @@ class NNIAdapter(Adapter):
             return replace(document, sample=found, space=stock).render()
         return replace(document, sample=found).render()
 
+    def module(self, network: Network) -> nn.Module | None:
+        """NNI's own model of a network of opaque ops, with the weights that NNI gives it."""
+        if network.origin is None or network.origin.format != FORMAT:
+            return None
+        document = read_document(self.write(network))
+        name, arguments = self._space_of(document)
+        if name not in BUILT:
+            return None
+        from nat_nni.building import build_for
+
+        return build_for(name, arguments, document.sample, network.input, network.head.classes)
+
     def export(self, text: str, frame: Frame, folder: Path) -> None:
         """The frozen model of NNI, with new weights, without NNI."""
         from nat_nni.export_text import export_text
@@ -94,14 +109,16 @@ class NNIAdapter(Adapter):
 
     def _of(self, document: Document, classes: int) -> tuple[Described, Sample]:
         """The space of a document, and its sample as that space has it."""
-        if document.space is not None:
-            if self._space is not None and document.space.removesuffix(SUFFIX) != self._space.removesuffix(SUFFIX):
-                raise NATError(f"the document is of space '{document.space[:60]}', the recipe says '{self._space}'")
-            name, arguments = document.space, {**self._arguments, **document.arguments}
-        else:
-            name, arguments = self._space or guess_space(document.sample), self._arguments
+        name, arguments = self._space_of(document)
         described = find_space(name, arguments, document.sample, classes)
         return described, read_sample(described.title, described.domains(), document.sample)
+
+    def _space_of(self, document: Document) -> tuple[str, dict[str, Any]]:
+        if document.space is None:
+            return self._space or guess_space(document.sample), self._arguments
+        if self._space is not None and document.space.removesuffix(SUFFIX) != self._space.removesuffix(SUFFIX):
+            raise NATError(f"the document is of space '{document.space[:60]}', the recipe says '{self._space}'")
+        return document.space, {**self._arguments, **document.arguments}
 
     def _fresh(self, network: Network) -> str:
         """A network from another format: a sample of the space that was asked for, or of the first that can say it."""

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from nat_nni.groups import Bench, Group, Values, combinations
+from nat_nni.bench import Bench, Values, combinations
+from nat_nni.groups import Group
+from nat_nni.ops import INPUTS, NO_INPUTS
 from nat_nni.tree import labels_inside
 from nat_plugin.errors import NATError
 from nat_plugin.ir import NULL, SKIP, Op
@@ -19,11 +21,12 @@ _NO_WORD = re.compile(r"[^A-Za-z0-9_.\-/]+")
 
 
 class Row(NamedTuple):
-    """Values of the labels, those that count (as text; a label inside a layer that is not chosen does not), what they
-    cost at every place, and whether they pass their input on or give zeros."""
+    """Values of the labels, those that count (as text; a label inside a layer that is not chosen does not; of input
+    choices apart), what they cost at every place, and whether they pass their input on or give zeros."""
 
     values: Values
     words: tuple[str, ...]
+    inputs: tuple[str, ...]
     costs: tuple[Cost, ...]
     kind: str
 
@@ -62,6 +65,11 @@ class Candidates:
         return self.dropped and op == SKIP
 
     @property
+    def chooses_inputs(self) -> bool:
+        """Whether this is an input choice and nothing else."""
+        return all(row.inputs and not row.words for row in self.rows)
+
+    @property
     def zeros(self) -> bool:
         return any(row.kind == ZERO for row in self.rows)
 
@@ -77,9 +85,13 @@ class Candidates:
         return replace(self, ops=ops, now=ops[self.ops.index(self.now)], bypass=bypass)
 
     def without_zeros(self) -> Candidates:
-        """For a unit that the model cannot do without."""
-        left = [number for number, row in enumerate(self.rows) if row.kind != ZERO or self.ops[number] == self.now]
-        return replace(self, rows=tuple(self.rows[n] for n in left), ops=tuple(self.ops[n] for n in left))
+        """For a unit that the model cannot do without. A way around it, as others of its kind have, changes nothing."""
+        left = [number for number, row in enumerate(self.rows) if row.kind != ZERO]
+        return replace(self, rows=tuple(self.rows[n] for n in left), ops=tuple(self.ops[n] for n in left), bypass=True)
+
+    def held(self) -> Candidates:
+        """With nothing but what the sample has."""
+        return replace(self, rows=(self.rows[self.ops.index(self.now)],), ops=(self.now,))
 
     def droppable(self) -> Candidates:
         """With skip for leaving the block out, unless it has a skip of its own."""
@@ -92,7 +104,7 @@ def find_candidates(group: Group, bench: Bench, name: str) -> Candidates:
     now = tuple(bench.sample[label] for label in group.labels)
     others = {label for spot in group.spots for each in spot.all() for label in each.labels} - set(group.labels)
     rows = []
-    for values in combinations(group.labels, bench.domains, bench.sample):
+    for values in combinations(group.labels, bench):
         given = dict(zip(group.labels, values, strict=True))
         sample = {**bench.sample, **given}
         active = list(dict.fromkeys(label for spot in group.spots for label in labels_inside(spot, sample)))
@@ -103,9 +115,12 @@ def find_candidates(group: Group, bench: Bench, name: str) -> Candidates:
             each = [one for one in found if one is not None]
             kinds = {one.kind for one in each}
             if len(each) == len(found):
-                words = tuple(str(sample.get(label)) for label in active if label not in others)
+                counted = [label for label in active if label not in others]
+                many = [label for label in counted if label in bench.domains and bench.domains[label].many]
+                words = tuple(str(sample.get(label)) for label in counted if label not in many)
+                inputs = tuple("-".join(map(str, sample[label])) for label in many)
                 kind = kinds.pop() if len(kinds) == 1 else OP
-                rows.append(Row(values, words, tuple(one.cost for one in each), kind))
+                rows.append(Row(values, words, inputs, tuple(one.cost for one in each), kind))
     rows.sort(key=lambda row: (-row.total.macs, -row.total.params))
     ops = _ops(name, rows)
     at = next((number for number, row in enumerate(rows) if row.values == now), None)
@@ -116,29 +131,31 @@ def find_candidates(group: Group, bench: Bench, name: str) -> Candidates:
 
 def _ops(name: str, rows: Sequence[Row]) -> tuple[Op, ...]:
     found: list[Op] = []
-    words: set[str] = set()
+    words: set[tuple[str, str]] = set()
+    wired = any(row.inputs for row in rows)
     for row in rows:
         if row.kind == IDENTITY and SKIP not in found:
             found.append(SKIP)
             continue
-        word = _word(name, row.words)
-        while word in words:
-            word += "_"
-        words.add(word)
-        found.append(_opaque(word, row.costs))
+        text, inputs = word(name, row.words), ".".join(f"x{each}" for each in row.inputs) or NO_INPUTS
+        while (text, inputs) in words:
+            text += "_"
+        words.add((text, inputs))
+        found.append(_opaque(f"{INPUTS.name}:{text}:{inputs}" if wired else f"opaque:{text}", row.costs))
     return tuple(found)
 
 
-def _word(name: str, words: Sequence[str]) -> str:
+def word(name: str, words: Sequence[str]) -> str:
+    """A name that an opaque op can have."""
     text = _NO_WORD.sub("_", "/".join([name, ".".join(words)]) if words else name)
     return ("" if text[:1].isalpha() or text[:1] == "_" else "_") + text[:120]
 
 
-def _opaque(word: str, costs: Sequence[Cost]) -> Op:
+def _opaque(head: str, costs: Sequence[Cost]) -> Op:
     """With the costs of every placement, or all of them at the first where the text would be too long."""
     for each in (costs, (sum(costs, Cost()), *[Cost()] * (len(costs) - 1))):
         params, macs = _each([cost.params for cost in each]), _each([cost.macs for cost in each])
-        text = f"opaque:{word}:{params}:{macs}"
+        text = f"{head}:{params}:{macs}"
         if len(text) <= MAX_TEXT:
             break
     return Op.parse(text)

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from nat_nni.candidates import Candidates
-from nat_nni.groups import Bench, Group, Stage
-from nat_nni.measuring import Recording, Signature, first_shape, signature
+from nat_nni.bench import Bench
+from nat_nni.candidates import Candidates, word
+from nat_nni.groups import Group, Stage
+from nat_nni.inputs import Wiring
+from nat_nni.measuring import Recording, Signature, candidates_of, first_shape, signature
+from nat_nni.ops import INPUTS
 from nat_plugin.errors import NATError
-from nat_plugin.ir import SKIP, Cell, Edge, Head, Network, Node, Op, Placement
+from nat_plugin.ir import NULL, SKIP, Cell, Edge, Head, Network, Node, Op, Placement
 from nat_plugin.ir.costs import Cost
 from nat_plugin.ir.layers import Opaque, Shape, strided
 from nat_plugin.ir.network import MAX_LEVEL
@@ -32,6 +35,18 @@ class Item:
     paths: tuple[str, ...]
     """Of its modules."""
     is_stage: bool = False
+    wiring: Wiring | None = None
+    """Of an item that is an input choice, which has no candidates."""
+
+    @staticmethod
+    def of_wiring(wiring: Wiring, bench: Bench) -> Item:
+        places = []
+        for spot in wiring.spots:
+            call = bench.recording.calls[spot.path][0]
+            shape = _shape(signature(candidates_of(call.args, call.kwargs)))
+            places.append((call.order, (shape, shape)))
+        paths = tuple(spot.path for spot in wiring.spots)
+        return Item(wiring.label, (), (), tuple(places), paths, wiring=wiring)
 
     @staticmethod
     def of_group(group: Group, candidates: Candidates, bench: Bench) -> Item:
@@ -75,7 +90,7 @@ def build(items: Sequence[Item], model: nn.Module, recording: Recording, image: 
         item = items[number]
         shape = _lead(shape, shapes[0], cells, placements)
         if item.name not in cells:
-            cells[item.name] = _cell(item)
+            cells[item.name] = _cell(item) if item.wiring is None else _inputs(item.wiring)
         placements.append(Placement(item.name, shapes[-1][0], (len(placements),)))
         scale = 2 ** cells[item.name].nodes[-1].level
         shape = (shapes[-1][0], strided(shape[1], scale), strided(shape[2], scale))
@@ -99,6 +114,20 @@ def _cell(item: Item) -> Cell:
             keeps = nodes[number].level == 0 and all(shapes[0] == shapes[1] for _, shapes in item.places)
             edges.append(Edge(number, number + 1, SKIP if keeps else BYPASS))
     return Cell(1, tuple(nodes), tuple(edges), (len(nodes),))
+
+
+def _inputs(wiring: Wiring) -> Cell:
+    """A node for each input, and from there to their sum a skip where it is chosen, null where it is not. What leads to
+    the nodes tells the inputs apart."""
+    last = wiring.count + 1
+    edges = []
+    for number in range(wiring.count):
+        edges.append(Edge(0, number + 1, Op.parse(f"{INPUTS.name}:{word(wiring.label, ())}:x{number}:0:0")))
+        op, choices = SKIP if number in wiring.chosen else NULL, (SKIP, NULL) if wiring.free else ()
+        edges.append(Edge(number + 1, last, op, wiring.edge_key(number), choices))
+    if wiring.empty:
+        edges.append(Edge(0, last, BYPASS))
+    return Cell(1, (Node(),) * last, tuple(edges), (last,))
 
 
 def _lead(now: Shape, wanted: Shape, cells: dict[str, Cell], placements: list[Placement]) -> Shape:

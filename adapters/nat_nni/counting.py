@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,7 +26,7 @@ def count_frozen(space: Any, sample: Mapping[str, Any], input: Shape) -> Cost:
     """The cost of the model that NNI makes of a sample. NATError where it cannot be frozen or run."""
     with torch.device("meta"):
         try:
-            model = space.freeze(dict(sample)).to("meta")
+            model = copy.deepcopy(space.freeze(dict(sample))).to("meta")  # it has weights of the space
             return count(model, torch.empty(1, *input))
         except (RuntimeError, ValueError, TypeError, AssertionError) as error:
             raise NATError(f"{type(space).__name__}: this sample does not run on {input}: {error}") from None

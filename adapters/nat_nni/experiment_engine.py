@@ -27,6 +27,13 @@ def planned_trials(engine: Any) -> int | None:
     return None if found is None else int(found)
 
 
+def trials_left(engine: Any, done: int) -> int | None:
+    """How many more trials there may be after so many in an earlier experiment, of which the engine ``ts`` knows
+    nothing; None: the engine counts by itself."""
+    planned = planned_trials(engine)
+    return max(planned - done, 0) if done and planned is not None and not innermost(engine).state_dict() else None
+
+
 def check_message(engine: Any, model: Any) -> None:
     """NATError for a model of whose end the training service could not tell us. A function of the main script is sent
     as base64 text; if that comes back with ``//`` in it, NNI's own parser takes this for a comment, and waits for

@@ -8,11 +8,10 @@ from typing import Any
 
 import torch
 
+from nat_nni.building import build
 from nat_nni.document import guess_space, read_document
 from nat_nni.export import export_module, save_module
-from nat_nni.framework import load
-from nat_nni.hub import CELL_SPACES, EVALUATION_CELLS, EVALUATION_WIDTH, SUFFIX
-from nat_plugin.errors import NATError
+from nat_nni.hub import CELL_SPACES, EVALUATION_CELLS, EVALUATION_WIDTH
 from nat_plugin.ir import Frame
 
 
@@ -22,13 +21,7 @@ def export_text(text: str, frame: Frame, folder: Path, space: str | None, argume
     document = read_document(text)
     name = document.space or space or guess_space(document.sample)
     given = {**_defaults(name, frame), **arguments, **document.arguments}
-    kind = getattr(load("nat_nni.spaces" if name.endswith(SUFFIX) else "nni.nas.hub.pytorch"), name)
-    refused = load("nni.mutable").SampleValidationError
-    try:
-        with load("nni.nas.space").model_context(document.sample):
-            model = kind(**given)
-    except (refused, KeyError, TypeError, ValueError, AssertionError) as error:
-        raise NATError(f"{name} cannot be built with {given} from this sample: {str(error)[:200]}") from None
+    model = build(name, given, document.sample)
     save_module(export_module(model, example=torch.randn(2, *frame.input)), folder)
 
 

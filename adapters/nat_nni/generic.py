@@ -18,12 +18,15 @@ from weakref import ref
 import torch
 from torch import nn
 
+from nat_nni.bench import Bench, Memory
 from nat_nni.candidates import Candidates, find_candidates
 from nat_nni.chain import Item, build
 from nat_nni.domains import domains_of
-from nat_nni.groups import Bench, Group, Stage, find_groups
-from nat_nni.measuring import Measured, record, survives_without
+from nat_nni.groups import Group, Stage, find_groups
+from nat_nni.inputs import Wiring
+from nat_nni.measuring import Recording, record
 from nat_nni.samples import Domain, Sample
+from nat_nni.survival import NEEDED, settle
 from nat_nni.tree import tree
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Frame, Network, Origin
@@ -32,10 +35,12 @@ from nat_plugin.ir.layers import Shape
 
 @dataclass(frozen=True)
 class Plan:
-    """What was found out about one sample: the groups and stages with their candidates, and the network."""
+    """What was found out about one sample: the groups and stages with their candidates, the input choices of any
+    number, and the network."""
 
     groups: tuple[tuple[Group, Candidates], ...]
     stages: tuple[tuple[Stage, tuple[Candidates, ...]], ...]
+    wirings: tuple[Wiring, ...]
     fixed: Mapping[str, str]
     network: Network
 
@@ -51,8 +56,7 @@ class GenericSpace:
         self.classes = 1  # found by running it
         self._get: Callable[[], Any] = ref(space) if weak else lambda: space
         self._skeleton: nn.Module | None = None
-        self._measured: dict[Any, Measured | None] = {}
-        self._labels: dict[nn.Module, frozenset[str]] = {}
+        self._memory = Memory()
         self._plans: dict[str, Plan] = {}
 
     def domains(self) -> Mapping[str, Domain]:
@@ -83,7 +87,11 @@ class GenericSpace:
             for block, values in zip(stage.blocks, kept, strict=False):
                 found.update(zip(block.labels, values, strict=True))
             found[stage.label] = len(kept)
-        return found
+        for wiring in plan.wirings:
+            chosen = _chosen(wiring, network)
+            if set(chosen) != set(wiring.chosen):
+                found[wiring.label] = chosen
+        return {label: list(value) if isinstance(value, list) else value for label, value in found.items()}
 
     def plan(self, sample: Sample, shape: Shape) -> Plan:
         """NATError where the sample cannot be frozen or run on images of this shape."""
@@ -107,16 +115,24 @@ class GenericSpace:
                     f"{self.title}: this sample does not run on images of {shape}: {type(error).__name__}: "
                     f"{str(error)[:300]}"
                 ) from None
-            bench = Bench(sample, recording, self.domains(), self._measured, self._labels)
-            root = tree(skeleton, sample)
-            groups, stages, fixed = find_groups(root, bench)
-            found = [(group, find_candidates(group, bench, group.labels[0])) for group in groups]
-            blocks = [(stage, _blocks(stage, bench)) for stage in stages]
-            _allow_null(found, model, image)
-            items = [Item.of_group(group, each, bench) for group, each in found]
+            bench = Bench(sample, recording, self.domains(), lambda other: self._run(other, image), self._memory)
+            parts = find_groups(tree(skeleton, sample), bench)
+            found = [(group, find_candidates(group, bench, group.labels[0])) for group in parts.groups]
+            blocks = [(stage, _blocks(stage, bench)) for stage in parts.stages]
+            settled = settle(found, parts.wirings, model, image)
+            items = [Item.of_group(group, each, bench) for group, each in settled.groups]
             items += [Item.of_stage(stage, each, bench) for stage, each in blocks]
+            items += [Item.of_wiring(wiring, bench) for wiring in settled.wirings]
             network = build(items, model, recording, shape)
-        return Plan(tuple(found), tuple(blocks), fixed, network)
+        fixed = {**parts.fixed, **dict.fromkeys(settled.held, NEEDED)}
+        return Plan(tuple(settled.groups), tuple(blocks), tuple(settled.wirings), fixed, network)
+
+    def _run(self, sample: Sample, image: torch.Tensor) -> Recording | None:
+        try:
+            model: nn.Module = self._meta().freeze(sample)  # type: ignore[operator]
+            return record(model, image)
+        except Exception:  # noqa: BLE001 - a model of the user's may fail in any way; then it cannot be this one
+            return None
 
     def _meta(self) -> nn.Module:
         """A copy of the space without weights. NATError for weights that choices share."""
@@ -152,21 +168,12 @@ def _blocks(stage: Stage, bench: Bench) -> tuple[Candidates, ...]:
     return tuple(found)
 
 
-def _allow_null(found: list[tuple[Group, Candidates]], model: nn.Module, image: torch.Tensor) -> None:
-    """Make null of the zeros of as many groups as the model can do without, all at once."""
-    zeros = [number for number, (_, each) in enumerate(found) if each.zeros]
-    cut = [spot.path for number in zeros if found[number][1].is_zero for spot in found[number][0].spots]
-    works = not cut or survives_without(model, image, cut)
-    for number in zeros:
-        group, candidates = found[number]
-        more = [*cut, *(spot.path for spot in group.spots)]
-        if candidates.is_zero:
-            found[number] = group, candidates.with_null(bypass=works)
-        elif works and survives_without(model, image, more):
-            cut = more
-            found[number] = group, candidates.with_null(bypass=True)
-        else:
-            found[number] = group, candidates.without_zeros()
+def _chosen(wiring: Wiring, network: Network) -> list[int]:
+    cell = network.by_name.get(wiring.label)
+    ops = {} if cell is None else {edge.key: edge.op for edge in cell.edges}
+    if any(wiring.edge_key(number) not in ops for number in range(wiring.count)):
+        raise NATError(f"this network has no cell '{wiring.label}' of {wiring.count} inputs")
+    return [number for number in range(wiring.count) if not ops[wiring.edge_key(number)].is_null]
 
 
 def _refuse_shared(space: nn.Module) -> None:

@@ -8,22 +8,16 @@ a layer choice itself, the inverted residual around an expansion. Labels that me
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import product
-from typing import Any, TypeAlias
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
-from nni.nas.nn.pytorch import MutableModule
-from torch import nn
-
-from nat_nni.measuring import Measured, Recording, measure, signature
-from nat_nni.samples import Domain, Sample
+from nat_nni.bench import MAX_COMBINATIONS, Bench
+from nat_nni.inputs import Wiring, find_wiring, input_values, is_rebuilt
+from nat_nni.measuring import signature
 from nat_nni.tree import Spot
 
-MAX_COMBINATIONS = 256
-"""Of the values of the labels of one group; with more, one label at a time may differ from the sample."""
-Values: TypeAlias = tuple[Any, ...]
-"""One for each label of a group."""
+_SAME = "no other inputs cost the same and have the same shape"
+_REBUILT = "a module with a freeze of its own is built around it"
 _SEEN = "it changes shapes that the rest of the model sees"
 _TOO_MANY = "it stands around other choices, with more combinations than can be measured"
 
@@ -46,99 +40,70 @@ class Stage:
     blocks: tuple[Group, ...]
 
 
-@dataclass
-class Bench:
-    """A frozen sample to measure variants of its parts in. ``measured`` is kept over samples of one space."""
+@dataclass(eq=False)
+class Found:
+    """The groups (without those of stages), the stages, the input choices of any number of inputs, and why the other
+    labels are not editable."""
 
-    sample: Sample
-    recording: Recording
-    domains: Mapping[str, Domain]
-    measured: dict[Any, Measured | None] = field(default_factory=dict)
-    inside: dict[nn.Module, frozenset[str]] = field(default_factory=dict)
-    """Labels by module of the space; kept likewise."""
-
-    def variant(self, spot: Spot, values: Mapping[str, Any]) -> Measured | None:
-        """A spot with other values of some labels, on the inputs that it has in this sample; None: it does not run."""
-        calls = self.recording.calls.get(spot.path)
-        if calls is None:
-            return None
-        sample = {**self.sample, **values}
-        key = (
-            spot.path,
-            tuple((label, str(sample.get(label))) for label in sorted(self.labels(spot.owner or spot))),
-            tuple((signature(call.args), signature(call.kwargs)) for call in calls),
-        )
-        if key not in self.measured:
-            self.measured[key] = self._measure(spot, sample)
-        return self.measured[key]
-
-    def labels(self, spot: Spot) -> frozenset[str]:
-        """All labels that the module of a spot has inside, in use or not."""
-        return self.labels_of(spot.module)
-
-    def labels_of(self, module: nn.Module) -> frozenset[str]:
-        found = self.inside.get(module)
-        if found is None:
-            modules = [each for each in module.modules() if isinstance(each, MutableModule)]
-            found = frozenset(label for each in modules for one in each.mutables for label in one.simplify())
-            self.inside[module] = found
-        return found
-
-    def _measure(self, spot: Spot, sample: Sample) -> Measured | None:
-        try:
-            module = spot.freeze(sample)
-        except Exception:  # noqa: BLE001 - constructors of the user's may fail in any way; then it is no candidate
-            return None
-        return measure(module, self.recording.calls[spot.path])
-
-    def keeps_shapes(self, spot: Spot, values: Mapping[str, Any]) -> bool:
-        found = self.variant(spot, values)
-        return found is not None and found.output == tuple(call.output for call in self.recording.calls[spot.path])
-
-    def single(self, spot: Spot) -> bool:
-        return len(self.recording.calls.get(spot.path, ())) == 1
+    groups: list[Group]
+    stages: list[Stage]
+    wirings: list[Wiring]
+    fixed: dict[str, str]
 
 
-def combinations(labels: Sequence[str], domains: Mapping[str, Domain], sample: Sample) -> list[Values]:
-    """The values that the labels of a group can have together: all, or if those are too many, one changed at a time."""
-    now = tuple(sample[label] for label in labels)
-    if math.prod(len(domains[label].values) for label in labels) <= MAX_COMBINATIONS:
-        return list(product(*(domains[label].values for label in labels)))
-    found = [now]
-    for at, label in enumerate(labels):
-        found += [(*now[:at], value, *now[at + 1 :]) for value in domains[label].values if value != now[at]]
-    return found
-
-
-def find_groups(root: Spot, bench: Bench) -> tuple[list[Group], list[Stage], dict[str, str]]:
-    """The groups (without those of stages), the stages, and why the other labels are not editable."""
-    units: dict[str, tuple[Spot, ...]] = {}
+def find_groups(root: Spot, bench: Bench) -> Found:
     fixed: dict[str, str] = {}
     everywhere = _users(root)
+    units, wirings = _input_units(everywhere, bench, fixed)
     for label, users in everywhere.items():
         domain = bench.domains.get(label)
-        if domain is None or domain.many or not domain.values:
-            fixed[label] = "inputs are wiring" if domain is not None and domain.many else "not a choice of values"
+        if label in units or label in fixed:
             continue
-        if len(domain.values) < 2:
+        if domain is None or not domain.values:
+            fixed[label] = "not a choice of values"
+        elif len(domain.values) < 2:
             fixed[label] = "there is nothing to choose"
-            continue
-        found = [_climb(spot, label, bench, everywhere) for spot in users]
-        if any(each is None for each in found):
-            fixed[label] = _SEEN
         else:
-            units[label] = _outermost(each for each in found if each is not None)
+            found = [_climb(spot, label, bench, everywhere) for spot in users]
+            if any(each is None for each in found):
+                fixed[label] = _SEEN
+            else:
+                units[label] = _outermost(each for each in found if each is not None)
+    units = {label: units[label] for label in everywhere if label in units}  # a cell has the name of its first label
     stages = [each for spot in root.all() if (each := _stage(spot, units, fixed, bench)) is not None]
     taken = {label for stage in stages for label in (stage.label, *(x for block in stage.blocks for x in block.labels))}
     rest = {label: spots for label, spots in units.items() if label not in taken}
-    for label in _swallowing(rest, bench.domains, set(rest)):
+    for label in _swallowing(rest, bench):
         fixed[label] = _TOO_MANY
         del rest[label]
     groups = _merged([Group((label,), spots) for label, spots in rest.items()])
-    return groups, stages, fixed
+    alone = [wirings[group.labels[0]] for group in groups if len(group.labels) == 1 and group.labels[0] in wirings]
+    names = {wiring.label for wiring in alone}
+    return Found([group for group in groups if group.labels[0] not in names], stages, alone, fixed)
 
 
-def _swallowing(units: Mapping[str, tuple[Spot, ...]], domains: Mapping[str, Domain], asked: set[str]) -> list[str]:
+def _input_units(
+    everywhere: Mapping[str, list[Spot]], bench: Bench, fixed: dict[str, str]
+) -> tuple[dict[str, tuple[Spot, ...]], dict[str, Wiring]]:
+    """The units of input choices, and those of any number of inputs; what they can take is noted on the bench."""
+    units: dict[str, tuple[Spot, ...]] = {}
+    wirings: dict[str, Wiring] = {}
+    for label, users in everywhere.items():
+        if label not in bench.domains or not bench.domains[label].many:
+            continue
+        rebuilt = any(map(is_rebuilt, users))
+        bench.inputs[label] = [bench.sample[label]] if rebuilt else input_values(label, users, bench)
+        wiring = None if rebuilt else find_wiring(label, users, bench)
+        if wiring is not None:
+            wirings[label] = wiring
+        if wiring is not None or len(bench.values(label)) > 1:
+            units[label] = _outermost(users)
+        else:
+            fixed[label] = _REBUILT if rebuilt else _SAME
+    return units, wirings
+
+
+def _swallowing(units: Mapping[str, tuple[Spot, ...]], bench: Bench) -> list[str]:
     """Labels whose units have other units inside, with more combinations than are measured; the largest units first."""
     inside = {
         label: {
@@ -146,12 +111,12 @@ def _swallowing(units: Mapping[str, tuple[Spot, ...]], domains: Mapping[str, Dom
             for other, below in units.items()
             if any(a.within(b) and a.path != b.path for a in below for b in units[label])
         }
-        for label in asked
+        for label in units
     }
     gone: set[str] = set()
-    for label in sorted(asked, key=lambda each: -len(inside[each])):
+    for label in sorted(units, key=lambda each: -len(inside[each])):
         left = inside[label] - gone
-        if left and math.prod(len(domains[each].values) for each in (label, *left)) > MAX_COMBINATIONS:
+        if left and math.prod(len(bench.values(each)) for each in (label, *left)) > MAX_COMBINATIONS:
             gone.add(label)
     return [label for label in units if label in gone]
 
@@ -172,7 +137,7 @@ def _climb(spot: Spot, label: str, bench: Bench, users: Mapping[str, list[Spot]]
         if around is not spot and not _is_small(around, label, bench, users):
             return None
         if around.path in bench.recording.calls and all(
-            bench.keeps_shapes(around, {label: value}) for value in bench.domains[label].values
+            bench.keeps_shapes(around, {label: value}) for value in bench.values(label)
         ):
             return around
         around = around.parent
@@ -181,10 +146,10 @@ def _climb(spot: Spot, label: str, bench: Bench, users: Mapping[str, list[Spot]]
 
 def _is_small(around: Spot, label: str, bench: Bench, users: Mapping[str, list[Spot]]) -> bool:
     """Whether the label, and others that are used nowhere else, have few enough combinations inside a spot."""
-    count = len(bench.domains[label].values)
+    count = len(bench.values(label))
     for other in {each for spot in around.all() for each in spot.labels} - {label}:
         if all(spot.within(around) for spot in users[other]):
-            count *= max(len(bench.domains[other].values), 1)
+            count *= max(len(bench.values(other)), 1)
     return count <= MAX_COMBINATIONS
 
 
@@ -225,7 +190,7 @@ def _stage(spot: Spot, units: Mapping[str, tuple[Spot, ...]], fixed: Mapping[str
     label = _depth_label(spot)
     if label is None or units.get(label) != (spot,):
         return None
-    values = bench.domains[label].values
+    values = bench.values(label)
     least = min(values)
     if sorted(values) != list(range(least, max(values) + 1)):
         return None
@@ -240,7 +205,7 @@ def _stage(spot: Spot, units: Mapping[str, tuple[Spot, ...]], fixed: Mapping[str
             return None
         if any(not unit.within(block) for each in own for unit in units[each]):
             return None
-        if math.prod(len(bench.domains[each].values) for each in own) > MAX_COMBINATIONS:
+        if math.prod(len(bench.values(each)) for each in own) > MAX_COMBINATIONS:
             return None
         blocks.append(Group(own, (block,)))
     for block in spot.children[least:]:

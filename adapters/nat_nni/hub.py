@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
+from nat_nni.colour import InColour
 from nat_nni.described import Described
 from nat_nni.framework import load
 from nat_nni.nasbench101 import NB101Space
@@ -115,10 +116,7 @@ def _built(name: str, arguments: str, classes: int) -> Described:
             space = kind(**{"num_labels": classes, **given})
     except (TypeError, ValueError, AssertionError, RuntimeError, IndexError) as error:
         raise NATError(f"{name} cannot be built with {arguments[:200]}: {str(error)[:200]}") from None
-    if name == "NasBench101":
-        return NB101Space(space)
-    described: Described = load("nat_nni.generic").GenericSpace(space)
-    return described
+    return InColour(NB101Space(space) if name == "NasBench101" else load("nat_nni.generic").GenericSpace(space))
 
 
 def _tuples(value: Any) -> Any:

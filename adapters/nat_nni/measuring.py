@@ -141,9 +141,22 @@ def _kind(output: Any, image: torch.Tensor) -> str:
     return "zero" if not output.any() else "op"
 
 
-def survives_without(model: nn.Module, image: torch.Tensor, cut: Iterable[str]) -> bool:
-    """Whether the output of a model still depends on its input where the outputs of some modules do not."""
+def candidates_of(args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Any]:
+    """What an input choice was called with. The list may have grown since: a cell appends to it."""
+    return list(args[0] if args else kwargs["candidate_inputs"])
+
+
+def survives_without(
+    model: nn.Module,
+    image: torch.Tensor,
+    cut: Iterable[str],
+    wired: Mapping[str, Sequence[Sequence[int]]] | None = None,
+) -> bool:
+    """Whether the output of a model still depends on its input where the outputs of some modules do not, and whichever
+    of its options each of the input choices in ``wired`` (by path) takes."""
     handles = [model.get_submodule(path).register_forward_hook(_cut) for path in cut]
+    for path, options in (wired or {}).items():
+        handles.append(model.get_submodule(path).register_forward_hook(_worst(options), with_kwargs=True))
     frozen = [each for each in model.parameters() if each.requires_grad]
     for each in frozen:
         each.requires_grad_(False)
@@ -156,6 +169,18 @@ def survives_without(model: nn.Module, image: torch.Tensor, cut: Iterable[str]) 
             handle.remove()
         for each in frozen:
             each.requires_grad_()
+
+
+def _worst(options: Sequence[Sequence[int]]) -> Any:
+    """A hook that takes the input from what an input choice gives, if one of its options has none."""
+
+    def hook(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:
+        given = [isinstance(each, torch.Tensor) and each.requires_grad for each in candidates_of(args, kwargs)]
+        return (
+            output if all(any(given[number] for number in option) for option in options) else _cut(module, args, output)
+        )
+
+    return hook
 
 
 def _cut(_module: nn.Module, _args: Any, output: Any) -> Any:

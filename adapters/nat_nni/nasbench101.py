@@ -19,7 +19,7 @@ from nat_nni.framework import load
 from nat_nni.samples import Domain, Sample
 from nat_plugin.errors import NATError
 from nat_plugin.ir import NULL, Cell, Edge, Frame, Head, Network, Node, Op, Origin, Placement
-from nat_plugin.ir.layers import Act, Conv, Norm, Opaque, Shape
+from nat_plugin.ir.layers import Act, Norm, Opaque, Shape
 
 CELL = "cell"
 KERNELS: Mapping[str, int | None] = {"conv3x3-bn-relu": 3, "conv1x1-bn-relu": 1, "maxpool3x3": None}
@@ -163,8 +163,10 @@ class NB101Space:
             for place, channels in zip(places, hidden, strict=True)
             for each in channels[1:]
         )
+        channels, height, size = frame.input
         width = int(self._space.stem_conv.out_channels)
-        stem = (Conv(frame.input[0], width, (3, 3)), Norm(width), Act(), Opaque("projections", (projections, 0), width))
+        conv = Opaque("conv_3x3", (9 * channels * width, 9 * channels * width * height * size), width)
+        stem = (conv, Norm(width), Act(), Opaque("projections", (projections, 0), width))
         down = Cell(1, (Node(1),), (Edge(0, 1, _DOWN),), (1,))
         placements: list[Placement] = []
         for layer in self._space.features:

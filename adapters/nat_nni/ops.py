@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from nat_plugin.ir import NULL, SKIP, Op, OpKind, Site, register_op
 from nat_plugin.ir.layers import Act, Conv, Layer, Norm
-from nat_plugin.ir.ops import Attributes
+from nat_plugin.ir.ops import Attributes, op_kind
 
 
 def _dil_sep_conv(attributes: Attributes, site: Site) -> tuple[Layer, ...]:
@@ -23,7 +23,29 @@ def _dil_sep_conv(attributes: Attributes, site: Site) -> tuple[Layer, ...]:
     return half(site.c_in, site.stride) + half(site.c_out, 1)
 
 
-KINDS = (OpKind("nni_dil_sep_conv", "nni_dil_sep_conv_{k}x{k}", _dil_sep_conv, order=1),)
+NO_INPUTS = "none"
+"""Of an op that chooses none."""
+
+
+def _measured(attributes: Attributes, site: Site) -> tuple[Layer, ...]:
+    return op_kind("opaque").layers(attributes, site)
+
+
+def _other_inputs(before: Attributes, after: Attributes) -> bool:
+    return after["inputs"] not in (before["inputs"], NO_INPUTS)
+
+
+INPUTS = OpKind(
+    "nni_inputs",
+    "nni_inputs:{name:word}:{inputs:word}:{params:each}:{macs:each}",
+    _measured,
+    order=0,
+    grows=_other_inputs,
+)
+"""An opaque op that says which inputs it takes (``x0-2``: the first and the third): others are no move of NAT or
+NAT++, at whatever cost."""
+
+KINDS = (OpKind("nni_dil_sep_conv", "nni_dil_sep_conv_{k}x{k}", _dil_sep_conv, order=1), INPUTS)
 for _kind in KINDS:  # a strategy may run in NNI without the plugin manager
     register_op(_kind)
 

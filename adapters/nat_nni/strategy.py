@@ -15,7 +15,7 @@ from nni.nas.space import ModelStatus
 from nni.nas.strategy import Strategy
 from pydantic import ValidationError
 
-from nat_nni.experiment_engine import check_message, innermost, is_finite, number, planned_trials
+from nat_nni.experiment_engine import check_message, innermost, is_finite, number, planned_trials, trials_left
 from nat_nni.experiment_initial import Initial, Space, Start, drawn, given
 from nat_nni.experiment_state import from_plain, read_checkpoint, to_plain, write_checkpoint
 from nat_nni.experiment_trials import Trials
@@ -49,11 +49,11 @@ class SearchStrategy(Strategy):  # type: ignore[misc]
 
     ``initial``: where to start: a sample (a dict), a JSON file, the name of one of NNI's searched models
     (``darts-v2``), a model of ``export_top_models()``, or a list of those; None draws ``draws`` samples at random.
-    ``rules``, ``budget``: what may become of it (``nat``, ``nat++``), and limits on its cost, relative to each input or
-    absolute: ``{"macs": "0.9x", "params": "3M"}``. ``input``: channels, height and width of an image; a hub space knows
-    its own. ``evaluations``: how many trials are planned, if not the experiment's ``max_trial_number``.
-    ``checkpoint``: a file that the search is kept in after every result; if it is there already, the search goes on
-    from it, also after the process was killed. Other settings are those of the strategy.
+    ``rules``, ``budget``: what may become of it (``nat``, ``nat++``, ``nat++inputs``), and limits on its cost, relative
+    to each input or absolute: ``{"macs": "0.9x", "params": "3M"}``. ``input``: channels, height and width of an image;
+    a hub space knows its own. ``evaluations``: how many trials are planned, if not the experiment's
+    ``max_trial_number``. ``checkpoint``: a file that the search is kept in after every result; if it is there already,
+    the search goes on from it, also after the process was killed. Other settings are those of the strategy.
 
     NATError, in one line, for whatever of this is wrong, when the experiment starts.
     """
@@ -78,11 +78,11 @@ class SearchStrategy(Strategy):  # type: ignore[misc]
         super().__init__()
         self.name = strategy or self.core
         self.initial, self.input, self.draws, self.seed = initial, input, draws, seed
-        self.rule = find_rule(rules)
         self.budget = Budget.parse({"macs": "1.0x"} if budget is None else budget)
         self.evaluations, self.device = evaluations, find_compute(device).device
         self.checkpoint = None if checkpoint is None else Path(checkpoint)
         self.kind: type[CoreStrategy] = plugins().find("strategies", self.name)
+        self.rule = find_rule(rules)  # which plugins may bring
         self.settings = _settings(self.name, self.kind, settings)
         self._lock = threading.RLock()
         self._submitted: list[Submitted] = []
@@ -129,14 +129,18 @@ class SearchStrategy(Strategy):  # type: ignore[misc]
         return Moves(network, self.rule, self.budget.resolve(network)).count > 1
 
     def _run(self) -> None:
+        left = None
         if self._engine_state:  # so that the experiment's limits count what was done before, and only that
             innermost(self.engine).load_state_dict(self._engine_state)
-        while self._problem is None and self.wait_for_resource():
+        else:
+            left = trials_left(self.engine, len(self._submitted))
+        while self._problem is None and left != 0 and self.wait_for_resource():
             with self._lock:
                 found = self.trials.next()
                 running = self.trials.running
             if found is not None:
                 self._submit(*found)
+                left = None if left is None else left - 1
             elif running:
                 time.sleep(_POLL)
             else:

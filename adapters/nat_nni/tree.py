@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nni.mutable import Mutable
-from nni.nas.nn.pytorch import Cell, LayerChoice, MutableModule, Repeat
+from nni.nas.nn.pytorch import Cell, InputChoice, LayerChoice, MutableModule, Repeat
 from torch import nn
 
 from nat_nni.samples import Sample
@@ -41,9 +41,14 @@ class Spot:
             spot = spot.parent
         return spot is other
 
+    @property
+    def maker(self) -> Spot:
+        """The spot that is frozen to get this one. An input choice is known without the cell around it."""
+        return self if self.owner is None or isinstance(self.module, InputChoice) else self.owner
+
     def freeze(self, sample: Sample) -> nn.Module:
         """What NNI makes of this spot's module."""
-        owner = self.owner or self
+        owner = self.maker
         frozen: Any = _frozen(owner.module, sample)
         below = self.path[len(owner.path) :].lstrip(".")
         found: nn.Module = frozen.get_submodule(below) if below else frozen

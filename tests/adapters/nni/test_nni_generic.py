@@ -67,12 +67,6 @@ def test_choices_inside_a_choice_count_only_where_they_are_used() -> None:
     assert [str(op) for op in edge.choices[2:]] == ["skip"]
 
 
-def test_what_cannot_be_edited_says_why() -> None:
-    space = Branches()
-    plan = describe(space).plan({**BRANCHES, "pick": [1]}, SHAPE)  # type: ignore[attr-defined]
-    assert plan.fixed == {"pick": "inputs are wiring"}
-
-
 class Tied(ModelSpace):
     """Two layers with the same weights, one of them a choice."""
 
@@ -98,9 +92,12 @@ class Widening(ModelSpace):
         return self.head(self.choice(x).mean((2, 3)))
 
 
-def test_a_choice_that_changes_shapes_stays_as_it_is() -> None:
-    network = check_sample(Widening(), {"choice": "two"}, SHAPE)
+def test_a_choice_that_changes_shapes_stays_as_it_is_and_says_why() -> None:
+    space = Widening()
+    network = check_sample(space, {"choice": "two"}, SHAPE)
     assert network.slots == ()
+    plan = describe(space).plan({"choice": "two"}, SHAPE)  # type: ignore[attr-defined]
+    assert plan.fixed == {"choice": "it changes shapes that the rest of the model sees"}
 
 
 def test_wrong_input_is_refused_in_one_line() -> None:

@@ -19,7 +19,7 @@ from nni.nas.space import ModelStatus
 from nni.nas.strategy.middleware import Chain, Deduplication
 
 from nat_plugin.errors import NATError
-from tests.adapters.nni.nni_experiments import DEAR, Scored, cells, experiment, explore, narrow, worth
+from tests.adapters.nni.nni_experiments import DEAR, Scored, ThreadedEngine, cells, experiment, explore, narrow, worth
 
 ROOT = Path(__file__).resolve().parents[3]
 KILLED = """
@@ -183,3 +183,26 @@ def test_a_finished_search_can_be_continued_with_more_trials(tmp_path: Path) -> 
     more = explore(HillClimb(initial=DEAR, checkpoint=path), 11)
     assert samples(more)[:6] == samples(first)
     assert len(more) == 11
+
+
+class Forgetful(ThreadedEngine):
+    """As ``ts``: its limit on trials is its own, and a checkpoint holds nothing of it."""
+
+    @property
+    def max_model_count(self) -> int:
+        return self.trials
+
+
+def test_an_engine_that_knows_nothing_of_earlier_trials_is_given_only_what_is_left(tmp_path: Path) -> None:
+    path = tmp_path / "search.json"
+    first = RandomSearch(initial=DEAR, checkpoint=path)
+    first(cells(), Forgetful(7, 1, worth))
+    second, engine = RandomSearch(initial=DEAR, checkpoint=path), Forgetful(12, 1, worth)
+    second(cells(), engine)
+    found = samples(list(second.list_models(sort=False)))
+    assert found[:7] == samples(list(first.list_models(sort=False)))
+    assert found[7:] == samples(engine.models)
+    assert len({json.dumps(each, sort_keys=True) for each in found}) == 12
+    third, done = RandomSearch(initial=DEAR, checkpoint=path), Forgetful(12, 1, worth)
+    third(cells(), done)
+    assert not done.models
