@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nat_plugin.adapter import Adapter
 from nat_plugin.hookspecs import hookimpl
@@ -17,7 +17,13 @@ from nat_timm.adapter import TimmAdapter
 from nat_timm.ops import TIMM
 from nat_timm.registering import register_with_timm
 
+if TYPE_CHECKING:
+    from nat_plugin.evaluators.base import Evaluator
+
 _LAZY = {
+    "compact": "nat_timm.compacting",
+    "Tuning": "nat_timm.tuning",
+    "timm_loaders": "nat_timm.loaders",
     "inherit": "nat_timm.models",
     "to_network": "nat_timm.models",
     "load": "nat_timm.saving",
@@ -25,7 +31,7 @@ _LAZY = {
     "export_onnx": "nat_timm.exporting",
     "export_program": "nat_timm.exporting",
 }
-__all__ = ["TimmAdapter", "register_adapters", "register_ops", *_LAZY]
+__all__ = ["TimmAdapter", "register_adapters", "register_evaluators", "register_ops", *_LAZY]
 
 register_op(TIMM)
 register_with_timm()
@@ -39,6 +45,13 @@ def register_adapters(register: Callable[[Adapter], None]) -> None:
 @hookimpl
 def register_ops(register: Callable[[OpKind], None]) -> None:
     register(TIMM)
+
+
+@hookimpl
+def register_evaluators(register: Callable[[str, type[Evaluator]], None]) -> None:
+    from nat_timm.evaluator import TimmEvaluator
+
+    register("timm", TimmEvaluator)
 
 
 def __getattr__(name: str) -> Any:

@@ -13,6 +13,8 @@ from nat_plugin.ir.layers import Shape
 from nat_timm.document import Document, parse
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from nat_timm.reading import Reading
 
 VERSION = "1"
@@ -49,6 +51,11 @@ class TimmAdapter(Adapter):
         if found.edits:
             check_costs(network)
         return found.render()
+
+    def module(self, network: Network) -> nn.Module:
+        from nat_timm.building import build
+
+        return build(moved_document(network), network.input, network.head.classes).train()
 
     def unmoved(self, network: Network) -> Network | None:
         if network.origin is None or network.origin.format != self.name:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -45,21 +45,29 @@ def to_network(model: nn.Module, input: Shape | None = None, model_args: Mapping
 def inherit(model: nn.Module, network: Network) -> nn.Module:
     """A copy of ``model`` moved to ``network``, which was read from it: what stays has the weights of the model, cut to
     size. In the mode (training or not) and on the device of the model. With no move it is an exact copy."""
-    before, after = document_of(model), moved_document(network)
-    if (before.architecture, adapted(before)) != (after.architecture, adapted(after)):
-        raise NATError(f"the network was read from '{after.architecture}', the model is '{before.architecture}'")
-    moved = copy.deepcopy(model)
-    gone = [edit for edit in before.edits if edit not in after.edits and edit.op == "shortcut"]
-    for edit in gone:
-        remove_shortcut(moved, edit, before.architecture)
-    new = tuple(edit for edit in after.edits if edit not in before.edits)
-    apply_with_features(moved, new, after.architecture)
+    after = moved_document(network)
+    moved = make_moves(copy.deepcopy(model), after, apply_with_features)
     attach(moved, after)
     if after.edits:
         config = getattr(moved, "pretrained_cfg", None) or base_config(after.architecture) or {}
         moved.pretrained_cfg = {**config, "architecture": EDITED}  # type: ignore[assignment]
         moved.default_cfg = moved.pretrained_cfg  # timm's older name for it
     return moved
+
+
+def make_moves(
+    model: nn.Module, after: Document, apply: Callable[[nn.Module, Sequence[Edit], str], object]
+) -> nn.Module:
+    """Change a model in place to what a document says, by ``apply`` of the edits that it lacks; returns it. NATError if
+    the document is of another model."""
+    before = document_of(model)
+    if (before.architecture, adapted(before)) != (after.architecture, adapted(after)):
+        raise NATError(f"the network was read from '{after.architecture}', the model is '{before.architecture}'")
+    for edit in before.edits:
+        if edit.op == "shortcut" and edit not in after.edits:
+            remove_shortcut(model, edit, before.architecture)
+    apply(model, tuple(edit for edit in after.edits if edit not in before.edits), after.architecture)
+    return model
 
 
 def adapted(found: Document) -> frozenset[Edit]:

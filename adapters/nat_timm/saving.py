@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import tempfile
@@ -9,8 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file
+import torch
 from torch import nn
 
 from nat_plugin.errors import NATError
@@ -24,6 +24,7 @@ from nat_timm.entrypoint import register
 from nat_timm.framework import create, timm
 from nat_timm.models import document_of, load_weights
 from nat_timm.stock import Stock, stock
+from nat_timm.weights import read_weights
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 
@@ -41,6 +42,8 @@ def save(model: nn.Module, folder: Path | str, *, allow_stock: bool = True) -> b
     args, is_stock = _arguments(found, plain), not found.edits or plain is not None
     with tempfile.TemporaryDirectory() as scratch:
         subject = model if plain is None else plain.model
+        if not all(each.is_contiguous() for each in subject.state_dict().values()):  # channels_last, say
+            subject = copy.deepcopy(subject).to(memory_format=torch.contiguous_format)
         try:
             timm().models.save_for_hf(subject, scratch, model_args=args, safe_serialization=True)
         except (ValueError, RuntimeError) as error:
@@ -73,12 +76,7 @@ def load(folder: Path | str) -> nn.Module:
     if not isinstance(config, dict) or "architecture" not in config:
         raise NATError(f"{folder / CONFIG}: it names no architecture; a model folder of timm is expected")
     parse(text)
-    try:
-        state = load_file(folder / WEIGHTS)
-    except (OSError, SafetensorError) as error:
-        raise NATError(
-            f"{folder / WEIGHTS}: not readable as safetensors: {' '.join(str(error).split())[:120]}"
-        ) from None
+    state = read_weights(folder)
     args = {**config.get("model_args", {}), "num_classes": config.get("num_classes", CLASSES)}
     if config["architecture"] == EDITED:
         register()

@@ -103,7 +103,9 @@ def _kernel(trace: Trace, conv: nn.Conv2d, step: Step) -> Knob | None:
     size, is_depthwise = conv.kernel_size, conv.groups == conv.in_channels > 1
     values = [size[0]]
     if size[0] == size[1] and size[0] % 2 and conv.padding_mode == "zeros":
-        smallest = 3 if is_depthwise else 1
+        # A window smaller than its stride would leave pixels out; torch 2.14 on a CPU also corrupts memory in the
+        # gradient of a strided 1x1 convolution of 2 to 7 channels in channels_last.
+        smallest = max(3 if is_depthwise else 1, *conv.stride)
         values += [k for k in range(size[0] - 2, 0, -2) if k >= smallest and _can_shrink(conv, k)]
     steps = group(trace, step)
     parts: dict[str, Part] = {str(step.target): conv_part(conv, step)}

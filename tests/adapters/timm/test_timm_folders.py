@@ -47,6 +47,14 @@ def shallow(name: str, block: str) -> nn.Module:
     return nat_timm.inherit(model, network.with_ops(ops))
 
 
+def test_the_layout_in_memory_makes_no_difference(lean: nn.Module, folder: Path, tmp_path: Path) -> None:
+    copy = nat_timm.load(folder).to(memory_format=torch.channels_last)
+    assert not all(each.is_contiguous() for each in copy.state_dict().values())
+    nat_timm.save(copy, tmp_path)
+    assert (tmp_path / "model.safetensors").read_bytes() == (folder / "model.safetensors").read_bytes()
+    assert not next(copy.parameters()).is_contiguous()
+
+
 def test_timm_loads_it_in_a_fresh_process_and_plain_timm_what_arguments_can_say(
     lean: nn.Module, folder: Path, tmp_path: Path
 ) -> None:

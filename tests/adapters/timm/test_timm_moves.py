@@ -11,6 +11,8 @@ from nat_timm.ops import timm_op
 from nat_plugin.ir import NULL, SKIP, Frame, Moves, Network, find_rule
 from tests.adapters.timm.samples import SPAN
 
+STRIDE_1 = '{"architecture": "mobilenetv2_050", "edits": [{"op": "stride", "at": "conv_stem", "value": 1}]}'
+
 
 def network(name: str, size: int = 64) -> Network:
     return TimmAdapter().read(name, Frame(input=(3, size, size), classes=10))
@@ -19,7 +21,9 @@ def network(name: str, size: int = 64) -> Network:
 def reachable(found: Network, rule: str, key: str) -> list[str]:
     """Names of what the edge at a module path may become."""
     moves = Moves(found, find_rule(rule))
-    (index,) = [number for number, slot in enumerate(moves.slots) if found.edge(slot).key == key]
+    index = next((number for number, slot in enumerate(moves.slots) if found.edge(slot).key == key), None)
+    if index is None:
+        return []
     return [str(op.values.get("name", op)) if op not in (SKIP, NULL) else str(op) for op in moves.candidates[index][1:]]
 
 
@@ -29,6 +33,13 @@ def test_an_inverted_residual_loses_kernel_expansion_depthwise_or_itself() -> No
     wider = reachable(found, "nat++", "blocks.2.1")
     assert {"mbconv_k3_e6_se", "mbconv_k3_e4_se0", "mbconv_k5_e1_se", "null"} <= set(wider)
     assert "null" not in reachable(found, "nat++", "blocks.2.0")  # it has no shortcut
+
+
+def test_no_kernel_is_smaller_than_its_stride() -> None:
+    assert reachable(network("mobilenetv2_050"), "nat++", "conv_stem") == []
+    assert reachable(network("resnet18"), "nat++", "conv1") == ["conv_k5", "conv_k3"]
+    strided = TimmAdapter().read(STRIDE_1, Frame(input=(3, 64, 64), classes=10))
+    assert reachable(strided, "nat++", "conv_stem") == ["conv_k1"]
 
 
 def test_a_basic_block_loses_a_convolution_or_itself() -> None:

@@ -1,0 +1,259 @@
+"""A model and its data in, a leaner one out, in Python: supernet of its own moves, search, fine-tuning, choice."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias, TypeVar
+
+from pydantic import BaseModel
+from torch import nn
+
+from nat_plugin.device import find_compute
+from nat_plugin.errors import NATError, NATErrors
+from nat_plugin.evaluators.base import Bench
+from nat_plugin.evaluators.feed import Feed
+from nat_plugin.ir import Budget, Moves, Network, cost, find_rule
+from nat_plugin.ir.costs import Cost
+from nat_plugin.ir.layers import Shape
+from nat_plugin.plugins import plugins
+from nat_plugin.runs.checking import check_part, validate
+from nat_plugin.runs.recipe import SearchSettings
+from nat_plugin.runs.search import Search
+from nat_plugin.strategies.base import Strategy, Task
+from nat_plugin.training.seeds import derive, seeded
+from nat_timm.evaluator import AdaptingSettings, TimmEvaluator, TimmSettings
+from nat_timm.loaders import Loader, LoaderFeed
+from nat_timm.magnitude import without_small_blocks
+from nat_timm.models import to_network
+from nat_timm.saving import save
+from nat_timm.supernet import TimmSupernet
+from nat_timm.tuning import Tuning, accuracy, fine_tune
+
+M = TypeVar("M", bound=BaseModel)
+Report: TypeAlias = Callable[[str], None]
+SEARCH = {"warmup": 200, "rounds": 12, "proposals": 8, "steps": 8}
+"""How long ``compact`` searches, where it is not told."""
+MAGNITUDE = "magnitude"
+"""The strategy that is none: it needs weights, and no measurement."""
+
+
+@dataclass(frozen=True, eq=False)
+class Tuned:
+    """A network, what it costs, its fine-tuned module in evaluation mode, and its accuracy on ``val_loader``."""
+
+    network: Network
+    cost: Cost
+    model: nn.Module
+    accuracy: float
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """``before``: the model as it came. ``tuned``: the finalists, and the model itself where it is within the budget;
+    best first. By the accuracy that is stated here the best was chosen: images of neither loader say more of it."""
+
+    before: Tuned
+    tuned: tuple[Tuned, ...]
+    evaluated: int
+
+    @property
+    def best(self) -> Tuned:
+        return self.tuned[0]
+
+    @property
+    def model(self) -> nn.Module:
+        return self.best.model
+
+    def save(self, folder: Path | str) -> bool:
+        """``nat_timm.save`` of the best."""
+        return save(self.model, folder)
+
+    def __str__(self) -> str:
+        rows = [("as it came", self.before), *(("fine-tuned", each) for each in self.tuned)]
+        return "\n".join(
+            f"{what}: accuracy {each.accuracy:.2%}, {each.cost.params:,} parameters, {each.cost.macs:,} MACs"
+            for what, each in rows
+        )
+
+
+class LoaderEvaluator(TimmEvaluator):
+    """The evaluator ``timm`` for a model at hand and images of loaders."""
+
+    def __init__(self, bench: Bench, settings: AdaptingSettings, model: nn.Module, feed: LoaderFeed) -> None:
+        self._given, self.loaders = model, feed
+        super().__init__(bench, TimmSettings(**settings.model_dump()))
+
+    def images(self) -> Feed:
+        return self.loaders
+
+    def shared(self, template: Network) -> TimmSupernet:
+        return TimmSupernet(copy.deepcopy(self._given), template, self.bench.rule)
+
+
+class Workshop:
+    """A model that is a supernet of its own moves, with images to adapt, measure and tune on; ``compact`` in parts, for
+    whoever compares strategies on the same weights."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        train_loader: Loader,
+        val_loader: Loader,
+        *,
+        rules: str = "nat++",
+        evaluator: Mapping[str, Any] | None = None,
+        input: Shape | None = None,
+        seed: int = 0,
+        device: str = "auto",
+        precision: str = "auto",
+    ) -> None:
+        """See ``compact``."""
+        settings = _checked(AdaptingSettings, evaluator or {}, "evaluator")
+        self.compute, self.seed, self.rule = find_compute(device, precision), seed, find_rule(rules)
+        self.model = model
+        self.network = to_network(model, input)
+        try:
+            self.steps = len(train_loader)  # type: ignore[arg-type]
+        except TypeError:
+            raise NATError("train_loader has no len(), the number of its batches, which a schedule needs") from None
+        size = settings.reward_batch
+        with self._seeded("images"):
+            self.feed = LoaderFeed(
+                train_loader,
+                val_loader,
+                self.network.input,
+                self.network.head.classes,
+                self.compute,
+                seed,
+                images=settings.reward_images,
+                batch=size,
+            )
+        bench = Bench((self.network,), self.rule, None, self.compute, seed)
+        self.evaluator = LoaderEvaluator(bench, settings, model, self.feed)
+
+    def task(self, budget: Mapping[str, object], planned: int | None = None) -> Task:
+        return Task((self.network,), self.rule, Budget.parse(budget), self.seed, planned, self.compute.device)
+
+    def search(self, strategy: Strategy, settings: SearchSettings, report: Report = lambda _: None) -> int:
+        """Adapt the weights and let a strategy search; how many networks were measured."""
+        search = Search(strategy, self.evaluator, settings, self.seed)
+        with self._seeded("search"):
+            while not search.finished:
+                found = search.advance()
+                where = f"warm-up {search.warmed}" if search.round == 0 else f"round {search.round}"
+                report(f"{where}: " + ", ".join(f"{name} {value:.4g}" for name, value in found.items()))
+        return len(search.keys)
+
+    def magnitude(self, budget: Mapping[str, object]) -> Network:
+        """The baseline that asks nothing; see ``without_small_blocks``."""
+        moves = Moves(self.network, self.rule, Budget.parse(budget).resolve(self.network))
+        return without_small_blocks(self.model, moves)
+
+    def original(self) -> Tuned:
+        """The model as it came."""
+        teacher = self.evaluator.teacher
+        return self._tuned(self.network, teacher)
+
+    def tune(self, network: Network, tuning: Tuning) -> Tuned:
+        """A network with the weights as they are now, fine-tuned: for all on the same batches in the same order."""
+        teacher = self.evaluator.teacher
+        with self._seeded("tuning"):
+            model = self.evaluator.module(network)
+            fine_tune(model, self.feed.training, self.steps, tuning, self.compute, teacher)
+        return self._tuned(network, model)
+
+    def _tuned(self, network: Network, model: nn.Module) -> Tuned:
+        return Tuned(network, cost(network), model, accuracy(model, self.feed.validation(), self.compute))
+
+    def _seeded(self, what: str) -> AbstractContextManager[None]:
+        return seeded(self.compute.device, derive(self.seed, what))
+
+
+def compact(
+    model: nn.Module,
+    train_loader: Loader,
+    val_loader: Loader,
+    *,
+    budget: Mapping[str, object],
+    rules: str = "nat++",
+    strategy: str | Mapping[str, Any] = "nat",
+    search: Mapping[str, Any] | None = None,
+    evaluator: Mapping[str, Any] | None = None,
+    tuning: Tuning | None = None,
+    candidates: int = 3,
+    input: Shape | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    precision: str = "auto",
+    report: Report = lambda _: None,
+) -> Result:
+    """Make a timm model with weights leaner: one within ``budget`` that is as accurate as can be found.
+
+    The model, which stays as it is, becomes a supernet of its own moves; that is adapted on ``train_loader`` with the
+    model as a teacher, a strategy searches by the loss on images of ``val_loader``, the finalists and the model itself
+    are fine-tuned alike, and what is most accurate on ``val_loader`` within the budget is the best.
+
+    ``train_loader`` and ``val_loader`` give batches (x, y): normalised images (N, C, H, W), class numbers (N,).
+    ``budget``, ``strategy``, ``search`` and ``evaluator`` are as in a recipe (docs/recipes.md), of the evaluator
+    ``timm`` without ``weights`` and ``train``; ``strategy`` may also be ``magnitude``: without the blocks whose weights
+    are smallest. ``candidates``: finalists to tune. ``input``: (C, H, W); left out: as in ``to_network``. ``report``
+    gets a line for each step of the search.
+
+    NATError of one line for whatever does not fit together, before anything is trained where it can be known then.
+    """
+    kind, chosen = _strategy(strategy)
+    lengths = _checked(SearchSettings, SEARCH | dict(search or {}), "search")
+    shop = Workshop(
+        model,
+        train_loader,
+        val_loader,
+        rules=rules,
+        evaluator=evaluator,
+        input=input,
+        seed=seed,
+        device=device,
+        precision=precision,
+    )
+    task = shop.task(budget, lengths.rounds * lengths.proposals)
+    limits = task.budget.resolve(shop.network)
+    before = shop.original()
+    if kind is None:
+        found, evaluated = [shop.magnitude(budget)], 0
+        adapting, chosen = _strategy("random")
+        assert adapting is not None
+        shop.search(adapting(task, chosen), lengths.model_copy(update={"rounds": 0}), report)
+    else:
+        searching = kind(task, chosen)
+        evaluated = shop.search(searching, lengths, report)
+        found = list(searching.finalists(shop.network, candidates))
+    if limits.fit(shop.network):
+        found.append(shop.network)
+    tuned = [shop.tune(network, tuning or Tuning()) for network in dict.fromkeys(found)]
+    if not tuned:
+        raise NATError("no network within the budget could be measured")
+    tuned.sort(key=lambda each: (-each.accuracy, each.cost.macs, each.cost.params))
+    return Result(before, tuple(tuned), evaluated)
+
+
+def _strategy(given: str | Mapping[str, Any]) -> tuple[type[Strategy] | None, Any]:
+    values = {"name": given} if isinstance(given, str) else dict(given)
+    if values == {"name": MAGNITUDE}:
+        return None, None
+    mistakes: list[str] = []
+    kind = plugins().strategies.get(str(values.get("name")))
+    chosen = check_part("strategies", "strategy", values, plugins(), mistakes)
+    if mistakes:
+        raise NATErrors(mistakes)
+    return kind, chosen
+
+
+def _checked(model: type[M], values: Mapping[str, Any], label: str) -> M:
+    mistakes: list[str] = []
+    found = validate(model, dict(values), label, mistakes)
+    if found is None:
+        raise NATErrors(mistakes)
+    return found

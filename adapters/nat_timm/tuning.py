@@ -1,0 +1,113 @@
+"""Fine-tuning of a module, the same for whatever is compared."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from nat_plugin.device import Compute
+from nat_plugin.errors import NATError
+from nat_plugin.evaluators.feed import Batches
+from nat_plugin.training.optimizer import Optimizer
+from nat_plugin.training.schedule import cosine
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """SGD over ``epochs`` passes, the learning rate falling along half a cosine. ``distil``: the share of the loss that
+    is distance to a teacher, at ``temperature``."""
+
+    epochs: int = 2
+    lr: float = 0.01
+    momentum: float = 0.9
+    weight_decay: float = 3e-4
+    grad_clip: float = 5.0
+    label_smoothing: float = 0.1
+    distil: float = 0.5
+    temperature: float = 2.0
+
+
+def objective(
+    logits: Tensor, y: Tensor, taught: Tensor | None, *, label_smoothing: float, distil: float, temperature: float
+) -> Tensor:
+    """Cross-entropy and, where a teacher has said something, distance to that; summed over the images. ``logits`` and
+    ``taught`` are (N, classes), ``y`` is (N,)."""
+    loss = F.cross_entropy(logits, y, label_smoothing=label_smoothing, reduction="sum")
+    return loss if taught is None else (1 - distil) * loss + distil * distance(logits, taught, temperature)
+
+
+def said(teacher: nn.Module | None, x: Tensor, compute: Compute) -> Tensor | None:
+    """The logits (N, classes) of a teacher, without gradients."""
+    if teacher is None:
+        return None
+    with torch.no_grad(), compute.precision():
+        logits: Tensor = teacher(x)
+    return logits.float()
+
+
+def distance(logits: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+    """The Kullback-Leibler divergence of distillation (Hinton et al. 2015), times temperature squared, summed over the
+    images; both (N, classes)."""
+    ours, theirs = F.log_softmax(logits / temperature, 1), F.log_softmax(teacher / temperature, 1)
+    return F.kl_div(ours, theirs, reduction="sum", log_target=True) * temperature**2
+
+
+def fine_tune(
+    model: nn.Module,
+    epoch: Callable[[], Batches],
+    steps: int,
+    tuning: Tuning,
+    compute: Compute,
+    teacher: nn.Module | None = None,
+) -> None:
+    """Train a model in place, each pass on the batches that ``epoch`` gives, about ``steps`` of them; it is left in
+    evaluation mode. NATError if its loss ends as no finite number."""
+    optimizer = Optimizer(
+        model.named_parameters(),
+        compute,
+        momentum=tuning.momentum,
+        weight_decay=tuning.weight_decay,
+        grad_clip=tuning.grad_clip,
+    )
+    parameters, done, whole = list(model.parameters()), 0, tuning.epochs * steps
+    last = torch.zeros((), device=compute.device)
+    for _ in range(tuning.epochs):
+        model.train()
+        for x, y in epoch():
+            if len(y) < 2:  # batch norm needs two
+                continue
+            with compute.precision():
+                logits = model(x).float()
+            loss = objective(
+                logits,
+                y,
+                said(teacher if tuning.distil else None, x, compute),
+                label_smoothing=tuning.label_smoothing,
+                distil=tuning.distil,
+                temperature=tuning.temperature,
+            )
+            optimizer.backward(loss / len(y))
+            optimizer.step(parameters, cosine(min(1.0, done / whole), tuning.lr, 0.0))
+            done, last = done + 1, loss.detach()
+    model.eval()
+    if not math.isfinite(float(last)):
+        raise NATError(f"fine-tuning diverged at a learning rate of {tuning.lr:g}; lower it")
+
+
+@torch.no_grad()
+def accuracy(model: nn.Module, found: Iterable[tuple[Tensor, Tensor]], compute: Compute) -> float:
+    """Share of the images that a model in evaluation mode gets right. NATError for none."""
+    model.eval()
+    hits, images = torch.zeros((), dtype=torch.int64, device=compute.device), 0
+    for x, y in found:
+        with compute.precision():
+            hits += (model(x).argmax(1) == y).sum()
+        images += len(y)
+    if not images:
+        raise NATError("the loader gives no image to measure accuracy on")
+    return int(hits) / images
