@@ -4,10 +4,12 @@ The inputs are held out of the training of the shipped policy: so many drawn of 
 network (by ``nat_plugin.ir.key``) whose validation accuracy is looked up; proposals that compute what is known cost
 nothing. The best by validation counts, with its test accuracy less that of the input. Every input has a seed of its
 own, the same for all strategies; intervals are 95 % over inputs, by Student's t, and differences from ``random`` are
-paired. Under ``--budget`` an input over it is no result itself: what is best within is compared with it all the same.
+paired. Under ``--budget``, a limit below 1x on MACs, parameters or the latency of a device (which needs ``--latency``),
+the input is no result itself: what is best within is compared with it all the same. AssertionError for a proposal
+that is over the limit by the tables.
 
-``python benchmarks/few_queries.py --table nasbench201.csv.gz [--inputs N] [--budget macs=0.8x] [--processes N]
-[--json FILE]``
+``python benchmarks/few_queries.py --table nasbench201.csv.gz [--inputs N] [--budget macs=0.8x | DEVICE=0.8x]
+[--latency nasbench201_latency_ms.csv.gz] [--processes N] [--json FILE]``
 """
 
 from __future__ import annotations
@@ -25,13 +27,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from nat_nasbench.nb201 import OPS
-from nb201 import DATA, GROUPS, Reach, Space, fixed_rule, load_space, numbers
+from nb201 import DATA, GROUPS, Reach, Space, fixed_rule, load_space
+from nb201_limits import Cost, by_cost, by_latency, number_of
 from statistics_of_seeds import interval
 from train_policy import held_out
 
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Budget, Moves, Network, Rule, find_rule
+from nat_plugin.ir.budget import METRICS
 from nat_plugin.plugins import plugins
 from nat_plugin.strategies.base import Measurement, Task
 
@@ -53,6 +56,15 @@ IDLE = 300
 
 
 @dataclass(frozen=True)
+class Files:
+    """The tables, and the limit as ``NAME=LIMIT`` or empty."""
+
+    table: Path
+    latency: Path | None
+    limit: str
+
+
+@dataclass(frozen=True)
 class Search:
     """Of a cell by its number, on a data set."""
 
@@ -60,7 +72,6 @@ class Search:
     cell: int
     data: str
     rule: str
-    budget: tuple[tuple[str, str], ...]
     seed: int
 
 
@@ -72,18 +83,26 @@ def space_of(path: Path) -> Space:
     return load_space(path)
 
 
-def number_of(network: Network) -> int:
-    digits = {op: digit for digit, op in enumerate(OPS.values())}
-    return int(numbers(np.array([digits[op] for op in network.ops])))
+@lru_cache(maxsize=1)
+def cost_of(files: Files) -> Cost | None:
+    """What is limited; once for each process."""
+    space, (name, _, share) = space_of(files.table), files.limit.partition("=")
+    if not files.limit:
+        return None
+    if name in METRICS:
+        return by_cost(space, name, share)
+    if files.latency is None:
+        raise SystemExit(f"--budget {files.limit}: give --latency FILE, the table of the device")
+    return by_latency(space, files.table, files.latency, name, share)
 
 
-def search(path: Path, wanted: Search) -> list[float]:
+def search(files: Files, wanted: Search) -> list[float]:
     """Test gain of the best by validation after each of ``QUERIES``."""
-    space, (name, settings) = space_of(path), STRATEGIES[wanted.strategy]
+    space, limited, (name, settings) = space_of(files.table), cost_of(files), STRATEGIES[wanted.strategy]
     validation, test = space.validation[wanted.data], space.test[wanted.data]
     source, own = space.networks[wanted.cell], float(validation[wanted.cell])
     kind = plugins().find("strategies", name)
-    budget = Budget.parse(dict(wanted.budget))
+    budget = limited.budget if limited else Budget()
     task = Task((source,), find_rule(wanted.rule), budget, wanted.seed, max(QUERIES))
     strategy = kind(task, kind.Settings(**settings))
     fits = budget.resolve(source).fit(source)
@@ -94,6 +113,7 @@ def search(path: Path, wanted: Search) -> list[float]:
         if not proposals:
             break
         cell = int(space.written[number_of(proposals[0].network)])
+        assert limited is None or limited.values[cell] <= limited.most(np.array(wanted.cell))
         same = space.kinds[cell] == space.kinds[wanted.cell]
         value = own if same else float(validation[cell])
         strategy.tell(proposals[0], Measurement(value, own))
@@ -108,9 +128,10 @@ def search(path: Path, wanted: Search) -> list[float]:
     return [curve[min(queries, len(curve) - 1)] for queries in QUERIES]
 
 
-def inputs(space: Space, group: str, count: int, rule: Rule, budget: Budget) -> np.ndarray:
+def inputs(space: Space, group: str, count: int, rule: Rule, limited: Cost | None) -> np.ndarray:
     """Held-out, connected cells of a group that something within the budget can be made of, drawn by a fixed seed."""
-    cells = np.flatnonzero(held_out() & space.group(group) & space.connected)
+    known = space.connected & (np.isfinite(limited.values) if limited else True)
+    cells, budget = np.flatnonzero(held_out() & space.group(group) & known), limited.budget if limited else Budget()
     drawn = np.random.default_rng(0).permutation(cells)
     return np.array(list(islice((cell for cell in drawn if _fits(space.networks[cell], rule, budget)), count)))
 
@@ -141,30 +162,33 @@ def main() -> None:
     parser.add_argument("--table", type=Path, required=True)
     parser.add_argument("--inputs", type=int, default=200, help="Of each group.")
     parser.add_argument("--rules", default="nat")
-    parser.add_argument("--budget", nargs="*", default=[], metavar="METRIC=LIMIT", help="Of parameters and MACs.")
+    parser.add_argument("--budget", default="", metavar="NAME=LIMIT", help="macs=0.8x, params=0.8x or DEVICE=0.8x")
+    parser.add_argument("--latency", type=Path, help="nasbench201_latency_ms.csv.gz")
     parser.add_argument("--groups", nargs="*", choices=GROUPS, default=list(GROUPS))
     parser.add_argument("--data", nargs="*", choices=DATA, default=list(DATA))
     parser.add_argument("--strategies", nargs="*", choices=STRATEGIES, default=list(STRATEGIES))
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
-    begun, space = time.perf_counter(), space_of(args.table)
+    begun, space, files = time.perf_counter(), space_of(args.table), Files(args.table, args.latency, args.budget)
     reach, fixed, rule = Reach(space, find_rule(args.rules)), fixed_rule(space), find_rule(args.rules)
-    limits = tuple((name, limit) for name, _, limit in (text.partition("=") for text in args.budget))
+    limited, under = cost_of(files), args.budget or "no limit"
     wanted = [name for name in STRATEGIES if name in {*args.strategies, BASELINE}]
     points: dict[str, Any] = {}
     with ProcessPoolExecutor(args.processes, get_context("spawn")) as pool:
         for group in args.groups:
-            cells = inputs(space, group, args.inputs, rule, Budget.parse(dict(limits)))
+            cells = inputs(space, group, args.inputs, rule, limited)
             for data in args.data:
-                best = reach.gains(reach.best(space.validation[data]), space.test[data])[cells]
-                by_rule = reach.gains(fixed, space.test[data])[cells]
+                validation, test = space.validation[data], space.test[data]
+                at = limited.best(reach, cells, validation) if limited else reach.best(validation)[cells]
+                best = np.where(at == cells, 0.0, test[space.written[at]] - test[cells])
+                known = f"best by validation {best.mean():.2f}"
+                if limited is None:
+                    known += f", fixed rule {reach.gains(fixed, test)[cells].mean():.2f}"
                 found = {}
                 for name in wanted:
-                    asked = [Search(name, int(cell), data, args.rules, limits, seed) for seed, cell in enumerate(cells)]
-                    found[name] = np.array(list(pool.map(partial(search, args.table), asked, chunksize=10)))
-                known = f"without a limit best by validation {best.mean():.2f}, fixed rule {by_rule.mean():.2f}"
-                under = " ".join(args.budget) or "no limit"
+                    asked = [Search(name, int(cell), data, args.rules, seed) for seed, cell in enumerate(cells)]
+                    found[name] = np.array(list(pool.map(partial(search, files), asked, chunksize=10)))
                 print(f"\n{data}, {group}: {len(cells)} inputs; rules {args.rules}; {under}; {known}\n")
                 print("\n".join(rows_of(found)), flush=True)
                 points[f"{data}, {group}"] = {
@@ -175,7 +199,7 @@ def main() -> None:
     print(f"\n{time.perf_counter() - begun:.0f} s in {args.processes} processes")
     if args.json:
         args.json.write_text(
-            json.dumps({"rules": args.rules, "budget": limits, "queries": QUERIES, "points": points}) + "\n"
+            json.dumps({"rules": args.rules, "budget": args.budget, "queries": QUERIES, "points": points}) + "\n"
         )
 
 

@@ -12,27 +12,22 @@ Every network that is proposed is held against its limit, by ``Moves.verify`` an
 from __future__ import annotations
 
 import argparse
-import csv
-import gzip
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 import torch
-from nat_nasbench.nb201 import OPS
-from nat_nasbench.tables import read_latencies
-from nb201 import CELLS, GROUPS, Reach, Space, load_space, numbers
+from nb201 import GROUPS, Reach, Space, load_space
+from nb201_limits import Cost, by_cost, by_latency, devices, number_of
 from searches import SEARCHES, search
 from statistics_of_seeds import interval
 from train_policy import CPU, SPLIT, held_out
 
 from nat_plugin.errors import NATError
-from nat_plugin.ir import Budget, Moves, Network, find_rule
-from nat_plugin.ir.budget import METRICS
+from nat_plugin.ir import Moves, Network, find_rule
 from nat_plugin.plugins import plugins
 from nat_plugin.policy.apply import apply_policy
 from nat_plugin.policy.finding import find_policy
@@ -43,40 +38,12 @@ QUERIES = (10, 30)
 MACS = ("0.8x", "0.6x")
 LATENCY = "0.8x"
 Means: TypeAlias = dict[str, float]
-_DIGITS = {op: digit for digit, op in enumerate(OPS.values())}
-
-
-def number_of(network: Network) -> int:
-    return int(numbers(np.array([_DIGITS[op] for op in network.ops])))
-
-
-@dataclass(frozen=True)
-class Cost:
-    """A limited metric: its budget, and its value for every cell as written (CELLS,); infinite where not known."""
-
-    name: str
-    budget: Budget
-    values: np.ndarray
 
 
 def costs(space: Space, table: Path, latency: Path) -> list[Cost]:
     """Two limits on MACs, and one on latency for every device."""
-    found = [Cost(f"MACs ≤ {limit}", Budget.parse({"macs": limit}), space.macs) for limit in MACS]
-    with gzip.open(table, "rt", encoding="utf-8", newline="") as file:
-        official = {int(row["ops"], len(OPS)): int(row["idx"]) for row in csv.DictReader(file)}
-    with gzip.open(latency, "rt", encoding="utf-8", newline="") as file:
-        devices = [name for name in next(csv.reader(file)) if name != "idx"]
-    for device in devices:
-        known = read_latencies(latency, device)
-        by_row = np.array([known.get(official[cell], np.inf) for cell in range(CELLS)])
-        values = by_row[space.written]
-
-        def measured(network: Network, values: np.ndarray = values) -> float:
-            return float(values[number_of(network)])
-
-        budget = Budget.parse({"latency": LATENCY}, {**METRICS, "latency": measured})
-        found.append(Cost(f"{device} ≤ {LATENCY}", budget, values))
-    return found
+    found = [by_cost(space, "macs", share) for share in MACS]
+    return [*found, *(by_latency(space, table, latency, device, LATENCY) for device in devices(latency))]
 
 
 class Case:
@@ -87,8 +54,6 @@ class Case:
         self.moves: dict[int, Moves] = {}
         self.unknown = self.unfit = self.violations = 0
         """Inputs whose own cost is not known, inputs that nothing reachable fits, results over the budget."""
-        [limit] = limited.budget.limits
-        self.most = float(limit.value) * limited.values
         for cell in np.flatnonzero(held_out() & space.connected).tolist():
             if not np.isfinite(limited.values[cell]):
                 self.unknown += 1
@@ -97,20 +62,12 @@ class Case:
             try:
                 self.moves[cell] = Moves(network, reach.rule, limited.budget.resolve(network))
             except NATError:
-                assert not len(self.within(cell))
+                assert not len(limited.within(reach, cell))
                 self.unfit += 1
         self.cells = np.array(list(self.moves))
 
-    def within(self, cell: int) -> np.ndarray:
-        """All that a cell may become within its budget, by the tables."""
-        every = self.reach.all_of(cell)
-        found: np.ndarray = every[self.cost.values[every] <= self.most[cell]]
-        return found
-
     def best(self) -> np.ndarray:
-        score = self.space.validation["CIFAR-10"]
-        within = map(self.within, self.cells.tolist())
-        return np.array([int(each[score[self.space.written[each]].argmax()]) for each in within])
+        return self.cost.best(self.reach, self.cells, self.space.validation["CIFAR-10"])
 
     def of_policy(self, policy: Policy) -> np.ndarray:
         return np.array(list(map(number_of, apply_policy(list(self.moves.values()), policy))))
@@ -130,7 +87,7 @@ class Case:
 
     def gains(self, cells: np.ndarray, found: np.ndarray) -> Means:
         """Mean gains in test accuracy, by group; counts what is over the budget."""
-        self.violations += int((~(self.cost.values[found] <= self.most[cells])).sum())
+        self.violations += int((~(self.cost.values[found] <= self.cost.most(cells))).sum())
         test = self.space.test["CIFAR-10"]
         gain = test[self.space.written[found]] - test[cells]
         return {name: float(gain[self.space.group(name)[cells]].mean()) for name in GROUPS}
