@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
@@ -17,6 +19,7 @@ from nat_plugin.errors import NATError, NATErrors
 from nat_plugin.evaluators.base import Bench
 from nat_plugin.evaluators.feed import Feed
 from nat_plugin.ir import Budget, Moves, Network, cost, find_rule
+from nat_plugin.ir.budget import METRICS, Limits
 from nat_plugin.ir.costs import Cost
 from nat_plugin.ir.layers import Shape
 from nat_plugin.plugins import plugins
@@ -25,7 +28,9 @@ from nat_plugin.runs.recipe import SearchSettings
 from nat_plugin.runs.search import Search
 from nat_plugin.strategies.base import Strategy, Task
 from nat_plugin.training.seeds import derive, seeded
+from nat_timm.adapter import moved_document
 from nat_timm.evaluator import AdaptingSettings, TimmEvaluator, TimmSettings
+from nat_timm.latency import LATENCY, Latency
 from nat_timm.loaders import Loader, LoaderFeed
 from nat_timm.magnitude import without_small_blocks
 from nat_timm.models import to_network
@@ -37,6 +42,8 @@ M = TypeVar("M", bound=BaseModel)
 Report: TypeAlias = Callable[[str], None]
 SEARCH = {"warmup": 200, "rounds": 12, "proposals": 8, "steps": 8}
 """How long ``compact`` searches, where it is not told."""
+SPARE = 4
+"""So many finalists for each that is tuned, in case that some are over a latency when they are measured as a whole."""
 MAGNITUDE = "magnitude"
 """The strategy that is none: it needs weights, and no measurement."""
 
@@ -136,7 +143,21 @@ class Workshop:
         self.evaluator = LoaderEvaluator(bench, settings, model, self.feed)
 
     def task(self, budget: Mapping[str, object], planned: int | None = None) -> Task:
-        return Task((self.network,), self.rule, Budget.parse(budget), self.seed, planned, self.compute.device)
+        limited = Budget.parse(budget, {**METRICS, LATENCY: lambda network: self.latency(network)})
+        return Task((self.network,), self.rule, limited, self.seed, planned, self.compute.device)
+
+    @cached_property
+    def latency(self) -> Latency:
+        """Of single images, on the device that all is computed on."""
+        network = self.network
+        return Latency(moved_document(network), network.input, network.head.classes, self.compute)
+
+    def within(self, networks: Iterable[Network], limits: Limits) -> Iterator[Network]:
+        """Those that keep a limit on latency, if there is one, when they are measured as a whole."""
+        most = dict(limits.values).get(LATENCY)
+        for network in networks:
+            if most is None or self.latency.measured(self.evaluator.module(network)) <= most:
+                yield network
 
     def search(self, strategy: Strategy, settings: SearchSettings, report: Report = lambda _: None) -> int:
         """Adapt the weights and let a strategy search; how many networks were measured."""
@@ -150,7 +171,7 @@ class Workshop:
 
     def magnitude(self, budget: Mapping[str, object]) -> Network:
         """The baseline that asks nothing; see ``without_small_blocks``."""
-        moves = Moves(self.network, self.rule, Budget.parse(budget).resolve(self.network))
+        moves = Moves(self.network, self.rule, self.task(budget).budget.resolve(self.network))
         return without_small_blocks(self.model, moves)
 
     def original(self) -> Tuned:
@@ -199,9 +220,10 @@ def compact(
 
     ``train_loader`` and ``val_loader`` give batches (x, y): normalised images (N, C, H, W), class numbers (N,).
     ``budget``, ``strategy``, ``search`` and ``evaluator`` are as in a recipe (docs/recipes.md), of the evaluator
-    ``timm`` without ``weights`` and ``train``; ``strategy`` may also be ``magnitude``: without the blocks whose weights
-    are smallest. ``candidates``: finalists to tune. ``input``: (C, H, W); left out: as in ``to_network``. ``report``
-    gets a line for each step of the search.
+    ``timm`` without ``weights``, ``train`` and what is about latency, which is that of one image on ``device``, and is
+    measured again as a whole for what is tuned; ``strategy`` may also be ``magnitude``: without the blocks whose
+    weights are smallest. ``candidates``: finalists to tune. ``input``: (C, H, W); left out: as in ``to_network``.
+    ``report`` gets a line for each step of the search.
 
     NATError of one line for whatever does not fit together, before anything is trained where it can be known then.
     """
@@ -229,12 +251,13 @@ def compact(
     else:
         searching = kind(task, chosen)
         evaluated = shop.search(searching, lengths, report)
-        found = list(searching.finalists(shop.network, candidates))
-    if limits.fit(shop.network):
+        found = list(searching.finalists(shop.network, SPARE * candidates))
+    found = list(islice(shop.within(found, limits), candidates))
+    if limits.fit(shop.network) and shop.network not in found:
         found.append(shop.network)
-    tuned = [shop.tune(network, tuning or Tuning()) for network in dict.fromkeys(found)]
-    if not tuned:
-        raise NATError("no network within the budget could be measured")
+    if not found:
+        raise NATError("nothing within the budget was found; raise the limit or let it search longer")
+    tuned = [shop.tune(network, tuning or Tuning()) for network in found]
     tuned.sort(key=lambda each: (-each.accuracy, each.cost.macs, each.cost.params))
     return Result(before, tuple(tuned), evaluated)
 

@@ -13,12 +13,15 @@ from nat_plugin.errors import NATError
 from nat_plugin.evaluators.base import Assessment, Bench, Split
 from nat_plugin.evaluators.supernet import SupernetEvaluator, SupernetSettings
 from nat_plugin.ir import Network
+from nat_plugin.ir.budget import Metric
 from nat_plugin.strategies.base import Measurement, Proposal, State
+from nat_plugin.strategies.base import Settings as AnySettings
 from nat_plugin.training import Schedule, Trainer, train
 from nat_plugin.training.seeds import derive
 from nat_timm.adapter import TimmAdapter, moved_document
 from nat_timm.building import build
 from nat_timm.entrypoint import attach
+from nat_timm.latency import LATENCY, latency_metric
 from nat_timm.saving import save
 from nat_timm.statistics import recalibrate
 from nat_timm.supernet import TimmSupernet
@@ -57,6 +60,10 @@ class TimmSettings(AdaptingSettings):
     train: Schedule | None = Field(
         default=None, description="how the model itself is trained on data.weights before anything else; left out: not"
     )
+    latency_device: str = Field(
+        default="auto", description="where latency is measured, if the budget limits it: auto, cpu, cuda or cuda:N"
+    )
+    latency_batch: int = Field(default=1, ge=1, le=65_536, description="images in the pass that is timed")
 
 
 class TimmEvaluator(SupernetEvaluator):
@@ -70,7 +77,13 @@ class TimmEvaluator(SupernetEvaluator):
     settings: TimmSettings
     how = "scored on adapted weights"
     how_final = "fine-tuned"
+    metric_names = (LATENCY,)
     net: TimmSupernet
+
+    @classmethod
+    def metrics(cls, settings: AnySettings) -> Mapping[str, Metric]:
+        assert isinstance(settings, TimmSettings)
+        return {LATENCY: latency_metric(settings.latency_device, settings.latency_batch)}
 
     def __init__(self, bench: Bench, settings: TimmSettings) -> None:
         super().__init__(bench, settings)

@@ -70,6 +70,19 @@ def make_moves(
     return model
 
 
+def shell(module: nn.Module, known: dict[nn.Module, nn.Module] | None = None) -> nn.Module:
+    """A copy with modules and buffers of its own that holds the very parameters of ``module``. It is many times faster
+    than ``copy.deepcopy``, which also copies every empty dict of hooks."""
+    known = {} if known is None else known
+    if module not in known:
+        made = known[module] = module.__new__(type(module))
+        made.__dict__ = dict(module.__dict__)
+        children = {name: child and shell(child, known) for name, child in module._modules.items()}
+        buffers = {name: value if value is None else value.clone() for name, value in module._buffers.items()}
+        made.__dict__ |= {"_parameters": dict(module._parameters), "_buffers": buffers, "_modules": children}
+    return known[module]
+
+
 def adapted(found: Document) -> frozenset[Edit]:
     return frozenset(edit for edit in found.edits if edit.op == "stride")
 

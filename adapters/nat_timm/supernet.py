@@ -13,7 +13,7 @@ from nat_plugin.errors import NATError
 from nat_plugin.ir import Network, Op, Rule, Slot
 from nat_plugin.nets import SharedWeights, move_paths
 from nat_timm.adapter import moved_document
-from nat_timm.models import inherit, make_moves
+from nat_timm.models import inherit, make_moves, shell
 from nat_timm.surgery import apply_edits
 
 MAX_KEPT = 256
@@ -74,7 +74,7 @@ class TimmSupernet(SharedWeights):
 
     def _moved(self, network: Network) -> nn.Module:
         """A module of a network that holds the parameters of the model itself where no edit cuts them."""
-        return make_moves(_shell(self.base, {}), moved_document(network), apply_edits)
+        return make_moves(shell(self.base), moved_document(network), apply_edits)
 
     def _module(self, network: Network) -> nn.Module:
         found = self._modules_of.get(network)
@@ -105,18 +105,6 @@ class TimmSupernet(SharedWeights):
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         self._modules_of.clear()
         return self
-
-
-def _shell(module: nn.Module, known: dict[nn.Module, nn.Module]) -> nn.Module:
-    """A copy with modules and buffers of its own that holds the very parameters of ``module``. It is many times faster
-    than ``copy.deepcopy``, which also copies every empty dict of hooks."""
-    if module not in known:
-        made = known[module] = module.__new__(type(module))
-        made.__dict__ = dict(module.__dict__)
-        children = {name: child and _shell(child, known) for name, child in module._modules.items()}
-        buffers = {name: value if value is None else value.clone() for name, value in module._buffers.items()}
-        made.__dict__ |= {"_parameters": dict(module._parameters), "_buffers": buffers, "_modules": children}
-    return known[module]
 
 
 def _other_ops(network: Network, rule: Rule) -> list[tuple[Slot, Op]]:
