@@ -1,4 +1,4 @@
-"""The script of ``docs/timm.md`` runs, and the ops that the page names exist."""
+"""The scripts of ``docs/timm.md`` run, one after the other, and the ops that the page names exist."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ from nat_timm.edits import ORDER
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "timm.md").read_text(encoding="utf-8")
 
 
-def test_the_script_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_scripts_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    (code,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    scripts = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    assert len(scripts) == 2
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of torch's exporters
-        exec(compile(code, "docs/timm.md", "exec"), {"__name__": "page"})
-    assert {"config.json", "model.safetensors"} == {path.name for path in (tmp_path / "lean").iterdir()}
+        exec(compile("\n".join(scripts), "docs/timm.md", "exec"), {"__name__": "page"})
+    for folder in ("lean", "leaner"):
+        assert {"config.json", "model.safetensors"} == {path.name for path in (tmp_path / folder).iterdir()}
     assert (tmp_path / "lean.onnx").stat().st_size > 100_000
     assert (tmp_path / "lean.pt2").stat().st_size > 100_000
 
