@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # also for subprocesses: threads that wait for shared cores are slow
@@ -29,6 +30,15 @@ hypothesis.settings.load_profile("ci" if os.environ.get("CI", "").lower() in ("1
 def device(request: pytest.FixtureRequest) -> torch.device:
     """Every kind of device that is there."""
     return torch.device(request.param)
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Small maps gain little from more threads, which spin while they wait for each other where cores are shared."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")

@@ -60,10 +60,13 @@ class TimmSettings(AdaptingSettings):
     train: Schedule | None = Field(
         default=None, description="how the model itself is trained on data.weights before anything else; left out: not"
     )
-    latency_device: str = Field(
-        default="auto", description="where latency is measured, if the budget limits it: auto, cpu, cuda or cuda:N"
+    latency_batch: int | None = Field(
+        default=None,
+        ge=1,
+        le=65_536,
+        description="images in a pass that is timed; with it a budget may limit `latency`, in ms",
     )
-    latency_batch: int = Field(default=1, ge=1, le=65_536, description="images in the pass that is timed")
+    latency_device: str = Field(default="auto", description="where it is timed: auto, cpu, cuda or cuda:N")
 
 
 class TimmEvaluator(SupernetEvaluator):
@@ -83,6 +86,8 @@ class TimmEvaluator(SupernetEvaluator):
     @classmethod
     def metrics(cls, settings: AnySettings) -> Mapping[str, Metric]:
         assert isinstance(settings, TimmSettings)
+        if settings.latency_batch is None:
+            return {}
         return {LATENCY: latency_metric(settings.latency_device, settings.latency_batch)}
 
     def __init__(self, bench: Bench, settings: TimmSettings) -> None:

@@ -80,7 +80,13 @@ def set_up(chosen: Plan, origin: Origin, plugins: Plugins) -> Setup:
     bare = kind.frame(chosen.evaluator) if data is None else Frame(input=data.shape, classes=data.classes)
     adapter = find_adapter(recipe.adapter or origin.adapter, plugins)
     rule = find_rule(recipe.rules)
-    budget = Budget.parse(recipe.budget, {**METRICS, **kind.metrics(chosen.evaluator)})
+    metrics = kind.metrics(chosen.evaluator)
+    for name in set(kind.metric_names).intersection(recipe.budget).difference(metrics):
+        raise NATError(
+            f"budget.{name}: it is measured only where the settings of evaluator '{recipe.evaluator_name}' say how "
+            f"(evaluator.{name}…); see docs/recipes.md"
+        )
+    budget = Budget.parse(recipe.budget, {**METRICS, **metrics})
 
     def network_at(size: NetworkSettings) -> tuple[Frame, Network]:
         frame = replace(bare, channels=size.channels, cells=size.cells)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 import torch
 
@@ -14,12 +12,8 @@ from tests.training.samples import network
 
 
 @pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Maps of 8x8 gain little from more threads, which spin while they wait for each other where cores are shared."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+def calm(one_thread: None) -> None:
+    """Every test of this folder computes on one thread."""
 
 
 @pytest.fixture

@@ -25,6 +25,8 @@ from nat_plugin.errors import NATError
 from nat_plugin.ir import Budget, Moves, cost, find_rule
 from tests.adapters.timm.samples import lively
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 CPU = Compute(torch.device("cpu"))
 QUICK: dict[str, Any] = {
     "search": {"warmup": 8, "rounds": 2, "proposals": 3, "steps": 2},
@@ -33,14 +35,6 @@ QUICK: dict[str, Any] = {
     "device": "cpu",
     "input": (3, 16, 16),
 }
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def loaders(train: int = 128, val: int = 100) -> tuple[DataLoader, DataLoader]:

@@ -28,17 +28,11 @@ from nat_plugin.sources import find_source
 from nat_plugin.strategies.base import Proposal
 from tests.adapters.timm.samples import lively, moved
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 STRIDES = [{"op": "stride", "at": at, "value": 1} for at in ("conv_stem", "blocks.1.0.conv_dw", "blocks.2.0.conv_dw")]
 TEXT = json.dumps({"architecture": "mobilenetv2_035", "edits": STRIDES})
 SHORT = {"epochs": 2, "batch": 64, "lr": 0.05, "warmup": 0, "auxiliary": 0, "drop_path": 0, "cutout": 0}
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Any:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
 
 import pytest
-import torch
 from nat_timm import inherit
 from nat_timm.document import parse
 from nat_timm.latency import Latency
@@ -19,13 +17,7 @@ from nat_plugin.plugins import plugins
 from nat_plugin.runs.recipe import load_recipe
 from nat_plugin.runs.setup import find_origin, set_up
 
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +63,14 @@ def test_every_op_can_be_asked_for() -> None:
             assert math.isfinite(found(base.with_ops(ops)))
 
 
-LIMITED = ["evaluator.data.limit=400", "evaluator.train=null", "rules=nat", "strategy.name=random", "threads=1"]
+LIMITED = [
+    "evaluator.data.limit=400",
+    "evaluator.train=null",
+    "rules=nat",
+    "strategy.name=random",
+    "threads=1",
+    "evaluator.latency_batch=2",
+]
 
 
 def test_a_recipe_may_limit_it() -> None:
@@ -81,6 +80,12 @@ def test_a_recipe_may_limit_it() -> None:
     [(name, limit)] = setup.search.moves.limits.values
     assert name == "latency"
     assert setup.search.moves.limits.metrics[name](proposal.network) <= limit
+
+
+def test_without_saying_how_it_is_measured_it_cannot_be_limited() -> None:
+    plan = load_recipe("mobilenetv2-digits", [*LIMITED[:-1], "budget={latency: 0.9x}"], plugins())
+    with pytest.raises(NATError, match=r"budget\.latency: it is measured only where the settings of evaluator 'timm'"):
+        set_up(plan, find_origin(plan, plugins()), plugins())
 
 
 def test_a_limit_that_nothing_keeps_is_one_line() -> None:
