@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import pytest
+import timm
 import torch
 from nat_timm import inherit, to_network
+from nat_timm.statistics import recalibrate
 from nat_timm.supernet import TimmSupernet
+from nat_timm.tuning import objective
 from torch import nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Network, cost, find_rule
-from tests.adapters.timm.samples import SPAN, images, lively, moved
+from tests.adapters.timm.samples import CLASSES, SPAN, images, lively, moved
 
 
 def supernet(name: str, size: int, rule: str = "nat++") -> tuple[nn.Module, Network, TimmSupernet]:
@@ -100,3 +104,37 @@ def test_what_the_rules_do_not_allow_is_refused() -> None:
     after = moved(network, "nat++", 0, 0.5)
     with pytest.raises(NATError, match="no move of the rules leads there"):
         shared(images(32), after)
+
+
+def test_nothing_is_left_on_another_device() -> None:
+    """With tensors that only say where they are. Rules ``nat``: which channels are kept depends on values."""
+    network = to_network(lively("mobilenetv3_small_050"), (3, 32, 32))
+    afters = [moved(network, "nat", seed) for seed in range(4)]
+    with FakeTensorMode(), torch.no_grad():
+        with torch.device("cuda"):
+            model = timm.create_model("mobilenetv3_small_050", num_classes=CLASSES)
+            shared = TimmSupernet(model, network, find_rule("nat"))
+        x = torch.empty(2, 3, 32, 32, device="cuda").to(memory_format=torch.channels_last)
+        taught = model.eval()(x)
+        for after in afters:
+            shared.train()
+            logits = shared(x, after)
+            assert logits.device.type == "cuda"
+            y = torch.zeros(2, dtype=torch.int64, device="cuda")
+            loss = objective(logits, y, taught, label_smoothing=0.1, distil=0.5, temperature=2.0)
+            assert loss.device.type == "cuda"
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_real_cuda() -> None:
+    _, network, shared = supernet("mobilenetv2_050", 32)
+    shared = shared.to("cuda").to(memory_format=torch.channels_last)
+    x = images(32, 4).to("cuda").to(memory_format=torch.channels_last)
+    for seed in range(3):
+        after = moved(network, "nat++", seed, 0.6)
+        with torch.autocast("cuda", torch.bfloat16):
+            logits = shared(x, after)
+        logits.float().sum().backward()
+        made = shared.inherited(after)
+        recalibrate(made, [x])
+        assert made(x).isfinite().all()
