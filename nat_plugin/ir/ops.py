@@ -217,7 +217,13 @@ def _parse(text: str) -> Op:
             if kind.valid(op.values):
                 return op
             raise NATError(f"op '{text[:80]}' has attributes that '{kind.template}' cannot have")
-    raise NATError(f"unknown op '{text[:80]}'; known: {', '.join(kind.template for kind in _KINDS.values())}")
+    raise NATError(f"unknown op '{text[:80]}'; known: {', '.join(map(_short, _KINDS.values()))}")
+
+
+def _short(kind: OpKind) -> str:
+    """Without what follows the name of an op that carries its own costs."""
+    name, colon, _ = kind.template.partition(":")
+    return name + colon
 
 
 @lru_cache(maxsize=262144)
