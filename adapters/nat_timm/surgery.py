@@ -37,11 +37,28 @@ class Passed(nn.Module):
         return _POST[self.function](x) if self.function else x
 
 
+class Skipped(nn.Identity):
+    """What stands for a layer that was left out. While gradients are kept it gives a copy, as what follows may add to
+    its input in place (the blocks of a ResNet do), which the gradient of what came before still needs."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return input.clone() if torch.is_grad_enabled() else input
+
+
+_PASSING = ("skip", "null", "shortcut")
+"""Edits after which an activation may get what others read too, and must not write over it."""
+
+
 def apply_edits(model: nn.Module, edits: Iterable[Edit], name: str) -> nn.Module:
     """Change ``model`` in place, and return it. NATError for an edit that names a module which it does not have, or one
     of the wrong kind."""
-    for edit in sorted(edits, key=lambda each: ORDER.index(each.op)):
+    found = sorted(edits, key=lambda each: ORDER.index(each.op))
+    for edit in found:
         _APPLY[edit.op](model, edit, name)
+    if any(edit.op in _PASSING for edit in found):
+        for module in model.modules():
+            if getattr(module, "inplace", False):
+                module.inplace = False
     return model
 
 
@@ -85,7 +102,7 @@ def _null(model: nn.Module, edit: Edit, name: str) -> None:
 def _skip(model: nn.Module, edit: Edit, name: str) -> None:
     for path in edit.at:
         find_module(model, path, edit, name)
-        _replace(model, path, nn.Identity())
+        _replace(model, path, Skipped())
 
 
 def _kernel(model: nn.Module, edit: Edit, name: str) -> None:

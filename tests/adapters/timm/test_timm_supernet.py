@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import timm
 import torch
 from nat_timm import inherit, to_network
+from nat_timm.edits import Edit
 from nat_timm.statistics import recalibrate
 from nat_timm.supernet import TimmSupernet
+from nat_timm.surgery import apply_edits
 from nat_timm.tuning import objective
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
@@ -49,6 +53,32 @@ def test_every_moved_network_has_the_weights_it_inherits(name: str, size: int) -
         active = {id(each): each for each in shared.active_parameters(after)}
         assert sum(each.numel() for each in active.values()) == cost(after).params
         assert {id(each) for each in shared.parameters()} >= set(active)
+
+
+@pytest.mark.parametrize(("name", "size"), SPAN)
+def test_every_moved_network_can_be_trained(name: str, size: int) -> None:
+    """Where layers are left out, no activation writes over what a shortcut or the gradient still needs."""
+    _, network, shared = supernet(name, size, "nat")
+    shared.train()
+    for seed in range(4):
+        after = moved(network, "nat", seed)
+        shared(images(size, 4), after).square().sum().backward()
+        grads = [each.grad for each in shared.active_parameters(after)]
+        assert all(each is None or each.isfinite().all() for each in grads)
+        assert sum(each is not None for each in grads) > len(grads) / 2
+        shared.zero_grad()
+
+
+def test_what_a_shortcut_adds_is_not_written_over() -> None:
+    """A block of a ResNet without its first convolution and norm, by hand."""
+    model = lively("resnet18", act_layer="silu").get_submodule("layer1.0")
+    wanted = copy.deepcopy(model)
+    apply_edits(model, [Edit("skip", ("conv1",)), Edit("skip", ("bn1",))], "block")
+    x = torch.randn(2, 64, 8, 8, generator=torch.Generator().manual_seed(0))
+    silu = nn.functional.silu
+    with torch.no_grad():
+        by_hand = silu(x + wanted.bn2(wanted.conv2(silu(x))))
+        torch.testing.assert_close(model(x.clone()), by_hand)
 
 
 @torch.no_grad()
