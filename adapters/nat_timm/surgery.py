@@ -58,7 +58,7 @@ def apply_edits(model: nn.Module, edits: Iterable[Edit], name: str) -> nn.Module
     if any(edit.op in _PASSING for edit in found):
         for module in model.modules():
             if getattr(module, "inplace", False):
-                module.inplace = False
+                module.inplace = False  # type: ignore[assignment]
     return model
 
 
