@@ -16,6 +16,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ from nat_plugin.errors import NATError
 from nat_plugin.ir import Frame, Network
 from nat_plugin.plugins import plugins
 from nat_plugin.runs.recipe import SearchSettings
+from nat_plugin.runs.state import load_state, save_state
 from nat_plugin.strategies.base import Proposal
 from nat_plugin.training import Schedule, Trainer, train
 from nat_plugin.training.seeds import generator
@@ -77,6 +79,11 @@ class Case:
         self.args, self.seed = args, seed
         self.folder = args.out / f"{args.model}-{seed}"
         self.folder.mkdir(parents=True, exist_ok=True)
+        apart = ("data", "out", "seeds", "threads", "device")
+        options = json.dumps({name: value for name, value in vars(args).items() if name not in apart})
+        if (self.folder / "options.txt").exists() and (self.folder / "options.txt").read_text() != options:
+            raise SystemExit(f"{self.folder} is of other options; choose another --out")
+        (self.folder / "options.txt").write_text(options)
         self.compute = find_compute(args.device)
         splits = {"weights": args.weights, "reward": args.reward, "selection": args.selection}
         wanted = DataSettings.model_validate({"name": "npz", "path": str(args.data), "splits": splits})
@@ -131,20 +138,20 @@ class Case:
             evaluator={"reward_images": None},
         )
         self.known("as it came", lambda: self.figures(shop.original()))
-        path = self.folder / "adapted.pt"
+        path = self.folder / "adapted.safetensors"
         if path.exists():
-            shop.evaluator.restore(torch.load(path, weights_only=True))
+            shop.evaluator.restore(load_state(path))
         else:
             for budget in args.budgets:
                 kind = plugins().find("strategies", "random")
                 lengths = SearchSettings(warmup=args.warmup // len(args.budgets), rounds=0)
                 shop.search(kind(shop.task({"macs": budget}), kind.Settings()), lengths)
-            torch.save(shop.evaluator.state(), path)
+            save_state(path, shop.evaluator.state())
         tuning = Tuning(epochs=args.tuning)
         self.known("input", lambda: self.figures(shop.tune(shop.network, tuning)))
         for budget in args.budgets:
             for name in STRATEGIES:
-                self.known(f"{budget} {name}", lambda name=name, budget=budget: self.found(shop, name, budget, tuning))
+                self.known(f"{budget} {name}", partial(self.found, shop, name, budget, tuning))
 
     def found(self, shop: Workshop, name: str, budget: str, tuning: Tuning) -> dict[str, Any]:
         if name == "magnitude":

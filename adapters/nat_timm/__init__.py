@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 _LAZY = {
     "compact": "nat_timm.compacting",
-    "Tuning": "nat_timm.tuning",
     "timm_loaders": "nat_timm.loaders",
     "inherit": "nat_timm.models",
     "to_network": "nat_timm.models",

@@ -141,6 +141,7 @@ class Workshop:
             )
         bench = Bench((self.network,), self.rule, None, self.compute, seed)
         self.evaluator = LoaderEvaluator(bench, settings, model, self.feed)
+        self.teacher = self.evaluator.teacher  # the model as it came, whatever its weights are adapted to
 
     def task(self, budget: Mapping[str, object], planned: int | None = None) -> Task:
         limited = Budget.parse(budget, {**METRICS, LATENCY: lambda network: self.latency(network)})
@@ -176,15 +177,13 @@ class Workshop:
 
     def original(self) -> Tuned:
         """The model as it came."""
-        teacher = self.evaluator.teacher
-        return self._tuned(self.network, teacher)
+        return self._tuned(self.network, self.teacher)
 
     def tune(self, network: Network, tuning: Tuning) -> Tuned:
         """A network with the weights as they are now, fine-tuned: for all on the same batches in the same order."""
-        teacher = self.evaluator.teacher
         with self._seeded("tuning"):
             model = self.evaluator.module(network)
-            fine_tune(model, self.feed.training, self.steps, tuning, self.compute, teacher)
+            fine_tune(model, self.feed.training, self.steps, tuning, self.compute, self.teacher)
         return self._tuned(network, model)
 
     def _tuned(self, network: Network, model: nn.Module) -> Tuned:
@@ -204,7 +203,7 @@ def compact(
     strategy: str | Mapping[str, Any] = "nat",
     search: Mapping[str, Any] | None = None,
     evaluator: Mapping[str, Any] | None = None,
-    tuning: Tuning | None = None,
+    tuning: Mapping[str, Any] | None = None,
     candidates: int = 3,
     input: Shape | None = None,
     seed: int = 0,
@@ -222,12 +221,15 @@ def compact(
     ``budget``, ``strategy``, ``search`` and ``evaluator`` are as in a recipe (docs/recipes.md), of the evaluator
     ``timm`` without ``weights``, ``train`` and what is about latency, which is that of one image on ``device``, and is
     measured again as a whole for what is tuned; ``strategy`` may also be ``magnitude``: without the blocks whose
-    weights are smallest. ``candidates``: finalists to tune. ``input``: (C, H, W); left out: as in ``to_network``.
-    ``report`` gets a line for each step of the search.
+    weights are smallest. ``candidates``: finalists to tune, by ``tuning`` (the fields of ``nat_timm.tuning.Tuning``).
+    ``input``: (C, H, W); left out: as in ``to_network``. ``report`` gets a line for each step of the search.
 
     NATError of one line for whatever does not fit together, before anything is trained where it can be known then.
     """
     kind, chosen = _strategy(strategy)
+    if candidates < 1:
+        raise NATError(f"candidates is {candidates}: one or more are tuned")
+    tune = _checked(Tuning, tuning or {}, "tuning")
     lengths = _checked(SearchSettings, SEARCH | dict(search or {}), "search")
     shop = Workshop(
         model,
@@ -257,7 +259,7 @@ def compact(
         found.append(shop.network)
     if not found:
         raise NATError("nothing within the budget was found; raise the limit or let it search longer")
-    tuned = [shop.tune(network, tuning or Tuning()) for network in found]
+    tuned = [shop.tune(network, tune) for network in found]
     tuned.sort(key=lambda each: (-each.accuracy, each.cost.macs, each.cost.params))
     return Result(before, tuple(tuned), evaluated)
 

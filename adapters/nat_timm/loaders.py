@@ -24,15 +24,25 @@ def timm_loaders(
     model: nn.Module, train: str, val: str, *, batch: int = 64, workers: int = 2, **create: Any
 ) -> tuple[Loader, Loader]:
     """Loaders of timm for two folders of images (a folder for each class), with the transforms that the model's
-    ``pretrained_cfg`` asks for. ``create``: further arguments of ``timm.data.create_loader`` for training."""
+    ``pretrained_cfg`` asks for. ``create``: further arguments of ``timm.data.create_loader`` for training. NATError for
+    a folder without such images."""
     data = timm().data
     config = data.resolve_data_config({}, model=model)
-    sets = [data.create_dataset("", root) for root in (train, val)]
+    sets = [_images_in(folder) for folder in (train, val)]
     names = ("input_size", "interpolation", "mean", "std", "crop_pct")
     same = {name: config[name] for name in names}
     common = {"batch_size": batch, "num_workers": workers, "use_prefetcher": False, "persistent_workers": workers > 0}
     first = data.create_loader(sets[0], is_training=True, **{**common, **same, **create})
     return first, data.create_loader(sets[1], is_training=False, **common, **same)
+
+
+def _images_in(folder: str) -> Any:
+    try:
+        return timm().data.create_dataset("", folder)
+    except (OSError, RuntimeError, ValueError, AssertionError) as error:
+        raise NATError(
+            f"{folder}: no images in a folder for each class: {' '.join(str(error).split())[:160]}"
+        ) from None
 
 
 def batches(loader: Loader, compute: Compute, shape: Shape, classes: int, what: str) -> Batches:
@@ -72,7 +82,7 @@ class LoaderFeed(Feed):
         self.shape, self.classes = shape, classes
         self._train, self._val, self._compute, self._batch = train, val, compute, batch
         self._stream = self._endless()
-        x, y = _drawn(self.validation(), images, generator(seed, "reward"))
+        x, y, self._count = _drawn(self.validation(), images, generator(seed, "reward"))
         self._reward = [(x[at : at + batch], y[at : at + batch]) for at in range(0, len(y), batch)]
 
     def next(self) -> tuple[Tensor, Tensor]:
@@ -90,7 +100,10 @@ class LoaderFeed(Feed):
         return iter(self._reward)
 
     def whole(self, split: str) -> tuple[Batches, Tensor]:
-        raise NotImplementedError(f"{split}: nothing is chosen on shared weights where images come from loaders")
+        """In the batches of the loader, which are to be of many classes each where batch norms use their statistics."""
+        if split != "selection":
+            raise NATError(f"'{split}': there are images of train_loader and val_loader only")
+        return self.validation(), torch.arange(self._count)
 
     def sample(self, count: int) -> Batches:
         seen = 0
@@ -117,8 +130,9 @@ class LoaderFeed(Feed):
                 raise NATError(f"train_loader: pass {number + 1} over it gives no batch")
 
 
-def _drawn(found: Batches, images: int | None, random: torch.Generator) -> tuple[Tensor, Tensor]:
-    """So many images of a stream, each as likely as any other (reservoir sampling), in random order; None: all."""
+def _drawn(found: Batches, images: int | None, random: torch.Generator) -> tuple[Tensor, Tensor, int]:
+    """So many images of a stream, each as likely as any other (reservoir sampling), in random order (None: all), and
+    how many there are."""
     kept: list[tuple[Tensor, Tensor]] = []
     seen = 0
     for x, y in found:
@@ -134,4 +148,4 @@ def _drawn(found: Batches, images: int | None, random: torch.Generator) -> tuple
         raise NATError(f"val_loader: it gives {len(kept)} images; two or more are needed")
     order = torch.randperm(len(kept), generator=random).tolist()
     x = torch.stack([kept[place][0] for place in order])
-    return x.contiguous(memory_format=torch.channels_last), torch.stack([kept[place][1] for place in order])
+    return x.contiguous(memory_format=torch.channels_last), torch.stack([kept[place][1] for place in order]), seen

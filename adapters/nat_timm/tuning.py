@@ -4,32 +4,31 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nat_plugin.device import Compute
 from nat_plugin.errors import NATError
 from nat_plugin.evaluators.feed import Batches
+from nat_plugin.strategies.base import Settings
 from nat_plugin.training.optimizer import Optimizer
 from nat_plugin.training.schedule import cosine
 
 
-@dataclass(frozen=True)
-class Tuning:
-    """SGD over ``epochs`` passes, the learning rate falling along half a cosine. ``distil``: the share of the loss that
-    is distance to a teacher, at ``temperature``."""
+class Tuning(Settings):
+    """Fine-tuning by SGD, the learning rate falling along half a cosine."""
 
-    epochs: int = 2
-    lr: float = 0.01
-    momentum: float = 0.9
-    weight_decay: float = 3e-4
-    grad_clip: float = 5.0
-    label_smoothing: float = 0.1
-    distil: float = 0.5
-    temperature: float = 2.0
+    epochs: int = Field(default=2, ge=0, le=100_000, description="passes over the training images")
+    lr: float = Field(default=0.01, gt=0, le=100, description="learning rate at the first step")
+    momentum: float = Field(default=0.9, ge=0, lt=1, description="of SGD")
+    weight_decay: float = Field(default=3e-4, ge=0, le=1, description="of SGD")
+    grad_clip: float = Field(default=5.0, ge=0, le=1e6, description="largest norm of the gradient; 0: no limit")
+    label_smoothing: float = Field(default=0.1, ge=0, lt=1, description="share of the label spread over all classes")
+    distil: float = Field(default=0.5, ge=0, le=1, description="share of the loss that is distance to the teacher")
+    temperature: float = Field(default=2.0, gt=0, le=100, description="of distillation")
 
 
 def objective(

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import timm
 import torch
+from nat_timm.compacting import Workshop
 from nat_timm.loaders import LoaderFeed, timm_loaders
 from nat_timm.magnitude import without_small_blocks
 from nat_timm.tuning import Tuning, accuracy, distance, fine_tune
@@ -30,7 +31,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 CPU = Compute(torch.device("cpu"))
 QUICK: dict[str, Any] = {
     "search": {"warmup": 8, "rounds": 2, "proposals": 3, "steps": 2},
-    "tuning": Tuning(epochs=1),
+    "tuning": {"epochs": 1},
     "candidates": 2,
     "device": "cpu",
     "input": (3, 16, 16),
@@ -154,6 +155,9 @@ X, Y = torch.zeros(4, 3, 16, 16), torch.tensor([0, 1, 2, 9])
         ({"strategy": {"name": "nat", "speed": 1}}, "strategy.speed: unknown key"),
         ({"search": {"round": 1}}, "search.round: unknown key; did you mean 'rounds'"),
         ({"evaluator": {"weights": "x"}}, "evaluator.weights: unknown key"),
+        ({"tuning": {"lr": -1}}, "tuning.lr: Input should be greater than 0"),
+        ({"tuning": {"epoch": 1}}, "tuning.epoch: unknown key; did you mean 'epochs'"),
+        ({"candidates": 0}, "candidates is 0: one or more are tuned"),
         ({"rules": "nat+"}, "nat+"),
         ({"device": "gpu"}, "device 'gpu' is not one of"),
         ({"model": nn.Sequential(nn.Conv2d(3, 4, 3))}, "timm"),
@@ -203,6 +207,30 @@ def test_images_to_measure_on_are_drawn_of_all_classes() -> None:
     every, labels = drawn(None)
     assert len(every) == 100
     assert (labels[1:] < labels[:-1]).any()
+
+
+def test_all_of_the_images_to_measure_on_can_be_gone_through() -> None:
+    feed = LoaderFeed(*loaders(), (3, 16, 16), 10, CPU, 0, images=8, batch=16)
+    found, order = feed.whole("selection")
+    assert sum(len(y) for _, y in found) == len(order) == 100
+    with pytest.raises(NATError, match="'test': there are images of train_loader and val_loader only"):
+        feed.whole("test")
+
+
+def test_the_teacher_is_the_model_as_it_came_with_and_without_distillation() -> None:
+    for distil in (0.0, 0.5):
+        given = model()
+        shop = Workshop(given, *loaders(), input=(3, 16, 16), device="cpu", evaluator={"distil": distil})
+        shop.evaluator.train([shop.network] * 3)
+        weights = shop.teacher.state_dict()
+        assert all(torch.equal(each, weights[name]) for name, each in given.state_dict().items())
+
+
+def test_a_folder_without_images_is_one_line(tmp_path: Path) -> None:
+    for folder in (tmp_path, tmp_path / "nowhere"):
+        with pytest.raises(NATError, match="no images in a folder for each class") as caught:
+            timm_loaders(model(), str(folder), str(folder))
+        assert "\n" not in str(caught.value)
 
 
 def test_loaders_of_timm_have_the_transforms_of_the_model(tmp_path: Path) -> None:

@@ -191,6 +191,15 @@ def test_the_recipe_runs_resumes_and_writes_what_timm_loads(tmp_path: Path, monk
     assert float(hits.float().mean()) == pytest.approx(whole["result"]["test"]["value"], abs=0.02)
 
 
+def test_without_a_final_stage_the_adapted_weights_are_written(tmp_path: Path) -> None:
+    result = start(
+        load_recipe("mobilenetv2-digits", [*SMALL, "final=null"], plugins()), tmp_path / "run", plugins(), Silent()
+    )
+    model = timm.create_model(f"local-dir:{tmp_path / 'run' / 'model'}", pretrained=True).eval()
+    assert sum(each.numel() for each in model.parameters()) == result["result"]["params"]
+    assert not result["trained_for_real"]
+
+
 def test_budgets_hold_for_what_is_proposed(digits: DataSet) -> None:
     source = network(digits)
     limits = Budget.parse({"macs": "0.5x"}).resolve(source)
