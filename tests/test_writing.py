@@ -31,7 +31,8 @@ def test_random_moves_of_every_published_architecture_are_written_back(adapter: 
             assert adapter.startswith("enas") or name == "NB201_AllIdentity"
             assert "the cheapest has" in str(error)
             continue
-        for _ in range(3):
+        # Reading a sample of NNI's block spaces takes seconds; tests/adapters/nni/test_nni_mapping.py moves those too.
+        for _ in range(1 if adapter == "nni" else 3):
             moved = moves.apply(moves.sample(rng))
             written = (
                 plugins()
