@@ -33,6 +33,7 @@ from scipy.stats import spearmanr
 from supernet_nb201_rewards import SAMPLING, Asked, Setting, SupernetRewards
 from train_policy import CPU, Plan, Training, held_out
 
+from nat_plugin.device import find_compute
 from nat_plugin.ir import Moves, find_rule
 from nat_plugin.plugins import plugins
 from nat_plugin.policy.apply import apply_policy, decode
@@ -242,16 +243,27 @@ def main() -> None:
     parser.add_argument("--plain", action="store_true", help="measure on images that are not augmented")
     parser.add_argument("--steps", type=int, default=Setting.steps)
     parser.add_argument("--cells", type=int, default=Setting.cells)
+    parser.add_argument("--channels", type=int, default=Setting.channels)
+    parser.add_argument("--resolution", type=int, default=Setting.resolution, help="of the images, in pixels")
+    parser.add_argument("--device", default="cpu", help="of the supernet; the policy learns on the CPU")
     parser.add_argument("--out", type=Path, default=Path("supernet_nb201.json"))
     args = parser.parse_args()
     torch.set_num_threads(1)
     plugins()
     begun = time.perf_counter()
-    setting = Setting(cells=args.cells, sampling=args.sampling, steps=args.steps, reward_augment=not args.plain)
+    setting = Setting(
+        channels=args.channels,
+        cells=args.cells,
+        resolution=args.resolution,
+        sampling=args.sampling,
+        steps=args.steps,
+        reward_augment=not args.plain,
+    )
+    compute = find_compute(args.device)
     space = load_space(args.table)
     truth, seeds = Truth(space), []
     for seed in range(args.seeds):
-        rewards = SupernetRewards(space, args.data, setting, seed, args.work)
+        rewards = SupernetRewards(space, args.data, setting, seed, args.work, compute)
         seeds.append(measure_seed(truth, rewards, seed, args))
         print(f"seed {seed}: {rewards.evaluations} networks measured, {time.perf_counter() - begun:.0f} s", flush=True)
         found = summary(truth, seeds, args.margin) | {"setting": asdict(setting)}

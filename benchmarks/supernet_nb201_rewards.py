@@ -29,6 +29,7 @@ from nat_plugin.strategies.base import Proposal
 
 SAMPLING = {"uniform": (0.2, 0.2, 0.2, 0.2, 0.2), "dear": (0.1, 0.15, 0.2, 0.4, 0.15)}
 """How often an op stands on an edge in training, in the order of the digits: alike, or the dear ones more often."""
+CPU = Compute(torch.device("cpu"))
 EVERY_PATH = (3, 2, 4, 1)
 """Cells with one op on all edges: together they hold every path."""
 
@@ -52,17 +53,19 @@ class Setting:
 class SupernetRewards:
     """Loss and accuracy by kind (``Space.kinds``) on the shared weights of one seed."""
 
-    def __init__(self, space: Space, data: Path, setting: Setting, seed: int, work: Path) -> None:
+    def __init__(
+        self, space: Space, data: Path, setting: Setting, seed: int, work: Path, compute: Compute = CPU
+    ) -> None:
         self.space, self.setting, self.seed = space, setting, seed
         splits = SplitSettings(weights=0.8, reward=setting.images, selection=0.05)
         images = DataSettings(name="npz", path=data, resolution=setting.resolution, splits=splits)
-        found = load(images, "cpu", plugins().datasets)
+        found = load(images, compute.device, plugins().datasets)
         self._frame = Frame(setting.channels, setting.cells, found.shape, found.classes)
         self._adapter = NB201Adapter()
         inputs = tuple(self._read([digit] * EDGES) for digit in EVERY_PATH)
         settings = SupernetSettings(batch=setting.batch, lr=setting.lr, reward_images=None,
                                     reward_augment=setting.reward_augment)  # fmt: skip
-        bench = Bench(inputs, find_rule("nat"), found, Compute(torch.device("cpu")), seed)
+        bench = Bench(inputs, find_rule("nat"), found, compute, seed)
         self._evaluator = SupernetEvaluator(bench, settings)
         folder = work / f"supernet-{seed}"
         folder.mkdir(parents=True, exist_ok=True)

@@ -61,7 +61,8 @@ class Tuned:
 @dataclass(frozen=True, eq=False)
 class Result:
     """``before``: the model as it came. ``tuned``: the finalists, and the model itself where it is within the budget;
-    best first. By the accuracy that is stated here the best was chosen: images of neither loader say more of it."""
+    best first. By the accuracy that is stated here the best was chosen: images of neither loader say more of it.
+    Modules are on the device of the model that was given."""
 
     before: Tuned
     tuned: tuple[Tuned, ...]
@@ -261,6 +262,9 @@ def compact(
         raise NATError("nothing within the budget was found; raise the limit or let it search longer")
     tuned = [shop.tune(network, tune) for network in found]
     tuned.sort(key=lambda each: (-each.accuracy, each.cost.macs, each.cost.params))
+    home = next(model.parameters()).device
+    for each in (before, *tuned):
+        each.model.to(home)
     return Result(before, tuple(tuned), evaluated)
 
 

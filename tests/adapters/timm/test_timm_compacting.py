@@ -80,6 +80,12 @@ def test_a_leaner_model_within_the_budget(strategy: Any, tmp_path: Path) -> None
     assert f"{result.before.accuracy:.2%}" in str(result)
 
 
+def test_the_result_is_where_the_model_was(device: torch.device) -> None:
+    train, val = loaders()
+    result = nat_timm.compact(model(), train, val, budget={"macs": "0.7x"}, **(QUICK | {"device": str(device)}))
+    assert {each.device.type for one in (result.before, *result.tuned) for each in one.model.parameters()} == {"cpu"}
+
+
 def test_a_seed_gives_the_same_result_twice() -> None:
     found = []
     for _ in range(2):

@@ -51,7 +51,7 @@ def evaluator(digits: DataSet, source: Network | None = None, **settings: Any) -
 
 
 def test_unmoved_and_not_recalibrated_a_result_is_the_model_to_the_bit(digits: DataSet, tmp_path: Path) -> None:
-    model = lively("resnet18", digits.classes, in_chans=1)
+    model = lively("resnet18", digits.classes, in_chans=1).to(memory_format=torch.channels_last)
     save(model, tmp_path)
     source = network(digits, (tmp_path / "config.json").read_text())
     found = evaluator(digits, source, weights=str(tmp_path), recalibration=0)
@@ -185,7 +185,7 @@ def test_the_recipe_runs_resumes_and_writes_what_timm_loads(tmp_path: Path, monk
     assert sum(each.numel() for each in model.parameters()) == whole["result"]["params"]
     config = timm.data.resolve_data_config({}, model=model)
     data = load(plan.data, "cpu")
-    assert config["input_size"] == (1, 8, 8)
+    assert tuple(config["input_size"]) == (1, 8, 8)
     assert (tuple(config["mean"]), tuple(config["std"])) == (data.mean, data.std)
     hits = torch.cat([model(x).argmax(1) == y for x, y in eval_batches(data, data.test, 50)])
     assert float(hits.float().mean()) == pytest.approx(whole["result"]["test"]["value"], abs=0.02)

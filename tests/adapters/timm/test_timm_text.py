@@ -134,7 +134,8 @@ def test_a_model_that_is_not_what_timm_builds_is_refused() -> None:
 
 def test_arguments_that_timm_noted_are_kept(tmp_path: Path) -> None:
     model = timm.create_model("resnet18", layers=[1, 1, 2, 1], num_classes=10)
-    network = nat_timm.to_network(model, (3, 64, 64))
+    needed = None if hasattr(model, "_model_args") else {"layers": [1, 1, 2, 1]}  # timm before 1.0.30 noted none
+    network = nat_timm.to_network(model, (3, 64, 64), needed)
     nat_timm.save(nat_timm.inherit(model, moved(network, "nat++", 2)), tmp_path)
     args = json.loads((tmp_path / "config.json").read_text())["model_args"]
     assert (args["base"], args["layers"]) == ("resnet18", [1, 1, 2, 1])
