@@ -28,10 +28,10 @@ import numpy as np
 import torch
 from nasbench201 import hill_climbing, interval, random_search
 from nat_nasbench.nb201 import OPS
-from nb201 import CELLS, GROUPS, PLACES, Reach, Space, digits_of, fixed_rule, load_space, numbers
+from nb201 import CELLS, EDGES, GROUPS, PLACES, Reach, Space, digits_of, fixed_rule, load_space, numbers
 from scipy.stats import spearmanr
 from supernet_nb201_rewards import SAMPLING, Asked, Setting, SupernetRewards
-from train_policy import CPU, Plan, Training, held_out
+from train_policy import CPU, Input, Plan, Training, held_out
 
 from nat_plugin.device import find_compute
 from nat_plugin.ir import Moves, find_rule
@@ -50,11 +50,17 @@ Row = dict[str, float]
 
 
 class Imagined(Training):
-    """The training of ``train_policy.py`` on the values of a critic of supernet rewards; the table is not read."""
+    """The training of ``train_policy.py`` on the values of a critic of supernet rewards; the table is not read. What
+    computes another thing than its input gains ``margin`` less."""
 
-    def __init__(self, space: Space, plan: Plan, values: np.ndarray) -> None:
+    def __init__(self, space: Space, plan: Plan, values: np.ndarray, margin: float) -> None:
         super().__init__(space, plan)
         self.predicted = np.where(space.connected, values[space.kinds], np.nan)
+        self._margin = margin
+
+    def gain(self, source: Input, choices: np.ndarray) -> np.ndarray:
+        kinds, own = self.space.kinds[numbers(source.options[np.arange(EDGES), choices])], self.space.kinds[source.cell]
+        return super().gain(source, choices) - np.where(kinds == own, 0.0, self._margin)
 
     def run(self) -> None:
         updates = self.plan.updates[0]
@@ -171,11 +177,13 @@ def measure_seed(truth: Truth, rewards: SupernetRewards, seed: int, args: argpar
     critic.fit([graphs[kind] for kind in pool], known[pool])
     values = critic.predict(graphs).mean(axis=0)
     plan = Plan(seed, inputs=args.policy_inputs, limited=0.0, updates=(args.updates, 0))
-    imagined = Imagined(space, plan, values)
-    imagined.run()
-    becomes = truth.of_policy(imagined.policy)
+    found = {margin: Imagined(space, plan, values, margin) for margin in (0.0, args.margin)}
+    for imagined in found.values():
+        imagined.run()
+    becomes = truth.of_policy(found[0.0].policy)
     rows = {
         "policy on supernet rewards": truth.gains(becomes),
+        f"policy, margin {args.margin:g}": truth.gains(truth.of_policy(found[args.margin].policy)),
         "critic, best of all": truth.by_values(values),
         f"critic, margin {args.margin:g}": truth.by_values(values, args.margin),
         "pool, best measured": truth.by_values(np.where(np.isfinite(known), known, -np.inf)),
@@ -186,10 +194,10 @@ def measure_seed(truth: Truth, rewards: SupernetRewards, seed: int, args: argpar
     if len(some):
         rows["policy on supernet rewards, sampled inputs"] = truth.gains(becomes, some)
     for name, search in SEARCHES.items() if len(some) else ():
-        rng, found, asked = np.random.default_rng(seed), np.arange(CELLS), Asked(rewards)
+        rng, ends, asked = np.random.default_rng(seed), np.arange(CELLS), Asked(rewards)
         for cell in some:
-            found[cell] = search(truth.reach, asked, int(cell), args.queries, rng)  # type: ignore[arg-type]
-        rows[f"{name} {args.queries}, sampled inputs"] = truth.gains(found, some)
+            ends[cell] = search(truth.reach, asked, int(cell), args.queries, rng)  # type: ignore[arg-type]
+        rows[f"{name} {args.queries}, sampled inputs"] = truth.gains(ends, some)
         rewards.save()
     ranks = {"loss": truth.correlations(known), "accuracy": truth.correlations(accuracy)}
     return {
