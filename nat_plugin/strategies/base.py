@@ -14,6 +14,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
 
 from nat_plugin.ir import Budget, Moves, Network, Rule
+from nat_plugin.strategies.nearby import descent
 
 State: TypeAlias = dict[str, Any]
 """Nested dicts (with text keys) and lists of tensors and plain JSON values; what a checkpoint stores."""
@@ -94,9 +95,15 @@ class Strategy(ABC):
         return self.task.inputs[int(rng.integers(len(self.task.inputs)))]
 
     def random_move(self, source: Network, rng: np.random.Generator) -> Network:
-        """A uniformly random legal transformation; for the warm-up of shared weights."""
-        moves = Moves(source, self.task.rule, self.task.budget.resolve(source))
-        return moves.apply(moves.sample(rng))
+        """A random legal transformation, for the warm-up of shared weights: uniform or, from an input that is over the
+        budget, by ``descent``. Weights that saw these rank what a budget leaves far better (docs/timm.md)."""
+        moves = self.moves_of(source)
+        found = None if moves.admits(moves.identity) else descent(moves, rng)
+        return moves.apply(moves.sample(rng) if found is None else found)
+
+    def moves_of(self, network: Network) -> Moves:
+        """What an input may become. Relative limits are relative to that input."""
+        return Moves(network, self.task.rule, self.task.budget.resolve(network))
 
     @abstractmethod
     def ask(self, count: int) -> list[Proposal]:

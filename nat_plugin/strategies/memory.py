@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -35,6 +36,7 @@ class Memory:
         self._rows: list[np.ndarray] = []
         self._inputs = [self.space.rows(number, [each.identity])[0] for number, each in enumerate(moves)]
         self._identities = [each.identity for each in moves]
+        self._is_within = [each.admits(each.identity) for each in moves]
         self._sums = [0.0 for _ in moves]
 
     def add(self, told: Told) -> None:
@@ -45,8 +47,9 @@ class Memory:
         self._sums[told.source] += told.source_score
 
     def best(self, source: int, count: int) -> list[Choice]:
-        """The best choices of an input with a gain, best first."""
-        mine = [self.told[number] for number in self.by_source[source] if self.told[number].gain > 0]
+        """The best choices of an input, best first: those with a gain or, of an input that is over the budget, any."""
+        least = 0.0 if self._is_within[source] else -math.inf
+        mine = [self.told[number] for number in self.by_source[source] if self.told[number].gain > least]
         return [told.choice for told in sorted(mine, key=lambda told: -told.gain)[:count]]
 
     def lessons(self, source: int, count: int) -> Lessons:
@@ -67,8 +70,9 @@ class Memory:
         )
 
     def known(self, source: int) -> list[Choice]:
-        """An input and all that was told of it."""
-        return [self._identities[source], *(self.told[number].choice for number in self.by_source[source])]
+        """All that was told of an input and, where it is within the budget or nothing was told, the input itself."""
+        told = [self.told[number].choice for number in self.by_source[source]]
+        return [self._identities[source], *told] if self._is_within[source] or not told else told
 
     def state(self) -> list[Any]:
         return [[each.source, list(each.choice), each.gain, each.source_score] for each in self.told]

@@ -120,7 +120,7 @@ class NATStrategy(Strategy):
         self._rounds: list[Round] = []
         self._queue: list[Proposal] = []
         self._local = LocalSearch(
-            [self.moves(network) for network in task.inputs],  # a budget that nothing fits is found here
+            [self.moves_of(network) for network in task.inputs],  # a budget that nothing fits is found here
             self.policy,
             self._records,
             self._rng,
@@ -151,17 +151,13 @@ class NATStrategy(Strategy):
         for _ in range(_DRAWS):
             network = draw_source(self.settings.mix, self.task.inputs, self.task.rule, rng)
             try:
-                self.moves(network)
+                self.moves_of(network)
             except NATError:
                 continue
             return network
         return self.task.inputs[int(rng.integers(len(self.task.inputs)))]
 
-    def random_move(self, source: Network, rng: np.random.Generator) -> Network:
-        moves = self.moves(source)
-        return moves.apply(moves.sample(rng))
-
-    def moves(self, network: Network) -> Moves:
+    def moves_of(self, network: Network) -> Moves:
         """What an input may become. Relative limits are relative to that input."""
         known = self._moves.get(network)
         if known is None:
@@ -207,7 +203,7 @@ class NATStrategy(Strategy):
         for _ in range(self.settings.sources):
             source = self.draw_input(self._rng)
             drawn[source] = drawn.get(source, 0) + self.settings.samples
-        moves = [self.moves(network) for network in drawn]
+        moves = [self.moves_of(network) for network in drawn]
         started = Round(self._number, moves)
         for graph, (scores, sizes) in enumerate(decode(self.policy, moves)):
             for sample in draw(scores, sizes, moves[graph], self._rng, drawn[moves[graph].network]):
@@ -250,7 +246,7 @@ class NATStrategy(Strategy):
     def finalists(self, source: Network, count: int) -> Sequence[Network]:
         """What was measured best and what the policy thinks most probable, taken in turn: the best measured first if it
         is a gain, otherwise the policy's own. What the policy proposes but measured as no gain comes last."""
-        moves, number = self.moves(source), self._records.find(source)
+        moves, number = self.moves_of(source), self._records.find(source)
         [(scores, sizes)] = decode(self.policy, [moves])
         rng = np.random.default_rng(self.task.seed)
         drawn = sorted(draw(scores, sizes, moves, rng, self.settings.candidates), key=lambda s: -s.log_probability)
@@ -297,7 +293,7 @@ class NATStrategy(Strategy):
         restore_optimizer(self._optimizer, state["optimizer"])
         self._rng.bit_generator.state = json.loads(state["rng"])
         self._records.restore(state["records"])
-        self._rounds = [Round.restored(each, self.moves) for each in state["rounds"]]
+        self._rounds = [Round.restored(each, self.moves_of) for each in state["rounds"]]
         self._local.restore(state["local"])
         self._temperature.weight = state["weight"]
         self._number, self._told, self._updates = state["counts"]

@@ -1,8 +1,9 @@
-"""Choices around a choice: its neighbours, its leaner neighbours, and the admitted choice that is nearest to it."""
+"""Choices around a choice: its neighbours, its leaner neighbours, and admitted choices that are near to it."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from typing import TypeAlias
 
@@ -39,12 +40,15 @@ def weight(moves: Moves, choice: Choice) -> Weight | None:
 
 def leaner(moves: Moves, choice: Choice) -> list[tuple[Weight, Choice]]:
     """The connected neighbours that have less in some respect and more in none, each with its weight."""
-    own, found = weight(moves, choice), []
-    for each in neighbours(moves, choice):
+    return list(_leaner_of(moves, weight(moves, choice), neighbours(moves, choice)))
+
+
+def _leaner_of(moves: Moves, own: Weight | None, choices: Iterable[Choice]) -> Iterator[tuple[Weight, Choice]]:
+    """Those that are connected and leaner than a choice of that weight."""
+    for each in choices:
         its = weight(moves, each)
         if its is not None and (own is None or (its != own and all(a <= b for a, b in zip(its, own, strict=True)))):
-            found.append((its, each))
-    return found
+            yield its, each
 
 
 def excess(moves: Moves, choice: Choice, its: Weight) -> float:
@@ -75,6 +79,20 @@ def trimmed(moves: Moves, choice: Choice) -> Choice | None:
             return None
         left = over
     return choice
+
+
+def descent(moves: Moves, rng: np.random.Generator, start: Choice | None = None) -> Choice | None:
+    """A random walk from a connected choice (left out: the input), one leaner change after the other, to the first that
+    is within the limits: unlike a uniform choice it leaves no room that it does not have to. None if that leads
+    nowhere."""
+    choice = moves.identity if start is None else start
+    its = weight(moves, choice)
+    pairs = [(slot, index) for slot, options in enumerate(moves.candidates) for index in range(len(options))]
+    while its is not None and excess(moves, choice, its):
+        drawn = (pairs[number] for number in rng.permutation(len(pairs)))
+        around = (changed(choice, slot, index) for slot, index in drawn if index != choice[slot])
+        its, choice = next(_leaner_of(moves, its, around), (None, choice))
+    return None if its is None else choice
 
 
 def nearest(moves: Moves, wanted: Choice) -> Choice:

@@ -16,13 +16,15 @@ import numpy as np
 from nat_plugin.ir import Choice, Moves
 from nat_plugin.policy.ranks import normal_ranks
 from nat_plugin.strategies.memory import Memory
-from nat_plugin.strategies.nearby import changed, nearest, neighbours
+from nat_plugin.strategies.nearby import changed, descent, nearest, neighbours
 from nat_plugin.strategies.predictor import Kernel, Predictor, expected_improvement, likeliest
 
 _BEST = 3
 """So many of the best known networks have their neighbours looked at."""
 _UNIFORM = 4
 """Candidates that are drawn uniformly; dear where a budget is tight."""
+_DESCENTS = 16
+"""The same where the input is over the budget, and uniform ones are far below it."""
 _GROWTH = 1.25
 """The kernel is chosen anew when there are so many times as many measurements."""
 
@@ -99,19 +101,29 @@ class Promising:
         return self._model[0], self._model[1]
 
     def _candidates(self, source: int, waiting: Sequence[Choice], also: Sequence[Choice]) -> list[Choice]:
-        """Neighbours of the best known, then further changes of these, and a few drawn uniformly."""
+        """Neighbours of the best known, further changes of these, and a few drawn at random. What is over the limits is
+        brought within by ``descent``: so an op that comes back is paid for elsewhere."""
         moves, count = self._moves[source], self._count
         known = self.memory.choices[source] | set(waiting)
         bases = [*self.memory.best(source, _BEST), self.start[source]][:_BEST]
-        around = [choice for base in bases for choice in neighbours(moves, base)]
+        near = [choice for base in bases for choice in neighbours(moves, base)]
+        around = (near[number] for number in self._rng.permutation(len(near)))
         mutants = (self._mutant(moves, bases[self._rng.integers(len(bases))]) for _ in range(count))
         found: dict[Choice, None] = dict.fromkeys(also)
-        found |= dict.fromkeys(moves.sample(self._rng) for _ in range(_UNIFORM))
-        for choice in chain((around[number] for number in self._rng.permutation(len(around))), mutants):
+        if moves.admits(moves.identity):
+            found |= dict.fromkeys(moves.sample(self._rng) for _ in range(_UNIFORM))
+            drawn = chain(around, mutants)
+        else:  # most single changes that are within lie far below the budget: half are others
+            found |= dict.fromkeys(filter(None, (descent(moves, self._rng) for _ in range(_DESCENTS))))
+            drawn = chain(chain.from_iterable(zip(around, mutants, strict=False)), around, mutants)
+        for choice in drawn:
             if len(found) >= count:
                 break
-            if choice not in found and choice not in known and moves.admits(choice):
-                found[choice] = None
+            if choice in found or choice in known:
+                continue
+            within = choice if moves.admits(choice) else descent(moves, self._rng, choice)
+            if within is not None and within not in known:
+                found[within] = None
         return [choice for choice in found if choice not in known]
 
     def _mutant(self, moves: Moves, choice: Choice) -> Choice:

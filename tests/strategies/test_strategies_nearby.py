@@ -11,7 +11,7 @@ from policy.samples import ladder, random_darts
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Budget, Moves, Network, cost, find_rule, is_connected
 from nat_plugin.ir.budget import METRICS
-from nat_plugin.strategies.nearby import leaner, nearest, neighbours, trimmed, weight
+from nat_plugin.strategies.nearby import descent, leaner, nearest, neighbours, trimmed, weight
 from tests.networks import networks
 
 BUDGETS = [{}, {"macs": "1.0x"}, {"params": "0.6x"}, {"macs": "0.8x", "params": "0.9x"}]
@@ -34,6 +34,36 @@ def test_the_nearest_is_admitted_and_a_choice_that_fits_stays(
     found = nearest(moves, wanted)
     moves.verify(moves.apply(found))
     assert moves.admits(wanted) == (found == wanted)
+
+
+@settings(max_examples=40)
+@given(networks(most_nodes=4), st.sampled_from(["nat", "nat++"]), st.sampled_from(BUDGETS), st.integers(0, 100))
+def test_a_descent_ends_within_the_limits_and_gains_nothing_on_the_way(
+    network: Network, rule: str, budget: dict[str, object], seed: int
+) -> None:
+    try:
+        moves = Moves(network, find_rule(rule), Budget.parse(budget).resolve(network))
+    except NATError:
+        assume(False)
+    found = descent(moves, np.random.default_rng(seed))
+    assume(found is not None)
+    moves.verify(moves.apply(found))
+    own, its = weight(moves, moves.identity), weight(moves, found)
+    assert own is None or all(a <= b for a, b in zip(its or (), own, strict=True))
+    if moves.admits(moves.identity):
+        assert found == moves.identity
+
+
+def test_descents_use_what_a_budget_allows_and_differ() -> None:
+    network = random_darts(np.random.default_rng(3))
+    moves = Moves(network, find_rule("nat"), Budget.parse({"macs": "0.8x"}).resolve(network))
+    rng = np.random.default_rng(0)
+    found = [descent(moves, rng) for _ in range(40)]
+    walked = [moves.apply(each) for each in found if each is not None]
+    assert len(walked) == 40
+    assert len(set(walked)) > 20
+    uniform = [moves.apply(moves.sample(rng)) for _ in range(40)]
+    assert np.mean([cost(each).macs for each in walked]) > np.mean([cost(each).macs for each in uniform])
 
 
 @settings(max_examples=40)

@@ -13,7 +13,8 @@ from nat_plugin.ir import Budget, Choice, Moves, Network, find_rule
 from nat_plugin.policy.ranks import normal_ranks
 from nat_plugin.strategies.base import Measurement, Settings, Strategy, Task
 from nat_plugin.strategies.hill_climb import HillClimbStrategy
-from nat_plugin.strategies.nearby import changed
+from nat_plugin.strategies.memory import Memory, Told
+from nat_plugin.strategies.nearby import changed, nearest
 from nat_plugin.strategies.predictor import (
     LENGTHS,
     NOISES,
@@ -22,6 +23,7 @@ from nat_plugin.strategies.predictor import (
     expected_improvement,
     likeliest,
 )
+from nat_plugin.strategies.promising import Promising
 from nat_plugin.strategies.random_search import RandomStrategy
 from nat_plugin.strategies.surrogate import SurrogateSettings, SurrogateStrategy
 
@@ -169,3 +171,31 @@ def test_scores_that_are_all_equal_or_far_apart_do_no_harm() -> None:
             [proposal] = strategy.ask(1)
             strategy.tell(proposal, Measurement(scale * np.sin(number), 0.0))
         assert len(strategy.finalists(network, 30)) == 25
+
+
+def test_of_an_input_over_the_budget_the_least_losses_are_the_best_known() -> None:
+    network = random_darts(np.random.default_rng(0))
+    moves = Moves(network, NAT, Budget.parse({"macs": "0.6x"}).resolve(network))
+    rng, memory = np.random.default_rng(1), Memory([moves, Moves(network, NAT)])
+    choices = list(dict.fromkeys(moves.sample(rng) for _ in range(5)))
+    for loss, choice in enumerate(choices, start=1):
+        memory.add(Told(0, choice, -float(loss), 0.0))
+        memory.add(Told(1, choice, -float(loss), 0.0))
+    assert memory.best(0, 3) == choices[:3]
+    assert memory.best(1, 3) == [], "the input itself is better"
+    assert memory.known(0) == choices
+    assert memory.known(1) == [moves.identity, *choices]
+
+
+def test_under_a_budget_ops_come_back_and_are_paid_for_elsewhere() -> None:
+    network = random_darts(np.random.default_rng(0))
+    moves = Moves(network, NAT, Budget.parse({"macs": "0.6x"}).resolve(network))
+    promising = Promising([moves], np.random.default_rng(1), 200, 250)
+    best = nearest(moves, moves.identity)
+    promising.memory.add(Told(0, best, -1.0, 0.0))
+    found = list(promising.order(0, ()))
+    assert all(moves.admits(choice) for choice in found)
+    gone = [slot for slot, index in enumerate(best) if index != 0]
+    back = [choice for choice in found if any(choice[slot] == 0 for slot in gone)]
+    assert len(back) > 10
+    assert best not in found
