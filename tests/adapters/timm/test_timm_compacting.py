@@ -76,7 +76,7 @@ def test_a_leaner_model_within_the_budget(strategy: Any, tmp_path: Path) -> None
     loaded = timm.create_model(f"local-dir:{tmp_path}", pretrained=True).eval()
     x = next(iter(val))[0]
     with torch.no_grad():
-        torch.testing.assert_close(loaded(x), result.model(x))
+        torch.testing.assert_close(loaded(x), result.model(x), rtol=1e-4, atol=1e-4)  # the layout in memory may differ
     assert f"{result.before.accuracy:.2%}" in str(result)
 
 
