@@ -56,9 +56,7 @@ class Imagined(Training):
         self.predicted = np.where(space.connected, values[space.kinds], np.nan)
 
     def run(self) -> None:
-        updates = self.plan.updates[0]
-        for step in range(updates):
-            self._update(1 - step / updates, min(1.0, (step + 1) / self.plan.warmup))
+        self.learn(self.plan.updates[0], *self.plan.temperatures[1])
 
 
 class Truth:
@@ -169,7 +167,7 @@ def measure_seed(truth: Truth, rewards: SupernetRewards, seed: int, args: argpar
     critic = Critic(CriticConfig(), seed, CPU)
     critic.fit([graphs[kind] for kind in pool], known[pool])
     values = critic.predict(graphs).mean(axis=0)
-    plan = Plan(seed, inputs=args.policy_inputs, limited=0.0, updates=(args.updates, 0))
+    plan = Plan(seed, inputs=args.policy_inputs, limited=(0.0, 0.0), updates=(args.updates, 0))
     imagined = Imagined(space, plan, values)
     imagined.run()
     becomes = truth.of_policy(imagined.policy)

@@ -2,10 +2,11 @@
 
 A fifth of the cells, drawn by ``SPLIT``, is held out: none of their rows is read in training, neither as an input nor
 as a proposal, and the policy is reported on them as inputs. Of the others, a share of the evaluations goes to cells
-drawn uniformly; a critic learns from them, the policy learns by REINFORCE from what the critic imagines, and proposes
-what else is measured; then a new critic and the same policy learn from all. The score is the mean validation accuracy
-after 200 epochs. Every row of the table that is read counts as an evaluation, also where another cell that computes the
-same was read before: the number of distinct cells by ``nat_plugin.ir.key`` is smaller (fact ``distinct_by_key``).
+drawn uniformly; a critic learns from them, the policy learns from what the critic imagines of all that each input may
+become (``nat_plugin.policy.enumerating``), and proposes what else is measured; then a new critic and the same policy
+learn from all. The score is the mean validation accuracy after 200 epochs. Every row of the table that is read counts
+as an evaluation, also where another cell that computes the same was read before: the number of distinct cells by
+``nat_plugin.ir.key`` is smaller (fact ``distinct_by_key``).
 
 ``python benchmarks/train_policy.py --table nasbench201.csv.gz [--seed N] [--evaluations N] [--encoder E] [--out FILE]``
 """
@@ -23,62 +24,52 @@ from pathlib import Path
 import numpy as np
 import torch
 from nat_nasbench.nb201 import OPS
-from nb201 import CELLS, EDGES, Reach, Space, digits_of, load_space, numbers
+from nb201 import CELLS, Reach, Space, load_space
+from nb201_inputs import draw_inputs
 
-from nat_plugin.errors import NATError
-from nat_plugin.ir import Budget, Moves, find_rule
+from nat_plugin.ir import find_rule
 from nat_plugin.plugins import plugins
 from nat_plugin.policy.critic import Critic, CriticConfig
+from nat_plugin.policy.enumerating import compare_all, log_shares
 from nat_plugin.policy.files import Fact, save_policy
 from nat_plugin.policy.finding import SHIPPED
-from nat_plugin.policy.graphs import Graph, build_batch, build_graph
-from nat_plugin.policy.imagining import draw_open, imagine
+from nat_plugin.policy.graphs import build_batch, build_graph
 from nat_plugin.policy.network import Policy, PolicyConfig, new_policy
-from nat_plugin.policy.reinforce import Learning
 
 SPLIT = 201
 """Seed of the split, the same for every training."""
 RULES = ("nat", "nat++")
 CPU = torch.device("cpu")
-CHUNK = 512
+CHUNK = 256
 """Graphs in one pass."""
+BEST = 64
+"""Candidates by the critic that are compared in any case."""
 
 
 @dataclass(frozen=True)
 class Plan:
     """``evaluations``: most rows that are read, a share ``first`` of them drawn uniformly, the others by the policy
-    (``proposals`` samples for each input, the most frequent first). ``inputs``: of the policy, each under one of both
-    rules, a share ``limited`` of them under a limit on MACs from 0.5x to 1.0x. ``updates``: of the policy before and
-    after its proposals are measured, each of ``batch`` inputs and ``samples`` of each. ``entropy``: weight of the bonus
-    at the start of both; falls to nothing, as the learning rate does after ``warmup`` updates. ``critics``: before and
-    after."""
+    (the cells that are most probable over all its inputs). ``inputs``: of the policy, each under one of both rules, a
+    share ``limited`` of them under a limit on MACs and another under one on an imagined latency. ``updates``: of the
+    policy before and after its proposals are measured, each of ``batch`` inputs, with at most ``most`` of what each may
+    become. ``temperatures``: at the start and at the end of both, in the unit of the critic; the learning rate rises
+    for ``warmup`` updates and falls to nothing. ``critics``: before and after."""
 
     seed: int = 0
     evaluations: int = 3000
     first: float = 0.4
-    proposals: int = 24
     encoder: str = "graph"
     hidden: int = 32
     rounds: int = 3
-    inputs: int = 4000
-    limited: float = 0.3
-    updates: tuple[int, int] = (150, 500)
+    inputs: int = 6000
+    limited: tuple[float, float] = (0.4, 0.3)
+    updates: tuple[int, int] = (300, 1500)
     batch: int = 128
-    samples: int = 8
-    lr: float = 4e-3
+    most: int = 1500
+    lr: float = 8e-3
     warmup: int = 30
-    entropy: float = 1.0
-    critics: tuple[CriticConfig, CriticConfig] = (CriticConfig(members=1), CriticConfig(epochs=25))
-
-
-@dataclass(frozen=True)
-class Input:
-    """A cell as an input of the policy: number, what its digits may become (EDGES, DIGITS), most MACs, its graph."""
-
-    cell: int
-    options: np.ndarray
-    limit: float
-    graph: Graph
+    temperatures: tuple[tuple[float, float], tuple[float, float]] = ((0.5, 0.1), (0.5, 0.02))
+    critics: tuple[CriticConfig, CriticConfig] = (CriticConfig(members=1), CriticConfig(members=3))
 
 
 def held_out() -> np.ndarray:
@@ -122,27 +113,12 @@ class Training:
         config = PolicyConfig(plan.encoder, plan.hidden, plan.rounds, vocabulary)
         self.policy = new_policy(config, plan.seed, CPU)
         self.optimizer = torch.optim.Adam(self.policy.parameters(), plan.lr, (0.9, 0.99))
-        self.inputs = self._inputs()
+        cells = self.rng.permutation(np.flatnonzero(~held_out()))[: plan.inputs]
+        reach = [Reach(space, find_rule(name)) for name in RULES]
+        self.inputs = draw_inputs(space, reach, cells, plan.limited, self.rng)
         self._graphs = [build_graph(space.networks[cell]) for cell in space.spelled]
         self.predicted = np.full(CELLS, np.nan)
         """By cell, what the critic makes of it; NaN where it is not connected."""
-
-    def _inputs(self) -> list[Input]:
-        cells = np.flatnonzero(~held_out())
-        reach = [Reach(self.space, find_rule(name)) for name in RULES]
-        inputs = []
-        for cell in self.rng.permutation(cells)[: self.plan.inputs]:
-            network, own = self.space.networks[cell], reach[self.rng.integers(len(RULES))]
-            share = round(self.rng.uniform(0.5, 1.0), 2)
-            limited = self.rng.random() < self.plan.limited and bool(self.space.connected[cell])
-            budget = Budget.parse({"macs": f"{share}x"} if limited else {})
-            try:
-                moves = Moves(network, own.rule, budget.resolve(network))
-            except NATError:  # nothing legal fits
-                continue
-            limit = float(moves.limits.values[0][1]) if limited else np.inf
-            inputs.append(Input(int(cell), own.table[digits_of(cell)], limit, build_graph(network, moves)))
-        return inputs
 
     def run(self) -> None:
         start = np.flatnonzero(~held_out())
@@ -151,8 +127,7 @@ class Training:
             if stage:
                 self.measured.measure(self._proposals(), self.measured.left)
             self._criticise(self.plan.critics[stage])
-            for step in range(updates):
-                self._update(1 - step / updates, min(1.0, (step + 1) / self.plan.warmup))
+            self.learn(updates, *self.plan.temperatures[stage])
 
     def _criticise(self, config: CriticConfig) -> None:
         """A new critic from all that was measured."""
@@ -162,38 +137,39 @@ class Training:
         values = critic.predict(self._graphs).mean(axis=0)
         self.predicted = np.where(self.space.connected, values[self.space.kinds], np.nan)
 
-    def _update(self, left: float, warm: float) -> None:
-        """One step of the policy, with a share of the stage ``left``."""
+    def learn(self, updates: int, start: float, end: float) -> None:
+        """So many steps of the policy, while the temperature falls from ``start`` to ``end``."""
         plan = self.plan
-        for group in self.optimizer.param_groups:
-            group["lr"] = plan.lr * max(0.02, left) * warm
-        drawn = [self.inputs[each] for each in self.rng.integers(0, len(self.inputs), plan.batch)]
-        batch = build_batch([each.graph for each in drawn])
+        for step in range(updates):
+            done = step / updates
+            for group in self.optimizer.param_groups:
+                group["lr"] = plan.lr * max(0.02, 1 - done) * min(1.0, (step + 1) / plan.warmup)
+            drawn = [self.inputs[each] for each in self.rng.integers(0, len(self.inputs), plan.batch)]
+            gains = [self.predicted[each.cells] for each in drawn]
+            taken = [self._some(each) for each in gains]
+            choices = [each.choices[of] for each, of in zip(drawn, taken, strict=True)]
+            gains = [each[of] for each, of in zip(gains, taken, strict=True)]
+            batch = build_batch([each.graph for each in drawn])
+            compare_all(self.policy, self.optimizer, batch, choices, gains, start * (end / start) ** done)
 
-        def judge(graph: int, choices: np.ndarray) -> np.ndarray:
-            return self.gain(drawn[graph], choices)
+    def _some(self, gains: np.ndarray) -> np.ndarray:
+        """Which candidates are compared: all, or of too many the best and others at random."""
+        most = self.plan.most
+        if len(gains) <= most:
+            return np.arange(len(gains))
+        best = np.argpartition(-gains, BEST)[:BEST]
+        return np.unique(np.concatenate([best, self.rng.integers(0, len(gains), most - BEST)]))
 
-        learning = Learning(normalise="batch")
-        imagine(self.policy, self.optimizer, batch, judge, learning, plan.entropy * left, plan.samples, self.rng)
-
-    def gain(self, source: Input, choices: np.ndarray) -> np.ndarray:
-        """Imagined gains (n,) of choices (n, EDGES); NaN over the limit and for cells that are not connected."""
-        cells = numbers(source.options[np.arange(EDGES), choices])
-        own = self.predicted[source.cell]
-        gains = self.predicted[cells] - (0.0 if np.isnan(own) else own)
-        found: np.ndarray = np.where(self.space.macs[cells] <= source.limit, gains, np.nan)
-        return found
-
+    @torch.no_grad()
     def _proposals(self) -> np.ndarray:
-        """Cells that the policy proposes for its inputs, the most frequent first."""
-        count = np.zeros(CELLS, np.int64)
+        """Cells that the policy proposes for its inputs, the most probable over all of them first."""
+        total = np.zeros(CELLS)
         for start in range(0, len(self.inputs), CHUNK):
             part = self.inputs[start : start + CHUNK]
             batch = build_batch([each.graph for each in part])
-            drawn = draw_open(self.policy, batch, self.plan.proposals, self.rng)
-            for source, choices in zip(part, drawn, strict=True):
-                np.add.at(count, numbers(source.options[np.arange(EDGES), choices]), 1)
-        return np.argsort(-count, kind="stable")[: np.count_nonzero(count)]
+            log, _ = log_shares(self.policy(batch), batch, [each.choices for each in part])
+            np.add.at(total, np.concatenate([each.cells for each in part]), log.exp().double().numpy())
+        return np.argsort(-total, kind="stable")
 
 
 def train(space: Space, plan: Plan) -> tuple[Policy, dict[str, Fact]]:
