@@ -1,7 +1,7 @@
 """The whole method against the truth: a policy that learns from supernet rewards alone, looked up in NAS-Bench-201.
 
 For every seed: shared weights of the cell (``supernet_nb201_rewards.py``), the loss of ``--pool`` random networks on
-them, a critic of these, and a policy that learns by REINFORCE from what the critic imagines. Greedy decoding on the
+them, a critic of these, and a policy that learns from what the critic imagines. Greedy decoding on the
 held-out fifth of the cells (inputs with ``nat`` moves), looked up in the table as written. The table is read in
 reporting only, except where a line says so. Beside it, from the same measurements:
 

@@ -61,14 +61,14 @@ class Plan:
     encoder: str = "graph"
     hidden: int = 32
     rounds: int = 3
-    inputs: int = 6000
-    limited: tuple[float, float] = (0.4, 0.3)
-    updates: tuple[int, int] = (300, 1500)
+    inputs: int = 7000
+    limited: tuple[float, float] = (0.35, 0.25)
+    updates: tuple[int, int] = (300, 2000)
     batch: int = 128
     most: int = 1500
-    lr: float = 8e-3
+    lr: float = 6e-3
     warmup: int = 30
-    temperatures: tuple[tuple[float, float], tuple[float, float]] = ((0.5, 0.1), (0.5, 0.02))
+    temperatures: tuple[tuple[float, float], tuple[float, float]] = ((0.5, 0.1), (0.4, 0.01))
     critics: tuple[CriticConfig, CriticConfig] = (CriticConfig(members=1), CriticConfig(members=3))
 
 

@@ -15,7 +15,8 @@ The probability of all that is not admitted falls out: decode by ``sampling.gree
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -23,7 +24,6 @@ from torch import nn
 from torch_geometric.utils import scatter
 
 from nat_plugin.policy.graphs import SHARE, Batch
-from nat_plugin.policy.imagining import Judge, Slots
 from nat_plugin.policy.network import Policy
 
 Tensor = torch.Tensor
@@ -34,6 +34,34 @@ _STEEPEST, _HALVINGS = 1e3, 18
 """Of the search for how far to lean, in nats for the whole of the free room."""
 _NAMES = np.random.default_rng(0).integers(1, 2**62, 4096)
 """Choices are told apart by their product with these: equal for different ones once in 2^60."""
+
+Judge: TypeAlias = Callable[[int, np.ndarray], np.ndarray]
+"""Gains (n,) of choices (n, S) of the graph of that number in the batch; NaN for what is not admitted."""
+
+
+class Slots:
+    """The slots of a batch, counted through: S of them over R candidate rows."""
+
+    def __init__(self, batch: Batch, device: torch.device) -> None:
+        self.counts = [len(sizes) for sizes in batch.sizes]
+        sizes = np.concatenate(batch.sizes)
+        self.first = np.cumsum(sizes) - sizes  # (S,) first row
+        self.of_row = np.repeat(np.arange(len(sizes)), sizes)  # (R,)
+        self.ends = np.cumsum(self.counts)
+        self.graph = torch.from_numpy(np.repeat(np.arange(len(self.counts)), self.counts)).to(device)
+
+    def draw(self, scores: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+        """Rows taken, (S, count): the largest of scores with Gumbel noise in each slot."""
+        noisy = scores[:, None] + rng.gumbel(size=(len(scores), count))
+        best = np.maximum.reduceat(noisy, self.first, axis=0)
+        rows, columns = np.nonzero(noisy == best[self.of_row])
+        taken = np.zeros((len(self.first), count), np.int64)
+        taken[self.of_row[rows], columns] = rows
+        return taken
+
+    def choices(self, rows: np.ndarray) -> list[np.ndarray]:
+        """By graph, the choices (count, S) that take rows (S, count)."""
+        return np.split((rows - self.first[:, None]).T, self.ends[:-1], axis=1)
 
 
 def compare(
