@@ -48,12 +48,12 @@ BEST = 64
 
 @dataclass(frozen=True)
 class Plan:
-    """``evaluations``: most rows that are read, a share ``first`` of them drawn uniformly, the others by the policy
-    (the cells that are most probable over all its inputs). ``inputs``: of the policy, each under one of both rules, a
-    share ``limited`` of them under a limit on MACs and another under one on an imagined latency. ``updates``: of the
-    policy before and after its proposals are measured, each of ``batch`` inputs, with at most ``most`` of what each may
-    become. ``temperatures``: at the start and at the end of both, in the unit of the critic; the learning rate rises
-    for ``warmup`` updates and falls to nothing. ``critics``: before and after."""
+    """``evaluations``: most rows that are read, a share ``first`` of them drawn uniformly, the others as the policy
+    proposes. ``inputs``: of the policy, each under one of both rules, a share ``limited`` of them under a limit on MACs
+    and another under one on an imagined latency. ``updates``: of the policy before and after its proposals are
+    measured, each of ``batch`` inputs, with at most ``most`` of what each may become. ``temperatures``: at the start
+    and at the end of both, in the unit of the critic; the learning rate rises for ``warmup`` updates and falls to
+    nothing. ``critics``: before and after."""
 
     seed: int = 0
     evaluations: int = 3000
@@ -162,14 +162,21 @@ class Training:
 
     @torch.no_grad()
     def _proposals(self) -> np.ndarray:
-        """Cells that the policy proposes for its inputs, the most probable over all of them first."""
+        """Cells that the policy proposes for its inputs, the most probable over all of them first: one of those that
+        compute the same, and none where one was measured; then the others."""
         total = np.zeros(CELLS)
         for start in range(0, len(self.inputs), CHUNK):
             part = self.inputs[start : start + CHUNK]
             batch = build_batch([each.graph for each in part])
             log, _ = log_shares(self.policy(batch), batch, [each.choices for each in part])
             np.add.at(total, np.concatenate([each.cells for each in part]), log.exp().double().numpy())
-        return np.argsort(-total, kind="stable")
+        kinds = self.space.kinds
+        whole = np.bincount(kinds, np.where(held_out(), 0, total))
+        whole[kinds[list(self.measured.scores)]] = 0
+        ordered = np.argsort(-np.where(held_out(), 0, total), kind="stable")
+        _, first = np.unique(kinds[ordered], return_index=True)  # the most probable of each kind
+        news = ordered[first][np.argsort(-whole, kind="stable")]
+        return np.concatenate([news[whole[kinds[news]] > 0], ordered])
 
 
 def train(space: Space, plan: Plan) -> tuple[Policy, dict[str, Fact]]:
