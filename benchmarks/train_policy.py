@@ -62,7 +62,7 @@ class Plan:
     hidden: int = 32
     rounds: int = 3
     inputs: int = 7000
-    limited: tuple[float, float] = (0.35, 0.25)
+    limited: tuple[float, float] = (0.35, 0.3)
     updates: tuple[int, int] = (300, 2000)
     batch: int = 128
     most: int = 1500

@@ -10,7 +10,8 @@ import pytest
 import torch
 from nat_nasbench.nb201 import OPS
 from nb201 import CELLS, GROUPS, Reach, Space, fixed_rule, load_space, numbers
-from train_policy import Plan, held_out, train
+from nb201_inputs import draw_inputs, imagine_device
+from train_policy import RULES, Plan, held_out, train
 
 from nat_plugin.ir import Budget, Moves, Op, canonical, find_rule, is_connected
 from nat_plugin.plugins import plugins
@@ -103,3 +104,31 @@ def test_no_more_is_measured_than_was_allowed_and_nothing_held_out(space: Space)
     assert len(measured) <= 60
     assert not held_out()[measured].any()
     assert not any(held_out()[source.cell] for source in training.inputs)
+
+
+def test_inputs_have_all_that_they_may_become_and_nothing_else(space: Space) -> None:
+    reach, rng = [Reach(space, find_rule(name)) for name in RULES], np.random.default_rng(0)
+    limited = 0
+    for each in draw_inputs(space, reach, rng.permutation(CELLS)[:60], (0.4, 0.3), rng):
+        every = [set(own.all_of(each.cell).tolist()) for own in reach]
+        found = set(each.cells.tolist())
+        params, macs, other = each.graph.graph_x[0, :3]
+        assert not params
+        assert len(each.choices) == len(each.cells) == len(found)
+        if macs or other:
+            limited += 1
+            assert found <= every[1]
+        else:
+            assert found in every
+        if macs:
+            assert space.macs[each.cells].max() <= space.macs[each.cell]
+    assert limited > 20
+
+
+def test_an_imagined_device_knows_what_is_connected(space: Space) -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        times = imagine_device(space, rng)
+        assert (np.isfinite(times) == space.connected).all()
+        assert (times > 0).all()
+        assert (times == np.where(space.connected, times[space.written], np.inf)).all()
