@@ -1,4 +1,4 @@
-"""The policy for NAS-Bench-201 loads, says how it was trained, keeps budgets, and is better than a fixed rule."""
+"""The policies for NAS-Bench-201 load, say how they were trained, keep budgets, and are better than a fixed rule."""
 
 from __future__ import annotations
 
@@ -31,14 +31,15 @@ def space(shared_data: Path) -> Space:
     return load_space(shared_data / "nasbench201.csv.gz")
 
 
-@pytest.fixture(scope="module")
-def policy() -> Policy:
+@pytest.fixture(scope="module", params=["nasbench201", "nasbench201-budgets"])
+def policy(request: pytest.FixtureRequest) -> Policy:
     plugins()
-    return find_policy("nasbench201", CPU)
+    return find_policy(request.param, CPU)
 
 
-def test_it_is_small_and_says_how_it_was_trained() -> None:
-    path = SHIPPED / "nasbench201.safetensors"
+@pytest.mark.parametrize("name", ["nasbench201", "nasbench201-budgets"])
+def test_it_is_small_and_says_how_it_was_trained(name: str) -> None:
+    path = SHIPPED / f"{name}.safetensors"
     assert path.stat().st_size < 2 * 10**6
     _, facts = load_policy(path)
     assert "train_policy.py" in str(facts["command"])
@@ -123,6 +124,20 @@ def test_inputs_have_all_that_they_may_become_and_nothing_else(space: Space) -> 
         if macs:
             assert space.macs[each.cells].max() <= space.macs[each.cell]
     assert limited > 20
+
+
+def test_under_a_budget_the_policy_for_budgets_is_better(space: Space) -> None:
+    budget, rule = Budget.parse({"macs": "0.8x"}), find_rule("nat++")
+    convolution = Op.parse("conv_3x3")
+    cells = np.flatnonzero(held_out() & space.connected)[::5].tolist()
+    cells = [cell for cell in cells if canonical(space.networks[cell]).ops.count(convolution) > 1]
+    networks = [space.networks[cell] for cell in cells]
+    ops, means = {op: digit for digit, op in enumerate(OPS.values())}, []
+    for name in ("nasbench201", "nasbench201-budgets"):
+        results = transform(networks, rule, budget, find_policy(name, CPU))
+        found = numbers(np.array([[ops[op] for op in network.ops] for network in results]))
+        means.append(space.test["CIFAR-10"][space.written[found]].mean())
+    assert means[1] > means[0] + 0.1
 
 
 def test_an_imagined_device_knows_what_is_connected(space: Space) -> None:
