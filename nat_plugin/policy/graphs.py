@@ -213,8 +213,12 @@ def build_graph(network: Network, moves: Moves | None = None) -> Graph:
     counts = np.array(sizes, np.int64)
     each_cost = _joined(costs, (0, 2), np.float64)
     edited = _joined(row_edge, (0,), np.int64)
-    room = find_room(moves, each_cost, counts, used[edited], total)
-    if len(counts):
+    room = (
+        find_room(moves, each_cost, counts, used[edited], total)
+        if moves is not None and limits.values and sizes
+        else None
+    )
+    if room is not None:
         first = np.cumsum(counts) - counts
         all_edges[edited, 3] = room.shares[first] * all_edges[edited, 0]
         all_edges[edited, 4] = np.maximum.reduceat(room.shares, first)
@@ -239,7 +243,7 @@ def _joined(parts: list[np.ndarray], empty: tuple[int, ...], kind: type) -> np.n
     return np.concatenate(parts) if parts else np.zeros(empty, kind)
 
 
-def _rows(costs: np.ndarray, sizes: np.ndarray, total: np.ndarray, limits: Limits, room: Room) -> np.ndarray:
+def _rows(costs: np.ndarray, sizes: np.ndarray, total: np.ndarray, limits: Limits, room: Room | None) -> np.ndarray:
     """Candidates: whether it is the present op; change in params and MACs relative to the network, plain and on a
     scale that spreads small changes; within the limits by itself; share of the slot's alternatives; share of the free
     room, and whether that is more than there is."""
@@ -255,12 +259,13 @@ def _rows(costs: np.ndarray, sizes: np.ndarray, total: np.ndarray, limits: Limit
         if column is not None:
             rows[:, 5] *= (1 + change[:, column]) * total[column] <= float(limit)
     rows[:, 6] = 1 / np.repeat(sizes, sizes)
-    rows[:, SHARE] = room.shares
-    rows[:, SHARE + 1] = room.shares > 1
+    if room is not None:
+        rows[:, SHARE] = room.shares
+        rows[:, SHARE + 1] = room.shares > 1
     return rows
 
 
-def _slack(network: Network, total: np.ndarray, limits: Limits, room: Room) -> np.ndarray:
+def _slack(network: Network, total: np.ndarray, limits: Limits, room: Room | None) -> np.ndarray:
     """The budget left: for params, MACs and the tightest other limit, whether it is there and its room relative to
     the network's own value, from -1 to 2; how many times the free room is spent; which part of the limit it is."""
     values = np.zeros(GRAPH_WIDTH, np.float32)
@@ -270,7 +275,8 @@ def _slack(network: Network, total: np.ndarray, limits: Limits, room: Room) -> n
         left = float(np.clip(float(limit) / own - 1, -1, 2))
         values[column + 3] = left if not values[column] else min(values[column + 3], left)
         values[column] = 1
-    values[6:] = room.spent, room.free
+    if room is not None:
+        values[6:] = room.spent, room.free
     return values
 
 

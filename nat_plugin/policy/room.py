@@ -36,12 +36,10 @@ class Room:
     free: float = 0.0
 
 
-def find_room(moves: Moves | None, costs: np.ndarray, sizes: np.ndarray, used: np.ndarray, total: np.ndarray) -> Room:
+def find_room(moves: Moves, costs: np.ndarray, sizes: np.ndarray, used: np.ndarray, total: np.ndarray) -> Room:
     """``costs``: parameters and MACs of all candidates (R, 2), which slots of ``sizes`` (S,) have; ``used``: those of
     the present op in each slot (S, 2), 0 where it is dead; ``total`` of the network (2,)."""
     found = Room(np.zeros(len(costs)))
-    if moves is None or not len(sizes):
-        return found
     first = np.cumsum(sizes) - sizes
     for name, limit in moves.limits.values:
         metric, column = moves.limits.metrics[name], _COLUMNS.get(name)
