@@ -140,7 +140,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--table", type=Path, required=True)
     parser.add_argument("--latency", type=Path, required=True)
-    parser.add_argument("--policy", nargs="+", default=["nasbench201"], help="One training each: files or names.")
+    parser.add_argument(
+        "--policy", nargs="+", default=["nasbench201-budgets"], help="One training each: files or names."
+    )
     parser.add_argument("--rules", nargs="+", default=["nat", "nat++"])
     parser.add_argument("--searched", type=int, default=100, help="Inputs of each group where strategies search.")
     parser.add_argument("--json", type=Path)

@@ -31,7 +31,7 @@ from nat_nasbench.nb201 import OPS
 from nb201 import CELLS, EDGES, GROUPS, PLACES, Reach, Space, digits_of, fixed_rule, load_space, numbers
 from scipy.stats import spearmanr
 from supernet_nb201_rewards import SAMPLING, Asked, Setting, SupernetRewards
-from train_policy import CPU, Input, Plan, Training, held_out
+from train_policy import CPU, Input, Plan, SampledTraining, held_out
 
 from nat_plugin.device import find_compute
 from nat_plugin.ir import Moves, find_rule
@@ -49,7 +49,7 @@ PRIORS = (0.1, 0.3, 1.0)
 Row = dict[str, float]
 
 
-class Imagined(Training):
+class Imagined(SampledTraining):
     """The training of ``train_policy.py`` on the values of a critic of supernet rewards; the table is not read. What
     computes another thing than its input gains ``margin`` less."""
 
@@ -63,9 +63,7 @@ class Imagined(Training):
         return super().gain(source, choices) - np.where(kinds == own, 0.0, self._margin)
 
     def run(self) -> None:
-        updates = self.plan.updates[0]
-        for step in range(updates):
-            self._update(1 - step / updates, min(1.0, (step + 1) / self.plan.warmup))
+        self.learn(0)
 
 
 class Truth:

@@ -16,9 +16,11 @@ import argparse
 import shlex
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
@@ -81,6 +83,10 @@ class Input:
     graph: Graph
 
 
+P = TypeVar("P", bound=Plan)
+I = TypeVar("I")  # noqa: E741 - an input
+
+
 def held_out() -> np.ndarray:
     """Whether each cell is held out of training, (CELLS,): exactly a fifth."""
     held = np.zeros(CELLS, bool)
@@ -111,10 +117,10 @@ class Measured:
                 self.scores.setdefault(int(cell), float(self._space.validation["CIFAR-10"][cell]))
 
 
-class Training:
-    """Critic and policy of one plan."""
+class Training(ABC, Generic[P, I]):
+    """Critic and policy of one plan; how inputs are drawn and what the policy learns from them is said by others."""
 
-    def __init__(self, space: Space, plan: Plan) -> None:
+    def __init__(self, space: Space, plan: P) -> None:
         self.space, self.plan = space, plan
         self.rng = np.random.default_rng(plan.seed)
         self.measured = Measured(space, plan.evaluations)
@@ -122,12 +128,50 @@ class Training:
         config = PolicyConfig(plan.encoder, plan.hidden, plan.rounds, vocabulary)
         self.policy = new_policy(config, plan.seed, CPU)
         self.optimizer = torch.optim.Adam(self.policy.parameters(), plan.lr, (0.9, 0.99))
-        self.inputs = self._inputs()
+        self.inputs = self.draw()
         self._graphs = [build_graph(space.networks[cell]) for cell in space.spelled]
         self.predicted = np.full(CELLS, np.nan)
         """By cell, what the critic makes of it; NaN where it is not connected."""
 
-    def _inputs(self) -> list[Input]:
+    @abstractmethod
+    def draw(self) -> list[I]:
+        """Inputs of the policy, none of them held out."""
+
+    @abstractmethod
+    def learn(self, stage: int) -> None:
+        """The policy learns from what the critic imagines."""
+
+    @abstractmethod
+    def proposals(self) -> np.ndarray:
+        """Cells to measure next, as the policy proposes them."""
+
+    def run(self) -> None:
+        start = np.flatnonzero(~held_out())
+        self.measured.measure(self.rng.permutation(start), round(self.plan.first * self.plan.evaluations))
+        for stage in range(len(self.plan.updates)):
+            if stage:
+                self.measured.measure(self.proposals(), self.measured.left)
+            self._criticise(self.plan.critics[stage])
+            self.learn(stage)
+
+    def _criticise(self, config: CriticConfig) -> None:
+        """A new critic from all that was measured."""
+        critic = Critic(config, self.plan.seed, CPU)
+        kinds = self.space.kinds[list(self.measured.scores)]
+        critic.fit([self._graphs[kind] for kind in kinds], np.array(list(self.measured.scores.values())))
+        values = critic.predict(self._graphs).mean(axis=0)
+        self.predicted = np.where(self.space.connected, values[self.space.kinds], np.nan)
+
+    def set_rate(self, share: float) -> None:
+        """The learning rate, as a share of that of the plan."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.plan.lr * share
+
+
+class SampledTraining(Training[Plan, Input]):
+    """REINFORCE on samples of the policy."""
+
+    def draw(self) -> list[Input]:
         cells = np.flatnonzero(~held_out())
         reach = [Reach(self.space, find_rule(name)) for name in RULES]
         inputs = []
@@ -144,29 +188,16 @@ class Training:
             inputs.append(Input(int(cell), own.table[digits_of(cell)], limit, build_graph(network, moves)))
         return inputs
 
-    def run(self) -> None:
-        start = np.flatnonzero(~held_out())
-        self.measured.measure(self.rng.permutation(start), round(self.plan.first * self.plan.evaluations))
-        for stage, updates in enumerate(self.plan.updates):
-            if stage:
-                self.measured.measure(self._proposals(), self.measured.left)
-            self._criticise(self.plan.critics[stage])
-            for step in range(updates):
-                self._update(1 - step / updates, min(1.0, (step + 1) / self.plan.warmup))
-
-    def _criticise(self, config: CriticConfig) -> None:
-        """A new critic from all that was measured."""
-        critic = Critic(config, self.plan.seed, CPU)
-        kinds = self.space.kinds[list(self.measured.scores)]
-        critic.fit([self._graphs[kind] for kind in kinds], np.array(list(self.measured.scores.values())))
-        values = critic.predict(self._graphs).mean(axis=0)
-        self.predicted = np.where(self.space.connected, values[self.space.kinds], np.nan)
+    def learn(self, stage: int) -> None:
+        """The weight of the entropy falls to nothing, as the learning rate does after ``warmup`` updates."""
+        updates = self.plan.updates[stage]
+        for step in range(updates):
+            self._update(1 - step / updates, min(1.0, (step + 1) / self.plan.warmup))
 
     def _update(self, left: float, warm: float) -> None:
         """One step of the policy, with a share of the stage ``left``."""
         plan = self.plan
-        for group in self.optimizer.param_groups:
-            group["lr"] = plan.lr * max(0.02, left) * warm
+        self.set_rate(max(0.02, left) * warm)
         drawn = [self.inputs[each] for each in self.rng.integers(0, len(self.inputs), plan.batch)]
         batch = build_batch([each.graph for each in drawn])
 
@@ -184,7 +215,7 @@ class Training:
         found: np.ndarray = np.where(self.space.macs[cells] <= source.limit, gains, np.nan)
         return found
 
-    def _proposals(self) -> np.ndarray:
+    def proposals(self) -> np.ndarray:
         """Cells that the policy proposes for its inputs, the most frequent first."""
         count = np.zeros(CELLS, np.int64)
         for start in range(0, len(self.inputs), CHUNK):
@@ -196,10 +227,12 @@ class Training:
         return np.argsort(-count, kind="stable")[: np.count_nonzero(count)]
 
 
-def train(space: Space, plan: Plan) -> tuple[Policy, dict[str, Fact]]:
+def train(
+    space: Space, plan: P, kind: Callable[[Space, P], Training[P, Any]] = SampledTraining
+) -> tuple[Policy, dict[str, Fact]]:
     """A policy and the facts about its training."""
     wall, user = time.perf_counter(), time.process_time()
-    training = Training(space, plan)
+    training = kind(space, plan)
     training.run()
     facts: dict[str, Fact] = {
         "space": "NAS-Bench-201",
@@ -216,23 +249,24 @@ def train(space: Space, plan: Plan) -> tuple[Policy, dict[str, Fact]]:
     return training.policy, facts
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def run(kind: Callable[[Space, P], Training[P, Any]], plan: P, name: str) -> None:
+    """The command line: train by a plan and ship the policy under a name."""
+    parser = argparse.ArgumentParser(description=f"Train the policy that ships as {name}.")
     parser.add_argument("--table", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--evaluations", type=int, default=3000)
     parser.add_argument("--encoder", default="graph")
-    parser.add_argument("--out", type=Path, default=SHIPPED / "nasbench201.safetensors")
+    parser.add_argument("--out", type=Path, default=SHIPPED / f"{name}.safetensors")
     args = parser.parse_args()
     torch.set_num_threads(1)
     plugins()
-    plan = Plan(args.seed, args.evaluations, encoder=args.encoder)
-    policy, facts = train(load_space(args.table), plan)
-    command = ["benchmarks/train_policy.py", "--table", args.table.name]
+    plan = replace(plan, seed=args.seed, evaluations=args.evaluations, encoder=args.encoder)
+    policy, facts = train(load_space(args.table), plan, kind)
+    command = [f"benchmarks/{Path(sys.argv[0]).name}", "--table", args.table.name]
     command += ["--seed", str(args.seed), "--evaluations", str(args.evaluations), "--encoder", args.encoder]
     save_policy(policy, args.out, {**facts, "command": f"python {shlex.join(command)}"})
     print(f"{args.out}: {args.out.stat().st_size:,} bytes")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(SampledTraining, Plan(), "nasbench201"))

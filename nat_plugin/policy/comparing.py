@@ -6,8 +6,8 @@ Candidates are samples of the policy, of the policy flattened, and of uniform ch
 admit is dropped. As the gain is averaged over all of them and not estimated from one, the gradient has little noise,
 and what the policy would hardly draw by itself teaches as well. That matters under a budget: where most of what is
 probable is over it, samples of the policy alone are next to never admitted, and nothing is learned of how those
-compare that are. For the same reason samples lean to cheap candidates as far as it takes to meet the limits on
-parameters and MACs on average.
+compare that are. For the same reason samples lean to cheap candidates as far as it takes to meet the limits on average
+(``room``).
 
 The probability of all that is not admitted falls out: decode by ``sampling.greedy``, the likeliest that is admitted.
 """
@@ -22,7 +22,7 @@ import torch
 from torch import nn
 from torch_geometric.utils import scatter
 
-from nat_plugin.policy.graphs import Batch
+from nat_plugin.policy.graphs import SHARE, Batch
 from nat_plugin.policy.imagining import Judge, Slots
 from nat_plugin.policy.network import Policy
 
@@ -31,7 +31,7 @@ Tensor = torch.Tensor
 TEMPERATURES = (1.0, 3.0, math.inf)
 """By which scores are divided where a third of the candidates each is drawn."""
 _STEEPEST, _HALVINGS = 1e3, 18
-"""Of the search for how far to lean, in nats for each multiple of what the network costs."""
+"""Of the search for how far to lean, in nats for the whole of the free room."""
 _NAMES = np.random.default_rng(0).integers(1, 2**62, 4096)
 """Choices are told apart by their product with these: equal for different ones once in 2^60."""
 
@@ -80,36 +80,28 @@ def compare(
 def _draw(slots: Slots, batch: Batch, scores: np.ndarray, samples: int, rng: np.random.Generator) -> np.ndarray:
     """Rows taken, (S, samples for each temperature)."""
     graph = batch.row_graph.cpu().numpy()
-    price, room = _prices(batch.row_x.double().cpu().numpy(), batch.graph_x.double().cpu().numpy(), graph)
+    price = batch.row_x[:, SHARE].double().cpu().numpy()
     found = []
     for temperature in TEMPERATURES:
         flat = scores / temperature
-        found.append(slots.draw(flat - _slope(slots, flat, price, room, graph)[graph] * price, samples, rng))
+        found.append(
+            slots.draw(flat - _slope(slots, flat, price, graph, len(batch.sizes))[graph] * price, samples, rng)
+        )
     return np.concatenate(found, axis=1)
 
 
-def _prices(rows: np.ndarray, graphs: np.ndarray, graph: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """What each row costs more than what is there now, (R,), and the room for that, (G,), both as shares of what the
-    network costs (columns: ``graphs._rows`` and ``graphs._slack``). Of the limit with the least room; MACs stand for a
-    limit on something else; infinite room without a limit."""
-    room = np.where(graphs[:, :3] > 0, graphs[:, 3:], np.inf)
-    tightest = room.argmin(axis=1)
-    column = np.where(tightest == 0, 1, 2)
-    return rows[np.arange(len(rows)), column[graph]], room.min(axis=1)
-
-
-def _slope(slots: Slots, scores: np.ndarray, price: np.ndarray, room: np.ndarray, graph: np.ndarray) -> np.ndarray:
-    """How much a unit of price must take off the scores of each graph so that the mean price is within its room, (G,);
-    0 where it is anyway."""
+def _slope(slots: Slots, scores: np.ndarray, price: np.ndarray, graph: np.ndarray, count: int) -> np.ndarray:
+    """How much a unit of price, a share of the free room, must take off the scores of each of ``count`` graphs so that
+    the mean price is within that room; 0 where it is anyway."""
 
     def fits(slope: np.ndarray) -> np.ndarray:
-        found: np.ndarray = np.bincount(graph, _shares(slots, scores - slope[graph] * price) * price) <= room
+        found: np.ndarray = np.bincount(graph, _shares(slots, scores - slope[graph] * price) * price, count) <= 1
         return found
 
-    low, high = np.full(len(room), 1e-2), np.full(len(room), _STEEPEST)
-    free = fits(np.zeros(len(room)))
+    low, high = np.full(count, 1e-2), np.full(count, _STEEPEST)
+    free = fits(np.zeros(count))
     if free.all():
-        return np.zeros(len(room))
+        return np.zeros(count)
     for _ in range(_HALVINGS):
         middle = np.sqrt(low * high)
         enough = fits(middle)

@@ -14,8 +14,8 @@ from nat_plugin.ir import Op, Role, Site
 from nat_plugin.ir.layers import Act, Conv, FactorizedReduce, Layer, Norm, Opaque, Pool, SqueezeExcite
 from nat_plugin.ir.ops import op_cost, op_kind
 
-VERSION = 1
-"""Of the meaning of the numbers below: a policy file of another version is refused."""
+VERSION = 2
+"""Of the meaning of the numbers below and in ``graphs``: a policy file of another version is refused."""
 
 CHANNELS, SIZE = 48, 16
 SITES = {

@@ -18,12 +18,15 @@ import torch
 from nat_plugin.ir import Limits, Moves, Network, Op, live
 from nat_plugin.ir.scaffold import Scaffold, scaffold
 from nat_plugin.policy.describe import descriptions, op_number, ops_of
+from nat_plugin.policy.room import Room, find_room
 
 Tensor = torch.Tensor
 Ends: TypeAlias = tuple[tuple[int, int, bool], ...]
 
-NODE_WIDTH, EDGE_WIDTH, CANDIDATE_WIDTH, GRAPH_WIDTH = 11, 17, 7, 6
+NODE_WIDTH, EDGE_WIDTH, CANDIDATE_WIDTH, GRAPH_WIDTH = 11, 19, 9, 8
 """Numbers of a node, an edge, a candidate and a graph; the meaning is in ``_template``, ``_rows`` and ``_slack``."""
+SHARE = 7
+"""Where among the numbers of a candidate its share of the free room is."""
 _METRICS = {"params": 0, "macs": 1}
 
 
@@ -118,6 +121,7 @@ def _template(frame: Scaffold, depths: tuple[float, ...], name: str, inputs: int
         sites = frame.sites(name, source, target)
         edges.append([
             0.0, 0.0, 0.0,  # alive, share of the parameters, share of the MACs
+            0.0, 0.0,  # shares of the free room (``room.shares``): of the present op, of the dearest candidate
             float(editable),
             np.log2(sites[0].stride) / 2,
             float(sites[0].c_in == sites[0].c_out),
@@ -207,6 +211,17 @@ def build_graph(network: Network, moves: Moves | None = None) -> Graph:
     all_edges = _joined(edge_x, (0, EDGE_WIDTH), np.float32)
     all_edges[:, 1:3] = used / total
     counts = np.array(sizes, np.int64)
+    each_cost = _joined(costs, (0, 2), np.float64)
+    edited = _joined(row_edge, (0,), np.int64)
+    room = (
+        find_room(moves, each_cost, counts, used[edited], total)
+        if moves is not None and limits.values and sizes
+        else None
+    )
+    if room is not None:
+        first = np.cumsum(counts) - counts
+        all_edges[edited, 3] = room.shares[first] * all_edges[edited, 0]
+        all_edges[edited, 4] = np.maximum.reduceat(room.shares, first)
     return Graph(
         _joined(node_x, (0, NODE_WIDTH), np.float32),
         all_edges,
@@ -214,11 +229,11 @@ def build_graph(network: Network, moves: Moves | None = None) -> Graph:
         _joined(source, (0,), np.int64),
         _joined(target, (0,), np.int64),
         _joined(rank, (0,), np.int64),
-        np.repeat(_joined(row_edge, (0,), np.int64), counts),
+        np.repeat(edited, counts),
         _joined(row_op, (0,), np.int64),
-        _rows(_joined(costs, (0, 2), np.float64), counts, total, limits),
+        _rows(each_cost, counts, total, limits, room),
         counts,
-        _slack(network, total, limits)[None],
+        _slack(network, total, limits, room)[None],
     )
 
 
@@ -228,9 +243,10 @@ def _joined(parts: list[np.ndarray], empty: tuple[int, ...], kind: type) -> np.n
     return np.concatenate(parts) if parts else np.zeros(empty, kind)
 
 
-def _rows(costs: np.ndarray, sizes: np.ndarray, total: np.ndarray, limits: Limits) -> np.ndarray:
+def _rows(costs: np.ndarray, sizes: np.ndarray, total: np.ndarray, limits: Limits, room: Room | None) -> np.ndarray:
     """Candidates: whether it is the present op; change in params and MACs relative to the network, plain and on a
-    scale that spreads small changes; within the limits by itself; share of the slot's alternatives."""
+    scale that spreads small changes; within the limits by itself; share of the slot's alternatives; share of the free
+    room, and whether that is more than there is."""
     first = np.cumsum(sizes) - sizes
     change = (costs - np.repeat(costs[first], sizes, axis=0)) / total
     rows = np.zeros((len(costs), CANDIDATE_WIDTH), np.float32)
@@ -243,19 +259,24 @@ def _rows(costs: np.ndarray, sizes: np.ndarray, total: np.ndarray, limits: Limit
         if column is not None:
             rows[:, 5] *= (1 + change[:, column]) * total[column] <= float(limit)
     rows[:, 6] = 1 / np.repeat(sizes, sizes)
+    if room is not None:
+        rows[:, SHARE] = room.shares
+        rows[:, SHARE + 1] = room.shares > 1
     return rows
 
 
-def _slack(network: Network, total: np.ndarray, limits: Limits) -> np.ndarray:
+def _slack(network: Network, total: np.ndarray, limits: Limits, room: Room | None) -> np.ndarray:
     """The budget left: for params, MACs and the tightest other limit, whether it is there and its room relative to
-    the network's own value, from -1 to 2."""
+    the network's own value, from -1 to 2; how many times the free room is spent; which part of the limit it is."""
     values = np.zeros(GRAPH_WIDTH, np.float32)
     for name, limit in limits.values:
         column = _METRICS.get(name, 2)
         own = total[column] if column < 2 else max(limits.metrics[name](network), 1e-9)
-        room = float(np.clip(float(limit) / own - 1, -1, 2))
-        values[column + 3] = room if not values[column] else min(values[column + 3], room)
+        left = float(np.clip(float(limit) / own - 1, -1, 2))
+        values[column + 3] = left if not values[column] else min(values[column + 3], left)
         values[column] = 1
+    if room is not None:
+        values[6:] = room.spent, room.free
     return values
 
 

@@ -1,16 +1,19 @@
-"""The policy for NAS-Bench-201 loads, says how it was trained, keeps budgets, and is better than a fixed rule."""
+"""The policies for NAS-Bench-201 load, say how they were trained, keep budgets, and are better than a fixed rule."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from nat_nasbench.nb201 import OPS
 from nb201 import CELLS, GROUPS, Reach, Space, fixed_rule, load_space, numbers
-from train_policy import Plan, held_out, train
+from nb201_inputs import draw_inputs, imagine_device
+from train_budget_policy import BudgetPlan, BudgetTraining
+from train_policy import RULES, Plan, SampledTraining, Training, held_out, train
 
 from nat_plugin.ir import Budget, Moves, Op, canonical, find_rule, is_connected
 from nat_plugin.plugins import plugins
@@ -30,17 +33,19 @@ def space(shared_data: Path) -> Space:
     return load_space(shared_data / "nasbench201.csv.gz")
 
 
-@pytest.fixture(scope="module")
-def policy() -> Policy:
+@pytest.fixture(scope="module", params=["nasbench201", "nasbench201-budgets"])
+def policy(request: pytest.FixtureRequest) -> Policy:
     plugins()
-    return find_policy("nasbench201", CPU)
+    return find_policy(request.param, CPU)
 
 
-def test_it_is_small_and_says_how_it_was_trained() -> None:
-    path = SHIPPED / "nasbench201.safetensors"
+@pytest.mark.parametrize("name", ["nasbench201", "nasbench201-budgets"])
+def test_it_is_small_and_says_how_it_was_trained(name: str) -> None:
+    path = SHIPPED / f"{name}.safetensors"
     assert path.stat().st_size < 2 * 10**6
     _, facts = load_policy(path)
-    assert "train_policy.py" in str(facts["command"])
+    script = "train_budget_policy.py" if name.endswith("budgets") else "train_policy.py"
+    assert str(facts["command"]).startswith(f"python benchmarks/{script} ")
     assert "CIFAR-10" in str(facts["trained_on"])
     assert 0 < int(facts["cells_evaluated"] or 0) <= 3000
     assert isinstance(facts["seed"], int)
@@ -81,25 +86,74 @@ def test_a_cell_without_an_output_is_connected(space: Space, policy: Policy) -> 
     assert all(map(is_connected, transform(broken, find_rule("nat"), Budget(), policy)))
 
 
+TRAININGS = [(Plan, SampledTraining), (BudgetPlan, BudgetTraining)]
+
+
 @pytest.mark.parametrize("encoder", ["graph", "paper"])
-def test_the_same_seed_gives_the_same_file(space: Space, tmp_path: Path, encoder: str) -> None:
-    plan = Plan(3, 60, encoder=encoder, hidden=8, inputs=40, updates=(3, 3), batch=8, critics=(SMALL, SMALL))
+@pytest.mark.parametrize(("made", "kind"), TRAININGS)
+def test_the_same_seed_gives_the_same_file(
+    space: Space, tmp_path: Path, encoder: str, made: type[Plan], kind: type[Training[Any, Any]]
+) -> None:
+    plan = made(3, 60, encoder=encoder, hidden=8, inputs=40, updates=(3, 3), batch=8, critics=(SMALL, SMALL))
     for name in ("one", "two"):
-        trained, facts = train(space, plan)
+        trained, facts = train(space, plan, kind)
         save_policy(trained, tmp_path / name, facts)
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
-    other, facts = train(space, replace(plan, seed=4))
+    other, facts = train(space, replace(plan, seed=4), kind)
     save_policy(other, tmp_path / "other", facts)
     assert (tmp_path / "one").read_bytes() != (tmp_path / "other").read_bytes()
 
 
-def test_no_more_is_measured_than_was_allowed_and_nothing_held_out(space: Space) -> None:
-    from train_policy import Training
-
-    plan = Plan(0, 60, hidden=8, inputs=40, updates=(2, 2), batch=8, critics=(SMALL, SMALL))
-    training = Training(space, plan)
+@pytest.mark.parametrize(("made", "kind"), TRAININGS)
+def test_no_more_is_measured_than_was_allowed_and_nothing_held_out(
+    space: Space, made: type[Plan], kind: type[Training[Any, Any]]
+) -> None:
+    plan = made(0, 60, hidden=8, inputs=40, updates=(2, 2), batch=8, critics=(SMALL, SMALL))
+    training = kind(space, plan)
     training.run()
     measured = list(training.measured.scores)
     assert len(measured) <= 60
     assert not held_out()[measured].any()
     assert not any(held_out()[source.cell] for source in training.inputs)
+
+
+def test_inputs_have_all_that_they_may_become_and_nothing_else(space: Space) -> None:
+    reach, rng = [Reach(space, find_rule(name)) for name in RULES], np.random.default_rng(0)
+    limited = 0
+    for each in draw_inputs(space, reach, rng.permutation(CELLS)[:60], (0.4, 0.3), rng):
+        every = [set(own.all_of(each.cell).tolist()) for own in reach]
+        found = set(each.cells.tolist())
+        params, macs, other = each.graph.graph_x[0, :3]
+        assert not params
+        assert len(each.choices) == len(each.cells) == len(found)
+        if macs or other:
+            limited += 1
+            assert found <= every[1]
+        else:
+            assert found in every
+        if macs:
+            assert space.macs[each.cells].max() <= space.macs[each.cell]
+    assert limited > 20
+
+
+def test_under_a_budget_the_policy_for_budgets_is_better(space: Space) -> None:
+    budget, rule = Budget.parse({"macs": "0.8x"}), find_rule("nat++")
+    convolution = Op.parse("conv_3x3")
+    cells = np.flatnonzero(held_out() & space.connected)[::5].tolist()
+    cells = [cell for cell in cells if canonical(space.networks[cell]).ops.count(convolution) > 1]
+    networks = [space.networks[cell] for cell in cells]
+    ops, means = {op: digit for digit, op in enumerate(OPS.values())}, []
+    for name in ("nasbench201", "nasbench201-budgets"):
+        results = transform(networks, rule, budget, find_policy(name, CPU))
+        found = numbers(np.array([[ops[op] for op in network.ops] for network in results]))
+        means.append(space.test["CIFAR-10"][space.written[found]].mean())
+    assert means[1] > means[0] + 0.1
+
+
+def test_an_imagined_device_knows_what_is_connected(space: Space) -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        times = imagine_device(space, rng)
+        assert (np.isfinite(times) == space.connected).all()
+        assert (times > 0).all()
+        assert (times == np.where(space.connected, times[space.written], np.inf)).all()

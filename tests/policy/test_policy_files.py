@@ -14,6 +14,7 @@ from policy.samples import random_darts
 
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Moves, find_rule
+from nat_plugin.policy.describe import VERSION
 from nat_plugin.policy.files import load_policy, save_policy
 from nat_plugin.policy.graphs import build_batch, build_graph
 from nat_plugin.policy.network import Policy, PolicyConfig, new_policy
@@ -50,7 +51,7 @@ def test_a_loaded_policy_scores_and_learns(tmp_path: Path) -> None:
 
 def written(path: Path, policy: Policy, weights: dict[str, torch.Tensor] | None = None, **changes: object) -> Path:
     """A policy file with some of its header or weights changed."""
-    header = {"schema": 1, "description": 1, **policy.config.as_json(), "facts": {}, **changes}
+    header = {"schema": 1, "description": VERSION, **policy.config.as_json(), "facts": {}, **changes}
     safetensors.torch.save_file({**policy.state_dict(), **(weights or {})}, path, {"nat_policy": json.dumps(header)})
     return path
 
