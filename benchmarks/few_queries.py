@@ -43,6 +43,7 @@ OWN: dict[str, Any] = {"mix": {"input": 1, "neighbours": 0}}
 """All queries of ``nat`` go to the input itself."""
 STRATEGIES: dict[str, tuple[str, dict[str, Any]]] = {
     "nat, shipped policy": ("nat", {"policy": "nasbench201", **OWN}),
+    "nat, policy for budgets": ("nat", {"policy": "nasbench201-budgets", **OWN}),
     "nat, from scratch": ("nat", OWN),
     "surrogate": ("surrogate", {}),
     "hill_climb": ("hill_climb", {}),

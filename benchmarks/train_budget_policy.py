@@ -34,6 +34,7 @@ class BudgetPlan(Plan):
     at most ``most`` of what each input may become. ``temperatures``: at the start and at the end of both stages, in the
     unit of the critic. Samples, their entropy and ``limited`` do not count."""
 
+    room: bool = True
     inputs: int = 7000
     limits: tuple[float, float] = (0.35, 0.3)
     updates: tuple[int, int] = (300, 2000)

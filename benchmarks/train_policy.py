@@ -51,9 +51,9 @@ class Plan:
     """``evaluations``: most rows that are read, a share ``first`` of them drawn uniformly, the others by the policy
     (``proposals`` samples for each input, the most frequent first). ``inputs``: of the policy, each under one of both
     rules, a share ``limited`` of them under a limit on MACs from 0.5x to 1.0x. ``updates``: of the policy before and
-    after its proposals are measured, each of ``batch`` inputs and ``samples`` of each. ``entropy``: weight of the bonus
-    at the start of both; falls to nothing, as the learning rate does after ``warmup`` updates. ``critics``: before and
-    after."""
+    after its proposals are measured, each of ``batch`` inputs and ``samples`` of each. ``room``: as of
+    ``PolicyConfig``. ``entropy``: weight of the bonus at the start of both; falls to nothing, as the learning rate does
+    after ``warmup`` updates. ``critics``: before and after."""
 
     seed: int = 0
     evaluations: int = 3000
@@ -62,6 +62,7 @@ class Plan:
     encoder: str = "graph"
     hidden: int = 32
     rounds: int = 3
+    room: bool = False
     inputs: int = 4000
     limited: float = 0.3
     updates: tuple[int, int] = (150, 500)
@@ -125,7 +126,7 @@ class Training(ABC, Generic[P, I]):
         self.rng = np.random.default_rng(plan.seed)
         self.measured = Measured(space, plan.evaluations)
         vocabulary = tuple(sorted(map(str, OPS.values()))) if plan.encoder == "paper" else ()
-        config = PolicyConfig(plan.encoder, plan.hidden, plan.rounds, vocabulary)
+        config = PolicyConfig(plan.encoder, plan.hidden, plan.rounds, vocabulary, plan.room)
         self.policy = new_policy(config, plan.seed, CPU)
         self.optimizer = torch.optim.Adam(self.policy.parameters(), plan.lr, (0.9, 0.99))
         self.inputs = self.draw()

@@ -34,6 +34,7 @@ class _Header(BaseModel):
     hidden: _Size
     rounds: Annotated[int, Field(ge=0, le=64)]
     vocabulary: Annotated[list[str], Field(max_length=100_000)]
+    room: bool
     facts: dict[str, Fact]
 
 
@@ -97,7 +98,7 @@ def _read_header(path: Path, metadata: Mapping[str, str]) -> _Header:
 
 def _empty(header: _Header) -> Policy:
     """The policy without memory for its weights, so that a header cannot ask for more than the file has."""
-    config = PolicyConfig(header.encoder, header.hidden, header.rounds, tuple(header.vocabulary))
+    config = PolicyConfig(header.encoder, header.hidden, header.rounds, tuple(header.vocabulary), header.room)
     with torch.device("meta"):
         return Policy(config)
 

@@ -27,6 +27,8 @@ NODE_WIDTH, EDGE_WIDTH, CANDIDATE_WIDTH, GRAPH_WIDTH = 11, 19, 9, 8
 """Numbers of a node, an edge, a candidate and a graph; the meaning is in ``_template``, ``_rows`` and ``_slack``."""
 SHARE = 7
 """Where among the numbers of a candidate its share of the free room is."""
+EDGE_ROOM, CANDIDATE_ROOM, GRAPH_ROOM = slice(3, 5), slice(SHARE, SHARE + 2), slice(6, 8)
+"""Numbers that say what of the free room is taken: not for policies that do not see it."""
 _METRICS = {"params": 0, "macs": 1}
 
 
@@ -276,7 +278,7 @@ def _slack(network: Network, total: np.ndarray, limits: Limits, room: Room | Non
         values[column + 3] = left if not values[column] else min(values[column + 3], left)
         values[column] = 1
     if room is not None:
-        values[6:] = room.spent, room.free
+        values[GRAPH_ROOM] = room.spent, room.free
     return values
 
 

@@ -16,7 +16,16 @@ from torch_geometric.utils import scatter
 
 from nat_plugin.errors import NATError
 from nat_plugin.policy.describe import WIDTH
-from nat_plugin.policy.graphs import CANDIDATE_WIDTH, EDGE_WIDTH, GRAPH_WIDTH, NODE_WIDTH, Batch
+from nat_plugin.policy.graphs import (
+    CANDIDATE_ROOM,
+    CANDIDATE_WIDTH,
+    EDGE_ROOM,
+    EDGE_WIDTH,
+    GRAPH_ROOM,
+    GRAPH_WIDTH,
+    NODE_WIDTH,
+    Batch,
+)
 
 Tensor = torch.Tensor
 
@@ -26,12 +35,14 @@ RANKS = 8
 
 @dataclass(frozen=True)
 class PolicyConfig:
-    """Sizes of a policy. ``vocabulary`` (texts of ops) is needed by the encoder of the paper, and only there."""
+    """Sizes of a policy. ``vocabulary`` (texts of ops) is needed by the encoder of the paper, and only there. ``room``:
+    whether it is told what candidates take of the room that a budget leaves."""
 
     encoder: str = "graph"
     hidden: int = 64
     rounds: int = 3
     vocabulary: tuple[str, ...] = ()
+    room: bool = True
 
     def as_json(self) -> dict[str, Any]:
         return {**asdict(self), "vocabulary": list(self.vocabulary)}
@@ -89,6 +100,14 @@ class _Links:
         return own if self._blind else others
 
 
+def _width(columns: slice) -> int:
+    return int(columns.stop - columns.start)
+
+
+def _without(x: Tensor, columns: slice) -> Tensor:
+    return torch.cat([x[:, : columns.start], x[:, columns.stop :]], 1)
+
+
 class GraphEncoder(nn.Module):
     """Messages over nodes and edges. What policies and critics have in common."""
 
@@ -100,8 +119,9 @@ class GraphEncoder(nn.Module):
         self.config = config
         self.op = _mlp(WIDTH, hidden)
         self.op_norm = nn.LayerNorm(hidden)
-        self.node = nn.Linear(NODE_WIDTH + GRAPH_WIDTH, hidden)
-        self.edge = nn.Linear(EDGE_WIDTH + GRAPH_WIDTH, hidden)
+        graph = GRAPH_WIDTH - (0 if config.room else _width(GRAPH_ROOM))
+        self.node = nn.Linear(NODE_WIDTH + graph, hidden)
+        self.edge = nn.Linear(EDGE_WIDTH - (0 if config.room else _width(EDGE_ROOM)) + graph, hidden)
         self.edge_op = nn.Linear(hidden, hidden, bias=False)
         self.rounds = nn.ModuleList(_Round(hidden) for _ in range(config.rounds))
         self.summary = _mlp(hidden, hidden)
@@ -109,8 +129,11 @@ class GraphEncoder(nn.Module):
     def encode(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
         """Ops (U, H), edges (E, H), and a summary of each graph (G, H)."""
         ops = self.op_norm(self.op(batch.op_x))
-        nodes = self.node(torch.cat([batch.node_x, batch.graph_x[batch.node_graph]], 1))
-        edges = self.edge(torch.cat([batch.edge_x, batch.graph_x[batch.edge_graph]], 1))
+        graph_x, edge_x = batch.graph_x, batch.edge_x
+        if not self.config.room:
+            graph_x, edge_x = _without(graph_x, GRAPH_ROOM), _without(edge_x, EDGE_ROOM)
+        nodes = self.node(torch.cat([batch.node_x, graph_x[batch.node_graph]], 1))
+        edges = self.edge(torch.cat([edge_x, graph_x[batch.edge_graph]], 1))
         edges = edges + self.edge_op(ops)[batch.edge_op]
         links = _Links(batch, self.blind)
         for layer in self.rounds:
@@ -125,7 +148,8 @@ class GraphPolicy(GraphEncoder):
         super().__init__(config)
         hidden = config.hidden
         self.from_edge, self.from_graph = nn.Linear(hidden, hidden), nn.Linear(hidden, hidden, bias=False)
-        self.from_op, self.from_row = nn.Linear(hidden, hidden, bias=False), nn.Linear(CANDIDATE_WIDTH, hidden)
+        self.from_op = nn.Linear(hidden, hidden, bias=False)
+        self.from_row = nn.Linear(CANDIDATE_WIDTH - (0 if config.room else _width(CANDIDATE_ROOM)), hidden)
         last = nn.Linear(hidden, 1)
         self.score = nn.Sequential(nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU(), last)
         with torch.no_grad():  # nearly uniform at first, so that nothing is ruled out before anything was measured
@@ -135,7 +159,8 @@ class GraphPolicy(GraphEncoder):
         """Scores of all candidate rows, (R,): logits within each slot."""
         ops, edges, whole = self.encode(batch)
         rows = self.from_edge(edges)[batch.row_edge] + self.from_graph(whole)[batch.row_graph]
-        rows = rows + self.from_op(ops)[batch.row_op] + self.from_row(batch.row_x)
+        row_x = batch.row_x if self.config.room else _without(batch.row_x, CANDIDATE_ROOM)
+        rows = rows + self.from_op(ops)[batch.row_op] + self.from_row(row_x)
         scores: Tensor = self.score(rows).squeeze(1)
         return scores
 
