@@ -19,7 +19,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import torch
@@ -83,7 +83,13 @@ class Yardstick:
         return self.gains(found)
 
 
-def random_search(reach: Reach, score: np.ndarray, cell: int, queries: int, rng: np.random.Generator) -> int:
+class Scores(Protocol):
+    """By cell: a table, or what measures when it is asked."""
+
+    def __getitem__(self, cells: Any, /) -> Any: ...
+
+
+def random_search(reach: Reach, score: Scores, cell: int, queries: int, rng: np.random.Generator) -> int:
     """The best of so many different cells, or the input."""
     space, order = reach.space, rng.permutation(reach.all_of(cell))
     _, first = np.unique(space.kinds[order], return_index=True)
@@ -95,7 +101,7 @@ def random_search(reach: Reach, score: np.ndarray, cell: int, queries: int, rng:
     return int(tried[values.argmax()]) if values.max() > score[cell] else cell
 
 
-def hill_climbing(reach: Reach, score: np.ndarray, cell: int, queries: int, rng: np.random.Generator) -> int:
+def hill_climbing(reach: Reach, score: Scores, cell: int, queries: int, rng: np.random.Generator) -> int:
     """First improvement by single changes, from the input, then anew from random cells."""
     space, every = reach.space, reach.all_of(cell)
     known = {int(space.kinds[cell]): float(score[cell])}

@@ -26,8 +26,8 @@ DEVICES = 40
 
 
 @dataclass(frozen=True, eq=False)
-class Input:
-    """``choices`` (K, EDGES) and ``cells`` (K,): all connected cells within its limit that one may become."""
+class Enumerated:
+    """An input. ``choices`` (K, EDGES) and ``cells`` (K,): all connected cells within its limit that one may become."""
 
     cell: int
     choices: np.ndarray
@@ -54,7 +54,7 @@ def imagine_device(space: Space, rng: np.random.Generator) -> np.ndarray:
 
 def draw_inputs(
     space: Space, rules: Iterable[Reach], cells: np.ndarray, limited: tuple[float, float], rng: np.random.Generator
-) -> list[Input]:
+) -> list[Enumerated]:
     """Inputs of these cells, each under one of the rules; a share of them under a limit on MACs, another under one on
     an imagined device, from ``TIGHTEST`` to 1 of what the cell costs. Those that have no choice are left out."""
     reach = list(rules)
@@ -85,11 +85,11 @@ def _on_device(share: str, device: np.ndarray) -> Budget:
     return Budget.parse({"latency": share}, {**METRICS, "latency": lambda network: float(device[number_of(network)])})
 
 
-def _enumerate(space: Space, reach: Reach, cell: int, costs: np.ndarray, limit: float, moves: Moves) -> Input:
+def _enumerate(space: Space, reach: Reach, cell: int, costs: np.ndarray, limit: float, moves: Moves) -> Enumerated:
     digits = digits_of(np.array(cell))
     sizes = [len(reach.options[digit]) for digit in digits]
     choices = np.indices(sizes).reshape(EDGES, -1).T
     cells = numbers(reach.table[digits][np.arange(EDGES), choices])
     admitted = space.connected[cells] & (costs[cells] <= limit)
     small = choices[admitted].astype(np.int8), cells[admitted].astype(np.int16)
-    return Input(cell, *small, build_graph(moves.network, moves))
+    return Enumerated(cell, *small, build_graph(moves.network, moves))

@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from nasbench201 import hill_climbing, interval, random_search
+from nasbench201 import Scores, hill_climbing, interval, random_search
 from nat_nasbench.nb201 import OPS
 from nb201 import CELLS, EDGES, GROUPS, PLACES, Reach, Space, digits_of, fixed_rule, load_space, numbers
 from scipy.stats import spearmanr
@@ -129,7 +129,7 @@ class Truth:
         return {weight: self.gains(becomes) for weight, becomes in found.items()}
 
 
-def greedy_search(reach: Reach, score: Any, cell: int, queries: int, rng: np.random.Generator) -> int:
+def greedy_search(reach: Reach, score: Scores, cell: int, queries: int, rng: np.random.Generator) -> int:
     """Backward elimination: of all single drops the one that scores best, and so on; the best of all measured."""
     space, macs = reach.space, reach.space.macs
     known = {int(space.kinds[cell]): float(score[cell])}
@@ -194,7 +194,7 @@ def measure_seed(truth: Truth, rewards: SupernetRewards, seed: int, args: argpar
     for name, search in SEARCHES.items() if len(some) else ():
         rng, ends, asked = np.random.default_rng(seed), np.arange(CELLS), Asked(rewards)
         for cell in some:
-            ends[cell] = search(truth.reach, asked, int(cell), args.queries, rng)  # type: ignore[arg-type]
+            ends[cell] = search(truth.reach, asked, int(cell), args.queries, rng)
         rows[f"{name} {args.queries}, sampled inputs"] = truth.gains(ends, some)
         rewards.save()
     ranks = {"loss": truth.correlations(known), "accuracy": truth.correlations(accuracy)}

@@ -8,13 +8,12 @@ the critic imagines of all that each input may become (``nat_plugin.policy.enume
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from nb201 import CELLS, Reach
-from nb201_inputs import Input, draw_inputs
+from nb201_inputs import Enumerated, draw_inputs
 from train_policy import RULES, Plan, Training, held_out, run
 
 from nat_plugin.ir import find_rule
@@ -44,10 +43,10 @@ class BudgetPlan(Plan):
     critics: tuple[CriticConfig, CriticConfig] = (CriticConfig(members=1), CriticConfig(members=4, epochs=25))
 
 
-class BudgetTraining(Training[BudgetPlan, Input]):
+class BudgetTraining(Training[BudgetPlan, Enumerated]):
     """Critic and policy of one plan."""
 
-    def draw(self) -> list[Input]:
+    def draw(self) -> list[Enumerated]:
         cells = self.rng.permutation(np.flatnonzero(~held_out()))[: self.plan.inputs]
         reach = [Reach(self.space, find_rule(name)) for name in RULES]
         return draw_inputs(self.space, reach, cells, self.plan.limits, self.rng)
@@ -89,4 +88,4 @@ class BudgetTraining(Training[BudgetPlan, Input]):
 
 
 if __name__ == "__main__":
-    sys.exit(run(BudgetTraining, BudgetPlan(), "nasbench201-budgets"))
+    run(BudgetTraining, BudgetPlan(), "nasbench201-budgets")

@@ -85,7 +85,7 @@ class Input:
 
 
 P = TypeVar("P", bound=Plan)
-I = TypeVar("I")  # noqa: E741 - an input
+Source = TypeVar("Source")
 
 
 def held_out() -> np.ndarray:
@@ -118,7 +118,7 @@ class Measured:
                 self.scores.setdefault(int(cell), float(self._space.validation["CIFAR-10"][cell]))
 
 
-class Training(ABC, Generic[P, I]):
+class Training(ABC, Generic[P, Source]):
     """Critic and policy of one plan; how inputs are drawn and what the policy learns from them is said by others."""
 
     def __init__(self, space: Space, plan: P) -> None:
@@ -135,7 +135,7 @@ class Training(ABC, Generic[P, I]):
         """By cell, what the critic makes of it; NaN where it is not connected."""
 
     @abstractmethod
-    def draw(self) -> list[I]:
+    def draw(self) -> list[Source]:
         """Inputs of the policy, none of them held out."""
 
     @abstractmethod
@@ -270,4 +270,4 @@ def run(kind: Callable[[Space, P], Training[P, Any]], plan: P, name: str) -> Non
 
 
 if __name__ == "__main__":
-    sys.exit(run(SampledTraining, Plan(), "nasbench201"))
+    run(SampledTraining, Plan(), "nasbench201")

@@ -158,7 +158,7 @@ class NATStrategy(Strategy):
         return self.task.inputs[int(rng.integers(len(self.task.inputs)))]
 
     def moves_of(self, network: Network) -> Moves:
-        """What an input may become. Relative limits are relative to that input."""
+        """Kept: most inputs come again."""
         known = self._moves.get(network)
         if known is None:
             known = Moves(network, self.task.rule, self.task.budget.resolve(network))

@@ -101,23 +101,12 @@ class Promising:
         return self._model[0], self._model[1]
 
     def _candidates(self, source: int, waiting: Sequence[Choice], also: Sequence[Choice]) -> list[Choice]:
-        """Neighbours of the best known, further changes of these, and a few drawn at random. What is over the limits is
-        brought within by ``descent``: so an op that comes back is paid for elsewhere."""
-        moves, count = self._moves[source], self._count
+        """What is over the limits is brought within by ``descent``: so an op that comes back is paid for elsewhere."""
+        moves = self._moves[source]
         known = self.memory.choices[source] | set(waiting)
-        bases = [*self.memory.best(source, _BEST), self.start[source]][:_BEST]
-        near = [choice for base in bases for choice in neighbours(moves, base)]
-        around = (near[number] for number in self._rng.permutation(len(near)))
-        mutants = (self._mutant(moves, bases[self._rng.integers(len(bases))]) for _ in range(count))
         found: dict[Choice, None] = dict.fromkeys(also)
-        if moves.admits(moves.identity):
-            found |= dict.fromkeys(moves.sample(self._rng) for _ in range(_UNIFORM))
-            drawn = chain(around, mutants)
-        else:  # most single changes that are within lie far below the budget: half are others
-            found |= dict.fromkeys(filter(None, (descent(moves, self._rng) for _ in range(_DESCENTS))))
-            drawn = chain(chain.from_iterable(zip(around, mutants, strict=False)), around, mutants)
-        for choice in drawn:
-            if len(found) >= count:
+        for choice in self._drawn(moves, [*self.memory.best(source, _BEST), self.start[source]][:_BEST]):
+            if len(found) >= self._count:
                 break
             if choice in found or choice in known:
                 continue
@@ -125,6 +114,19 @@ class Promising:
             if within is not None and within not in known:
                 found[within] = None
         return [choice for choice in found if choice not in known]
+
+    def _drawn(self, moves: Moves, bases: list[Choice]) -> Iterator[Choice]:
+        """A few at random, neighbours of the bases, and further changes of these."""
+        near = [choice for base in bases for choice in neighbours(moves, base)]
+        mutants = (self._mutant(moves, bases[self._rng.integers(len(bases))]) for _ in range(self._count))
+        if moves.admits(moves.identity) or moves.total(moves.identity) is None:
+            yield from [moves.sample(self._rng) for _ in range(_UNIFORM)]
+            yield from chain((near[number] for number in self._rng.permutation(len(near))), mutants)
+        else:  # over the budget; most single changes that are within lie far below it: half are others
+            around = (near[number] for number in self._rng.permutation(len(near)))
+            walks = [descent(moves, self._rng) for _ in range(_DESCENTS)]
+            yield from (walk for walk in walks if walk is not None)
+            yield from chain(chain.from_iterable(zip(around, mutants, strict=False)), around, mutants)
 
     def _mutant(self, moves: Moves, choice: Choice) -> Choice:
         """A random op, perhaps the same, in two slots, or in more with falling probability."""
