@@ -13,26 +13,9 @@ from nat_plugin.ir import Budget, Moves, find_rule
 from nat_plugin.policy.apply import apply_policy
 from nat_plugin.policy.comparing import compare
 from nat_plugin.policy.graphs import build_batch, build_graph
-from nat_plugin.policy.imagining import Slots
 from nat_plugin.policy.network import PolicyConfig, new_policy
-from nat_plugin.policy.sampling import score_batch
 
 NAT = find_rule("nat")
-
-
-def test_choices_are_as_frequent_as_the_policy_says(device: torch.device) -> None:
-    rng = np.random.default_rng(0)
-    moves = [Moves(random_ladder(rng), NAT) for _ in range(3)]
-    policy = new_policy(PolicyConfig(hidden=8), 1, device)
-    batch = build_batch([build_graph(each.network, each) for each in moves], device)
-    slots, whole = Slots(batch, device), score_batch(policy, batch)
-    drawn = slots.choices(slots.draw(np.concatenate(whole), 20_000, rng))
-    for choices, scores, sizes in zip(drawn, whole, batch.sizes, strict=True):
-        ends = np.cumsum(sizes)
-        for slot, (size, end) in enumerate(zip(sizes, ends, strict=True)):
-            wanted = np.exp(scores[end - size : end])
-            found = np.bincount(choices[:, slot], minlength=size) / len(choices)
-            assert found == pytest.approx(wanted / wanted.sum(), abs=0.02)
 
 
 @pytest.mark.parametrize("limit", [{"macs": "0.7x"}, {"params": "0.6x", "macs": "0.9x"}])

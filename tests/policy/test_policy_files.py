@@ -24,6 +24,7 @@ CONFIGS = [
     PolicyConfig(hidden=8, rounds=1),
     PolicyConfig("blind", 4),
     PolicyConfig("paper", 8, vocabulary=("null", "a")),
+    PolicyConfig(hidden=8, rounds=1, room=False),
 ]
 
 
