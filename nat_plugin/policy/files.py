@@ -34,7 +34,7 @@ class _Header(BaseModel):
     hidden: _Size
     rounds: Annotated[int, Field(ge=0, le=64)]
     vocabulary: Annotated[list[str], Field(max_length=100_000)]
-    room: bool
+    room: bool = True
     facts: dict[str, Fact]
 
 
@@ -88,7 +88,9 @@ def _read_header(path: Path, metadata: Mapping[str, str]) -> _Header:
         first = error.errors()[0]
         raise NATError(f"policy {path}: header: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
     if header.description != VERSION:
-        raise NATError(f"policy {path}: made for descriptions of version {header.description}, this is {VERSION}")
+        raise NATError(
+            f"policy {path}: made for descriptions of version {header.description}, this is {VERSION}: train it again"
+        )
     if header.encoder not in ENCODERS:
         raise NATError(f"policy {path}: unknown encoder '{header.encoder[:40]}'; allowed: {', '.join(ENCODERS)}")
     if any(isinstance(fact, float) and not math.isfinite(fact) for fact in header.facts.values()):

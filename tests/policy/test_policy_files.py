@@ -82,6 +82,15 @@ def test_a_wrong_header_is_refused(changes: dict[str, object], message: str, tmp
     assert "\n" not in str(error.value)
 
 
+def test_a_policy_from_before_the_room_is_asked_to_be_trained_again(tmp_path: Path) -> None:
+    policy = new_policy(PolicyConfig(hidden=8, rounds=1, room=False), 0, CPU)
+    header = {"schema": 1, "description": 1, **policy.config.as_json(), "facts": {}}
+    del header["room"]
+    safetensors.torch.save_file(policy.state_dict(), tmp_path / "p", {"nat_policy": json.dumps(header)})
+    with pytest.raises(NATError, match="made for descriptions of version 1, this is 2: train it again"):
+        load_policy(tmp_path / "p")
+
+
 @pytest.mark.parametrize(
     ("weight", "message"),
     [
