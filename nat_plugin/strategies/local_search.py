@@ -15,6 +15,8 @@ from nat_plugin.strategies.opinion import Opinion
 from nat_plugin.strategies.promising import Promising
 from nat_plugin.strategies.records import Records
 
+FIRST = 3
+"""Measurements before there is a predictor, where no policy says what to begin with."""
 _SMALL = 4096
 """With as many combinations, all can be tried."""
 _DRAWS = 32
@@ -25,13 +27,14 @@ class LocalSearch:
     """Inputs take turns. Of each the policy's own proposal comes first, then what the predictor thinks most promising.
     What computes the same is proposed once, and what failed is not proposed again.
 
-    ``trust``: weight of the policy as the predictor's prior; ``pool`` and ``largest`` as of ``Promising``.
+    ``policy``: one that was trained, or None until there is one (``heed``). ``trust``: its weight as the predictor's
+    prior; ``pool`` and ``largest`` as of ``Promising``.
     """
 
     def __init__(
         self,
         moves: Sequence[Moves],
-        policy: Policy,
+        policy: Policy | None,
         records: Records,
         rng: np.random.Generator,
         trust: float,
@@ -39,7 +42,9 @@ class LocalSearch:
         largest: int,
     ) -> None:
         self._moves, self._policy, self._records, self._rng, self._trust = moves, policy, records, rng, trust
-        self._promising = Promising(moves, rng, pool, largest, self._prior if trust else None)
+        first = FIRST if policy is None else 0
+        prior = self._prior if policy is not None and trust else None
+        self._promising = Promising(moves, rng, pool, largest, prior, first)
         self._opinions: dict[int, Opinion] = {}  # by input, until the policy changes
         self._waiting: dict[int, tuple[int, str, Choice]] = {}  # by number of the proposal: input, key, choice
         self._failed: list[set[str]] = [set() for _ in moves]
@@ -71,11 +76,14 @@ class LocalSearch:
     def _ordered(self, source: int, waiting: Sequence[Choice]) -> Iterator[Choice]:
         """The policy's own, the promising, then whatever there is, or some of it."""
         moves, opinion = self._moves[source], self._opinion(source)
-        yield opinion.own
-        yield from self._promising.order(source, waiting, opinion.likely)
+        if opinion is not None:
+            yield opinion.own
+        yield from self._promising.order(source, waiting, () if opinion is None else opinion.likely)
         yield from moves.all() if moves.count <= _SMALL else (moves.sample(self._rng) for _ in range(_DRAWS))
 
-    def _opinion(self, source: int) -> Opinion:
+    def _opinion(self, source: int) -> Opinion | None:
+        if self._policy is None:
+            return None
         if source not in self._opinions:
             moves = self._moves[source]
             [(scores, sizes)] = decode(self._policy, [moves])
@@ -83,10 +91,13 @@ class LocalSearch:
         return self._opinions[source]
 
     def _prior(self, source: int, choices: Sequence[Choice]) -> np.ndarray:
-        return self._trust * self._opinion(source).prior(choices)
+        opinion = self._opinion(source)
+        assert opinion is not None
+        return self._trust * opinion.prior(choices)
 
-    def forget_opinions(self) -> None:
-        """The policy has changed."""
+    def heed(self, policy: Policy) -> None:
+        """A policy that has learned something since."""
+        self._policy = policy
         self._opinions.clear()
 
     def tell(self, number: int, source: int, network: Network, found: Measurement | None) -> None:

@@ -121,10 +121,10 @@ class NATStrategy(Strategy):
         self._queue: list[Proposal] = []
         self._local = LocalSearch(
             [self.moves_of(network) for network in task.inputs],  # a budget that nothing fits is found here
-            self.policy,
+            self.policy if settings.policy is not None else None,
             self._records,
             self._rng,
-            settings.trust if settings.policy is not None else 0.0,
+            settings.trust,
             settings.pool,
             settings.largest,
         )
@@ -241,7 +241,7 @@ class NATStrategy(Strategy):
         self.report["weight"] = weight
         self._temperature.follow(self.report["entropy"], self.report["uniform"], progress)
         self._updates += 1
-        self._local.forget_opinions()
+        self._local.heed(self.policy)
 
     def finalists(self, source: Network, count: int) -> Sequence[Network]:
         """What was measured best and what the policy thinks most probable, taken in turn: the best measured first if it
@@ -297,6 +297,8 @@ class NATStrategy(Strategy):
         self._local.restore(state["local"])
         self._temperature.weight = state["weight"]
         self._number, self._told, self._updates = state["counts"]
+        if self._updates:
+            self._local.heed(self.policy)
         self.report = dict(state["report"])
         open_ones = {p.number: p for each in self._rounds for p in each.proposals()}
         queued = ((number, self._local.proposal(number)) for number in state["queue"])

@@ -50,8 +50,10 @@ class Promising:
         candidates: int,
         largest: int,
         prior: Prior | None = None,
+        first: int = 0,
     ) -> None:
         self._moves, self._rng, self._count, self._largest, self._prior = moves, rng, candidates, largest, prior
+        self._first = first
         self.memory = Memory(moves)
         self.start = [nearest(each, each.identity) for each in moves]
         """What to go out from: the inputs, or the nearest within the budget."""
@@ -60,11 +62,20 @@ class Promising:
 
     def order(self, source: int, waiting: Sequence[Choice], also: Sequence[Choice] = ()) -> Iterator[Choice]:
         """The most promising first; ``also`` are among the candidates, ``waiting`` are not."""
+        if len(self.memory.told) < self._first:
+            yield from self._beginnings(source)
+            return
         candidates = self._candidates(source, waiting, also)
         if candidates:
             mean, deviation, best = self._predicted(source, waiting, candidates)
             for number in np.argsort(-expected_improvement(mean, deviation, best), kind="stable"):
                 yield candidates[number]
+
+    def _beginnings(self, source: int) -> Iterator[Choice]:
+        moves, start = self._moves[source], self.start[source]
+        around = neighbours(moves, start)
+        shuffled = (around[number] for number in self._rng.permutation(len(around)))
+        yield from (choice for choice in chain([start], shuffled) if moves.admits(choice))
 
     def _predicted(
         self, source: int, waiting: Sequence[Choice], candidates: Sequence[Choice]

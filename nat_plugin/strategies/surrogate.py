@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Annotated
 
 from pydantic import Field
@@ -10,7 +9,6 @@ from pydantic import Field
 from nat_plugin.ir import Choice
 from nat_plugin.strategies.base import Measurement, Settings, State, Task
 from nat_plugin.strategies.memory import Told
-from nat_plugin.strategies.nearby import neighbours
 from nat_plugin.strategies.per_input import PerInput
 from nat_plugin.strategies.promising import Promising
 
@@ -35,17 +33,11 @@ class SurrogateStrategy(PerInput):
 
     def __init__(self, task: Task, settings: SurrogateSettings) -> None:
         super().__init__(task, settings)
-        self._promising = Promising(self.moves, self.rng, settings.candidates, settings.largest)
+        self._promising = Promising(self.moves, self.rng, settings.candidates, settings.largest, first=settings.first)
 
     def propose(self, source: int) -> Choice | None:
-        enough = len(self._promising.memory.told) >= self.settings.first
-        order = self._promising.order(source, self.waiting(source)) if enough else self._single_changes(source)
-        new = (choice for choice in order if self.moves[source].admits(choice) and self.is_new(source, choice))
-        return next(new, None) or self.fresh(source)
-
-    def _single_changes(self, source: int) -> Iterable[Choice]:
-        around = neighbours(self.moves[source], self._promising.start[source])
-        return [around[number] for number in self.rng.permutation(len(around))]
+        order = self._promising.order(source, self.waiting(source))
+        return next((choice for choice in order if self.is_new(source, choice)), None) or self.fresh(source)
 
     def learn(self, source: int, number: int, choice: Choice, found: Measurement | None) -> None:
         del number

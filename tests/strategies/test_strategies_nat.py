@@ -14,6 +14,7 @@ from nat_plugin.ir import Budget, Moves, Network, find_rule, key
 from nat_plugin.policy.apply import transform
 from nat_plugin.strategies.base import Measurement, Settings, Task
 from nat_plugin.strategies.nat import NATSettings, NATStrategy
+from nat_plugin.strategies.nearby import nearest
 from nat_plugin.strategies.random_search import RandomStrategy
 
 NAT, NAT_PLUS = find_rule("nat"), find_rule("nat++")
@@ -97,7 +98,7 @@ def test_gains_that_are_not_finite_do_no_harm() -> None:
     assert all(np.isfinite(record.gain) for record in strategy._records.best(0))
 
 
-def test_local_search_starts_from_the_policy_and_proposes_nothing_twice() -> None:
+def test_local_search_proposes_nothing_twice_and_finds_the_best() -> None:
     network = ladder([3, 2, 3, 4, 3, 2])
     score = landscape(network, NAT, 3)
     moves = Moves(network, NAT)
@@ -156,6 +157,21 @@ def test_a_trained_policy_is_proposed_first_and_led_by_what_is_measured(tmp_path
         strategy.tell(first, Measurement(landscape_(first.network), own))
         found = max(landscape_(first.network) - own, run(strategy, landscape_, queries, batch=4))
         assert found >= 0.95 * (best - own)
+
+
+@pytest.mark.parametrize("limit", ["", "0.8x"])
+def test_a_policy_that_has_learned_nothing_is_not_asked(limit: str) -> None:
+    """With few evaluations the first proposals are the nearest within the budget and single changes of that."""
+    network = ladder([3, 2, 3, 4, 3, 2])
+    budget = Budget.parse({"macs": limit} if limit else {})
+    strategy = NATStrategy(Task((network,), NAT, budget, 1, 100), NATSettings())
+    moves = Moves(network, NAT, budget.resolve(network))
+    start = nearest(moves, moves.identity)
+    for number in range(3):
+        [proposal] = strategy.ask(1)
+        changes = sum(a != b for a, b in zip(moves.choice(proposal.network), start, strict=True))
+        assert changes == (0 if limit and not number else 1)
+        strategy.tell(proposal, Measurement(-1.0, 0.0))
 
 
 def test_rewiring_is_announced() -> None:
