@@ -15,7 +15,9 @@ from nat_plugin.cli.options import adapter_option, frame_options, json_option, m
 if TYPE_CHECKING:
     from nat_plugin.sources import Source
 
-CHUNK = 1024
+CHUNK = 512
+RARE = 500_000
+"""New objects until garbage is looked for."""
 
 
 @click.command()
@@ -80,7 +82,6 @@ def transform(
             with naming(found):
                 text = write_back(writer, before, after, frame)
             done.append((text, _row(found.label, writer.name, before.network, after, text) if as_json else None))
-        gc.collect()
         return done
 
     rows: list[dict[str, Any] | None] = []
@@ -98,14 +99,14 @@ def transform(
 
 @contextmanager
 def _rare_collection() -> Iterator[None]:
-    """Nobody looks for garbage but the loop itself, and not among what was imported: a tenth of the time for many
-    architectures."""
+    """Garbage is looked for rarely, and not among what was imported: a tenth of the time for many architectures."""
+    usual = gc.get_threshold()
     gc.freeze()
-    gc.disable()
+    gc.set_threshold(RARE, *usual[1:])
     try:
         yield
     finally:
-        gc.enable()
+        gc.set_threshold(*usual)
         gc.unfreeze()
 
 

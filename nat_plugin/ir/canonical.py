@@ -48,6 +48,7 @@ def is_connected(network: Network) -> bool:
     return all(live(network.by_name[name]).output for name in {placement.cell for placement in network.placements})
 
 
+@lru_cache(maxsize=4096)
 def canonical_cell(cell: Cell) -> Cell:
     """Dead ops become null (fixed edges too, which then cost nothing); nodes that get nothing leave the output.
     Raises NATError if nothing is left."""
