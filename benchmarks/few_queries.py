@@ -8,7 +8,7 @@ paired. Under ``--budget``, a limit below 1x on MACs, parameters or the latency 
 the input is no result itself: what is best within is compared with it all the same. AssertionError for a proposal
 that is over the limit by the tables.
 
-``python benchmarks/few_queries.py --table nasbench201.csv.gz [--inputs N] [--budget macs=0.8x | DEVICE=0.8x]
+``python benchmarks/few_queries.py --table nasbench201.csv.gz [--inputs N] [--ablations] [--budget NAME=0.8x]
 [--latency nasbench201_latency_ms.csv.gz] [--processes N] [--json FILE]``
 """
 
@@ -27,6 +27,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from climb_from_policy import ClimbFromPolicy
 from nb201 import DATA, GROUPS, Reach, Space, fixed_rule, load_space
 from nb201_limits import Cost, by_cost, by_latency, number_of
 from statistics_of_seeds import interval
@@ -36,12 +37,12 @@ from nat_plugin.errors import NATError
 from nat_plugin.ir import Budget, Moves, Network, Rule, find_rule
 from nat_plugin.ir.budget import METRICS
 from nat_plugin.plugins import plugins
-from nat_plugin.strategies.base import Measurement, Task
+from nat_plugin.strategies.base import Measurement, Strategy, Task
 
 QUERIES = (1, 3, 10, 30, 100)
 OWN: dict[str, Any] = {"mix": {"input": 1, "neighbours": 0}}
 """All queries of ``nat`` go to the input itself."""
-STRATEGIES: dict[str, tuple[str, dict[str, Any]]] = {
+STRATEGIES: dict[str, tuple[str | type[Strategy], dict[str, Any]]] = {
     "nat, shipped policy": ("nat", {"policy": "nasbench201", **OWN}),
     "nat, policy for budgets": ("nat", {"policy": "nasbench201-budgets", **OWN}),
     "nat, from scratch": ("nat", OWN),
@@ -51,6 +52,14 @@ STRATEGIES: dict[str, tuple[str, dict[str, Any]]] = {
     "greedy": ("greedy", {}),
     "random": ("random", {}),
 }
+ABLATIONS: dict[str, tuple[str | type[Strategy], dict[str, Any]]] = {
+    "nat, shipped policy": STRATEGIES["nat, shipped policy"],
+    "the policy no prior": ("nat", {"policy": "nasbench201", "trust": 0, **OWN}),
+    "climbing for the predictor": (ClimbFromPolicy, {"policy": "nasbench201"}),
+    "REINFORCE for the predictor": ("nat", {"policy": "nasbench201", "refine": 0, **OWN}),
+    "random": STRATEGIES["random"],
+}
+"""Of ``nat`` with the shipped policy: one part left out or replaced in each."""
 BASELINE = "random"
 IDLE = 300
 """Proposals in a row that are all known before a search is taken to have no more."""
@@ -99,10 +108,11 @@ def cost_of(files: Files) -> Cost | None:
 
 def search(files: Files, wanted: Search) -> list[float]:
     """Test gain of the best by validation after each of ``QUERIES``."""
-    space, limited, (name, settings) = space_of(files.table), cost_of(files), STRATEGIES[wanted.strategy]
+    space, limited = space_of(files.table), cost_of(files)
+    named, settings = (STRATEGIES | ABLATIONS)[wanted.strategy]
     validation, test = space.validation[wanted.data], space.test[wanted.data]
     source, own = space.networks[wanted.cell], float(validation[wanted.cell])
-    kind = plugins().find("strategies", name)
+    kind: type[Strategy] = plugins().find("strategies", named) if isinstance(named, str) else named
     budget = limited.budget if limited else Budget()
     task = Task((source,), find_rule(wanted.rule), budget, wanted.seed, max(QUERIES))
     strategy = kind(task, kind.Settings(**settings))
@@ -168,13 +178,14 @@ def main() -> None:
     parser.add_argument("--groups", nargs="*", choices=GROUPS, default=list(GROUPS))
     parser.add_argument("--data", nargs="*", choices=DATA, default=list(DATA))
     parser.add_argument("--strategies", nargs="*", choices=STRATEGIES, default=list(STRATEGIES))
+    parser.add_argument("--ablations", action="store_true", help="nat without one of its parts, in place of those")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     begun, space, files = time.perf_counter(), space_of(args.table), Files(args.table, args.latency, args.budget)
     reach, fixed, rule = Reach(space, find_rule(args.rules)), fixed_rule(space), find_rule(args.rules)
     limited, under = cost_of(files), args.budget or "no limit"
-    wanted = [name for name in STRATEGIES if name in {*args.strategies, BASELINE}]
+    wanted = list(ABLATIONS) if args.ablations else [n for n in STRATEGIES if n in {*args.strategies, BASELINE}]
     points: dict[str, Any] = {}
     with ProcessPoolExecutor(args.processes, get_context("spawn")) as pool:
         for group in args.groups:

@@ -15,8 +15,9 @@ import numpy as np
 import torch
 from nat_nasbench import NB201Adapter
 from nat_nasbench.nb201 import from_digits
-from nb201 import CELLS, DIGITS, EDGES, Space, digits_of
+from nb201 import CELLS, DIGITS, EDGES, Space, digits_of, numbers
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from nat_plugin.data import load
 from nat_plugin.data.settings import DataSettings, SplitSettings
@@ -24,8 +25,9 @@ from nat_plugin.device import Compute
 from nat_plugin.evaluators.base import Bench
 from nat_plugin.evaluators.supernet import SupernetEvaluator, SupernetSettings
 from nat_plugin.ir import Frame, Network, find_rule, is_connected
+from nat_plugin.nets import SharedWeights
 from nat_plugin.plugins import plugins
-from nat_plugin.strategies.base import Proposal
+from nat_plugin.strategies.base import Proposal, State
 
 SAMPLING = {"uniform": (0.2, 0.2, 0.2, 0.2, 0.2), "dear": (0.1, 0.15, 0.2, 0.4, 0.15)}
 """How often an op stands on an edge in training, in the order of the digits: alike, or the dear ones more often."""
@@ -91,6 +93,42 @@ class SupernetRewards:
 
     def _read(self, digits: Iterable[int]) -> Network:
         return self._adapter.read(from_digits("".join(map(str, digits))), self._frame)
+
+    def network(self, kind: int) -> Network:
+        return self._read(digits_of(self.space.spelled[kind]))
+
+    @property
+    def net(self) -> SharedWeights:
+        return self._evaluator.net
+
+    def images(self) -> tuple[Tensor, Tensor]:
+        """Those that are measured on, and their labels."""
+        [batch] = self._evaluator.feed.reward(0, self._evaluator.steps_done)
+        return batch
+
+    def training_images(self) -> Tensor:
+        """The next batch, augmented."""
+        return self._evaluator.feed.next()[0]
+
+    def random_kinds(self, count: int) -> list[int]:
+        """Connected, by ``SAMPLING``, the same for the same seed."""
+        rng, found = np.random.default_rng([self.seed, 8]), list[int]()
+        while len(found) < count:
+            cell = int(numbers(rng.choice(DIGITS, EDGES, p=SAMPLING[self.setting.sampling])))
+            if self.space.connected[cell]:
+                found.append(int(self.space.kinds[cell]))
+        return found
+
+    def train_on(self, kinds: Iterable[int]) -> None:
+        """One more step for each."""
+        self._evaluator.train([self.network(int(kind)) for kind in kinds])
+
+    def snapshot(self) -> State:
+        return self._evaluator.state()
+
+    def put_back(self, state: State) -> None:
+        """The weights of a ``snapshot``, and where the images were."""
+        self._evaluator.restore(state)
 
     def _train(self) -> None:
         """Single paths, one a step: the op of every edge by ``SAMPLING``, connected cells only."""

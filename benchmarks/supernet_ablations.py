@@ -1,0 +1,211 @@
+"""What the rewards of a supernet owe to how they are measured and trained, against NAS-Bench-201.
+
+On the weights of ``supernet_nb201.py`` (``--work``, trained if they are not there): for ``--inputs`` good inputs the
+rank correlation of minus the loss with test accuracy among ``--reached`` networks that each can become, and the true
+gain of the best of them, the input among them:
+
+- ``same images``: all networks on the same images, half of those at hand, as the ``supernet`` evaluator does, and
+  ``other images``: every network on a half of its own;
+- ``batch statistics`` of the images measured, as the evaluator does; ``own statistics``: running averages of the
+  network alone, over training batches; ``shared statistics``: running averages over random paths, as plain batch norm
+  would keep them in training;
+- ``more steps``: the weights after ``--steps-more`` further steps on all paths, and ``centred``: after as many on paths
+  of what the input can become, from the same weights.
+
+``python benchmarks/supernet_ablations.py --table nasbench201.csv.gz --data cifar10_small.npz --work DIR [--seeds N]``
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from nb201 import Reach, Space, load_space
+from scipy.stats import spearmanr
+from statistics_of_seeds import interval
+from supernet_nb201_rewards import Setting, SupernetRewards
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from nat_plugin.ir import find_rule
+from nat_plugin.plugins import plugins
+
+BATCHES = 8
+"""Training batches for the statistics of one network."""
+PATHS = 200
+"""Random paths for shared statistics."""
+GROUPS = {"90 to 93": (90.0, 93.0), "≥ 93": (93.0, 100.0)}
+
+Measure: TypeAlias = Callable[[int], float]
+"""Minus the loss of a network, by kind."""
+Found: TypeAlias = dict[str, dict[int, tuple[float, float]]]
+"""By arm and input: rank correlation and true gain."""
+
+
+class Arms:
+    """Ways to measure a network, by kind, on the shared weights of one seed."""
+
+    def __init__(self, rewards: SupernetRewards) -> None:
+        self.rewards, self.net = rewards, rewards.net
+        self._x, self._y = rewards.images()
+        self._half = len(self._y) // 2
+
+    @torch.no_grad()
+    def _score(self, kind: int, rows: Tensor) -> float:
+        self.net.eval()
+        logits = self.net(self._x[rows], self.rewards.network(kind))
+        return -float(F.cross_entropy(logits, self._y[rows]))
+
+    def batch_statistics(self, kind: int) -> float:
+        return self._score(kind, torch.arange(len(self._y)))
+
+    def same_images(self, kind: int) -> float:
+        return self._score(kind, torch.arange(self._half))
+
+    def other_images(self, kind: int) -> float:
+        drawn = np.random.default_rng([kind, 3]).permutation(len(self._y))[: self._half]
+        return self._score(kind, torch.from_numpy(drawn))
+
+    def own_statistics(self, kind: int) -> float:
+        with self._running(None) as see:
+            for _ in range(BATCHES):
+                see(kind)
+            return self.batch_statistics(kind)
+
+    @contextmanager
+    def shared_statistics(self) -> Iterator[Measure]:
+        with self._running(0.1) as see:
+            for kind in self.rewards.random_kinds(PATHS):
+                see(kind)
+            yield self.batch_statistics
+
+    @contextmanager
+    def _running(self, momentum: float | None) -> Iterator[Callable[[int], None]]:
+        """Batch norms that keep running averages of what they see, and measure by them; as they were afterwards."""
+        norms = [each for each in self.net.modules() if isinstance(each, nn.BatchNorm2d)]
+        for norm in norms:
+            norm.track_running_stats, norm.momentum = True, momentum
+            norm.running_mean, norm.running_var = torch.zeros(norm.num_features), torch.ones(norm.num_features)
+            norm.num_batches_tracked = torch.tensor(0)
+
+        @torch.no_grad()
+        def see(kind: int) -> None:
+            self.net.train()
+            self.net(self.rewards.training_images(), self.rewards.network(kind))
+
+        try:
+            yield see
+        finally:
+            for norm in norms:
+                norm.track_running_stats = False
+                norm.running_mean = norm.running_var = norm.num_batches_tracked = None
+
+
+class Study:
+    """Good inputs, what each can become, and how measurements of that compare with the table."""
+
+    def __init__(self, space: Space, inputs: int, reached: int) -> None:
+        self.space, self.reach = space, Reach(space, find_rule("nat"))
+        self.test = space.test["CIFAR-10"]
+        rng = np.random.default_rng(11)
+        self.groups: dict[int, str] = {}
+        self.kinds: dict[int, np.ndarray] = {}
+        for name, (low, high) in GROUPS.items():
+            cells = np.flatnonzero(space.connected & (self.test >= low) & (self.test < high))
+            for cell in rng.permutation(cells)[:inputs].tolist():
+                own = space.kinds[cell]
+                others = np.setdiff1d(space.kinds[self.reach.all_of(cell)], [own])
+                self.groups[cell] = name
+                self.kinds[cell] = np.array([own, *rng.permutation(others)[:reached]])
+
+    def compare(self, cell: int, measure: Measure) -> tuple[float, float]:
+        """Rank correlation, and the true gain of the best measured."""
+        kinds = self.kinds[cell]
+        scores = np.array([measure(int(kind)) for kind in kinds])
+        truth = self.test[self.space.spelled[kinds]]
+        return float(spearmanr(scores, truth)[0]), float(truth[scores.argmax()] - truth[0])
+
+
+def measure_seed(study: Study, rewards: SupernetRewards, more: int) -> Found:
+    """All arms; ``more``: further steps, 0 for none."""
+    arms, found = Arms(rewards), dict[str, dict[int, tuple[float, float]]]()
+    weights = rewards.snapshot()
+    plain: dict[str, Measure] = {
+        "same images": arms.same_images,
+        "other images": arms.other_images,
+        "batch statistics": arms.batch_statistics,
+        "own statistics": arms.own_statistics,
+    }
+    for name, measure in plain.items():
+        found[name] = {cell: study.compare(cell, measure) for cell in study.kinds}
+        print(f"  {name}", flush=True)
+    with arms.shared_statistics() as measure:
+        found["shared statistics"] = {cell: study.compare(cell, measure) for cell in study.kinds}
+    if more:
+        rewards.train_on(rewards.random_kinds(more))
+        found["more steps"] = {cell: study.compare(cell, arms.batch_statistics) for cell in study.kinds}
+        found["centred"] = {}
+        for cell, kinds in study.kinds.items():
+            rewards.put_back(weights)
+            rng = np.random.default_rng(cell)
+            every = study.space.kinds[study.reach.all_of(cell)]
+            rewards.train_on(rng.choice(every, more))
+            found["centred"][cell] = study.compare(cell, arms.batch_statistics)
+            print(f"  centred on {cell}, {len(kinds)} networks: {found['centred'][cell]}", flush=True)
+        rewards.put_back(weights)
+    return found
+
+
+def table(study: Study, seeds: Sequence[Found]) -> str:
+    """Means over the inputs of a group, 95 % by Student's t over them; of each input the mean over the seeds."""
+    lines = ["| | " + " | ".join(f"{what}, {name}" for name in GROUPS for what in ("rank", "gain")) + " |"]
+    lines.append("|---" * (1 + 2 * len(GROUPS)) + "|")
+    for arm in seeds[0]:
+        cells = []
+        for name in GROUPS:
+            of = [cell for cell, group in study.groups.items() if group == name]
+            rows = np.mean([[each[arm][cell] for cell in of] for each in seeds], axis=0)
+            cells += [f"{mean:.2f} ± {half:.2f}" for mean, half in map(interval, rows.T.tolist())]
+        lines.append(f"| {arm} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--table", type=Path, required=True)
+    parser.add_argument("--data", type=Path, required=True, help="cifar10_small.npz")
+    parser.add_argument("--work", type=Path, default=Path("supernet-work"), help="keeps weights and measurements")
+    parser.add_argument("--seeds", type=int, default=1, help="of the shared weights")
+    parser.add_argument("--inputs", type=int, default=6, help="of each group")
+    parser.add_argument("--reached", type=int, default=40, help="networks for each input")
+    parser.add_argument("--steps-more", type=int, default=300, help="0: neither 'more steps' nor 'centred'")
+    parser.add_argument("--steps", type=int, default=Setting.steps)
+    parser.add_argument("--channels", type=int, default=Setting.channels)
+    parser.add_argument("--resolution", type=int, default=Setting.resolution, help="of the images, in pixels")
+    parser.add_argument("--json", type=Path)
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    plugins()
+    begun = time.perf_counter()
+    space = load_space(args.table)
+    setting = Setting(channels=args.channels, resolution=args.resolution, steps=args.steps)
+    study, seeds = Study(space, args.inputs, args.reached), []
+    for seed in range(args.seeds):
+        rewards = SupernetRewards(space, args.data, setting, seed, args.work)
+        seeds.append(measure_seed(study, rewards, args.steps_more))
+        print(f"seed {seed}: {time.perf_counter() - begun:.0f} s", flush=True)
+        if args.json:
+            facts: dict[str, Any] = {"groups": study.groups, "seeds": seeds}
+            args.json.write_text(json.dumps(facts, indent=1) + "\n")
+    print(f"\n{table(study, seeds)}\n\n{time.perf_counter() - begun:.0f} s")
+
+
+if __name__ == "__main__":
+    main()
