@@ -9,7 +9,9 @@ reporting only, except where a line says so. Beside it, from the same measuremen
 - ``pool``: for every input the best measured network that it can become: random search that shares its evaluations;
 - ``shipped``: the shipped policy, trained on the table; ``prior``: what maximises the critic's gain less ``w`` times
   the divergence from the shipped policy, which is known in closed form: the most of log p(a | b) + gain / w;
-- random search, hill climbing and greedy with ``--queries`` measurements for each of ``--inputs`` inputs of each group.
+- random search, hill climbing and greedy with ``--queries`` measurements for each of ``--inputs`` inputs of each group,
+  as they are, and with what they find left where it is not better than the input by ``--margin`` times the spread of
+  the pool.
 
 ``python benchmarks/supernet_nb201.py --table nasbench201.csv.gz --data cifar10_small.npz --work DIR [--seeds N]``
 """
@@ -90,12 +92,16 @@ class Truth:
             found[cell] = numbers(np.array([self._digits[op] for op in network.ops]))
         return found
 
-    def by_values(self, values: np.ndarray, margin: float = 0.0) -> Row:
-        """The best reachable by values of kinds, where it is better than the input by more than ``margin``."""
+    def kept(self, found: np.ndarray, values: np.ndarray, margin: float) -> np.ndarray:
+        """Of what inputs become, (CELLS,), what is better than they are by more than ``margin`` in values of kinds."""
         by_cell = values[self.space.kinds]
         own = np.where(self.space.connected, by_cell, -np.inf)
-        best = self.reach.best(by_cell)
-        return self.gains(np.where(by_cell[best] > own + margin, best, np.arange(CELLS)))
+        return np.where(by_cell[found] > own + margin, found, np.arange(CELLS))
+
+    def by_values(self, values: np.ndarray, margin: float = 0.0, cells: np.ndarray | None = None) -> Row:
+        """The best reachable by values of kinds, where it is better than the input by more than ``margin``."""
+        best = self.reach.best(values[self.space.kinds])
+        return self.gains(self.kept(best, values, margin), cells)
 
     def correlations(self, values: np.ndarray) -> Row:
         """Spearman of values by kind with test accuracy: over all, good ones, and what one good input can become."""
@@ -178,25 +184,30 @@ def measure_seed(truth: Truth, rewards: SupernetRewards, seed: int, args: argpar
     found = {margin: Imagined(space, plan, values, margin) for margin in (0.0, args.margin)}
     for imagined in found.values():
         imagined.run()
-    becomes = truth.of_policy(found[0.0].policy)
+    becomes = {margin: truth.of_policy(imagined.policy) for margin, imagined in found.items()}
     rows = {
-        "policy on supernet rewards": truth.gains(becomes),
-        f"policy, margin {args.margin:g}": truth.gains(truth.of_policy(found[args.margin].policy)),
+        "policy on supernet rewards": truth.gains(becomes[0.0]),
+        f"policy, margin {args.margin:g}": truth.gains(becomes[args.margin]),
         "critic, best of all": truth.by_values(values),
         f"critic, margin {args.margin:g}": truth.by_values(values, args.margin),
         "pool, best measured": truth.by_values(np.where(np.isfinite(known), known, -np.inf)),
     }
     shipped = truth.with_prior(find_policy("nasbench201", CPU), values, PRIORS)
     rows |= {f"prior, w = {weight:g}": row for weight, row in shipped.items()}
-    some = sampled(space, args.inputs) if args.inputs else np.zeros(0, np.int64)
-    if len(some):
-        rows["policy on supernet rewards, sampled inputs"] = truth.gains(becomes, some)
-    for name, search in SEARCHES.items() if len(some) else ():
-        rng, ends, asked = np.random.default_rng(seed), np.arange(CELLS), Asked(rewards)
-        for cell in some:
-            ends[cell] = search(truth.reach, asked, int(cell), args.queries, rng)
-        rows[f"{name} {args.queries}, sampled inputs"] = truth.gains(ends, some)
-        rewards.save()
+    if args.inputs:
+        some = sampled(space, args.inputs)
+        rows["policy on supernet rewards, sampled inputs"] = truth.gains(becomes[0.0], some)
+        rows[f"policy, margin {args.margin:g}, sampled inputs"] = truth.gains(becomes[args.margin], some)
+        rows[f"critic, margin {args.margin:g}, sampled inputs"] = truth.by_values(values, args.margin, some)
+        spread = args.margin * float(np.std(rewards.loss[pool]))
+        for name, search in SEARCHES.items():
+            rng, ends, asked = np.random.default_rng(seed), np.arange(CELLS), Asked(rewards)
+            for cell in some:
+                ends[cell] = search(truth.reach, asked, int(cell), args.queries, rng)
+            rows[f"{name} {args.queries}, sampled inputs"] = truth.gains(ends, some)
+            kept = truth.kept(ends, -rewards.loss, spread)
+            rows[f"{name} {args.queries}, margin {args.margin:g}, sampled inputs"] = truth.gains(kept, some)
+            rewards.save()
     ranks = {"loss": truth.correlations(known), "accuracy": truth.correlations(accuracy)}
     return {
         "gains": rows,
@@ -251,6 +262,8 @@ def main() -> None:
     parser.add_argument("--cells", type=int, default=Setting.cells)
     parser.add_argument("--channels", type=int, default=Setting.channels)
     parser.add_argument("--resolution", type=int, default=Setting.resolution, help="of the images, in pixels")
+    parser.add_argument("--decay", action="store_true", help="let the learning rate fall to nothing")
+    parser.add_argument("--precision", default="auto", help="of the supernet: auto, float32 or bfloat16")
     parser.add_argument("--device", default="cpu", help="of the supernet; the policy learns on the CPU")
     parser.add_argument("--out", type=Path, default=Path("supernet_nb201.json"))
     args = parser.parse_args()
@@ -263,9 +276,10 @@ def main() -> None:
         resolution=args.resolution,
         sampling=args.sampling,
         steps=args.steps,
+        decay=args.decay,
         reward_augment=not args.plain,
     )
-    compute = find_compute(args.device)
+    compute = find_compute(args.device, args.precision)
     space = load_space(args.table)
     truth, seeds = Truth(space), []
     for seed in range(args.seeds):

@@ -38,8 +38,8 @@ EVERY_PATH = (3, 2, 4, 1)
 
 @dataclass(frozen=True)
 class Setting:
-    """Of one supernet, trained at a constant learning rate. ``cells`` in all three stages together; ``images``: of the
-    reward split, the same for all."""
+    """Of one supernet, trained at a constant learning rate or, with ``decay``, one that falls to nothing along half a
+    cosine. ``cells`` in all three stages together; ``images``: of the reward split, the same for all."""
 
     channels: int = 8
     cells: int = 3
@@ -48,6 +48,7 @@ class Setting:
     steps: int = 1000
     batch: int = 128
     lr: float = 0.1
+    decay: bool = False
     images: int = 500
     reward_augment: bool = True
 
@@ -65,8 +66,8 @@ class SupernetRewards:
         self._frame = Frame(setting.channels, setting.cells, found.shape, found.classes)
         self._adapter = NB201Adapter()
         inputs = tuple(self._read([digit] * EDGES) for digit in EVERY_PATH)
-        settings = SupernetSettings(batch=setting.batch, lr=setting.lr, reward_images=None,
-                                    reward_augment=setting.reward_augment)  # fmt: skip
+        settings = SupernetSettings(batch=setting.batch, lr=setting.lr, steps=setting.steps if setting.decay else None,
+                                    reward_images=None, reward_augment=setting.reward_augment)  # fmt: skip
         bench = Bench(inputs, find_rule("nat"), found, compute, seed)
         self._evaluator = SupernetEvaluator(bench, settings)
         folder = work / f"supernet-{seed}"
@@ -87,7 +88,7 @@ class SupernetRewards:
     def _keep(self, path: Path) -> None:
         """The setting beside what came of it. ValueError if the folder holds another."""
         wanted = asdict(self.setting)
-        if path.exists() and json.loads(path.read_text()) != wanted:
+        if path.exists() and asdict(self.setting) | json.loads(path.read_text()) != wanted:
             raise ValueError(f"{path} is of another setting: give another folder")
         path.write_text(json.dumps(wanted, indent=1) + "\n")
 
