@@ -180,7 +180,7 @@ def measure_seed(truth: Truth, rewards: SupernetRewards, seed: int, args: argpar
     critic = Critic(CriticConfig(), seed, CPU)
     critic.fit([graphs[kind] for kind in pool], known[pool])
     values = critic.predict(graphs).mean(axis=0)
-    plan = Plan(seed, inputs=args.policy_inputs, limited=0.0, updates=(args.updates, 0))
+    plan = Plan(seed, inputs=args.policy_inputs, limited=0.0, updates=(args.updates, 0), entropy=args.entropy)
     found = {margin: Imagined(space, plan, values, margin) for margin in (0.0, args.margin)}
     for imagined in found.values():
         imagined.run()
@@ -252,6 +252,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--pool", type=int, default=500, help="networks measured on each supernet")
     parser.add_argument("--updates", type=int, default=150, help="of the policy")
+    parser.add_argument("--entropy", type=float, default=Plan.entropy, help="weight of the bonus at first; falls to 0")
     parser.add_argument("--policy-inputs", type=int, default=1000, help="cells on which the policy learns")
     parser.add_argument("--margin", type=float, default=1.5, help="of the critic, in standard deviations of the pool")
     parser.add_argument("--inputs", type=int, default=40, help="of each group for the searches; 0: no searches")
