@@ -30,7 +30,7 @@ import torch
 from nb201 import Reach, Space, load_space
 from scipy.stats import spearmanr
 from statistics_of_seeds import interval
-from supernet_nb201_rewards import Setting, SupernetRewards
+from supernet_nb201_rewards import SupernetRewards, ask_for_setting, setting_of
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -179,23 +179,18 @@ def table(study: Study, seeds: Sequence[Found]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--table", type=Path, required=True)
-    parser.add_argument("--data", type=Path, required=True, help="cifar10_small.npz")
-    parser.add_argument("--work", type=Path, default=Path("supernet-work"), help="keeps weights and measurements")
+    ask_for_setting(parser)
     parser.add_argument("--seeds", type=int, default=1, help="of the shared weights")
     parser.add_argument("--inputs", type=int, default=6, help="of each group")
     parser.add_argument("--reached", type=int, default=40, help="networks for each input")
     parser.add_argument("--steps-more", type=int, default=300, help="0: neither 'more steps' nor 'centred'")
-    parser.add_argument("--steps", type=int, default=Setting.steps)
-    parser.add_argument("--channels", type=int, default=Setting.channels)
-    parser.add_argument("--resolution", type=int, default=Setting.resolution, help="of the images, in pixels")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     torch.set_num_threads(1)
     plugins()
     begun = time.perf_counter()
     space = load_space(args.table)
-    setting = Setting(channels=args.channels, resolution=args.resolution, steps=args.steps)
+    setting = setting_of(args)
     study, seeds = Study(space, args.inputs, args.reached), []
     for seed in range(args.seeds):
         rewards = SupernetRewards(space, args.data, setting, seed, args.work)

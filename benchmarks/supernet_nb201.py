@@ -32,7 +32,7 @@ from nasbench201 import Scores, hill_climbing, interval, random_search
 from nat_nasbench.nb201 import OPS
 from nb201 import CELLS, EDGES, GROUPS, PLACES, Reach, Space, digits_of, fixed_rule, load_space, numbers
 from scipy.stats import spearmanr
-from supernet_nb201_rewards import SAMPLING, Asked, Setting, SupernetRewards
+from supernet_nb201_rewards import Asked, SupernetRewards, ask_for_setting, setting_of
 from train_policy import CPU, Input, Plan, SampledTraining, held_out
 
 from nat_plugin.device import find_compute
@@ -246,9 +246,7 @@ def table(rows: dict[str, Any]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--table", type=Path, required=True)
-    parser.add_argument("--data", type=Path, required=True, help="cifar10_small.npz")
-    parser.add_argument("--work", type=Path, default=Path("supernet-work"), help="keeps weights and measurements")
+    ask_for_setting(parser)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--pool", type=int, default=500, help="networks measured on each supernet")
     parser.add_argument("--updates", type=int, default=150, help="of the policy")
@@ -257,13 +255,6 @@ def main() -> None:
     parser.add_argument("--margin", type=float, default=1.5, help="of the critic, in standard deviations of the pool")
     parser.add_argument("--inputs", type=int, default=40, help="of each group for the searches; 0: no searches")
     parser.add_argument("--queries", type=int, default=10, help="of the searches, for each input")
-    parser.add_argument("--sampling", choices=SAMPLING, default=Setting.sampling)
-    parser.add_argument("--plain", action="store_true", help="measure on images that are not augmented")
-    parser.add_argument("--steps", type=int, default=Setting.steps)
-    parser.add_argument("--cells", type=int, default=Setting.cells)
-    parser.add_argument("--channels", type=int, default=Setting.channels)
-    parser.add_argument("--resolution", type=int, default=Setting.resolution, help="of the images, in pixels")
-    parser.add_argument("--decay", action="store_true", help="let the learning rate fall to nothing")
     parser.add_argument("--precision", default="auto", help="of the supernet: auto, float32 or bfloat16")
     parser.add_argument("--device", default="cpu", help="of the supernet; the policy learns on the CPU")
     parser.add_argument("--out", type=Path, default=Path("supernet_nb201.json"))
@@ -271,15 +262,7 @@ def main() -> None:
     torch.set_num_threads(1)
     plugins()
     begun = time.perf_counter()
-    setting = Setting(
-        channels=args.channels,
-        cells=args.cells,
-        resolution=args.resolution,
-        sampling=args.sampling,
-        steps=args.steps,
-        decay=args.decay,
-        reward_augment=not args.plain,
-    )
+    setting = setting_of(args)
     compute = find_compute(args.device, args.precision)
     space = load_space(args.table)
     truth, seeds = Truth(space), []

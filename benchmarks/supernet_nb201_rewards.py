@@ -6,6 +6,7 @@ Weights and measurements of a seed are kept in a folder, so that what was measur
 
 from __future__ import annotations
 
+import argparse
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -51,6 +52,32 @@ class Setting:
     decay: bool = False
     images: int = 500
     reward_augment: bool = True
+
+
+def ask_for_setting(parser: argparse.ArgumentParser) -> None:
+    """The tables and what ``setting_of`` reads, as options of a command."""
+    parser.add_argument("--table", type=Path, required=True)
+    parser.add_argument("--data", type=Path, required=True, help="cifar10_small.npz")
+    parser.add_argument("--work", type=Path, default=Path("supernet-work"), help="keeps weights and measurements")
+    parser.add_argument("--sampling", choices=SAMPLING, default=Setting.sampling)
+    parser.add_argument("--plain", action="store_true", help="measure on images that are not augmented")
+    parser.add_argument("--steps", type=int, default=Setting.steps)
+    parser.add_argument("--decay", action="store_true", help="let the learning rate fall to nothing")
+    parser.add_argument("--cells", type=int, default=Setting.cells)
+    parser.add_argument("--channels", type=int, default=Setting.channels)
+    parser.add_argument("--resolution", type=int, default=Setting.resolution, help="of the images, in pixels")
+
+
+def setting_of(args: argparse.Namespace) -> Setting:
+    return Setting(
+        channels=args.channels,
+        cells=args.cells,
+        resolution=args.resolution,
+        sampling=args.sampling,
+        steps=args.steps,
+        decay=args.decay,
+        reward_augment=not args.plain,
+    )
 
 
 class SupernetRewards:
