@@ -11,7 +11,7 @@ reporting only, except where a line says so. Beside it, from the same measuremen
   the divergence from the shipped policy, which is known in closed form: the most of log p(a | b) + gain / w;
 - random search, hill climbing and greedy with ``--queries`` measurements for each of ``--inputs`` inputs of each group,
   as they are, and with what they find left where it is not better than the input by ``--margin`` times the spread of
-  the pool.
+  the pool; with ``--everything`` the best of all that they can become by the measurements themselves.
 
 ``python benchmarks/supernet_nb201.py --table nasbench201.csv.gz --data cifar10_small.npz --work DIR [--seeds N]``
 """
@@ -208,6 +208,12 @@ def measure_seed(truth: Truth, rewards: SupernetRewards, seed: int, args: argpar
             kept = truth.kept(ends, -rewards.loss, spread)
             rows[f"{name} {args.queries}, margin {args.margin:g}, sampled inputs"] = truth.gains(kept, some)
             rewards.save()
+        if args.everything:
+            rewards.measure(np.concatenate([space.kinds[truth.reach.all_of(int(cell))] for cell in some]))
+            rewards.save()
+            measured = np.where(np.isfinite(rewards.loss), -rewards.loss, -np.inf)
+            for margin, least in ((0.0, 0.0), (args.margin, spread)):
+                rows[f"all measured, margin {margin:g}, sampled inputs"] = truth.by_values(measured, least, some)
     ranks = {"loss": truth.correlations(known), "accuracy": truth.correlations(accuracy)}
     return {
         "gains": rows,
@@ -254,6 +260,7 @@ def main() -> None:
     parser.add_argument("--policy-inputs", type=int, default=1000, help="cells on which the policy learns")
     parser.add_argument("--margin", type=float, default=1.5, help="of the critic, in standard deviations of the pool")
     parser.add_argument("--inputs", type=int, default=40, help="of each group for the searches; 0: no searches")
+    parser.add_argument("--everything", action="store_true", help="measure all that these inputs can become too")
     parser.add_argument("--queries", type=int, default=10, help="of the searches, for each input")
     parser.add_argument("--precision", default="auto", help="of the supernet: auto, float32 or bfloat16")
     parser.add_argument("--device", default="cpu", help="of the supernet; the policy learns on the CPU")
