@@ -28,10 +28,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from nasbench201 import Scores, hill_climbing, interval, random_search
+from nasbench201 import Scores, hill_climbing, random_search
 from nat_nasbench.nb201 import OPS
 from nb201 import CELLS, EDGES, GROUPS, PLACES, Reach, Space, digits_of, fixed_rule, load_space, numbers
 from scipy.stats import spearmanr
+from statistics_of_seeds import interval
 from supernet_nb201_rewards import Asked, SupernetRewards, ask_for_setting, setting_of
 from train_policy import CPU, Input, Plan, SampledTraining, held_out
 
@@ -48,6 +49,8 @@ DATA = "CIFAR-10"
 WITHIN = 150
 """Good inputs among whose moves the rank correlation is taken."""
 PRIORS = (0.1, 0.3, 1.0)
+POLICIES = 3
+"""Trainings of the policy on the critics of all seeds together."""
 Row = dict[str, float]
 
 
@@ -124,7 +127,7 @@ class Truth:
         found = {weight: np.arange(CELLS) for weight in weights}
         for cell, (scores, sizes) in zip(self.cells, decode(policy, self.moves), strict=True):
             log, grid = np.zeros(1), np.zeros(1, np.int64)
-            for part, digit in zip(np.split(scores, np.cumsum(sizes)[:-1]), digits_of(cell), strict=True):
+            for part, digit in zip(np.split(scores, np.cumsum(sizes)[:-1]), digits_of(np.array(cell)), strict=True):
                 own = part - part.max()
                 log = (log[:, None] + own - np.log(np.exp(own).sum())).ravel()
                 grid = (grid[:, None] * len(OPS) + np.array(self.reach.options[digit])).ravel()
@@ -168,6 +171,14 @@ def sampled(space: Space, count: int) -> np.ndarray:
     return np.unique([rng.choice(np.flatnonzero(held & space.group(name)), count, replace=False) for name in GROUPS])
 
 
+def trained(space: Space, values: np.ndarray, seed: int, margin: float, args: argparse.Namespace) -> Policy:
+    """A policy that learned from a critic's values of kinds."""
+    plan = Plan(seed, inputs=args.policy_inputs, limited=0.0, updates=(args.updates, 0), entropy=args.entropy)
+    imagined = Imagined(space, plan, values, margin)
+    imagined.run()
+    return imagined.policy
+
+
 def measure_seed(truth: Truth, rewards: SupernetRewards, seed: int, args: argparse.Namespace) -> dict[str, Any]:
     """All that one supernet gives."""
     space = truth.space
@@ -180,11 +191,7 @@ def measure_seed(truth: Truth, rewards: SupernetRewards, seed: int, args: argpar
     critic = Critic(CriticConfig(), seed, CPU)
     critic.fit([graphs[kind] for kind in pool], known[pool])
     values = critic.predict(graphs).mean(axis=0)
-    plan = Plan(seed, inputs=args.policy_inputs, limited=0.0, updates=(args.updates, 0), entropy=args.entropy)
-    found = {margin: Imagined(space, plan, values, margin) for margin in (0.0, args.margin)}
-    for imagined in found.values():
-        imagined.run()
-    becomes = {margin: truth.of_policy(imagined.policy) for margin, imagined in found.items()}
+    becomes = {margin: truth.of_policy(trained(space, values, seed, margin, args)) for margin in (0.0, args.margin)}
     rows = {
         "policy on supernet rewards": truth.gains(becomes[0.0]),
         f"policy, margin {args.margin:g}": truth.gains(becomes[args.margin]),
@@ -226,9 +233,9 @@ def over_seeds(rows: Sequence[dict[str, Row]]) -> dict[str, dict[str, tuple[floa
     return {name: {key: interval([each[name][key] for each in rows]) for key in rows[0][name]} for name in rows[0]}
 
 
-def summary(truth: Truth, seeds: Sequence[dict[str, Any]], margin: float) -> dict[str, Any]:
-    """Over the seeds so far, and what does not depend on them."""
-    space = truth.space
+def summary(truth: Truth, seeds: Sequence[dict[str, Any]], args: argparse.Namespace) -> dict[str, Any]:
+    """Over the seeds, and what does not depend on them."""
+    space, margin = truth.space, args.margin
     rows: dict[str, Any] = {
         "best by validation": truth.gains(truth.reach.best(space.validation[DATA])),
         "fixed rule (made from the table)": truth.gains(fixed_rule(space)),
@@ -236,9 +243,14 @@ def summary(truth: Truth, seeds: Sequence[dict[str, Any]], margin: float) -> dic
     }
     rows |= over_seeds([each["gains"] for each in seeds])
     together = np.mean([each["values"] for each in seeds], axis=0)
+    policies = [truth.of_policy(trained(space, together, seed, 0.0, args)) for seed in range(POLICIES)]
+    gains = [truth.gains(each) for each in policies]
+    rows["policy on the critics of all seeds together"] = {
+        name: interval([each[name] for each in gains]) for name in GROUPS
+    }
     rows["critics of all seeds together"] = truth.by_values(together)
     rows[f"critics of all seeds together, margin {margin:g}"] = truth.by_values(together, margin)
-    return {"gains": rows, "correlations": over_seeds([each["correlations"] for each in seeds]), "seeds": list(seeds)}
+    return {"gains": rows, "correlations": over_seeds([each["correlations"] for each in seeds])}
 
 
 def table(rows: dict[str, Any]) -> str:
@@ -255,8 +267,8 @@ def main() -> None:
     ask_for_setting(parser)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--pool", type=int, default=500, help="networks measured on each supernet")
-    parser.add_argument("--updates", type=int, default=150, help="of the policy")
-    parser.add_argument("--entropy", type=float, default=Plan.entropy, help="weight of the bonus at first; falls to 0")
+    parser.add_argument("--updates", type=int, default=600, help="of the policy")
+    parser.add_argument("--entropy", type=float, default=0.1, help="weight of the bonus at first; falls to 0")
     parser.add_argument("--policy-inputs", type=int, default=1000, help="cells on which the policy learns")
     parser.add_argument("--margin", type=float, default=1.5, help="of the critic, in standard deviations of the pool")
     parser.add_argument("--inputs", type=int, default=40, help="of each group for the searches; 0: no searches")
@@ -277,8 +289,10 @@ def main() -> None:
         rewards = SupernetRewards(space, args.data, setting, seed, args.work, compute)
         seeds.append(measure_seed(truth, rewards, seed, args))
         print(f"seed {seed}: {rewards.evaluations} networks measured, {time.perf_counter() - begun:.0f} s", flush=True)
-        found = summary(truth, seeds, args.margin) | {"setting": asdict(setting)}
-        args.out.write_text(json.dumps(found | {"seconds": time.perf_counter() - begun}, indent=1) + "\n")
+        args.out.write_text(json.dumps({"seeds": seeds, "setting": asdict(setting)}, indent=1) + "\n")
+    found = summary(truth, seeds, args)
+    whole = {**found, "seeds": seeds, "setting": asdict(setting), "seconds": time.perf_counter() - begun}
+    args.out.write_text(json.dumps(whole, indent=1) + "\n")
     print(f"\ngain in test accuracy, held-out inputs\n\n{table(found['gains'])}")
     print(f"\nrank correlation with test accuracy\n\n{table(found['correlations'])}")
     print(f"\n{time.perf_counter() - begun:.0f} s")
