@@ -30,11 +30,11 @@ import numpy as np
 import torch
 from nasbench201 import Scores, hill_climbing, random_search
 from nat_nasbench.nb201 import OPS
-from nb201 import CELLS, EDGES, GROUPS, PLACES, Reach, Space, digits_of, fixed_rule, load_space, numbers
+from nb201 import CELLS, GROUPS, PLACES, Reach, Space, digits_of, fixed_rule, load_space, numbers
 from scipy.stats import spearmanr
 from statistics_of_seeds import interval
 from supernet_nb201_rewards import Asked, SupernetRewards, ask_for_setting, setting_of
-from train_policy import CPU, Input, Plan, SampledTraining, held_out
+from train_policy import CPU, Plan, SampledTraining, held_out
 
 from nat_plugin.device import find_compute
 from nat_plugin.ir import Moves, find_rule
@@ -49,23 +49,19 @@ DATA = "CIFAR-10"
 WITHIN = 150
 """Good inputs among whose moves the rank correlation is taken."""
 PRIORS = (0.1, 0.3, 1.0)
+SURE = 0.5
+"""Standard deviations of the pool by which what a policy proposes is better in the eyes of the critic, or is left."""
 POLICIES = 3
 """Trainings of the policy on the critics of all seeds together."""
 Row = dict[str, float]
 
 
 class Imagined(SampledTraining):
-    """The training of ``train_policy.py`` on the values of a critic of supernet rewards; the table is not read. What
-    computes another thing than its input gains ``margin`` less."""
+    """The training of ``train_policy.py`` on the values of a critic of supernet rewards; the table is not read."""
 
-    def __init__(self, space: Space, plan: Plan, values: np.ndarray, margin: float) -> None:
+    def __init__(self, space: Space, plan: Plan, values: np.ndarray) -> None:
         super().__init__(space, plan)
         self.predicted = np.where(space.connected, values[space.kinds], np.nan)
-        self._margin = margin
-
-    def gain(self, source: Input, choices: np.ndarray) -> np.ndarray:
-        kinds, own = self.space.kinds[numbers(source.options[np.arange(EDGES), choices])], self.space.kinds[source.cell]
-        return super().gain(source, choices) - np.where(kinds == own, 0.0, self._margin)
 
     def run(self) -> None:
         self.learn(0)
@@ -171,10 +167,10 @@ def sampled(space: Space, count: int) -> np.ndarray:
     return np.unique([rng.choice(np.flatnonzero(held & space.group(name)), count, replace=False) for name in GROUPS])
 
 
-def trained(space: Space, values: np.ndarray, seed: int, margin: float, args: argparse.Namespace) -> Policy:
+def trained(space: Space, values: np.ndarray, seed: int, args: argparse.Namespace) -> Policy:
     """A policy that learned from a critic's values of kinds."""
     plan = Plan(seed, inputs=args.policy_inputs, limited=0.0, updates=(args.updates, 0), entropy=args.entropy)
-    imagined = Imagined(space, plan, values, margin)
+    imagined = Imagined(space, plan, values)
     imagined.run()
     return imagined.policy
 
@@ -191,10 +187,11 @@ def measure_seed(truth: Truth, rewards: SupernetRewards, seed: int, args: argpar
     critic = Critic(CriticConfig(), seed, CPU)
     critic.fit([graphs[kind] for kind in pool], known[pool])
     values = critic.predict(graphs).mean(axis=0)
-    becomes = {margin: truth.of_policy(trained(space, values, seed, margin, args)) for margin in (0.0, args.margin)}
+    becomes = truth.of_policy(trained(space, values, seed, args))
+    sure = truth.kept(becomes, values, SURE)
     rows = {
-        "policy on supernet rewards": truth.gains(becomes[0.0]),
-        f"policy, margin {args.margin:g}": truth.gains(becomes[args.margin]),
+        "policy on supernet rewards": truth.gains(becomes),
+        f"policy, where the critic sees {SURE:g}": truth.gains(sure),
         "critic, best of all": truth.by_values(values),
         f"critic, margin {args.margin:g}": truth.by_values(values, args.margin),
         "pool, best measured": truth.by_values(np.where(np.isfinite(known), known, -np.inf)),
@@ -203,8 +200,8 @@ def measure_seed(truth: Truth, rewards: SupernetRewards, seed: int, args: argpar
     rows |= {f"prior, w = {weight:g}": row for weight, row in shipped.items()}
     if args.inputs:
         some = sampled(space, args.inputs)
-        rows["policy on supernet rewards, sampled inputs"] = truth.gains(becomes[0.0], some)
-        rows[f"policy, margin {args.margin:g}, sampled inputs"] = truth.gains(becomes[args.margin], some)
+        rows["policy on supernet rewards, sampled inputs"] = truth.gains(becomes, some)
+        rows[f"policy, where the critic sees {SURE:g}, sampled inputs"] = truth.gains(sure, some)
         rows[f"critic, margin {args.margin:g}, sampled inputs"] = truth.by_values(values, args.margin, some)
         spread = args.margin * float(np.std(rewards.loss[pool]))
         for name, search in SEARCHES.items():
@@ -243,7 +240,7 @@ def summary(truth: Truth, seeds: Sequence[dict[str, Any]], args: argparse.Namesp
     }
     rows |= over_seeds([each["gains"] for each in seeds])
     together = np.mean([each["values"] for each in seeds], axis=0)
-    policies = [truth.of_policy(trained(space, together, seed, 0.0, args)) for seed in range(POLICIES)]
+    policies = [truth.of_policy(trained(space, together, seed, args)) for seed in range(POLICIES)]
     gains = [truth.gains(each) for each in policies]
     rows["policy on the critics of all seeds together"] = {
         name: interval([each[name] for each in gains]) for name in GROUPS
