@@ -9,8 +9,8 @@ gain of the best of them, the input among them:
 - ``batch statistics`` of the images measured, as the evaluator does; ``own statistics``: running averages of the
   network alone, over training batches; ``shared statistics``: running averages over random paths, as plain batch norm
   would keep them in training;
-- ``more steps``: the weights after ``--steps-more`` further steps on all paths, and ``centred``: after as many on paths
-  of what the input can become, from the same weights.
+- ``more steps``: the weights after ``--steps-more`` further steps on all paths; ``centred``: after as many on what the
+  input can become, uniformly, and ``centred, dear``: by the sampling of the setting, from the same weights each.
 
 ``python benchmarks/supernet_ablations.py --table nasbench201.csv.gz --data cifar10_small.npz --work DIR [--seeds N]``
 """
@@ -27,10 +27,10 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import torch
-from nb201 import Reach, Space, load_space
+from nb201 import Reach, Space, digits_of, load_space
 from scipy.stats import spearmanr
 from statistics_of_seeds import interval
-from supernet_nb201_rewards import SupernetRewards, ask_for_setting, setting_of
+from supernet_nb201_rewards import SAMPLING, SupernetRewards, ask_for_setting, setting_of
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -41,6 +41,8 @@ BATCHES = 8
 """Training batches for the statistics of one network."""
 PATHS = 200
 """Random paths for shared statistics."""
+CENTRED = {"centred": "uniform", "centred, dear": "dear"}
+"""How paths around an input are drawn."""
 GROUPS = {"90 to 93": (90.0, 93.0), "≥ 93": (93.0, 100.0)}
 
 Measure: TypeAlias = Callable[[int], float]
@@ -136,7 +138,6 @@ class Study:
 def measure_seed(study: Study, rewards: SupernetRewards, more: int) -> Found:
     """All arms; ``more``: further steps, 0 for none."""
     arms, found = Arms(rewards), dict[str, dict[int, tuple[float, float]]]()
-    weights = rewards.snapshot()
     plain: dict[str, Measure] = {
         "same images": arms.same_images,
         "other images": arms.other_images,
@@ -149,17 +150,25 @@ def measure_seed(study: Study, rewards: SupernetRewards, more: int) -> Found:
     with arms.shared_statistics() as measure:
         found["shared statistics"] = {cell: study.compare(cell, measure) for cell in study.kinds}
     if more:
-        rewards.train_on(rewards.random_kinds(more))
-        found["more steps"] = {cell: study.compare(cell, arms.batch_statistics) for cell in study.kinds}
-        found["centred"] = {}
-        for cell, kinds in study.kinds.items():
+        found |= after_steps(study, rewards, arms.batch_statistics, more)
+    return found
+
+
+def after_steps(study: Study, rewards: SupernetRewards, measure: Measure, more: int) -> Found:
+    """After further steps on all paths, and on paths around each input."""
+    weights = rewards.snapshot()
+    rewards.train_on(rewards.random_kinds(more))
+    found: Found = {"more steps": {cell: study.compare(cell, measure) for cell in study.kinds}}
+    for name, sampling in CENTRED.items():
+        found[name] = {}
+        for cell in study.kinds:
             rewards.put_back(weights)
-            rng = np.random.default_rng(cell)
-            every = study.space.kinds[study.reach.all_of(cell)]
-            rewards.train_on(rng.choice(every, more))
-            found["centred"][cell] = study.compare(cell, arms.batch_statistics)
-            print(f"  centred on {cell}, {len(kinds)} networks: {found['centred'][cell]}", flush=True)
-        rewards.put_back(weights)
+            cells = study.reach.all_of(cell)
+            odds = np.prod(np.array(SAMPLING[sampling])[digits_of(cells)], axis=1)
+            rewards.train_on(study.space.kinds[np.random.default_rng(cell).choice(cells, more, p=odds / odds.sum())])
+            found[name][cell] = study.compare(cell, measure)
+            print(f"  {name} on {cell}: {found[name][cell]}", flush=True)
+    rewards.put_back(weights)
     return found
 
 
