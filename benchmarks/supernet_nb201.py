@@ -5,6 +5,7 @@ them, a critic of these, and a policy that learns by REINFORCE from what the cri
 held-out fifth of the cells (inputs with ``nat`` moves), looked up in the table as written. The table is read in
 reporting only, except where a line says so. Beside it, from the same measurements:
 
+- the policy's proposals, or only those that the critic finds better than the input;
 - ``critic``: for every input the best it can become by the critic, or only if that is better by ``--margin``;
 - ``pool``: for every input the best measured network that it can become: random search that shares its evaluations;
 - ``shipped``: the shipped policy, trained on the table; ``prior``: what maximises the critic's gain less ``w`` times
@@ -49,8 +50,6 @@ DATA = "CIFAR-10"
 WITHIN = 150
 """Good inputs among whose moves the rank correlation is taken."""
 PRIORS = (0.1, 0.3, 1.0)
-SURE = 0.5
-"""Standard deviations of the pool by which what a policy proposes is better in the eyes of the critic, or is left."""
 POLICIES = 3
 """Trainings of the policy on the critics of all seeds together."""
 Row = dict[str, float]
@@ -188,10 +187,10 @@ def measure_seed(truth: Truth, rewards: SupernetRewards, seed: int, args: argpar
     critic.fit([graphs[kind] for kind in pool], known[pool])
     values = critic.predict(graphs).mean(axis=0)
     becomes = truth.of_policy(trained(space, values, seed, args))
-    sure = truth.kept(becomes, values, SURE)
+    agreed = truth.kept(becomes, values, 0.0)
     rows = {
         "policy on supernet rewards": truth.gains(becomes),
-        f"policy, where the critic sees {SURE:g}": truth.gains(sure),
+        "policy, where the critic agrees": truth.gains(agreed),
         "critic, best of all": truth.by_values(values),
         f"critic, margin {args.margin:g}": truth.by_values(values, args.margin),
         "pool, best measured": truth.by_values(np.where(np.isfinite(known), known, -np.inf)),
@@ -201,7 +200,7 @@ def measure_seed(truth: Truth, rewards: SupernetRewards, seed: int, args: argpar
     if args.inputs:
         some = sampled(space, args.inputs)
         rows["policy on supernet rewards, sampled inputs"] = truth.gains(becomes, some)
-        rows[f"policy, where the critic sees {SURE:g}, sampled inputs"] = truth.gains(sure, some)
+        rows["policy, where the critic agrees, sampled inputs"] = truth.gains(agreed, some)
         rows[f"critic, margin {args.margin:g}, sampled inputs"] = truth.by_values(values, args.margin, some)
         spread = args.margin * float(np.std(rewards.loss[pool]))
         for name, search in SEARCHES.items():
@@ -241,10 +240,12 @@ def summary(truth: Truth, seeds: Sequence[dict[str, Any]], args: argparse.Namesp
     rows |= over_seeds([each["gains"] for each in seeds])
     together = np.mean([each["values"] for each in seeds], axis=0)
     policies = [truth.of_policy(trained(space, together, seed, args)) for seed in range(POLICIES)]
-    gains = [truth.gains(each) for each in policies]
-    rows["policy on the critics of all seeds together"] = {
-        name: interval([each[name] for each in gains]) for name in GROUPS
-    }
+    agreed = [truth.kept(each, together, 0.0) for each in policies]
+    for name, found in {"": policies, ", where they agree": agreed}.items():
+        gains = [truth.gains(each) for each in found]
+        rows[f"policy on the critics of all seeds together{name}"] = {
+            group: interval([each[group] for each in gains]) for group in GROUPS
+        }
     rows["critics of all seeds together"] = truth.by_values(together)
     rows[f"critics of all seeds together, margin {margin:g}"] = truth.by_values(together, margin)
     return {"gains": rows, "correlations": over_seeds([each["correlations"] for each in seeds])}
