@@ -17,7 +17,8 @@ class SurrogateSettings(Settings):
     """Settings of ``surrogate``."""
 
     first: Annotated[int, Field(ge=2, le=10_000)] = 3
-    """Measurements, of all inputs together, before there is a predictor; they are of random single changes."""
+    """Measurements, of all inputs together, before there is a predictor; they are of random single changes, and of an
+    input over the budget of the nearest network within it first."""
     candidates: Annotated[int, Field(ge=1, le=100_000)] = 200
     """Networks to choose each proposal from: single changes of the best known, further ones of them, random ones."""
     largest: Annotated[int, Field(ge=10, le=5_000)] = 250
