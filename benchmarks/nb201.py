@@ -41,11 +41,13 @@ def digits_of(cells: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Space:
-    """``validation`` and ``test``: accuracy after 200 epochs by data set, (CELLS,), the mean over seeds."""
+    """``validation`` and ``test``: accuracy after 200 epochs by data set, (CELLS,), the mean over seeds; ``early``: by
+    validation after a training of 12 epochs."""
 
     networks: tuple[Network, ...]
     validation: dict[str, np.ndarray]
     test: dict[str, np.ndarray]
+    early: dict[str, np.ndarray]
 
     @cached_property
     def connected(self) -> np.ndarray:
@@ -95,6 +97,7 @@ def load_space(path: Path) -> Space:
     networks: dict[int, Network] = {}
     validation = {name: np.full(CELLS, np.nan) for name in DATA}
     test = {name: np.full(CELLS, np.nan) for name in DATA}
+    early = {name: np.full(CELLS, np.nan) for name in DATA}
     with gzip.open(path, "rt", encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
             number = int(row["ops"], DIGITS)
@@ -104,7 +107,8 @@ def load_space(path: Path) -> Space:
             validation["CIFAR-100"][number] = float(row["c100_val200"])
             for name, short in DATA.items():
                 test[name][number] = float(row[f"{short}_test200"])
-    return Space(tuple(networks[number] for number in range(CELLS)), validation, test)
+                early[name][number] = float(row[f"{short}_val12"])
+    return Space(tuple(networks[number] for number in range(CELLS)), validation, test, early)
 
 
 class Reach:

@@ -10,9 +10,12 @@ reporting only, except where a line says so. Beside it, from the same measuremen
 - ``pool``: for every input the best measured network that it can become: random search that shares its evaluations;
 - ``shipped``: the shipped policy, trained on the table; ``prior``: what maximises the critic's gain less ``w`` times
   the divergence from the shipped policy, which is known in closed form: the most of log p(a | b) + gain / w;
+- ``trained``: the input and so many candidates are really trained and the best is kept (``nb201_final.py``): the
+  likeliest by the policy, the best by the critic, random ones, or what hill climbing comes to by these trainings;
 - random search, hill climbing and greedy with ``--queries`` measurements for each of ``--inputs`` inputs of each group,
   as they are, and with what they find left where it is not better than the input by ``--margin`` times the spread of
-  the pool; with ``--everything`` the best of all that they can become by the measurements themselves.
+  the pool, and where the best three of what they measured are trained; with ``--everything`` the best of all that they
+  can become by the measurements themselves.
 
 ``python benchmarks/supernet_nb201.py --table nasbench201.csv.gz --data cifar10_small.npz --work DIR [--seeds N]``
 """
@@ -22,7 +25,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -32,6 +35,7 @@ import torch
 from nasbench201 import Scores, hill_climbing, random_search
 from nat_nasbench.nb201 import OPS
 from nb201 import CELLS, GROUPS, PLACES, Reach, Space, digits_of, fixed_rule, load_space, numbers
+from nb201_final import best_trained, different, trainings
 from scipy.stats import spearmanr
 from statistics_of_seeds import interval
 from supernet_nb201_rewards import Asked, SupernetRewards, ask_for_setting, setting_of
@@ -50,6 +54,10 @@ DATA = "CIFAR-10"
 WITHIN = 150
 """Good inputs among whose moves the rank correlation is taken."""
 PRIORS = (0.1, 0.3, 1.0)
+TRAINED = (1, 3, 10)
+"""Candidates trained beside the input in a final stage."""
+FINALISTS = 3
+"""The same where a search on the supernet chooses them: as many as a recipe has by default."""
 POLICIES = 3
 """Trainings of the policy on the critics of all seeds together."""
 Row = dict[str, float]
@@ -117,9 +125,8 @@ class Truth:
             "within one β ≥ 90": float(np.mean(within)),
         }
 
-    def with_prior(self, policy: Policy, values: np.ndarray, weights: Sequence[float]) -> dict[float, Row]:
-        """What maximises the gain in values less ``weight`` times the divergence from a policy, by weight."""
-        found = {weight: np.arange(CELLS) for weight in weights}
+    def chances(self, policy: Policy) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+        """For every input, the cells that it can become (N,) and the log-probability of each under a policy (N,)."""
         for cell, (scores, sizes) in zip(self.cells, decode(policy, self.moves), strict=True):
             log, grid = np.zeros(1), np.zeros(1, np.int64)
             for part, digit in zip(np.split(scores, np.cumsum(sizes)[:-1]), digits_of(np.array(cell)), strict=True):
@@ -127,10 +134,35 @@ class Truth:
                 log = (log[:, None] + own - np.log(np.exp(own).sum())).ravel()
                 grid = (grid[:, None] * len(OPS) + np.array(self.reach.options[digit])).ravel()
             fed = self.space.connected[grid]
-            log, grid = log[fed], grid[fed]
+            yield int(cell), grid[fed], log[fed]
+
+    def with_prior(self, policy: Policy, values: np.ndarray, weights: Sequence[float]) -> dict[float, Row]:
+        """What maximises the gain in values less ``weight`` times the divergence from a policy, by weight."""
+        found = {weight: np.arange(CELLS) for weight in weights}
+        for cell, grid, log in self.chances(policy):
             for weight, becomes in found.items():
                 becomes[cell] = grid[np.argmax(log + values[self.space.kinds[grid]] / weight)]
         return {weight: self.gains(becomes) for weight, becomes in found.items()}
+
+    def after_training(self, policy: Policy, values: np.ndarray, seed: int) -> dict[str, np.ndarray]:
+        """What inputs become where each and so many candidates are trained, (CELLS,), by who chooses the candidates."""
+        space, finals = self.space, dict[str, np.ndarray]()
+        chosen: dict[str, list[tuple[int, np.ndarray]]] = {"policy": [], "critic": [], "random search": []}
+        rng = np.random.default_rng(seed)
+        for cell, grid, log in self.chances(policy):
+            orders = {"policy": -log, "critic": -values[space.kinds[grid]], "random search": rng.random(len(grid))}
+            for name, order in orders.items():
+                ranked = grid[np.argsort(order, kind="stable")]
+                chosen[name].append((cell, different(space, cell, ranked, max(TRAINED))))
+        for how, accuracy in trainings(space).items():
+            for count in TRAINED:
+                for name, candidates in chosen.items():
+                    found = best_trained(space, accuracy, ((cell, some[:count]) for cell, some in candidates))
+                    finals[f"{name}, {count} trained for {how}"] = found
+                climbed = finals[f"hill climbing, {count} trained for {how}"] = np.arange(CELLS)
+                for at in self.cells:
+                    climbed[at] = hill_climbing(self.reach, accuracy, int(at), count, rng)
+        return finals
 
 
 def greedy_search(reach: Reach, score: Scores, cell: int, queries: int, rng: np.random.Generator) -> int:
@@ -174,6 +206,33 @@ def trained(space: Space, values: np.ndarray, seed: int, args: argparse.Namespac
     return imagined.policy
 
 
+def by_searches(
+    truth: Truth, rewards: SupernetRewards, some: np.ndarray, seed: int, args: argparse.Namespace
+) -> dict[str, Row]:
+    """What searches make of each of some inputs by measurements on a supernet."""
+    space, rows = truth.space, dict[str, Row]()
+    spread = args.margin * float(np.std(rewards.loss[rewards.pool(args.pool)]))
+    for name, search in SEARCHES.items():
+        rng, ends, candidates = np.random.default_rng(seed), np.arange(CELLS), []
+        for cell in map(int, some):
+            asked = Asked(rewards)
+            ends[cell] = search(truth.reach, asked, cell, args.queries, rng)
+            candidates.append((cell, different(space, cell, asked.ranked(), FINALISTS)))
+        kept = truth.kept(ends, -rewards.loss, spread)
+        found = {"": ends, f", margin {args.margin:g}": kept}
+        for how, accuracy in trainings(space).items():
+            found[f", {FINALISTS} trained for {how}"] = best_trained(space, accuracy, candidates)
+        rows |= {f"{name} {args.queries}{how}, sampled inputs": truth.gains(end, some) for how, end in found.items()}
+        rewards.save()
+    if args.everything:
+        rewards.measure(np.concatenate([space.kinds[truth.reach.all_of(int(cell))] for cell in some]))
+        rewards.save()
+        measured = np.where(np.isfinite(rewards.loss), -rewards.loss, -np.inf)
+        for margin, least in ((0.0, 0.0), (args.margin, spread)):
+            rows[f"all measured, margin {margin:g}, sampled inputs"] = truth.by_values(measured, least, some)
+    return rows
+
+
 def measure_seed(truth: Truth, rewards: SupernetRewards, seed: int, args: argparse.Namespace) -> dict[str, Any]:
     """All that one supernet gives."""
     space = truth.space
@@ -186,7 +245,8 @@ def measure_seed(truth: Truth, rewards: SupernetRewards, seed: int, args: argpar
     critic = Critic(CriticConfig(), seed, CPU)
     critic.fit([graphs[kind] for kind in pool], known[pool])
     values = critic.predict(graphs).mean(axis=0)
-    becomes = truth.of_policy(trained(space, values, seed, args))
+    policy = trained(space, values, seed, args)
+    becomes = truth.of_policy(policy)
     agreed = truth.kept(becomes, values, 0.0)
     rows = {
         "policy on supernet rewards": truth.gains(becomes),
@@ -195,28 +255,17 @@ def measure_seed(truth: Truth, rewards: SupernetRewards, seed: int, args: argpar
         f"critic, margin {args.margin:g}": truth.by_values(values, args.margin),
         "pool, best measured": truth.by_values(np.where(np.isfinite(known), known, -np.inf)),
     }
+    finals = truth.after_training(policy, values, seed)
+    rows |= {name: truth.gains(found) for name, found in finals.items()}
     shipped = truth.with_prior(find_policy("nasbench201", CPU), values, PRIORS)
     rows |= {f"prior, w = {weight:g}": row for weight, row in shipped.items()}
     if args.inputs:
         some = sampled(space, args.inputs)
         rows["policy on supernet rewards, sampled inputs"] = truth.gains(becomes, some)
         rows["policy, where the critic agrees, sampled inputs"] = truth.gains(agreed, some)
+        rows |= {f"{name}, sampled inputs": truth.gains(found, some) for name, found in finals.items()}
         rows[f"critic, margin {args.margin:g}, sampled inputs"] = truth.by_values(values, args.margin, some)
-        spread = args.margin * float(np.std(rewards.loss[pool]))
-        for name, search in SEARCHES.items():
-            rng, ends, asked = np.random.default_rng(seed), np.arange(CELLS), Asked(rewards)
-            for cell in some:
-                ends[cell] = search(truth.reach, asked, int(cell), args.queries, rng)
-            rows[f"{name} {args.queries}, sampled inputs"] = truth.gains(ends, some)
-            kept = truth.kept(ends, -rewards.loss, spread)
-            rows[f"{name} {args.queries}, margin {args.margin:g}, sampled inputs"] = truth.gains(kept, some)
-            rewards.save()
-        if args.everything:
-            rewards.measure(np.concatenate([space.kinds[truth.reach.all_of(int(cell))] for cell in some]))
-            rewards.save()
-            measured = np.where(np.isfinite(rewards.loss), -rewards.loss, -np.inf)
-            for margin, least in ((0.0, 0.0), (args.margin, spread)):
-                rows[f"all measured, margin {margin:g}, sampled inputs"] = truth.by_values(measured, least, some)
+        rows |= by_searches(truth, rewards, some, seed, args)
     ranks = {"loss": truth.correlations(known), "accuracy": truth.correlations(accuracy)}
     return {
         "gains": rows,

@@ -206,10 +206,19 @@ class Asked:
 
     def __init__(self, rewards: SupernetRewards) -> None:
         self._rewards = rewards
+        self._cells: list[int] = []
 
     def __getitem__(self, cells: int | np.ndarray) -> np.ndarray:
         space = self._rewards.space
         assert len(space.kinds) == CELLS
         kinds = space.kinds[cells]
         self._rewards.measure(np.atleast_1d(kinds))
+        self._cells += np.atleast_1d(cells).tolist()
         return np.where(space.connected[cells], -self._rewards.loss[kinds], -np.inf)
+
+    def ranked(self) -> np.ndarray:
+        """Connected cells that were asked for, the best first, (N,)."""
+        cells = np.array(self._cells)
+        cells = cells[self._rewards.space.connected[cells]]
+        found: np.ndarray = cells[np.argsort(self._rewards.loss[self._rewards.space.kinds[cells]], kind="stable")]
+        return found
