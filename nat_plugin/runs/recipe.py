@@ -103,7 +103,11 @@ class Recipe(Common):
     source: str = Field(description="the architecture: a literal, a file, file.py:NAME or a published name")
     strategy: dict[str, Any] = Field(default={"name": "nat"}, description="a strategy and its settings")
     search: SearchSettings = Field(default=SearchSettings(), description="how long to search")
-    final: FinalSettings | None = Field(default=None, description="real training before the choice; left out: none")
+    final: FinalSettings | None = Field(
+        default=None,
+        description="real training of the input and the best proposals before the choice; left out: none, and shared "
+        "weights choose, which makes inputs that are good already worse (evidence.md)",
+    )
 
     @property
     def strategy_name(self) -> str:
