@@ -65,7 +65,8 @@ def load_policy(path: Path, device: torch.device | None = None) -> tuple[Policy,
             expected = {name: tuple(value.shape) for name, value in policy.state_dict().items()}
             found = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
             _compare(path, expected, found)
-            weights = {name: file.get_tensor(name) for name in expected}
+            # copies: in memory as a file has it, not aligned, products may round otherwise than with the same weights
+            weights = {name: file.get_tensor(name).clone() for name in expected}
     except (safetensors.SafetensorError, OSError) as error:
         raise NATError(f"policy {path}: not a safetensors file ({str(error)[:200]})") from None
     for name, value in weights.items():

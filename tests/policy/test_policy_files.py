@@ -50,6 +50,13 @@ def test_a_loaded_policy_scores_and_learns(tmp_path: Path) -> None:
     loaded(batch).sum().backward()
 
 
+def test_loaded_weights_are_aligned_as_new_ones_are(tmp_path: Path) -> None:
+    """Else the same weights score in other last bits, on some processors."""
+    save_policy(new_policy(PolicyConfig(hidden=8), 0, CPU), tmp_path / "p")
+    loaded, _ = load_policy(tmp_path / "p")
+    assert all(weight.data_ptr() % 64 == 0 for weight in loaded.parameters())
+
+
 def written(path: Path, policy: Policy, weights: dict[str, torch.Tensor] | None = None, **changes: object) -> Path:
     """A policy file with some of its header or weights changed."""
     header = {"schema": 1, "description": VERSION, **policy.config.as_json(), "facts": {}, **changes}
