@@ -42,6 +42,7 @@ def search(name: str, overrides: list[str], folder: Path) -> dict[str, Any]:
 
 
 def read_network(text: str, plan: Plan) -> Network:
+    assert plan.data is not None
     data = load(plan.data, torch.device("cpu"), plugins().datasets)
     frame = Frame(plan.recipe.network.channels, plan.recipe.network.cells, data.shape, data.classes)
     return find_source(text, plan.recipe.adapter, plugins()).adapter.read(text, frame)
@@ -53,6 +54,7 @@ def train_once(text: str, plan: Plan, seed: int, path: Path) -> list[int]:
         kept: list[int] = json.loads(path.read_text())
         return kept
     assert plan.recipe.final is not None
+    assert plan.data is not None
     if plan.recipe.threads is not None:
         torch.set_num_threads(plan.recipe.threads)
     compute = find_compute(plan.recipe.device, plan.recipe.precision)

@@ -25,7 +25,7 @@ from nasbench201 import Yardstick
 from nb201 import DATA, GROUPS, Space, load_space
 from nb201_limits import number_of
 from statistics_of_seeds import interval
-from train_policy import CPU, Measured, Plan, held_out, train
+from train_policy import CPU, Measured, Plan, SampledTraining, held_out, train
 
 from nat_plugin.ir import Budget, find_rule
 from nat_plugin.plugins import plugins
@@ -58,7 +58,7 @@ def measured_only(space: Space, steps: int, proposals: int, rows: int, seed: int
 
 
 def with_critic(space: Space, rows: int, seed: int) -> Policy:
-    return train(space, Plan(seed, rows))[0]
+    return train(space, Plan(seed, rows), SampledTraining)[0]
 
 
 def main() -> None:

@@ -26,7 +26,7 @@ import torch
 from nat_nasbench.nb201 import OPS
 from nb201 import CELLS, DATA, GROUPS, PLACES, Reach, Space, digits_of, fixed_rule, load_space, numbers
 from statistics_of_seeds import interval
-from train_policy import CPU, RULES, Plan, held_out, train
+from train_policy import CPU, RULES, Plan, SampledTraining, held_out, train
 
 from nat_plugin.ir import Moves, find_rule
 from nat_plugin.plugins import plugins
@@ -142,7 +142,7 @@ def policies(space: Space, work: Path, encoder: str, evaluations: int, seeds: in
         path = work / f"{encoder}-{evaluations}-{seed}.safetensors"
         if not path.exists():
             wall, user = time.perf_counter(), time.process_time()
-            policy, facts = train(space, Plan(seed, evaluations, encoder=encoder))
+            policy, facts = train(space, Plan(seed, evaluations, encoder=encoder), SampledTraining)
             spent = {"wall_s": time.perf_counter() - wall, "cpu_s": time.process_time() - user}
             save_policy(policy, path, {**facts, **spent})
         yield load_policy(path, CPU)

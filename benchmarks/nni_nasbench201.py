@@ -87,7 +87,7 @@ def measure(table: Space, data: str, group: str, inputs: int, models: int) -> di
     for name, make in STRATEGIES.items():
         curves = [
             curve(make(initial=sample(cell), budget={}, seed=seed), space, table, data, cell, models)
-            for seed, cell in enumerate(cells)
+            for seed, cell in enumerate(map(int, cells))
         ]
         found[name] = np.mean(curves, axis=0)
     return found

@@ -54,7 +54,7 @@ def random_darts(rng: np.random.Generator) -> Network:
     """Two random inputs for each of four nodes, any op but null."""
 
     def cell() -> Cell:
-        edges = []
+        edges: list[Edge] = []
         for target in range(2, 6):
             for source in sorted(rng.choice(target, 2, replace=False).tolist()):
                 edges.append(Edge(source, target, DARTS_OPS[rng.integers(1, 8)], f"{len(edges)}", DARTS_OPS))
@@ -140,7 +140,7 @@ def measure(cells: int = 1024, space: int = 15_625, device: str = "cpu", threads
 
     def alone(function: Any, *args: object) -> dict[str, float]:
         with context.Pool(1, torch.set_num_threads, (threads,)) as pool:
-            return pool.apply(function, args)  # type: ignore[no-any-return]
+            return pool.apply(function, args)
 
     batch, single = alone(steps, cells, "batch", device), alone(steps, cells, "single", device)
     return {

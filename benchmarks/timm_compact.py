@@ -125,7 +125,7 @@ class Case:
             save_file({name: each.contiguous() for name, each in trainer.net.state_dict().items()}, path)
         model.load_state_dict(load_file(path))
         attach(model, self.document)
-        return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+        return model.to(memory_format=torch.channels_last)
 
     def run(self) -> None:
         args, model = self.args, self.model()

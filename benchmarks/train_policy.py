@@ -228,9 +228,7 @@ class SampledTraining(Training[Plan, Input]):
         return np.argsort(-count, kind="stable")[: np.count_nonzero(count)]
 
 
-def train(
-    space: Space, plan: P, kind: Callable[[Space, P], Training[P, Any]] = SampledTraining
-) -> tuple[Policy, dict[str, Fact]]:
+def train(space: Space, plan: P, kind: Callable[[Space, P], Training[P, Any]]) -> tuple[Policy, dict[str, Fact]]:
     """A policy and the facts about its training."""
     wall, user = time.perf_counter(), time.process_time()
     training = kind(space, plan)
