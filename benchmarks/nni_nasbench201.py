@@ -40,6 +40,8 @@ STRATEGIES: dict[str, Callable[..., Any]] = {
     "random": RandomSearch,
 }
 SHOWN = (2, 3, 5, 10, 20, 30, 50, 100)
+GOAL = 10
+"""After so many models of ours it is asked how many the others need for as much."""
 
 
 class Table(Evaluator):  # type: ignore[misc]
@@ -100,10 +102,10 @@ def report(data: str, group: str, found: Mapping[str, np.ndarray]) -> dict[str, 
     for name, means in found.items():
         print(f"{name:26}" + "".join(f"{means[n - 1, 0]:>8.2f}{f'({means[n - 1, 1]:.2f})':>6}" for n in shown))
     first, *others = found
-    goal = found[first][9, 0]
+    goal = found[first][GOAL - 1, 0]
     counts = {name: needed(found[name][:, 0], goal) for name in others}
     words = ", ".join(f"{name} {count or f'more than {len(found[name])}'}" for name, count in counts.items())
-    print(f"What {first} has after 10 models needs: {words}")
+    print(f"What {first} has after {GOAL} models needs: {words}")
     curves = {name: means.round(4).tolist() for name, means in found.items()}
     return {"data": data, "group": group, "needed": counts, "curves": curves}
 
@@ -117,6 +119,8 @@ def main() -> None:
     parser.add_argument("--groups", nargs="+", choices=GROUPS, default=list(GROUPS))
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
+    if options.models < GOAL:
+        parser.error(f"--models {options.models}: at least {GOAL}")
     torch.set_num_threads(1)
     logging.disable(logging.WARNING)
     table = load_space(options.table)
