@@ -63,7 +63,7 @@ class Evaluator(ABC):
     Settings: type[AnySettings] = AnySettings
     on_images: ClassVar[bool] = True
     """Whether it needs a data set. Without one there is no final stage of real training either."""
-    how: ClassVar[str] = "scored on shared weights"
+    how: ClassVar[str] = "scored by the evaluator"
     """What a report says that was done with the candidates, where there is no final stage."""
     how_final: ClassVar[str] = "trained from scratch"
     """The same where there is one."""

@@ -105,8 +105,8 @@ class Recipe(Common):
     search: SearchSettings = Field(default=SearchSettings(), description="how long to search")
     final: FinalSettings | None = Field(
         default=None,
-        description="real training of the input and the best proposals before the choice; left out: none, and shared "
-        "weights choose, which makes inputs that are good already worse (evidence.md)",
+        description="real training of the input and the best proposals before the choice; left out: none, and the "
+        "evaluator chooses (shared weights can make inputs that are good already worse: evidence.md)",
     )
 
     @property

@@ -222,6 +222,7 @@ def test_a_file_in_the_way_of_the_folder_is_named(tmp_path: Path) -> None:
 def test_without_a_final_stage_the_shared_weights_decide(tmp_path: Path) -> None:
     result = run(tmp_path / "run", small(final=None, strategy={"name": "random"}))
     assert result["trained_for_real"] is False
+    assert "`final:` in a recipe trains them" in (tmp_path / "run" / "report.md").read_text()
     assert result["result"]["selection"]["value"] >= result["input"]["selection"]["value"]
 
 
