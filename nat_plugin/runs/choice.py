@@ -13,7 +13,7 @@ from nat_plugin.evaluators.base import Assessment
 from nat_plugin.files import file_errors
 from nat_plugin.ir import Network, cost, from_json, key, to_json
 from nat_plugin.runs.setup import Setup
-from nat_plugin.runs.state import load_state, save_state
+from nat_plugin.runs.weights import load_weights, save_weights
 from nat_plugin.strategies.base import State
 from nat_plugin.training.statistics import Difference, Interval, paired_difference, unpaired_difference, wilson
 from nat_plugin.training.trainer import Trainer
@@ -27,6 +27,16 @@ class Assessed:
     candidate: int
     seed: int
     found: Assessment
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """An epoch of a training of the final stage; ``figures`` are those of ``Trainer.epoch``."""
+
+    candidate: int
+    seed: int
+    network: str  # its key
+    figures: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -68,23 +78,40 @@ class Choice:
     def finished(self) -> bool:
         return len(self.done) == len(self.units)
 
-    def advance(self) -> None:
+    @property
+    def steps(self) -> int:
+        """Calls of ``advance`` from the first to the last, if no training fails."""
+        return len(self.units) * self._epochs
+
+    @property
+    def steps_done(self) -> int:
+        """How many of them are behind us; a training that failed counts as whole."""
+        return len(self.done) * self._epochs + (self._trainer.epochs_done if self._trainer else 0)
+
+    @property
+    def _epochs(self) -> int:
+        final = self.setup.plan.recipe.final
+        return final.schedule.epochs if final else 1
+
+    def advance(self) -> Epoch | None:
         """One epoch of the unit at hand, or the whole unit where nothing is trained."""
         number, seed = self.units[len(self.done)]
         if self.setup.plan.recipe.final is None:
             found = self.setup.evaluator.assess(self.searched[number], "selection")
-        else:
-            trainer = self._trainer = self._trainer or self._new_trainer(number, seed)
-            if not trainer.finished:
-                trainer.epoch()
-            if not trainer.finished:
-                return
+            self.done.append(Assessed(number, seed, found))
+            return None
+        trainer = self._trainer = self._trainer or self._new_trainer(number, seed)
+        epoch = None
+        if not trainer.finished:  # it is, where a run was killed between the last epoch and what follows
+            epoch = Epoch(number, seed, key(self.candidates[number]), trainer.epoch())
+        if trainer.finished:
             with file_errors(self.folder):
-                self._weights(number, seed).parent.mkdir(exist_ok=True)
-            save_state(self._weights(number, seed), {"net": trainer.net.state_dict()})
+                self.weights(number, seed).parent.mkdir(exist_ok=True)
+            save_weights(self.weights(number, seed), trainer.weights())
             found = Assessment.of(trainer.accuracy(self._images.selection).hits & (not trainer.failed))
             self._trainer = None
-        self.done.append(Assessed(number, seed, found))
+            self.done.append(Assessed(number, seed, found))
+        return epoch
 
     def verdict(self) -> Verdict:
         """The most accurate on selection, of equals the leanest, of those the input, which counts only where it is
@@ -111,7 +138,7 @@ class Choice:
         rows = []
         for seed in range(self.seeds):
             trainer = self._new_trainer(number, seed)
-            trainer.net.load_state_dict(load_state(self._weights(number, seed))["net"])
+            trainer.load(load_weights(self.weights(number, seed)))
             rows.append(Assessment.of(trainer.accuracy(self._images.test).hits))
         return rows
 
@@ -128,14 +155,15 @@ class Choice:
         module = self.setup.evaluator.module
         return Trainer(self.candidates[number], data, final.schedule, self.setup.compute, own, both, module)
 
-    def _weights(self, number: int, seed: int) -> Path:
+    def weights(self, number: int, seed: int) -> Path:
+        """The file with what a training of the final stage ended with."""
         return self.folder / "weights" / f"{key(self.candidates[number])}-seed{seed}.safetensors"
 
     def save(self, winner: int, folder: Path) -> None:
         """Write a candidate with its weights (of the first seed), where the evaluator has a format for that."""
         weights = None
         if self.setup.plan.recipe.final is not None:
-            weights = load_state(self._weights(winner, 0))["net"]
+            weights = load_weights(self.weights(winner, 0))
         self.setup.evaluator.save(self.candidates[winner], weights, folder)
 
     def state(self) -> State:

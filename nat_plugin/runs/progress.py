@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -22,6 +22,11 @@ class Reporter(ABC):
     @abstractmethod
     def step(self, done: int, note: str = "") -> None:
         """``done`` steps of the phase are behind us."""
+
+
+def epoch_note(figures: Mapping[str, float]) -> str:
+    """What ``Trainer.epoch`` reports, in a few words."""
+    return f"epoch {figures['epoch']:.0f}: loss {figures['loss']:.3f}, accuracy {figures['accuracy']:.1%} in training"
 
 
 class Silent(Reporter):

@@ -10,9 +10,10 @@ from torch.utils.tensorboard import SummaryWriter
 from nat_plugin.errors import NATError
 from nat_plugin.files import WriteError, file_errors
 from nat_plugin.plugins import Plugins
-from nat_plugin.runs.choice import Choice
+from nat_plugin.runs.choice import Choice, Epoch
+from nat_plugin.runs.curves import Curves
 from nat_plugin.runs.folder import Journal, locked
-from nat_plugin.runs.progress import Reporter
+from nat_plugin.runs.progress import Reporter, epoch_note
 from nat_plugin.runs.recipe import Plan
 from nat_plugin.runs.report import write_result
 from nat_plugin.runs.search import Search
@@ -104,15 +105,23 @@ def _search(search: Search, folder: Path, reporter: Reporter) -> None:
 
 def _choose(setup: Setup, search: Search, choice: Choice, folder: Path, reporter: Reporter) -> None:
     final = setup.plan.recipe.final
-    reporter.phase("final training" if final else "selection", len(choice.units), len(choice.done))
+    reporter.phase("final training" if final else "selection", choice.steps, choice.steps_done)
     epochs = 0
-    while not choice.finished:
-        before = len(choice.done)
-        choice.advance()
-        epochs += 1
-        if len(choice.done) > before or (final and epochs % final.checkpoint == 0):
-            _checkpoint(folder, search, choice)
-        reporter.step(len(choice.done))
+    with Curves(folder, search.journal) as curves:
+        while not choice.finished:
+            before = len(choice.done)
+            epoch = choice.advance()
+            if epoch is not None:
+                curves.add(epoch.network, epoch.seed, epoch.figures)
+            epochs += 1
+            if len(choice.done) > before or (final and epochs % final.checkpoint == 0):
+                _checkpoint(folder, search, choice)
+            reporter.step(choice.steps_done, "" if epoch is None else _note(choice, epoch))
+
+
+def _note(choice: Choice, epoch: Epoch) -> str:
+    name = "the input" if epoch.candidate == 0 else f"proposal {epoch.candidate} of {len(choice.candidates) - 1}"
+    return f"{name}, training {epoch.seed + 1} of {choice.seeds}, {epoch_note(epoch.figures)}"
 
 
 def default_folder(name: str, parent: Path = Path("nat-runs")) -> Path:

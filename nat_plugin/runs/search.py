@@ -91,6 +91,7 @@ class Search:
     def _record(self, proposal: Proposal, measurement: Measurement | None) -> dict[str, Any]:
         total = cost(proposal.network)
         record: dict[str, Any] = {
+            "stage": "search",
             "round": self.round,
             "number": proposal.number,
             "source": key(proposal.source),

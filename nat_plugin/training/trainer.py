@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -139,6 +139,19 @@ class Trainer:
         right = torch.cat(hits).cpu()
         loss = float(torch.stack(losses).sum()) / len(split)
         return Accuracy(int(right.sum()), len(split), loss, right)
+
+    def weights(self) -> dict[str, Tensor]:
+        """Copies on the CPU of what the network computes with in evaluation mode: without an auxiliary head."""
+        own = snapshot(self.net.state_dict())
+        if not isinstance(self.net, CellNetwork):
+            return own
+        return {name: tensor for name, tensor in own.items() if not name.startswith("auxiliary.")}
+
+    def load(self, weights: Mapping[str, Tensor]) -> None:
+        """Take over weights to measure with; an auxiliary head, which only training needs, is gone afterwards."""
+        if isinstance(self.net, CellNetwork):
+            self.net.auxiliary = None
+        self.net.load_state_dict(dict(weights))
 
     def state(self) -> State:
         """Copies on the CPU of all that ``restore`` needs. Random numbers follow from seed and epoch, so no

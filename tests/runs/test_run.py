@@ -11,10 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
+from safetensors.torch import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from nat_plugin.data import eval_batches, load
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Frame, Moves, cost, find_rule, key
+from nat_plugin.nets import build
 from nat_plugin.plugins import plugins
 from nat_plugin.runs.folder import locked, read_journal
 from nat_plugin.runs.progress import Reporter, Silent
@@ -81,7 +86,7 @@ def test_the_folder_holds_what_it_should(undisturbed: Path) -> None:
 
 
 def test_the_journal_has_every_evaluation_and_each_is_legal(undisturbed: Path) -> None:
-    records = read_journal(undisturbed / "journal.jsonl")
+    records = [each for each in read_journal(undisturbed / "journal.jsonl") if each["stage"] == "search"]
     assert len(records) == 4 * 4
     adapter = plugins().adapters["darts"]
     network = adapter.read(adapter.published()["DARTS_V2"].text, Frame(4, 3, (1, 8, 8), 10))
@@ -92,6 +97,52 @@ def test_the_journal_has_every_evaluation_and_each_is_legal(undisturbed: Path) -
             assert record["params"] <= limit.params
             assert record["macs"] <= limit.macs
     assert Moves(network, find_rule("nat++")).count > 1
+
+
+def test_every_epoch_of_the_final_stage_is_in_the_journal_and_in_tensorboard(undisturbed: Path) -> None:
+    records = [each for each in read_journal(undisturbed / "journal.jsonl") if each["stage"] == "final"]
+    candidates = [each["key"] for each in json.loads((undisturbed / "result.json").read_text())["candidates"]]
+    trainings = [(network, seed, epoch) for seed in (0, 1) for network in candidates for epoch in (1, 2)]
+    assert [(each["network"], each["seed"], each["epoch"]) for each in records] == trainings
+    for record in records:
+        assert 0 <= record["accuracy"] <= 1 < record["loss"] < 5
+    shown = curves(undisturbed)
+    assert shown.keys() == {f"{network}-seed{seed}" for network in candidates for seed in (0, 1)}
+    for record in records:
+        for name in ("accuracy", "loss", "lr"):
+            points = dict(shown[f"{record['network']}-seed{record['seed']}"][name])
+            assert points.keys() == {1, 2}
+            assert points[record["epoch"]] == pytest.approx(record[name])
+
+
+def curves(folder: Path) -> dict[str, dict[str, list[tuple[int, float]]]]:
+    """What TensorBoard shows of the final stage: by training, then by name."""
+    found = {}
+    for path in sorted((folder / "events" / "final").iterdir()):
+        events = EventAccumulator(str(path)).Reload()
+        found[path.name] = {
+            name: [(each.step, each.value) for each in events.Scalars(name)] for name in events.Tags()["scalars"]
+        }
+    return found
+
+
+def test_trained_weights_have_the_names_of_the_module(undisturbed: Path) -> None:
+    result = json.loads((undisturbed / "result.json").read_text())
+    adapter = plugins().adapters[result["format"]]
+    network = adapter.read((undisturbed / "architecture.txt").read_text(), Frame(4, 3, (1, 8, 8), 10))
+    names = {f"{each['key']}-seed{seed}.safetensors" for each in result["candidates"] for seed in (0, 1)}
+    assert {path.name for path in (undisturbed / "weights").iterdir()} == names
+    chosen = plan(RECIPE, plugins())
+    assert chosen.data is not None
+    data = load(chosen.data, "cpu")
+    ((x, y),) = eval_batches(data, data.test, len(data.test))
+    found = []
+    for seed in (0, 1):
+        module = build(network).eval()
+        module.load_state_dict(load_file(undisturbed / "weights" / f"{result['result']['key']}-seed{seed}.safetensors"))
+        with torch.no_grad():
+            found.append((module(x).argmax(1) == y).double().mean())
+    assert float(sum(found)) / 2 == pytest.approx(result["result"]["test"]["value"])
 
 
 def test_splits_are_reported(undisturbed: Path) -> None:
@@ -134,6 +185,7 @@ def test_interrupted_at_every_step_it_ends_the_same(undisturbed: Path, tmp_path:
             continue
     assert interruptions > 5
     assert contents(folder) == contents(undisturbed)
+    assert curves(folder) == curves(undisturbed)
 
 
 def test_killed_at_random_moments_it_ends_the_same(undisturbed: Path, tmp_path: Path) -> None:
@@ -221,6 +273,7 @@ def test_a_file_in_the_way_of_the_folder_is_named(tmp_path: Path) -> None:
 
 def test_without_a_final_stage_the_shared_weights_decide(tmp_path: Path) -> None:
     result = run(tmp_path / "run", small(final=None, strategy={"name": "random"}))
+    assert not (tmp_path / "run" / "events" / "final").exists()
     assert result["trained_for_real"] is False
     assert "`final:` in a recipe trains them" in (tmp_path / "run" / "report.md").read_text()
     assert result["result"]["selection"]["value"] >= result["input"]["selection"]["value"]

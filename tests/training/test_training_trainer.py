@@ -12,6 +12,7 @@ from nat_plugin.data import DataSet, Images
 from nat_plugin.device import Compute
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Network
+from nat_plugin.nets import build
 from nat_plugin.training import Schedule, Trainer, train
 from tests.training.samples import same
 
@@ -71,6 +72,19 @@ def test_a_restored_training_ends_like_an_undisturbed_one(
     train(resumed)
     assert same(resumed.state(), whole.state())
     assert torch.equal(resumed.accuracy(digits.test).hits, whole.accuracy(digits.test).hits)
+
+
+def test_weights_are_those_of_the_module_without_its_auxiliary_head(small: Network, digits: DataSet) -> None:
+    trainer = Trainer(small, digits, QUICK, CPU, 4, digits.weights.pick(slice(0, 160)))
+    trainer.epoch()
+    found, before = trainer.weights(), trainer.accuracy(digits.test)
+    module = build(small).eval()
+    module.load_state_dict(found)
+    again = Trainer(small, digits, QUICK, CPU, 5)
+    again.load(found)
+    assert torch.equal(again.accuracy(digits.test).hits, before.hits)
+    with pytest.raises(RuntimeError, match="Missing key"):
+        again.load({name: found[name] for name in list(found)[1:]})
 
 
 def test_parts_of_a_batch_add_up_to_its_gradient(small: Network, digits: DataSet) -> None:
