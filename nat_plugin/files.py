@@ -1,14 +1,120 @@
-"""Writing files whole or not at all, and saying in one line why one cannot be written."""
+"""Files: read within a limit, written whole or not at all, every trouble said in one line.
+
+Whatever the packages read, they read through here (``nat_plugin.tensors`` for safetensors): a size that a file states
+or a header declares is never trusted, memory follows what is really there, and packed data cannot unpack without end.
+"""
 
 from __future__ import annotations
 
+import gzip
 import os
+import stat
 import tempfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from nat_plugin.errors import NATError
+
+CHUNK = 2**20
+MAX_RATIO, ALWAYS = 100, 64 * 2**20
+"""Packed data may unpack to so many times its size, and to ``ALWAYS`` bytes in any case: images and tables shrink to a
+tenth at best, what is made to fill memory to a thousandth."""
+
+
+class ReadError(NATError):
+    """A file that cannot be read, or that holds more than it may."""
+
+
+class Reader:
+    """What a file holds, piece by piece, never more than ``limit`` bytes of it."""
+
+    def __init__(self, path: Path, file: IO[bytes], limit: int, what: str) -> None:
+        self._path, self._file, self._limit, self._what, self._read = path, file, limit, what, 0
+
+    def read(self, count: int) -> bytearray:
+        """The next ``count`` bytes, fewer at the end of the file. ReadError if that is more than the limit."""
+        found = read_up_to(self._file, min(count, self._limit - self._read + 1))
+        self._read += len(found)
+        if self._read > self._limit:
+            raise ReadError(f"{self._path}: more than {self._limit:,} bytes, too large for {self._what}")
+        return found
+
+    def rest(self) -> bytearray:
+        """All that follows."""
+        return self.read(self._limit + 1)
+
+
+def read_up_to(file: IO[bytes], count: int) -> bytearray:
+    """The next ``count`` bytes, fewer at the end. (``file.read(count)`` takes memory for all of them at once.)"""
+    found = bytearray()
+    while len(found) < count and (piece := file.read(min(CHUNK, count - len(found)))):
+        found += piece
+    return found
+
+
+def most_unpacked(file: IO[bytes]) -> int:
+    """How many bytes the packed content of an opened file may have."""
+    return max(ALWAYS, MAX_RATIO * os.fstat(file.fileno()).st_size)
+
+
+@contextmanager
+def opened(path: Path, *, pipes: bool = False) -> Iterator[IO[bytes]]:
+    """A regular file, for a library that reads it piece by piece; with ``pipes`` also what ``/dev/stdin`` or ``<(…)``
+    of a shell give. ReadError, within too, for anything that cannot be read or unpacked."""
+    try:
+        with _open(path, pipes) as file:
+            yield file
+    except (gzip.BadGzipFile, zlib.error, EOFError) as error:
+        raise ReadError(f"{path}: cannot be read, a damaged gzip file ({error}): get it again") from error
+    except OSError as error:
+        raise ReadError(f"{path}: {error.strerror or error}") from error
+
+
+def _open(path: Path, pipes: bool) -> IO[bytes]:
+    try:
+        # without O_NONBLOCK, a named pipe that nobody writes to would be waited for without end
+        file = open(  # noqa: SIM115 - the caller closes it
+            path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0))
+        )
+    except ValueError as error:  # a zero byte in the name
+        raise ReadError(f"{str(path)!r:.80}: {error}") from error
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        if not pipes:
+            file.close()
+            raise ReadError(f"{path}: is not a regular file")
+        os.set_blocking(file.fileno(), True)
+    return file
+
+
+@contextmanager
+def reader(path: Path, limit: int, what: str) -> Iterator[Reader]:
+    """A file, unpacked if it is gzip, to be read up to ``limit`` bytes; ``what`` it is, for the error."""
+    with opened(path) as file:
+        packed = file.read(2) == b"\x1f\x8b"
+        file.seek(0)
+        if not packed:
+            yield Reader(path, file, limit, what)
+            return
+        with gzip.open(file) as unpacked:
+            yield Reader(path, unpacked, min(limit, most_unpacked(file)), what)
+
+
+def read_bytes(path: Path, limit: int, what: str, *, pipes: bool = False) -> bytes:
+    """All of a file, as it is. ReadError if it has more than ``limit`` bytes or cannot be read."""
+    with opened(path, pipes=pipes) as file:
+        return bytes(Reader(path, file, limit, what).rest())
+
+
+def read_text(path: Path, limit: int, what: str) -> str:
+    """The text of a file or pipe, line ends as ``\\n``. ReadError if it is too large, cannot be read, or is no text."""
+    try:
+        text = read_bytes(path, limit, what, pipes=True).decode()
+    except UnicodeDecodeError as error:
+        raise ReadError(f"{path}: this is not a text file") from error
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 class WriteError(NATError):

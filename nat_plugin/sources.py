@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 from pydantic import ValidationError
 
+from nat_plugin import files
 from nat_plugin.adapter import Adapter
 from nat_plugin.errors import NATError
 from nat_plugin.literals import assigned, assigned_names
@@ -95,12 +96,5 @@ def _guess(text: str, label: str, plugins: Plugins) -> Adapter:
 
 
 def read_text(path: Path) -> str:
-    """A file's text. NATError if it is missing, unreadable, too large or not text."""
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise NATError(f"{path}: {path.stat().st_size:,} bytes are more than an architecture or recipe can have")
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError:
-        raise NATError(f"{path}: this is not a text file") from None
-    except OSError as error:
-        raise NATError(f"{path}: {error.strerror or error}") from None
+    """The text of a file or pipe. NATError if it is missing, unreadable, too large or not text."""
+    return files.read_text(path, MAX_BYTES, "an architecture or recipe")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from nat_nni.samples import Sample
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Network, key
 from nat_plugin.ir.layers import Shape
+from nat_plugin.ir.serial import strict_json
 from nat_plugin.sources import read_text
 
 Initial: TypeAlias = Any
@@ -127,13 +129,13 @@ def _named(initial: str | Path) -> Iterable[Mapping[str, Any]]:
         yield searched
         return
     path = Path(initial)
-    if not path.is_file():
+    if not os.path.isfile(path):  # pathlib raises where a name is too long
         names = ", ".join(NNIAdapter().published())
         raise NATError(f"initial: '{str(initial)[:80]}' is neither a file nor one of NNI's searched models ({names})")
     try:
-        value = json.loads(read_text(path))
-    except ValueError as error:
-        raise NATError(f"{path}: not valid JSON: {error}") from None
+        value = strict_json(read_text(path))
+    except NATError as error:
+        raise NATError(f"{path}: {error}") from error
     for each in value if isinstance(value, list) else [value]:
         if not isinstance(each, Mapping):
             raise NATError(f"{path}: a sample is a JSON object of labels and values, or a list of such")

@@ -11,9 +11,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 
 from nat_plugin.errors import NATError
-from nat_plugin.files import write_text
+from nat_plugin.files import ReadError, read_text, write_text
 from nat_plugin.runs.state import join, split
 from nat_plugin.strategies.base import State
+
+MAX_BYTES = 2**30
 
 
 def to_plain(state: State) -> dict[str, Any]:
@@ -36,11 +38,13 @@ def write_checkpoint(path: Path, plain: dict[str, Any]) -> None:
 def read_checkpoint(path: Path) -> dict[str, Any] | None:
     """None if there is no such file; NATError if it is none of ours, or damaged."""
     try:
-        plain = json.loads(path.read_text(encoding="utf-8"))
+        plain = json.loads(read_text(path, MAX_BYTES, "the checkpoint of a search"))
         from_plain(plain["trials"])
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+    except ReadError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            return None
+        raise
+    except (RecursionError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise NATError(
             f"{path}: this is not the checkpoint of a search, or it is damaged ({error}); remove it or give another"
         ) from None

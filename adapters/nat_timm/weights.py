@@ -6,14 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from nat_plugin.errors import NATError
+from nat_plugin.tensors import read_tensors
 from nat_timm.framework import timm
 from nat_timm.models import document_of, load_weights
 
 PRETRAINED = "pretrained"
+MAX_BYTES = 64 * 2**30
 
 
 def starting_weights(model: nn.Module, source: str | None) -> None:
@@ -42,9 +43,9 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     """The tensors of ``path`` (or of ``model.safetensors`` in it). NATError where that cannot be read."""
     file = path / "model.safetensors" if path.is_dir() else path
     try:
-        return load_file(file)
-    except (OSError, SafetensorError) as error:
-        raise NATError(f"{file}: not readable as safetensors: {' '.join(str(error).split())[:120]}") from None
+        return read_tensors(file, MAX_BYTES)[0]
+    except SafetensorError as error:
+        raise NATError(f"{file}: not readable as safetensors: {' '.join(str(error).split())[:120]}") from error
 
 
 def _config(name: str) -> dict[str, Any]:

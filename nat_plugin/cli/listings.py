@@ -82,10 +82,11 @@ def datasets(as_json: bool) -> None:
 def recipes(as_json: bool) -> None:
     """The recipes that ship, each with the comment at its head."""
     from nat_plugin.plugins import plugins
+    from nat_plugin.sources import read_text
 
     rows = []
     for name, path in sorted(plugins().recipes.items()):
-        head = takewhile(lambda line: line.startswith("#"), path.read_text(encoding="utf-8").splitlines())
+        head = takewhile(lambda line: line.startswith("#"), read_text(path).splitlines())
         summary = _first_sentence("\n".join(line.lstrip("# ") for line in head))
         rows.append({"name": name, "summary": summary, "path": str(path)})
     _print(rows, as_json, "recipes")

@@ -14,10 +14,11 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from nat_plugin.errors import NATError
-from nat_plugin.files import file_errors, write_bytes
+from nat_plugin.files import ReadError, file_errors, write_bytes
 from nat_plugin.ir.serial import strict_json
 from nat_plugin.policy.describe import VERSION
 from nat_plugin.policy.network import ENCODERS, Policy, PolicyConfig
+from nat_plugin.tensors import open_tensors
 
 Fact = str | int | float | bool | None
 _KEY = "nat_policy"
@@ -52,13 +53,7 @@ def load_policy(path: Path, device: torch.device | None = None) -> tuple[Policy,
     """The policy in a file and the facts about it. NATError, naming the file, for anything else."""
     device = device or torch.device("cpu")
     try:
-        size = path.stat().st_size
-    except OSError as error:
-        raise NATError(f"policy {path}: {error.strerror or error}") from None
-    if size > MAX_BYTES:
-        raise NATError(f"policy {path}: {size:,} bytes, more than the {MAX_BYTES:,} allowed")
-    try:
-        with safetensors.safe_open(path, "pt") as file:
+        with open_tensors(path, MAX_BYTES) as file:
             metadata = file.metadata() or {}
             header = _read_header(path, metadata)
             policy = _empty(header)
@@ -67,8 +62,10 @@ def load_policy(path: Path, device: torch.device | None = None) -> tuple[Policy,
             _compare(path, expected, found)
             # copies: in memory as a file has it, not aligned, products may round otherwise than with the same weights
             weights = {name: file.get_tensor(name).clone() for name in expected}
-    except (safetensors.SafetensorError, OSError) as error:
-        raise NATError(f"policy {path}: not a safetensors file ({str(error)[:200]})") from None
+    except ReadError as error:
+        raise NATError(f"policy {error}") from error
+    except safetensors.SafetensorError as error:
+        raise NATError(f"policy {path}: not a safetensors file ({str(error)[:200]})") from error
     for name, value in weights.items():
         if value.dtype != torch.float32 or not bool(torch.isfinite(value).all()):
             raise NATError(f"policy {path}: weight '{name}' is not made of finite float32 numbers")

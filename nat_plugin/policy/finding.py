@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import torch
@@ -20,7 +21,7 @@ def find_policy(name: str, device: torch.device) -> Policy:
 
 def policy_path(name: str) -> Path:
     """The file of a policy. NATError if there is neither such a file nor such a policy."""
-    if Path(name).exists():
+    if os.path.exists(name):  # pathlib raises where a name is too long
         return Path(name)
     if name not in shipped_policies():
         names = ", ".join(shipped_policies()) or "none"

@@ -12,7 +12,9 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from nat_plugin.errors import NATError
-from nat_plugin.files import file_errors
+from nat_plugin.files import file_errors, read_bytes
+
+MAX_BYTES = 2**30
 
 
 @contextmanager
@@ -67,5 +69,5 @@ class Journal:
 
 def read_journal(path: Path) -> list[dict[str, Any]]:
     """The complete lines of a journal."""
-    lines = path.read_bytes().split(b"\n")[:-1] if path.exists() else []
+    lines = read_bytes(path, MAX_BYTES, "a journal").split(b"\n")[:-1] if path.exists() else []
     return [json.loads(line) for line in lines]

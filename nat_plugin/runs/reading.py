@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+from collections.abc import Hashable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ from nat_plugin.errors import NATError
 from nat_plugin.plugins import Plugins
 from nat_plugin.sources import read_text
 
-MAX_BYTES = 2**20
+MAX_CHARS = 2**18
+"""PyYAML reads about so many in a second or two."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -25,16 +27,20 @@ class _Loader(yaml.SafeLoader):
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for key in keys:
-            if keys.count(key) > 1:
+        seen = set()
+        for each, _ in node.value:
+            key = self.construct_object(each, deep=True)
+            if not isinstance(key, Hashable):
+                break  # what the base class refuses
+            if key in seen:
                 raise NATError(f"line {node.start_mark.line + 1}: key '{key}' stands twice")
+            seen.add(key)
         return super().construct_mapping(node, deep)
 
 
 def parse_yaml(text: str, label: str) -> Any:
     """Plain values from YAML. NATError, naming the line, for anything unsafe or malformed."""
-    if len(text) > MAX_BYTES:
+    if len(text) > MAX_CHARS:
         raise NATError(f"{label}: {len(text):,} characters are more than a recipe can have")
     try:
         return yaml.load(text, Loader=_Loader)
@@ -53,7 +59,7 @@ def parse_yaml(text: str, label: str) -> Any:
 def read_values(name: str, overrides: Iterable[str], plugins: Plugins) -> dict[str, Any]:
     """The values of a recipe file, or of one that ships, with ``key=value`` overrides. NATError says what is wrong."""
     path = Path(name)
-    if not path.is_file():
+    if not os.path.exists(path) or os.path.isdir(path):  # pathlib raises where a name is too long
         if name not in plugins.recipes:
             known = ", ".join(sorted(plugins.recipes))
             raise NATError(f"'{name}' is neither a file nor a recipe that ships; recipes: {known}")

@@ -7,13 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import save
 
 from nat_plugin.errors import NATError
-from nat_plugin.files import write_bytes
+from nat_plugin.files import ReadError, write_bytes
 from nat_plugin.strategies.base import State
+from nat_plugin.tensors import read_tensors
 
+MAX_BYTES, MAX_HEADER = 64 * 2**30, 100 * 2**20
+"""The second is what safetensors allows; every plain value of a run's state is in the header."""
 _TENSOR = "__tensor__"
 
 
@@ -27,13 +30,14 @@ def save_state(path: Path, state: State) -> None:
 def load_state(path: Path) -> State:
     """Raises NATError for a file that is missing, damaged or of another kind."""
     try:
-        with safe_open(path, framework="pt", device="cpu") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-            plain = json.loads((file.metadata() or {})["state"])
-    except FileNotFoundError:
-        raise NATError(f"{path}: there is no checkpoint; is this the folder of a run?") from None
-    except (SafetensorError, KeyError, ValueError, OSError) as error:
-        raise NATError(f"{path}: this is not a checkpoint of a run, or it is damaged ({error})") from None
+        tensors, facts = read_tensors(path, MAX_BYTES, MAX_HEADER)
+        plain = json.loads(facts["state"])
+    except ReadError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            raise NATError(f"{path}: there is no checkpoint; is this the folder of a run?") from error
+        raise
+    except (SafetensorError, KeyError, ValueError) as error:
+        raise NATError(f"{path}: this is not a checkpoint of a run, or it is damaged ({error})") from error
     tree: State = join(plain, tensors)
     return tree
 

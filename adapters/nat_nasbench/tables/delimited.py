@@ -7,10 +7,8 @@ The columns are those of two compact files: ``nasbench201.csv.gz`` (NATS-Bench, 
 from __future__ import annotations
 
 import csv
-import gzip
 import io
 import math
-import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,8 +17,10 @@ from pathlib import Path
 from nat_nasbench.spaces import MACRO, NB201, Space
 from nat_nasbench.tables.base import MEAN, Query, Table, Trained
 from nat_plugin.errors import NATError
+from nat_plugin.files import reader
 
 MAX_BYTES = 64 * 2**20
+MAX_LINES, MAX_LINE = 500_000, 10_000
 FAILED = 0.1
 """Latencies (ms) up to here are measurements that failed."""
 NUMBER = "idx"
@@ -181,28 +181,34 @@ def _number(path: Path, line: int, row: Mapping[str, str], column: str) -> float
 
 
 def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Line numbers and fields; the header first."""
-    try:
-        with path.open("rb") as file:
-            raw = file.read(MAX_BYTES + 1)
-        if raw[:2] == b"\x1f\x8b":
-            with gzip.open(io.BytesIO(raw)) as unpacked:
-                raw = unpacked.read(MAX_BYTES + 1)
-        if len(raw) > MAX_BYTES:
-            raise NATError(f"{path}: more than {MAX_BYTES:,} bytes, too large for such a table")
-        text = raw.decode("utf-8")
-    except (EOFError, gzip.BadGzipFile, zlib.error):
-        raise NATError(f"{path}: a damaged gzip file") from None
-    except UnicodeDecodeError:
-        raise NATError(f"{path}: this is not a text file") from None
-    except OSError as error:
-        raise NATError(f"{path}: {error.strerror or error}") from None
-    if "\0" in text:
+    """Line numbers and fields, the header first; one line after the other, since as lists of fields all of them would
+    take fifty times the memory of their text."""
+    with reader(path, MAX_BYTES, "such a table") as file:
+        raw = file.rest()
+    if b"\0" in raw:
         raise NATError(f"{path}: this is not a text file")
+    there = False
     try:
-        found = [(number, fields) for number, fields in enumerate(csv.reader(io.StringIO(text)), start=1) if fields]
+        for number, fields in enumerate(csv.reader(_short(path, raw)), start=1):
+            if fields:
+                there = True
+                yield number, fields
+    except UnicodeDecodeError as error:
+        raise NATError(f"{path}: this is not a text file") from error
     except csv.Error as error:
-        raise NATError(f"{path}: {error}") from None
-    if not found:
+        raise NATError(f"{path}: {error}") from error
+    if not there:
         raise NATError(f"{path}: the file is empty")
-    yield from found
+
+
+def _short(path: Path, raw: bytearray) -> Iterator[str]:
+    """The lines of a text. NATError for one that is too long, and for more than a table can have."""
+    text = io.TextIOWrapper(io.BytesIO(raw), encoding="utf-8", newline="")
+    for number in range(1, MAX_LINES + 1):
+        line = text.readline(MAX_LINE + 1)
+        if len(line) > MAX_LINE:
+            raise NATError(f"{path}, line {number}: longer than {MAX_LINE:,} characters, too large for such a table")
+        if not line:
+            return
+        yield line
+    raise NATError(f"{path}: more than {MAX_LINES:,} lines, too large for such a table")

@@ -8,6 +8,7 @@ says ``format: nats_bench``; so give it files that you trust. Documented in ``na
 from __future__ import annotations
 
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ class NATSBenchTable(Table):
         self.path, self.space, self.query = path, NB201, Query(dataset, epochs or max(EPOCHS))
         if self.query.epochs not in EPOCHS:
             raise NATError(f"{path}: NATS-Bench has no {dataset} after {epochs} epochs; it has 12 and 200")
-        if not path.exists():
+        if not os.path.exists(path):  # pathlib raises where a name is too long
             raise NATError(f"{path}: there is no such file or folder")
         try:
             from nats_bench import create

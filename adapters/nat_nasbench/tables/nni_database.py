@@ -8,7 +8,10 @@ number of epochs, each with one row of statistics for every seed. NNI 3.0 keeps 
 from __future__ import annotations
 
 import math
+import os
 import sqlite3
+from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -27,6 +30,12 @@ PARTS = {
 """By data set, the configurations whose ``valid_acc`` chooses and whose ``test_acc`` tests. (That of ``cifar10`` itself
 has its test images under ``valid_acc`` too.)"""
 EPOCHS = (12, 200)
+MAX_ROWS, MAX_VALUE = 100_000, 100_000
+"""Of one query, and of one text. There are 15,625 cells."""
+STEPS, MAX_STEPS = 100_000, 100_000_000
+"""Of SQLite's machine: between looks at them, and in all, of one query."""
+_ALLOWED = (sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ)
+"""What a view may do that is named like a table: call no function, recur into itself never."""
 _OPS = {name.removeprefix("nor_"): str(number) for number, name in enumerate(OPS)}
 _CONFIGURATIONS = "SELECT id, arch, dataset FROM nb201trialconfig WHERE num_epochs = ? AND dataset IN (?, ?)"
 _STATISTICS = (
@@ -41,12 +50,18 @@ class NNITable(Table):
 
     def __init__(self, path: Path, dataset: str, epochs: int | None) -> None:
         self.path, self.space, self.query = path, NB201, Query(dataset, epochs or max(EPOCHS))
-        if not path.is_file():
+        if not os.path.isfile(path):  # pathlib raises where a name is too long
             raise NATError(f"{path}: there is no such file")
         try:
             self._database = sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True)
         except sqlite3.Error as error:
-            raise NATError(f"{path}: {error}") from None
+            raise NATError(f"{path}: {error}") from error
+        self._database.text_factory = _text
+        self._database.set_authorizer(
+            lambda action, *_: sqlite3.SQLITE_OK if action in _ALLOWED else sqlite3.SQLITE_DENY
+        )
+        if hasattr(self._database, "setlimit"):  # from Python 3.11
+            self._database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_VALUE)
         wanted = PARTS[dataset]
         self._configurations: dict[tuple[str, str], int] = {}
         for number, arch, name in self._all(_CONFIGURATIONS, self.query.epochs, *wanted):
@@ -76,7 +91,7 @@ class NNITable(Table):
 
     def _statistics(self, digits: str, dataset: str) -> list[tuple[Any, ...]]:
         number = self._configurations.get((digits, dataset))
-        rows = [] if number is None else self._all(_STATISTICS, number)
+        rows = [] if number is None else list(self._all(_STATISTICS, number))
         if not rows:
             raise NATError(f"{self.path}: network '{digits}' is not in this table for {dataset}")
         return rows
@@ -94,8 +109,19 @@ class NNITable(Table):
             raise NATError(f"{self.path}: network '{digits}' has {percent!r:.20} as an accuracy in percent")
         return percent / 100
 
-    def _all(self, query: str, *given: object) -> list[tuple[Any, ...]]:
+    def _all(self, query: str, *given: object) -> Iterator[tuple[Any, ...]]:
+        """Row by row, at most ``MAX_ROWS`` of them and after at most ``MAX_STEPS``: what is named like a table may be a
+        view that never ends."""
+        steps = count(STEPS, STEPS)
+        self._database.set_progress_handler(lambda: next(steps) > MAX_STEPS, STEPS)
         try:
-            return self._database.execute(query, given).fetchall()
-        except sqlite3.Error as error:
-            raise NATError(f"{self.path}: this is not NNI's database of NAS-Bench-201 ({error})") from None
+            for number, row in enumerate(self._database.execute(query, given)):
+                if number == MAX_ROWS:
+                    raise sqlite3.DataError(f"more than {MAX_ROWS:,} rows")
+                yield row
+        except (sqlite3.Error, ValueError) as error:
+            raise NATError(f"{self.path}: this is not NNI's database of NAS-Bench-201 ({error})") from error
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode(errors="replace")

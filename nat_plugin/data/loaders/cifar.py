@@ -13,6 +13,7 @@ from nat_plugin.data.loaders.files import given_folder, need_file, reading, visi
 from nat_plugin.data.settings import DataSettings
 from nat_plugin.data.source import Source
 from nat_plugin.errors import NATError
+from nat_plugin.files import opened, read_up_to
 
 PIXELS = 3 * 32 * 32
 NAMES10 = "airplane automobile bird cat deer dog frog horse ship truck"
@@ -96,11 +97,13 @@ def _read_records(path: Path, records: int, layout: Layout) -> tuple[NDArray[np.
     """Images (N, 3, 32, 32) and labels (N,) of one file."""
     need_file(path, f"the complete folder {layout.folder}")
     length = layout.label_bytes + PIXELS
-    with reading(path):
-        size = path.stat().st_size
-        if size != records * length:
-            raise NATError(f"{path}: has {size} bytes instead of {records * length}: it is damaged, get it again")
-        content = np.fromfile(path, dtype=np.uint8).reshape(records, length)
+    wanted = records * length
+    with opened(path) as file:
+        found = read_up_to(file, wanted + 1)
+    if len(found) != wanted:
+        size = f"more than {wanted}" if len(found) > wanted else f"{len(found)} bytes instead of {wanted}"
+        raise NATError(f"{path}: has {size}: it is damaged, get it again")
+    content = np.frombuffer(found, dtype=np.uint8).reshape(records, length)
     return content[:, layout.label_bytes :].reshape(-1, 3, 32, 32), content[:, layout.label_bytes - 1]
 
 

@@ -13,6 +13,7 @@ from nat_plugin.data.loaders.files import MAX_BYTES, given_folder, no_download, 
 from nat_plugin.data.settings import DataSettings
 from nat_plugin.data.source import Source
 from nat_plugin.errors import NATError
+from nat_plugin.files import opened
 
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".bmp": "BMP", ".webp": "WEBP"}
 MAX_PIXELS = 80_000_000  # of one image before it is resized
@@ -75,10 +76,10 @@ def read_image(path: Path, size: int) -> NDArray[np.uint8]:
     except ImportError as error:
         raise NATError(f"images need Pillow ({error}): pip install 'nat-plugin[vision]'") from error
     try:
-        with reading(path), warnings.catch_warnings():
+        with opened(path) as file, reading(path), warnings.catch_warnings():
             # Pillow warns of what is refused below.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path, formats=[FORMATS[path.suffix.lower()]]) as image:
+            with Image.open(file, formats=[FORMATS[path.suffix.lower()]]) as image:
                 # The header alone has been read so far: what it declares is checked before it is unpacked.
                 if image.width * image.height > MAX_PIXELS:
                     raise NATError(

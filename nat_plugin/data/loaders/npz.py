@@ -10,10 +10,11 @@ from typing import Any
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from nat_plugin.data.loaders.files import MAX_BYTES, given_path, need_file, no_download, reading
+from nat_plugin.data.loaders.files import MAX_BYTES, given_path, need_file, no_download
 from nat_plugin.data.settings import DataSettings
 from nat_plugin.data.source import Source
 from nat_plugin.errors import NATError
+from nat_plugin.files import most_unpacked, opened
 
 REQUIRED = ("x_train", "y_train")
 OPTIONAL = ("x_test", "y_test", "names")
@@ -42,11 +43,12 @@ def read_arrays(path: Path, limit: int = MAX_BYTES) -> dict[str, NDArray[Any]]:
     """
     need_file(path, WHAT)
     try:
-        with reading(path), zipfile.ZipFile(path) as archive:
+        with opened(path) as file, zipfile.ZipFile(file) as archive:
             names = _array_names(archive, path)
             total = sum(_declared(archive, name, path) for name in names)
-            if total > limit:
-                raise NATError(f"{path}: unpacks to {total} bytes, the limit is {limit}: give a smaller file")
+            most = min(limit, most_unpacked(file))
+            if total > most:
+                raise NATError(f"{path}: unpacks to {total} bytes, the limit is {most}: give a smaller file")
             return {name: _read(archive, name) for name in names}
     except zipfile.BadZipFile as error:
         raise NATError(f"{path}: is not an .npz file or is damaged ({error}): give {WHAT}") from error

@@ -190,7 +190,7 @@ def test_a_table_of_ones_own(tmp_path: Path) -> None:
         ([HEADER, ROW + ",1"], "line 2: 9 fields, the header has 8"),
         ([HEADER, ROW, ROW], "line 3: '333333' stands there twice"),
         ([HEADER, "x" + ROW], "line 2: idx is 'x0', no whole number"),
-        (['"' + "x" * 200_000 + '"'], "field larger than field limit"),
+        (['"' + "x" * 200_000 + '"'], "line 1: longer than 10,000 characters"),
     ],
 )
 def test_a_damaged_table_is_refused_with_its_line(tmp_path: Path, lines: list[str], message: str) -> None:
