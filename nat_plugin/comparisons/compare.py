@@ -14,7 +14,7 @@ from nat_plugin.comparisons.plots import available, plot
 from nat_plugin.comparisons.recipe import OPTIMUM, ComparisonPlan
 from nat_plugin.comparisons.report import markdown, points
 from nat_plugin.comparisons.summary import Traces, summary, trained_by
-from nat_plugin.comparisons.units import Work, missing, run_plan, units
+from nat_plugin.comparisons.units import Work, missing, run_plan, same_data, units
 from nat_plugin.errors import NATError
 from nat_plugin.files import WriteError, file_errors, write_text
 from nat_plugin.plugins import Plugins
@@ -35,6 +35,7 @@ def default_folder(name: str) -> Path:
 def compare(plan: ComparisonPlan, folder: Path, plugins: Plugins, reporter: Reporter) -> dict[str, Any]:
     """Begin a comparison in a new or empty folder, or go on with the one there if its recipe is the same; what
     ``comparison.json`` holds."""
+    same_data.cache_clear()  # files may have changed since another comparison of this process
     with file_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     try:
@@ -117,7 +118,7 @@ def _inputs(plan: ComparisonPlan, plugins: Plugins) -> tuple[list[Origin], int]:
         if len(found) == wanted:
             break
         try:
-            set_up(run_plan(plan, every[number], next(iter(plan.names)), 0, plugins), every[number], plugins)
+            set_up(run_plan(plan, every[number], next(iter(plan.names)), 0, plugins), every[number], plugins, same_data)
         except NATError as error:
             passed, problem = passed + 1, str(error)
             continue
@@ -132,6 +133,6 @@ def _check(plan: ComparisonPlan, origin: Origin, plugins: Plugins) -> None:
     for label in plan.names:
         try:
             trained_by(plan.strategies[label])
-            set_up(run_plan(plan, origin, label, 0, plugins), origin, plugins)
+            set_up(run_plan(plan, origin, label, 0, plugins), origin, plugins, same_data)
         except NATError as error:
             raise NATError(f"strategies.{label}: {error}") from None

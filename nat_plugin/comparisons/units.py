@@ -6,10 +6,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from nat_plugin.comparisons.recipe import OPTIMUM, ComparisonPlan, plan_comparison, shares_weights
 from nat_plugin.comparisons.search import Step, Trace, search
@@ -18,12 +17,13 @@ from nat_plugin.evaluators.base import Split
 from nat_plugin.files import file_errors, write_text
 from nat_plugin.ir import Network, key
 from nat_plugin.plugins import Plugins
-from nat_plugin.runs.recipe import Plan
+from nat_plugin.runs.recipe import Plan, SearchSettings
 from nat_plugin.runs.recipe import plan as plan_run
-from nat_plugin.runs.search import INPUT_EVERY
-from nat_plugin.runs.setup import Origin, Setup, set_up
+from nat_plugin.runs.search import Search
+from nat_plugin.runs.setup import Origin, Setup, read_data, set_up
 from nat_plugin.sources import read_text
 from nat_plugin.strategies.base import Proposal, State
+from nat_plugin.strategies.random_search import RandomStrategy
 from nat_plugin.training.seeds import derive
 
 FOLDER = "searches"
@@ -47,6 +47,10 @@ class Unit:
 
     source: int
     seed: int
+
+
+same_data = lru_cache(maxsize=1)(read_data)
+"""All searches of a comparison have the same images: a process reads them once."""
 
 
 def units(work: Work) -> Iterator[Unit]:
@@ -85,12 +89,12 @@ def do_unit(work: Work, unit: Unit, wanted: list[str], plugins: Plugins) -> None
     """Do what is missing of a unit, and write each search whole as soon as it is done."""
     plan = plan_comparison(work.recipe, plugins)
     origin, seed = work.origins[unit.source], seed_of(plan, unit)
-    warm: dict[bool, State] = {}
+    warm: dict[str, State] = {}
     for label in missing(work, unit, wanted):
         name = next(iter(plan.names)) if label == OPTIMUM else label
-        setup = set_up(run_plan(plan, origin, name, seed, plugins), origin, plugins)
+        setup = set_up(run_plan(plan, origin, name, seed, plugins), origin, plugins, same_data)
         if plan.recipe.warmup:
-            _warm(setup, plan.recipe.warmup, seed, warm)
+            _warm(setup, plan.recipe.warmup, label, warm)
         held_out = HeldOut(setup)
         if label == OPTIMUM:
             trace = _optimum(setup, held_out)
@@ -131,17 +135,19 @@ class HeldOut:
         return evaluator.assess(network, self._split).value - self._source
 
 
-def _warm(setup: Setup, steps: int, seed: int, warm: dict[bool, State]) -> None:
-    """Train shared weights on uniformly random moves, and now and then on the input: once for all strategies."""
-    kind = setup.strategy.rewires
-    if kind in warm:
-        setup.evaluator.restore(warm[kind])
-        return
-    rng = np.random.default_rng([seed, 1])
-    moves = setup.search.moves
-    drawn = [moves.apply(moves.sample(rng)) if step % INPUT_EVERY else moves.network for step in range(steps)]
-    setup.evaluator.train(drawn)
-    warm[kind] = setup.evaluator.state()
+def _warm(setup: Setup, steps: int, label: str, warm: dict[str, State]) -> None:
+    """Train shared weights as ``nat run`` does: once for all strategies that search from the inputs alone, on their
+    moves, and once for each that draws other wirings, whose paths the others do not have."""
+    strategy, owner = setup.strategy, label
+    if not strategy.rewires:
+        strategy, owner = RandomStrategy(strategy.task, RandomStrategy.Settings()), ""
+    if owner not in warm:
+        search = Search(strategy, setup.evaluator, SearchSettings(warmup=steps, rounds=0), setup.plan.recipe.seed)
+        while search.warming:
+            search.advance()
+        warm[owner] = setup.evaluator.state()
+    else:
+        setup.evaluator.restore(warm[owner])
 
 
 def _optimum(setup: Setup, held_out: HeldOut) -> Trace:

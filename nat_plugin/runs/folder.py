@@ -35,8 +35,8 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 class Journal:
-    """One JSON line for every evaluation of the search and every epoch of the final stage. ``size`` goes into checkpoints;
-    ``cut`` drops what came after one."""
+    """One JSON line for every evaluation of the search and every epoch of the final stage. ``size`` goes into
+    checkpoints; ``cut`` drops what came after one."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

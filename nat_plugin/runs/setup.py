@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import torch
 
 from nat_plugin import __version__
 from nat_plugin.adapter import Adapter
-from nat_plugin.data import DataSet, load
+from nat_plugin.data import DataSet, DataSettings, load
 from nat_plugin.device import Compute, find_compute
 from nat_plugin.errors import NATError
 from nat_plugin.evaluators.base import Bench, Evaluator
@@ -69,14 +70,27 @@ def find_origin(chosen: Plan, plugins: Plugins) -> Origin:
     return Origin(source.text, source.adapter.name, source.label)
 
 
-def set_up(chosen: Plan, origin: Origin, plugins: Plugins) -> Setup:
-    """Build the parts of a run. NATError for anything about the architecture, the data or the budget that is wrong."""
+def read_data(settings: DataSettings, device: torch.device, plugins: Plugins) -> DataSet:
+    """The images of a run."""
+    return load(settings, device, plugins.datasets)
+
+
+def set_up(
+    chosen: Plan,
+    origin: Origin,
+    plugins: Plugins,
+    read: Callable[[DataSettings, torch.device, Plugins], DataSet] = read_data,
+) -> Setup:
+    """Build the parts of a run. NATError for anything about the architecture, the data or the budget that is wrong.
+
+    ``read``: where images come from, for whoever sets up many runs on the same ones.
+    """
     recipe = chosen.recipe
     if recipe.threads is not None:
         torch.set_num_threads(recipe.threads)
     compute = find_compute(recipe.device, recipe.precision)
     kind: type[Evaluator] = plugins.find("evaluators", recipe.evaluator_name)
-    data = load(chosen.data, compute.device, plugins.datasets) if chosen.data is not None else None
+    data = read(chosen.data, compute.device, plugins) if chosen.data is not None else None
     bare = kind.frame(chosen.evaluator) if data is None else Frame(input=data.shape, classes=data.classes)
     adapter = find_adapter(recipe.adapter or origin.adapter, plugins)
     rule = find_rule(recipe.rules)

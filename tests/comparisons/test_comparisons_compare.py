@@ -9,6 +9,7 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,16 @@ from nat_plugin.comparisons import plots
 from nat_plugin.comparisons.compare import compare
 from nat_plugin.comparisons.queries import Queries
 from nat_plugin.comparisons.recipe import ComparisonPlan, plan_comparison
-from nat_plugin.comparisons.units import run_plan
+from nat_plugin.comparisons.units import Unit, run_plan, seed_of
+from nat_plugin.data import load
 from nat_plugin.errors import NATError
-from nat_plugin.ir import key
+from nat_plugin.evaluators.supernet import SupernetEvaluator
+from nat_plugin.ir import Network, key
 from nat_plugin.plugins import plugins
+from nat_plugin.runs import setup as runs_setup
 from nat_plugin.runs.progress import Silent
+from nat_plugin.runs.recipe import plan as plan_run
+from nat_plugin.runs.run import start
 from nat_plugin.runs.setup import Origin, Setup, find_origin, set_up
 from nat_plugin.strategies.base import Proposal
 
@@ -156,6 +162,55 @@ def test_a_network_measured_before_is_free_and_so_is_the_input() -> None:
     assert (asked.used, asked.left) == (1, 4)
     assert asked.price(Proposal(3, second, first)) == 1  # another input is a network too
     assert key(first) != key(second)
+
+
+def warmed_on(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """Keys of what shared weights take steps on from now on, call by call."""
+    calls: list[list[str]] = []
+    train = SupernetEvaluator.train
+
+    def listen(self: SupernetEvaluator, networks: Sequence[Network]) -> dict[str, float]:
+        calls.append([key(network) for network in networks])
+        return train(self, networks)
+
+    monkeypatch.setattr(SupernetEvaluator, "train", listen)
+    return calls
+
+
+@pytest.mark.parametrize("macs", ["1.0x", "0.8x"])
+def test_shared_weights_are_warmed_as_in_a_run(macs: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    values = {**DIGITS, "sources": ["DARTS_V2"], "budget": {"macs": macs}, "warmup": 60, "queries": 1}
+    plan = plan_comparison({**values, "strategies": {"hill_climb": {}, "random": {}}}, plugins())
+    calls = warmed_on(monkeypatch)
+    compare(plan, tmp_path / "comparison", plugins(), Silent())
+    in_comparison = calls.copy()
+    assert [len(call) for call in in_comparison] == [50, 10]  # once for both strategies
+    origin = find_origin(run_plan(plan, Origin("DARTS_V2", "darts", ""), "random", 0, plugins()), plugins())
+    chosen = run_plan(plan, origin, "random", seed_of(plan, Unit(0, 0)), plugins()).resolved()
+    chosen["search"] = {"warmup": 60, "rounds": 1, "proposals": 1, "steps": 0}
+    calls.clear()
+    start(plan_run(chosen, plugins()), tmp_path / "run", plugins(), Silent())
+    assert [call for call in calls if call] == in_comparison
+
+
+def test_a_strategy_that_draws_other_wirings_has_shared_weights_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wired = {"name": "nat", "hidden": 8, "mix": {"random": 1, "input": 0, "neighbours": 0}}
+    values = {**DIGITS, "sources": ["DARTS_V2"], "warmup": 9, "queries": 1}
+    calls = warmed_on(monkeypatch)
+    run(tmp_path, {**values, "strategies": {"random": {}, "wired": wired, "hill_climb": {}}})
+    plain, own = calls
+    source = plain[7]  # every eighth step is on the input
+    assert source not in own
+    assert len(plain) == len(own) == 9
+
+
+def test_the_images_are_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reads = []
+    monkeypatch.setattr(runs_setup, "load", lambda *given: reads.append(given) or load(*given))
+    run(tmp_path, {**DIGITS, "strategies": {"random": {}, "hill_climb": {}}, "seeds": 2})
+    assert len(reads) == 1
 
 
 def setup_of(plan: ComparisonPlan) -> Setup:
