@@ -68,6 +68,7 @@ class TableEvaluator(Evaluator):
     settings: TableSettings
     on_images = False
     how = "looked up among trained networks"
+    assessed = "these two networks as they were trained for the table"
     metric_names = (LATENCY,)
 
     def __init__(self, bench: Bench, settings: TableSettings) -> None:

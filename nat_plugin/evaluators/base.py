@@ -67,6 +67,8 @@ class Evaluator(ABC):
     """What a report says that was done with the candidates, where there is no final stage."""
     how_final: ClassVar[str] = "trained from scratch"
     """The same where there is one."""
+    assessed: ClassVar[str] = "these two networks as they were measured"
+    """What an interval of accuracies is about, where there is no final stage."""
     metric_names: ClassVar[tuple[str, ...]] = ()
     """Metrics beyond parameters and MACs that a budget may limit."""
 

@@ -78,6 +78,7 @@ class SupernetEvaluator(Evaluator):
     Settings = SupernetSettings
     settings: SupernetSettings
     how = "scored on shared weights, which can take worse for better (`final:` in a recipe trains them)"
+    assessed = "these two networks with these shared weights"
 
     def __init__(self, bench: Bench, settings: SupernetSettings) -> None:
         super().__init__(bench, settings)

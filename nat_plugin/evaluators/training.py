@@ -43,6 +43,7 @@ class TrainingEvaluator(Evaluator):
     Settings = TrainingSettings
     settings: TrainingSettings
     how = "trained from scratch"
+    assessed = "these two trained networks"
 
     def __init__(self, bench: Bench, settings: TrainingSettings) -> None:
         super().__init__(bench, settings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,8 +16,15 @@ from nat_plugin.ir import Network, cost, from_json, key, to_json
 from nat_plugin.runs.setup import Setup
 from nat_plugin.runs.weights import load_weights, save_weights
 from nat_plugin.strategies.base import State
-from nat_plugin.training.statistics import Difference, Interval, paired_difference, unpaired_difference, wilson
+from nat_plugin.training.statistics import (
+    Difference,
+    Interval,
+    mean_intervals,
+    paired_difference,
+    unpaired_difference,
+)
 from nat_plugin.training.trainer import Trainer
+from nat_plugin.training.verdict import Conclusion, conclude
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +49,7 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Share:
-    """A mean accuracy over the seeds, with the 95 % interval that the number of images leaves."""
+    """A mean accuracy over the seeds, with its 95 % interval (``mean_intervals``)."""
 
     value: float
     interval: Interval
@@ -55,6 +63,7 @@ class Verdict:
     selection: tuple[Share, ...]  # of every candidate
     test: tuple[Share, Share]  # of the input and the winner
     difference: Difference  # winner minus input, on test
+    conclusion: Conclusion  # what that says of the winner
 
 
 class Choice:
@@ -117,7 +126,7 @@ class Choice:
         """The most accurate on selection, of equals the leanest, of those the input, which counts only where it is
         within the budget itself. Uses the test split."""
         found = [[each.found for each in self.done if each.candidate == n] for n in range(len(self.candidates))]
-        selection = tuple(_share(each) for each in found)
+        selection = _shares(found)
 
         def rank(number: int) -> tuple[float, int, int, int]:
             total = cost(self.candidates[number])
@@ -129,8 +138,23 @@ class Choice:
             raise NATError("the input is over the budget, and of no proposal within it was anything measured")
         winner = min(within, key=rank)
         before = self._tested(0)
-        after = before if winner == 0 else self._tested(winner)
-        return Verdict(winner, selection, (_share(before), _share(after)), _difference(after, before))
+        if winner == 0:
+            same = Conclusion("none", "the result is the input")
+            (share,) = _shares([before])
+            return Verdict(0, selection, (share, share), _difference(before, before), same)
+        after = self._tested(winner)
+        first, second = _shares([before, after])
+        difference = _difference(after, before)
+        conclusion = conclude(difference, (first.interval, second.interval), self._chance)
+        return Verdict(winner, selection, (first, second), difference, conclusion)
+
+    @property
+    def _chance(self) -> float:
+        """The accuracy on test of whoever always says the same class."""
+        data = self.setup.data
+        if data is None:
+            return 1 / self.setup.final.network.head.classes
+        return float(data.test.y.bincount().max()) / len(data.test)
 
     def _tested(self, number: int) -> list[Assessment]:
         if self.setup.plan.recipe.final is None:
@@ -183,10 +207,11 @@ class Choice:
         return choice
 
 
-def _share(found: list[Assessment]) -> Share:
-    images = found[0].images
-    mean = sum(each.value for each in found) / len(found)
-    return Share(mean, wilson(round(mean * images), images))
+def _shares(found: Sequence[Sequence[Assessment]]) -> tuple[Share, ...]:
+    """Of several networks, from what each training of each got right."""
+    values = [[each.value for each in trainings] for trainings in found]
+    intervals = mean_intervals(values, found[0][0].images)
+    return tuple(Share(sum(each) / len(each), span) for each, span in zip(values, intervals, strict=True))
 
 
 def _difference(after: list[Assessment], before: list[Assessment]) -> Difference:

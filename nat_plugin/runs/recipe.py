@@ -47,7 +47,13 @@ class FinalSettings(Settings):
         description="another size to train in, for which the budget holds; left out: that of the search",
     )
     candidates: int = Field(default=3, ge=1, le=100, description="proposals to train beside the input")
-    seeds: int = Field(default=1, ge=1, le=100, description="trainings of each")
+    seeds: int = Field(
+        default=1,
+        ge=1,
+        le=100,
+        description="trainings of each; with one, what differs may be the training: there is no verdict on the "
+        "architectures then; 3 to 5 show the spread between trainings, at as many times the cost",
+    )
     schedule: Schedule = Field(default=Schedule(), description="how each is trained")
     checkpoint: int = Field(default=1, ge=1, description="epochs between checkpoints")
 

@@ -16,6 +16,7 @@ from nat_plugin.ir import Network, cost, key
 from nat_plugin.ir.budget import METRICS, plain
 from nat_plugin.runs.choice import Choice, Share
 from nat_plugin.runs.setup import Setup
+from nat_plugin.training.verdict import ONE_TRAINING
 from nat_plugin.writing import result_adapter, write_back
 
 
@@ -38,7 +39,11 @@ def write_result(setup: Setup, choice: Choice, evaluated: int, folder: Path) -> 
             "low": verdict.difference.low,
             "high": verdict.difference.high,
         },
-        "beyond_noise": verdict.difference.beyond_noise,
+        "trainings": choice.seeds if recipe.final else None,
+        "interval_covers": _covers(setup, choice),
+        "verdict": verdict.conclusion.word,
+        "verdict_reason": verdict.conclusion.reason,
+        "beyond_noise": verdict.conclusion.beyond_noise,
         "candidates": [
             {"key": key(each), "selection": _share(share), "params": cost(each).params, "macs": cost(each).macs}
             for each, share in zip(choice.candidates, verdict.selection, strict=True)
@@ -102,16 +107,33 @@ def rows(result: dict[str, Any]) -> list[tuple[str, str, str, str]]:
     return table
 
 
+def _covers(setup: Setup, choice: Choice) -> str:
+    """What the intervals are about."""
+    if choice.seeds > 1:
+        return "further trainings of these architectures, on further images like these"
+    which = "these two trained networks" if setup.plan.recipe.final else setup.evaluator.assessed
+    return f"{which}, on further images like these; not another training"
+
+
 def _verdict(result: dict[str, Any]) -> str:
+    return f"{_difference(result)} Intervals are 95 %, for {result['interval_covers']}."
+
+
+def _difference(result: dict[str, Any]) -> str:
     if not result["changed"]:
         return "No proposal did better than the input on the selection split: the result is the input."
     over = "" if result["input_fits"] else "The input itself is over the budget. "
     span = result["test_difference"]
-    noise = "beyond noise" if result["beyond_noise"] else "within noise"
-    return (
-        f"{over}On test the result differs by {100 * span['value']:+.2f} points "
-        f"[{100 * span['low']:+.2f}, {100 * span['high']:+.2f}], {noise}."
-    )
+    found = f"{100 * span['value']:+.2f} points [{100 * span['low']:+.2f}, {100 * span['high']:+.2f}]"
+    return f"{over}On test the result differs by {found}. {_conclusion(result)}"
+
+
+def _conclusion(result: dict[str, Any]) -> str:
+    reason = result["verdict_reason"]
+    if result["verdict"] == "none":
+        more = "; `final.seeds: 3` would show it" if result["trained_for_real"] and reason == ONE_TRAINING else ""
+        return f"No verdict on the architectures: {reason}{more}."
+    return "That is within noise." if result["verdict"] == "within noise" else f"The result is {result['verdict']}."
 
 
 def table(result: dict[str, Any]) -> Table:
@@ -139,7 +161,7 @@ def markdown(setup: Setup, network: Network, result: dict[str, Any]) -> str:
     limits = ", ".join(f"{name} ≤ {plain(limit)}" for name, limit in result["budget"].items()) or "none"
     lines += [
         "",
-        f"{_verdict(result)} Intervals are 95 %. Candidates were {how}; {result['evaluated']} distinct networks were "
+        f"{_verdict(result)} Candidates were {how}; {result['evaluated']} distinct networks were "
         f"measured in the search. Limits: {limits}. Seed {result['seed']}.",
         "",
         _data_line(result["data"]),

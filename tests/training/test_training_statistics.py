@@ -7,8 +7,11 @@ import pytest
 import torch
 
 from nat_plugin.errors import NATError
-from nat_plugin.training import Accuracy, paired_difference, wilson
-from nat_plugin.training.statistics import unpaired_difference
+from nat_plugin.training import Accuracy, Interval, paired_difference, wilson
+from nat_plugin.training.statistics import mean_intervals, unpaired_difference
+from nat_plugin.training.verdict import ONE_TRAINING, Conclusion, conclude
+
+SURE = (Interval(0.8, 0.9), Interval(0.8, 0.9))
 
 
 @pytest.mark.parametrize(
@@ -48,7 +51,7 @@ def test_a_model_compared_with_itself_differs_by_nothing() -> None:
     found = paired_difference([hits([1, 2])], [hits([1, 2])])
     assert found.value == 0
     assert found.low < 0 < found.high
-    assert not found.beyond_noise
+    assert conclude(found, SURE, 0.1) == Conclusion("none", ONE_TRAINING)
 
 
 @pytest.mark.parametrize(("only_first", "only_second", "certain"), [(5, 0, False), (6, 0, True), (9, 2, False)])
@@ -56,15 +59,15 @@ def test_few_images_are_judged_like_the_exact_test_of_mcnemar(only_first: int, o
     # Exact two-sided p: 5 to 0 is 0.0625, 6 to 0 is 0.031, 9 to 2 is 0.065.
     found = paired_difference([hits(list(range(only_second)))], [hits(list(range(50, 50 + only_first)))])
     assert found.value == pytest.approx((only_first - only_second) / 400)
-    assert found.beyond_noise == certain
+    assert (found.low > 0) == certain
     assert paired_difference([hits(list(range(50, 50 + only_first)))], [hits(list(range(only_second)))]).value < 0
 
 
 def test_disagreement_between_seeds_widens_the_interval() -> None:
     calm = paired_difference([hits([1]), hits([1])], [hits(list(range(20))), hits(list(range(20)))])
     restless = paired_difference([hits([1]), hits([1])], [hits([]), hits(list(range(40)))])
-    assert calm.beyond_noise
-    assert not restless.beyond_noise
+    assert conclude(calm, SURE, 0.1) == Conclusion("better")
+    assert conclude(restless, SURE, 0.1) == Conclusion("within noise")
     assert restless.seeds == (2, 2)
 
 
@@ -93,6 +96,47 @@ def test_the_interval_covers_the_truth_as_often_as_it_says(seeds: int) -> None:
     assert 0.93 <= covered / trials <= 0.99
 
 
+@pytest.mark.parametrize("networks", [1, 4])
+@pytest.mark.parametrize("seeds", [2, 3, 5])
+@pytest.mark.parametrize("spread", [0.0, 0.02, 0.1])
+def test_the_interval_of_a_mean_over_trainings_covers_the_truth(networks: int, seeds: int, spread: float) -> None:
+    random = np.random.default_rng(0)
+    covered, trials, images, truth = 0, 1500, 500, 0.7
+    for _ in range(trials):
+        skill = random.normal(truth, spread, (networks, seeds)).clip(0, 1)
+        found = mean_intervals((random.binomial(images, skill) / images).tolist(), images)[0]
+        covered += found.low <= truth <= found.high
+    assert covered / trials >= 0.94
+
+
+def test_the_interval_of_one_training_is_wilsons_and_trainings_that_differ_widen_it() -> None:
+    assert mean_intervals([[81 / 263], [29 / 263]], 263) == (wilson(81, 263), wilson(29, 263))
+    (alone,) = mean_intervals([[0.348]], 500)
+    (restless,) = mean_intervals([[0.451, 0.490, 0.150, 0.301, 0.348]], 500)
+    assert alone.high - alone.low < 0.1 < 0.3 < restless.high - restless.low
+    assert mean_intervals([[1.0, 1.0]], 100)[0].high == 1
+    pooled = mean_intervals([[0.45, 0.45], [0.35, 0.55]], 500)
+    assert pooled[0].high - pooled[0].low > 0.3  # what is seen of one network goes for the others too
+    shares: list[list[float]]
+    for shares in ([], [[]], [[1.2]]):
+        with pytest.raises(NATError, match="no interval"):
+            mean_intervals(shares, 100)
+
+
+@pytest.mark.parametrize("seeds", [2, 3])
+@pytest.mark.parametrize("spread", [0.01, 0.02, 0.05])
+def test_few_trainings_that_happen_to_agree_do_not_narrow_the_interval_too_far(seeds: int, spread: float) -> None:
+    """Trainings as far apart as their images leave anyway, and some times as far: with two of them an interval by the
+    degrees of freedom of Satterthwaite covers 92 %."""
+    random = np.random.default_rng(0)
+    covered, trials, images = 0, 3000, 2000
+    for _ in range(trials):
+        skill = random.normal(0.7, spread, (2, seeds)).clip(0, 1)
+        found = unpaired_difference(*(random.binomial(images, skill) / images).tolist(), images)
+        covered += found.low <= 0 <= found.high
+    assert covered / trials >= 0.94
+
+
 def test_without_pairs_the_interval_covers_the_truth_too_and_is_wider() -> None:
     random = np.random.default_rng(0)
     covered, trials, images = 0, 2000, 500
@@ -111,7 +155,7 @@ def test_without_pairs_the_interval_covers_the_truth_too_and_is_wider() -> None:
 def test_without_pairs_disagreement_between_seeds_widens_the_interval() -> None:
     calm = unpaired_difference([0.95, 0.95], [0.90, 0.90], 2000)
     restless = unpaired_difference([0.93, 0.97], [0.87, 0.93], 2000)
-    assert calm.beyond_noise
-    assert not restless.beyond_noise
+    assert conclude(calm, SURE, 0.1) == Conclusion("better")
+    assert conclude(restless, SURE, 0.1) == Conclusion("within noise")
     with pytest.raises(NATError, match="cannot be compared"):
         unpaired_difference([], [0.5], 100)
