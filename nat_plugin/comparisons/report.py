@@ -10,7 +10,16 @@ from rich.table import Table
 
 from nat_plugin.comparisons.summary import Traces
 
-_COLUMNS = ("strategy", "queries per input", "total queries", "gain measured", "gain held out", "beyond {}", "p (Holm)")
+_COLUMNS = (
+    "strategy",
+    "queries per input",
+    "total queries",
+    "gain measured",
+    "gain held out",
+    "more than {}",
+    "p (Holm)",
+    "verdict",
+)
 
 
 def _columns(found: dict[str, Any]) -> list[str]:
@@ -35,11 +44,12 @@ def rows(found: dict[str, Any]) -> list[list[str]]:
         total = "not stated" if queries["total"] is None else f"{queries['total']:,.0f}"
         row = [label, f"{queries['per_input']:.1f}", total, _span(each["gain"], 1, "+.4f")]
         row += [_span(each["held_out"], 100, "+.2f"), _span(test and test["difference"], 100, "+.2f")]
-        row += ["–" if test is None else f"{test['holm']:.2g}"]
+        row += ["–", "–"] if test is None else [f"{test['holm']:.2g}", each["verdict"]]
         made.append(row + ([_span(each["regret"], 1, ".4f")] if found["optimum"] else []))
     if found["optimum"]:
         gain, held_out = found["optimum"]["gain"], found["optimum"]["held_out"]
-        row = ["reachable optimum", "–", "–", _span(gain, 1, "+.4f"), _span(held_out, 100, "+.2f"), "–", "–", "0.0000"]
+        row = ["reachable optimum", "–", "–", _span(gain, 1, "+.4f"), _span(held_out, 100, "+.2f"), "–", "–", "–"]
+        row += ["0.0000"]
         made.append(row)
     return made
 
@@ -52,16 +62,16 @@ def notes(found: dict[str, Any]) -> list[str]:
         f"queries for each; a query is a distinct network measured, the input is free.",
         f"Gain measured: what the search saw, of its best. Gain held out: of that same network, in points of accuracy "
         f"on the {found['held_out_split']} images.",
-        f"Brackets: 95 % by Student's t over {found['samples']}.",
+        f"Brackets: 95 % by Student's t over {found['samples']}, for {found['interval_covers']}.",
     ]
     if found["baseline"]:
         said.append(
             f"p: Wilcoxon's signed-rank test against {found['baseline']} over pairs of {found['samples']}, of the gain "
             "held out, corrected by Holm."
         )
-        pairs = max((each["test"]["pairs"] for each in found["strategies"].values() if each["test"]), default=0)
-        if 0 < pairs < 6:
-            said.append(f"With {pairs} pair{'s' * (pairs > 1)} p cannot be less than {2 / 2**pairs:.2g}.")
+        for reason in dict.fromkeys(each["verdict_reason"] for each in found["strategies"].values()):
+            if reason:
+                said.append(f"No verdict: {reason}.")
     else:
         said.append("No test: the baseline is not among the strategies.")
     said.append("Total queries: over all inputs with one seed, and those that trained the policy where there is one.")

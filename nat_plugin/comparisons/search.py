@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any
 
 from nat_plugin.comparisons.queries import Queries
@@ -27,21 +27,36 @@ class Step:
 
 
 @dataclass(frozen=True)
+class HeldOutInput:
+    """The input on the images that nothing was chosen by: its accuracy, how many images, and what guessing gets."""
+
+    accuracy: float
+    images: int
+    chance: float
+
+
+@dataclass(frozen=True)
 class Trace:
     """What came of a search: every improvement, and how many queries were used. ``spent``: whether there was more to be
-    asked when the queries were used up; otherwise the strategy had no more proposals."""
+    asked when the queries were used up; otherwise the strategy had no more proposals. ``held_out_input`` is None where
+    nothing was better than the input."""
 
     steps: tuple[Step, ...]
     queries: int
     spent: bool
+    held_out_input: HeldOutInput | None = None
 
     def to_json(self) -> dict[str, Any]:
         steps = [[step.query, step.network, step.gain, step.held_out] for step in self.steps]
-        return {"queries": self.queries, "spent": self.spent, "steps": steps}
+        held_out_input = None if self.held_out_input is None else astuple(self.held_out_input)
+        return {"queries": self.queries, "spent": self.spent, "steps": steps, "input": held_out_input}
 
     @staticmethod
     def from_json(value: dict[str, Any]) -> Trace:
-        return Trace(tuple(Step(*step) for step in value["steps"]), int(value["queries"]), bool(value["spent"]))
+        steps, given = tuple(Step(*step) for step in value["steps"]), value["input"]
+        return Trace(
+            steps, int(value["queries"]), bool(value["spent"]), None if given is None else HeldOutInput(*given)
+        )
 
     def curve(self, queries: int) -> list[Step | None]:
         """What was best after 0 to ``queries`` queries, (queries + 1); None before there is anything within the

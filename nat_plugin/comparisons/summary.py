@@ -13,6 +13,7 @@ from nat_plugin.comparisons.recipe import OPTIMUM, ComparisonPlan
 from nat_plugin.comparisons.search import Trace
 from nat_plugin.comparisons.statistics import Mean, Values, against, mean_interval, mean_of, samples
 from nat_plugin.comparisons.units import Unit, Work, read_trace, split_of
+from nat_plugin.comparisons.verdict import conclude
 from nat_plugin.plugins import Plugins
 from nat_plugin.policy.files import load_policy
 from nat_plugin.policy.finding import policy_path
@@ -73,12 +74,16 @@ def summary(work: Work, plan: ComparisonPlan, traces: Traces, left_out: int, plu
         gains, held_out = traces.curves(label, "gain"), traces.curves(label, "held_out")
         used = sum(trace.queries for trace in traces.each(label)) / traces.seeds
         trained = trained_by(plan.strategies[label])
+        test = tests.get(label)
+        verdict = None if test is None else conclude(test, len(tests), traces.each(label), traces.each(recipe.baseline))
         found[label] = {
             "name": plan.names[label],
             "gain": _mean(mean_of(samples(gains)[:, -1])),
             "held_out": _mean(mean_of(last[label])),
             "regret": None if best["gain"] is None else _mean(mean_of(samples(best["gain"][..., None] - gains)[:, -1])),
-            "test": _finite(asdict(tests[label])) if label in tests else None,
+            "test": None if test is None else _finite(asdict(test)),
+            "verdict": None if verdict is None else verdict.word,
+            "verdict_reason": None if verdict is None else verdict.reason,
             "queries": {
                 "per_input": used / traces.inputs,
                 "search": used,
@@ -106,10 +111,20 @@ def summary(work: Work, plan: ComparisonPlan, traces: Traces, left_out: int, plu
         "evaluator": recipe.evaluator_name,
         "held_out_split": split_of(plugins, recipe.evaluator_name),
         "samples": "inputs" if traces.inputs > 1 else "seeds",
+        "interval_covers": _covers(traces.inputs, traces.seeds),
         "baseline": recipe.baseline if recipe.baseline in last else None,
         "optimum": optimum,
         "strategies": found,
     }
+
+
+def _covers(inputs: int, seeds: int) -> str:
+    """What the intervals are about."""
+    if inputs > 1:
+        return "further inputs like these, on the same images"
+    if seeds > 1:
+        return "further searches on this input with other seeds, on the same images"
+    return "nothing: there is one search of each"
 
 
 def _mean(mean: Mean) -> dict[str, Any]:

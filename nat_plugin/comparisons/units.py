@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from nat_plugin.comparisons.recipe import OPTIMUM, ComparisonPlan, plan_comparison, shares_weights
-from nat_plugin.comparisons.search import Step, Trace, search
+from nat_plugin.comparisons.search import HeldOutInput, Step, Trace, search
 from nat_plugin.errors import NATError
 from nat_plugin.evaluators.base import Split
 from nat_plugin.files import file_errors, write_text
@@ -100,6 +100,7 @@ def do_unit(work: Work, unit: Unit, wanted: list[str], plugins: Plugins) -> None
             trace = _optimum(setup, held_out)
         else:
             trace = search(setup, plan.recipe.queries, plan.recipe.batch, held_out)
+        trace = replace(trace, held_out_input=held_out.input)
         path = path_of(work, label, unit)
         with file_errors(path):
             path.parent.mkdir(exist_ok=True)
@@ -126,13 +127,15 @@ class HeldOut:
     def __init__(self, setup: Setup) -> None:
         self._setup = setup
         self._split: Split = "selection" if shares_weights(type(setup.evaluator)) else "test"
-        self._source: float | None = None
+        self.input: HeldOutInput | None = None
+        """Known once it was asked for a network."""
 
     def __call__(self, network: Network) -> float:
         evaluator = self._setup.evaluator
-        if self._source is None:
-            self._source = evaluator.assess(self._setup.search.network, self._split).value
-        return evaluator.assess(network, self._split).value - self._source
+        if self.input is None:
+            found = evaluator.assess(self._setup.search.network, self._split)
+            self.input = HeldOutInput(found.value, found.images, self._setup.chance(self._split))
+        return evaluator.assess(network, self._split).value - self.input.accuracy
 
 
 def _warm(setup: Setup, steps: int, label: str, warm: dict[str, State]) -> None:

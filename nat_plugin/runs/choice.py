@@ -145,16 +145,8 @@ class Choice:
         after = self._tested(winner)
         first, second = _shares([before, after])
         difference = _difference(after, before)
-        conclusion = conclude(difference, (first.interval, second.interval), self._chance)
+        conclusion = conclude(difference, (first.interval, second.interval), self.setup.chance("test"))
         return Verdict(winner, selection, (first, second), difference, conclusion)
-
-    @property
-    def _chance(self) -> float:
-        """The accuracy on test of whoever always says the same class."""
-        data = self.setup.data
-        if data is None:
-            return 1 / self.setup.final.network.head.classes
-        return float(data.test.y.bincount().max()) / len(data.test)
 
     def _tested(self, number: int) -> list[Assessment]:
         if self.setup.plan.recipe.final is None:

@@ -15,7 +15,7 @@ from nat_plugin.adapter import Adapter
 from nat_plugin.data import DataSet, DataSettings, load
 from nat_plugin.device import Compute, find_compute
 from nat_plugin.errors import NATError
-from nat_plugin.evaluators.base import Bench, Evaluator
+from nat_plugin.evaluators.base import Bench, Evaluator, Split
 from nat_plugin.files import write_text
 from nat_plugin.ir import Budget, Frame, Moves, Network, find_rule, is_connected
 from nat_plugin.ir.budget import METRICS
@@ -63,6 +63,13 @@ class Setup:
     def enlarge(self, network: Network) -> Network:
         """A network of the search at the size of the final stage."""
         return self.final.network.with_ops(network.ops)
+
+    def chance(self, split: Split) -> float:
+        """The accuracy on a split of whoever always says the same class."""
+        if self.data is None:
+            return 1 / self.final.network.head.classes
+        labels = getattr(self.data, split).y
+        return float(labels.bincount().max()) / len(labels)
 
 
 def find_origin(chosen: Plan, plugins: Plugins) -> Origin:

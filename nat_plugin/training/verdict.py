@@ -33,7 +33,7 @@ def conclude(difference: Difference, accuracies: tuple[Interval, Interval], chan
     A single training of each has no spread, and says nothing about another training: no verdict. Neither is there one
     where both may as well be guessing: ``chance`` is the accuracy of that.
     """
-    if at_chance(accuracies, chance):
+    if all(at_chance(each, chance) for each in accuracies):
         return Conclusion("none", f"neither network can be told from guessing, which gets {chance:.1%} right")
     if max(difference.seeds) < 2:
         return Conclusion("none", ONE_TRAINING)
@@ -42,6 +42,6 @@ def conclude(difference: Difference, accuracies: tuple[Interval, Interval], chan
     return Conclusion("worse" if difference.high < 0 else "within noise")
 
 
-def at_chance(accuracies: tuple[Interval, Interval], chance: float) -> bool:
-    """Whether both accuracies may be that of guessing."""
-    return all(each.low <= chance for each in accuracies)
+def at_chance(accuracy: Interval, chance: float) -> bool:
+    """Whether an accuracy may be that of guessing."""
+    return accuracy.low <= chance

@@ -86,6 +86,23 @@ def test_all_that_search_have_equal_queries_and_their_best_never_gets_worse(undi
             assert float(second["gain"]) >= float(first["gain"])
 
 
+def test_two_inputs_are_too_few_for_a_verdict_and_the_report_says_so(undisturbed: Path) -> None:
+    found = json.loads((undisturbed / "comparison.json").read_text())
+    assert {label: each["verdict"] for label, each in found["strategies"].items()} == {
+        "random": None, "hill_climb": "none", "identity": "none", "nat": "none",
+    }  # fmt: skip
+    text = (undisturbed / "comparison.md").read_text()
+    assert text.count("No verdict: with 2 pairs, tested 3 times, p (Holm) cannot be less than 1.") == 1
+    assert f"over inputs, for {found['interval_covers']}" in text
+    assert "further inputs like these" in found["interval_covers"]
+
+
+def test_networks_that_guess_give_no_verdict(tmp_path: Path) -> None:
+    values = {**DIGITS, "sources": ["DARTS_V2"], "warmup": 0, "seeds": 6, "queries": 3, "budget": {"macs": "0.9x"}}
+    found = run(tmp_path, {**values, "strategies": {"random": {}, "hill_climb": {}}})
+    assert found["strategies"]["hill_climb"]["verdict_reason"] == "what both found cannot be told from guessing"
+
+
 def test_killed_and_gone_on_with_gives_the_same_bytes(undisturbed: Path, tmp_path: Path) -> None:
     recipe, folder = tmp_path / "recipe.yaml", tmp_path / "killed"
     recipe.write_text(yaml.safe_dump(DIGITS))

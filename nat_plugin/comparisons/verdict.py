@@ -1,0 +1,38 @@
+"""Whether a strategy is better than the baseline, and why that cannot be said where it cannot."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from nat_plugin.comparisons.search import Trace
+from nat_plugin.comparisons.statistics import Test
+from nat_plugin.training import Conclusion, wilson
+from nat_plugin.training.verdict import at_chance
+
+LEVEL = 0.05
+"""The corrected p below which there is a difference."""
+
+
+def conclude(test: Test, tests: int, own: Sequence[Trace], baseline: Sequence[Trace]) -> Conclusion:
+    """From the test of a strategy against the baseline, one of so many, and from the searches of both. A difference has
+    to show in the ranks (p by Holm) and in the interval of the mean alike."""
+    if _guessing(own) and _guessing(baseline):
+        return Conclusion("none", "what both found cannot be told from guessing")
+    least = tests * 2 / 2**test.pairs  # of the first test by Holm, where all pairs differ in the same direction
+    if least >= LEVEL:
+        few = f"with {test.pairs} pair{'s' * (test.pairs > 1)}, tested {tests} time{'s' * (tests > 1)}"
+        return Conclusion("none", f"{few}, p (Holm) cannot be less than {min(1.0, least):.2g}")
+    if test.holm >= LEVEL or test.difference.low <= 0 <= test.difference.high:
+        return Conclusion("within noise")
+    return Conclusion("better" if test.difference.low > 0 else "worse")
+
+
+def _guessing(traces: Sequence[Trace]) -> bool:
+    """Whether the mean accuracy of what these searches ended with may be that of guessing."""
+    known = [(trace.steps[-1].held_out, trace.held_out_input) for trace in traces if trace.steps]
+    values = [(gain + given.accuracy, given) for gain, given in known if given is not None]
+    if not values:
+        return False
+    mean = sum(accuracy for accuracy, _ in values) / len(values)
+    images, chance = values[0][1].images, values[0][1].chance
+    return at_chance(wilson(round(mean * images), images), chance)
