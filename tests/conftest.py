@@ -10,6 +10,7 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # also for subprocesses: threads that wait for shared cores are slow
 
 import hypothesis
+import numpy as np
 import pytest
 import torch
 
@@ -17,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared" / "data"
 if str(ROOT) not in sys.path:  # for "from tests.networks import ..."; last, so that the installed package is tested
     sys.path.append(str(ROOT))
+from tests.adapters.nasbench import tables  # noqa: E402
 from tests.command_line import nat  # noqa: E402, F401 - a fixture for all
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
@@ -43,7 +45,48 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """The folder with benchmark tables and published cells, which lies beside the checkout and not in it."""
+    """The folder with the measured tables, which lies beside the checkout and not in it: for what is said of those
+    very numbers, and nothing else. CONTRIBUTING.md lists the files with such tests."""
     if not SHARED.is_dir():
-        pytest.skip("the folder shared/data is not beside this checkout")
+        pytest.skip("needs the tables of ../shared/data, see CONTRIBUTING.md")
     return SHARED
+
+
+NEEDS_DATA = pytest.StashKey[dict[str, bool]]()
+"""By file, whether any of its tests needs data."""
+
+
+@pytest.hookimpl(tryfirst=True)  # before tests are chosen by their marks
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    found = config.stash.setdefault(NEEDS_DATA, {})
+    for item in items:
+        if "shared_data" in getattr(item, "fixturenames", ()):
+            item.add_marker("needs_data")
+        file = item.path.relative_to(ROOT).as_posix()
+        found[file] = found.get(file, False) or item.get_closest_marker("needs_data") is not None
+
+
+@pytest.fixture
+def files_that_need_data(request: pytest.FixtureRequest) -> dict[str, bool]:
+    """By the path of every file that was collected, whether any of its tests needs data."""
+    return request.config.stash[NEEDS_DATA]
+
+
+@pytest.fixture(scope="session")
+def nb201_table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A table of all cells of NAS-Bench-201, made up."""
+    return tables.nb201_table(tmp_path_factory.mktemp("nb201") / "table.csv.gz")
+
+
+@pytest.fixture(scope="session")
+def coloured(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An npz file in the layout of CIFAR-10, 1,200 images to train on and 200 to test, of random pixels that are a
+    little brighter for every class."""
+    rng, found = np.random.default_rng(0), {}
+    for part, images in (("train", 1200), ("test", 200)):
+        labels = rng.permutation(np.arange(images) % 10)
+        pixels = rng.integers(0, 166, (images, 32, 32, 3)) + 10 * labels[:, None, None, None]
+        found |= {f"x_{part}": pixels.astype(np.uint8), f"y_{part}": labels}
+    path = tmp_path_factory.mktemp("coloured") / "coloured.npz"
+    np.savez(path, **found, names=np.array([f"shade {number}" for number in range(10)]))
+    return path

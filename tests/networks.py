@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import gzip
-import json
+import ast
 from functools import cache
-from pathlib import Path
+from typing import Any
 
 from hypothesis import strategies as st
 
 from nat_plugin.ir import NULL, SKIP, Cell, Edge, Frame, Head, Network, Node, Op, Placement, cell_stack, layout
 from nat_plugin.ir.layers import Conv, Norm
 from nat_plugin.ir.skeletons import at_level
-
-SHARED = Path(__file__).resolve().parents[1].parent / "shared" / "data"
+from nat_plugin.plugins import plugins
 
 DARTS_OPS = tuple(
     Op.parse(text)
@@ -108,13 +106,38 @@ def _sources(draw: st.DrawFn, tensors: tuple[tuple[int, int, int], ...], cell: C
 
 
 @cache
-def published() -> dict[str, dict[str, object]]:
-    """The published cells of shared/data by name; empty where that folder is missing."""
-    path = SHARED / "named_genotypes.json.gz"
-    if not path.is_file():
-        return {}
-    with gzip.open(path) as file:
-        return {entry["name"]: entry for entry in json.load(file)}
+def published() -> dict[str, dict[str, Any]]:
+    """The cells that ship with the adapter ``darts``, by name: the four fields, entries as (op, source, target). They
+    are read here a second time, so that what is checked with them does not rest on the adapter."""
+    return {
+        name: _fields(entry.text, target_first=name.startswith("FairDARTS"))
+        for name, entry in plugins().adapters["darts"].published().items()
+    }
+
+
+def _fields(text: str, target_first: bool) -> dict[str, Any]:
+    call = ast.parse(text, mode="eval").body
+    assert isinstance(call, ast.Call)
+    found: dict[str, Any] = {}
+    for field in call.keywords:
+        assert field.arg is not None
+        if field.arg.endswith("_concat"):
+            found[field.arg] = _numbers(field.value)
+            continue
+        entries = ast.literal_eval(field.value)
+        order = (0, 2, 1) if target_first else (0, 1, 2)
+        found[field.arg] = [
+            tuple(entry[at] for at in order) if len(entry) == 3 else (*entry, 2 + number // 2)
+            for number, entry in enumerate(entries)
+        ]
+    return found
+
+
+def _numbers(value: ast.expr) -> list[int]:
+    """A list of numbers, or ``range(2, 6)``."""
+    if isinstance(value, ast.Call):
+        return list(range(*map(ast.literal_eval, value.args)))
+    return list(ast.literal_eval(value))
 
 
 _NAMES = {"skip_connect": "skip", "none": "null"}
@@ -122,7 +145,7 @@ _NAMES = {"skip_connect": "skip", "none": "null"}
 
 def genotype_cell(edges: list[tuple[str, int, int]], concat: list[int], choices: tuple[Op, ...] = DARTS_OPS) -> Cell:
     """A cell of the DARTS family: two projected inputs, the listed nodes side by side."""
-    count = max(target for _, _, target in edges) - 1
+    count = max(*(target for _, _, target in edges), *concat) - 1
     found = []
     for number, (name, source, target) in enumerate(edges):
         op = Op.parse(_NAMES.get(name, name))
@@ -133,8 +156,8 @@ def genotype_cell(edges: list[tuple[str, int, int]], concat: list[int], choices:
 def genotype_network(name: str, frame: Frame | None = None, choices: tuple[Op, ...] = DARTS_OPS) -> Network:
     """A published cell in the network of DARTS: 36 channels and 20 cells unless the frame says otherwise."""
     entry = published()[name]
-    normal = genotype_cell(entry["normal"], entry["normal_concat"], choices)  # type: ignore[arg-type]
-    reduce = genotype_cell(entry["reduce"], entry["reduce_concat"], choices)  # type: ignore[arg-type]
+    normal = genotype_cell(entry["normal"], entry["normal_concat"], choices)
+    reduce = genotype_cell(entry["reduce"], entry["reduce_concat"], choices)
     frame = frame or Frame()
     channels, cells_ = frame.filled(36, 20)
     return cell_stack(normal, at_level(reduce, 1), frame, channels, cells_)

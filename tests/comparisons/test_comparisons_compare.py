@@ -255,8 +255,8 @@ NB201 = {
 }
 
 
-def test_on_a_table_the_reachable_optimum_is_known(shared_data: Path, tmp_path: Path) -> None:
-    table = {"name": "table", "path": str(shared_data / "nasbench201.csv.gz")}
+def test_on_a_table_the_reachable_optimum_is_known(nb201_table: Path, tmp_path: Path) -> None:
+    table = {"name": "table", "path": str(nb201_table)}
     found = run(tmp_path, {**NB201, "evaluator": table, "queries": 800, "strategies": {"exhaustive": {}, "random": {}}})
     assert found["optimum"]["gain"]["value"] > 0
     for label in ("exhaustive", "random"):  # all was asked for: both found the best
@@ -266,11 +266,11 @@ def test_on_a_table_the_reachable_optimum_is_known(shared_data: Path, tmp_path: 
     assert all(float(row["regret"]) >= 0 for row in points(tmp_path))
 
 
-def test_inputs_are_drawn_from_a_file(shared_data: Path, tmp_path: Path) -> None:
+def test_inputs_are_drawn_from_a_file(nb201_table: Path, tmp_path: Path) -> None:
     cells = tmp_path / "cells.txt"
     names = ("nor_conv_3x3", "skip_connect", "avg_pool_3x3", "none")
     cells.write_text("".join(f"|{a}~0|+|{b}~0|{a}~1|+|{b}~0|{a}~1|{b}~2|\n" for a in names for b in names))
-    table = {"name": "table", "path": str(shared_data / "nasbench201.csv.gz")}
+    table = {"name": "table", "path": str(nb201_table)}
     values = {**NB201, "evaluator": table, "queries": 2, "seeds": 1, "regret": False}
     sampled = {**values, "sources": {"file": str(cells), "sample": 4, "seed": 1}}
     first = run(tmp_path / "1", sampled)

@@ -1,9 +1,8 @@
-"""Fixtures of the data tests: devices, the real CIFAR-10 part, and a way to state a one-line error."""
+"""Fixtures of the data tests: devices, and a way to state a one-line error."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 import torch
@@ -12,7 +11,6 @@ from nat_plugin.data import DataSettings, Source, load
 from nat_plugin.errors import NATError
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
-SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 
 
 @pytest.fixture(params=DEVICES)
@@ -23,14 +21,6 @@ def device(request: pytest.FixtureRequest) -> torch.device:
 @pytest.fixture
 def generator() -> torch.Generator:
     return torch.Generator().manual_seed(0)
-
-
-@pytest.fixture(scope="session")
-def cifar10_small() -> Path:
-    path = SHARED / "cifar10_small.npz"
-    if not path.is_file():
-        pytest.skip("the shared data folder with cifar10_small.npz is not there")
-    return path
 
 
 Fails = Callable[..., str]

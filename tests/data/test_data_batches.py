@@ -76,8 +76,8 @@ def test_evaluation_is_whole_in_order_and_plain(digits: DataSet) -> None:
     assert torch.equal(restored.round().byte(), digits.test.x)
 
 
-def test_weights_are_normalised_by_their_own_statistics(cifar10_small: Path, device: torch.device) -> None:
-    data = load(DataSettings(name="npz", path=cifar10_small, limit=500), device)
+def test_weights_are_normalised_by_their_own_statistics(coloured: Path, device: torch.device) -> None:
+    data = load(DataSettings(name="npz", path=coloured, limit=500), device)
     x = torch.cat([x for x, _ in eval_batches(data, data.weights, 100)]).double()
     torch.testing.assert_close(x.mean((0, 2, 3)).cpu(), torch.zeros(3).double(), atol=1e-5, rtol=0)
     torch.testing.assert_close(x.std((0, 2, 3), correction=0).cpu(), torch.ones(3).double(), atol=1e-5, rtol=0)
@@ -86,9 +86,9 @@ def test_weights_are_normalised_by_their_own_statistics(cifar10_small: Path, dev
 @pytest.mark.parametrize("memory_format", [torch.channels_last, torch.contiguous_format])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_memory_format_dtype_and_device(
-    cifar10_small: Path, device: torch.device, memory_format: torch.memory_format, dtype: torch.dtype
+    coloured: Path, device: torch.device, memory_format: torch.memory_format, dtype: torch.dtype
 ) -> None:
-    data = load(DataSettings(name="npz", path=cifar10_small, limit=400), device)
+    data = load(DataSettings(name="npz", path=coloured, limit=400), device)
     generator = torch.Generator().manual_seed(0)
     for x, y in (
         next(train_batches(data, data.weights, 32, generator, dtype=dtype, memory_format=memory_format)),

@@ -53,6 +53,7 @@ def test_layouts(tmp_path: Path, zipped: bool, below: str) -> None:
     assert data.augment == Augment(crop=2)
 
 
+@pytest.mark.needs_data
 def test_the_real_files() -> None:
     if not DEBIAN.is_dir():
         pytest.skip("Debian's package dataset-fashion-mnist is not installed")

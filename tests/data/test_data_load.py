@@ -1,4 +1,4 @@
-"""From settings to a data set: the real digits and CIFAR-10 part, and what every source is checked for."""
+"""From settings to a data set: the real digits, coloured images, and what every source is checked for."""
 
 from __future__ import annotations
 
@@ -49,14 +49,14 @@ def test_summary_is_json() -> None:
     assert summary["test_from"] == "carved out of the source"
 
 
-def test_a_test_part_of_the_source_stays_untouched(cifar10_small: Path, device: torch.device) -> None:
-    data = load(DataSettings(name="npz", path=cifar10_small, limit=1000), device)
-    with np.load(cifar10_small) as arrays:
+def test_a_test_part_of_the_source_stays_untouched(coloured: Path, device: torch.device) -> None:
+    data = load(DataSettings(name="npz", path=coloured, limit=1000), device)
+    with np.load(coloured) as arrays:
         assert np.array_equal(data.test.x.permute(0, 2, 3, 1).cpu().numpy(), arrays["x_test"])
         assert np.array_equal(data.test.y.cpu().numpy(), arrays["y_test"])
         train = {image.tobytes(): label for image, label in zip(arrays["x_train"], arrays["y_train"], strict=True)}
         assert data.class_names == tuple(arrays["names"])
-    assert [len(getattr(data, split)) for split in SPLITS] == [500, 250, 250, 2000]
+    assert [len(getattr(data, split)) for split in SPLITS] == [500, 250, 250, 200]
     for images in (data.weights, data.reward, data.selection):
         assert set(torch.bincount(images.y).tolist()) == {len(images) // 10}
         for image, label in zip(images.x.permute(0, 2, 3, 1).cpu().numpy(), images.y.tolist(), strict=True):
@@ -64,8 +64,8 @@ def test_a_test_part_of_the_source_stays_untouched(cifar10_small: Path, device: 
     assert data.summary()["test_from"] == "the source's own test part"
 
 
-def test_statistics_are_of_the_weights_split_only(cifar10_small: Path) -> None:
-    data = load(DataSettings(name="npz", path=cifar10_small, limit=1000), "cpu")
+def test_statistics_are_of_the_weights_split_only(coloured: Path) -> None:
+    data = load(DataSettings(name="npz", path=coloured, limit=1000), "cpu")
     x = data.weights.x.double() / 255
     np.testing.assert_allclose(data.mean, x.mean((0, 2, 3)).numpy(), rtol=1e-12)
     np.testing.assert_allclose(data.std, x.std((0, 2, 3), correction=0).numpy(), rtol=1e-12)
@@ -75,10 +75,10 @@ def test_a_channel_of_one_colour_can_be_normalised() -> None:
     assert channel_statistics(np.full((5, 2, 2, 1), 51, dtype=np.uint8)) == ((0.2,), (1.0,))
 
 
-def test_resolution(cifar10_small: Path) -> None:
-    data = load(DataSettings(name="npz", path=cifar10_small, limit=100, resolution=16), "cpu")
+def test_resolution(coloured: Path) -> None:
+    data = load(DataSettings(name="npz", path=coloured, limit=100, resolution=16), "cpu")
     assert data.shape == (3, 16, 16)
-    assert data.test.x.shape == (2000, 3, 16, 16)
+    assert data.test.x.shape == (200, 3, 16, 16)
     assert data.test.x.dtype == torch.uint8
     x = np.arange(4 * 4, dtype=np.uint8).reshape(1, 4, 4, 1) * 16
     # Halving with a triangle filter weighs the nearest three pixels of a row 3:3:1.

@@ -296,7 +296,6 @@ def test_choice_names_the_edge_that_may_not_change() -> None:
         moves.choice(Network((("c", other),), network.placements, stem, Head(2), network.input))
 
 
-@pytest.mark.usefixtures("shared_data")
 def test_tight_budgets_of_the_published_cell() -> None:
     network = genotype_network("DARTS_V2")
     rng = np.random.default_rng(0)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
-import json
 from dataclasses import replace
-from pathlib import Path as FilePath
 from typing import Any
 
 import numpy as np
@@ -14,7 +11,6 @@ from hypothesis import strategies as st
 from nat_plugin.ir import Cell, Edge, Frame, Head, Network, Node, Op, Placement, cell_stack, is_connected, layout
 from nat_plugin.ir.layers import Act, Conv, Norm
 
-NAMED = FilePath(__file__).parents[3] / "shared" / "data" / "named_genotypes.json.gz"
 DARTS_OPS = tuple(
     map(
         Op.parse,
@@ -82,15 +78,6 @@ def darts(genotype: dict[str, Any], channels: int = 4, cells: int = 3, frame: Fr
             darts_cell(triples(entries) if len(entries[0]) == 2 else entries, genotype[f"{part}_concat"], level)
         )
     return cell_stack(made[0], made[1], frame or Frame(), channels, cells)
-
-
-def named_genotypes() -> list[dict[str, Any]]:
-    """The published genotypes; empty where the data folder is not at hand."""
-    if not NAMED.exists():
-        return []
-    with gzip.open(NAMED) as file:
-        found: list[dict[str, Any]] = json.load(file)
-    return found
 
 
 def bench201(ops: str, size: int = 8) -> Network:

@@ -8,12 +8,11 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
-from nets.samples import DARTS_V2, NAMED, WITH_NONES, bench201, darts, mobile, named_genotypes, networks
+from nets.samples import DARTS_V2, WITH_NONES, bench201, darts, mobile, networks
 
 from nat_plugin.ir import Frame, Moves, Network, cost, find_rule, layout
 from nat_plugin.nets import build, count
-
-GENOTYPES = named_genotypes()
+from tests.networks import published
 
 
 def check(network: Network) -> None:
@@ -22,17 +21,15 @@ def check(network: Network) -> None:
     assert count(module, network.input) == cost(network)
 
 
-@pytest.mark.skipif(not GENOTYPES, reason=f"the data folder with {NAMED.name} is not beside the repository")
 def test_every_published_genotype_counts_the_same() -> None:
-    for number, genotype in enumerate(GENOTYPES):
+    for number, genotype in enumerate(published().values()):
         check(darts(genotype, (8, 16, 36)[number % 3], (3, 5, 8)[number // 3 % 3]))
 
 
-@pytest.mark.skipif(not GENOTYPES, reason=f"the data folder with {NAMED.name} is not beside the repository")
 @pytest.mark.parametrize(("name", "params", "macs"), [("DARTS_V2", 3.349, 528), ("NAT_DARTS", 2.682, 424)])
 def test_recount_of_published_cells(name: str, params: float, macs: float) -> None:
     """36 channels, 20 cells, CIFAR head: 3,349,342 parameters for DARTS_V2 in NNI's zoo too."""
-    network = darts(next(each for each in GENOTYPES if each["name"] == name), 36, 20)
+    network = darts(published()[name], 36, 20)
     check(network)
     assert (round(cost(network).params / 1e6, 3), round(cost(network).macs / 1e6)) == (params, macs)
 

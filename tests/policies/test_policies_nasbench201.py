@@ -28,7 +28,13 @@ SMALL = CriticConfig(members=1, hidden=8, epochs=1, least_steps=5)
 
 
 @pytest.fixture(scope="module")
-def space(shared_data: Path) -> Space:
+def space(nb201_table: Path) -> Space:
+    plugins()
+    return load_space(nb201_table)
+
+
+@pytest.fixture(scope="module")
+def measured(shared_data: Path) -> Space:
     plugins()
     return load_space(shared_data / "nasbench201.csv.gz")
 
@@ -53,18 +59,18 @@ def test_it_is_small_and_says_how_it_was_trained(name: str) -> None:
 
 @pytest.mark.parametrize("rule", ["nat", "nat++"])
 def test_on_cells_that_it_has_not_seen_it_is_better_than_the_fixed_rule(
-    space: Space, policy: Policy, rule: str
+    measured: Space, policy: Policy, rule: str
 ) -> None:
     cells = np.flatnonzero(held_out())[::3]
-    reach, digits = Reach(space, find_rule(rule)), {op: digit for digit, op in enumerate(OPS.values())}
+    reach, digits = Reach(measured, find_rule(rule)), {op: digit for digit, op in enumerate(OPS.values())}
     found = np.arange(CELLS)
-    results = transform([space.networks[cell] for cell in cells], reach.rule, Budget(), policy)
+    results = transform([measured.networks[cell] for cell in cells], reach.rule, Budget(), policy)
     for cell, network in zip(cells, results, strict=True):
         found[cell] = numbers(np.array([digits[op] for op in network.ops]))
-    for data, test in space.test.items():
-        gains, fixed = reach.gains(found, test), reach.gains(fixed_rule(space), test)
+    for data, test in measured.test.items():
+        gains, fixed = reach.gains(found, test), reach.gains(fixed_rule(measured), test)
         for name in GROUPS:
-            chosen = cells[space.group(name)[cells]]
+            chosen = cells[measured.group(name)[cells]]
             assert gains[chosen].mean() > fixed[chosen].mean(), (data, name)
 
 
@@ -136,17 +142,17 @@ def test_inputs_have_all_that_they_may_become_and_nothing_else(space: Space) -> 
     assert limited > 20
 
 
-def test_under_a_budget_the_policy_for_budgets_is_better(space: Space) -> None:
+def test_under_a_budget_the_policy_for_budgets_is_better(measured: Space) -> None:
     budget, rule = Budget.parse({"macs": "0.8x"}), find_rule("nat++")
     convolution = Op.parse("conv_3x3")
-    cells = np.flatnonzero(held_out() & space.connected)[::5].tolist()
-    cells = [cell for cell in cells if canonical(space.networks[cell]).ops.count(convolution) > 1]
-    networks = [space.networks[cell] for cell in cells]
+    cells = np.flatnonzero(held_out() & measured.connected)[::5].tolist()
+    cells = [cell for cell in cells if canonical(measured.networks[cell]).ops.count(convolution) > 1]
+    networks = [measured.networks[cell] for cell in cells]
     ops, means = {op: digit for digit, op in enumerate(OPS.values())}, []
     for name in ("nasbench201", "nasbench201-budgets"):
         results = transform(networks, rule, budget, find_policy(name, CPU))
         found = numbers(np.array([[ops[op] for op in network.ops] for network in results]))
-        means.append(space.test["CIFAR-10"][space.written[found]].mean())
+        means.append(measured.test["CIFAR-10"][measured.written[found]].mean())
     assert means[1] > means[0] + 0.1
 
 

@@ -52,8 +52,8 @@ def test_the_final_network_of_the_paper_has_the_published_costs(name: str, milli
 
 
 @pytest.mark.parametrize("name", ["darts-cifar10", "enas-cifar10"])
-def test_the_settings_of_the_paper_run_for_a_few_steps(name: str, shared_data: Path, tmp_path: Path) -> None:
-    overrides = [*FEW_STEPS, f"evaluator.data.path={shared_data / 'cifar10_small.npz'}", "device=cpu"]
+def test_the_settings_of_the_paper_run_for_a_few_steps(name: str, coloured: Path, tmp_path: Path) -> None:
+    overrides = [*FEW_STEPS, f"evaluator.data.path={coloured}", "device=cpu"]
     result = start(load_recipe(name, overrides, plugins()), tmp_path / name, plugins(), Silent())
     assert result["evaluated"] > 30
     assert result["result"]["params"] <= result["input"]["params"]

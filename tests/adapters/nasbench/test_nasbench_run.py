@@ -16,6 +16,7 @@ from nat_plugin.runs.folder import read_journal
 from nat_plugin.runs.progress import Silent
 from nat_plugin.runs.recipe import load_recipe, plan
 from nat_plugin.runs.run import resume, start
+from tests.adapters.nasbench.tables import latency_table, macro_table, percent
 
 KEPT = ("result.json", "journal.jsonl", "architecture.txt", "report.md")
 
@@ -29,11 +30,11 @@ def _one_thread() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def recipe(shared_data: Path) -> dict[str, Any]:
+def recipe(nb201_table: Path) -> dict[str, Any]:
     return {
         "source": "NB201_AllConv3x3",
         "strategy": {"name": "random"},
-        "evaluator": {"name": "table", "path": str(shared_data / "nasbench201.csv.gz"), "seed": "draw"},
+        "evaluator": {"name": "table", "path": str(nb201_table), "seed": "draw"},
         "search": {"rounds": 6, "proposals": 5},
         "device": "cpu",
     }
@@ -47,8 +48,8 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {name: (folder / name).read_bytes() for name in KEPT}
 
 
-def test_the_recipe_that_ships_runs(shared_data: Path, tmp_path: Path) -> None:
-    path = f"evaluator.path={shared_data / 'nasbench201.csv.gz'}"
+def test_the_recipe_that_ships_runs(nb201_table: Path, tmp_path: Path) -> None:
+    path = f"evaluator.path={nb201_table}"
     few = ["search={rounds: 3, proposals: 8}", "strategy.sources=1"]
     result = start(load_recipe("nasbench201", [path, *few], plugins()), tmp_path / "run", plugins(), Silent())
     assert result["result"]["selection"]["value"] >= result["input"]["selection"]["value"]
@@ -56,7 +57,7 @@ def test_the_recipe_that_ships_runs(shared_data: Path, tmp_path: Path) -> None:
     written = adapter.read((tmp_path / "run" / "architecture.txt").read_text(), Frame())
     assert key(written) == result["result"]["key"]
     assert cost(written).macs == result["result"]["macs"] <= result["input"]["macs"]
-    assert result["input"]["test"]["value"] == pytest.approx(0.9376, abs=1e-3)
+    assert result["input"]["test"]["value"] == pytest.approx(percent("333333", "c10_test200") / 100)
 
 
 def test_the_report_says_where_the_accuracies_are_from(recipe: dict[str, Any], tmp_path: Path) -> None:
@@ -96,8 +97,8 @@ def test_the_same_seed_gives_the_same_run_interrupted_or_not(recipe: dict[str, A
     assert contents(tmp_path / "other")["journal.jsonl"] != contents(tmp_path / "whole")["journal.jsonl"]
 
 
-def test_a_latency_can_be_limited(recipe: dict[str, Any], shared_data: Path, tmp_path: Path) -> None:
-    latency = {"latency": str(shared_data / "nasbench201_latency_ms.csv.gz"), "device": "pixel3"}
+def test_a_latency_can_be_limited(recipe: dict[str, Any], tmp_path: Path) -> None:
+    latency = {"latency": str(latency_table(tmp_path / "latency.csv")), "device": "raspi4"}
     limited = {**recipe, "evaluator": {**recipe["evaluator"], **latency}, "budget": {"latency": "0.7x"}}
     result = run(tmp_path / "run", limited)
     before, after = (result[side]["measured"]["latency"] for side in ("input", "result"))
@@ -109,8 +110,9 @@ def test_a_latency_can_be_limited(recipe: dict[str, Any], shared_data: Path, tmp
     assert "latency ≤ " in report
 
 
-def test_networks_of_mobile_blocks(recipe: dict[str, Any], shared_data: Path, tmp_path: Path) -> None:
-    macro = {"source": "22222222", "evaluator": {"name": "table", "path": str(shared_data / "nasbench_macro.csv.gz")}}
+def test_networks_of_mobile_blocks(recipe: dict[str, Any], tmp_path: Path) -> None:
+    table = {"name": "table", "path": str(macro_table(tmp_path / "macro.csv"))}
+    macro = {"source": "22222222", "evaluator": table}
     result = run(tmp_path / "run", recipe, **macro, budget={"macs": "0.8x"}, rules="nat++")
     assert result["format"] == "nasbench-macro"
     assert result["input_fits"] is False
