@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 
 from nat_plugin.errors import NATError
-from nat_plugin.ir.layers import Act, Conv, FactorizedReduce, Layer, Norm, Opaque, Pair, Pool, SqueezeExcite, strided
+from nat_plugin.ir.layers import Act, Conv, FactorizedReduce, Layer, Norm, Opaque, Pool, SqueezeExcite
+from nat_plugin.nets.blocks import ChannelGate, EvenPool, FactorizedReduction, StridedPointwise
 
 NormFactory: TypeAlias = Callable[[int], nn.Module]
 """Makes the normalisation of so many channels."""
@@ -21,80 +20,6 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
     "hardswish": nn.Hardswish,
     "silu": nn.SiLU,
 }
-
-
-def run_columns(conv: nn.Conv2d, x: Tensor, columns: Tensor | None) -> Tensor:
-    """``conv`` on an input that holds just the channels ``columns`` (int64) of its full width; None: all of them."""
-    if columns is None:
-        return conv(x)  # type: ignore[no-any-return]
-    weight = conv.weight.index_select(1, columns)
-    return F.conv2d(x, weight, conv.bias, conv.stride, conv.padding, conv.dilation, conv.groups)
-
-
-class FactorizedReduction(nn.Module):
-    """Two pointwise convolutions of stride 2 side by side, the second a pixel down and right (DARTS ``operations.py``).
-
-    An odd size gets a row or column of zeros for the second, so that both halves have ceil(H / 2).
-    """
-
-    def __init__(self, c_in: int, c_out: int) -> None:
-        super().__init__()
-        self.even = nn.Conv2d(c_in, c_out // 2, 1, bias=False) if c_out > 1 else None
-        self.odd = nn.Conv2d(c_in, c_out - c_out // 2, 1, bias=False)
-
-    def forward(self, x: Tensor, columns: Tensor | None = None) -> Tensor:
-        right, bottom = x.shape[3] % 2, x.shape[2] % 2
-        shifted = x[:, :, 1::2, 1::2]
-        odd = run_columns(self.odd, F.pad(shifted, (0, right, 0, bottom)) if right or bottom else shifted, columns)
-        return odd if self.even is None else torch.cat([run_columns(self.even, x[:, :, ::2, ::2], columns), odd], 1)
-
-
-class StridedPointwise(nn.Conv2d):
-    """A pointwise convolution with a stride: the pixels are taken first. The same sums as ``nn.Conv2d`` with a stride,
-    whose backward pass corrupts memory in torch 2.14 (CPU, channels_last, six channels or fewer)."""
-
-    def __init__(self, c_in: int, c_out: int, step: Pair, groups: int, bias: bool) -> None:
-        super().__init__(c_in, c_out, 1, groups=groups, bias=bias)
-        self.step = step
-
-    def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x[:, :, :: self.step[0], :: self.step[1]])
-
-
-class EvenPool(nn.Module):
-    """Pooling with an even kernel: the window reaches one pixel further to the right and the bottom than to the left
-    and the top. Pixels outside the image count neither for a maximum nor for an average."""
-
-    def __init__(self, function: str, kernel: int, stride: int) -> None:
-        super().__init__()
-        self.function, self.kernel, self.stride = function, kernel, stride
-
-    def _padding(self, size: int) -> Pair:
-        before = (self.kernel - 1) // 2
-        after = (strided(size, self.stride) - 1) * self.stride + self.kernel - before - size
-        return before, after
-
-    def forward(self, x: Tensor) -> Tensor:
-        height, width = x.shape[2:]
-        padding = (*self._padding(width), *self._padding(height))
-        if self.function == "max":
-            return F.max_pool2d(F.pad(x, padding, value=float("-inf")), self.kernel, self.stride)
-        inside = F.pad(x.new_ones(1, 1, height, width), padding)
-        counts = F.avg_pool2d(inside, self.kernel, self.stride, divisor_override=1)
-        return F.avg_pool2d(F.pad(x, padding), self.kernel, self.stride, divisor_override=1) / counts
-
-
-class ChannelGate(nn.Module):
-    """Squeeze and excite: global pooling, two pointwise convolutions with bias, a sigmoid gate."""
-
-    def __init__(self, channels: int, reduced: int) -> None:
-        super().__init__()
-        self.squeeze = nn.Conv2d(channels, reduced, 1)
-        self.excite = nn.Conv2d(reduced, channels, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        gate: Tensor = self.excite(F.relu(self.squeeze(x.mean((2, 3), keepdim=True))))
-        return x * gate.sigmoid()
 
 
 def _conv(layer: Conv, _norm: NormFactory) -> nn.Module:

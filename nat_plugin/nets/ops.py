@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from torch import nn
 
 from nat_plugin.errors import NATError
 from nat_plugin.ir.ops import Op, Site, op_kind
+from nat_plugin.nets.blocks import Residual
 from nat_plugin.nets.layers import NormFactory, build_layers
-
-
-class Residual(nn.Module):
-    """A body whose input is added to its output."""
-
-    def __init__(self, body: nn.Module) -> None:
-        super().__init__()
-        self.body = body
-
-    def forward(self, x: Tensor) -> Tensor:
-        change: Tensor = self.body(x)
-        return x + change
 
 
 def build_op(op: Op, site: Site, norm: NormFactory = nn.BatchNorm2d) -> nn.Module:

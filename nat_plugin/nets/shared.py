@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nat_plugin.ir.canonical import live
@@ -14,7 +16,8 @@ from nat_plugin.ir.layers import Layer
 from nat_plugin.ir.network import Network
 from nat_plugin.ir.ops import Site
 from nat_plugin.ir.shapes import Placed
-from nat_plugin.nets.layers import FactorizedReduction, NormFactory, build_layer, run_columns
+from nat_plugin.nets.blocks import FactorizedReduction
+from nat_plugin.nets.layers import NormFactory, build_layer
 from nat_plugin.nets.ops import build_op
 from nat_plugin.nets.paths import Path
 
@@ -32,11 +35,21 @@ class Projection(nn.Module):
         """``columns``: the channels that ``x`` holds; None for all."""
         x = self.act(x)
         if isinstance(self.conv, FactorizedReduction):
-            x = self.conv(x, columns)
+            convs, parts = (self.conv.even, self.conv.odd), self.conv.pixels(x)
+            halves = zip(convs, parts, strict=True)
+            x = torch.cat([_run_columns(conv, part, columns) for conv, part in halves if conv is not None], 1)
         elif isinstance(self.conv, nn.Conv2d):
-            x = run_columns(self.conv, x, columns)
+            x = _run_columns(self.conv, x, columns)
         out: Tensor = self.norm(x)
         return out
+
+
+def _run_columns(conv: nn.Conv2d, x: Tensor, columns: Tensor | None) -> Tensor:
+    """``conv`` on an input that holds just the channels ``columns`` (int64) of its full width; None: all of them."""
+    if columns is None:
+        return conv(x)  # type: ignore[no-any-return]
+    weight = conv.weight.index_select(1, columns)
+    return F.conv2d(x, weight, conv.bias, conv.stride, conv.padding, conv.dilation, conv.groups)
 
 
 @lru_cache(maxsize=65536)
