@@ -65,10 +65,10 @@ for folder in folders:
 """
 
 
-def lively(name: str, seed: int) -> nn.Module:
+def lively(name: str, seed: int, **create: Any) -> nn.Module:
     """Random weights, and norms that do something."""
     torch.manual_seed(seed)
-    model: nn.Module = timm.create_model(name)
+    model: nn.Module = timm.create_model(name, **create)
     with torch.no_grad():
         for module in model.modules():
             if isinstance(module, nn.BatchNorm2d):

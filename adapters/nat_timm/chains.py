@@ -10,6 +10,7 @@ from torch import nn
 
 from nat_plugin.ir import NULL, SKIP, Edge, Op
 from nat_timm.edits import Edit
+from nat_timm.fusing import is_fused_away
 from nat_timm.naming import base_name, setting_name
 from nat_timm.ops import timm_op
 from nat_timm.parts import Pair
@@ -88,7 +89,7 @@ def links(trace: Trace, unit: Unit, otherwise: Place) -> Links:
             _add_component(made, trace, unit, component, base, end)
     if not whole and (not parts or rest != (0, 0) or made.here != end):
         made.add(f"{unit.path}/rest" if parts else unit.path, {timm_op(_rest_name(unit, parts), *rest): ()}, end)
-    _add_shortcut(made, unit)
+    _add_shortcut(made, trace, unit)
     return made
 
 
@@ -126,15 +127,21 @@ def _meaning(unit: Unit, component: Component, base: str, rest: Pair) -> Meaning
     return found
 
 
-def _add_shortcut(made: Links, unit: Unit) -> None:
-    """The shortcut of a residual block, whose branch may become null; or the place where one can be added."""
+def _add_shortcut(made: Links, trace: Trace, unit: Unit) -> None:
+    """The shortcut of a residual block, whose branch may become null; or the place where one can be added: not where
+    timm fuses the block with what is beside it."""
     key, end = f"{unit.path}/shortcut", len(made.nodes)
     if unit.residual is not None:
         last = made.edges[-1]
         made.edges[-1] = replace(last, choices=(*(last.choices or (last.op,)), NULL))
         made.meanings[last.key][NULL] = (Edit("null", (unit.path,), unit.residual.post),)
         made.edges.append(Edge(0, end, SKIP, key))
-    elif unit.is_block and unit.input is not None and unit.input.meta["shape"] == unit.output.meta["shape"]:
+    elif (
+        unit.is_block
+        and unit.input is not None
+        and unit.input.meta["shape"] == unit.output.meta["shape"]
+        and not is_fused_away(trace.modules, unit.path)
+    ):
         made.edges.append(Edge(0, end, NULL, key, (NULL, SKIP)))
         made.meanings[key] = {NULL: (), SKIP: (Edit("shortcut", (unit.path,)),)}
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from nat_plugin.errors import NATError
 
-ORDER = ("stride", "hidden", "kernel", "pool", "skip", "shortcut", "null")
+ORDER = ("stride", "hidden", "kernel", "pool", "skip", "drop", "shortcut", "null")
 """In which edits are applied: what removes modules comes after what reads their weights."""
 _VALUES: dict[str, type | None] = {
     "stride": int,
@@ -19,6 +19,7 @@ _VALUES: dict[str, type | None] = {
     "kernel": int,
     "pool": str,
     "skip": None,
+    "drop": None,
     "shortcut": None,
     "null": str,
 }
@@ -30,7 +31,8 @@ class Edit:
     """One change.
 
     ``null``: the block at ``at`` passes its input on (through its last activation, ``value``, if it has one);
-    ``skip``: each module at ``at`` becomes an identity; ``kernel``: the convolution keeps the centre, ``value`` wide;
+    ``skip``: each module at ``at`` becomes an identity; ``drop``: together they give zeros, as one branch of a sum;
+    ``kernel``: the convolution keeps the centre, ``value`` wide;
     ``hidden``: ``at`` lists the producer, what stands between, and the consumer, which keep ``value`` channels;
     ``pool``: the pool becomes ``value`` (max or avg); ``shortcut``: the block adds its input to its output;
     ``stride``: the convolution gets stride ``value`` (no move, but how a model is adapted to small images).

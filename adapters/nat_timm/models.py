@@ -18,7 +18,7 @@ from nat_timm.document import EDITED, Document, document
 from nat_timm.edits import Edit
 from nat_timm.entrypoint import attach, base_config, plain
 from nat_timm.features import apply_with_features
-from nat_timm.surgery import remove_shortcut
+from nat_timm.standins import remove_shortcut
 
 _NOT_ARCHITECTURE = ("num_classes", "in_chans", "img_size", "device", "dtype")
 
@@ -65,7 +65,7 @@ def make_moves(
         raise NATError(f"the network was read from '{after.architecture}', the model is '{before.architecture}'")
     for edit in before.edits:
         if edit.op == "shortcut" and edit not in after.edits:
-            remove_shortcut(model, edit, before.architecture)
+            remove_shortcut(model.get_submodule(edit.at[0]))
     apply(model, tuple(edit for edit in after.edits if edit not in before.edits), after.architecture)
     return model
 

@@ -10,42 +10,18 @@ from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from nat_plugin.errors import NATError
 from nat_timm.edits import ORDER, Edit
+from nat_timm.fusing import keep_fusible, note_kernel
 from nat_timm.hidden import shrink_hidden
+from nat_timm.standins import Skipped, add_shortcut, passed
 
-_POST: dict[str, Callable[[Tensor], Tensor]] = {
-    "relu": functional.relu,
-    "silu": functional.silu,
-    "gelu": functional.gelu,
-}
-
-
-class Passed(nn.Module):
-    """A block that was left out: its input goes on, through the activation that stood after the sum."""
-
-    def __init__(self, act: nn.Module | None = None, function: str = "") -> None:
-        super().__init__()
-        self.act = act
-        self.function = function
-
-    def forward(self, x: Tensor, *_args: object, **_kwargs: object) -> Tensor:
-        if self.act is not None:
-            x = self.act(x)
-        return _POST[self.function](x) if self.function else x
-
-
-class Skipped(nn.Identity):
-    """What stands for a layer that was left out. While gradients are kept it gives a copy, as what follows may add to
-    its input in place (the blocks of a ResNet do), which the gradient of what came before still needs."""
-
-    def forward(self, input: Tensor) -> Tensor:
-        return input.clone() if torch.is_grad_enabled() else input
-
-
-_PASSING = ("skip", "null", "shortcut")
+_FUNCTIONS: dict[str, Callable[[], nn.Module]] = {"relu": nn.ReLU, "silu": nn.SiLU, "gelu": nn.GELU}
+"""Activations after a sum that are functions in a forward of timm, as modules."""
+_INSIDE = ("kernel", "skip", "drop")
+"""Edits of layers, which may be parts of a module that timm fuses."""
+_PASSING = ("skip", "drop", "null", "shortcut")
 """Edits after which an activation may get what others read too, and must not write over it."""
 
 
@@ -55,6 +31,7 @@ def apply_edits(model: nn.Module, edits: Iterable[Edit], name: str) -> nn.Module
     found = sorted(edits, key=lambda each: ORDER.index(each.op))
     for edit in found:
         _APPLY[edit.op](model, edit, name)
+    keep_fusible(model, (path for edit in found if edit.op in _INSIDE for path in edit.at))
     if any(edit.op in _PASSING for edit in found):
         for module in model.modules():
             if getattr(module, "inplace", False):
@@ -89,20 +66,23 @@ def _conv(model: nn.Module, path: str, edit: Edit, name: str) -> nn.Conv2d:
 
 def _null(model: nn.Module, edit: Edit, name: str) -> None:
     block = find_module(model, edit.at[0], edit, name)
-    if edit.value is None:
-        found = Passed()
-    elif edit.value in _POST:
-        found = Passed(function=str(edit.value))
-    else:
-        found = Passed(act=find_module(block, str(edit.value), edit, name))
-    found.train(block.training)
-    _replace(model, edit.at[0], found)
+    act = None
+    if edit.value is not None:
+        value = str(edit.value)
+        act = _FUNCTIONS[value]() if value in _FUNCTIONS else find_module(block, value, edit, name)
+    _replace(model, edit.at[0], passed(block, act))
 
 
 def _skip(model: nn.Module, edit: Edit, name: str) -> None:
-    for path in edit.at:
-        find_module(model, path, edit, name)
-        _replace(model, path, Skipped())
+    for number, path in enumerate(edit.at):
+        replaced = find_module(model, path, edit, name)
+        _replace(model, path, Skipped(replaced, "passes" if number else "copies"))
+
+
+def _drop(model: nn.Module, edit: Edit, name: str) -> None:
+    for number, path in enumerate(edit.at):
+        replaced = find_module(model, path, edit, name)
+        _replace(model, path, Skipped(replaced, "passes" if number else "drops"))
 
 
 def _kernel(model: nn.Module, edit: Edit, name: str) -> None:
@@ -111,6 +91,7 @@ def _kernel(model: nn.Module, edit: Edit, name: str) -> None:
     if before[0] != before[1] or not 0 < k <= before[0] or (before[0] - k) % 2:
         raise NATError(f"{name}: the edit '{edit}' cannot be made to a kernel of {before[0]}x{before[1]}")
     less = (before[0] - k) // 2
+    note_kernel(conv)
     if not isinstance(conv.padding, str):
         conv.padding = tuple(max(0, pad - less * step) for pad, step in zip(conv.padding, conv.dilation, strict=True))
         conv._reversed_padding_repeated_twice = [pad for pad in reversed(conv.padding) for _ in range(2)]
@@ -149,31 +130,7 @@ def _stride(model: nn.Module, edit: Edit, name: str) -> None:
 
 
 def _shortcut(model: nn.Module, edit: Edit, name: str) -> None:
-    module = find_module(model, edit.at[0], edit, name)
-    module.__class__ = _with_shortcut(type(module))
-
-
-_SHORTCUTS: dict[type[nn.Module], type[nn.Module]] = {}
-
-
-def _with_shortcut(kind: type[nn.Module]) -> type[nn.Module]:
-    """The class with a shortcut around its forward: paths and weights stay where they are."""
-    if kind not in _SHORTCUTS:
-
-        def forward(self: nn.Module, x: Tensor) -> Tensor:
-            change: Tensor = kind.forward(self, x)
-            return x + change
-
-        _SHORTCUTS[kind] = type(
-            f"{kind.__name__}WithShortcut", (kind,), {"forward": forward, "__module__": kind.__module__}
-        )
-    return _SHORTCUTS[kind]
-
-
-def remove_shortcut(model: nn.Module, edit: Edit, name: str) -> None:
-    """Undo a ``shortcut``."""
-    module = find_module(model, edit.at[0], edit, name)
-    module.__class__ = type(module).__mro__[1]
+    add_shortcut(find_module(model, edit.at[0], edit, name))
 
 
 def cut(parameter: Tensor, values: Tensor) -> nn.Parameter:
@@ -184,6 +141,7 @@ def cut(parameter: Tensor, values: Tensor) -> nn.Parameter:
 _APPLY: dict[str, Callable[[nn.Module, Edit, str], None]] = {
     "null": _null,
     "skip": _skip,
+    "drop": _drop,
     "kernel": _kernel,
     "hidden": _hidden,
     "pool": _pool,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -10,6 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from nat_timm.branches import ADDS
 from nat_timm.trace import Step, Trace
 
 BLOCKS = {
@@ -54,7 +54,7 @@ ACTIVATIONS = (
     nn.ReLU, nn.ReLU6, nn.SiLU, nn.GELU, nn.Hardswish, nn.LeakyReLU, nn.ELU, nn.Mish, nn.Hardsigmoid, nn.Sigmoid,
     nn.Tanh,
 )  # fmt: skip
-_ADDS = {operator.add, operator.iadd, torch.add}
+_GATES = frozenset(["Sigmoid", "Hardsigmoid", "HardSigmoid", "HardSigmoidJit", "HardSigmoidMe", "Tanh"])
 _FUNCTIONS = {functional.relu: "relu", torch.relu: "relu", functional.silu: "silu", functional.gelu: "gelu"}
 
 
@@ -90,6 +90,12 @@ def is_activation(module: nn.Module | None) -> bool:
     )
 
 
+def is_gate(module: nn.Module | None) -> bool:
+    """Whether an activation has bounded values, as what scales other values has: those need it, whatever it stands
+    behind."""
+    return type(module).__name__ in _GATES
+
+
 def is_map(step: Step | None) -> bool:
     """Whether the value of a step is one feature map."""
     return step is not None and step.meta["shape"] is not None and len(step.meta["shape"]) == 4
@@ -113,7 +119,7 @@ def _blocks(trace: Trace, inside: dict[str, list[Step]]) -> Iterator[Unit]:
     adding = {
         trace.owners(step)[-1]
         for step in trace.steps
-        if step.target in _ADDS and trace.owners(step) and is_map(step) and len(step.all_input_nodes) == 2
+        if step.target in ADDS and trace.owners(step) and is_map(step) and len(step.all_input_nodes) == 2
     }
     found: dict[str, Unit] = {}
     for path in candidates:
@@ -153,7 +159,7 @@ def _residual(trace: Trace, path: str, output: Step, source: Step, members: set[
     step, post = output, None
     while True:
         module = trace.module(step)
-        if step.target in _ADDS and len(step.all_input_nodes) == 2:
+        if step.target in ADDS and len(step.all_input_nodes) == 2:
             break
         if isinstance(module, nn.Identity | nn.Dropout):
             pass
@@ -206,7 +212,7 @@ def group(trace: Trace, step: Step) -> tuple[Step, ...]:
     for kind in (is_norm, is_activation):
         users = list(steps[-1].users)
         module = trace.module(users[0]) if len(users) == 1 else None
-        if module is not None and kind(module) and trace.calls[str(users[0].target)] == 1:
+        if module is not None and kind(module) and not is_gate(module) and trace.calls[str(users[0].target)] == 1:
             steps.append(users[0])
     return tuple(steps)
 

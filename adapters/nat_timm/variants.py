@@ -10,6 +10,7 @@ from torch import nn
 
 from nat_timm.edits import Edit
 from nat_timm.parts import GATES, Change, ConvPart, LinearPart, Pair, Part, conv_part, gate_part, norm_part
+from nat_timm.branches import is_branch
 from nat_timm.trace import Step, Trace
 from nat_timm.units import Unit, group
 from nat_timm.widths import Chain, chain, smaller
@@ -29,6 +30,8 @@ class Knob:
     parts: dict[str, Part]
     chain: Chain | None = None
     """Of ``hidden``."""
+    is_branch: bool = False
+    """Left out, it gives zeros: it is one of several that read the same and are added up."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +121,7 @@ def _kernel(trace: Trace, conv: nn.Conv2d, step: Step) -> Knob | None:
             parts[str(each.target)] = norm if norm is not None else gate_part(module, each)
     if len(values) == 1:
         return None
-    return Knob("kernel", tuple(parts), tuple(values), step, parts)
+    return Knob("kernel", tuple(parts), tuple(values), step, parts, is_branch=is_branch(trace, step, steps[-1]))
 
 
 def _can_shrink(conv: nn.Conv2d, k: int) -> bool:
@@ -169,7 +172,9 @@ def _makes_sense(knobs: Sequence[Knob], settings: tuple[int, ...]) -> bool:
 def _edit(knob: Knob, value: int) -> Edit:
     if knob.kind == "hidden":
         return Edit("hidden", knob.paths, value)
-    return Edit("kernel", knob.paths[:1], value) if value else Edit("skip", knob.paths)
+    if value:
+        return Edit("kernel", knob.paths[:1], value)
+    return Edit("drop" if knob.is_branch else "skip", knob.paths)
 
 
 def _changes(knob: Knob, value: int) -> Iterator[tuple[str, Change]]:
