@@ -3,9 +3,11 @@
 Of each seed a model is trained on ``cifar10_small.npz`` and becomes a supernet of its own moves, adapted on random
 moves within the budgets and then left as it is: ``nat``, ``random`` and ``greedy`` are told the same of the same
 network. The ``--candidates`` that each finds best by the loss on ``--reward`` images with ``--evaluations``
-measurements, what is left without the blocks of smallest weights, and the model itself are fine-tuned alike; of
-candidates the most accurate on these images counts. The test images are used for the figures that are printed and for
-nothing else; every figure is kept in ``--out``, and what is there is not done again.
+measurements, what is left without the blocks of smallest weights, and the model itself are fine-tuned alike, each from
+the weights of the trained model and from the adapted ones. Of these, of the candidates of a strategy, and of the model
+itself also as it came, the most accurate on ``--selection`` images counts, which nothing else has seen. The test images
+and what is left of the others are for the figures that are printed and for nothing else. Every figure is kept in
+``--out``, and what is there is not done again; ``--results`` writes them all into one file.
 
 ``python benchmarks/timm_compact.py --data cifar10_small.npz --out DIR [--model mobilenetv2_100] [--seeds 0 1 2]``
 """
@@ -15,18 +17,20 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from nat_timm.building import build
-from nat_timm.compacting import Tuned, Workshop
+from nat_timm.compacting import STARTS, Workshop
 from nat_timm.document import parse
 from nat_timm.entrypoint import attach
+from nat_timm.result import Tuned
 from nat_timm.tuning import Tuning, accuracy
+from results import add_result
 from safetensors.torch import load_file, save_file
 from statistics_of_seeds import interval
 from torch import Tensor, nn
@@ -51,6 +55,7 @@ MODELS: Mapping[str, tuple[str, ...]] = {
 }
 """Models, and their convolutions whose stride becomes 1 for images of 32x32."""
 STRATEGIES = ("nat", "random", "greedy", "magnitude")
+INPUT, CAME = "input", "as it came"
 BATCH = 64
 
 
@@ -80,15 +85,18 @@ class Case:
         self.args, self.seed = args, seed
         self.folder = args.out / f"{args.model}-{seed}"
         self.folder.mkdir(parents=True, exist_ok=True)
-        apart = ("data", "out", "seeds", "threads", "device", "precision")
+        apart = ("data", "out", "seeds", "threads", "device", "precision", "results", "strategies")
         options = json.dumps({name: value for name, value in vars(args).items() if name not in apart})
         if (self.folder / "options.txt").exists() and (self.folder / "options.txt").read_text() != options:
             raise SystemExit(f"{self.folder} is of other options; choose another --out")
         (self.folder / "options.txt").write_text(options)
         self.compute = find_compute(args.device, args.precision)
-        splits = {"weights": args.weights, "reward": args.reward, "selection": args.selection}
+        splits = {"weights": args.weights, "reward": args.reward, "selection": args.selection + args.unused}
         wanted = DataSettings.model_validate({"name": "npz", "path": str(args.data), "splits": splits})
         self.data = load(wanted, self.compute.device, plugins().datasets)
+        chosen = args.selection
+        self.selection = self.data.selection.pick(torch.arange(chosen))
+        self.unused = self.data.selection.pick(torch.arange(chosen, chosen + args.unused))
         edits = [{"op": "stride", "at": at, "value": 1} for at in MODELS[args.model]]
         self.document = parse(json.dumps({"architecture": args.model, "edits": edits}))
 
@@ -139,7 +147,7 @@ class Case:
             precision=args.precision,
             evaluator={"reward_images": None},
         )
-        self.known("as it came", lambda: self.figures(shop.original()))
+        self.known(CAME, lambda: self.figures(shop.original()))
         path = self.folder / "adapted.safetensors"
         if path.exists():
             shop.evaluator.restore(load_state(path))
@@ -149,33 +157,44 @@ class Case:
                 lengths = SearchSettings(warmup=args.warmup // len(args.budgets), rounds=0)
                 shop.search(kind(shop.task({"macs": budget}), kind.Settings()), lengths)
             save_state(path, shop.evaluator.state())
-        tuning = Tuning(epochs=args.tuning)
-        self.known("input", lambda: self.figures(shop.tune(shop.network, tuning)))
+        self.known(INPUT, lambda: self.best([shop.network], shop))
         for budget in args.budgets:
-            for name in STRATEGIES:
-                self.known(f"{budget} {name}", partial(self.found, shop, name, budget, tuning))
+            for name in args.strategies:
+                self.known(f"{budget} {name}", partial(self.found, shop, name, budget))
 
-    def found(self, shop: Workshop, name: str, budget: str, tuning: Tuning) -> dict[str, Any]:
+    def found(self, shop: Workshop, name: str, budget: str) -> dict[str, Any]:
         if name == "magnitude":
             try:
-                return self.figures(shop.tune(shop.magnitude({"macs": budget}), tuning))
+                return self.best([shop.magnitude({"macs": budget})], shop)
             except NATError as error:
                 return {"failed": str(error)}
         kind, task = plugins().find("strategies", name), shop.task({"macs": budget}, self.args.evaluations)
         strategy = kind(task, kind.Settings())
         evaluated = shop.search(strategy, SearchSettings(rounds=self.args.evaluations // 8, proposals=8, steps=0))
-        found = strategy.finalists(shop.network, self.args.candidates)
-        scores = shop.evaluator.measure([Proposal(number, shop.network, each) for number, each in enumerate(found)])
-        tuned = [
-            self.figures(shop.tune(each, tuning)) | {"gain": None if score is None else score.gain}
-            for each, score in zip(found, scores, strict=True)
-        ]
-        best = max(tuned, key=lambda each: (each["val"], -each["macs"]))
-        return best | {"evaluated": evaluated, "candidates": tuned}
+        return self.best(strategy.finalists(shop.network, self.args.candidates), shop) | {"evaluated": evaluated}
+
+    def best(self, networks: Sequence[Network], shop: Workshop) -> dict[str, Any]:
+        """What is most accurate on the images for that of networks that are fine-tuned from the weights of the model
+        and from adapted ones (of the model itself also as it came), with the figures of all of them."""
+        tuning = Tuning(epochs=self.args.tuning)
+        tuned = [self.figures(shop.tune(each, tuning, start)) for each in networks for start in STARTS]
+        if shop.network in networks:
+            tuned.append(json.loads((self.folder / f"{CAME}.json").read_text()))
+        return max(tuned, key=lambda each: (each["selection"], -each["macs"])) | {"tuned": tuned}
 
     def figures(self, found: Tuned) -> dict[str, Any]:
-        test = accuracy(found.model, eval_batches(self.data, self.data.test, 250), self.compute)
-        return {"test": test, "val": found.accuracy, "params": found.cost.params, "macs": found.cost.macs}
+        selection, *test = (
+            accuracy(found.model, eval_batches(self.data, images, 250), self.compute)
+            for images in (self.selection, self.data.test, self.unused)
+        )
+        sizes = len(self.data.test), len(self.unused)
+        return {
+            "test": sum(share * size for share, size in zip(test, sizes, strict=True)) / sum(sizes),
+            "selection": selection,
+            "how": found.how,
+            "params": found.cost.params,
+            "macs": found.cost.macs,
+        }
 
 
 def _with_calm_head(adapter: Adapter) -> Callable[[Network], nn.Module]:
@@ -191,27 +210,50 @@ def _with_calm_head(adapter: Adapter) -> Callable[[Network], nn.Module]:
     return make
 
 
-def table(args: argparse.Namespace) -> str:
-    """Of the seeds that are complete: test accuracy in percent, and in brackets the difference from the fine-tuned
-    input in pairs of seeds with its 95 % interval."""
-    names = ["as it came", "input", *(f"{budget} {name}" for budget in args.budgets for name in STRATEGIES)]
-    runs = [
-        {name: json.loads((folder / f"{name}.json").read_text()) for name in names}
+@dataclass(frozen=True)
+class Row:
+    """Test accuracy in percent, and the difference from the best that the input reaches in pairs of seeds, each with
+    half the width of its 95 % interval; shares of the input's MACs and parameters."""
+
+    test: tuple[float, float]
+    less: tuple[float, float]
+    macs: float
+    params: float
+
+
+def runs_of(args: argparse.Namespace) -> dict[str, dict[str, Any]]:
+    """The figures of the seeds that are complete, by the name of their folder."""
+    names = [CAME, INPUT, *(f"{budget} {name}" for budget in args.budgets for name in args.strategies)]
+    return {
+        folder.name: {name: json.loads((folder / f"{name}.json").read_text()) for name in names}
         for folder in sorted(args.out.glob(f"{args.model}-*"))
         if all((folder / f"{name}.json").exists() for name in names)
-    ]
-    lines = [f"{args.model}, {len(runs)} seeds", "", "| | test accuracy | against the input | MACs | parameters |"]
+    }
+
+
+def rows_of(runs: Sequence[Mapping[str, Any]]) -> dict[str, Row]:
+    """By name: what each came to, and of the input also from either weights. What failed in a seed is left out."""
+    found = {name: [run[name] for run in runs] for name in runs[0] if not any("failed" in run[name] for run in runs)}
+    for place, start in enumerate(STARTS):
+        found[f"{INPUT}, {start} weights"] = [run[INPUT]["tuned"][place] for run in runs]
+    against = [run[INPUT] for run in runs]
+    return {name: _row(each, against) for name, each in found.items()}
+
+
+def _row(found: Sequence[Mapping[str, Any]], against: Sequence[Mapping[str, Any]]) -> Row:
+    pairs = list(zip(found, against, strict=True))
+    macs, params = (sum(one[what] / other[what] for one, other in pairs) / len(pairs) for what in ("macs", "params"))
+    less = interval([100 * (one["test"] - other["test"]) for one, other in pairs])
+    return Row(interval([100 * one["test"] for one in found]), less, macs, params)
+
+
+def table(args: argparse.Namespace, rows: Mapping[str, Row], seeds: int) -> str:
+    lines = [f"{args.model}, {seeds} seeds", "", "| | test accuracy | against the input | MACs | parameters |"]
     lines.append("|---|---|---|---|---|")
-    for name in names:
-        if any("failed" in run[name] for run in runs):
-            lines.append(f"| {name} | {next(r[name]['failed'] for r in runs if 'failed' in r[name])} | | | |")
-            continue
-        test, half = interval([100 * run[name]["test"] for run in runs])
-        less, around = interval([100 * (run[name]["test"] - run["input"]["test"]) for run in runs])
-        macs, params = (
-            sum(run[name][what] / run["input"][what] for run in runs) / len(runs) for what in ("macs", "params")
-        )
-        lines.append(f"| {name} | {test:.2f} ± {half:.2f} | {less:+.2f} ± {around:.2f} | {macs:.2f}x | {params:.2f}x |")
+    for name, row in rows.items():
+        (test, half), (less, around) = row.test, row.less
+        against = "" if name == INPUT else f"{less:+.2f} ± {around:.2f}"
+        lines.append(f"| {name} | {test:.2f} ± {half:.2f} | {against} | {row.macs:.2f}x | {row.params:.2f}x |")
     return "\n".join(lines)
 
 
@@ -229,7 +271,10 @@ def main() -> None:
     parser.add_argument("--candidates", type=int, default=1, help="To fine-tune of each strategy.")
     parser.add_argument("--weights", type=int, default=5000, help="Images to train, adapt and tune on.")
     parser.add_argument("--reward", type=int, default=500)
-    parser.add_argument("--selection", type=int, default=500)
+    parser.add_argument("--selection", type=int, default=1000, help="Images to choose on.")
+    parser.add_argument("--unused", type=int, default=3500, help="Images of the training file to report on, too.")
+    parser.add_argument("--strategies", nargs="+", choices=STRATEGIES, default=STRATEGIES)
+    parser.add_argument("--results", type=Path, help="A JSON file of all figures.")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--precision", default="auto", help="float32 is quicker for small images on a GPU.")
@@ -237,7 +282,14 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     for seed in args.seeds:
         Case(args, seed).run()
-    print(table(args))
+    runs = runs_of(args)
+    if runs:
+        rows = rows_of(list(runs.values()))
+        print(table(args, rows, len(runs)))
+        if args.results is not None:
+            add_result(
+                args.results, args.model, {"rows": {name: asdict(row) for name, row in rows.items()}, "runs": runs}
+            )
 
 
 if __name__ == "__main__":

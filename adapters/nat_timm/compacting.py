@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
-from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
 from pydantic import BaseModel
@@ -20,7 +18,6 @@ from nat_plugin.evaluators.base import Bench
 from nat_plugin.evaluators.feed import Feed
 from nat_plugin.ir import Budget, Moves, Network, cost, find_rule
 from nat_plugin.ir.budget import METRICS, Limits
-from nat_plugin.ir.costs import Cost
 from nat_plugin.ir.layers import Shape
 from nat_plugin.plugins import plugins
 from nat_plugin.runs.checking import check_part, validate
@@ -33,8 +30,9 @@ from nat_timm.evaluator import AdaptingSettings, TimmEvaluator, TimmSettings
 from nat_timm.latency import LATENCY, Latency
 from nat_timm.loaders import Loader, LoaderFeed
 from nat_timm.magnitude import without_small_blocks
-from nat_timm.models import to_network
-from nat_timm.saving import save
+from nat_timm.models import inherit, to_network
+from nat_timm.result import Result, Tuned
+from nat_timm.statistics import recalibrate
 from nat_timm.supernet import TimmSupernet
 from nat_timm.tuning import Tuning, accuracy, fine_tune
 
@@ -46,46 +44,9 @@ SPARE = 4
 """So many finalists for each that is tuned, in case that some are over a latency when they are measured as a whole."""
 MAGNITUDE = "magnitude"
 """The strategy that is none: it needs weights, and no measurement."""
-
-
-@dataclass(frozen=True, eq=False)
-class Tuned:
-    """A network, what it costs, its fine-tuned module in evaluation mode, and its accuracy on ``val_loader``."""
-
-    network: Network
-    cost: Cost
-    model: nn.Module
-    accuracy: float
-
-
-@dataclass(frozen=True, eq=False)
-class Result:
-    """``before``: the model as it came. ``tuned``: the finalists, and the model itself where it is within the budget;
-    best first. By the accuracy that is stated here the best was chosen: images of neither loader say more of it.
-    Modules are on the device of the model that was given."""
-
-    before: Tuned
-    tuned: tuple[Tuned, ...]
-    evaluated: int
-
-    @property
-    def best(self) -> Tuned:
-        return self.tuned[0]
-
-    @property
-    def model(self) -> nn.Module:
-        return self.best.model
-
-    def save(self, folder: Path | str) -> bool:
-        """``nat_timm.save`` of the best."""
-        return save(self.model, folder)
-
-    def __str__(self) -> str:
-        rows = [("as it came", self.before), *(("fine-tuned", each) for each in self.tuned)]
-        return "\n".join(
-            f"{what}: accuracy {each.accuracy:.2%}, {each.cost.params:,} parameters, {each.cost.macs:,} MACs"
-            for what, each in rows
-        )
+OWN, ADAPTED = "own", "adapted"
+STARTS = (OWN, ADAPTED)
+"""The weights that fine-tuning may begin from: those of the model that was given, or those that the search left."""
 
 
 class LoaderEvaluator(TimmEvaluator):
@@ -178,17 +139,32 @@ class Workshop:
 
     def original(self) -> Tuned:
         """The model as it came."""
-        return self._tuned(self.network, self.teacher)
+        return self._tuned(self.network, self.teacher, "as it came")
 
-    def tune(self, network: Network, tuning: Tuning) -> Tuned:
-        """A network with the weights as they are now, fine-tuned: for all on the same batches in the same order."""
+    def tune(self, network: Network, tuning: Tuning, start: str = OWN) -> Tuned:
+        """A network fine-tuned from ``start``, one of ``STARTS``: for all on the same batches in the same order."""
         with self._seeded("tuning"):
-            model = self.evaluator.module(network)
+            model = self._own(network) if start == OWN else self.evaluator.module(network)
             fine_tune(model, self.feed.training, self.steps, tuning, self.compute, self.teacher)
-        return self._tuned(network, model)
+        return self._tuned(network, model, f"fine-tuned from {start} weights")
 
-    def _tuned(self, network: Network, model: nn.Module) -> Tuned:
-        return Tuned(network, cost(network), model, accuracy(model, self.feed.validation(), self.compute))
+    def best(self, network: Network, tuning: Tuning, starts: Sequence[str]) -> Tuned:
+        """A network fine-tuned from each of ``starts``; the most accurate counts."""
+        return min((self.tune(network, tuning, start) for start in starts), key=Tuned.rank)
+
+    def _own(self, network: Network) -> nn.Module:
+        """With the weights of the model that was given. Where something is moved, its running statistics are measured
+        anew: they fit the model itself only."""
+        made: nn.Module = inherit(self.model, network).to(  # type: ignore[call-overload]
+            device=self.compute.device, memory_format=self.compute.memory_format
+        )
+        images = self.evaluator.settings.recalibration
+        if network != self.network and images:
+            recalibrate(made, (x for x, _ in self.feed.sample(images)))
+        return made
+
+    def _tuned(self, network: Network, model: nn.Module, how: str) -> Tuned:
+        return Tuned(network, cost(network), model, accuracy(model, self.feed.validation(), self.compute), how)
 
     def _seeded(self, what: str) -> AbstractContextManager[None]:
         return seeded(self.compute.device, derive(self.seed, what))
@@ -206,6 +182,7 @@ def compact(
     evaluator: Mapping[str, Any] | None = None,
     tuning: Mapping[str, Any] | None = None,
     candidates: int = 3,
+    starts: Sequence[str] = STARTS,
     input: Shape | None = None,
     seed: int = 0,
     device: str = "auto",
@@ -216,13 +193,15 @@ def compact(
 
     The model, which stays as it is, becomes a supernet of its own moves; that is adapted on ``train_loader`` with the
     model as a teacher, a strategy searches by the loss on images of ``val_loader``, the finalists and the model itself
-    are fine-tuned alike, and what is most accurate on ``val_loader`` within the budget is the best.
+    are fine-tuned alike, each from the weights of the model and from the adapted ones, and what is most accurate on
+    ``val_loader`` within the budget is the best.
 
     ``train_loader`` and ``val_loader`` give batches (x, y): normalised images (N, C, H, W), class numbers (N,).
     ``budget``, ``strategy``, ``search`` and ``evaluator`` are as in a recipe (docs/recipes.md), of the evaluator
     ``timm`` without ``weights``, ``train`` and what is about latency, which is that of one image on ``device``, and is
     measured again as a whole for what is tuned; ``strategy`` may also be ``magnitude``: without the blocks whose
-    weights are smallest. ``candidates``: finalists to tune, by ``tuning`` (the fields of ``nat_timm.tuning.Tuning``).
+    weights are smallest. ``candidates``: finalists to tune, by ``tuning`` (the fields of ``nat_timm.tuning.Tuning``),
+    from the weights named by ``starts``: one of them halves the time of fine-tuning.
     ``input``: (C, H, W); left out: as in ``to_network``. ``report`` gets a line for each step of the search.
 
     NATError of one line for whatever does not fit together, before anything is trained where it can be known then.
@@ -230,6 +209,9 @@ def compact(
     kind, chosen = _strategy(strategy)
     if candidates < 1:
         raise NATError(f"candidates is {candidates}: one or more are tuned")
+    starts = tuple(dict.fromkeys(starts))
+    if not starts or not set(starts) <= set(STARTS):
+        raise NATError(f"starts is {starts}: fine-tuning begins from one or more of {', '.join(STARTS)}")
     tune = _checked(Tuning, tuning or {}, "tuning")
     lengths = _checked(SearchSettings, SEARCH | dict(search or {}), "search")
     shop = Workshop(
@@ -245,7 +227,6 @@ def compact(
     )
     task = shop.task(budget, lengths.rounds * lengths.proposals)
     limits = task.budget.resolve(shop.network)
-    before = shop.original()
     if kind is None:
         found, evaluated = [shop.magnitude(budget)], 0
         adapting, chosen = _strategy("random")
@@ -256,16 +237,18 @@ def compact(
         evaluated = shop.search(searching, lengths, report)
         found = list(searching.finalists(shop.network, SPARE * candidates))
     found = list(islice(shop.within(found, limits), candidates))
-    if limits.fit(shop.network) and shop.network not in found:
-        found.append(shop.network)
-    if not found:
+    found = [network for network in found if network != shop.network]
+    fits = limits.fit(shop.network)
+    if not found and not fits:
         raise NATError("nothing within the budget was found; raise the limit or let it search longer")
-    tuned = [shop.tune(network, tune) for network in found]
-    tuned.sort(key=lambda each: (-each.accuracy, each.cost.macs, each.cost.params))
+    before = shop.original()
+    reference = min(before, shop.best(shop.network, tune, starts), key=Tuned.rank)
+    tuned = [shop.best(network, tune, starts) for network in found] + ([reference] if fits else [])
+    tuned.sort(key=Tuned.rank)
     home = next(model.parameters()).device
-    for each in (before, *tuned):
+    for each in (before, reference, *tuned):
         each.model.to(home)
-    return Result(before, tuple(tuned), evaluated)
+    return Result(before, reference, tuple(tuned), evaluated, shop.feed.validation_images)
 
 
 def _strategy(given: str | Mapping[str, Any]) -> tuple[type[Strategy] | None, Any]:

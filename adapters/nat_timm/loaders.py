@@ -82,7 +82,7 @@ class LoaderFeed(Feed):
         self.shape, self.classes = shape, classes
         self._train, self._val, self._compute, self._batch = train, val, compute, batch
         self._stream = self._endless()
-        x, y, self._count = _drawn(self.validation(), images, generator(seed, "reward"))
+        x, y, self.validation_images = _drawn(self.validation(), images, generator(seed, "reward"))
         self._reward = [(x[at : at + batch], y[at : at + batch]) for at in range(0, len(y), batch)]
 
     def next(self) -> tuple[Tensor, Tensor]:
@@ -103,7 +103,7 @@ class LoaderFeed(Feed):
         """In the batches of the loader, which are to be of many classes each where batch norms use their statistics."""
         if split != "selection":
             raise NATError(f"'{split}': there are images of train_loader and val_loader only")
-        return self.validation(), torch.arange(self._count)
+        return self.validation(), torch.arange(self.validation_images)
 
     def sample(self, count: int) -> Batches:
         seen = 0
