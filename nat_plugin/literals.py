@@ -24,8 +24,11 @@ MAX_TOKENS = 100_000
 MAX_DEPTH = 32
 MAX_RANGE = 10_000
 MAX_ALIASES = 100
+MAX_LISTED = 100
+"""Numbers of a range that is made a list."""
 
 _TOKEN = re.compile(r"\w+|[^\w\s]")
+_NUMPY = re.compile(r"(?:np|numpy)\.(?P<kind>u?int|float|str|bool)(?:\d+|_|p|c)?")
 _INTEGERS = re.compile(r"[\s+,\[\]]*\d+(?:[\s+,\[\]]+\d+)+[\s+,\[\]]*")
 
 
@@ -40,16 +43,69 @@ class Call:
 
 Scalar: TypeAlias = str | int | float | bool | None
 Literal: TypeAlias = "Scalar | list[Literal] | tuple[Literal, ...] | dict[Scalar, Literal] | range | Call"
+Path: TypeAlias = tuple[Scalar, ...]
+"""How a value within a literal is reached: positions of items, keys of dicts, names or positions in a call."""
+Span: TypeAlias = tuple[int, int]
+"""The first character of something in a text, and the one behind its last."""
 
 
 def parse_literal(text: str) -> Literal:
-    """The value of a literal: numbers, strings, lists, tuples, dicts, ``range`` with small bounds; the whole may be one
-    call of a constructor. Raises NATError that says what else it is, and where."""
+    """The value of a literal: numbers, strings, lists, tuples, dicts, ``range`` with small bounds, ``list`` or ``tuple``
+    of one of those, numbers and strings as NumPy prints them (``np.int64(0)``); the whole may be one call of a
+    constructor. Raises NATError that says what else it is, and where."""
     tree = _tree(text.strip(), "eval")
     assert isinstance(tree, ast.Expression)
-    if isinstance(tree.body, ast.Call) and not _is_range(tree.body):
+    if isinstance(tree.body, ast.Call) and _converter(tree.body) is None:
         return _call(tree.body)
     return _value(tree.body, 0)
+
+
+def literal_spans(text: str) -> dict[Path, Span]:
+    """Where every value of a literal stands in its text, which begins with the literal itself. The same for JSON.
+    Raises NATError for what is no expression of Python."""
+    tree = _tree(text, "eval")
+    assert isinstance(tree, ast.Expression)
+    offsets, found = _Offsets(text), dict[Path, Span]()
+    left: list[tuple[Path, ast.expr]] = [((), tree.body)]
+    while left:
+        path, node = left.pop()
+        found[path] = offsets.span(node)
+        left += [((*path, step), inner) for step, inner in _inside(node)]
+    return found
+
+
+def _inside(node: ast.expr) -> list[tuple[Scalar, ast.expr]]:
+    if isinstance(node, ast.List | ast.Tuple):
+        return list(enumerate(node.elts))
+    if isinstance(node, ast.Dict):
+        keyed = zip(node.keys, node.values, strict=True)
+        return [(key.value, value) for key, value in keyed if isinstance(key, ast.Constant)]  # type: ignore[misc]
+    if isinstance(node, ast.Call) and _converter(node) is None:
+        return [*enumerate(node.args), *((word.arg, word.value) for word in node.keywords)]
+    return []
+
+
+class _Offsets:
+    """Turns the lines and columns of ``ast``, which count bytes, into positions of characters."""
+
+    def __init__(self, text: str) -> None:
+        ends = [match.end() for match in re.finditer(r"\r\n|\r|\n", text)]
+        self._text, self._starts, self._lines = text, [0, *ends, len(text)], dict[int, list[int]]()
+
+    def span(self, node: ast.expr) -> Span:
+        assert node.end_lineno is not None
+        assert node.end_col_offset is not None
+        return self._at(node.lineno, node.col_offset), self._at(node.end_lineno, node.end_col_offset)
+
+    def _at(self, line: int, column: int) -> int:
+        start = self._starts[line - 1]
+        if self._text.isascii():
+            return start + column
+        if line not in self._lines:
+            whole = self._text[start : self._starts[line]]
+            sizes = (len(character.encode()) for character in whole)
+            self._lines[line] = [at for at, size in enumerate(sizes) for _ in range(size)] + [len(whole)]
+        return start + self._lines[line][column]
 
 
 def assigned_names(text: str) -> list[str]:
@@ -156,14 +212,48 @@ def _signed(node: ast.expr, depth: int) -> Literal:
     return -value if isinstance(node.op, ast.USub) else value
 
 
-def _is_range(node: ast.expr) -> bool:
-    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "range"
+def _converter(node: ast.Call) -> Callable[[ast.Call, int], Literal] | None:
+    """Who reads a call that is part of a value."""
+    if isinstance(node.func, ast.Name):
+        return {"range": _range, "list": _converted, "tuple": _converted}.get(node.func.id)
+    if isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.Name):
+        return _numpy if _NUMPY.fullmatch(f"{node.func.value.id}.{node.func.attr}") else None
+    return None
 
 
-def _range(node: ast.expr, depth: int) -> Literal:
+def _inner_call(node: ast.expr, depth: int) -> Literal:
     assert isinstance(node, ast.Call)
-    if not _is_range(node):
+    reader = _converter(node)
+    if reader is None:
         _refuse(node, f"a call of '{_dotted(node.func)[:80]}' inside the value")
+    return reader(node, depth)
+
+
+def _converted(node: ast.Call, depth: int) -> Literal:
+    """``list(range(2, 6))`` and the like."""
+    values = [_value(item, depth + 1) for item in node.args]
+    if node.keywords or len(values) != 1 or not isinstance(values[0], list | tuple | range):
+        _refuse(node, f"{_dotted(node.func)}() of anything but one list, tuple or range")
+    if isinstance(values[0], range) and len(values[0]) > MAX_LISTED:
+        _refuse(node, f"a list of more than {MAX_LISTED} numbers of a range")
+    return list(values[0]) if _dotted(node.func) == "list" else tuple(values[0])
+
+
+_NUMPY_KINDS: Mapping[str, type] = {"int": int, "uint": int, "float": float, "str": str, "bool": bool}
+
+
+def _numpy(node: ast.Call, depth: int) -> Literal:
+    """``np.int64(0)``: what NumPy 2 prints for its numbers."""
+    match = _NUMPY.fullmatch(_dotted(node.func))
+    values = [_value(item, depth + 1) for item in node.args]
+    kind = _NUMPY_KINDS[match["kind"]] if match else None
+    fits = len(values) == 1 and (type(values[0]) is kind or (kind is float and type(values[0]) is int))
+    if node.keywords or kind is None or not fits:
+        _refuse(node, f"{_dotted(node.func)}() of anything else than its own kind of value")
+    return float(values[0]) if kind is float else values[0]  # type: ignore[arg-type]
+
+
+def _range(node: ast.Call, depth: int) -> Literal:
     bounds = [_value(item, depth + 1) for item in node.args]
     numbers = [value for value in bounds if isinstance(value, int) and not isinstance(value, bool)]
     if (
@@ -205,7 +295,7 @@ _READERS: Mapping[type[ast.expr], Callable[[ast.expr, int], Literal]] = {
     ast.Tuple: _tuple,
     ast.Dict: _dict,
     ast.UnaryOp: _signed,
-    ast.Call: _range,
+    ast.Call: _inner_call,
 }
 _ARTICLES = {
     "Attribute": "an attribute",

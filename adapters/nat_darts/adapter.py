@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from functools import lru_cache
 from importlib.resources import files
 
 from nat_darts.cells import parse
-from nat_darts.document import FIELDS, read_document
+from nat_darts.document import read_document
+from nat_darts.locating import mentions_one
 from nat_darts.writing import fresh, genotype_cells, rewritten
 from nat_plugin.adapter import Adapter, Published
 from nat_plugin.ir import Frame, Network, Origin, cell_stack
 
 CHANNELS, CELLS = 36, 20
 """The evaluation network of DARTS on CIFAR-10."""
-_CALL = re.compile(r"\bgenotype\w*\s*\(", re.IGNORECASE)
-_OBJECT = re.compile(rf"\s*\{{\s*(['\"])(?:{'|'.join(FIELDS)})\1\s*:")
 
 
 class DartsAdapter(Adapter):
@@ -28,9 +26,7 @@ class DartsAdapter(Adapter):
     version = "1"
 
     def recognises(self, text: str) -> bool:
-        if text.lstrip()[:1] == "{":
-            return _OBJECT.match(text) is not None
-        return _CALL.search(text) is not None
+        return mentions_one(text)
 
     def read(self, text: str, frame: Frame) -> Network:
         """Around the cells stands the evaluation network of DARTS, of 36 channels and 20 cells unless ``frame`` says
@@ -38,7 +34,7 @@ class DartsAdapter(Adapter):
         document = read_document(text)
         cells = parse(document).cells()
         channels, depth = frame.filled(CHANNELS, CELLS)
-        origin = Origin(self.name, self.version, document.render())
+        origin = Origin(self.name, self.version, text)
         return cell_stack(cells["normal"], cells["reduce"], frame, channels, depth, origin)
 
     def write(self, network: Network) -> str:
@@ -50,8 +46,8 @@ class DartsAdapter(Adapter):
         """
         cells = genotype_cells(network)
         if network.origin is None or network.origin.format != self.name:
-            return fresh(cells).render()
-        return rewritten(parse(read_document(network.origin.payload)), cells).render()
+            return fresh(cells)
+        return rewritten(parse(read_document(network.origin.payload)), cells)
 
     def published(self) -> Mapping[str, Published]:
         return _published()

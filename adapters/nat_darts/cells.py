@@ -33,7 +33,7 @@ class Genotype:
     @cached_property
     def dialect(self) -> Dialect:
         """NAT's for its triples and its ops, else stock. (``none`` is no op of NAT's, so triples with it are stock.)"""
-        if "null" in self.used or not self.used <= {*STOCK.names, "none", "skip_connect"}:
+        if "null" in self.used or self.used & {*NAT.names} - {*STOCK.names}:
             return NAT
         triples = any(entries.form is Form.TRIPLES for entries in self.entries.values())
         return NAT if triples and "none" not in self.used else STOCK

@@ -2,22 +2,27 @@
 
 Pairs ``(op, source)`` name no node: DARTS means two for each node in order, some descendants another constant number.
 Triples name it: NAT writes ``(op, source, node)``, FairDARTS ``(op, node, source)`` and leaves missing edges out. Lists
-nested per node hold pairs. Nodes 0 and 1 are the inputs of the cell.
+nested per node hold pairs. A pair may have a third member that names no node: the weight with which a search chose it,
+or an empty string. Nodes 0 and 1 are the inputs of the cell.
 """
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
 from nat_darts.ops import NULLS, OPS
 from nat_plugin.errors import NATError
-from nat_plugin.literals import Literal
+from nat_plugin.literals import Literal, Path
+from nat_plugin.patches import Patches
 
 INPUTS = 2
 MAX_NODES = 64
 MAX_ENTRIES = 1024
+_RANGE = re.compile(r"(?:(list|tuple)\s*\(\s*)?range\s*\(")
 
 
 class Form(Enum):
@@ -45,6 +50,8 @@ class Entries:
     form: Form
     entries: tuple[Entry, ...]
     nodes: int
+    paths: tuple[Path, ...]
+    """Where each stands in its list."""
 
 
 def read_concat(value: Literal, field: str) -> tuple[int, ...]:
@@ -83,33 +90,32 @@ def read_entries(value: Literal, field: str, concat: tuple[int, ...]) -> Entries
     return _triples(parsed, field, concat) if sizes == {2} else _pairs(parsed, field, concat)
 
 
-def write_entries(value: Literal, ops: Sequence[str | None]) -> Literal:
-    """The value of a field with other op names, in the same containers; an entry whose name is None is left out."""
-    names = iter(ops)
-    assert isinstance(value, list | tuple)
-
-    def rename(item: Literal) -> Literal | None:
-        assert isinstance(item, list | tuple)
-        if item and isinstance(item[0], str):
-            name = next(names)
-            return None if name is None else _like(item, [name, *item[1:]])
-        return _like(item, [renamed for each in item if (renamed := rename(each)) is not None])
-
-    return _like(value, [renamed for item in value if (renamed := rename(item)) is not None])
+def put_ops(patches: Patches, at: Path, entries: Entries, ops: Sequence[str | None]) -> None:
+    """Give the entries of the list at ``at`` other op names; an entry whose name is None is left out."""
+    for path, entry, name in zip(entries.paths, entries.entries, ops, strict=True):
+        if name is not None and name != entry.op:
+            place = (*at, *path, 0)
+            source = patches.source(place)
+            alone = source.count(entry.op) == 1
+            patches.put(place, source.replace(entry.op, name) if alone else json.dumps(name))
+    if None in ops:
+        patches.keep(at, [position for position, name in enumerate(ops) if name is not None])
 
 
-def write_concat(value: Literal, output: Sequence[int]) -> Literal:
-    """The value of a concat field with other nodes, in the same container (a range only if it still is one)."""
-    new: list[Literal] = list(output)
-    if isinstance(value, range):
-        ranges = (value, range(output[0], output[-1] + 1))
-        still = next((each for each in ranges if list(each) == new), None)
-        return new if still is None else still
-    return tuple(new) if isinstance(value, tuple) else new
-
-
-def _like(value: list[Literal] | tuple[Literal, ...], items: list[Literal]) -> Literal:
-    return tuple(items) if isinstance(value, tuple) else items
+def put_concat(patches: Patches, at: Path, value: Literal, output: Sequence[int]) -> None:
+    """Give a concat field other nodes, in the same container (a range only if it still is one)."""
+    assert isinstance(value, list | tuple | range)
+    new, old = list(output), list(value)
+    if new == old:
+        return
+    match = _RANGE.match(patches.source(at))
+    if match is None and [node for node in old if node in new] == new:
+        patches.keep(at, [position for position, node in enumerate(old) if node in new])
+    elif match and new == list(range(new[0], new[-1] + 1)):
+        around, end = (match[1] + "(", ")") if match[1] else ("", "")
+        patches.put(at, f"{around}range({new[0]}, {new[-1] + 1}){end}")
+    else:
+        patches.put(at, repr(tuple(new) if isinstance(value, tuple) else new))
 
 
 def _node(value: Literal, where: str) -> int:
@@ -123,10 +129,17 @@ def _parts(item: Literal, field: str, index: int) -> tuple[str, list[int]]:
     where = f"{field} entry {index}"
     if not isinstance(item, list | tuple) or len(item) not in (2, 3):
         raise NATError(f"{where}: expected ('sep_conv_3x3', 0) or ('sep_conv_3x3', 0, 2), not {item!r:.60}")
-    op = item[0]
+    op, nodes = item[0], item[1:]
     if not isinstance(op, str) or op not in OPS:
-        raise NATError(f"{where}: unknown op {op!r:.60}; allowed: {', '.join(OPS)}")
-    return op, [_node(node, where) for node in item[1:]]
+        raise NATError(
+            f"{where}: unknown op {op!r:.60}; allowed: {', '.join(OPS)}; a plugin can add it with its layers "
+            "(docs/darts.md, Operations of your own)"
+        )
+    if len(nodes) == 2 and (isinstance(nodes[1], float) or nodes[1] == ""):
+        nodes = nodes[:1]
+    elif len(nodes) == 2 and isinstance(nodes[1], str):
+        raise NATError(f"{where}: {nodes[1]!r:.60} is a second operation on the same edge; one on each is read")
+    return op, [_node(node, where) for node in nodes]
 
 
 def _check_edge(entry: Entry, field: str, index: int) -> Entry:
@@ -139,6 +152,10 @@ def _check_edge(entry: Entry, field: str, index: int) -> Entry:
     return entry
 
 
+def _flat(count: int) -> tuple[Path, ...]:
+    return tuple((index,) for index in range(count))
+
+
 def _last(concat: tuple[int, ...]) -> int:
     return max(concat) - INPUTS + 1
 
@@ -148,7 +165,8 @@ def _triples(parsed: list[tuple[str, list[int]]], field: str, concat: tuple[int,
     form = Form.FAIR if fair else Form.TRIPLES
     entries = [Entry(op, *(reversed(nodes) if fair else nodes)) for op, nodes in parsed]
     checked = tuple(_check_edge(entry, field, index) for index, entry in enumerate(entries))
-    return Entries(form, checked, max(_last(concat), *(entry.target - INPUTS + 1 for entry in checked)))
+    nodes = max(_last(concat), *(entry.target - INPUTS + 1 for entry in checked))
+    return Entries(form, checked, nodes, _flat(len(checked)))
 
 
 def _nested(value: Sequence[Literal], field: str, concat: tuple[int, ...]) -> Entries:
@@ -157,18 +175,20 @@ def _nested(value: Sequence[Literal], field: str, concat: tuple[int, ...]) -> En
     if _last(concat) > len(value):
         raise NATError(f"{field} lists {len(value)} nodes, but {field}_concat names node {max(concat)}")
     entries: list[Entry] = []
+    paths: list[Path] = []
     for node, items in enumerate(value, start=INPUTS):
         assert isinstance(items, list | tuple)
-        for item in items:
+        for index, item in enumerate(items):
             op, nodes = _parts(item, field, len(entries))
             if len(nodes) != 1:
                 raise NATError(f"{field} entry {len(entries)}: within a node's own list expected (op, source)")
             entries.append(_check_edge(Entry(op, nodes[0], node), field, len(entries)))
+            paths.append((node - INPUTS, index))
             if len(entries) > MAX_ENTRIES:
                 raise NATError(f"{field} has more than {MAX_ENTRIES:,} entries")
     if not entries:
         raise NATError(f"{field} has no entries")
-    return Entries(Form.NESTED, tuple(entries), len(value))
+    return Entries(Form.NESTED, tuple(entries), len(value), tuple(paths))
 
 
 def _pairs(parsed: list[tuple[str, list[int]]], field: str, concat: tuple[int, ...]) -> Entries:
@@ -188,7 +208,7 @@ def _pairs(parsed: list[tuple[str, list[int]]], field: str, concat: tuple[int, .
         try:
             entries = [Entry(op, nodes[0], INPUTS + i // size) for i, (op, nodes) in enumerate(parsed)]
             checked = tuple(_check_edge(entry, field, index) for index, entry in enumerate(entries))
-            readings.append(Entries(Form.PAIRS, checked, count // size))
+            readings.append(Entries(Form.PAIRS, checked, count // size, _flat(count)))
         except NATError as error:
             errors.append(error)
     if not readings:

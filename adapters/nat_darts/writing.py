@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from nat_darts.cells import CELL_NAMES, Genotype, parse
-from nat_darts.document import FIELDS, Document
-from nat_darts.entries import INPUTS, write_concat, write_entries
+from nat_darts.document import read_document
+from nat_darts.entries import INPUTS, put_concat, put_ops
 from nat_darts.ops import NAT, STOCK, Dialect
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Cell, Network, Node
@@ -26,45 +26,49 @@ def genotype_cells(network: Network) -> dict[str, Cell]:
     return found
 
 
-def rewritten(genotype: Genotype, cells: Mapping[str, Cell]) -> Document:
-    """The genotype with the ops and outputs of ``cells``, everything else as it stands.
+def rewritten(genotype: Genotype, cells: Mapping[str, Cell]) -> str:
+    """The text of the genotype with the ops and outputs of ``cells``, everything else to the letter as it stands.
 
     Pairs do not name their nodes: where they would now be counted to the wrong ones (the last node left the output),
     the result has triples instead. NATError for an op without a name, or cells with other edges.
     """
     dialect, null = genotype.dialect, genotype.null
-    values = dict(genotype.document.values)
+    values, paths = genotype.document.values, genotype.document.paths
+    patches = genotype.document.patches()
     for name, cell in cells.items():
-        keys = [f"{name}/{index}" for index in range(len(genotype.entries[name].entries))]
+        entries = genotype.entries[name]
+        keys = [f"{name}/{index}" for index in range(len(entries.entries))]
         by_key = {edge.key: edge for edge in cell.edges}
         if len(cell.edges) != len(keys) or sorted(by_key) != sorted(keys):
             raise NATError(f"the network's cell '{name}' has other edges than the genotype that it came from")
         names = dict(zip((edge.key for edge in cell.edges), _names(cell, dialect, null or "none"), strict=True))
         left_out = {key for key, edge in by_key.items() if null is None and edge.op.is_null}
-        values[name] = write_entries(values[name], [None if key in left_out else names[key] for key in keys])
-        values[f"{name}_concat"] = write_concat(values[f"{name}_concat"], cell.output)
-    document = genotype.document.with_values(values)
-    if _says(document, cells, edges_left_out=null is None):
-        return document
+        put_ops(patches, paths[name], entries, [None if key in left_out else names[key] for key in keys])
+        put_concat(patches, paths[f"{name}_concat"], values[f"{name}_concat"], cell.output)
+    text = patches.render()
+    if _says(text, cells, edges_left_out=null is None):
+        return text
+    patches = genotype.document.patches()
     for name, cell in cells.items():
-        values[name] = _triples(cell, dialect, null or "none")
-        values[f"{name}_concat"] = list(cell.output)
-    return document.with_values(values)
+        patches.put(paths[name], genotype.document.source(_triples(cell, dialect, null or "none")))
+        patches.put(paths[f"{name}_concat"], genotype.document.source(list(cell.output)))
+    return patches.render()
 
 
-def fresh(cells: Mapping[str, Cell]) -> Document:
+def fresh(cells: Mapping[str, Cell]) -> str:
     """A genotype for cells that came from another format: stock pairs if that can say them, else NAT's triples."""
-    values: dict[str, Literal] = dict.fromkeys(FIELDS)
-    for name, cell in cells.items():
-        values[f"{name}_concat"] = list(cell.output)
     if all(STOCK.name_of(edge.op, "none") for cell in cells.values() for edge in cell.edges):
-        for name, cell in cells.items():
-            names = _names(cell, STOCK, "none")
-            values[name] = [(op, edge.source) for op, edge in zip(names, cell.edges, strict=True)]
-        document = Document(values, "Genotype")
-        if _says(document, cells):
-            return document
-    return Document({**values, **{name: _triples(cell, NAT, "null") for name, cell in cells.items()}}, "Genotype")
+        named = {name: zip(_names(cell, STOCK, "none"), cell.edges, strict=True) for name, cell in cells.items()}
+        text = _spelled(cells, {name: [(op, edge.source) for op, edge in pairs] for name, pairs in named.items()})
+        if _says(text, cells):
+            return text
+    return _spelled(cells, {name: _triples(cell, NAT, "null") for name, cell in cells.items()})
+
+
+def _spelled(cells: Mapping[str, Cell], entries: Mapping[str, Literal]) -> str:
+    """As Python prints it."""
+    fields = (f"{name}={entries[name]!r}, {name}_concat={list(cells[name].output)!r}" for name in CELL_NAMES)
+    return f"Genotype({', '.join(fields)})"
 
 
 def _names(cell: Cell, dialect: Dialect, null: str) -> list[str]:
@@ -81,10 +85,10 @@ def _triples(cell: Cell, dialect: Dialect, null: str) -> Literal:
     return [(op, e.source, e.target) for op, e in zip(_names(cell, dialect, null), cell.edges, strict=True)]
 
 
-def _says(document: Document, cells: Mapping[str, Cell], edges_left_out: bool = False) -> bool:
-    """Whether reading a document gives ``cells``."""
+def _says(text: str, cells: Mapping[str, Cell], edges_left_out: bool = False) -> bool:
+    """Whether reading a text gives ``cells``."""
     try:
-        read = parse(document).cells()
+        read = parse(read_document(text)).cells()
     except NATError:
         return False
     return all(

@@ -286,7 +286,7 @@ S, N = "sep_conv_3x3", "none"
         ('{"a": 1}', "unknown field 'a'"),
         ("a = 1", "assigns nothing that looks like"),
         ("a = Genotype([1])\nb = Genotype([2])", "has 2 architectures, name one: a, b"),
-        (genotype([(S, 0), (S, 1)]).replace("reduce=", "normal_bottleneck=1, reduce="), "unknown field 'normal_bottle"),
+        (genotype([(S, 0), (S, 1)]).replace("reduce=", "up=1, reduce="), "unknown field 'up' in the genotype"),
         (genotype([]), "normal is empty"),
         (genotype([(S, 0), (S, 1)], []), "normal_concat is empty"),
         (genotype([(S, 0), ("warp", 1)]), "normal entry 1: unknown op 'warp'; allowed: none, null, skip_connect"),

@@ -1,0 +1,96 @@
+"""Changing a few values of a literal or of JSON in a text, while everything else stays to the letter."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from itertools import groupby
+
+from nat_plugin.literals import Path, Span, literal_spans
+
+_MARK = re.compile(r"""[()\[\]{}'"#]""")
+_IN_STRING = {quote: re.compile(rf"\\.|\n|{quote}", re.DOTALL) for quote in "'\""}
+
+
+def closing(text: str, start: int) -> int | None:
+    """The place behind the bracket that closes the one at ``start``; brackets in strings and comments do not count.
+    None if it is never closed."""
+    depth, at = 0, start
+    while mark := _MARK.search(text, at):
+        sign, at = mark[0], mark.end()
+        if sign == "#":
+            at = text.find("\n", at)
+            if at < 0:
+                return None
+        elif sign in _IN_STRING:
+            end = _string_end(text, at, sign)
+            if end is None:
+                return None
+            at = end
+        else:
+            depth += 1 if sign in "([{" else -1
+            if depth == 0:
+                return at
+    return None
+
+
+def _string_end(text: str, at: int, quote: str) -> int | None:
+    while mark := _IN_STRING[quote].search(text, at):
+        if mark[0] == quote:
+            return mark.end()
+        if mark[0] == "\n":
+            return None
+        at = mark.end()
+    return None
+
+
+class Patches:
+    """Changes to be made in a text, part of which (from ``start`` to ``end``) is a literal."""
+
+    def __init__(self, text: str, start: int = 0, end: int | None = None) -> None:
+        self._text, self._start = text, start
+        self._spans = literal_spans(text[start : len(text) if end is None else end])
+        self._changes: list[tuple[int, int, str]] = []
+
+    def source(self, path: Path) -> str:
+        """How a value stands in the text."""
+        first, end = self._place(path)
+        return self._text[first:end]
+
+    def put(self, path: Path, source: str) -> None:
+        """Another value in a place, as it is to stand in the text."""
+        self._changes.append((*self._place(path), source))
+
+    def keep(self, path: Path, kept: Collection[int]) -> None:
+        """Only these items of a list or tuple, by their positions."""
+        spans: list[Span] = []
+        while (*path, len(spans)) in self._spans:
+            spans.append(self._place((*path, len(spans))))
+        first, end = self._place(path)
+        if not kept and spans:
+            self._changes.append((spans[0][0], end - 1, ""))
+            return
+        for is_kept, run in groupby(range(len(spans)), lambda position: position in kept):
+            gone = list(run)
+            if is_kept:
+                continue
+            if gone[0]:
+                self._changes.append((spans[gone[0] - 1][1], spans[gone[-1]][1], ""))
+            else:
+                self._changes.append((spans[0][0], spans[gone[-1] + 1][0], ""))
+        lonely = len(kept) == 1 < len(spans) and self._text[first] == "("
+        if lonely and "," not in self._text[spans[-1][1] : end]:
+            behind = spans[min(kept)][1]
+            self._changes.append((behind, behind, ","))
+
+    def render(self) -> str:
+        """The text with the changes, which may not overlap."""
+        parts, at = list[str](), 0
+        for first, end, source in sorted(self._changes, key=lambda change: change[:2]):
+            parts += [self._text[at:first], source]
+            at = end
+        return "".join([*parts, self._text[at:]])
+
+    def _place(self, path: Path) -> Span:
+        first, end = self._spans[path]
+        return self._start + first, self._start + end
