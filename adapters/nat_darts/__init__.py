@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from nat_darts.adapter import DartsAdapter
+from nat_darts.compact import CompactAdapter
+from nat_darts.ops import register_op_name
 from nat_plugin.adapter import Adapter
 from nat_plugin.hookspecs import hookimpl
 
-__all__ = ["DartsAdapter", "register_adapters"]
+__all__ = ["CompactAdapter", "DartsAdapter", "register_adapters", "register_op_name"]
 
 
 @hookimpl
 def register_adapters(register: Callable[[Adapter], None]) -> None:
     register(DartsAdapter())
+    register(CompactAdapter())

@@ -10,12 +10,10 @@ from importlib.resources import files
 from nat_darts.cells import parse
 from nat_darts.document import read_document
 from nat_darts.locating import mentions_one
+from nat_darts.skeleton import around
 from nat_darts.writing import fresh, genotype_cells, rewritten
 from nat_plugin.adapter import Adapter, Published
-from nat_plugin.ir import Frame, Network, Origin, cell_stack
-
-CHANNELS, CELLS = 36, 20
-"""The evaluation network of DARTS on CIFAR-10."""
+from nat_plugin.ir import Frame, Network, Origin
 
 
 class DartsAdapter(Adapter):
@@ -29,13 +27,10 @@ class DartsAdapter(Adapter):
         return mentions_one(text)
 
     def read(self, text: str, frame: Frame) -> Network:
-        """Around the cells stands the evaluation network of DARTS, of 36 channels and 20 cells unless ``frame`` says
-        otherwise. Raises NATError that names the field and the entry."""
-        document = read_document(text)
-        cells = parse(document).cells()
-        channels, depth = frame.filled(CHANNELS, CELLS)
-        origin = Origin(self.name, self.version, text)
-        return cell_stack(cells["normal"], cells["reduce"], frame, channels, depth, origin)
+        """Around the cells stands the network in which DARTS trains them: 36 channels and 20 cells, from 128 pixels on
+        48 channels and 14 cells, unless ``frame`` says otherwise. Raises NATError that names the field and the entry."""
+        cells = parse(read_document(text)).cells()
+        return around(cells["normal"], cells["reduce"], frame, Origin(self.name, self.version, text))
 
     def write(self, network: Network) -> str:
         """In the form and dialect in which the network was read; one from another format as stock pairs if they can

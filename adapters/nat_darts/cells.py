@@ -9,12 +9,10 @@ from functools import cached_property
 from nat_darts.document import Document
 from nat_darts.entries import INPUTS, Entries, Form, read_concat, read_entries
 from nat_darts.ops import NAT, NULLS, OPS, STOCK, Dialect
+from nat_darts.skeleton import CELL_NAMES
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Cell, Edge, Node, live
 from nat_plugin.ir.skeletons import at_level
-
-CELL_NAMES = ("normal", "reduce")
-"""In the order of their level: the nodes of the reduction cell lie one halving below its inputs."""
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from nat_darts.cells import CELL_NAMES, Genotype, parse
+from nat_darts.cells import Genotype, parse
 from nat_darts.document import read_document
 from nat_darts.entries import INPUTS, put_concat, put_ops
 from nat_darts.ops import NAT, STOCK, Dialect
+from nat_darts.skeleton import CELL_NAMES
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Cell, Network, Node
 from nat_plugin.literals import Literal
