@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,15 @@ class Published:
     origin: str
 
 
+def refusal(read: Callable[[str], object], text: str) -> str | None:
+    """What a reader has against a text; None if it takes it."""
+    try:
+        read(text)
+    except NATError as error:
+        return str(error)
+    return None
+
+
 class AdapterSettings(BaseModel):
     """The base of what a recipe can set of an adapter: ``adapter: {name: nni, space: DARTS}``."""
 
@@ -42,6 +51,12 @@ class Adapter(ABC):
     @abstractmethod
     def recognises(self, text: str) -> bool:
         """Whether a text looks like this format (cheaply, without raising)."""
+
+    def near(self, text: str) -> str | None:
+        """Of a text that ``recognises`` says no to and that is likely to be meant for this format: why it is not in it,
+        in one line. None of any other text."""
+        del text
+        return None
 
     @abstractmethod
     def read(self, text: str, frame: Frame) -> Network:

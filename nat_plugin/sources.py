@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -55,21 +56,22 @@ def find_source(source: str, adapter: Wanted | None, plugins: Plugins) -> Source
         published = each.published()
         if source in published:
             return Source(published[source].text, each, source)
-    text, label = _text(source)
-    return Source(text, wanted or _guess(text, label, plugins), label)
+    text, label, is_file = _text(source)
+    return Source(text, wanted or _guess(text, label, is_file, plugins), label)
 
 
-def _text(source: str) -> tuple[str, str]:
+def _text(source: str) -> tuple[str, str, bool]:
+    """The text of an architecture, how to name it, and whether it is from a file."""
     path, _, name = source.rpartition(":")
     if path.endswith(".py") and name.isidentifier():
-        return assigned(read_text(Path(path)), name), source
+        return assigned(read_text(Path(path)), name), source, True
     if _is_file(source):
         text = read_text(_model_config(Path(source)))
         if source.endswith(".py"):
             names = ", ".join(assigned_names(text)[:30]) or "none found"
             raise NATError(f"{source}: say which architecture, as {source}:NAME; names: {names}")
-        return text, source
-    return source, source if len(source) <= 60 else source[:57] + "..."
+        return text, source, True
+    return source, source if len(source) <= 60 else source[:57] + "...", False
 
 
 def _model_config(path: Path) -> Path:
@@ -82,17 +84,27 @@ def _is_file(source: str) -> bool:
     return len(source) < 4096 and os.path.exists(source)
 
 
-def _guess(text: str, label: str, plugins: Plugins) -> Adapter:
+def _guess(text: str, label: str, is_file: bool, plugins: Plugins) -> Adapter:
     fits = [each for each in plugins.adapters.values() if each.recognises(text)]
     if len(fits) == 1:
         return fits[0]
-    if not fits:
-        published = sorted(name for each in plugins.adapters.values() for name in each.published())
+    if fits:
+        raise NATError(f"'{label}' could be {' or '.join(each.name for each in fits)}: say which with --adapter")
+    reasons = [f"{each.name}: {reason}" for each in plugins.adapters.values() if (reason := each.near(text))]
+    if reasons:
+        raise NATError(f"{label}: no adapter can read this; {'; '.join(reasons)}")
+    formats = ", ".join(plugins.adapters)
+    if is_file:
         raise NATError(
-            f"'{label}' is neither a file, nor a published name ({', '.join(published)}), nor text that an adapter "
-            f"knows; adapters: {', '.join(plugins.adapters)}"
+            f"{label}: the file is there, but its text is in no format that an adapter knows ({formats}); --adapter NAME "
+            "says what is wrong for one of them"
         )
-    raise NATError(f"'{label}' could be {' or '.join(each.name for each in fits)}: say which with --adapter")
+    published = [name for each in plugins.adapters.values() for name in each.published()]
+    close = get_close_matches(label, published, n=5)
+    names = f"like {', '.join(close)}" if close else "'nat adapters' lists them"
+    raise NATError(
+        f"'{label}' is neither a file, nor a published name ({names}), nor text that an adapter knows; adapters: {formats}"
+    )
 
 
 def read_text(path: Path) -> str:

@@ -8,13 +8,14 @@ every tensor so far passes a factorized reduction to twice the filters, once for
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from nat_enas.integers import read_integers, with_integers
+from nat_enas.integers import is_mostly_integers, read_integers, with_integers
 from nat_enas.ops import MACRO, MERGE, REDUCE
 from nat_enas.published import published
-from nat_plugin.adapter import Adapter, Published
+from nat_plugin.adapter import Adapter, Published, refusal
 from nat_plugin.errors import NATError
 from nat_plugin.ir import NULL, Cell, Edge, Frame, Head, Network, Node, Origin, Placement
 from nat_plugin.ir.skeletons import cifar_stem
@@ -22,6 +23,7 @@ from nat_plugin.ir.skeletons import cifar_stem
 FILTERS = 96
 """``scripts/cifar10_macro_final.sh`` of melodyguan/enas."""
 MAX_LAYERS = 64
+_NASLIB = re.compile(r"[\s'\"]*[\[(]\s*\d+(?:\s*,\s*\d+){5}[\s,]*[\])][\s'\"]*")
 
 
 @dataclass(frozen=True)
@@ -40,11 +42,11 @@ class MacroAdapter(Adapter):
     version = "1"
 
     def recognises(self, text: str) -> bool:
-        try:
-            _read(text)
-        except NATError:
-            return False
-        return True
+        """Six integers in brackets with commas, which could be three layers, are NASLib's cell of NAS-Bench-201."""
+        return refusal(_read, text) is None and _NASLIB.fullmatch(text) is None
+
+    def near(self, text: str) -> str | None:
+        return refusal(_read, text) if is_mostly_integers(text) else None
 
     def read(self, text: str, frame: Frame) -> Network:
         """The network has 96 filters unless ``frame`` says otherwise, and as many layers as the string. Raises NATError

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from nat_enas.integers import read_integers, with_integers
+from nat_enas.integers import before_plus, is_mostly_integers, read_integers, with_integers
 from nat_enas.ops import MICRO, REDUCE
 from nat_enas.published import published
-from nat_plugin.adapter import Adapter, Published
+from nat_plugin.adapter import Adapter, Published, refusal
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Cell, Edge, Frame, Network, Node, Origin, cell_stack
 from nat_plugin.ir.skeletons import at_level
@@ -28,11 +28,10 @@ class MicroAdapter(Adapter):
     version = "1"
 
     def recognises(self, text: str) -> bool:
-        try:
-            _read(text)
-        except NATError:
-            return False
-        return True
+        return refusal(_read, text) is None
+
+    def near(self, text: str) -> str | None:
+        return refusal(_read, text) if is_mostly_integers(text) else None
 
     def read(self, text: str, frame: Frame) -> Network:
         """Around the cells stands the network of DARTS, of 36 channels and 17 cells unless ``frame`` says otherwise.
@@ -69,7 +68,7 @@ def _read(text: str) -> tuple[Cell, Cell]:
             f"{len(values)} integers are no micro string: it has 4 for each node (index_1 op_1 index_2 op_2), as many "
             "nodes in the normal as in the reduction cell"
         )
-    if text.count("+") > 1 or (text.count("+") == 1 and len(read_integers(text.split("+")[0])) != half):
+    if before_plus(text) not in (None, half):
         raise NATError("the '+' of a micro string stands between its two cells, which have the same number of nodes")
     if half // 4 > MAX_NODES:
         raise NATError(f"a cell of {half // 4} nodes is too large; at most {MAX_NODES} are read")

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from nat_nasbench.ops import MACRO
 from nat_nasbench.texts import bare
-from nat_plugin.adapter import Adapter, Published
+from nat_plugin.adapter import Adapter, Published, refusal
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Cell, Edge, Frame, Head, Network, Node, Origin, Placement
 from nat_plugin.ir.layers import Act, Conv, Norm
@@ -37,11 +37,10 @@ class MacroAdapter(Adapter):
     version = "1"
 
     def recognises(self, text: str) -> bool:
-        try:
-            _parse(text)
-        except NATError:
-            return False
-        return True
+        return refusal(_parse, text) is None
+
+    def near(self, text: str) -> str | None:
+        return refusal(_parse, text) if bare(text).isdecimal() else None
 
     def read(self, text: str, frame: Frame) -> Network:
         """The network has 32 channels unless ``frame`` says otherwise. All layers are one cell, so that networks which

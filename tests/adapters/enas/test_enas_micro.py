@@ -151,7 +151,7 @@ def test_cells_of_another_format() -> None:
         ("0 0 0 0 0 0 0 5", "reduce cell, node 2: there is no op 5; allowed: 0 sep_conv_3x3"),
         ("0 0 + 0 0 0 0 0 0", "the '+' of a micro string stands between its two cells"),
         ("0 0 0 0 + 0 0 0 0 + 0", "9 integers"),
-        ("+ 0 0 0 0 0 0 0 0", "no integers"),
+        ("+ 0 0 0 0 0 0 0 0", "the '+' of a micro string stands between its two cells"),
         ("0 " * 4 * 2 * 65, "a cell of 65 nodes is too large"),
         ("0 " * 5000, "more than 4,096 integers"),
         ("0 0 0 0 0 0 0 99999", "'99999' is not allowed"),
