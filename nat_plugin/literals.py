@@ -28,6 +28,7 @@ MAX_LISTED = 100
 """Numbers of a range that is made a list."""
 
 _TOKEN = re.compile(r"\w+|[^\w\s]")
+_CONTAINERS = ("list", "tuple", "array", "np.array", "numpy.array")
 _NUMPY = re.compile(r"(?:np|numpy)\.(?P<kind>u?int|float|str|bool)(?:\d+|_|p|c)?")
 _INTEGERS = re.compile(r"[\s+,\[\]]*\d+(?:[\s+,\[\]]+\d+)+[\s+,\[\]]*")
 
@@ -51,7 +52,7 @@ Span: TypeAlias = tuple[int, int]
 
 def parse_literal(text: str) -> Literal:
     """The value of a literal: numbers, strings, lists, tuples, dicts, ``range`` with small bounds, ``list`` or ``tuple``
-    of one of those, numbers and strings as NumPy prints them (``np.int64(0)``); the whole may be one call of a
+    of one of those, what NumPy prints (``np.int64(0)``, ``array([0, 1])``, a list); the whole may be one call of a
     constructor. Raises NATError that says what else it is, and where."""
     tree = _tree(text.strip(), "eval")
     assert isinstance(tree, ast.Expression)
@@ -82,6 +83,8 @@ def _inside(node: ast.expr) -> list[tuple[Scalar, ast.expr]]:
         return [(key.value, value) for key, value in keyed if isinstance(key, ast.Constant)]  # type: ignore[misc]
     if isinstance(node, ast.Call) and _converter(node) is None:
         return [*enumerate(node.args), *((word.arg, word.value) for word in node.keywords)]
+    if isinstance(node, ast.Call) and _converter(node) is _converted and node.args:
+        return _inside(node.args[0])
     return []
 
 
@@ -215,10 +218,16 @@ def _signed(node: ast.expr, depth: int) -> Literal:
 def _converter(node: ast.Call) -> Callable[[ast.Call, int], Literal] | None:
     """Who reads a call that is part of a value."""
     if isinstance(node.func, ast.Name):
-        return {"range": _range, "list": _converted, "tuple": _converted}.get(node.func.id)
-    if isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.Name):
-        return _numpy if _NUMPY.fullmatch(f"{node.func.value.id}.{node.func.attr}") else None
-    return None
+        name = node.func.id
+    elif isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.Name):
+        name = f"{node.func.value.id}.{node.func.attr}"
+    else:
+        return None
+    if name == "range":
+        return _range
+    if name in _CONTAINERS:
+        return _converted
+    return _numpy if _NUMPY.fullmatch(name) else None
 
 
 def _inner_call(node: ast.expr, depth: int) -> Literal:
@@ -230,13 +239,14 @@ def _inner_call(node: ast.expr, depth: int) -> Literal:
 
 
 def _converted(node: ast.Call, depth: int) -> Literal:
-    """``list(range(2, 6))`` and the like."""
+    """``list(range(2, 6))``, ``array([0, 1], dtype=int8)`` and the like. The type of an array says nothing here."""
     values = [_value(item, depth + 1) for item in node.args]
-    if node.keywords or len(values) != 1 or not isinstance(values[0], list | tuple | range):
+    others = [word.arg for word in node.keywords if word.arg != "dtype"]
+    if others or len(values) != 1 or not isinstance(values[0], list | tuple | range):
         _refuse(node, f"{_dotted(node.func)}() of anything but one list, tuple or range")
     if isinstance(values[0], range) and len(values[0]) > MAX_LISTED:
         _refuse(node, f"a list of more than {MAX_LISTED} numbers of a range")
-    return list(values[0]) if _dotted(node.func) == "list" else tuple(values[0])
+    return tuple(values[0]) if _dotted(node.func) == "tuple" else list(values[0])
 
 
 _NUMPY_KINDS: Mapping[str, type] = {"int": int, "uint": int, "float": float, "str": str, "bool": bool}

@@ -96,14 +96,15 @@ def _guess(text: str, label: str, is_file: bool, plugins: Plugins) -> Adapter:
     formats = ", ".join(plugins.adapters)
     if is_file:
         raise NATError(
-            f"{label}: the file is there, but its text is in no format that an adapter knows ({formats}); --adapter NAME "
-            "says what is wrong for one of them"
+            f"{label}: the file is there, but its text is in no format that an adapter knows ({formats}); "
+            "--adapter NAME says what is wrong for one of them"
         )
     published = [name for each in plugins.adapters.values() for name in each.published()]
     close = get_close_matches(label, published, n=5)
     names = f"like {', '.join(close)}" if close else "'nat adapters' lists them"
     raise NATError(
-        f"'{label}' is neither a file, nor a published name ({names}), nor text that an adapter knows; adapters: {formats}"
+        f"'{label}' is neither a file, nor a published name ({names}), nor text that an adapter knows; "
+        f"adapters: {formats}"
     )
 
 

@@ -58,7 +58,9 @@ def _places(text: str) -> list[Span]:
         for token in islice(_TOKEN.finditer(text, *scope), MAX_INTEGERS + 1 - len(found)):
             if not token[0].isdecimal() or not token[0].isascii() or len(token[0]) > 4:
                 line = text.count("\n", 0, token.start()) + 1
-                raise NATError(f"line {line}: {token[0]!r:.40} is not allowed in an ENAS string, which is integers only")
+                raise NATError(
+                    f"line {line}: {token[0]!r:.40} is not allowed in an ENAS string, which is integers only"
+                )
             found.append(token.span())
     if not found:
         raise NATError("the text has no integers; an ENAS string is something like 0 2 0 0 0 4 0 1 …")
@@ -84,5 +86,7 @@ def _scopes(text: str) -> list[Span]:
     if tensors:
         return tensors
     if _NESTED.search(text):
-        raise NATError("brackets three deep are no ENAS string; NASLib's tuples of DARTS cells are read by darts-compact")
+        raise NATError(
+            "brackets three deep are no ENAS string; NASLib's tuples of DARTS cells are read by darts-compact"
+        )
     return [(0, len(text))]

@@ -1,4 +1,4 @@
-"""NAS-Bench-201 strings and NAS-Bench-Macro digits, as a plugin of ``nat_plugin``."""
+"""Cells of NAS-Bench-101 and NAS-Bench-201 and NAS-Bench-Macro digits, as a plugin of ``nat_plugin``."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from nat_nasbench.macro import MacroAdapter
+from nat_nasbench.nb101 import NB101Adapter
 from nat_nasbench.nb201 import NB201Adapter
 from nat_nasbench.ops import KINDS
 from nat_plugin.adapter import Adapter
@@ -15,12 +16,13 @@ from nat_plugin.ir import OpKind
 if TYPE_CHECKING:
     from nat_plugin.evaluators.base import Evaluator
 
-__all__ = ["MacroAdapter", "NB201Adapter", "register_adapters", "register_evaluators", "register_ops"]
+__all__ = ["MacroAdapter", "NB101Adapter", "NB201Adapter", "register_adapters", "register_evaluators", "register_ops"]
 
 
 @hookimpl
 def register_adapters(register: Callable[[Adapter], None]) -> None:
     register(NB201Adapter())
+    register(NB101Adapter())
     register(MacroAdapter())
 
 
