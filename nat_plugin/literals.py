@@ -51,9 +51,9 @@ Span: TypeAlias = tuple[int, int]
 
 
 def parse_literal(text: str) -> Literal:
-    """The value of a literal: numbers, strings, lists, tuples, dicts, ``range`` with small bounds, ``list`` or ``tuple``
-    of one of those, what NumPy prints (``np.int64(0)``, ``array([0, 1])``, a list); the whole may be one call of a
-    constructor. Raises NATError that says what else it is, and where."""
+    """The value of a literal: numbers, strings, lists, tuples, dicts, ``range`` with small bounds, ``list`` or
+    ``tuple`` of one of those, and what NumPy prints (``np.int64(0)``; ``array([0, 1])``, as a list); the whole may be
+    one call of a constructor. Raises NATError that says what else it is, and where."""
     tree = _tree(text.strip(), "eval")
     assert isinstance(tree, ast.Expression)
     if isinstance(tree.body, ast.Call) and _converter(tree.body) is None:

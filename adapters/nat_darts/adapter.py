@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from importlib.resources import files
@@ -12,8 +13,10 @@ from nat_darts.document import read_document
 from nat_darts.locating import mentions_one
 from nat_darts.skeleton import around
 from nat_darts.writing import fresh, genotype_cells, rewritten
-from nat_plugin.adapter import Adapter, Published
+from nat_plugin.adapter import Adapter, Published, refusal
 from nat_plugin.ir import Frame, Network, Origin
+
+_MARKS = re.compile(r"normal_concat|(?:sep|dil)_conv_\d|\bgenotype", re.IGNORECASE)
 
 
 class DartsAdapter(Adapter):
@@ -26,9 +29,13 @@ class DartsAdapter(Adapter):
     def recognises(self, text: str) -> bool:
         return mentions_one(text)
 
+    def near(self, text: str) -> str | None:
+        return refusal(read_document, text) if _MARKS.search(text) else None
+
     def read(self, text: str, frame: Frame) -> Network:
-        """Around the cells stands the network in which DARTS trains them: 36 channels and 20 cells, from 128 pixels on
-        48 channels and 14 cells, unless ``frame`` says otherwise. Raises NATError that names the field and the entry."""
+        """Around the cells stands the network in which DARTS trains them, of 36 channels and 20 cells, or from 128
+        pixels on of 48 channels and 14 cells, unless ``frame`` says otherwise. Raises NATError that names the field
+        and the entry."""
         cells = parse(read_document(text)).cells()
         return around(cells["normal"], cells["reduce"], frame, Origin(self.name, self.version, text))
 

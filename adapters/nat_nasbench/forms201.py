@@ -1,7 +1,7 @@
 """Cells of NAS-Bench-201 in their three forms: the string, numbers of NASLib, nested tuples of AutoDL-Projects.
 
-Sources: ``xautodl/models/cell_searchs/genotypes.py`` of D-X-Y/AutoDL-Projects (strings and tuples); automl/NASLib, search
-space ``nasbench201`` (numbers).
+Sources: ``xautodl/models/cell_searchs/genotypes.py`` of D-X-Y/AutoDL-Projects (strings and tuples); automl/NASLib,
+search space ``nasbench201`` (numbers).
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def find_cell(text: str) -> Spelled:
 def means_a_cell(text: str) -> bool:
     """Whether a text is likely to be meant for this format."""
     bare = text.strip(" \t\r\n'\"")
-    return len(text) <= MAX_CHARS and ("|" in text and "~" in text or "nor_conv_" in text or _is_six(bare))
+    return len(text) <= MAX_CHARS and (("|" in text and "~" in text) or "nor_conv_" in text or _is_six(bare))
 
 
 def _is_six(bare: str) -> bool:

@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from nat_nasbench.forms101 import INPUT, OUTPUT, Spec, find_spec, looks_like_one, spelled
-from nat_plugin.adapter import Adapter, Published
+from nat_plugin.adapter import Adapter, Published, refusal
 from nat_plugin.errors import NATError
 from nat_plugin.ir import NULL, Cell, Edge, Frame, Head, Network, Node, Op, Origin, Placement
 from nat_plugin.ir.layers import Act, strided
 from nat_plugin.ir.skeletons import cifar_stem
-from nat_plugin.ir.vertices import Place, alive, conv_op, hidden_channels, op_name, part, vertex_cell
+from nat_plugin.ir.vertices import KERNELS, Place, alive, conv_op, hidden_channels, op_name, part, vertex_cell
 
 if TYPE_CHECKING:
     from torch import nn
@@ -26,9 +26,7 @@ MAX_CELLS = 27
 """A cell states its costs at each."""
 CELL, DOWN = "cell", "down"
 _INCEPTION = ((1, 2), (1, 3), (1, 4), (1, 6), (2, 7), (3, 7), (4, 5), (5, 7), (6, 7))
-_INCEPTION_OPS = (
-    *("conv1x1-bn-relu", "conv3x3-bn-relu", "conv3x3-bn-relu", "conv3x3-bn-relu", "maxpool3x3"),
-)
+_INCEPTION_OPS = (*("conv1x1-bn-relu", "conv3x3-bn-relu", "conv3x3-bn-relu", "conv3x3-bn-relu", "maxpool3x3"),)
 
 
 class NB101Adapter(Adapter):
@@ -40,6 +38,9 @@ class NB101Adapter(Adapter):
 
     def recognises(self, text: str) -> bool:
         return looks_like_one(text)
+
+    def near(self, text: str) -> str | None:
+        return refusal(find_spec, text) if any(name in text for name in KERNELS) else None
 
     def read(self, text: str, frame: Frame) -> Network:
         """The network has 128 channels and 9 cells unless ``frame`` says otherwise. Vertices that are on no way to the
@@ -96,7 +97,9 @@ def _network(spec: Spec, frame: Frame, origin: Origin) -> Network:
         raise NATError("matrix: no edges lead from the input to the output")
     channels, cells = frame.filled(CHANNELS, CELLS)
     if cells % STACKS or cells > MAX_CELLS:
-        raise NATError(f"cells: NAS-Bench-101 has as many in each of its {STACKS} stacks, up to {MAX_CELLS}; not {cells}")
+        raise NATError(
+            f"cells: NAS-Bench-101 has as many in each of its {STACKS} stacks, up to {MAX_CELLS}; not {cells}"
+        )
     matrix, places = part(spec.matrix, kept), _places(frame, channels, cells)
     hidden = hidden_channels(matrix, places)
     passed = Op.parse("opaque:pass:0:0")
