@@ -117,7 +117,7 @@ class CellSpace:
                 edges.append(Edge(source, node, op, key, choices if op in choices else (*choices, op)))
         used = {edge.source for edge in edges} if self.loose_ends else set()
         output = tuple(node for node in inner if node not in used)
-        if not self.drops_dead and any(all(e.op == NULL for e in edges if e.target == node) for node in inner):
+        if not self.drops_dead and any(all(e.op == NULL for e in edges if e.target == node) for node in output):
             raise NATError(
                 f"{name}: a node whose inputs are all 'none' stays in the output of {self.title} as zeros; the spaces "
                 "of nat_nni.spaces leave it out"

@@ -152,9 +152,8 @@ class SearchStrategy(Strategy):  # type: ignore[misc]
             raise self._problem
 
     def _model(self, source: int, network: Network) -> Any:
-        start = self._starts[source]
-        moved = network.ops != start.network.ops
-        return self.space.freeze(self.space.sample(canonical(network) if moved else network, start))
+        """Written without its dead operations, an input too: NNI would build them, and the budget does not count them."""
+        return self.space.freeze(self.space.sample(canonical(network), self._starts[source]))
 
     def _submit(self, source: int, network: Network) -> None:
         submitted = Submitted(self._model(source, network), network, source)

@@ -8,7 +8,7 @@ from typing import Any
 import nni
 import pytest
 import torch
-from adapters.nni.nni_samples import check_moved, drawn
+from adapters.nni.nni_samples import check_moved, check_sample, drawn
 from nat_nni.counting import count_frozen
 from nat_nni.hub import CELL_SPACES
 from nat_nni.mapping import to_network, to_sample
@@ -17,7 +17,7 @@ from nat_nni.spaces import SPACES, DARTSWithNone, ENASWithNone
 from nni.mutable import SampleValidationError
 
 from nat_plugin.errors import NATError
-from nat_plugin.ir import cost, is_connected
+from nat_plugin.ir import canonical, cost, is_connected
 
 SIZE: dict[str, Any] = {"width": 8, "num_cells": 3}
 
@@ -100,3 +100,23 @@ def test_a_space_of_the_users_that_keeps_zeros_may_lose_one_input_of_a_node_only
     assert moved is not None
     with pytest.raises(NATError, match="normal: a node whose inputs are all 'none' stays in the output of Nulls"):
         to_network(space, {**sample, "normal/op_3_0": "none", "normal/op_3_1": "none"})
+
+
+def test_dead_operations_of_a_space_of_the_users_with_loose_ends_are_written_as_none() -> None:
+    """A node that only an edge with ``none`` reads is no loose end, and leads nowhere: NNI builds what it is made of."""
+    from nni.nas.hub.pytorch import ENAS
+    from nni.nas.hub.pytorch.nasnet import NDS
+
+    class Loose(NDS):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__(["none", *ENAS.ENAS_OPS], "loose_end", 5, 8, 3, "cifar")
+
+    with torch.device("meta"):
+        space = Loose()
+    sample = {label: "sep_conv_3x3" if "/op_" in label else [0] for label in drawn(space, 0)}
+    sample |= {"normal/input_3_1": [2], "normal/op_3_1": "none"}
+    network = check_sample(space, sample)
+    lean = to_sample(space, canonical(network))
+    assert [lean[f"normal/op_2_{number}"] for number in (0, 1)] == ["none", "none"]
+    assert cost(network).params < count_frozen(space, sample, network.input).params
+    check_moved(space, network, "nat", 0)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from nat_nni import NAT, Evolution, HillClimb, RandomSearch, SearchStrategy, to_network
+from nat_nni.counting import count_frozen
 from nni.nas.execution import SequentialExecutionEngine
 from nni.nas.hub.pytorch import DARTS, NasBench201
 from nni.nas.space import ModelStatus, RawFormatModelSpace
@@ -23,6 +24,8 @@ from tests.adapters.nni.nni_experiments import DEAR, ENDS, OPS, Scored, Threaded
 
 SPACE = NasBench201(stem_out_channels=4, num_modules_per_stack=1)
 STRATEGIES = [NAT, RandomSearch, HillClimb, Evolution]
+DEAD = {**dict.fromkeys(DEAR, "none"), "cell/0_1": "conv_3x3", "cell/0_3": "conv_1x1"}
+"""The first operation leads nowhere."""
 MIXED = {**DEAR, "cell/0_1": "skip_connect", "cell/1_3": "avg_pool_3x3"}
 
 
@@ -49,6 +52,23 @@ def test_the_best_come_first_and_none_over_the_budget_is_among_them(strategy: An
     assert len(found) == 5
     assert [model.metric for model in found] == sorted((model.metric for model in found), reverse=True)
     assert DEAR not in [model.sample for model in found]  # though it has the best metric of all
+
+
+@pytest.mark.parametrize("strategy", [NAT, HillClimb])
+@pytest.mark.parametrize("metric", ["params", "macs"])
+def test_what_is_listed_is_within_the_budget_as_nni_builds_it(strategy: Any, metric: str) -> None:
+    """NNI builds operations that lead nowhere too: they are written as ``none``, in an input as in what becomes of it."""
+    limit = getattr(cost(to_network(SPACE, DEAD)), metric)
+    assert getattr(count_frozen(SPACE, DEAD, (3, 32, 32)), metric) > limit
+    searched = strategy(initial=[DEAD, DEAR], rules="nat++", budget={metric: str(limit)})
+    models = explore(searched, 6, Scored(lambda sample: len(set(sample.values()))))
+    assert models[0].sample == {**DEAD, "cell/0_1": "none"}
+    listed = list(searched.list_models())
+    assert len(listed) >= 3
+    for model in listed:
+        built, said = count_frozen(SPACE, model.sample, (3, 32, 32)), cost(to_network(SPACE, model.sample))
+        assert getattr(built, metric) <= limit
+        assert built == said
 
 
 def test_of_equals_the_leanest_is_the_best() -> None:
