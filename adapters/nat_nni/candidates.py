@@ -10,13 +10,13 @@ from typing import NamedTuple
 from nat_nni.bench import Bench, Values, combinations
 from nat_nni.groups import Group
 from nat_nni.ops import INPUTS, NO_INPUTS
+from nat_nni.probing import IDENTITY, OP, ZERO
 from nat_nni.tree import labels_inside
 from nat_plugin.errors import NATError
 from nat_plugin.ir import NULL, SKIP, Op
 from nat_plugin.ir.costs import Cost
 from nat_plugin.ir.ops import MAX_TEXT
 
-IDENTITY, ZERO, OP = "identity", "zero", "op"
 _NO_WORD = re.compile(r"[^A-Za-z0-9_.\-/]+")
 
 

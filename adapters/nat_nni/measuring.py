@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from nat_nni.macs import MACCounter
+from nat_nni.probing import OP, kind_of
 from nat_plugin.ir.costs import Cost
 
 Signature: TypeAlias = Any
@@ -107,38 +108,9 @@ def measure(module: nn.Module, calls: Sequence[Call]) -> Measured | None:
                 outputs.append(signature(module(*call.args, **call.kwargs)))
     except Exception:  # noqa: BLE001 - a module of the user's may fail in any way; then it is no candidate
         return None
-    kinds = {kind_of(module, call) for call in calls}
+    kinds = {kind_of(module, call.args, call.kwargs) for call in calls}
     cost = Cost(params([module]), counter.macs)
-    return Measured(cost, tuple(outputs), kinds.pop() if len(kinds) == 1 else "op")
-
-
-def kind_of(module: nn.Module, call: Call) -> str:
-    """``identity`` or ``zero`` for a module without weights that does just that, training or not; else ``op``."""
-    if any(True for _ in module.parameters()) or any(True for _ in module.buffers()):
-        return "op"
-    if len(call.args) != 1 or call.kwargs or not isinstance(call.args[0], torch.Tensor):
-        return "op"
-    with torch.device("cpu"):
-        image = torch.rand(call.args[0].shape) + 0.5
-    seen = set()
-    try:
-        for training in (False, True):
-            with torch.no_grad():
-                output = module.train(training)(image.clone())
-            seen.add(_kind(output, image))
-    except Exception:  # noqa: BLE001 - see above
-        return "op"
-    finally:
-        module.eval()
-    return seen.pop() if len(seen) == 1 else "op"
-
-
-def _kind(output: Any, image: torch.Tensor) -> str:
-    if not isinstance(output, torch.Tensor):
-        return "op"
-    if output.shape == image.shape and torch.equal(output, image):
-        return "identity"
-    return "zero" if not output.any() else "op"
+    return Measured(cost, tuple(outputs), kinds.pop() if len(kinds) == 1 else OP)
 
 
 def candidates_of(args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Any]:

@@ -152,7 +152,7 @@ class SearchStrategy(Strategy):  # type: ignore[misc]
             raise self._problem
 
     def _model(self, source: int, network: Network) -> Any:
-        """Written without its dead operations, an input too: NNI would build them, and the budget does not count them."""
+        """Written without dead operations, an input too: NNI would build them, and the budget does not count them."""
         return self.space.freeze(self.space.sample(canonical(network), self._starts[source]))
 
     def _submit(self, source: int, network: Network) -> None:

@@ -103,7 +103,7 @@ def test_a_space_of_the_users_that_keeps_zeros_may_lose_one_input_of_a_node_only
 
 
 def test_dead_operations_of_a_space_of_the_users_with_loose_ends_are_written_as_none() -> None:
-    """A node that only an edge with ``none`` reads is no loose end, and leads nowhere: NNI builds what it is made of."""
+    """A node that only an edge with ``none`` reads is no loose end, and leads nowhere; NNI builds what is in it."""
     from nni.nas.hub.pytorch import ENAS
     from nni.nas.hub.pytorch.nasnet import NDS
 

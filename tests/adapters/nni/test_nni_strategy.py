@@ -57,7 +57,7 @@ def test_the_best_come_first_and_none_over_the_budget_is_among_them(strategy: An
 @pytest.mark.parametrize("strategy", [NAT, HillClimb])
 @pytest.mark.parametrize("metric", ["params", "macs"])
 def test_what_is_listed_is_within_the_budget_as_nni_builds_it(strategy: Any, metric: str) -> None:
-    """NNI builds operations that lead nowhere too: they are written as ``none``, in an input as in what becomes of it."""
+    """NNI builds operations that lead nowhere: they are written as ``none``, in an input as in what becomes of it."""
     limit = getattr(cost(to_network(SPACE, DEAD)), metric)
     assert getattr(count_frozen(SPACE, DEAD, (3, 32, 32)), metric) > limit
     searched = strategy(initial=[DEAD, DEAR], rules="nat++", budget={metric: str(limit)})
