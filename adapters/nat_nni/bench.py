@@ -50,6 +50,10 @@ class Bench:
         """What a label can be: all that the space offers, or of an input choice what changes no shapes."""
         return tuple(self.inputs[label]) if label in self.inputs else self.domains[label].values
 
+    def text(self, label: str, sample: Sample) -> str:
+        """What a sample has at a label, as a word."""
+        return self.domains[label].text(sample[label]) if label in self.domains and label in sample else "None"
+
     def variant(self, spot: Spot, values: Mapping[str, Any]) -> Measured | None:
         """A spot with other values of some labels, on the inputs that it has in this sample; None: it does not run."""
         calls = self.recording.calls.get(spot.path)
@@ -58,7 +62,7 @@ class Bench:
         sample = {**self.sample, **values}
         key = (
             spot.path,
-            tuple((label, str(sample.get(label))) for label in sorted(self.labels(spot.maker))),
+            tuple((label, self.text(label, sample)) for label in sorted(self.labels(spot.maker))),
             tuple((signature(call.args), signature(call.kwargs)) for call in calls),
         )
         if key not in self.memory.measured:

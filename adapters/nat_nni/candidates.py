@@ -117,7 +117,7 @@ def find_candidates(group: Group, bench: Bench, name: str) -> Candidates:
             if len(each) == len(found):
                 counted = [label for label in active if label not in others]
                 many = [label for label in counted if label in bench.domains and bench.domains[label].many]
-                words = tuple(str(sample.get(label)) for label in counted if label not in many)
+                words = tuple(bench.text(label, sample) for label in counted if label not in many)
                 inputs = tuple("-".join(map(str, sample[label])) for label in many)
                 kind = kinds.pop() if len(kinds) == 1 else OP
                 rows.append(Row(values, words, inputs, tuple(one.cost for one in each), kind))

@@ -35,12 +35,17 @@ def trials_left(engine: Any, done: int) -> int | None:
 
 
 def check_message(engine: Any, model: Any) -> None:
-    """NATError for a model of whose end the training service could not tell us. A function of the main script is sent
-    as base64 text; if that comes back with ``//`` in it, NNI's own parser takes this for a comment, and waits for
-    ever."""
+    """NATError for a model of whose end the training service could not tell us, or whose values it changes. A function
+    of the main script is sent as base64 text; if that comes back with ``//`` in it, NNI's own parser takes this for a
+    comment, and waits for ever."""
     if not hasattr(innermost(engine), "nodejs_binding"):
         return
     nni = load("nni")
+    if nni.load(nni.dump(model.sample)) != model.sample:
+        raise NATError(
+            f"NNI sends samples to its trials as JSON, and refuses there what comes back of {str(model.sample)[:200]} "
+            "(a tuple is a list): use the sequential engine, or a choice of numbers or texts"
+        )
     parameters = nni.dump({"parameter_id": 0, "parameters": model})
     end = {"trial_job_id": "", "event": "SUCCEEDED", "hyper_params": parameters}  # as nni_node sends it
     message = json.dumps({"type": "EN", "content": json.dumps(end)}, separators=(",", ":"))

@@ -69,7 +69,7 @@ class Space:
         try:
             return self.executable.freeze(sample)
         except load("nni.mutable").SampleValidationError as error:
-            raise NATError(f"NNI refuses the sample {json.dumps(sample)[:200]}: {error}") from None
+            raise NATError(f"NNI refuses the sample {str(sample)[:200]}: {error}") from None
 
 
 def given(space: Space, initial: Initial) -> list[Start]:

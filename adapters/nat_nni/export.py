@@ -11,8 +11,10 @@ from typing import Any
 import torch
 from torch import nn
 
+from nat_nni.domains import domains_of
 from nat_nni.export_source import source
 from nat_nni.export_tracing import Example, trace
+from nat_nni.samples import read_sample
 from nat_plugin.errors import NATError
 from nat_plugin.files import file_errors, write_bytes, write_text
 
@@ -65,8 +67,11 @@ def _frozen(space: Any, sample: Mapping[str, Any] | None) -> nn.Module:
     from nni.nas.nn.pytorch import ModelSpace
 
     if sample is not None and isinstance(space, ModelSpace):
+        domains = domains_of(space)
+        own = {label: value for label, value in sample.items() if label in domains}
+        found = {**sample, **read_sample(type(space).__name__, domains, own)}
         try:
-            model = space.freeze(dict(sample))
+            model = space.freeze(found)
         except SampleValidationError as error:
             raise NATError(f"the sample does not fit {type(space).__name__}: {' '.join(str(error).split())}") from None
     else:

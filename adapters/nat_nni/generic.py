@@ -25,7 +25,7 @@ from nat_nni.domains import domains_of
 from nat_nni.groups import Group, Stage, find_groups
 from nat_nni.inputs import Wiring
 from nat_nni.measuring import Recording, record
-from nat_nni.samples import Domain, Sample
+from nat_nni.samples import Domain, Sample, write_sample
 from nat_nni.survival import NEEDED, settle
 from nat_nni.tree import tree
 from nat_plugin.errors import NATError
@@ -95,7 +95,7 @@ class GenericSpace:
 
     def plan(self, sample: Sample, shape: Shape) -> Plan:
         """NATError where the sample cannot be frozen or run on images of this shape."""
-        key = json.dumps([sample, shape])
+        key = json.dumps([write_sample(self.domains(), sample), shape])
         if key not in self._plans:
             if len(self._plans) >= _KEPT:
                 self._plans.clear()
@@ -138,7 +138,8 @@ class GenericSpace:
         """A copy of the space without weights. NATError for weights that choices share."""
         if self._skeleton is None:
             _refuse_shared(self._get())
-            self._skeleton = copy.deepcopy(self._get()).to("meta")
+            values = {id(value): value for each in self.domains().values() for value in each.values}
+            self._skeleton = copy.deepcopy(self._get(), values).to("meta")
         return self._skeleton
 
     def _validate(self, sample: Sample) -> None:

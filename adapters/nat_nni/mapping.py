@@ -12,7 +12,7 @@ from nat_nni.framework import load
 from nat_nni.nasbench101 import NB101Space
 from nat_nni.nasbench201 import NB201Space
 from nat_nni.nds import CellSpace
-from nat_nni.samples import Sample, read_sample
+from nat_nni.samples import Sample, read_sample, write_sample
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Frame, Network, Origin
 from nat_plugin.ir.layers import Shape
@@ -35,21 +35,24 @@ def to_network(space: Any, sample: Mapping[str, Any], input: Shape | None = None
         raise NATError(f"{described.title}: say of which size its images are: input=(channels, height, width)")
     if described.input is not None and shape[0] != described.input[0]:
         raise NATError(f"{described.title} takes images of {described.input[0]} channels, not {shape[0]}")
-    found = read_sample(described.title, described.domains(), sample)
+    domains = described.domains()
+    found = read_sample(described.title, domains, sample)
     frame = Frame(input=(shape[0], shape[1], shape[2]), classes=described.classes)
-    return described.read(found, frame, Origin(FORMAT, VERSION, json.dumps(found)))
+    return described.read(found, frame, Origin(FORMAT, VERSION, json.dumps(write_sample(domains, found))))
 
 
 def to_sample(space: Any, network: Network) -> Sample:
-    """The sample of a network, as plain JSON values: the one that it was read from where nothing moved.
+    """The sample of a network, with the values that the space has: the one that it was read from where nothing moved.
 
     A network that came from another format is written if the space can say it. Raises NATError otherwise.
     """
-    return describe(space).write(network, origin_sample(network))
+    described, sample = describe(space), origin_sample(network)
+    own = None if sample is None else read_sample(described.title, described.domains(), sample)
+    return described.write(network, own)
 
 
 def origin_sample(network: Network) -> Sample | None:
-    """The sample that a network was read from; None for networks from other formats."""
+    """The sample that a network was read from, as JSON; None for networks from other formats."""
     if network.origin is None or network.origin.format != FORMAT:
         return None
     found: Sample = json.loads(network.origin.payload)
