@@ -7,10 +7,13 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load, save
+from safetensors.torch import save
 
 from nat_plugin.errors import NATError
-from nat_plugin.files import write_bytes
+from nat_plugin.files import ReadError, write_bytes
+from nat_plugin.tensors import read_tensors
+
+MAX_BYTES = 64 * 2**30
 
 
 def save_weights(path: Path, weights: Mapping[str, torch.Tensor]) -> None:
@@ -21,6 +24,6 @@ def save_weights(path: Path, weights: Mapping[str, torch.Tensor]) -> None:
 def load_weights(path: Path) -> dict[str, torch.Tensor]:
     """What ``save_weights`` wrote. NATError for a file that is missing, damaged or of another kind."""
     try:
-        return load(path.read_bytes())
-    except (SafetensorError, OSError) as error:
-        raise NATError(f"{path}: these are not the weights of a network, or they are damaged ({error})") from None
+        return read_tensors(path, MAX_BYTES)[0]
+    except (SafetensorError, ReadError) as error:
+        raise NATError(f"{path}: these are not the weights of a network, or they are damaged ({error})") from error
