@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
@@ -37,9 +37,10 @@ class TableSettings(AnySettings):
     epochs: int | None = Field(
         default=None,
         ge=1,
+        le=100_000,
         description="of the training: 200 or 12, of NAS-Bench-Macro 50; left out: the longest in the table",
     )
-    seed: Literal["mean", "draw"] | int = Field(
+    seed: Literal["mean", "draw"] | Annotated[int, Field(ge=0, lt=2**31)] = Field(
         default="mean",
         description="what a query gives: the mean over the trainings of a network; one of them, drawn by the seed of "
         "the run, with its noise; or that of this seed as the table names it",

@@ -24,12 +24,14 @@ def frame_options(command: _C) -> _C:
     """``--channels``, ``--cells``, ``--input`` and ``--classes``; ``make_frame`` makes a ``Frame`` of them."""
     for option in reversed(
         (
-            click.option("--channels", type=click.IntRange(1), help="Channels of the first cells."),
-            click.option("--cells", type=click.IntRange(1), help="Cells in depth."),
+            click.option("--channels", type=click.IntRange(1, 4096), help="Channels of the first cells."),
+            click.option("--cells", type=click.IntRange(1, 1000), help="Cells in depth."),
             click.option(
-                "--input", "size", type=click.IntRange(1), help="Image side.  [default: the model's own, or 32]"
+                "--input", "size", type=click.IntRange(1, 4096), help="Image side.  [default: the model's own, or 32]"
             ),
-            click.option("--classes", type=click.IntRange(1), help="Classes.  [default: the model's own, or 10]"),
+            click.option(
+                "--classes", type=click.IntRange(1, 1_000_000), help="Classes.  [default: the model's own, or 10]"
+            ),
         )
     ):
         command = option(command)

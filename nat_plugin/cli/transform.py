@@ -26,8 +26,10 @@ RARE = 500_000
 @click.option("--policy", required=True, metavar="FILE_OR_NAME", help="A policy file, or one that ships.")
 @click.option("--rules", default="nat", show_default=True, help="Rules of transition.")
 @click.option("--budget", multiple=True, metavar="METRIC=LIMIT", help="macs=0.9x, params=2.5M, ...  [default: none]")
-@click.option("--samples", type=click.IntRange(0), default=0, help="Take the likeliest of so many samples too.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option(
+    "--samples", type=click.IntRange(0, 100_000), default=0, help="Take the likeliest of so many samples too."
+)
+@click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True)
 @click.option("--device", default="auto", show_default=True)
 @click.option("--extended", is_flag=True, help="Allow null where the format cannot say it; writes network JSON.")
 @frame_options

@@ -29,7 +29,10 @@ class Inputs(Settings):
     )
     file: str | None = Field(default=None, description="a text file with one architecture in each line")
     sample: int | None = Field(
-        default=None, ge=1, description="lines drawn of the file, of those that have a legal move; left out: all"
+        default=None,
+        ge=1,
+        le=10**9,
+        description="lines drawn of the file, of those that have a legal move; left out: all",
     )
     seed: int = Field(default=0, ge=0, lt=2**31, description="of the drawing")
 
@@ -66,6 +69,7 @@ class Comparison(Common):
     warmup: int = Field(
         default=0,
         ge=0,
+        le=10**9,
         description="steps on shared weights before the first query, the same for all strategies; then they stay as "
         "they are",
     )

@@ -55,9 +55,11 @@ class AugmentSettings(BaseModel):
     # An Augment is taken as it is, for those who write their settings in Python.
     model_config = ConfigDict(extra="forbid", frozen=True, from_attributes=True)
 
-    crop: Annotated[int, Field(strict=True, ge=0)] | None = Field(default=None, description="padding in pixels")
+    crop: Annotated[int, Field(strict=True, ge=0, le=4096)] | None = Field(
+        default=None, description="padding in pixels"
+    )
     flip: Annotated[bool, Field(strict=True)] | None = Field(default=None, description="mirror half of the images")
-    cutout: Annotated[int, Field(strict=True, ge=0)] | None = Field(default=None, description="side in pixels")
+    cutout: Annotated[int, Field(strict=True, ge=0, le=4096)] | None = Field(default=None, description="side in pixels")
 
     def applied(self, chosen: Augment) -> Augment:
         """`chosen` by the loader, with everything that is set here in its place."""
@@ -83,7 +85,7 @@ class DataSettings(BaseModel):
     augment: AugmentSettings | None = Field(
         default=None, description="of training images; left out: the loader's own choice"
     )
-    limit: Annotated[int, Field(strict=True, ge=1)] | None = Field(
+    limit: Annotated[int, Field(strict=True, ge=1, le=10**9)] | None = Field(
         default=None,
         description="use at most so many images, as many of each class; a source's own test part stays whole",
     )

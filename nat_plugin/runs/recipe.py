@@ -30,12 +30,19 @@ class SearchSettings(Settings):
     """How long to search."""
 
     warmup: int = Field(
-        default=0, ge=0, description="steps on shared weights, on inputs and random moves, before the first round"
+        default=0,
+        ge=0,
+        le=10**9,
+        description="steps on shared weights, on inputs and random moves, before the first round",
     )
-    rounds: int = Field(default=50, ge=0, description="rounds: ask the strategy, train on its proposals, measure them")
-    proposals: int = Field(default=16, ge=1, description="proposals per round")
-    steps: int = Field(default=16, ge=0, description="steps on shared weights per round: inputs and proposals in turn")
-    checkpoint: int = Field(default=1, ge=1, description="rounds between checkpoints")
+    rounds: int = Field(
+        default=50, ge=0, le=10**9, description="rounds: ask the strategy, train on its proposals, measure them"
+    )
+    proposals: int = Field(default=16, ge=1, le=100_000, description="proposals per round")
+    steps: int = Field(
+        default=16, ge=0, le=10**9, description="steps on shared weights per round: inputs and proposals in turn"
+    )
+    checkpoint: int = Field(default=1, ge=1, le=10**9, description="rounds between checkpoints")
 
 
 class FinalSettings(Settings):
@@ -55,7 +62,7 @@ class FinalSettings(Settings):
         "architectures then; 3 to 5 show the spread between trainings, at as many times the cost",
     )
     schedule: Schedule = Field(default=Schedule(), description="how each is trained")
-    checkpoint: int = Field(default=1, ge=1, description="epochs between checkpoints")
+    checkpoint: int = Field(default=1, ge=1, le=100_000, description="epochs between checkpoints")
 
 
 class Common(Settings):

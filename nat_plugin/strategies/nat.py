@@ -51,7 +51,7 @@ class NATSettings(Settings):
     """Exchanges of messages between nodes and edges: how far an edge sees."""
     policy: str | None = None
     """A policy to start from, a file or the name of one that ships; encoder, hidden and rounds are then those of it."""
-    evaluations: Annotated[int, Field(ge=1)] | None = None
+    evaluations: Annotated[int, Field(ge=1, le=10**9)] | None = None
     """How many the schedules run over, if not those of the run (2000 where that has no number either): entropy and
     learning rate fall over them, and the last ``refine`` of them are local search."""
     sources: Annotated[int, Field(ge=1, le=4096)] = 4
@@ -79,7 +79,7 @@ class NATSettings(Settings):
     """A constant weight of the entropy bonus (the paper: 0.003), in place of ``entropy``."""
     normalise: Literal["source", "batch", "none"] = "source"
     """Advantages are divided by the spread among the transformations of an input, of all of a batch, or not at all."""
-    gradient: Annotated[float, Field(gt=0)] = 1.0
+    gradient: Annotated[float, Field(gt=0, le=1e6)] = 1.0
     """Largest norm of the gradient."""
     candidates: Annotated[int, Field(ge=0, le=10_000)] = 10
     """Samples of the policy among the finalists (n in the paper)."""
