@@ -253,11 +253,9 @@ def compact(
 
 def _strategy(given: str | Mapping[str, Any]) -> tuple[type[Strategy] | None, Any]:
     values = {"name": given} if isinstance(given, str) else dict(given)
-    if values == {"name": MAGNITUDE}:
-        return None, None
     mistakes: list[str] = []
     kind = plugins().strategies.get(str(values.get("name")))
-    chosen = check_part("strategies", "strategy", values, plugins(), mistakes)
+    chosen = check_part("strategies", "strategy", values, plugins(), mistakes, also=(MAGNITUDE,))
     if mistakes:
         raise NATErrors(mistakes)
     return kind, chosen

@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from nat_plugin.errors import NATError
-from nat_plugin.evaluators.base import Assessment, Bench, Split
+from nat_plugin.evaluators.base import Assessment, Bench, Saved, Split
 from nat_plugin.evaluators.supernet import SupernetEvaluator, SupernetSettings
 from nat_plugin.ir import Network
 from nat_plugin.ir.budget import Metric
@@ -18,6 +18,7 @@ from nat_plugin.strategies.base import Measurement, Proposal, State
 from nat_plugin.strategies.base import Settings as AnySettings
 from nat_plugin.training import Schedule, Trainer, train
 from nat_plugin.training.seeds import derive
+from nat_plugin.training.trainer import epoch_note
 from nat_timm.adapter import TimmAdapter, moved_document
 from nat_timm.building import build
 from nat_timm.entrypoint import attach
@@ -134,7 +135,7 @@ class TimmEvaluator(SupernetEvaluator):
             recalibrate(made, (x for x, _ in self.feed.sample(self.settings.recalibration)))
         return made
 
-    def save(self, network: Network, weights: Mapping[str, Tensor] | None, folder: Path) -> None:
+    def save(self, network: Network, weights: Mapping[str, Tensor] | None, folder: Path) -> Saved:
         """The folder ``model``, which ``timm.create_model`` loads."""
         made = self.module(network)
         if weights is not None:
@@ -143,6 +144,7 @@ class TimmEvaluator(SupernetEvaluator):
         seen = {"mean": images.mean, "std": images.std, "input_size": images.shape, "crop_pct": 1.0}
         made.pretrained_cfg = {**getattr(made, "pretrained_cfg", {}), **seen}  # type: ignore[assignment]
         save(made.to("cpu").eval(), folder / "model")
+        return Saved("model", 'import timm\n\nmodel = timm.create_model("local-dir:model", pretrained=True)')
 
     def state(self) -> State:
         return super().state() | {
@@ -165,7 +167,7 @@ class TimmEvaluator(SupernetEvaluator):
         if schedule is not None:
             seed, source = derive(bench.seed, "the model itself"), self.net.network
             trainer = Trainer(source, bench.images, schedule, bench.compute, seed, module=self._copied)
-            train(trainer)
+            train(trainer, lambda found: self.report(f"the model itself, {epoch_note(found, schedule.epochs)}"))
             if trainer.failed:
                 raise NATError("evaluator.train: the training of the model itself diverged; lower its lr")
             self.net.base.load_state_dict(trainer.net.state_dict())

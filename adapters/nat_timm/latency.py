@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.benchmark import Timer
 
 from nat_plugin.device import Compute, find_compute
 from nat_plugin.ir import Network, Op, Slot
@@ -84,6 +83,8 @@ class Latency:
             with torch.no_grad(), self._compute.precision():
                 found: Tensor = module(*inputs)
             return found
+
+        from torch.utils.benchmark import Timer  # looks for a CUDA compiler, and speaks of it, when it is imported
 
         timer = Timer("run()", globals={"run": run}, num_threads=torch.get_num_threads())
         return float(timer.timeit(RUNS).mean) * 1e3

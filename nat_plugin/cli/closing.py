@@ -16,5 +16,14 @@ def print_result(result: dict[str, Any], folder: Path) -> None:
     console = Console(width=None if Console().is_terminal else 110)
     console.print(table(result))
     click.echo(f"\nresult ({result['format']}):\n{result['result']['architecture']}\n")
-    names = ("architecture.txt", "report.md", "result.json", "policy.safetensors")
-    click.echo(f"{folder}: {', '.join(name for name in names if (folder / name).exists())}")
+    places = {
+        "folder": folder,
+        "architecture": folder / "architecture.txt",
+        "weights": folder / result["weights"] if result["weights"] else "none: nothing was trained by itself",
+        "policy": folder / "policy.safetensors",
+        "report": folder / "report.md",
+        "figures": folder / "result.json",
+    }
+    for name, place in places.items():
+        if not isinstance(place, Path) or place.exists():
+            click.echo(f"{name:<12}  {place}")

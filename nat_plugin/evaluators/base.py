@@ -57,6 +57,19 @@ class Bench:
         return self.data
 
 
+@dataclass(frozen=True)
+class Saved:
+    """Weights in a folder: the path in there of what was written, and the Python that makes ``model`` of it, run in the
+    folder."""
+
+    path: str
+    code: str
+
+
+def _to_nobody(note: str) -> None:
+    del note
+
+
 class Evaluator(ABC):
     """Measures networks. ``train`` lets a weight-sharing evaluator learn; others ignore it."""
 
@@ -84,6 +97,8 @@ class Evaluator(ABC):
 
     def __init__(self, bench: Bench, settings: AnySettings) -> None:
         self.bench, self.settings = bench, settings
+        self.report: Callable[[str], None] = _to_nobody
+        """Hears in a few words of what takes long within a call: every epoch of a training."""
 
     def train(self, networks: Sequence[Network]) -> dict[str, float]:  # noqa: ARG002 - what an override gets
         """One step on shared weights per network; what there is to report of it."""
@@ -101,10 +116,11 @@ class Evaluator(ABC):
         """What the final stage trains; None: a fresh module that the core builds."""
         return self.bench.module(network)
 
-    def save(self, network: Network, weights: Mapping[str, torch.Tensor] | None, folder: Path) -> None:
+    def save(self, network: Network, weights: Mapping[str, torch.Tensor] | None, folder: Path) -> Saved | None:
         """Write a result with its weights (a state of ``module(network)``; None: as that module has them) in a format
         that its framework loads. By default nothing is written."""
         del network, weights, folder
+        return None
 
     def summary(self) -> dict[str, Any]:
         """What a report says about the data, ready for JSON: at least ``name``, ``shape``, ``classes`` and the number

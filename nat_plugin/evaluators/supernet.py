@@ -68,7 +68,7 @@ class SupernetSettings(Settings):
 
 
 class SupernetEvaluator(Evaluator):
-    """Trains shared weights on ``data.weights`` and measures with them on ``data.reward``.
+    """Weight sharing: one supernet is trained on ``data.weights``, and networks are scored with it on ``data.reward``.
 
     Batch norm uses the statistics of the batch at hand, in measurements too: running averages over paths of different
     networks fit none of them. Therefore measurements are made in few large batches of about equal size, and on images

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Literal, TypeAlias
 
 import torch
@@ -15,6 +16,7 @@ from nat_plugin.ir import Network, key
 from nat_plugin.strategies.base import Measurement, Proposal, Settings, State
 from nat_plugin.training import Schedule, Trainer, train
 from nat_plugin.training.seeds import derive
+from nat_plugin.training.trainer import epoch_note
 
 KEPT = 8
 """How many trained networks stay in memory; others are trained again where their weights are asked for."""
@@ -34,7 +36,7 @@ class TrainingSettings(Settings):
 
 
 class TrainingEvaluator(Evaluator):
-    """Trains every network on ``data.weights`` and measures it on ``data.reward``.
+    """Trains every network from scratch on ``data.weights`` and scores it on ``data.reward``.
 
     Networks that compute the same (``key``) are trained once. ``after_epoch``, where set, is called after every epoch;
     a state that is taken there goes on in the middle of the training.
@@ -116,13 +118,18 @@ class TrainingEvaluator(Evaluator):
         if unfinished is not None and (unfinished["key"], unfinished["seed"]) == (name, seed):
             trainer.restore(unfinished["trainer"])
         self._running = (name, seed, trainer)
-        train(trainer, self.after_epoch)
+        train(trainer, partial(self._after_epoch, f"network {self.trainings + 1}"))
         self._running = None
         self.trainings += 1
         self._kept[name, seed] = trainer
         if len(self._kept) > KEPT:
             self._kept.popitem(last=False)
         return trainer
+
+    def _after_epoch(self, what: str, figures: dict[str, float]) -> None:
+        self.report(f"{what}, {epoch_note(figures, self.settings.schedule.epochs)}")
+        if self.after_epoch is not None:
+            self.after_epoch(figures)
 
 
 def _copy(results: dict[str, list[Found | None]]) -> dict[str, list[Found | None]]:

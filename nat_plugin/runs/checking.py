@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -42,6 +42,14 @@ def _mistake(model: type[BaseModel], label: str, error: Any) -> str:
     return f"{where}: {message}{given}"
 
 
+def unknown(name: Any, allowed: Iterable[str]) -> str:
+    """That a name is none of those allowed, which one it may be meant for, and all of them."""
+    names = sorted(allowed)
+    near = difflib.get_close_matches(name, names, 1) if isinstance(name, str) else []
+    guess = f" (did you mean '{near[0]}'?)" if near else ""
+    return f"{str(name)[:60]!r} is not known{guess}; allowed: {', '.join(names)}"
+
+
 def _fields(model: type[BaseModel], path: list[str]) -> list[str]:
     for name in path:
         field = model.model_fields.get(name)
@@ -74,12 +82,24 @@ def check_adapter(given: Any, plugins: Plugins, mistakes: list[str]) -> None:
         check_part("adapters", "adapter", dict(given), plugins, mistakes)
 
 
-def check_part(what: str, label: str, values: dict[str, Any], plugins: Plugins, mistakes: list[str]) -> Any:
-    """The settings of a part, by the ``Settings`` of what ``name`` says; None where something is wrong."""
+def check_part(
+    what: str,
+    label: str,
+    values: dict[str, Any],
+    plugins: Plugins,
+    mistakes: list[str],
+    also: Collection[str] = (),
+) -> Any:
+    """The settings of a part, by the ``Settings`` of what ``name`` says; None where something is wrong. ``also``: names
+    that can be given here beside those of the plugins; they have no settings."""
     name = values.pop("name", None)
     known = getattr(plugins, what)
-    if name not in known:
-        mistakes.append(f"{label}.name: {name!r} is not known; allowed: {', '.join(sorted(known))}")
+    if name in also and values:
+        mistakes.append(f"{label}: '{name}' has no settings; leave out {', '.join(map(str, values))}")
+    if name in also:
+        return None
+    if not isinstance(name, str) or name not in known:
+        mistakes.append(f"{label}.name: {unknown(name, [*known, *also])}")
         return None
     return validate(known[name].Settings, values, label, mistakes)
 
@@ -92,7 +112,7 @@ def check_data(kind: type[Evaluator] | None, given: Any, plugins: Plugins, mista
         return None
     data = validate(DataSettings, given or {}, "evaluator.data", mistakes)
     if data is not None and data.name not in plugins.datasets:
-        mistakes.append(f"evaluator.data.name: unknown '{data.name}'; allowed: {', '.join(sorted(plugins.datasets))}")
+        mistakes.append(f"evaluator.data.name: {unknown(data.name, plugins.datasets)}")
     return data
 
 

@@ -10,9 +10,10 @@ import torch
 
 from nat_plugin.data import DataSet, Images
 from nat_plugin.errors import NATError
-from nat_plugin.evaluators.base import Assessment
+from nat_plugin.evaluators.base import Assessment, Saved
 from nat_plugin.files import file_errors
 from nat_plugin.ir import Network, cost, from_json, key, to_json
+from nat_plugin.runs.loading import loading
 from nat_plugin.runs.setup import Setup
 from nat_plugin.runs.weights import load_weights, save_weights
 from nat_plugin.strategies.base import State
@@ -175,12 +176,16 @@ class Choice:
         """The file with what a training of the final stage ended with."""
         return self.folder / "weights" / f"{key(self.candidates[number])}-seed{seed}.safetensors"
 
-    def save(self, winner: int, folder: Path) -> None:
-        """Write a candidate with its weights (of the first seed), where the evaluator has a format for that."""
-        weights = None
+    def save(self, winner: int, folder: Path) -> Saved | None:
+        """Where the weights of a candidate (of the first seed) lie: written anew where the evaluator has a format for
+        that, else as the final stage left them; None where there are none."""
+        path, weights = self.weights(winner, 0), None
         if self.setup.plan.recipe.final is not None:
-            weights = load_weights(self.weights(winner, 0))
-        self.setup.evaluator.save(self.candidates[winner], weights, folder)
+            weights = load_weights(path)
+        saved = self.setup.evaluator.save(self.candidates[winner], weights, folder)
+        if saved is None and weights is not None:
+            return loading(self.setup, path.relative_to(self.folder).as_posix())
+        return saved
 
     def state(self) -> State:
         return {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -23,10 +23,8 @@ class Reporter(ABC):
     def step(self, done: int, note: str = "") -> None:
         """``done`` steps of the phase are behind us."""
 
-
-def epoch_note(figures: Mapping[str, float]) -> str:
-    """What ``Trainer.epoch`` reports, in a few words."""
-    return f"epoch {figures['epoch']:.0f}: loss {figures['loss']:.3f}, accuracy {figures['accuracy']:.1%} in training"
+    def note(self, note: str) -> None:  # noqa: B027 - not every reporter tells what goes on within a step
+        """What is going on within the step at hand."""
 
 
 class Silent(Reporter):
@@ -39,17 +37,26 @@ class Lines(Reporter):
     """A plain line at the start of a phase, at its end, and every few seconds between."""
 
     def __init__(self, every: float = 10.0) -> None:
-        self._every, self._name, self._total, self._last = every, "", 0, 0.0
+        self._every, self._name, self._total, self._done, self._last = every, "", 0, 0, 0.0
 
     def phase(self, name: str, total: int, done: int = 0) -> None:
         self._name, self._total = name, total
         self._say(done, "")
 
     def step(self, done: int, note: str = "") -> None:
-        if done >= self._total or time.monotonic() - self._last >= self._every:
+        self._done = done
+        if done >= self._total or self._due():
             self._say(done, note)
 
+    def note(self, note: str) -> None:
+        if self._due():
+            self._say(self._done, note)
+
+    def _due(self) -> bool:
+        return time.monotonic() - self._last >= self._every
+
     def _say(self, done: int, note: str) -> None:
+        self._done = done
         self._last = time.monotonic()
         print(f"{self._name} {done}/{self._total} {note}".rstrip(), file=sys.stderr, flush=True)
 
@@ -65,6 +72,10 @@ class Bar(Reporter):
     def step(self, done: int, note: str = "") -> None:
         if self._task is not None:
             self._progress.update(self._task, completed=done, note=note)
+
+    def note(self, note: str) -> None:
+        if self._task is not None:
+            self._progress.update(self._task, note=note)
 
 
 @contextmanager

@@ -11,10 +11,12 @@ from rich.table import Table
 
 from nat_plugin import __version__
 from nat_plugin.drawing import draw, draw_change
+from nat_plugin.evaluators.base import Saved
 from nat_plugin.files import write_text
-from nat_plugin.ir import Network, cost, key
+from nat_plugin.ir import Network, cost, key, to_json
 from nat_plugin.ir.budget import METRICS, plain
 from nat_plugin.runs.choice import Choice, Share
+from nat_plugin.runs.loading import NETWORK, section
 from nat_plugin.runs.setup import Setup
 from nat_plugin.training.verdict import ONE_TRAINING
 from nat_plugin.writing import result_adapter, write_back
@@ -27,6 +29,10 @@ def write_result(setup: Setup, choice: Choice, evaluated: int, folder: Path) -> 
     adapter = result_adapter(setup.adapter, setup.plan.recipe.extended)
     text = write_back(adapter, setup.final.moves, network, setup.final.frame)
     recipe = setup.plan.recipe
+    write_text(folder / "architecture.txt", text + "\n")
+    write_text(folder / NETWORK, to_json(network, None) + "\n")
+    setup.strategy.save(folder / "policy.safetensors")
+    saved = choice.save(verdict.winner, folder)
     result = {
         "version": __version__,
         "input": _side(setup, setup.final.network, setup.origin.text, verdict.selection[0], verdict.test[0]),
@@ -34,6 +40,7 @@ def write_result(setup: Setup, choice: Choice, evaluated: int, folder: Path) -> 
         "changed": verdict.winner != 0,
         "input_fits": setup.final.moves.limits.fit(setup.final.network),
         "format": adapter.name,
+        "weights": None if saved is None else saved.path,
         "test_difference": {
             "value": verdict.difference.value,
             "low": verdict.difference.low,
@@ -56,10 +63,7 @@ def write_result(setup: Setup, choice: Choice, evaluated: int, folder: Path) -> 
         "seed": recipe.seed,
         "data": setup.evaluator.summary(),
     }
-    write_text(folder / "architecture.txt", text + "\n")
-    setup.strategy.save(folder / "policy.safetensors")
-    choice.save(verdict.winner, folder)
-    write_text(folder / "report.md", markdown(setup, network, result))
+    write_text(folder / "report.md", markdown(setup, network, result, saved))
     write_text(folder / "result.json", json.dumps(result, indent=1))
     return result
 
@@ -152,7 +156,7 @@ def _data_line(data: dict[str, Any]) -> str:
     return f"Data: {data['name']}, {shape} in {data['classes']} classes; images in {splits}."
 
 
-def markdown(setup: Setup, network: Network, result: dict[str, Any]) -> str:
+def markdown(setup: Setup, network: Network, result: dict[str, Any], saved: Saved | None) -> str:
     """The summary of a run."""
     lines = [f"# {setup.origin.label}: {result['strategy']} under rules {result['rules']}", ""]
     lines += ["| | input | result | change |", "|---|---|---|---|"]
@@ -170,6 +174,7 @@ def markdown(setup: Setup, network: Network, result: dict[str, Any]) -> str:
         "```",
         result["result"]["architecture"],
         "```",
+        *section(saved),
         "## Input",
         "```",
         draw(setup.final.network),

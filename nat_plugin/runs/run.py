@@ -13,12 +13,13 @@ from nat_plugin.plugins import Plugins
 from nat_plugin.runs.choice import Choice, Epoch
 from nat_plugin.runs.curves import Curves
 from nat_plugin.runs.folder import Journal, locked
-from nat_plugin.runs.progress import Reporter, epoch_note
+from nat_plugin.runs.progress import Reporter
 from nat_plugin.runs.recipe import Plan
 from nat_plugin.runs.report import write_result
 from nat_plugin.runs.search import Search
 from nat_plugin.runs.setup import RUN_FILE, Setup, describe_run, find_origin, read_run, set_up
 from nat_plugin.runs.state import load_state, save_state
+from nat_plugin.training.trainer import epoch_note
 
 CHECKPOINT = "checkpoint.safetensors"
 
@@ -49,6 +50,7 @@ def resume(folder: Path, plugins: Plugins, reporter: Reporter) -> dict[str, Any]
 def _carry_through(setup: Setup, folder: Path, reporter: Reporter) -> dict[str, Any]:
     journal = Journal(folder / "journal.jsonl")
     recipe = setup.plan.recipe
+    setup.evaluator.report = reporter.note
     search = Search(setup.strategy, setup.evaluator, recipe.search, recipe.seed, journal)
     choice: Choice | None = None
     if (folder / CHECKPOINT).exists():
@@ -116,12 +118,13 @@ def _choose(setup: Setup, search: Search, choice: Choice, folder: Path, reporter
             epochs += 1
             if len(choice.done) > before or (final and epochs % final.checkpoint == 0):
                 _checkpoint(folder, search, choice)
-            reporter.step(choice.steps_done, "" if epoch is None else _note(choice, epoch))
+            note = _note(choice, epoch, final.schedule.epochs) if final and epoch else ""
+            reporter.step(choice.steps_done, note)
 
 
-def _note(choice: Choice, epoch: Epoch) -> str:
+def _note(choice: Choice, epoch: Epoch, epochs: int) -> str:
     name = "the input" if epoch.candidate == 0 else f"proposal {epoch.candidate} of {len(choice.candidates) - 1}"
-    return f"{name}, training {epoch.seed + 1} of {choice.seeds}, {epoch_note(epoch.figures)}"
+    return f"{name}, training {epoch.seed + 1} of {choice.seeds}, {epoch_note(epoch.figures, epochs)}"
 
 
 def default_folder(name: str, parent: Path = Path("nat-runs")) -> Path:

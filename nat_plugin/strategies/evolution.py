@@ -32,7 +32,7 @@ class EvolutionSettings(Settings):
 
 
 class EvolutionStrategy(PerInput):
-    """Regularised evolution: the best of a random few gets a mutated child, the oldest dies.
+    """Regularised evolution: the best of a random sample is mutated, the oldest of the population dies.
 
     The input itself is the first member where it is within the budget. A child differs from its parent in one slot; a
     parent whose neighbours were all proposed gets a random network for a child. What failed never lives.

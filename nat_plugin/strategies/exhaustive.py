@@ -20,7 +20,7 @@ class ExhaustiveSettings(Settings):
 
 
 class ExhaustiveStrategy(PerInput):
-    """Every network within the rules and the budget once, in order."""
+    """Exhaustive search: every network within the rules and the budget, once."""
 
     Settings = ExhaustiveSettings
     settings: ExhaustiveSettings

@@ -14,7 +14,7 @@ Drop: TypeAlias = tuple[Weight, Choice]
 
 
 class GreedyStrategy(PerInput):
-    """Step by step the drop that costs the least accuracy, measured for every op that can be dropped or made leaner.
+    """Greedy pruning: step by step the operation is dropped or made leaner that costs the least accuracy.
 
     From where it stands (at first the input) all single changes that make the network leaner, and in no respect dearer,
     are measured; the one with the best gain, of equals the leanest, is made, and so on until nothing is left to drop.

@@ -40,8 +40,7 @@ class Climb:
 
 
 class HillClimbStrategy(PerInput):
-    """First improvement: single changes in random order, from the input and, at each local optimum, anew from a random
-    network.
+    """Local search by first improvement: single changes in random order, from the input first, with random restarts.
 
     An input over the budget cannot be measured: its climb starts from the ``nearest`` network within. Where more is
     asked for than a climb has neighbours, the next climb begins beside it, so that any number can be under way.

@@ -9,7 +9,7 @@ from nat_plugin.strategies.base import Measurement, Proposal, State, Strategy
 
 
 class IdentityStrategy(Strategy):
-    """Proposes nothing; the result is the input."""
+    """No search: the result is the input, as a baseline."""
 
     def ask(self, count: int) -> list[Proposal]:
         del count

@@ -96,8 +96,12 @@ class NATSettings(Settings):
 
 
 class NATStrategy(Strategy):
-    """Batches of sampled transformations; when all of a batch were told, the policy takes a step. Any number of batches
-    may be under way."""
+    """A graph-network policy proposes replacements of operations, trained by REINFORCE on measured gains; then local
+    search with a surrogate model.
+
+    Proposals come in batches that are sampled from the policy; when all of a batch were told, it takes a step. Any
+    number of batches may be under way.
+    """
 
     Settings = NATSettings
     settings: NATSettings

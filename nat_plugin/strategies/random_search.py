@@ -7,7 +7,11 @@ from nat_plugin.strategies.per_input import PerInput
 
 
 class RandomStrategy(PerInput):
-    """The inputs in turn; slot by slot uniform over the open candidates; what computes the same is proposed once."""
+    """Uniform random search without duplicates.
+
+    The inputs take turns; a move is drawn slot by slot, uniform over the candidates that are open; what computes the
+    same is proposed once.
+    """
 
     def propose(self, source: int) -> Choice | None:
         return self.fresh(source)

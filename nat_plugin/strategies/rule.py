@@ -55,10 +55,11 @@ def _text(value: Any) -> Any:
 
 
 class RuleStrategy(PerInput):
-    """One proposal for each input: what a fixed map makes of it, op by op; that is also the result.
+    """Fixed rule: replaces each op by a given one, no search.
 
-    Where the map's network is not within the budget, or not connected, the nearest that is takes its place
-    (``nearby.nearest``); where that is the input itself, nothing is proposed.
+    There is one proposal for each input, which is also the result. Where the map's network is not within the budget, or
+    not connected, the nearest that is takes its place (``nearby.nearest``); where that is the input itself, nothing is
+    proposed.
     """
 
     Settings = RuleSettings

@@ -26,8 +26,10 @@ class SurrogateSettings(Settings):
 
 
 class SurrogateStrategy(PerInput):
-    """A predictor trained on what was measured of all inputs; the most promising of many candidates is proposed
-    (``promising``)."""
+    """Bayesian optimisation: a Gaussian process on what was measured, next the candidate of best expected improvement.
+
+    One process for all inputs; how many candidates it looks at, and which, is in ``promising``.
+    """
 
     Settings = SurrogateSettings
     settings: SurrogateSettings

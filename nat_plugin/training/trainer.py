@@ -182,6 +182,12 @@ def _built(network: Network, schedule: Schedule, module: Callable[[Network], nn.
     return made
 
 
+def epoch_note(figures: Mapping[str, float], epochs: int) -> str:
+    """What ``Trainer.epoch`` reports of one of so many, in a few words."""
+    done, loss, accuracy = figures["epoch"], figures["loss"], figures["accuracy"]
+    return f"epoch {done:.0f}/{epochs}: loss {loss:.3f}, accuracy {accuracy:.1%} in training"
+
+
 def train(trainer: Trainer, after_epoch: Callable[[dict[str, float]], None] | None = None) -> None:
     """To the end; ``after_epoch`` gets what each epoch reports."""
     while not trainer.finished:

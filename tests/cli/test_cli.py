@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -100,6 +101,41 @@ def test_mistakes_end_in_one_line_and_status_2(nat, arguments: tuple[str, ...], 
     assert said.out == ""
     assert said.err.startswith(message)
     assert len(said.err.splitlines()) == 1
+
+
+SHORT = ("search={warmup: 0, rounds: 1, proposals: 2, steps: 1}", "evaluator.data.limit=200", "final.candidates=1")
+QUICK = [part for each in SHORT for part in ("--set", each)]
+
+
+def test_a_run_ends_by_naming_where_everything_lies(nat, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    folder = tmp_path / "run"
+    said = nat("run", "quickstart", *QUICK, "--set", "final.schedule.epochs=1", "--out", str(folder))
+    assert said.status == 0
+    places = dict(line.split(maxsplit=1) for line in said.out.splitlines()[-6:])
+    result = json.loads((folder / "result.json").read_text())
+    weights = folder / "weights" / f"{result['result']['key']}-seed0.safetensors"
+    assert {name: Path(place) for name, place in places.items()} == {
+        "folder": folder,
+        "architecture": folder / "architecture.txt",
+        "weights": weights,
+        "policy": folder / "policy.safetensors",
+        "report": folder / "report.md",
+        "figures": folder / "result.json",
+    }
+    assert all(Path(place).exists() for place in places.values())
+    said = nat("run", "quickstart", *QUICK, "--set", "final=null", "--out", str(tmp_path / "none"))
+    assert "weights       none: nothing was trained by itself" in said.out
+    assert "None: no network was trained by itself" in (tmp_path / "none" / "report.md").read_text()
+
+
+def test_nothing_but_progress_is_on_standard_error(tmp_path: Path) -> None:
+    """torch speaks of CUDA as soon as its compiler of extensions is imported, which nothing here needs."""
+    command = [sys.executable, "-m", "nat_plugin", "run", "quickstart", *QUICK, "--set", "final=null"]
+    environment = {**os.environ, "CUDA_HOME": str(tmp_path), "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run(
+        [*command, "--out", str(tmp_path / "run")], capture_output=True, text=True, check=True, env=environment
+    )
+    assert [line.split()[0] for line in done.stderr.splitlines()] == ["search", "search", "selection", "selection"]
 
 
 def test_all_mistakes_of_a_recipe_come_at_once(nat) -> None:  # type: ignore[no-untyped-def]

@@ -68,6 +68,10 @@ def test_all_mistakes_come_at_once_and_name_their_place() -> None:
 def test_unknown_parts_list_what_there_is() -> None:
     found = mistakes({"source": "x", "strategy": {"name": "magic"}, "evaluator": {"name": "oracle"}})
     assert any("strategy.name: 'magic' is not known; allowed: " in line and "random" in line for line in found)
+    (near,) = mistakes({"source": "DARTS_V2", "strategy": {"name": "hill_clim"}})
+    assert near.startswith("strategy.name: 'hill_clim' is not known (did you mean 'hill_climb'?); allowed: ")
+    (listed,) = mistakes({"source": "DARTS_V2", "strategy": {"name": ["nat"]}})
+    assert listed.startswith("strategy.name: \"['nat']\" is not known; allowed: ")
     assert any("evaluator.name: 'oracle' is not known; allowed: " in line and "supernet" in line for line in found)
 
 

@@ -18,7 +18,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from nat_plugin.data import eval_batches, load
 from nat_plugin.errors import NATError
-from nat_plugin.ir import Frame, Moves, cost, find_rule, key
+from nat_plugin.ir import Frame, Moves, cost, find_rule, from_json, key
 from nat_plugin.nets import build
 from nat_plugin.plugins import plugins
 from nat_plugin.runs.folder import locked, read_journal
@@ -39,7 +39,7 @@ RECIPE: dict[str, Any] = {
     },
     "device": "cpu",
 }
-KEPT = ("result.json", "journal.jsonl", "architecture.txt", "report.md", "policy.safetensors")
+KEPT = ("result.json", "journal.jsonl", "architecture.txt", "network.json", "report.md", "policy.safetensors")
 
 
 def small(**changes: Any) -> dict[str, Any]:
@@ -79,6 +79,8 @@ def test_the_result_is_no_dearer_no_worse_and_in_the_same_format(undisturbed: Pa
 def test_the_folder_holds_what_it_should(undisturbed: Path) -> None:
     names = {path.name for path in undisturbed.iterdir()} - {".lock"}
     assert names == {"run.json", "checkpoint.safetensors", "events", "weights", *KEPT}
+    again = from_json((undisturbed / "network.json").read_text())
+    assert key(again) == json.loads((undisturbed / "result.json").read_text())["result"]["key"]
     report = (undisturbed / "report.md").read_text()
     assert "accuracy on test" in report
     assert "normal:" in report
@@ -126,7 +128,9 @@ def curves(folder: Path) -> dict[str, dict[str, list[tuple[int, float]]]]:
     return found
 
 
-def test_trained_weights_have_the_names_of_the_module(undisturbed: Path) -> None:
+def test_trained_weights_load_by_name_and_the_report_says_how(
+    undisturbed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     result = json.loads((undisturbed / "result.json").read_text())
     adapter = plugins().adapters[result["format"]]
     network = adapter.read((undisturbed / "architecture.txt").read_text(), Frame(4, 3, (1, 8, 8), 10))
@@ -143,6 +147,12 @@ def test_trained_weights_have_the_names_of_the_module(undisturbed: Path) -> None
         with torch.no_grad():
             found.append((module(x).argmax(1) == y).double().mean())
     assert float(sum(found)) / 2 == pytest.approx(result["result"]["test"]["value"])
+    monkeypatch.chdir(undisturbed)
+    report = Path("report.md").read_text()
+    scope: dict[str, Any] = {}
+    exec(report.partition("```python\n")[2].partition("```")[0], scope)
+    with torch.no_grad():
+        assert (scope["model"].eval()(x).argmax(1) == y).double().mean() == found[0]
 
 
 def test_splits_are_reported(undisturbed: Path) -> None:

@@ -119,3 +119,5 @@ def test_a_recipe_trains_and_searches_a_space_of_blocks(tmp_path: Path) -> None:
     assert count_frozen(space, found, (3, 8, 8)).macs <= limit
     assert space.freeze(found)(torch.randn(2, 3, 8, 8)).shape == (2, 10)
     assert json.loads((folder / "result.json").read_text())["trained_for_real"]
+    code = (folder / "report.md").read_text().partition("```python\n")[2].partition("```")[0]
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, cwd=folder)

@@ -158,6 +158,11 @@ X, Y = torch.zeros(4, 3, 16, 16), torch.tensor([0, 1, 2, 9])
         ({"budget": {"macs": "0.001x"}}, "no network reachable under rules .* fits the budget"),
         ({"budget": {"watts": "1x"}}, "watts"),
         ({"strategy": "best"}, "strategy.name: 'best' is not known; allowed: evolution"),
+        (
+            {"strategy": "magnitud"},
+            "'magnitud' is not known .did you mean 'magnitude'.*; allowed: evolution.* magnitude",
+        ),
+        ({"strategy": {"name": "magnitude", "lr": 1}}, "strategy: 'magnitude' has no settings; leave out lr"),
         ({"strategy": {"name": "nat", "speed": 1}}, "strategy.speed: unknown key"),
         ({"search": {"round": 1}}, "search.round: unknown key; did you mean 'rounds'"),
         ({"evaluator": {"weights": "x"}}, "evaluator.weights: unknown key"),

@@ -75,6 +75,14 @@ def test_the_model_is_trained_first_and_what_it_may_become_inherits(digits: Data
     assert measured.source_score > untrained.source_score
 
 
+def test_every_epoch_of_the_models_own_training_is_heard_of(digits: DataSet) -> None:
+    found = evaluator(digits, train=SHORT)
+    heard: list[str] = []
+    found.report = heard.append
+    found.assess(found.net.network, "selection")
+    assert [each.partition(":")[0] for each in heard] == ["the model itself, epoch 1/2", "the model itself, epoch 2/2"]
+
+
 def test_the_teacher_is_the_model_before_it_was_adapted(digits: DataSet) -> None:
     found = evaluator(digits, train=SHORT | {"epochs": 1})
     source = found.net.network
@@ -181,7 +189,10 @@ def test_the_recipe_runs_resumes_and_writes_what_timm_loads(tmp_path: Path, monk
     assert again == whole
     files = [(tmp_path / name / "model" / "model.safetensors").read_bytes() for name in ("whole", "parts")]
     assert files[0] == files[1]
-    model = timm.create_model(f"local-dir:{tmp_path / 'whole' / 'model'}", pretrained=True).eval()
+    monkeypatch.chdir(tmp_path / "whole")
+    scope: dict[str, Any] = {}
+    exec(Path("report.md").read_text().partition("```python\n")[2].partition("```")[0], scope)
+    model = scope["model"].eval()
     assert sum(each.numel() for each in model.parameters()) == whole["result"]["params"]
     config = timm.data.resolve_data_config({}, model=model)
     data = load(plan.data, "cpu")
