@@ -14,9 +14,10 @@ import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import islice
-from typing import NoReturn, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 from nat_plugin.errors import NATError
+from nat_plugin.ir.serial import strict_json
 
 MAX_CHARS = 1_000_000
 MAX_TOKENS = 100_000
@@ -59,6 +60,24 @@ def parse_literal(text: str) -> Literal:
     if isinstance(tree.body, ast.Call) and _converter(tree.body) is None:
         return _call(tree.body)
     return _value(tree.body, 0)
+
+
+def is_json(text: str) -> bool:
+    """Whether a text that is an object of JSON or a dict of Python is to be taken for JSON."""
+    return text.lstrip().startswith("{") and "'" not in text
+
+
+def parse_value(text: str) -> Any:
+    """The value of an object of JSON, or else of a literal of Python. Raises NATError as their readers do."""
+    if is_json(text):
+        return strict_json(text)
+    try:
+        return parse_literal(text)
+    except NATError as error:
+        try:
+            return strict_json(text)  # an apostrophe in a string
+        except NATError:
+            raise error from None
 
 
 def literal_spans(text: str) -> dict[Path, Span]:

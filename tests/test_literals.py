@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nat_plugin.errors import NATError
-from nat_plugin.literals import Call, assigned, assigned_names, parse_literal
+from nat_plugin.literals import Call, assigned, assigned_names, parse_literal, parse_value
 
 SCALARS = (
     st.none()
@@ -75,8 +75,44 @@ def test_a_call_is_neutral_data() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("np.int64(3)", 3),
+        ("numpy.uint8(3)", 3),
+        ("[np.float32(0.5), np.float64(2)]", [0.5, 2.0]),
+        ("(np.str_('a'), np.bool_(True))", ("a", True)),
+        ("list(range(2, 6))", [2, 3, 4, 5]),
+        ("tuple([1, 2])", (1, 2)),
+        ("array([[0, 1],\n       [0, 0]], dtype=int8)", [[0, 1], [0, 0]]),
+        ("np.array((0, 1))", [0, 1]),
+    ],
+)
+def test_what_numpy_prints_and_lists_of_ranges(text: str, value: object) -> None:
+    found = parse_literal(text)
+    assert (found, type(found)) == (value, type(value))
+
+
+def test_an_object_is_json_or_a_literal() -> None:
+    assert parse_value('{"a": null, "b": "x"}') == {"a": None, "b": "x"}
+    assert parse_value("{'a': None}") == {"a": None}
+    assert parse_value('{"a": true, "b": "it\'s"}') == {"a": True, "b": "it's"}
+    assert parse_value("(1, 2)") == (1, 2)
+    with pytest.raises(NATError, match="a name is not allowed"):
+        parse_value("{'a': true}")
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
+        ("np.int64(0.5)", "anything else than its own kind of value"),
+        ("np.int64(True)", "anything else than its own kind of value"),
+        ("np.int64(1, 2)", "anything else than its own kind of value"),
+        ("np.float32('1')", "anything else than its own kind of value"),
+        ("[np.load('x')]", "a call of 'np.load' inside the value"),
+        ("[np.random.rand(3)]", "a call of 'np.random.rand' inside the value"),
+        ("list(3)", "list() of anything but one list, tuple or range"),
+        ("list(range(9999))", "a list of more than 100 numbers of a range"),
+        ("array([1], copy=1)", "array() of anything but one list"),
         ("__import__('os').system('x')", "a call of anything but a plain name"),
         ("Genotype(open('x'))", "column 10: a call of 'open' inside the value"),
         ("[x for x in (1, 2)]", "a comprehension"),

@@ -50,7 +50,8 @@ def test_a_python_file_without_a_name_lists_its_names(tmp_path: Path) -> None:
     ("source", "message"),
     [
         ("", "the architecture is empty"),
-        ("DARTS_V9", "neither a file, nor a published name"),
+        ("DARTS_V9", r"neither a file, nor a published name \(like DARTS_V2, DARTS_V1, "),
+        ("qqqqq", "neither a file, nor a published name .'nat adapters' lists them."),
         ("no/such/file.json", "neither a file"),
         ("no/such.py:NAME", "No such file"),
         ("x\0y", "neither a file"),
@@ -61,6 +62,72 @@ def test_what_cannot_be_found_ends_in_one_line(source: str, message: str) -> Non
     with pytest.raises(NATError, match=message) as caught:
         find_source(source, None, plugins())
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "reasons"),
+    [
+        ("|nor_conv_3x3~0|+|warp~0|none~1|+|none~0|none~1|none~2|\n", ["nasbench201: node 2: 'warp' is not known"]),
+        (
+            "(4, 0, 3, 1, 4, 7)",
+            ["nasbench201: edge 2->3: there is no op", "enas-macro: layer 1: a skip connection is 0 or 1"],
+        ),
+        (
+            "0 2 0 0 0",
+            ["enas-micro: 5 integers are no micro string", "enas-macro: layer 2 has 2 integers instead of 3"],
+        ),
+        ('fixed_arc="0 9"\n', ["enas-micro: 2 integers", "enas-macro: layer 1 has 1 integers instead of 2"]),
+        ("[('sep_conv_3x3', 0), ('sep_conv_3x3', 1)]", ["darts: expected Genotype(...) or an object with its fields"]),
+        (
+            "Cell(normal=[('sep_conv_3x3', 0)], normal_concat=[2])",
+            ["darts: expected Genotype(...), not a call of 'Cell'"],
+        ),
+        ("best genotype: see below", ["darts: no Genotype(normal=[(op, source), …], …) and no object"]),
+        ("[('conv3x3-bn-relu', 'maxpool3x3')]", ["nasbench101: a cell of NAS-Bench-101 is ModelSpec("]),
+        ("1234567", ["nasbench-macro: a NAS-Bench-Macro string has 8 digits", "enas-micro: line 1"]),
+        ('{"first_conv": 3}', ["ofa: expected a net.config with first_conv, blocks and classifier"]),
+        ("(((0, 1), (1, 2)), ((0, 1),), 3.5)", ["darts-compact: the compact form of DARTS cells is"]),
+    ],
+)
+def test_a_file_that_no_adapter_takes_is_said_to_be_that_with_the_reasons(
+    text: str, reasons: list[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "arch.txt"
+    path.write_text(text)
+    with pytest.raises(NATError) as caught:
+        find_source(str(path), None, plugins())
+    message = str(caught.value)
+    assert message.startswith(f"{path}: no adapter can read this; ")
+    assert all(reason in message for reason in reasons)
+    assert "published" not in message
+    assert "\n" not in message
+    for adapter in plugins().adapters.values():
+        assert not adapter.recognises(text)
+
+
+@pytest.mark.parametrize("text", ["hello", "", '{"a": 1}', "import os\n", "\x00", "x" * 3_000_000, "(" * 100_000])
+def test_a_file_that_is_like_no_format_is_said_to_be_there(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "arch.txt"
+    path.write_text(text)
+    with pytest.raises(
+        NATError, match="the file is there, but its text is in no format that an adapter knows"
+    ) as caught:
+        find_source(str(path), None, plugins())
+    assert "published" not in str(caught.value)
+    assert "DARTS_V2" not in str(caught.value)
+
+
+def test_a_literal_that_comes_near_is_told_why_it_is_none() -> None:
+    with pytest.raises(NATError, match=r"^0 2 9: no adapter can read this; enas-micro: 3 integers"):
+        find_source("0 2 9", None, plugins())
+
+
+def test_no_adapter_comes_near_to_what_another_one_reads() -> None:
+    """What is read needs no reasons; asked for all the same, they are one line."""
+    for adapter in plugins().adapters.values():
+        for published in adapter.published().values():
+            for other in plugins().adapters.values():
+                assert "\n" not in (other.near(published.text) or "")
 
 
 def test_unreadable_files_are_named(tmp_path: Path) -> None:

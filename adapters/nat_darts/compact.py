@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from nat_darts.entries import INPUTS, MAX_NODES
 from nat_darts.ops import OPS
 from nat_darts.skeleton import CELL_NAMES, around
-from nat_plugin.adapter import Adapter
+from nat_plugin.adapter import Adapter, refusal
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Cell, Edge, Frame, Network, Node, Origin
 from nat_plugin.ir.skeletons import at_level
@@ -27,6 +27,7 @@ FORM = "(((source, op), … two for each node), ((source, op), …)), the normal
 MAX_CHARS = 20_000
 PER_NODE = 2
 _SHAPE = re.compile(r"[\[(]\s*[\[(]\s*[\[(](?:[\d\s,()\[\]]|(?:np|numpy)\.int\d+)*")
+_NESTED = re.compile(r"[\s'\"]*[\[(]\s*[\[(]\s*[\[(]\s*\d")
 
 
 class CompactAdapter(Adapter):
@@ -38,6 +39,9 @@ class CompactAdapter(Adapter):
 
     def recognises(self, text: str) -> bool:
         return len(text) <= MAX_CHARS and _SHAPE.fullmatch(_literal(text)) is not None
+
+    def near(self, text: str) -> str | None:
+        return refusal(lambda text: self.read(text, Frame()), text) if _NESTED.match(text) else None
 
     def read(self, text: str, frame: Frame) -> Network:
         """Around the cells stands the network of DARTS, as for genotypes. Raises NATError that names cell and pair."""

@@ -6,9 +6,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from nat_darts.locating import CONSTRUCTOR, FIELDS, is_json, locate
+from nat_darts.locating import CONSTRUCTOR, FIELDS, locate
 from nat_plugin.errors import NATError
-from nat_plugin.literals import Call, Literal, Path, Span
+from nat_plugin.literals import Call, Literal, Path, Span, is_json
 from nat_plugin.patches import Patches
 
 PLAIN: Mapping[str, tuple[object, ...]] = {
@@ -55,7 +55,8 @@ def read_document(text: str) -> Document:
         raise NATError(f"field '{twice[0]}' is given by position and by name")
     paths: dict[object, Path] = {field: (position,) for position, field in enumerate(given)}
     paths.update({field: (field,) for field, _ in value.kwargs})
-    return _document(text, found.span, {**given, **dict(value.kwargs)}, paths)
+    fields: dict[object, Literal] = {**given}
+    return _document(text, found.span, {**fields, **dict(value.kwargs)}, paths)
 
 
 def _document(text: str, span: Span, fields: Mapping[object, Literal], paths: Mapping[object, Path]) -> Document:

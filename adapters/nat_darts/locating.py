@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from nat_plugin.errors import NATError
-from nat_plugin.ir.serial import strict_json
-from nat_plugin.literals import MAX_CHARS, Call, Span, assigned_names, parse_literal
+from nat_plugin.literals import MAX_CHARS, Call, Span, assigned_names, parse_literal, parse_value
 from nat_plugin.patches import closing
 
 FIELDS = ("normal", "normal_concat", "reduce", "reduce_concat")
 CONSTRUCTOR = re.compile(r"(?:\w+\.)*genotype\w*", re.IGNORECASE)
-MAX_FOUND = 1000
+MAX_FOUND = 100
 _CALL = re.compile(r"(?<![\w.])([\w.]+)\s*\(")
 _DICT = re.compile(rf"\{{\s*(['\"])(?:{'|'.join(FIELDS)})\1\s*:")
 _FILE = re.compile(r"(?:from|import)\b|#|\"\"\"|'''|[A-Za-z_]\w*\s*(?::[^=\n]*)?=(?!=)")
@@ -49,16 +48,7 @@ def locate(text: str) -> Located:
     span = next(iter(likely or spans), None)
     if span is None:
         _nothing(text)
-    return Located(span, value_of(text[slice(*span)]))
-
-
-def value_of(source: str) -> object:
-    """What a genotype's text says: JSON where it can be JSON, else a literal of Python."""
-    return strict_json(source) if is_json(source) else parse_literal(source)
-
-
-def is_json(source: str) -> bool:
-    return source.startswith("{") and "'" not in source
+    return Located(span, parse_value(text[slice(*span)]))
 
 
 def _starts(text: str) -> Iterator[tuple[int, int]]:
@@ -88,7 +78,7 @@ def _has_entries(source: str) -> bool:
 
 def _is_literal(source: str) -> bool:
     try:
-        value_of(source)
+        parse_value(source)
     except NATError:
         return False
     return True
@@ -117,7 +107,12 @@ def _nothing(text: str) -> NoReturn:
         )
     if _FILE.match(text):
         raise NATError("the file assigns nothing that looks like Genotype(normal=[...], ...) to a name")
-    value = parse_literal(text)
+    try:
+        value = parse_literal(text)
+    except NATError:
+        raise NATError(
+            "no Genotype(normal=[(op, source), …], …) and no object with its fields is in the text"
+        ) from None
     if isinstance(value, Call):
         raise NATError(f"expected Genotype(...), not a call of '{value.name[:80]}'")
     raise NATError(f"expected Genotype(...) or an object with its fields, not a {type(value).__name__}")

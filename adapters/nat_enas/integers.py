@@ -70,7 +70,9 @@ def _places(text: str) -> list[Span]:
 
 
 def _scopes(text: str) -> list[Span]:
-    """The parts of a text in which integers are looked for."""
+    """The parts of a text in which integers are looked for. Not in JSON, where other formats keep theirs."""
+    if text.lstrip()[:1] == "{":
+        return [(0, len(text))]
     arguments: list[Span] = []
     for match in _ARGUMENT.finditer(text):
         if match[2] is None:  # a line that does not go on with the one before

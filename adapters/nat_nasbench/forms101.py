@@ -11,9 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nat_plugin.errors import NATError
-from nat_plugin.ir.serial import strict_json
 from nat_plugin.ir.vertices import KERNELS, Matrix
-from nat_plugin.literals import Call, Literal, Path, Span, parse_literal
+from nat_plugin.literals import Call, Literal, Path, Span, parse_value
 from nat_plugin.patches import Patches, closing
 
 MAX_VERTICES = 7
@@ -70,7 +69,7 @@ def looks_like_one(text: str) -> bool:
 def _is_whole(text: str) -> bool:
     """Whether the object that a text consists of has the fields itself: it may hold them in a string."""
     try:
-        value = _value(text.strip())
+        value = parse_value(text.strip())
     except NATError:
         return True
     return isinstance(value, dict) and any(key in value for key in MATRICES)
@@ -81,7 +80,7 @@ def find_spec(text: str) -> Spec:
     if len(text) > MAX_CHARS:
         raise NATError(f"the text has {len(text):,} characters; a cell of NAS-Bench-101 is shorter")
     span = _span(text)
-    value = _value(text[slice(*span)])
+    value = parse_value(text[slice(*span)])
     fields: dict[object, tuple[Literal, Path]] = {}
     if isinstance(value, Call):
         given = (*zip(("matrix", "ops"), enumerate(value.args), strict=False),)
@@ -112,10 +111,6 @@ def _span(text: str) -> Span:
     if any(start >= end for start in starts):
         raise NATError("the text has several cells of NAS-Bench-101; give one of them")
     return starts[0], end
-
-
-def _value(source: str) -> object:
-    return strict_json(source) if source.startswith(("{", "[")) and "'" not in source else parse_literal(source)
 
 
 def _matrix(value: Literal) -> Matrix:

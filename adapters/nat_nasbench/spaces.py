@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from nat_nasbench import macro, nb201
+from nat_nasbench.forms201 import ENDS
 from nat_plugin.adapter import Adapter
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Frame, Network, Shape
@@ -65,7 +66,7 @@ NB201 = Space(
     nb201.NB201Adapter(),
     nb201.digits_of,
     nb201.from_digits,
-    "1" * len(nb201.ENDS),
+    "1" * len(ENDS),
     {
         "cifar10": DataFacts((3, 32, 32), 10, 25_000, 10_000),
         "cifar100": DataFacts((3, 32, 32), 100, 5_000, 5_000),

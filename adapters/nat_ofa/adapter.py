@@ -14,8 +14,7 @@ from nat_plugin.adapter import Adapter, refusal
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Frame, Network, Origin
 from nat_plugin.ir.layers import Conv
-from nat_plugin.ir.serial import strict_json
-from nat_plugin.literals import MAX_CHARS, parse_literal
+from nat_plugin.literals import MAX_CHARS, parse_value
 from nat_plugin.patches import Patches
 
 SIZE = 224
@@ -81,7 +80,7 @@ class OFAAdapter(Adapter):
 def _value(text: str) -> Any:
     if len(text) > MAX_CHARS:
         raise NATError(f"the text has {len(text):,} characters; at most {MAX_CHARS:,} are read")
-    return strict_json(text) if "'" not in text else parse_literal(text)
+    return parse_value(text)
 
 
 def _plan(value: Any, frame: Frame) -> Plan:

@@ -126,7 +126,7 @@ def _conv(value: object, where: str) -> tuple[Layer, ...]:
 
 
 def _kernel(layer: Mapping[str, Any], where: str) -> int:
-    kernel = _number(layer, where, "kernel_size", 3)
+    kernel = _number(layer, where, "kernel_size")
     if kernel % 2 == 0 or kernel > 63:
         raise NATError(f"{where}/kernel_size: {kernel} is not supported, only odd ones up to 63")
     return kernel
@@ -163,7 +163,9 @@ def _block(value: object, where: str, number: int) -> Block:
 def _inverted(layer: Mapping[str, Any], where: str, key: str, adds: bool, number: int) -> Block:
     _plain(layer, where, {"name": _INVERTED, "groups": (None,)})
     c_in, c_out = _number(layer, where, "in_channels"), _number(layer, where, "out_channels")
-    stride, ratio, mid = _stride(layer, where), layer.get("expand_ratio", 6), layer.get("mid_channels")
+    if "expand_ratio" not in layer:
+        raise NATError(f"{where}: expand_ratio is missing")
+    stride, ratio, mid = _stride(layer, where), layer["expand_ratio"], layer.get("mid_channels")
     if mid is None and (not isinstance(ratio, int | float) or isinstance(ratio, bool) or not 0 < ratio <= 64):
         raise NATError(f"{where}/expand_ratio: expected a number up to 64, not {ratio!r:.40}")
     hidden = round(c_in * ratio) if mid is None else _number(layer, where, "mid_channels")

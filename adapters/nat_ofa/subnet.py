@@ -56,8 +56,8 @@ def read_subnet(value: Mapping[str, Any], channels: int | None) -> Plan:
             at = stage * DEPTH + number
             hidden = {ratio: divisible(round(c_in * ratio)) for ratio in EXPANSIONS}
             block = Block(f"{at}", c_in, c_out, 1 if number else _STRIDES[stage], kernels[at], hidden[expansions[at]])
-            variable = {"removable": number >= LEAST, "ratios": tuple(hidden.items()), "shortcut": number > 0}
-            blocks.append(replace(block, squeeze=_SQUEEZES[stage], activation=_ACTS[stage], **variable))
+            block = replace(block, squeeze=_SQUEEZES[stage], activation=_ACTS[stage], shortcut=number > 0)
+            blocks.append(replace(block, removable=number >= LEAST, ratios=tuple(hidden.items())))
             c_in = c_out
     stem = conv_layers(3, widths[0], 3, 2, act="h_swish")
     wide = conv_layers(c_in, expand, act="h_swish")

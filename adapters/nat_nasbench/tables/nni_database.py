@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from nat_nasbench.nb201 import ENDS, OPS
+from nat_nasbench.forms201 import ENDS
+from nat_nasbench.nb201 import OPS
 from nat_nasbench.spaces import NB201
 from nat_nasbench.tables.base import Query, Table, Trained
 from nat_plugin.errors import NATError

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from nat_darts import DartsAdapter
 from nat_nasbench import NB201Adapter, register_ops
-from nat_nasbench.nb201 import ENDS, OPS, digits_of, from_digits
+from nat_nasbench.forms201 import ENDS
+from nat_nasbench.nb201 import OPS, digits_of, from_digits
 
 from nat_plugin.errors import NATError
 from nat_plugin.ir import (
