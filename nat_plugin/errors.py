@@ -2,6 +2,16 @@
 
 from __future__ import annotations
 
+import os
+
+DEBUG = "NAT_DEBUG"
+"""The environment variable that shows causes and tracebacks."""
+
+
+def debugging() -> bool:
+    """Whether the user asks for more than a line."""
+    return os.environ.get(DEBUG, "") not in ("", "0")
+
 
 class NATError(Exception):
     """Something the user gave is wrong: one line that says what, where, and what to do (exit status 2)."""

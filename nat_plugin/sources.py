@@ -52,12 +52,16 @@ def find_source(source: str, adapter: Wanted | None, plugins: Plugins) -> Source
     wanted = find_adapter(adapter, plugins) if adapter else None
     if not source.strip():
         raise NATError("the architecture is empty; give a literal, a file, file.py:NAME or a published name")
-    for each in [wanted] if wanted else plugins.adapters.values():
-        published = each.published()
-        if source in published:
-            return Source(published[source].text, each, source)
+    for each, text in plugins.ask(lambda each: _published(each, source), [wanted] if wanted else None):
+        if text is not None:
+            return Source(text, each, source)
     text, label, is_file = _text(source)
     return Source(text, wanted or _guess(text, label, is_file, plugins), label)
+
+
+def _published(adapter: Adapter, name: str) -> str | None:
+    found = adapter.published().get(name)
+    return None if found is None else found.text
 
 
 def _text(source: str) -> tuple[str, str, bool]:
@@ -85,12 +89,12 @@ def _is_file(source: str) -> bool:
 
 
 def _guess(text: str, label: str, is_file: bool, plugins: Plugins) -> Adapter:
-    fits = [each for each in plugins.adapters.values() if each.recognises(text)]
+    fits = [each for each, fits in plugins.ask(lambda each: each.recognises(text)) if fits]
     if len(fits) == 1:
         return fits[0]
     if fits:
         raise NATError(f"'{label}' could be {' or '.join(each.name for each in fits)}: say which with --adapter")
-    reasons = [f"{each.name}: {reason}" for each in plugins.adapters.values() if (reason := each.near(text))]
+    reasons = [f"{each.name}: {reason}" for each, reason in plugins.ask(lambda each: each.near(text)) if reason]
     if reasons:
         raise NATError(f"{label}: no adapter can read this; {'; '.join(reasons)}")
     formats = ", ".join(plugins.adapters)
@@ -99,7 +103,7 @@ def _guess(text: str, label: str, is_file: bool, plugins: Plugins) -> Adapter:
             f"{label}: the file is there, but its text is in no format that an adapter knows ({formats}); "
             "--adapter NAME says what is wrong for one of them"
         )
-    published = [name for each in plugins.adapters.values() for name in each.published()]
+    published = [name for _, names in plugins.ask(lambda each: list(each.published())) for name in names]
     close = get_close_matches(label, published, n=5)
     names = f"like {', '.join(close)}" if close else "'nat adapters' lists them"
     raise NATError(

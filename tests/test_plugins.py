@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,6 +14,8 @@ from nat_plugin.hookspecs import hookimpl
 from nat_plugin.ir import NULL, Op, OpKind, Rule, find_rule
 from nat_plugin.network_json import NetworkJSON
 from nat_plugin.plugins import Plugins, installed, plugins
+from nat_plugin.sources import find_source
+from nat_plugin.strategies.random_search import RandomStrategy
 
 
 class Another(NetworkJSON):
@@ -69,7 +72,7 @@ def test_a_plugin_with_an_unknown_hook_is_left_out() -> None:
     said: list[str] = []
     Plugins([("odd", Odd())], said.append)
     assert len(said) == 1
-    assert said[0].startswith("plugin 'odd' is left out: unknown hook 'register_everything'")
+    assert said[0].startswith("plugin 'odd' is left out: PluginValidationError: unknown hook 'register_everything'")
 
 
 def test_a_taken_name_is_refused() -> None:
@@ -81,7 +84,7 @@ def test_a_taken_name_is_refused() -> None:
     said: list[str] = []
     found = Plugins([("builtin", builtin), ("thief", Thief())], said.append)
     assert set(found.adapters) == {"network"}
-    assert "adapter 'network' is registered twice" in said[0]
+    assert said[0] == "plugin 'thief' is left out: register_adapters: NATError: 'network' is registered twice"
 
 
 def entry(name: str, distribution: str, load: Any) -> SimpleNamespace:
@@ -112,3 +115,111 @@ def test_a_plugin_that_cannot_be_imported_is_named(monkeypatch: pytest.MonkeyPat
 def test_an_unknown_name_lists_the_allowed_ones() -> None:
     with pytest.raises(NATError, match=r"unknown adapter 'dart'; allowed: .*darts"):
         plugins().find("adapters", "dart")
+
+
+NETWORK = '{"format": "nat-network", "schema": 1}'
+
+
+def wrong(hook: str, *values: object) -> object:
+    """A plugin that registers something in a hook; what is an exception, it raises."""
+
+    def call(self: object, register: Any) -> None:
+        for value in values:
+            if isinstance(value, BaseException):
+                raise value
+            register(*value) if isinstance(value, tuple) else register(value)
+
+    return type("Wrong", (), {hook: hookimpl(call)})()
+
+
+class Nameless(NetworkJSON):
+    name: str = None  # type: ignore[assignment]
+
+
+class Silent(Another):
+    summary: str = 3  # type: ignore[assignment]
+
+
+class Unset(Another):
+    Settings = dict  # type: ignore[assignment]
+
+
+@pytest.mark.parametrize(
+    ("hook", "values", "message"),
+    [
+        ("register_adapters", ["darts"], "'darts' is no Adapter"),
+        ("register_adapters", [Another], "is no Adapter"),
+        ("register_adapters", [Nameless()], "None is no str"),
+        ("register_adapters", [Silent()], "3 is no str"),
+        ("register_adapters", [Unset()], "is no class of BaseModel"),
+        ("register_adapters", [Another(), Another()], "'another' is registered twice"),
+        ("register_adapters", [Another(), SystemExit(3)], "SystemExit: 3"),
+        ("register_adapters", [Another(), GeneratorExit()], "GeneratorExit"),
+        ("register_strategies", [("mine", Another)], "is no class of Strategy"),
+        ("register_strategies", [("mine", "nat")], "'nat' is no class of Strategy"),
+        ("register_strategies", [(7, RandomStrategy)], "7 is no str"),
+        ("register_strategies", [RandomStrategy], "TypeError"),
+        ("register_evaluators", [("mine", RandomStrategy)], "is no class of Evaluator"),
+        ("register_datasets", [("mine", "cifar10")], "'cifar10' is no function"),
+        ("register_recipes", ["mine.yaml"], "'mine.yaml' is no Path"),
+        ("register_ops", ["conv"], "'conv' is no OpKind"),
+        ("register_rules", ["nat"], "'nat' is no Rule"),
+    ],
+)
+def test_what_a_hook_is_not_for_is_refused_and_nothing_else_changes(hook: str, values: Any, message: str) -> None:
+    said: list[str] = []
+    found = Plugins([("builtin", builtin), ("wrong", wrong(hook, *values))], said.append)
+    sound = Plugins([("builtin", builtin)])
+    for kind in ("adapters", "strategies", "evaluators", "datasets", "recipes"):
+        assert getattr(found, kind).keys() == getattr(sound, kind).keys()
+    assert len(said) == 1
+    assert said[0].startswith(f"plugin 'wrong' is left out: {hook}: ")
+    assert message in said[0]
+
+
+@pytest.mark.parametrize("error", [RuntimeError("no\nluck"), RecursionError(), SystemExit(1), AssertionError()])
+@pytest.mark.parametrize("method", ["published", "recognises", "near"])
+def test_an_adapter_that_raises_where_all_are_asked_is_passed_over(method: str, error: BaseException) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    said: list[str] = []
+    raising = type("Raising", (Another,), {"recognises": lambda *_: False, method: fail})
+    found = Plugins([("theirs", wrong("register_adapters", raising())), ("builtin", builtin)], said.append)
+    for _ in range(2):
+        assert find_source(NETWORK, None, found).adapter.name == "network"
+        with pytest.raises(NATError, match=r"nor text that an adapter knows; adapters: network$"):
+            find_source("what is this?", None, found)
+    assert len(said) == 1
+    assert said[0].startswith(f"adapter 'another' is left out: {type(error).__name__}: ")
+    assert "\n" not in said[0]
+
+
+def test_ctrl_c_in_a_plugin_is_no_fault_of_it() -> None:
+    with pytest.raises(KeyboardInterrupt):
+        _ = Plugins([("theirs", wrong("register_adapters", KeyboardInterrupt()))]).adapters
+
+
+def test_a_plugin_that_ends_the_process_at_import_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nat_plugin.plugins.metadata.entry_points", lambda group: [entry("bad", "other", sys.exit)])
+    said: list[str] = []
+    assert [name for name, _ in installed(said.append)] == ["nat_plugin.builtin"]
+    assert said == ["plugin 'bad' is left out: SystemExit: "]
+
+
+def test_a_name_in_nat_plugins_that_is_not_installed_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    points = [entry("own", "nat-plugin", lambda: "own"), entry("theirs", "other", lambda: "theirs")]
+    monkeypatch.setattr("nat_plugin.plugins.metadata.entry_points", lambda group: points)
+    monkeypatch.setenv("NAT_PLUGINS", "thiers, theirs")
+    said: list[str] = []
+    assert [name for name, _ in installed(said.append)] == ["nat_plugin.builtin", "own", "theirs"]
+    assert said == ["NAT_PLUGINS: no plugin 'thiers' is installed; there are: own, theirs"]
+
+
+def test_nat_debug_shows_where_a_plugin_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setenv("NAT_DEBUG", "1")
+    _ = Plugins([("broken", wrong("register_adapters", RuntimeError("no luck")))], said.append).adapters
+    assert said[0] == "plugin 'broken' is left out: register_adapters: RuntimeError: no luck"
+    assert "Traceback" in said[1]
+    assert "test_plugins.py" in said[1]

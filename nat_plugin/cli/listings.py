@@ -37,8 +37,8 @@ def adapters(as_json: bool) -> None:
     from nat_plugin.plugins import plugins
 
     rows = [
-        {"name": each.name, "summary": each.summary, "published": sorted(each.published())}
-        for each in plugins().adapters.values()
+        {"name": each.name, "summary": each.summary, "published": published}
+        for each, published in plugins().ask(lambda each: sorted(each.published()))
     ]
     _print(rows, as_json, "adapters")
     if not as_json:
