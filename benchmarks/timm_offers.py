@@ -123,6 +123,7 @@ def features(sample: Sample) -> None:
     with torch.no_grad():
         maps = model(sample.images)
     maps = list(maps.values()) if isinstance(maps, dict) else maps
+    maps = [each if each.shape[2] == each.shape[3] else each.permute(0, 3, 1, 2) for each in maps]  # some end in C
     assert [each.shape[1] for each in maps] == model.feature_info.channels(), "channels"
     size = sample.images.shape[2]
     assert [round(size / each.shape[2]) for each in maps] == model.feature_info.reduction(), "reductions"
@@ -236,7 +237,9 @@ def _said(error: Exception) -> str:
     return f"{type(error).__name__}: {' '.join(lines)[:300]}"
 
 
-def examine(name: str, walks: int, size: int, scratch: Path, checks: dict[str, Callable[[Sample], None]] = CHECKS) -> dict[str, Any]:
+def examine(
+    name: str, walks: int, size: int, scratch: Path, checks: dict[str, Callable[[Sample], None]] = CHECKS
+) -> dict[str, Any]:
     """What the model as it is does not offer, and what moved ones lack beyond that."""
     start = time.process_time()
     model = lively(name, 0, num_classes=CLASSES)
@@ -257,6 +260,13 @@ def examine(name: str, walks: int, size: int, scratch: Path, checks: dict[str, C
     return row
 
 
+def summary(row: dict[str, Any]) -> str:
+    if "failed" in row:
+        return f"failed: {row['failed']}"
+    lacks, lost = (", ".join(row[what]) or "nothing" for what in ("unmoved lacks", "lost"))
+    return f"unmoved it lacks {lacks}; moved it lost {lost}"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--out", type=Path, required=True)
@@ -274,7 +284,7 @@ def main() -> None:
                 row = {"name": name, "failed": str(error)}
         rows.append(row)
         arguments.out.write_text(json.dumps(rows, indent=1), encoding="utf-8")
-        print(name, "failed: " + row["failed"] if "failed" in row else f"unmoved lacks {', '.join(row['unmoved lacks']) or 'nothing'}; lost by moves: {', '.join(row['lost']) or 'nothing'}", flush=True)
+        print(f"{name}: {summary(row)}", flush=True)
         for what, why in row.get("lost", {}).items():
             print(f"    {what}: {next(iter(why.values()))} ({len(why)} of {row['walks']} walks)", flush=True)
 

@@ -68,7 +68,7 @@ def _restoring(method: Callable[[Any], Any]) -> Callable[[Any], Any]:
 @contextmanager
 def _restored(module: nn.Module) -> Iterator[None]:
     """Everything in a module as it was built; what is still there afterwards is as it was moved."""
-    like = next(module.parameters())
+    like = next(module.parameters(), torch.empty(0))
     changed: list[tuple[nn.Module, str, nn.Module, nn.Module]] = []
     for owner in list(module.modules()):
         for name, child in owner.named_children():

@@ -13,14 +13,18 @@ from nat_plugin.errors import NATError
 from nat_plugin.ir import Network
 from nat_plugin.ir.layers import Shape
 from nat_timm.adapter import TimmAdapter, moved_document, network_of, reading_of
-from nat_timm.building import build
+from nat_timm.building import arguments
+from nat_timm.comparing import module_that_differs
 from nat_timm.document import EDITED, Document, document
 from nat_timm.edits import Edit
 from nat_timm.entrypoint import attach, base_config, plain
 from nat_timm.features import apply_with_features
+from nat_timm.framework import create
 from nat_timm.standins import remove_shortcut
+from nat_timm.surgery import apply_edits
 
-_NOT_ARCHITECTURE = ("num_classes", "in_chans", "img_size", "device", "dtype")
+CURRENT = ("num_classes", "in_chans", "img_size", "global_pool")
+"""Arguments that a model may have others of than it was made with; timm notes them when it saves."""
 
 
 def to_network(model: nn.Module, input: Shape | None = None, model_args: Mapping[str, Any] | None = None) -> Network:
@@ -31,14 +35,16 @@ def to_network(model: nn.Module, input: Shape | None = None, model_args: Mapping
     where they do not give this model, and where nothing in it can be edited.
     """
     found = document_of(model, model_args)
-    size = input or _input_size(model)
+    size = input or input_size(model)
     classes = int(getattr(model, "num_classes", 0))
     own_channels = int(getattr(model, "in_chans", size[0]))
     if size[0] != own_channels:
         raise NATError(f"{found.architecture}: the model takes images of {own_channels} channels, not {size[0]}")
     if classes < 1:
         raise NATError(f"{found.architecture}: the model has no classifier (num_classes=0)")
-    _check_same(model, found, size, classes)
+    _check_same(model, found)
+    if model_args is not None:
+        attach(model, found)
     return network_of(found, reading_of(found, size, classes), found.render())
 
 
@@ -97,8 +103,26 @@ def document_of(model: nn.Module, model_args: Mapping[str, Any] | None = None) -
     if not name:
         raise NATError("the model has no pretrained_cfg with its architecture: make it with timm.create_model")
     args = getattr(model, "_model_args", {}) if model_args is None else model_args
-    kept = {key: value for key, value in plain(args).items() if key not in _NOT_ARCHITECTURE}
-    return document(name, kept)
+    return document(name, {key: value for key, value in plain(args).items() if key not in (*CURRENT, "device")})
+
+
+def rebuilt(model: nn.Module, found: Document, device: str | None = None) -> nn.Module:
+    """What timm builds from a document, with the classes, channels, size and pool that a model has now."""
+    args = arguments(found, input_size(model), int(getattr(model, "num_classes", 0)))
+    pool = global_pool(model)
+    made: nn.Module = create(found.architecture, args if pool is None else {**args, "global_pool": pool}, device)
+    return apply_edits(made, found.edits, found.architecture)
+
+
+def global_pool(model: nn.Module) -> str | None:
+    """The kind of pooling that a model has now, where it says so; of heads that pool it is theirs."""
+    for holder in (getattr(model, "head", None), model):
+        for name in ("global_pool", "pool_type"):
+            found = getattr(holder, name, None)
+            found = getattr(found, "pool_type", found)
+            if isinstance(found, str):
+                return found
+    return None
 
 
 def load_weights(model: nn.Module, state: Mapping[str, torch.Tensor], name: str) -> None:
@@ -114,21 +138,26 @@ def load_weights(model: nn.Module, state: Mapping[str, torch.Tensor], name: str)
     model.load_state_dict(state)
 
 
-def _input_size(model: nn.Module) -> Shape:
+def input_size(model: nn.Module) -> Shape:
+    """The images that a model is for, by what timm noted."""
     config = getattr(model, "pretrained_cfg", None) or {}
     channels, height, width = config.get("input_size", (3, 224, 224))
+    height, width = getattr(model, "_traits", {}).get("img_size") or (height, width)
     return int(getattr(model, "in_chans", channels)), height, width
 
 
-def _check_same(model: nn.Module, found: Document, input: Shape, classes: int) -> None:
-    rebuilt = build(found, input, classes, device="meta").state_dict()
-    own = model.state_dict()
-    for name in {**rebuilt, **own}:
-        if name not in own or name not in rebuilt or own[name].shape != rebuilt[name].shape:
-            raise NATError(
-                f"the model is not what timm builds as '{found.architecture}' with {found.args}: '{name}' differs; "
-                "give the arguments that it was made with as model_args"
-            )
+def _check_same(model: nn.Module, found: Document) -> None:
+    differs = module_that_differs(model, rebuilt(model, found, device="meta"))
+    if differs is None:
+        return
+    advice = (
+        "what timm did not build is not read"
+        if hasattr(model, "_model_args")
+        else "if it was made with other arguments, give them once: nat_timm.to_network(model, model_args={...})"
+    )
+    raise NATError(
+        f"the model is not what timm builds as '{found.architecture}' with {found.args}: {differs}; {advice}"
+    )
 
 
 __all__ = ["TimmAdapter", "inherit", "load_weights", "to_network"]

@@ -5,12 +5,14 @@ from __future__ import annotations
 import copy
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import nn
 
 from nat_plugin.errors import NATError
@@ -18,11 +20,12 @@ from nat_plugin.files import file_errors, write_bytes, write_text
 from nat_plugin.ir.serial import strict_json
 from nat_plugin.sources import read_text
 from nat_timm.building import CLASSES
+from nat_timm.comparing import Difference, computes_the_same, module_that_differs, value_that_differs
 from nat_timm.document import EDITED, Document, parse
 from nat_timm.edits import edits_to_json
 from nat_timm.entrypoint import register
 from nat_timm.framework import create, timm
-from nat_timm.models import document_of, load_weights
+from nat_timm.models import CURRENT, document_of, load_weights, rebuilt
 from nat_timm.stock import Stock, stock
 from nat_timm.weights import read_weights
 
@@ -33,38 +36,92 @@ def save(model: nn.Module, folder: Path | str, *, allow_stock: bool = True) -> b
     """Write a model, moved or not, as a folder; whether plain timm loads it without this package.
 
     With ``allow_stock`` a model that plain arguments of its entrypoint can say is written so; any other is loaded by
-    the entrypoint ``nat_edited``, which ``import nat_timm`` registers. NATError where the folder cannot be written.
+    the entrypoint ``nat_edited``, which ``import nat_timm`` registers. What is written was loaded by timm again, and is
+    the model. NATError where that is not so, with the module that differs, and where the folder cannot be written;
+    nothing is written then.
     """
     found, folder = document_of(model), Path(folder)
+    _check_weights(model, found)
     plain = stock(model, found) if allow_stock else None
-    with file_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    args, is_stock = _arguments(found, plain), not found.edits or plain is not None
+    is_stock = not found.edits or plain is not None
+    subject = model if plain is None else plain.model
+    if not all(each.is_contiguous() for each in subject.state_dict().values()):  # channels_last, say
+        subject = copy.deepcopy(subject).to(memory_format=torch.contiguous_format)
     with tempfile.TemporaryDirectory() as scratch:
-        subject = model if plain is None else plain.model
-        if not all(each.is_contiguous() for each in subject.state_dict().values()):  # channels_last, say
-            subject = copy.deepcopy(subject).to(memory_format=torch.contiguous_format)
-        try:
-            timm().models.save_for_hf(subject, scratch, model_args=args, safe_serialization=True)
-        except (ValueError, RuntimeError) as error:
-            raise NATError(f"{found.architecture}: timm cannot save this model: {error}") from None
-        config = json.loads((Path(scratch) / CONFIG).read_text(encoding="utf-8"))
-        weights = (Path(scratch) / WEIGHTS).read_bytes()
+        _write(subject, Path(scratch), found, _arguments(found, plain), is_stock)
+        _check_loads(subject, Path(scratch), found)
+        weights, config = (Path(scratch) / WEIGHTS).read_bytes(), (Path(scratch) / CONFIG).read_text(encoding="utf-8")
+    _put(folder, weights, config)
+    return is_stock
+
+
+def _check_weights(model: nn.Module, found: Document) -> None:
+    """NATError for a model that is not what its document says, or has no weights."""
+    if any(each.is_meta for each in model.state_dict().values()):
+        raise NATError(f"{found.architecture}: the model is on the meta device and has no weights to save")
+    differs = module_that_differs(model, rebuilt(model, found, device="meta"))
+    if differs is not None:
+        raise NATError(f"{found.architecture}: not saved: {differs}; {_advice(model, differs)}")
+
+
+def _advice(model: nn.Module, differs: Difference) -> str:
+    config = getattr(model, "pretrained_cfg", None) or {}
+    heads = config.get("classifier") or ()
+    if differs.path in ((heads,) if isinstance(heads, str) else heads) and isinstance(differs.mine, nn.Linear):
+        return f"a model gets another classifier by reset_classifier({differs.mine.out_features})"
+    return "save a model before it is re-parameterised or rebuilt; nat_timm.export_program writes any"
+
+
+def _write(model: nn.Module, folder: Path, found: Document, args: Mapping[str, Any], is_stock: bool) -> None:
+    try:
+        timm().models.save_for_hf(model, folder, model_args=dict(args), safe_serialization=True)
+    except (ValueError, RuntimeError, OSError, SafetensorError) as error:
+        said = " ".join(str(error).split())[:200]
+        raise NATError(f"{found.architecture}: not saved: timm cannot save this model: {said}") from None
+    config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     config["architecture"] = EDITED if not is_stock else found.architecture.partition(".")[0]
     config["model_args"] = {**config.get("model_args", {}), **args}
     if is_stock and found.edits:
         config["nat"] = json.loads(found.render())
-    write_bytes(folder / WEIGHTS, weights)
-    write_text(folder / CONFIG, json.dumps(config, indent=2) + os.linesep)
-    return is_stock
+    (folder / CONFIG).write_text(json.dumps(config, indent=2) + os.linesep, encoding="utf-8")
+
+
+def _check_loads(model: nn.Module, folder: Path, found: Document) -> None:
+    """NATError unless timm, asked as anyone would ask it, gives the same model from a folder."""
+    register()
+    try:
+        loaded = timm().create_model(f"local-dir:{folder}", pretrained=True)
+    except Exception as error:  # noqa: BLE001 - whatever timm raises for what it cannot load
+        said = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        raise NATError(f"{found.architecture}: not saved: timm does not load what would be written: {said}") from None
+    differs = str(module_that_differs(model, loaded) or value_that_differs(model, loaded) or "")
+    if not differs and not computes_the_same(model, loaded, found.architecture):
+        differs = "it computes something else"
+    if differs:
+        raise NATError(f"{found.architecture}: not saved: as loaded again it is another model: {differs}")
+
+
+def _put(folder: Path, weights: bytes, config: str) -> None:
+    is_new = not folder.exists()
+    with file_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    try:
+        write_bytes(folder / WEIGHTS, weights)
+        write_text(folder / CONFIG, config)
+    except NATError:
+        if is_new:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 def _arguments(found: Document, plain: Stock | None) -> Mapping[str, Any]:
+    """Those of the base, but for what timm notes of the model as it is now, and the edits."""
+    own = {name: value for name, value in found.model_args.items() if name not in CURRENT}
     if plain is not None:
-        return {**found.model_args, **plain.args}
+        return {**own, **plain.args}
     if not found.edits:
-        return found.model_args
-    return {**found.model_args, "base": found.architecture, "edits": edits_to_json(found.edits)}
+        return own
+    return {**own, "base": found.architecture, "edits": edits_to_json(found.edits)}
 
 
 def load(folder: Path | str) -> nn.Module:

@@ -27,9 +27,9 @@ class Passed(nn.Module):
 
 
 class PassedAmong(Passed):
-    """The same for a block that is given more than its input (as those of DLA are)."""
+    """The same for a block of DLA, which is given a shortcut and what else goes into a sum."""
 
-    def forward(self, x: Tensor, *_args: object, **_kwargs: object) -> Tensor:
+    def forward(self, x: Tensor, shortcut: Tensor | None = None, children: list[Tensor] | None = None) -> Tensor:
         out: Tensor = self.act(x.clone())
         return out
 
@@ -60,8 +60,7 @@ class Skipped(nn.Identity):
 
 def passed(block: nn.Module, act: nn.Module | None) -> nn.Module:
     """What stands for ``block``, in its mode."""
-    takes = [each for each in inspect.signature(block.forward).parameters.values() if each.name != "self"]
-    kind = Passed if len(takes) == 1 else PassedAmong
+    kind = Passed if len(inspect.signature(block.forward).parameters) == 1 else PassedAmong
     return kind(nn.Identity() if act is None else act).train(block.training)
 
 

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from nat_plugin.errors import NATError
-from nat_timm.document import Document
-from nat_timm.framework import create
+from nat_timm.comparing import computes_the_same
+from nat_timm.document import Document, document
+from nat_timm.models import rebuilt
 
 _DEPTHS = ("layers", "depths")
 """Arguments of entrypoints that give the number of blocks in each stage."""
@@ -21,7 +21,7 @@ _BLOCK = re.compile(r"(?P<stage>.+)\.(?P<number>\d+)")
 
 @dataclass(frozen=True, eq=False)
 class Stock:
-    """A model that timm builds from ``args`` without us, with the weights of the moved one."""
+    """A model that timm builds with the further arguments ``args`` without us, with the weights of the moved one."""
 
     model: nn.Module
     args: Mapping[str, Any]
@@ -39,22 +39,20 @@ def stock(model: nn.Module, found: Document) -> Stock | None:
         gone.setdefault(match["stage"], set()).add(int(match["number"]))
     depths = _depths(model, gone)
     state = _renumbered(model.state_dict(), gone)
-    classes = int(getattr(model, "num_classes", 0))
-    size = {"num_classes": classes, "in_chans": int(getattr(model, "in_chans", 3))}
     for argument in _DEPTHS:
         if argument in found.model_args:
             continue
-        args = {**found.model_args, argument: depths}
+        base = document(found.architecture, {**found.model_args, argument: depths})
         try:
-            skeleton = create(found.architecture, {**args, **size}, "meta").state_dict()
+            skeleton = rebuilt(model, base, "meta").state_dict()
         except NATError:
             continue
         if {key: value.shape for key, value in skeleton.items()} == {key: value.shape for key, value in state.items()}:
-            plain = create(found.architecture, {**args, **size})
+            plain = rebuilt(model, base).to(next(model.parameters()).dtype)
             plain.load_state_dict(state)
             plain.pretrained_cfg = {**model.pretrained_cfg, "architecture": found.architecture.partition(".")[0]}  # type: ignore[dict-item]
-            if _equal(model, plain, size["in_chans"]):
-                return Stock(plain, args)
+            if computes_the_same(model, plain, found.architecture):
+                return Stock(plain, {argument: depths})
     return None
 
 
@@ -84,15 +82,3 @@ def _renumbered(state: Mapping[str, Tensor], gone: Mapping[str, set[int]]) -> di
                 break
         found[key] = value
     return found
-
-
-def _equal(model: nn.Module, plain: nn.Module, channels: int) -> bool:
-    training, device = model.training, next(model.parameters()).device
-    model.eval()
-    plain.to(device).eval()
-    images = torch.randn(2, channels, 64, 64, generator=torch.Generator().manual_seed(0)).to(device)
-    try:
-        with torch.no_grad():
-            return torch.equal(model(images), plain(images))
-    finally:
-        model.train(training)

@@ -8,9 +8,9 @@ from itertools import product
 
 from torch import nn
 
+from nat_timm.branches import is_branch
 from nat_timm.edits import Edit
 from nat_timm.parts import GATES, Change, ConvPart, LinearPart, Pair, Part, conv_part, gate_part, norm_part
-from nat_timm.branches import is_branch
 from nat_timm.trace import Step, Trace
 from nat_timm.units import Unit, group
 from nat_timm.widths import Chain, chain, smaller
