@@ -33,6 +33,8 @@ _CONTAINERS = ("list", "tuple", "array", "np.array", "numpy.array")
 _NUMPY = re.compile(r"(?:np|numpy)\.(?P<kind>u?int|float|str|bool)(?:\d+|_|p|c)?")
 _INTEGERS = re.compile(r"[\s+,\[\]]*\d+(?:[\s+,\[\]]+\d+)+[\s+,\[\]]*")
 
+_BARS = re.compile(r"\|[\w~|+]*~[\w~|+]*\|")
+
 
 @dataclass(frozen=True)
 class Call:
@@ -132,7 +134,8 @@ class _Offsets:
 
 def assigned_names(text: str) -> list[str]:
     """The names to which a Python file assigns what may be an architecture, at module level, in order: calls with
-    containers in them (``Genotype(normal=[...])``), dicts, strings of integers, and aliases of those."""
+    containers in them (``Genotype(normal=[...])``), dicts, tuples in tuples, strings of integers or with bars
+    (``|op~0|``), and aliases of those."""
     return _architectures(_assignments(text))
 
 
@@ -376,7 +379,9 @@ def _looks_like_architecture(node: ast.expr) -> bool:
         given = [*node.args, *(word.value for word in node.keywords)]
         return any(isinstance(value, ast.List | ast.Tuple | ast.Dict) for value in given)
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        return _INTEGERS.fullmatch(node.value) is not None
+        return _INTEGERS.fullmatch(node.value) is not None or _BARS.fullmatch(node.value) is not None
+    if isinstance(node, ast.List | ast.Tuple):
+        return any(isinstance(value, ast.List | ast.Tuple) for value in node.elts)
     return isinstance(node, ast.Dict) and any(isinstance(value, ast.List | ast.Tuple) for value in node.values)
 
 

@@ -6,6 +6,11 @@ from nat_plugin.adapter import Adapter
 from nat_plugin.ir import Frame, Network, from_json, to_json
 
 
+def is_network(text: str) -> bool:
+    """Whether a text is a network as JSON, in which the text that it came from may stand as a string."""
+    return text.lstrip().startswith("{") and '"nat-network"' in text
+
+
 class NetworkJSON(Adapter):
     """Networks as ``nat convert … --to network`` and ``--extended`` write them. The frame is in the file."""
 
@@ -13,7 +18,7 @@ class NetworkJSON(Adapter):
     summary = "the JSON form of the cell IR"
 
     def recognises(self, text: str) -> bool:
-        return text.lstrip().startswith("{") and '"nat-network"' in text
+        return is_network(text)
 
     def read(self, text: str, frame: Frame) -> Network:
         del frame

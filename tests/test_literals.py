@@ -39,6 +39,8 @@ A = Genotype(normal=[('a', 0)],
              normal_concat=[2])  # a comment
 ARC = "0 2 0 0 1 1"
 text = "no architecture"
+BARS = '|none~0|+|none~0|none~1|'
+PAIRS = (((0, 1), (1, 2)), ((0, 1), (1, 2)))
 C: object = {'normal': [1]}
 DARTS = ALIAS = A
 if True:
@@ -190,13 +192,13 @@ def test_the_last_assignment_of_a_file_counts_and_aliases_are_followed() -> None
 
 
 def test_names_that_look_like_architectures() -> None:
-    assert assigned_names(FILE) == ["A", "ARC", "C", "DARTS", "ALIAS"]
+    assert assigned_names(FILE) == ["A", "ARC", "BARS", "PAIRS", "C", "DARTS", "ALIAS"]
 
 
 @pytest.mark.parametrize(
     ("text", "name", "message"),
     [
-        (FILE, "HIDDEN", "no architecture named 'HIDDEN' in this file; it has: A, ARC, C, DARTS, ALIAS"),
+        (FILE, "HIDDEN", "no architecture named 'HIDDEN' in this file; it has: A, ARC, BARS, PAIRS, C, DARTS, ALIAS"),
         ("a = 1", "b", "it has: none"),
         ("a = b\nb = c\nc = a", "a", "'a' never gets a value: a = b = c = a"),
         ("a = b", "a", "'a' is assigned the name 'b', which this file does not assign"),

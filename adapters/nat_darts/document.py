@@ -55,8 +55,9 @@ def read_document(text: str) -> Document:
         raise NATError(f"field '{twice[0]}' is given by position and by name")
     paths: dict[object, Path] = {field: (position,) for position, field in enumerate(given)}
     paths.update({field: (field,) for field, _ in value.kwargs})
-    fields: dict[object, Literal] = {**given}
-    return _document(text, found.span, {**fields, **dict(value.kwargs)}, paths)
+    fields: dict[object, Literal] = dict(value.kwargs)
+    fields.update(given)
+    return _document(text, found.span, fields, paths)
 
 
 def _document(text: str, span: Span, fields: Mapping[object, Literal], paths: Mapping[object, Path]) -> Document:

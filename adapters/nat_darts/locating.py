@@ -9,6 +9,7 @@ from typing import NoReturn
 
 from nat_plugin.errors import NATError
 from nat_plugin.literals import MAX_CHARS, Call, Span, assigned_names, parse_literal, parse_value
+from nat_plugin.network_json import is_network
 from nat_plugin.patches import closing
 
 FIELDS = ("normal", "normal_concat", "reduce", "reduce_concat")
@@ -28,11 +29,8 @@ class Located:
 
 
 def mentions_one(text: str) -> bool:
-    """Whether a text has what looks like a genotype (cheaply). An object of JSON has to be one itself: those of other
-    formats can hold a genotype in a string."""
-    if text.lstrip()[:1] == "{":
-        return _DICT.match(text.lstrip()) is not None
-    return next(_starts(text), None) is not None
+    """Whether a text has what looks like a genotype (cheaply)."""
+    return not is_network(text) and next(_starts(text), None) is not None
 
 
 def locate(text: str) -> Located:
@@ -62,9 +60,10 @@ def _starts(text: str) -> Iterator[tuple[int, int]]:
 
 def _spans(text: str) -> Iterator[Span]:
     """Those that are not inside of another. One that is never closed goes on to the end of the text."""
-    begin = len(text) - len(text.lstrip())
     behind = 0
-    starts = [(begin, begin)] if text[begin : begin + 1] == "{" else sorted(_starts(text))[: MAX_FOUND + 1]
+    starts = sorted(_starts(text))[: MAX_FOUND + 1]
+    if not starts and text.lstrip().startswith("{"):
+        starts = [(text.index("{"),) * 2]
     for first, bracket in starts:
         if first < behind:
             continue

@@ -8,6 +8,7 @@ from itertools import islice
 
 from nat_plugin.errors import NATError
 from nat_plugin.literals import MAX_CHARS, Span
+from nat_plugin.network_json import is_network
 
 MAX_INTEGERS = 4096
 _TOKEN = re.compile(r"\d+|[^\d\s,+\[\]()'\"]+")
@@ -70,8 +71,8 @@ def _places(text: str) -> list[Span]:
 
 
 def _scopes(text: str) -> list[Span]:
-    """The parts of a text in which integers are looked for. Not in JSON, where other formats keep theirs."""
-    if text.lstrip()[:1] == "{":
+    """The parts of a text in which integers are looked for."""
+    if is_network(text):
         return [(0, len(text))]
     arguments: list[Span] = []
     for match in _ARGUMENT.finditer(text):

@@ -13,6 +13,7 @@ from typing import TypeAlias
 
 from nat_plugin.errors import NATError
 from nat_plugin.literals import Span, parse_literal
+from nat_plugin.network_json import is_network
 from nat_plugin.patches import Patches, closing
 
 Ends: TypeAlias = tuple[int, int]
@@ -56,7 +57,7 @@ def find_cell(text: str) -> Spelled:
         return Spelled(_read_numbers(bare), span, _write_numbers)
     if _NESTED.match(bare):
         return Spelled(_read_nested(bare), span, _write_nested)
-    if not bare or _RUN.fullmatch(bare) or bare[0] == "{":  # JSON is where other formats keep theirs
+    if not bare or _RUN.fullmatch(bare) or is_network(text):
         return Spelled(_read_string(bare), span, _write_string)
     runs = [match.span() for match in _RUN.finditer(text) if "~" in match[0] and "|" in match[0]]
     if len(runs) == 1:

@@ -38,6 +38,7 @@ FORMS = [
     TUPLES.replace("), (('", "),\n # node (\n (('"),
     f"Structure(4 nodes with {STRING})",
     f"[2020-01-01-10:00:00] genotype : Structure(4 nodes with {STRING}), acc = 91.2%\nend |\n",
+    f'{{"arch": "{STRING}", "acc": 91.6}}',
     f"arch_str: '{STRING}'\n",
     f"{STRING}, 91.61",
 ]
