@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from nat_plugin.errors import NATError
+from nat_timm.framework import said
 from nat_timm.units import is_activation
 
 _NOTHING = ("Identity", "Dropout", "Dropout2d", "DropPath", "DropBlock2d")
@@ -84,10 +85,10 @@ def _images(model: nn.Module, name: str) -> Tensor:
         try:
             model(images)
         except (RuntimeError, ValueError, AssertionError, IndexError) as error:
-            said = f"{type(error).__name__}: {' '.join(str(error).split())[:120]}"
+            failed = said(error)
             continue
         return images
-    raise NATError(f"{name}: the model does not run on images of {channels} channels: {said}")
+    raise NATError(f"{name}: the model does not run on images of {channels} channels: {failed}")
 
 
 def _sizes(own: tuple[int, ...], is_fixed: bool) -> Iterator[tuple[int, int]]:

@@ -14,6 +14,7 @@ from typing import Any
 from nat_plugin.errors import NATError
 from nat_plugin.ir.serial import strict_json
 from nat_timm.edits import Edit, edits_from_json, edits_to_json
+from nat_timm.limits import check_arguments
 
 EDITED = "nat_edited"
 """The entrypoint under which timm builds a base model and applies edits to it."""
@@ -23,6 +24,7 @@ _CONFIG = ("pretrained_cfg", "num_classes", "num_features", "global_pool", "nat"
 """Further keys of a ``config.json``."""
 _FORBIDDEN = ("pretrained", "checkpoint_path", "pretrained_cfg", "cache_dir", "device", "features_only", "scriptable")
 """Arguments that make another thing than the model, or fetch something."""
+_COUNTS = ("num_classes", "in_chans")
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,10 @@ def document(architecture: str, model_args: Mapping[str, Any], edits: tuple[Edit
     for name in _FORBIDDEN:
         if name in model_args:
             raise NATError(f"model_args: '{name}' is not an argument of the architecture; leave it out")
+    for name in _COUNTS:
+        if name in model_args and type(model_args[name]) is not int:
+            raise NATError(f"model_args: '{name}' is a whole number, not {model_args[name]!r:.40}")
+    check_arguments(model_args)
     try:
         args = json.dumps(dict(model_args), sort_keys=True)
     except (TypeError, ValueError) as error:
@@ -71,7 +77,10 @@ def parse(text: str) -> Document:
         return Document(text)
     if not text.startswith("{"):
         raise NATError(f"{text[:60]!r} is no name of a timm model, nor JSON with architecture, model_args and edits")
-    values = strict_json(text)
+    return _document(strict_json(text))
+
+
+def _document(values: dict[str, Any], is_inner: bool = False) -> Document:
     unknown = [key for key in values if key not in (*_OWN, *_CONFIG)]
     if unknown:
         raise NATError(f"unknown key '{unknown[0][:60]}'; a timm model has {', '.join(_OWN)}")
@@ -81,13 +90,13 @@ def parse(text: str) -> Document:
     if not isinstance(args, dict):
         raise NATError(f"model_args: expected an object, not {args!r:.60}")
     args, edits = dict(args), values.get("edits", [])
-    config = values.get("nat") if "pretrained_cfg" in values else None
+    config = values.get("nat") if "pretrained_cfg" in values and not is_inner else None
     if isinstance(config, dict):  # a folder that was written as a stock model remembers what it was made from
-        return parse(json.dumps(config))
+        return _document(config, is_inner=True)
     if name == EDITED:
         name, edits = args.pop("base", None), args.pop("edits", [])
         if not isinstance(name, str) or not NAME.fullmatch(name):
             raise NATError(f"model_args.base: expected the name of a timm model, not {name!r:.60}")
-    if isinstance(values.get("num_classes"), int):
+    if "num_classes" in values:
         args.setdefault("num_classes", values["num_classes"])
     return document(name, args, edits_from_json(edits))

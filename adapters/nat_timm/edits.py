@@ -68,7 +68,7 @@ def _edit(number: int, value: Any) -> Edit:
     if not isinstance(value, dict) or not {"op", "at"} <= value.keys() <= {"op", "at", "value"}:
         raise NATError(f'{where}: expected {{"op": …, "at": …, "value": …}}, not {value!r:.80}')
     op, at, given = value["op"], value["at"], value.get("value")
-    if op not in _VALUES:
+    if not isinstance(op, str) or op not in _VALUES:
         raise NATError(f"{where}: unknown op {op!r:.40}; allowed: {', '.join(_VALUES)}")
     paths = (at,) if isinstance(at, str) else tuple(at) if isinstance(at, list | tuple) else ()
     if not paths or not all(isinstance(path, str) and path for path in paths):

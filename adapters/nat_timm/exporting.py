@@ -14,6 +14,7 @@ from torch import nn
 from nat_plugin.errors import NATError
 from nat_plugin.files import write_bytes
 from nat_plugin.ir.layers import Shape
+from nat_timm.framework import said
 
 _T = TypeVar("_T")
 
@@ -62,9 +63,6 @@ def _exported(model: nn.Module, export: Callable[[], _T]) -> _T:
     try:
         return export()
     except Exception as error:  # noqa: BLE001 - of whatever kind the exporter raises
-        said = (str(error).strip().splitlines() or [""])[0][:160]
-        raise NATError(
-            f"{type(model).__name__}: torch cannot export this model: {type(error).__name__}: {said}"
-        ) from None
+        raise NATError(f"{type(model).__name__}: torch cannot export this model: {said(error)}") from error
     finally:
         model.train(training)

@@ -25,7 +25,11 @@ def feature_settings(base: str, args: Mapping[str, Any]) -> dict[str, Any]:
     settings: dict[str, Any] = {"out_indices": tuple(wrapped.feature_info.out_indices)}
     if isinstance(wrapped, features.FeatureGetterNet):
         settings["feature_cls"] = "getter"
-    elif isinstance(wrapped, features.FeatureDictNet):
+    elif isinstance(wrapped, features.FeatureHookNet | features.FeatureDictNet):
+        if isinstance(wrapped, features.FeatureHookNet):
+            settings["feature_cls"] = "hook"
+        if [name for name, _ in wrapped.named_children()] == ["body"]:  # the whole model, with hooks in it
+            return settings
         children = dict(create(base, args_without_device(args), "meta").named_children())
         settings["flatten_sequential"] = any(name not in children for name, _ in wrapped.named_children())
     else:

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from nat_plugin.errors import NATError
+from nat_timm.limits import check_arguments, limited
 
 INSTALL = "pip install 'nat-plugin[timm]'"
 
@@ -18,31 +19,43 @@ def timm() -> Any:
     try:
         return importlib.import_module("timm")
     except ImportError as error:
-        raise NATError(f"timm cannot be imported ({error}); install it with: {INSTALL}") from None
+        raise NATError(f"timm cannot be imported ({error}); install it with: {INSTALL}") from error
 
 
 def checked_name(architecture: str) -> str:
-    """``architecture`` if timm knows it (a tag such as ``.in1k`` may follow). Else NATError with near names."""
+    """``architecture`` if timm knows it, and the tag of weights that may follow (``.in1k``). Else NATError with near
+    names."""
     models = timm().models
-    bare = architecture.partition(".")[0]
+    bare, _, tag = architecture.partition(".")
     if not models.is_model(bare):
         near = timm().list_models(f"*{bare[:12]}*")[:5]
         hint = f"; near: {', '.join(near)}" if near else "; `timm.list_models()` lists the names"
         raise NATError(f"timm {timm().__version__} has no model '{architecture[:60]}'{hint}")
+    try:
+        models.get_pretrained_cfg(architecture)
+    except RuntimeError as error:
+        known = ", ".join(timm().list_models(f"{bare}.*", pretrained=True)[:5]) or f"none, only {bare}"
+        raise NATError(f"timm has no weights '{tag[:40]}' of {bare}; it has: {known}") from error
     return architecture
 
 
 def create(architecture: str, model_args: Mapping[str, Any], device: str | None = None) -> Any:
     """``timm.create_model`` without weights, in evaluation mode; on ``device="meta"`` without memory. NATError for
-    arguments that the model does not take."""
+    arguments that the model does not take, and for a model that is too large (``nat_timm.limits``)."""
     name = checked_name(architecture)
+    check_arguments(model_args)
     where = {} if device is None else {"device": device}
     try:
-        return timm().create_model(name, pretrained=False, **{**model_args, **where}).eval()
-    except NATError:
-        raise
+        with limited():
+            return timm().create_model(name, pretrained=False, **{**model_args, **where}).eval()
+    except NATError as error:
+        raise NATError(f"{architecture}: {error}") from error
     except Exception as error:  # noqa: BLE001 - whatever timm raises for arguments from a user's file
-        said = " ".join(str(error).split())[:200]
-        raise NATError(
-            f"timm cannot build '{architecture}' with {dict(model_args)!r:.200}: {type(error).__name__}: {said}"
-        ) from None
+        given = f"'{architecture}' with {dict(model_args)!r:.200}"
+        raise NATError(f"timm cannot build {given}: {said(error)}") from error
+
+
+def said(error: BaseException) -> str:
+    """An error of timm or torch in one line; the whole is its cause, which NAT_DEBUG=1 shows."""
+    words = " ".join(str(error).split())
+    return f"{type(error).__name__}: {words[:200]}" if words else type(error).__name__

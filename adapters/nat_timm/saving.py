@@ -24,7 +24,7 @@ from nat_timm.comparing import Difference, computes_the_same, module_that_differ
 from nat_timm.document import EDITED, Document, parse
 from nat_timm.edits import edits_to_json
 from nat_timm.entrypoint import register
-from nat_timm.framework import create, timm
+from nat_timm.framework import create, said, timm
 from nat_timm.models import CURRENT, document_of, load_weights, rebuilt
 from nat_timm.stock import Stock, stock
 from nat_timm.weights import read_weights
@@ -76,8 +76,7 @@ def _write(model: nn.Module, folder: Path, found: Document, args: Mapping[str, A
     try:
         timm().models.save_for_hf(model, folder, model_args=dict(args), safe_serialization=True)
     except (ValueError, RuntimeError, OSError, SafetensorError) as error:
-        said = " ".join(str(error).split())[:200]
-        raise NATError(f"{found.architecture}: not saved: timm cannot save this model: {said}") from None
+        raise NATError(f"{found.architecture}: not saved: timm cannot save this model: {said(error)}") from error
     config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     config["architecture"] = EDITED if not is_stock else found.architecture.partition(".")[0]
     config["model_args"] = {**config.get("model_args", {}), **args}
@@ -92,8 +91,9 @@ def _check_loads(model: nn.Module, folder: Path, found: Document) -> None:
     try:
         loaded = timm().create_model(f"local-dir:{folder}", pretrained=True)
     except Exception as error:  # noqa: BLE001 - whatever timm raises for what it cannot load
-        said = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-        raise NATError(f"{found.architecture}: not saved: timm does not load what would be written: {said}") from None
+        raise NATError(
+            f"{found.architecture}: not saved: timm does not load what would be written: {said(error)}"
+        ) from error
     differs = str(module_that_differs(model, loaded) or value_that_differs(model, loaded) or "")
     if not differs and not computes_the_same(model, loaded, found.architecture):
         differs = "it computes something else"

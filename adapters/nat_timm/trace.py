@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from nat_plugin.errors import NATError
 from nat_plugin.ir.layers import Shape
-from nat_timm.framework import timm
+from nat_timm.framework import said, timm
 
 _OPENED = frozenset(
     [
@@ -150,17 +150,12 @@ def trace(model: nn.Module, input: Shape, name: str) -> Trace:
         graph = _Tracer().trace(model)
         module = fx.GraphModule(model, graph)
     except Exception as error:  # noqa: BLE001 - anything may go wrong in a forward that meets proxies
-        raise NATError(f"{name}: torch.fx cannot trace this model: {_said(error)}") from None
+        raise NATError(f"{name}: torch.fx cannot trace this model: {said(error)}") from error
     try:
         with torch.no_grad():
             _Runner(module).run(torch.empty(1, *input, device="meta"))
     except Exception as error:  # noqa: BLE001 - as above
         raise NATError(
-            f"{name}: the model does not run on images of {'x'.join(map(str, input))}: {_said(error)}"
-        ) from None
+            f"{name}: the model does not run on images of {'x'.join(map(str, input))}: {said(error)}"
+        ) from error
     return Trace(model, tuple(graph.nodes), input)
-
-
-def _said(error: Exception) -> str:
-    lines = [line for line in str(error).strip().splitlines() if line.strip()]
-    return f"{type(error).__name__}: {lines[0][:160] if lines else ''}"

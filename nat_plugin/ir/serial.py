@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import MISSING, asdict, fields
 from typing import Annotated, Any, Literal, TypeGuard
@@ -151,10 +152,16 @@ def from_json(text: str) -> Network:
 
 
 def strict_json(text: str) -> Any:
-    """JSON without NaN or infinities, of bounded size and depth, without repeated keys. Raises NATError."""
+    """JSON without NaN, infinities and numbers that would become one (1e400), of bounded size and depth, without
+    repeated keys. Raises NATError."""
 
     def refuse(constant: str) -> None:
         raise NATError(f"JSON: {constant} is not a number that JSON allows")
+
+    def finite(number: str) -> float:
+        if math.isinf(found := float(number)):
+            raise NATError(f"JSON: {number[:40]} is larger than a number can be")
+        return found
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(pairs)
@@ -165,7 +172,7 @@ def strict_json(text: str) -> Any:
     if len(text) > MAX_BYTES:
         raise NATError(f"JSON of {len(text):,} characters is larger than the {MAX_BYTES:,} allowed")
     try:
-        return json.loads(text, parse_constant=refuse, object_pairs_hook=unique)
+        return json.loads(text, parse_float=finite, parse_constant=refuse, object_pairs_hook=unique)
     except RecursionError:
         raise NATError("JSON is nested too deeply") from None
     except ValueError as error:
