@@ -62,7 +62,7 @@ def _exported(model: nn.Module, export: Callable[[], _T]) -> _T:
     training = model.training
     try:
         return export()
-    except Exception as error:  # noqa: BLE001 - of whatever kind the exporter raises
+    except Exception as error:
         raise NATError(f"{type(model).__name__}: torch cannot export this model: {said(error)}") from error
     finally:
         model.train(training)

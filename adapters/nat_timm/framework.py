@@ -50,7 +50,7 @@ def create(architecture: str, model_args: Mapping[str, Any], device: str | None 
             return timm().create_model(name, pretrained=False, **{**model_args, **where}).eval()
     except NATError as error:
         raise NATError(f"{architecture}: {error}") from error
-    except Exception as error:  # noqa: BLE001 - whatever timm raises for arguments from a user's file
+    except Exception as error:
         given = f"'{architecture}' with {dict(model_args)!r:.200}"
         raise NATError(f"timm cannot build {given}: {said(error)}") from error
 

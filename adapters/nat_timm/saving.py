@@ -90,7 +90,7 @@ def _check_loads(model: nn.Module, folder: Path, found: Document) -> None:
     register()
     try:
         loaded = timm().create_model(f"local-dir:{folder}", pretrained=True)
-    except Exception as error:  # noqa: BLE001 - whatever timm raises for what it cannot load
+    except Exception as error:
         raise NATError(
             f"{found.architecture}: not saved: timm does not load what would be written: {said(error)}"
         ) from error

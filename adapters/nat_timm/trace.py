@@ -149,12 +149,12 @@ def trace(model: nn.Module, input: Shape, name: str) -> Trace:
     try:
         graph = _Tracer().trace(model)
         module = fx.GraphModule(model, graph)
-    except Exception as error:  # noqa: BLE001 - anything may go wrong in a forward that meets proxies
+    except Exception as error:
         raise NATError(f"{name}: torch.fx cannot trace this model: {said(error)}") from error
     try:
         with torch.no_grad():
             _Runner(module).run(torch.empty(1, *input, device="meta"))
-    except Exception as error:  # noqa: BLE001 - as above
+    except Exception as error:
         raise NATError(
             f"{name}: the model does not run on images of {'x'.join(map(str, input))}: {said(error)}"
         ) from error
