@@ -32,8 +32,8 @@ _ADDED: list[str] = []
 
 
 def register_op_name(name: str, op: Op) -> None:
-    """Let genotypes say ``name`` for ``op``, whose kind a plugin has registered. It is offered only in genotypes that
-    have it already. NATError for a name or an op that is taken, and for a name that is no word."""
+    """Let genotypes say ``name`` for ``op``, whose kind a plugin registers. It is offered only in genotypes that have
+    it already. NATError for a name or an op that is taken, and for a name that is no word."""
     if OPS.get(name) == op:
         return
     if name in OPS:
