@@ -12,7 +12,7 @@ from nat_plugin.ir.layers import Shape
 from nat_plugin.ir.serial import strict_json
 from nat_timm.document import Document, parse
 from nat_timm.framework import checked_name, create, timm
-from nat_timm.limits import MAX_CLASSES, MAX_SIDE
+from nat_timm.limits import MAX_CLASSES, checked_size
 from nat_timm.surgery import apply_edits
 
 CLASSES = 1000
@@ -35,19 +35,11 @@ def natural_frame(text: str) -> Frame:
     if text.lstrip()[:1] == "{":
         said = strict_json(text).get("pretrained_cfg")
         own.update(said if isinstance(said, dict) else {})
-    channels, height, width = _size(found.architecture, own.get("input_size") or (3, 224, 224))
+    channels, height, width = checked_size(found.architecture, own.get("input_size") or (3, 224, 224))
     classes = found.model_args.get("num_classes", own.get("num_classes") or CLASSES)
     if type(classes) is not int or not 0 <= classes <= MAX_CLASSES:
         raise NATError(f"{found.architecture}: num_classes is a number from 0 to {MAX_CLASSES:,}, not {classes!r:.40}")
     return Frame(input=(found.model_args.get("in_chans", channels), height, width), classes=max(classes, 1))
-
-
-def _size(architecture: str, said: Any) -> Shape:
-    if not isinstance(said, list | tuple) or len(said) != 3 or not all(type(each) is int for each in said):
-        raise NATError(f"{architecture}: input_size is channels, height and width, not {said!r:.40}")
-    if not all(0 < each <= MAX_SIDE for each in said):
-        raise NATError(f"{architecture}: input_size has to be from 1 to {MAX_SIDE:,}, not {said!r:.40}")
-    return said[0], said[1], said[2]
 
 
 def build(found: Document, input: Shape, classes: int, device: str | None = None) -> nn.Module:

@@ -100,13 +100,26 @@ def inherited_state(
     own = {name: value.shape for name, value in model.state_dict().items()}
     if {name: value.shape for name, value in state.items()} == own:
         return state
-    original = create(base, {name: value for name, value in args.items() if name != "device"})
+    original = create(
+        base, {**{name: value for name, value in args.items() if name != "device"}, **_sizes(base, state)}
+    )
     if {name: value.shape for name, value in state.items()} != {
         name: value.shape for name, value in original.state_dict().items()
     }:
         return state  # of neither: timm says what does not fit
     original.load_state_dict(state)
     found: Mapping[str, torch.Tensor] = apply_edits(original, edits, base).state_dict()
+    return found
+
+
+def _sizes(base: str, state: Mapping[str, torch.Tensor]) -> dict[str, int]:
+    """The classes and channels of images that weights of a base are for: timm makes them fit others afterwards."""
+    config, found = base_config(base) or {}, {}
+    for what, axis, argument in (("classifier", 0, "num_classes"), ("first_conv", 1, "in_chans")):
+        path = config.get(what)
+        weight = state.get(f"{path}.weight") if isinstance(path, str) else None
+        if weight is not None and weight.dim() > axis:
+            found[argument] = int(weight.shape[axis])
     return found
 
 

@@ -15,6 +15,7 @@ from torch.nn.modules.module import (
 )
 
 from nat_plugin.errors import NATError
+from nat_plugin.ir.layers import Shape
 
 MAX_NUMBER, MAX_SUM = 10_000, 100_000
 """Of the numbers in ``model_args`` (widths, depths, sizes, those in strings of blocks too): the largest, and all."""
@@ -38,6 +39,15 @@ def check_arguments(args: Mapping[str, Any]) -> None:
             raise NATError(
                 f"model_args: more than a model can be: numbers over {MAX_SUM:,} in all, or over {MAX_VALUES:,} values"
             )
+
+
+def checked_size(architecture: str, said: Any) -> Shape:
+    """The ``input_size`` of a pretrained_cfg. NATError for anything else."""
+    if not isinstance(said, list | tuple) or len(said) != 3 or not all(type(each) is int for each in said):
+        raise NATError(f"{architecture}: input_size is channels, height and width, not {said!r:.40}")
+    if not all(0 < each <= MAX_SIDE for each in said):
+        raise NATError(f"{architecture}: input_size has to be from 1 to {MAX_SIDE:,}, not {said!r:.40}")
+    return said[0], said[1], said[2]
 
 
 def _values(value: Any, name: str = "model_args", depth: int = 0) -> Iterator[tuple[str, Any]]:

@@ -20,6 +20,7 @@ from nat_timm.edits import Edit
 from nat_timm.entrypoint import attach, base_config, plain
 from nat_timm.features import apply_with_features
 from nat_timm.framework import create
+from nat_timm.limits import checked_size
 from nat_timm.standins import remove_shortcut
 from nat_timm.surgery import apply_edits
 
@@ -125,8 +126,8 @@ def global_pool(model: nn.Module) -> str | None:
     return None
 
 
-def load_weights(model: nn.Module, state: Mapping[str, torch.Tensor], name: str) -> None:
-    """Load strictly. NATError of one line that says what does not fit, and how many."""
+def check_weights(model: nn.Module, state: Mapping[str, torch.Tensor], name: str) -> None:
+    """NATError of one line that says what of the weights does not fit a model, and how many."""
     own = model.state_dict()
     wrong = [key for key in own if key in state and state[key].shape != own[key].shape]
     missing, unknown = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
@@ -135,13 +136,19 @@ def load_weights(model: nn.Module, state: Mapping[str, torch.Tensor], name: str)
             raise NATError(
                 f"{name}: these are weights of another model: the file {what} {keys[0]} ({len(keys)} in all)"
             )
+
+
+def load_weights(model: nn.Module, state: Mapping[str, torch.Tensor], name: str) -> None:
+    """Load strictly; see ``check_weights``."""
+    check_weights(model, state, name)
     model.load_state_dict(state)
 
 
 def input_size(model: nn.Module) -> Shape:
     """The images that a model is for, by what timm noted."""
     config = getattr(model, "pretrained_cfg", None) or {}
-    channels, height, width = config.get("input_size", (3, 224, 224))
+    name = str(config.get("architecture", "the model"))
+    channels, height, width = checked_size(name, config.get("input_size") or (3, 224, 224))
     height, width = getattr(model, "_traits", {}).get("img_size") or (height, width)
     return int(getattr(model, "in_chans", channels)), height, width
 

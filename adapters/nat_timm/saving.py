@@ -25,7 +25,7 @@ from nat_timm.document import EDITED, Document, parse
 from nat_timm.edits import edits_to_json
 from nat_timm.entrypoint import register
 from nat_timm.framework import create, said, timm
-from nat_timm.models import CURRENT, document_of, load_weights, rebuilt
+from nat_timm.models import CURRENT, check_weights, document_of, load_weights, rebuilt
 from nat_timm.stock import Stock, stock
 from nat_timm.weights import read_weights
 
@@ -137,9 +137,11 @@ def load(folder: Path | str) -> nn.Module:
     args = {**config.get("model_args", {}), "num_classes": config.get("num_classes", CLASSES)}
     if config["architecture"] == EDITED:
         register()
-    made: Any = create(str(config["architecture"]), args)
+    name = str(config["architecture"])
+    check_weights(create(name, args, "meta"), state, str(folder))  # before memory is taken for it
+    made: Any = create(name, args)
     load_weights(made, state, str(folder))
-    said = config.get("pretrained_cfg")
-    made.pretrained_cfg = {**made.pretrained_cfg, **(said if isinstance(said, dict) else {})}
+    own = config.get("pretrained_cfg")
+    made.pretrained_cfg = {**made.pretrained_cfg, **(own if isinstance(own, dict) else {})}
     model: nn.Module = made
     return model

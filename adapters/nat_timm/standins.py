@@ -29,7 +29,7 @@ class Passed(nn.Module):
 class PassedAmong(Passed):
     """The same for a block of DLA, which is given a shortcut and what else goes into a sum."""
 
-    def forward(self, x: Tensor, shortcut: Tensor | None = None, children: list[Tensor] | None = None) -> Tensor:
+    def forward(self, x: Tensor, _shortcut: Tensor | None = None, _children: list[Tensor] | None = None) -> Tensor:
         out: Tensor = self.act(x.clone())
         return out
 

@@ -2,28 +2,40 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from nat_plugin.errors import NATError
+from nat_plugin.files import ReadError, opened
 from nat_plugin.tensors import read_tensors
-from nat_timm.framework import timm
+from nat_timm.framework import said, timm
 from nat_timm.models import document_of, load_weights
 
 PRETRAINED = "pretrained"
+LOCAL = "local-dir:"
+"""How timm names a folder."""
 MAX_BYTES = 64 * 2**30
+_PICKLES = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
+"""First bytes of what torch.save writes: a zip of pickles, or a pickle."""
+_log = logging.getLogger(__name__)
 
 
 def starting_weights(model: nn.Module, source: str | None) -> None:
-    """Load weights into a model, strictly; None leaves it as it is. ``pretrained``: those of its pretrained_cfg, which
-    timm makes fit other classes and channels. NATError of one line for anything that is missing or does not fit."""
+    """Load weights into a model, strictly; None leaves it as it is. ``pretrained``: those of its pretrained_cfg. Where
+    they are for other classes or channels of images, the classifier starts afresh and the first convolution is
+    adapted, as timm does it; a line of the log says so. NATError of one line for anything that is missing or does not
+    fit."""
     if source is None:
         return
     if source != PRETRAINED:
-        load_weights(model, read_weights(Path(source).expanduser()), source)
+        path = Path(source.removeprefix(LOCAL)).expanduser()
+        load_weights(model, _fitted(model, read_weights(path), source), source)
         return
     name = document_of(model).architecture
     try:
@@ -34,18 +46,56 @@ def starting_weights(model: nn.Module, source: str | None) -> None:
             in_chans=getattr(model, "in_chans", 3),
             strict=False,
         )
-    except Exception as error:  # noqa: BLE001 - timm, its hub and the network under it raise what they like
-        said = " ".join(str(error).split())[:160]
-        raise NATError(f"{name}: timm could not load pretrained weights ({type(error).__name__}: {said})") from None
+    except Exception as error:
+        raise NATError(f"{name}: timm could not load pretrained weights ({said(error)})") from error
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
     """The tensors of ``path`` (or of ``model.safetensors`` in it). NATError where that cannot be read."""
     file = path / "model.safetensors" if path.is_dir() else path
     try:
+        with opened(file) as start:
+            first = start.read(4)
+        if first.startswith(_PICKLES):
+            raise NATError(
+                f"{file}: this is a pickle (.pth, .pt, .bin), and reading one runs what is in it; where you trust it, "
+                "convert it once: safetensors.torch.save_file(torch.load(FILE, weights_only=True), 'model.safetensors')"
+            )
         return read_tensors(file, MAX_BYTES)[0]
     except SafetensorError as error:
-        raise NATError(f"{file}: not readable as safetensors: {' '.join(str(error).split())[:120]}") from error
+        words = " ".join(str(error).split())[:120]
+        raise NATError(f"{file}: not readable as safetensors: {words}") from error
+    except ReadError as error:
+        raise NATError(
+            f"{error}; the weights of a model are a .safetensors file or a folder with model.safetensors"
+        ) from error
+
+
+def _fitted(model: nn.Module, state: Mapping[str, Tensor], source: str) -> Mapping[str, Tensor]:
+    """The weights with what other classes and channels need: all else has to fit."""
+    found, own = dict(state), model.state_dict()
+
+    def pairs(what: str, axis: int) -> Iterator[tuple[str, int, int]]:
+        """Layers whose weights differ in the length of one axis: the path, that of the weights, that of the model."""
+        for path in _named(model, what):
+            shapes = [each.get(f"{path}.weight", torch.empty(())).shape for each in (found, own)]
+            before, mine = (list(shape) for shape in shapes)
+            if len(before) == len(mine) > axis and before.pop(axis) != mine.pop(axis) and before == mine:
+                yield path, shapes[0][axis], shapes[1][axis]
+
+    for path, before, mine in pairs("classifier", 0):
+        found |= {key: value for key, value in own.items() if key in (f"{path}.weight", f"{path}.bias")}
+        _log.warning("%s: weights for %d classes, the model has %d: '%s' starts afresh", source, before, mine, path)
+    for path, before, mine in pairs("first_conv", 1):
+        found[f"{path}.weight"] = timm().models.adapt_input_conv(mine, found[f"{path}.weight"])
+        _log.warning("%s: weights for %d channels, the model takes %d: '%s' is adapted", source, before, mine, path)
+    return found
+
+
+def _named(model: nn.Module, what: str) -> Iterator[str]:
+    """The paths that the pretrained_cfg states for a part of the model: none, one or several."""
+    said = (getattr(model, "pretrained_cfg", None) or {}).get(what) or ()
+    yield from (said,) if isinstance(said, str) else said
 
 
 def _config(name: str) -> dict[str, Any]:
