@@ -18,6 +18,7 @@ from typing import Any, NoReturn, TypeAlias
 
 from nat_plugin.errors import NATError
 from nat_plugin.ir.serial import strict_json
+from nat_plugin.plain import check_plain
 
 MAX_CHARS = 1_000_000
 MAX_TOKENS = 100_000
@@ -203,6 +204,7 @@ def _constant(node: ast.expr, _depth: int) -> Literal:
     if isinstance(value, float) and not math.isfinite(value):
         _refuse(node, "a number that is not finite")
     if value is None or isinstance(value, str | bool | int | float):
+        check_plain(value, f"line {node.lineno}")
         return value
     _refuse(node, f"a value of type {type(value).__name__}")
 
@@ -223,6 +225,7 @@ def _dict(node: ast.expr, depth: int) -> Literal:
     for key, item in zip(node.keys, node.values, strict=True):
         if not isinstance(key, ast.Constant) or not (key.value is None or isinstance(key.value, str | int | float)):
             _refuse(key or node, "a key that is neither string nor number")
+        check_plain(key.value, f"line {key.lineno}")
         if key.value in found:
             raise NATError(f"line {key.lineno}: the key {str(key.value)[:40]!r} stands twice in one dict")
         found[key.value] = _value(item, depth + 1)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cached_property, lru_cache
@@ -20,7 +19,7 @@ import pluggy
 from pydantic import BaseModel
 
 from nat_plugin import hookspecs
-from nat_plugin.errors import NATError, debugging
+from nat_plugin.errors import NATError, debugging, traced
 from nat_plugin.ir.ops import OpKind, register_op
 from nat_plugin.ir.rules import Rule, register_rule, rules
 
@@ -178,7 +177,7 @@ def _passing_over(what: str, complain: _Complain, where: str = "") -> Iterator[N
         said = " ".join(str(error).split())
         complain(f"{what} is left out: {where}{type(error).__name__}: {said[:300]}")
         if debugging():
-            complain("".join(traceback.format_exception(error)).rstrip())
+            complain(traced(error).rstrip())
 
 
 def _collecting(given: list[tuple[Any, ...]]) -> Callable[..., None]:

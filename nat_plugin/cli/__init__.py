@@ -9,7 +9,7 @@ import warnings
 import click
 
 from nat_plugin import __version__
-from nat_plugin.errors import NATError
+from nat_plugin.errors import NATError, debugging, traced
 
 SUBCOMMANDS = {
     "run": "run",
@@ -42,7 +42,11 @@ class _Group(click.Group):
         return command
 
 
-@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=_Group,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Errors are one line each; NAT_DEBUG=1 in the environment shows where they come from.",
+)
 @click.version_option(__version__, prog_name="nat")
 def nat() -> None:
     """Take an architecture that you have, get a better or leaner one back, in the same format."""
@@ -54,6 +58,8 @@ def main() -> None:
     try:
         nat(prog_name="nat")
     except NATError as error:
+        if debugging():
+            print(traced(error), end="", file=sys.stderr)
         for line in str(error).splitlines():
             print(f"nat: {line}", file=sys.stderr)
         sys.exit(2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable
 from dataclasses import MISSING, asdict, fields
 from typing import Annotated, Any, Literal, TypeGuard
@@ -15,6 +16,7 @@ from nat_plugin.ir.layers import LAYERS, Conv, Layer
 from nat_plugin.ir.network import MAX_LEVEL, Cell, Edge, Head, Network, Node, Origin, Placement
 from nat_plugin.ir.ops import Op
 from nat_plugin.ir.shapes import layout
+from nat_plugin.plain import check_plain
 
 SCHEMA = 1
 MAX_BYTES = 16 * 2**20
@@ -27,6 +29,8 @@ _Size = Annotated[int, Field(ge=1, le=10**5)]
 _Text = Annotated[str, Field(max_length=1000)]
 _LARGEST = 10**6
 """Of any number in a layer."""
+_UNUSUAL = re.compile(r"\d{20}|\\u[dD][89a-fA-F]|[\ud800-\udfff]")
+"""In the text of a JSON document whose values have to be looked at one by one."""
 _FUNCTIONS = {"act": ("relu", "relu6", "hardswish", "silu"), "pool": ("max", "avg")}
 
 
@@ -152,8 +156,8 @@ def from_json(text: str) -> Network:
 
 
 def strict_json(text: str) -> Any:
-    """JSON without NaN, infinities and numbers that would become one (1e400), of bounded size and depth, without
-    repeated keys. Raises NATError."""
+    """JSON of bounded size and depth, without repeated keys and without what no file can hold (NaN, infinities, whole
+    numbers of more than 64 bits, halves of surrogate pairs). Raises NATError."""
 
     def refuse(constant: str) -> None:
         raise NATError(f"JSON: {constant} is not a number that JSON allows")
@@ -172,11 +176,14 @@ def strict_json(text: str) -> Any:
     if len(text) > MAX_BYTES:
         raise NATError(f"JSON of {len(text):,} characters is larger than the {MAX_BYTES:,} allowed")
     try:
-        return json.loads(text, parse_float=finite, parse_constant=refuse, object_pairs_hook=unique)
+        value = json.loads(text, parse_float=finite, parse_constant=refuse, object_pairs_hook=unique)
     except RecursionError:
         raise NATError("JSON is nested too deeply") from None
     except ValueError as error:
         raise NATError(f"not valid JSON: {error}") from None
+    if _UNUSUAL.search(text):
+        check_plain(value, "JSON")
+    return value
 
 
 def _cell(cell: _Cell) -> Cell:

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from nat_plugin.errors import NATError
+from nat_plugin.plain import check_plain, show
 from nat_plugin.plugins import Plugins
 from nat_plugin.sources import read_text
 
@@ -33,17 +34,19 @@ class _Loader(yaml.SafeLoader):
             if not isinstance(key, Hashable):
                 break  # what the base class refuses
             if key in seen:
-                raise NATError(f"line {node.start_mark.line + 1}: key '{key}' stands twice")
+                raise NATError(f"line {node.start_mark.line + 1}: key {show(key)} stands twice")
             seen.add(key)
         return super().construct_mapping(node, deep)
 
 
 def parse_yaml(text: str, label: str) -> Any:
-    """Plain values from YAML. NATError, naming the line, for anything unsafe or malformed."""
+    """Plain values from YAML (no dates, sets or binary data). NATError, naming line or place, for anything unsafe or
+    malformed."""
     if len(text) > MAX_CHARS:
         raise NATError(f"{label}: {len(text):,} characters are more than a recipe can have")
     try:
-        return yaml.load(text, Loader=_Loader)
+        value = yaml.load(text, Loader=_Loader)
+        check_plain(value, "it")
     except NATError as error:
         raise NATError(f"{label}: {error}") from None
     except RecursionError:
@@ -54,6 +57,7 @@ def parse_yaml(text: str, label: str) -> Any:
         raise NATError(f"{label}: {where}{getattr(error, 'problem', None) or error}") from None
     except ValueError as error:
         raise NATError(f"{label}: {error}") from None
+    return value
 
 
 def read_values(name: str, overrides: Iterable[str], plugins: Plugins) -> dict[str, Any]:

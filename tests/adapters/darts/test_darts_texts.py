@@ -213,7 +213,10 @@ BOTH = f"{CELL}, {CELL.replace('normal', 'reduce')}"
         (f"Genotype({BOTH}, normal_bottleneck='SE')", "field 'normal_bottleneck' is 'SE'; only None or '' is read"),
         (f"Genotype({BOTH}, up=[1])", "unknown field 'up'"),
         (f"Genotype({BOTH.replace(', 0)', ', 0, chr(83))')})".replace("chr(83)", "'SE'"), "is a second operation"),
-        (f"Genotype({BOTH.replace('sep_conv_3x3', 'shuffle_conv_5x5')})", "a plugin can add it with its layers (docs/darts.md"),
+        (
+            f"Genotype({BOTH.replace('sep_conv_3x3', 'shuffle_conv_5x5')})",
+            "a plugin can add it with its layers (docs/darts.md",
+        ),
         (f"Genotype({BOTH}", "never closed"),
         (f"1: Genotype({BOTH})\n\n3: Genotype({BOTH})\n", "the text has 2 genotypes, on lines 1, 3; give one of these"),
         (f"Genotype({BOTH})\n" * 200, "the text has more than 100 genotypes, on lines 1, 2,"),

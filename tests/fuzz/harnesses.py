@@ -1,0 +1,254 @@
+"""What takes text or files from a user, each as a function of bytes: nothing but a NATError may come out of it.
+
+``HARNESSES`` is built from what is registered, so that an adapter is covered from the day it is there.
+"""
+
+from __future__ import annotations
+
+import atexit
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TypeAlias
+
+from nat_plugin.adapter import Adapter
+from nat_plugin.errors import NATError
+from nat_plugin.ir import Budget, Frame, Limits, canonical, cost, is_connected, key
+from nat_plugin.literals import assigned, assigned_names
+from nat_plugin.plugins import plugins
+from nat_plugin.sources import find_source
+from tests.fuzz import examples as valid
+
+CORPUS = Path(__file__).parent / "corpus"
+SECONDS, CHARACTERS = 20, 4000
+"""Processor seconds that one input may take, and characters that an error may have."""
+
+Run: TypeAlias = Callable[[bytes], object]
+
+
+@dataclass(frozen=True)
+class Harness:
+    """``run`` takes any bytes; ``examples`` are valid ones; ``count`` inputs are tried in the suite."""
+
+    run: Run
+    examples: Callable[[], list[bytes]]
+    text: bool = True
+    count: int = 150
+
+    def check(self, data: bytes) -> None:
+        """Anything but a NATError of a few short lines, soon, is a fault."""
+        start = time.process_time()
+        try:
+            self.run(data)
+        except NATError as error:
+            lines = str(error).splitlines()
+            assert lines, "an error without a word"
+            assert all(len(line) <= CHARACTERS for line in lines), f"{max(map(len, lines))} characters"
+        assert time.process_time() - start < SECONDS
+
+
+def decoded(data: bytes) -> str:
+    """As arguments of a command line come to Python."""
+    return data.decode("utf-8", "surrogateescape")
+
+
+@cache
+def scratch() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="nat-fuzz-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+def in_file(read: Callable[[Path], object], name: str) -> Run:
+    """``read`` a file of that name which holds the bytes."""
+
+    def run(data: bytes) -> object:
+        path = scratch() / name
+        path.write_bytes(data)
+        return read(path)
+
+    return run
+
+
+def of_adapter(adapter: Adapter) -> Run:
+    """Whatever is read is also counted, written, and read again as the same."""
+
+    def run(data: bytes) -> None:
+        text = decoded(data)
+        assert isinstance(adapter.recognises(text), bool)
+        reason = adapter.near(text)
+        assert reason is None or reason.splitlines() == [reason]
+        frame = adapter.natural_frame(text)
+        network = adapter.read(text, frame)
+        if is_connected(network):
+            cost(canonical(network))
+        written = adapter.write(network)
+        assert key(adapter.read(written, frame)) == key(network)
+
+    return run
+
+
+def source(data: bytes) -> None:
+    found = find_source(decoded(data), None, plugins())
+    found.adapter.read(found.text, Frame())
+
+
+def python_file(data: bytes) -> None:
+    text = decoded(data)
+    names = assigned_names(text)
+    for name in [*names[:3], "DARTS"]:
+        with suppress(NATError):
+            assigned(text, name)
+    assigned_names(text)
+
+
+def budget(data: bytes) -> None:
+    network = (
+        plugins()
+        .adapters["darts"]
+        .read(plugins().adapters["darts"].published()["DARTS_V2"].text, Frame(channels=4, cells=3))
+    )
+    parsed = Budget.parse({"macs": decoded(data)})
+    limits = parsed.resolve(network)
+    assert isinstance(limits, Limits)
+    limits.broken(network)
+    assert Budget.parse({"macs": str(parsed.limits[0])}).resolve(network) == limits
+    parsed.relative_to(network).resolve(network)
+
+
+def recipe(path: Path) -> None:
+    from nat_plugin.comparisons.recipe import load_comparison
+    from nat_plugin.runs.recipe import load_recipe
+
+    try:
+        load_recipe(str(path), (), plugins()).resolved()
+    except NATError:
+        load_comparison(str(path), (), plugins()).resolved()
+
+
+def override(data: bytes) -> None:
+    from nat_plugin.comparisons.recipe import load_comparison
+    from nat_plugin.runs.recipe import load_recipe
+
+    try:
+        load_recipe("quickstart", (decoded(data),), plugins()).resolved()
+    except NATError:
+        load_comparison("compare-digits", (decoded(data),), plugins()).resolved()
+
+
+def policy(path: Path) -> object:
+    from nat_plugin.policy.files import load_policy
+
+    return load_policy(path)
+
+
+def checkpoint(path: Path) -> object:
+    from nat_plugin.runs.state import load_state
+
+    return load_state(path)
+
+
+def op_map(path: Path) -> object:
+    from nat_plugin.strategies.op_map import read_op_map
+
+    return read_op_map(path)
+
+
+def table(path: Path) -> object:
+    from nat_nasbench.tables.delimited import DelimitedTable
+
+    return DelimitedTable(path, "cifar10", None)
+
+
+def latencies(path: Path) -> object:
+    from nat_nasbench.tables.delimited import read_latencies
+
+    return read_latencies.__wrapped__(path, "raspi4")
+
+
+def database(path: Path) -> object:
+    from nat_nasbench.tables.nni_database import NNITable
+
+    return NNITable(path, "cifar10", None).find("333333")
+
+
+def idx(path: Path) -> object:
+    from nat_plugin.data.loaders.idx import read_idx
+
+    return read_idx(path, 3)
+
+
+def npz(path: Path) -> object:
+    from nat_plugin.data.loaders.npz import read_arrays
+
+    return read_arrays(path)
+
+
+def image(data: bytes) -> None:
+    from nat_plugin.data.loaders.image_folder import FORMATS, read_image
+
+    for suffix in FORMATS:
+        with suppress(NATError):
+            in_file(lambda path: read_image(path, 8), f"image{suffix}")(data)
+
+
+def weights(path: Path) -> object:
+    from nat_timm.weights import read_weights
+
+    return read_weights(path)
+
+
+def timm_config(path: Path) -> object:
+    """What stands in the config.json of a model folder, as far as no model is built of it."""
+    from nat_timm.document import parse
+
+    return parse(path.read_bytes().decode("utf-8", "replace")).render()
+
+
+def nni_checkpoint(path: Path) -> object:
+    from nat_nni.experiment_state import read_checkpoint
+
+    return read_checkpoint(path)
+
+
+@cache
+def harnesses() -> Mapping[str, Harness]:
+    """By name."""
+    adapters = {
+        f"text-{name}": Harness(
+            of_adapter(adapter), lambda name=name: valid.texts(name), count=40 if name == "timm" else 150
+        )
+        for name, adapter in plugins().adapters.items()
+    }
+    return {
+        **adapters,
+        "source": Harness(source, valid.sources),
+        "python-file": Harness(python_file, valid.python_files),
+        "budget": Harness(budget, valid.budgets),
+        "recipe": Harness(in_file(recipe, "recipe.yaml"), valid.recipes, count=40),
+        "set": Harness(override, valid.overrides, count=60),
+        "op-map": Harness(in_file(op_map, "map.json"), valid.op_maps),
+        "policy": Harness(in_file(policy, "policy.safetensors"), valid.policies, text=False, count=100),
+        "checkpoint": Harness(in_file(checkpoint, "checkpoint.safetensors"), valid.checkpoints, text=False),
+        "table": Harness(in_file(table, "table.csv"), valid.tables),
+        "table-packed": Harness(in_file(table, "table.csv.gz"), valid.packed_tables, text=False),
+        "latencies": Harness(in_file(latencies, "latencies.csv"), valid.latencies),
+        "database": Harness(in_file(database, "nasbench.db"), valid.databases, text=False, count=60),
+        "idx": Harness(in_file(idx, "images"), valid.idx_files, text=False),
+        "npz": Harness(in_file(npz, "arrays.npz"), valid.npz_files, text=False),
+        "image": Harness(image, valid.images, text=False, count=60),
+        "weights": Harness(in_file(weights, "model.safetensors"), valid.checkpoints, text=False),
+        "timm-config": Harness(in_file(timm_config, "config.json"), valid.timm_configs),
+        "nni-checkpoint": Harness(in_file(nni_checkpoint, "search.json"), valid.nni_checkpoints),
+    }
+
+
+def corpus(name: str) -> list[Path]:
+    """What failed so far in a harness, and what did in any of the texts of adapters for each of those."""
+    own = sorted((CORPUS / name).glob("*"))
+    return own + (sorted((CORPUS / "text").glob("*")) if name.startswith("text-") or name == "source" else [])
