@@ -43,7 +43,9 @@ def main() -> None:
         for number, data in enumerate([*examples, *(path.read_bytes() for path in corpus(name))]):
             (Path(folder) / str(number)).write_bytes(b"\0" + data)
             (Path(folder) / f"near-{number}").write_bytes(bytes([8 * number % 256 | 1]) + bytes(5))
-        atheris.Setup(["fuzz", "-max_len=20000", "-rss_limit_mb=3000", *options, folder], one)
+        atheris.Setup(
+            ["fuzz", "-max_len=20000", "-rss_limit_mb=3000", f"-artifact_prefix={folder}/", *options, folder], one
+        )
         atheris.Fuzz()
 
 
