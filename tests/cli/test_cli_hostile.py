@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.command_line import Nat
+
 GENOTYPE = (
     "Genotype(normal={}, normal_concat=[2], reduce=[('skip_connect', 0), ('skip_connect', 1)], reduce_concat=[2])"
 )
@@ -121,3 +123,35 @@ def test_a_pickle_named_safetensors(tmp_path: Path) -> None:
     )
     refused(done, tmp_path)
     assert "not a safetensors file" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        *("strategy={name: [nat]}", "evaluator={name: {a: 1}}", "adapter=[1]", "adapter={name: []}", "rules={}"),
+        *("seed=1.0e+999", "seed=0x" + "f" * 5000, "budget={macs: [1]}", "source=2001-01-01", "a.b.c"),
+        *("strategy=\udcff", 'source="\\ud800"'),
+    ],
+)
+def test_a_hostile_override(nat: Nat, tmp_path: Path, override: str) -> None:
+    for command in ("run", "compare"):
+        recipe = {"run": "quickstart", "compare": "compare-digits"}[command]
+        done = nat(command, recipe, "--set", override, "--out", str(tmp_path / "out"))
+        assert (done.status, done.out) == (2, "")
+        assert all(line.startswith("nat: ") and len(line) < 3000 for line in done.err.splitlines())
+        assert not (tmp_path / "out").exists()
+
+
+def test_nat_debug_shows_where_an_error_comes_from(nat: Nat, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "g.json").write_text('{"format": "nat-network", }')
+    command = ("show", str(tmp_path / "g.json"), "--adapter", "network")
+    quiet = nat(*command)
+    assert quiet.err.splitlines() == [quiet.err.strip()]
+    monkeypatch.setenv("NAT_DEBUG", "0")
+    assert nat(*command) == quiet
+    monkeypatch.setenv("NAT_DEBUG", "1")
+    loud = nat(*command)
+    assert (loud.status, loud.out) == (2, "")
+    assert loud.err.endswith(quiet.err)
+    for part in ("Traceback", "json.decoder.JSONDecodeError", "serial.py", "network_json.py"):
+        assert part in loud.err
