@@ -44,7 +44,16 @@ def main() -> None:
             (Path(folder) / str(number)).write_bytes(b"\0" + data)
             (Path(folder) / f"near-{number}").write_bytes(bytes([8 * number % 256 | 1]) + bytes(5))
         atheris.Setup(
-            ["fuzz", "-max_len=20000", "-rss_limit_mb=3000", f"-artifact_prefix={folder}/", *options, folder], one
+            [
+                "fuzz",
+                "-max_len=20000",
+                "-rss_limit_mb=3000",
+                "-timeout=300",
+                f"-artifact_prefix={folder}/",
+                *options,
+                folder,
+            ],
+            one,
         )
         atheris.Fuzz()
 

@@ -50,6 +50,18 @@ def sources() -> list[bytes]:
     return [text for name in plugins().adapters for text in texts(name)[:2] if name != "timm"]
 
 
+def arguments() -> list[bytes]:
+    return [
+        b"show\nDARTS_V2\n--channels\n4\n--cells\n2\n--input\n32\n--classes\n10\n--json",
+        b"convert\nDARTS_V2\n--from\ndarts\n--to\nnetwork\n--channels\n4\n--cells\n2",
+        b"show\n" + GENOTYPE.encode() + b"\n--adapter\ndarts",
+    ]
+
+
+def lists() -> list[bytes]:
+    return [b"DARTS_V2\n\nNB201_ResNet\n  ENAS_micro\n" + GENOTYPE.encode() + b"\n"]
+
+
 def python_files() -> list[bytes]:
     return [f"from collections import namedtuple\nDARTS = {GENOTYPE}\nBEST: object = DARTS\nX = '0 1 0 2'\n".encode()]
 

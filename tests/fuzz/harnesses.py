@@ -6,15 +6,18 @@
 from __future__ import annotations
 
 import atexit
+import io
 import shutil
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TypeAlias
+
+import click
 
 from nat_plugin.adapter import Adapter
 from nat_plugin.errors import NATError
@@ -131,6 +134,23 @@ def recipe(path: Path) -> None:
         load_comparison(str(path), (), plugins()).resolved()
 
 
+def arguments(data: bytes) -> None:
+    """Of ``nat show`` and ``nat convert``, one a line."""
+    from nat_plugin.cli import nat
+
+    command, *given = decoded(data).split("\n")
+    with suppress(click.ClickException), redirect_stdout(io.StringIO()):
+        nat.main([command if command in ("show", "convert") else "show", *given], "nat", standalone_mode=False)
+
+
+def listed(path: Path) -> None:
+    from nat_plugin.comparisons.inputs import read_inputs
+    from nat_plugin.comparisons.recipe import plan_comparison
+
+    values = {"sources": {"file": str(path)}, "strategies": {"random": {}}}
+    read_inputs(plan_comparison(values, plugins()), plugins())
+
+
 def override(data: bytes) -> None:
     from nat_plugin.comparisons.recipe import load_comparison
     from nat_plugin.runs.recipe import load_recipe
@@ -228,6 +248,8 @@ def harnesses() -> Mapping[str, Harness]:
     return {
         **adapters,
         "source": Harness(source, valid.sources),
+        "arguments": Harness(arguments, valid.arguments, count=60),
+        "list": Harness(in_file(listed, "list.txt"), valid.lists),
         "python-file": Harness(python_file, valid.python_files),
         "budget": Harness(budget, valid.budgets),
         "recipe": Harness(in_file(recipe, "recipe.yaml"), valid.recipes, count=40),

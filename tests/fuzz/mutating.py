@@ -57,6 +57,7 @@ HOSTILE = (
     ),
     *(b"/dev/zero", b"..", b"~nobody", b"a" * 5000),
 )
+MOST_CHANGES, MOST_BYTES = 8, 200_000
 WORDS = (0, 1, 0x7F, 0x80, 0xFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 2**63 - 1, 2**64 - 1)
 
 
@@ -66,8 +67,8 @@ def near(instructions: bytes, examples: Sequence[bytes], text: bool) -> bytes:
         return instructions[1:]
     found = examples[instructions[0] // 8 % len(examples)]
     change = _other_token if text else _other_bytes
-    for at in range(1, len(instructions) - 4, 5):
-        found = change(found, *instructions[at : at + 5])
+    for at in range(1, min(len(instructions) - 4, 5 * MOST_CHANGES), 5):
+        found = change(found, *instructions[at : at + 5])[:MOST_BYTES]
     return found
 
 
