@@ -9,7 +9,7 @@ from typing import Any
 
 from nat_plugin import __version__
 from nat_plugin.comparisons.inputs import drawing, read_inputs
-from nat_plugin.comparisons.parallel import each_done
+from nat_plugin.comparisons.parallel import doing
 from nat_plugin.comparisons.plots import available, plot
 from nat_plugin.comparisons.recipe import OPTIMUM, ComparisonPlan
 from nat_plugin.comparisons.report import markdown, points
@@ -55,14 +55,15 @@ def compare(plan: ComparisonPlan, folder: Path, plugins: Plugins, reporter: Repo
 
 
 def _search(work: Work, plan: ComparisonPlan, wanted: list[str], reporter: Reporter) -> None:
-    left = {unit: len(missing(work, unit, wanted)) for unit in units(work)}
-    todo = [unit for unit, count in left.items() if count]
-    total = len(left) * len(wanted)
-    done = total - sum(left.values())
-    reporter.phase("searches", total, done)
-    for unit in each_done(work, todo, wanted, plan.recipe.processes):
-        done += left[unit]
-        reporter.step(done)
+    every = list(units(work))
+
+    def done() -> int:
+        return sum(len(wanted) - len(missing(work, unit, wanted)) for unit in every)
+
+    todo = [unit for unit in every if missing(work, unit, wanted)]
+    reporter.phase("searches", len(every) * len(wanted), done())
+    for _ in doing(work, todo, wanted, plan.recipe.processes, reporter.note):
+        reporter.step(done())
 
 
 def _begin(plan: ComparisonPlan, folder: Path, plugins: Plugins) -> tuple[Work, int]:

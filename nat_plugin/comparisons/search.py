@@ -71,10 +71,17 @@ class Trace:
         return found
 
 
-def search(setup: Setup, queries: int, batch: int, held_out: Callable[[Network], float]) -> Trace:
+def search(
+    setup: Setup,
+    queries: int,
+    batch: int,
+    held_out: Callable[[Network], float],
+    note: Callable[[str], None] = lambda _: None,
+) -> Trace:
     """Let the strategy search. An input within the budget is the first best, with no query.
 
-    A proposal that takes more queries than are left (it may take two, see ``Queries``) ends the search.
+    A proposal that takes more queries than are left (it may take two, see ``Queries``) ends the search. ``note`` hears
+    of each that was measured.
     """
     source = setup.search.network
     asked = Queries(setup.evaluator, source, queries)
@@ -90,6 +97,7 @@ def search(setup: Setup, queries: int, batch: int, held_out: Callable[[Network],
                 return Trace(tuple(steps), asked.used, True)
             idle = 0 if price else idle + 1
             found = asked.ask(proposal)
+            note(f"query {asked.used} of {queries}")
             setup.strategy.tell(proposal, found)
             if found is None or not math.isfinite(found.gain) or proposal.source != source:
                 continue

@@ -4,11 +4,11 @@ seed alone, so what is done need not be done again, in whatever order and proces
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from nat_plugin.comparisons.recipe import OPTIMUM, ComparisonPlan, plan_comparison, shares_weights
 from nat_plugin.comparisons.search import HeldOutInput, Step, Trace, search
@@ -26,6 +26,7 @@ from nat_plugin.strategies.base import Proposal, State
 from nat_plugin.strategies.random_search import RandomStrategy
 from nat_plugin.training.seeds import derive
 
+Note: TypeAlias = Callable[[str], None]
 FOLDER = "searches"
 MOST = 20_000
 """Combinations of moves up to which the reachable optimum is looked for."""
@@ -85,26 +86,34 @@ def missing(work: Work, unit: Unit, wanted: list[str]) -> list[str]:
     return [label for label in wanted if not path_of(work, label, unit).exists()]
 
 
-def do_unit(work: Work, unit: Unit, wanted: list[str], plugins: Plugins) -> None:
-    """Do what is missing of a unit, and write each search whole as soon as it is done."""
+def do_unit(work: Work, unit: Unit, wanted: list[str], plugins: Plugins, note: Note = lambda _: None) -> Iterator[str]:
+    """Do what is missing of a unit, write each search whole as soon as it is done, and yield its label. ``note`` hears
+    of every epoch that is trained on the way, and of every query."""
     plan = plan_comparison(work.recipe, plugins)
     origin, seed = work.origins[unit.source], seed_of(plan, unit)
     warm: dict[str, State] = {}
     for label in missing(work, unit, wanted):
         name = next(iter(plan.names)) if label == OPTIMUM else label
         setup = set_up(run_plan(plan, origin, name, seed, plugins), origin, plugins, same_data)
+        where = f"{label}, input {unit.source + 1}, seed {unit.seed + 1}"
+        setup.evaluator.report = partial(_prefixed, note, where)
         if plan.recipe.warmup:
             _warm(setup, plan.recipe.warmup, label, warm)
         held_out = HeldOut(setup)
         if label == OPTIMUM:
             trace = _optimum(setup, held_out)
         else:
-            trace = search(setup, plan.recipe.queries, plan.recipe.batch, held_out)
+            trace = search(setup, plan.recipe.queries, plan.recipe.batch, held_out, setup.evaluator.report)
         trace = replace(trace, held_out_input=held_out.input)
         path = path_of(work, label, unit)
         with file_errors(path):
             path.parent.mkdir(exist_ok=True)
         write_text(path, json.dumps(trace.to_json()))
+        yield label
+
+
+def _prefixed(note: Note, where: str, said: str) -> None:
+    note(f"{where}: {said}")
 
 
 def read_trace(work: Work, label: str, unit: Unit) -> Trace:

@@ -120,6 +120,31 @@ def test_killed_and_gone_on_with_gives_the_same_bytes(undisturbed: Path, tmp_pat
     assert contents(folder) == contents(undisturbed)
 
 
+class Listening(Silent):
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+
+    def phase(self, name: str, total: int, done: int = 0) -> None:
+        self.total = total
+
+    def step(self, done: int, note: str = "") -> None:
+        self.heard.append(f"{done}/{self.total}")
+
+    def note(self, note: str) -> None:
+        self.heard.append(note)
+
+
+def test_what_goes_on_in_a_search_is_heard_of_and_every_search_counts(tmp_path: Path) -> None:
+    values = {**DIGITS, "sources": ["DARTS_V2"], "warmup": 0, "evaluator": TRAINING, "queries": 2}
+    listening = Listening()
+    plan = plan_comparison({**values, "strategies": {"random": {}, "hill_climb": {}}}, plugins())
+    compare(plan, tmp_path, plugins(), listening)
+    heard = listening.heard
+    assert [each for each in heard if "/" in each and ":" not in each] == ["1/2", "2/2"]
+    assert heard.index("random, input 1, seed 1: query 1 of 2") < heard.index("random, input 1, seed 1: query 2 of 2")
+    assert any(each.startswith("hill_climb, input 1, seed 1: network 1, epoch 1/1: loss") for each in heard)
+
+
 def test_processes_side_by_side_give_the_same_bytes(undisturbed: Path, tmp_path: Path) -> None:
     run(tmp_path, {**DIGITS, "processes": 2})
     assert contents(tmp_path) == contents(undisturbed)
