@@ -114,7 +114,7 @@ def rows(result: dict[str, Any]) -> list[tuple[str, str, str, str]]:
 def _covers(setup: Setup, choice: Choice) -> str:
     """What the intervals are about."""
     if choice.seeds > 1:
-        return "further trainings of these architectures, on further images like these"
+        return "further trainings like these, on further images like these"
     which = "these two trained networks" if setup.plan.recipe.final else setup.evaluator.assessed
     return f"{which}, on further images like these; not another training"
 

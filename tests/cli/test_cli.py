@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -78,6 +79,25 @@ def test_listings(nat, name: str) -> None:  # type: ignore[no-untyped-def]
     text = nat(name).out
     assert all(f"{row['name']} " in text and row["summary"] in text for row in rows)
     assert all("\n" not in row["summary"] for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("nat", "graph-network policy.*REINFORCE.*surrogate"),
+        ("random", "^Uniform random search"),
+        ("hill_climb", "^Local search"),
+        ("evolution", "^Regularised evolution"),
+        ("surrogate", "^Bayesian optimisation.*Gaussian process.*expected improvement"),
+        ("greedy", "^Greedy pruning"),
+        ("exhaustive", "^Exhaustive search"),
+        ("rule", "^Fixed rule"),
+        ("identity", "^No search"),
+    ],
+)
+def test_strategies_are_described_in_the_words_of_the_field(nat, name: str, words: str) -> None:  # type: ignore[no-untyped-def]
+    rows = {row["name"]: row["summary"] for row in json.loads(nat("strategies", "--json").out)["strategies"]}
+    assert re.search(words, rows[name])
 
 
 @pytest.mark.parametrize(

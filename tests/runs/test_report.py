@@ -64,7 +64,7 @@ def test_several_trainings_give_a_verdict_that_covers_further_ones(tmp_path: Pat
     assert result["beyond_noise"] == (word != "within noise")
     assert result["verdict_reason"] == ""
     assert word in said
-    assert "for further trainings of these architectures, on further images like these" in said
+    assert "for further trainings like these, on further images like these" in said
 
 
 def test_networks_at_chance_level_give_no_verdict(tmp_path: Path) -> None:
