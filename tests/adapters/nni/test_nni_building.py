@@ -118,6 +118,8 @@ def test_a_recipe_trains_and_searches_a_space_of_blocks(tmp_path: Path) -> None:
     limit = count_frozen(space, PROXYLESS, (3, 8, 8)).macs * 0.8
     assert count_frozen(space, found, (3, 8, 8)).macs <= limit
     assert space.freeze(found)(torch.randn(2, 3, 8, 8)).shape == (2, 10)
-    assert json.loads((folder / "result.json").read_text())["trained_for_real"]
+    result = json.loads((folder / "result.json").read_text())
+    assert result["trained_for_real"]
+    assert (result["verdict"], result["beyond_noise"]) == ("none", None)  # there is one training of each
     code = (folder / "report.md").read_text().partition("```python\n")[2].partition("```")[0]
     subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, cwd=folder)

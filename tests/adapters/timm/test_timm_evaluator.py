@@ -166,6 +166,7 @@ def test_the_recipe_runs_resumes_and_writes_what_timm_loads(tmp_path: Path, monk
     plan = load_recipe("mobilenetv2-digits", SMALL, plugins())
     whole = start(plan, tmp_path / "whole", plugins(), Silent())
     assert whole["result"]["macs"] <= 0.6 * whole["input"]["macs"]
+    assert (whole["verdict"], whole["beyond_noise"]) == ("none", None)  # there is one fine-tuning of each
 
     class Stop(Exception):
         pass
