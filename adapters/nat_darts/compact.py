@@ -62,11 +62,13 @@ class CompactAdapter(Adapter):
         text = network.origin.payload
         start = text.index(_literal(text))
         patches = Patches(text, start, start + len(_literal(text)))
+        value = parse_literal(_literal(text))
         for at, pairs in enumerate(numbers):
             for number, (_, op) in enumerate(pairs):
                 place = (at, number, 1)
-                old = patches.source(place)
-                patches.put(place, f"{old[: old.rfind('(') + 1]}{op}{')' * old.endswith(')')}")
+                if value[at][number][1] != op:
+                    old = patches.source(place)
+                    patches.put(place, f"{old[: old.rfind('(') + 1]}{op}{')' * old.endswith(')')}")
         return patches.render()
 
 

@@ -13,7 +13,7 @@ from nat_plugin.network_json import is_network
 MAX_INTEGERS = 4096
 _TOKEN = re.compile(r"\d+|[^\d\s,+\[\]()'\"]+")
 _ARGUMENT = re.compile(r"^(?![ \t]*#)[^\n]*?fixed_arc(?:=|[ \t]+)([\"'])(\s*\$\{?\w+\}?)?([^\"'$]*)\1", re.MULTILINE)
-_TENSOR = re.compile(r"\b(?:tensor|array)\(([^()]*)\)")
+_TENSOR = re.compile(r"\b(?:tensor|array)\(\s*(\[[^()]*)\)")
 _KEYWORDS = re.compile(r",\s*(?:device|dtype|grad_fn)\b")
 _NESTED = re.compile(r"[\[(]\s*[\[(]\s*[\[(]")
 
@@ -29,7 +29,8 @@ def with_integers(text: str, values: Sequence[int]) -> str:
     """The text with its integers replaced in order, everything between them as it stands."""
     parts, at = list[str](), 0
     for (first, end), value in zip(_places(text), values, strict=True):
-        parts += [text[at:first], str(value)]
+        old = text[first:end]
+        parts += [text[at:first], old if int(old) == value else str(value)]
         at = end
     return "".join([*parts, text[at:]])
 

@@ -130,7 +130,12 @@ def _read_numbers(bare: str) -> Mapping[Ends, str]:
 
 def _write_numbers(text: str, span: Span, ops: Sequence[tuple[Ends, str]]) -> str:
     left = iter(ops)
-    numbers = re.sub(r"\d+", lambda _number: str(NASLIB_NAMES.index(next(left)[1])), text[slice(*span)])
+
+    def other(old: re.Match[str]) -> str:
+        number = NASLIB_NAMES.index(next(left)[1])
+        return old[0] if int(old[0]) == number else str(number)
+
+    numbers = re.sub(r"\d+", other, text[slice(*span)])
     return text[: span[0]] + numbers + text[span[1] :]
 
 

@@ -55,6 +55,13 @@ def test_the_layout_is_kept(text: str) -> None:
     assert re.sub(r"\d", "", written) == re.sub(r"\d", "", text)
 
 
+def test_numbers_that_did_not_move_stay_as_they_are_spelled() -> None:
+    text = V2.replace("(2, 5)", "(+2, +5)")
+    network = read(text)
+    assert ADAPTER.write(network) == text
+    assert ADAPTER.write(network.with_ops([network.ops[-1], *network.ops[1:]])) == text.replace("(0, 3)", "(0, 0)", 1)
+
+
 def test_cells_of_nas_bench_301(shared_data: Path) -> None:
     with gzip.open(shared_data / "nasbench301_surrogate_725.csv.gz", "rt") as file:
         texts = [row["arch"] for row in csv.DictReader(file)]

@@ -40,8 +40,8 @@ LOGS = {
     "a tensor": f"tensor([{commas(NORMAL)}, {commas(REDUCE)}])",
     "tensors in a log": f"10:02 best [tensor([{commas(NORMAL)}], device='cuda:0'), tensor([{commas(REDUCE)}])] 0.97",
     "a tensor of two rows": f"tensor([[{commas(NORMAL)}],\n        [{commas(REDUCE)}]], dtype=torch.int32)\n",
+    "zeros before numbers": f"{NORMAL} {REDUCE}".replace(" 1 1 1 0 ", " 1 01 001 0 "),
     "an array": f"INFO arc = array([{commas(NORMAL)}, {commas(REDUCE)}])",
-    "tensors of one number": f"[{', '.join(f'tensor({each})' for each in (NORMAL + ' ' + REDUCE).split())}]",
 }
 
 

@@ -32,6 +32,7 @@ FORMS = [
     NUMBERS.replace("(", "[").replace(")", "]"),
     f"  '{NUMBERS}'\n",
     "(4,0,2,3,4,2,)",
+    "(4, 00, 2, 03, 4, 2)",
     TUPLES,
     TUPLES.replace("'", '"') + "\n",
     TUPLES.replace("((('avg_pool_3x3', 0),)", "[[('avg_pool_3x3', 0)]").replace("2)))", "2))]"),
