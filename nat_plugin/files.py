@@ -31,7 +31,7 @@ class ReadError(NATError):
 class Reader:
     """What a file holds, piece by piece, never more than ``limit`` bytes of it."""
 
-    def __init__(self, path: Path, file: IO[bytes], limit: int, what: str) -> None:
+    def __init__(self, path: Path, file: IO[bytes] | gzip.GzipFile, limit: int, what: str) -> None:
         self._path, self._file, self._limit, self._what, self._read = path, file, limit, what, 0
 
     def read(self, count: int) -> bytearray:
@@ -47,7 +47,7 @@ class Reader:
         return self.read(self._limit + 1)
 
 
-def read_up_to(file: IO[bytes], count: int) -> bytearray:
+def read_up_to(file: IO[bytes] | gzip.GzipFile, count: int) -> bytearray:
     """The next ``count`` bytes, fewer at the end. (``file.read(count)`` takes memory for all of them at once.)"""
     found = bytearray()
     while len(found) < count and (piece := file.read(min(CHUNK, count - len(found)))):

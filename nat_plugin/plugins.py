@@ -55,8 +55,8 @@ class Plugins:
                 manager.register(module, name)
                 manager.check_pending()
                 self._modules.append((name, manager.hook))
-        self._call("register_ops", lambda given: [register_op(_a(OpKind, kind)) for (kind,) in given])
-        self._call("register_rules", lambda given: [register_rule(_a(Rule, rule)) for (rule,) in given])
+        self._call("register_ops", _each(lambda kind: register_op(_a(OpKind, kind))))
+        self._call("register_rules", _each(lambda rule: register_rule(_a(Rule, rule))))
 
     def _call(self, hook: str, take: Callable[[list[tuple[Any, ...]]], object]) -> None:
         """``take`` what each plugin registers in a hook; a plugin that fails meanwhile is asked for nothing further."""
@@ -116,13 +116,13 @@ class Plugins:
     def strategies(self) -> dict[str, type[Strategy]]:
         from nat_plugin.strategies.base import Strategy
 
-        return self._named("register_strategies", lambda name, kind: (name, _with_settings(Strategy, kind)))
+        return self._named("register_strategies", lambda name, kind: (name, _with_settings(Strategy, kind)))  # type: ignore[type-abstract]
 
     @cached_property
     def evaluators(self) -> dict[str, type[Evaluator]]:
         from nat_plugin.evaluators.base import Evaluator
 
-        return self._named("register_evaluators", lambda name, kind: (name, _with_settings(Evaluator, kind)))
+        return self._named("register_evaluators", lambda name, kind: (name, _with_settings(Evaluator, kind)))  # type: ignore[type-abstract]
 
     @cached_property
     def datasets(self) -> dict[str, Loader]:
@@ -182,6 +182,14 @@ def _passing_over(what: str, complain: _Complain, where: str = "") -> Iterator[N
 
 def _collecting(given: list[tuple[Any, ...]]) -> Callable[..., None]:
     return lambda *values: given.append(values)
+
+
+def _each(register: Callable[..., None]) -> Callable[[list[tuple[Any, ...]]], None]:
+    def take(given: list[tuple[Any, ...]]) -> None:
+        for values in given:
+            register(*values)
+
+    return take
 
 
 def _a(kind: type[_T], value: object) -> _T:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import os
 import sqlite3
+import sys
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -61,7 +62,7 @@ class NNITable(Table):
         self._database.set_authorizer(
             lambda action, *_: sqlite3.SQLITE_OK if action in _ALLOWED else sqlite3.SQLITE_DENY
         )
-        if hasattr(self._database, "setlimit"):  # from Python 3.11
+        if sys.version_info >= (3, 11):
             self._database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_VALUE)
         wanted = PARTS[dataset]
         self._configurations: dict[tuple[str, str], int] = {}
