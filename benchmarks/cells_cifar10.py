@@ -26,8 +26,8 @@ from nat_plugin.ir import Frame, Network, cost, key
 from nat_plugin.plugins import plugins
 from nat_plugin.runs.progress import Lines
 from nat_plugin.runs.recipe import Plan, load_recipe
+from nat_plugin.runs.record import RUN_FILE
 from nat_plugin.runs.run import resume, start
-from nat_plugin.runs.setup import RUN_FILE
 from nat_plugin.sources import find_source
 from nat_plugin.training import Trainer, paired_difference, train
 

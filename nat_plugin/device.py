@@ -18,6 +18,11 @@ class Compute:
     autocast: torch.dtype | None = None
     memory_format: torch.memory_format = torch.channels_last
 
+    @property
+    def precision_name(self) -> str:
+        """As ``find_compute`` takes it."""
+        return "float32" if self.autocast is None else str(self.autocast).removeprefix("torch.")
+
     def precision(self) -> AbstractContextManager[object]:
         """The context in which forward passes run."""
         if self.autocast is None:

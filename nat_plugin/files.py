@@ -6,6 +6,7 @@ or a header declares is never trusted, memory follows what is really there, and 
 
 from __future__ import annotations
 
+import errno
 import gzip
 import os
 import stat
@@ -130,10 +131,31 @@ def file_errors(path: Path) -> Iterator[None]:
         raise WriteError(f"{path}: cannot write: {error.strerror or error}; nothing written earlier is lost") from error
 
 
+TEMPORARY = ".nat-tmp"
+"""How the name of a file ends that is being written; what a killed process left has it too."""
+
+
+def stands_there(path: Path) -> str | None:
+    """What stands at a path that no file of ours is: a link, a folder, a device; None for a file, and for nothing."""
+    try:
+        mode = os.lstat(path).st_mode
+    except FileNotFoundError:
+        return None
+    if stat.S_ISLNK(mode):
+        return "a symbolic link"
+    if stat.S_ISDIR(mode):
+        return "a folder"
+    return None if stat.S_ISREG(mode) else "no regular file"
+
+
 def write_bytes(path: Path, data: bytes) -> None:
-    """Fill a temporary file beside ``path``, then put it in its place in one step. WriteError if that cannot be."""
+    """Fill a temporary file beside ``path``, then put it in its place in one step. WriteError if that cannot be, or if
+    something else than a file is there: no link is followed, and no device replaced."""
     with file_errors(path):
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        other = stands_there(path)
+        if other is not None:
+            raise WriteError(f"{path}: cannot write: there is {other}; remove it or choose another name")
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=TEMPORARY)
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(data)
@@ -148,3 +170,23 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode())
+
+
+def open_own(path: Path, *, new: bool = False) -> int:
+    """A descriptor for reading a file and writing at its end, made where it is missing; with ``new`` it has to be.
+    OSError for anything else than a file of one name: what is written would be seen elsewhere."""
+    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | (os.O_EXCL if new else 0)
+    handle = os.open(path, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0), 0o644)
+    found = os.fstat(handle)
+    if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
+        os.close(handle)
+        what = "has a second name (a hard link)" if stat.S_ISREG(found.st_mode) else "is no regular file"
+        raise OSError(errno.EPERM, f"it {what}")
+    return handle
+
+
+def write_all(handle: int, data: bytes) -> None:
+    """Write to a descriptor, however little it takes at a time."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(handle, rest) :]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
@@ -28,8 +28,16 @@ def open_tensors(path: Path, limit: int, header_limit: int = MAX_HEADER) -> Iter
         header = int.from_bytes(file.read(8), "little")
         if header > header_limit:
             raise SafetensorError(f"header of {header:,} bytes, more than the {header_limit:,} allowed")
-        with safe_open(path, framework="pt", device="cpu") as tensors:
+        with safe_open(_named(path, file), framework="pt", device="cpu") as tensors:
             yield tensors
+
+
+def _named(path: Path, file: IO[bytes]) -> str:
+    """The path of an opened file as safetensors takes it, which knows names in UTF-8 only."""
+    try:
+        return str(path).encode().decode()
+    except UnicodeEncodeError:
+        return f"/dev/fd/{file.fileno()}"
 
 
 def read_tensors(path: Path, limit: int, header_limit: int = MAX_HEADER) -> tuple[dict[str, Tensor], dict[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -42,3 +43,23 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(NATError, match="cannot write"):
         write_text(tmp_path / "file" / "inside", "x")
+
+
+@pytest.mark.parametrize("kind", ["link", "link to nothing", "folder", "pipe"])
+def test_nothing_else_than_a_file_is_replaced(tmp_path: Path, kind: str) -> None:
+    target, precious = tmp_path / "a", tmp_path / "precious"
+    precious.write_text("kept")
+    if kind == "link":
+        target.symlink_to(precious)
+    elif kind == "link to nothing":
+        target.symlink_to(tmp_path / "nothing")
+    elif kind == "folder":
+        target.mkdir()
+    else:
+        os.mkfifo(target)
+    before = os.lstat(target)
+    with pytest.raises(NATError, match="remove it or choose another name"):
+        write_text(target, "x")
+    assert os.lstat(target) == before
+    assert precious.read_text() == "kept"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "precious"]

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from nat_nasbench.spaces import NB201
 from nat_nasbench.tables import Table, Trained, open_table, read_latencies
@@ -15,6 +14,7 @@ from nat_plugin.errors import NATError
 from nat_plugin.evaluators.base import Assessment, Bench, Evaluator, Split
 from nat_plugin.ir import Frame, Network, canonical, key
 from nat_plugin.ir.budget import Metric
+from nat_plugin.outside import Outside, OutsidePath
 from nat_plugin.strategies.base import Measurement, Proposal, State
 from nat_plugin.strategies.base import Settings as AnySettings
 from nat_plugin.training.seeds import derive
@@ -25,7 +25,9 @@ LATENCY = "latency"
 class TableSettings(AnySettings):
     """Settings of the ``table`` evaluator."""
 
-    path: Path = Field(description="the table: a csv file (gzip or plain), or what `format` says; ~ is the home folder")
+    path: OutsidePath = Field(
+        description="the table: a csv file (gzip or plain), or what `format` says; ~ is the home folder"
+    )
     format: Literal["csv", "nats_bench", "nni"] = Field(
         default="csv",
         description="csv; the official file or folder of NATS-Bench (pickles, which the package nats-bench loads: only "
@@ -45,15 +47,10 @@ class TableSettings(AnySettings):
         description="what a query gives: the mean over the trainings of a network; one of them, drawn by the seed of "
         "the run, with its noise; or that of this seed as the table names it",
     )
-    latency: Path | None = Field(
+    latency: OutsidePath | None = Field(
         default=None, description="a csv file of latencies in ms; with it a budget may limit `latency`"
     )
     device: str = Field(default="1080ti_1", description="the column of that file: which device")
-
-    @field_validator("path", "latency")
-    @classmethod
-    def _home(cls, value: Path | None) -> Path | None:
-        return value and value.expanduser()
 
     def table(self) -> Table:
         return open_table(self.path, self.format, self.dataset, self.epochs)
@@ -89,6 +86,11 @@ class TableEvaluator(Evaluator):
         self._latency = self.metrics(settings).get(LATENCY)
         self.queries: set[str] = set()
         """Keys of all networks whose accuracy was asked for."""
+
+    @property
+    def outside(self) -> tuple[Outside, ...]:
+        paths = (self.settings.path, self.settings.latency)
+        return tuple(Outside.all_of(path) for path in paths if path is not None)
 
     @classmethod
     def frame(cls, settings: AnySettings) -> Frame:

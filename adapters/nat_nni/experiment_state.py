@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from safetensors.torch import load, save
 from nat_plugin.errors import NATError
 from nat_plugin.files import ReadError, read_text, write_text
 from nat_plugin.runs.state import join, split
+from nat_plugin.sealing import seal, unseal
 from nat_plugin.strategies.base import State
 
 MAX_BYTES = 2**30
@@ -32,13 +32,13 @@ def from_plain(plain: dict[str, Any]) -> State:
 
 def write_checkpoint(path: Path, plain: dict[str, Any]) -> None:
     """Whole or not at all. NATError if it cannot be written."""
-    write_text(path, json.dumps(plain))
+    write_text(path, seal(plain))
 
 
 def read_checkpoint(path: Path) -> dict[str, Any] | None:
-    """None if there is no such file; NATError if it is none of ours, or damaged."""
+    """None if there is no such file; NATError if it is none of ours, or not as it was written."""
     try:
-        plain = json.loads(read_text(path, MAX_BYTES, "the checkpoint of a search"))
+        plain = unseal(read_text(path, MAX_BYTES, "the checkpoint of a search"))
         from_plain(plain["trials"])
     except ReadError as error:
         if isinstance(error.__cause__, FileNotFoundError):
@@ -48,5 +48,4 @@ def read_checkpoint(path: Path) -> dict[str, Any] | None:
         raise NATError(
             f"{path}: this is not the checkpoint of a search, or it is damaged ({error}); remove it or give another"
         ) from None
-    found: dict[str, Any] = plain
-    return found
+    return plain

@@ -14,6 +14,7 @@ from nat_plugin.evaluators.base import Assessment, Bench, Saved, Split
 from nat_plugin.evaluators.supernet import SupernetEvaluator, SupernetSettings
 from nat_plugin.ir import Network
 from nat_plugin.ir.budget import Metric
+from nat_plugin.outside import Outside, OutsideName
 from nat_plugin.strategies.base import Measurement, Proposal, State
 from nat_plugin.strategies.base import Settings as AnySettings
 from nat_plugin.training import Schedule, Trainer, train
@@ -27,7 +28,7 @@ from nat_timm.saving import save
 from nat_timm.statistics import recalibrate
 from nat_timm.supernet import TimmSupernet
 from nat_timm.tuning import objective, said
-from nat_timm.weights import starting_weights
+from nat_timm.weights import PRETRAINED, starting_weights, weights_file
 
 
 class AdaptingSettings(SupernetSettings):
@@ -53,7 +54,7 @@ class AdaptingSettings(SupernetSettings):
 class TimmSettings(AdaptingSettings):
     """Settings of the ``timm`` evaluator."""
 
-    weights: str | None = Field(
+    weights: OutsideName | None = Field(
         default=None,
         description="weights of the model: a folder with model.safetensors, a .safetensors file, or `pretrained` for "
         "those of timm, which fetches them where they are not at hand; left out: fresh ones",
@@ -95,6 +96,13 @@ class TimmEvaluator(SupernetEvaluator):
         super().__init__(bench, settings)
         self._is_prepared = False
         self._teacher: nn.Module | None = None
+
+    @property
+    def outside(self) -> tuple[Outside, ...]:
+        source = self.settings.weights
+        if source is None or source == PRETRAINED:
+            return ()
+        return (Outside(Path(source), (weights_file(Path(source)),)),)
 
     def shared(self, template: Network) -> TimmSupernet:
         if template.origin is None or template.origin.format != TimmAdapter.name:

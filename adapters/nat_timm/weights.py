@@ -52,7 +52,7 @@ def starting_weights(model: nn.Module, source: str | None) -> None:
 
 def read_weights(path: Path) -> dict[str, Tensor]:
     """The tensors of ``path`` (or of ``model.safetensors`` in it). NATError where that cannot be read."""
-    file = path / "model.safetensors" if path.is_dir() else path
+    file = weights_file(path)
     try:
         with opened(file) as start:
             first = start.read(4)
@@ -96,6 +96,11 @@ def _named(model: nn.Module, what: str) -> Iterator[str]:
     """The paths that the pretrained_cfg states for a part of the model: none, one or several."""
     said = (getattr(model, "pretrained_cfg", None) or {}).get(what) or ()
     yield from (said,) if isinstance(said, str) else said
+
+
+def weights_file(path: Path) -> Path:
+    """The file of weights that is meant: itself, or ``model.safetensors`` in a folder."""
+    return path / "model.safetensors" if path.is_dir() else path
 
 
 def _config(name: str) -> dict[str, Any]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from nat_plugin.errors import NATError
 from nat_plugin.ir import Frame
 
 if TYPE_CHECKING:
@@ -45,6 +46,18 @@ def make_frame(source: Source, channels: int | None, cells: int | None, size: in
     return Frame(channels or own.channels, cells or own.cells, input, classes or own.classes)
 
 
+def pairs(given: Iterable[str], option: str, form: str) -> dict[str, str]:
+    """What stands before and after the sign of equality in the values of an option. NATError tells its form."""
+    found = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise NATError(f"{option} {text[:60]!r}: write {form}")
+        found[name.strip()] = value.strip()
+    return found
+
+
 def print_json(value: Any) -> None:
     json.dump(value, sys.stdout)
     sys.stdout.write("\n")
+    sys.stdout.flush()

@@ -6,19 +6,21 @@ from pathlib import Path
 
 import click
 
-from nat_plugin.cli.options import json_option, print_json
+from nat_plugin.cli.options import json_option, pairs, print_json
 
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--moved", multiple=True, metavar="OLD=NEW", help="Where a file or folder is now that the run read.")
 @json_option
-def resume(folder: Path, as_json: bool) -> None:
+def resume(folder: Path, moved: tuple[str, ...], as_json: bool) -> None:
     """Go on with the run in FOLDER, after it was interrupted or killed."""
-    from nat_plugin.cli.closing import print_result
+    from nat_plugin.cli import stoppable
+    from nat_plugin.cli.closing import going_on, print_result
     from nat_plugin.plugins import plugins
     from nat_plugin.runs.progress import reporter
     from nat_plugin.runs.run import resume as go_on
 
-    with reporter() as progress:
-        result = go_on(folder, plugins(), progress)
+    with stoppable(lambda: going_on(folder)), reporter() as progress:
+        result = go_on(folder, plugins(), progress, pairs(moved, "--moved", "OLD=NEW"))
     print_json(result) if as_json else print_result(result, folder)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from nat_plugin.data.augment import Augment
+from nat_plugin.outside import Outside
 
 SPLITS = ("weights", "reward", "selection", "test")
 
@@ -51,6 +52,7 @@ class DataSet:
     augment: Augment
     seed: int = 0  # that the splits were drawn with
     own_test: bool = True  # the source came with its test part; otherwise it was carved out
+    outside: tuple[Outside, ...] = ()  # the files that were read
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -14,9 +14,10 @@ from nat_plugin.data.augment import Augment
 from nat_plugin.data.dataset import DataSet, Images
 from nat_plugin.data.loaders import LOADERS
 from nat_plugin.data.settings import DataSettings
-from nat_plugin.data.source import Loader, checked
+from nat_plugin.data.source import Loader, Source, checked
 from nat_plugin.data.splits import divide
 from nat_plugin.errors import NATError
+from nat_plugin.outside import Outside
 
 CHUNK = 2048  # images turned into numbers of more than a byte at a time
 
@@ -68,7 +69,14 @@ def load(
         augment=augment,
         seed=settings.splits.seed,
         own_test=own_test,
+        outside=_outside(settings, source),
     )
+
+
+def _outside(settings: DataSettings, source: Source) -> tuple[Outside, ...]:
+    if settings.path is None:
+        return ()
+    return (Outside.all_of(settings.path) if source.files is None else Outside(settings.path, source.files),)
 
 
 def resized(x: NDArray[np.uint8], resolution: int | None) -> NDArray[np.uint8]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt, field_validator, model_validator
 
 from nat_plugin.data.augment import Augment
+from nat_plugin.outside import OutsidePath
 
 DEFAULT_TEST = 0.2  # share of a source that has no test part
 
@@ -72,7 +72,7 @@ class DataSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str = Field(default="digits", description="which loader reads it")
-    path: Path | None = Field(
+    path: OutsidePath | None = Field(
         default=None, description="file or folder, for loaders that read one; ~ is the home folder"
     )
     download: bool = Field(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ class Source:
     y_test: NDArray[Any] | None = None
     class_names: tuple[str, ...] = ()  # empty: as many classes as labels, named by their number
     augment: Augment | None = None  # what suits these images; None: the defaults of Augment
+    files: tuple[Path, ...] | None = None  # those that were read; None: all that there is at the path of the settings
 
 
 Loader = Callable[[DataSettings], Source]

@@ -15,6 +15,7 @@ from nat_plugin.data import DataSet
 from nat_plugin.device import Compute
 from nat_plugin.ir import Frame, Network, Rule
 from nat_plugin.ir.budget import Metric
+from nat_plugin.outside import Outside
 from nat_plugin.strategies.base import Measurement, Proposal, State
 from nat_plugin.strategies.base import Settings as AnySettings
 
@@ -99,6 +100,11 @@ class Evaluator(ABC):
         self.bench, self.settings = bench, settings
         self.report: Callable[[str], None] = _to_nobody
         """Hears in a few words of what takes long within a call: every epoch of a training."""
+
+    @property
+    def outside(self) -> tuple[Outside, ...]:
+        """The files that were read of paths in the settings: a run goes on only while they are as they were."""
+        return ()
 
     def train(self, networks: Sequence[Network]) -> dict[str, float]:  # noqa: ARG002 - what an override gets
         """One step on shared weights per network; what there is to report of it."""

@@ -15,7 +15,7 @@ from nat_plugin.files import file_errors
 from nat_plugin.ir import Network, cost, from_json, key, to_json
 from nat_plugin.runs.loading import loading
 from nat_plugin.runs.setup import Setup
-from nat_plugin.runs.weights import load_weights, save_weights
+from nat_plugin.runs.weights import check_weights, load_weights, save_weights
 from nat_plugin.strategies.base import State
 from nat_plugin.training.statistics import (
     Difference,
@@ -31,11 +31,12 @@ from nat_plugin.training.verdict import Conclusion, conclude
 @dataclass(frozen=True, eq=False)
 class Assessed:
     """A candidate, the seed of its training, and how it then was on the selection split. A training that failed got
-    nothing right."""
+    nothing right. ``weights``: the SHA-256 of their file; None where nothing was trained."""
 
     candidate: int
     seed: int
     found: Assessment
+    weights: str | None = None
 
 
 @dataclass(frozen=True)
@@ -117,10 +118,10 @@ class Choice:
         if trainer.finished:
             with file_errors(self.folder):
                 self.weights(number, seed).parent.mkdir(exist_ok=True)
-            save_weights(self.weights(number, seed), trainer.weights())
+            digest = save_weights(self.weights(number, seed), trainer.weights())
             found = Assessment.of(trainer.accuracy(self._images.selection).hits & (not trainer.failed))
             self._trainer = None
-            self.done.append(Assessed(number, seed, found))
+            self.done.append(Assessed(number, seed, found, digest))
         return epoch
 
     def verdict(self) -> Verdict:
@@ -190,14 +191,20 @@ class Choice:
     def state(self) -> State:
         return {
             "candidates": [to_json(network, None) for network in self.searched[1:]],
-            "done": [[e.candidate, e.seed, e.found.value, e.found.images, e.found.hits] for e in self.done],
+            "done": [[e.candidate, e.seed, e.weights, e.found.value, e.found.images, e.found.hits] for e in self.done],
             "trainer": self._trainer.state() if self._trainer else None,
         }
 
     @staticmethod
     def restored(setup: Setup, folder: Path, state: State) -> Choice:
+        """NATError for weights that are not those which were trained."""
         choice = Choice(setup, folder, [from_json(text) for text in state["candidates"]])
-        choice.done = [Assessed(number, seed, Assessment(*found)) for number, seed, *found in state["done"]]
+        choice.done = [
+            Assessed(number, seed, Assessment(*found), weights) for number, seed, weights, *found in state["done"]
+        ]
+        for each in choice.done:
+            if each.weights is not None:
+                check_weights(choice.weights(each.candidate, each.seed), each.weights)
         if state["trainer"] is not None:
             choice._trainer = choice._new_trainer(*choice.units[len(choice.done)])
             choice._trainer.restore(state["trainer"])

@@ -1,4 +1,4 @@
-"""The folder of a run: one process at a time, and a journal that can be cut back."""
+"""The folder of a run: one process at a time, nothing in it that leads elsewhere, a journal that can be cut back."""
 
 from __future__ import annotations
 
@@ -6,21 +6,29 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from filelock import FileLock, Timeout
 
 from nat_plugin.errors import NATError
-from nat_plugin.files import file_errors, read_bytes
+from nat_plugin.files import CHUNK, TEMPORARY, file_errors, open_own, read_bytes, stands_there, write_all
 
+LOCK = ".lock"
 MAX_BYTES = 2**30
+
+Mark: TypeAlias = "tuple[int, str]"
+"""A length in bytes and the SHA-256 of so much."""
 
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold a run folder for this process; the lock goes with the process, however it ends."""
-    lock = FileLock(folder / ".lock")
+    """Hold a run folder for this process; the lock goes with the process, however it ends. NATError if another process
+    holds it, or if something in it leads elsewhere. What a killed process had half written is removed."""
+    with file_errors(folder / LOCK):
+        os.close(open_own(folder / LOCK))  # FileLock would follow a link, and empty the file behind it
+    lock = FileLock(folder / LOCK)
     with file_errors(folder):
         try:
             lock.acquire(timeout=0)
@@ -29,42 +37,75 @@ def locked(folder: Path) -> Iterator[None]:
                 f"{folder}: another process is running in this folder; wait for it or choose --out"
             ) from None
     try:
+        _tidy(folder)
         yield
     finally:
         lock.release()
 
 
+def in_use(folder: Path) -> bool:
+    """Whether a folder that is held has anything in it."""
+    return any(path.name != LOCK for path in folder.iterdir())
+
+
+def _tidy(folder: Path) -> None:
+    with file_errors(folder):
+        for where, folders, files in os.walk(folder):
+            for path in (Path(where, name) for name in (*folders, *files)):
+                other = stands_there(path)
+                if other not in (None, "a folder"):
+                    raise NATError(f"{path}: this is {other}, which no run makes; remove it, then go on")
+            for path in (Path(where, name) for name in files):
+                if path.name.startswith(".") and path.name.endswith(TEMPORARY):
+                    path.unlink()
+
+
 class Journal:
-    """One JSON line for every evaluation of the search and every epoch of the final stage. ``size`` goes into
-    checkpoints; ``cut`` drops what came after one."""
+    """One JSON line for every evaluation of the search and every epoch of the final stage. ``mark`` goes into
+    checkpoints; ``cut``, with which it has to begin, drops what came after one."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         with file_errors(path):
-            self._file = open(path, "ab")  # noqa: SIM115 - held open for the length of the run
+            self._file = open_own(path)
+        self._size, self._hash = os.fstat(self._file).st_size, sha256()
 
     @property
-    def size(self) -> int:
-        return self._file.tell()
+    def mark(self) -> Mark:
+        """Of all lines since the journal was cut."""
+        return self._size, self._hash.hexdigest()
 
     def add(self, record: dict[str, Any]) -> None:
+        line = json.dumps(record, sort_keys=True).encode() + b"\n"
         with file_errors(self.path):
-            self._file.write(json.dumps(record, sort_keys=True).encode() + b"\n")
+            write_all(self._file, line)
+        self._size += len(line)
+        self._hash.update(line)
 
     def sync(self) -> None:
         with file_errors(self.path):
-            self._file.flush()
-            os.fsync(self._file.fileno())
+            os.fsync(self._file)
 
-    def cut(self, size: int) -> None:
+    def cut(self, mark: Mark | None = None) -> None:
+        """Back to a mark, or to nothing. NATError if what is left is not what was there at the mark."""
+        size, wanted = (0, sha256().hexdigest()) if mark is None else mark
+        found, left = sha256(), size
         with file_errors(self.path):
-            self._file.flush()
-            self._file.truncate(size)
-            self._file.seek(size)
+            os.lseek(self._file, 0, os.SEEK_SET)
+            while left and (piece := os.read(self._file, min(CHUNK, left))):
+                found.update(piece)
+                left -= len(piece)
+            if left or found.hexdigest() != wanted:
+                raise NATError(
+                    f"{self.path}: lines of it were lost or changed since the last checkpoint; put it back as it was, "
+                    "or remove checkpoint.safetensors: then the run is done again from its beginning"
+                )
+            os.ftruncate(self._file, size)
+        self._size, self._hash = size, found
 
     def close(self) -> None:
         with file_errors(self.path):
-            self._file.close()
+            os.close(self._file)
 
 
 def read_journal(path: Path) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
@@ -58,7 +58,8 @@ class Lines(Reporter):
     def _say(self, done: int, note: str) -> None:
         self._done = done
         self._last = time.monotonic()
-        print(f"{self._name} {done}/{self._total} {note}".rstrip(), file=sys.stderr, flush=True)
+        with suppress(OSError):  # where what is said goes is full, or gone; that ends no run
+            print(f"{self._name} {done}/{self._total} {note}".rstrip(), file=sys.stderr, flush=True)
 
 
 class Bar(Reporter):

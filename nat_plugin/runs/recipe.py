@@ -83,7 +83,9 @@ class Common(Settings):
     )
     evaluator: dict[str, Any] = Field(default={"name": "supernet"}, description="an evaluator, its data, its settings")
     seed: int = Field(default=0, ge=0, lt=2**31, description="everything random follows from it")
-    threads: int | None = Field(default=None, ge=1, le=1024, description="on the CPU; left out: as torch has it")
+    threads: int | None = Field(
+        default=None, ge=1, le=1024, description="on the CPU; left out: as torch has it when a run begins"
+    )
     device: str = Field(default="auto", description="auto, cpu, cuda or cuda:N")
     precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         default="auto", description="of forward passes"

@@ -23,6 +23,8 @@ _HEAD = """# Recipe reference
 A recipe is a YAML file; `nat run FILE` runs it, `nat run NAME` one that ships (`nat recipes`), and
 `--set KEY=VALUE` changes any key. Unknown keys and wrong values are all reported before anything starts.
 This page is generated from the schema: `python -m nat_plugin.runs.reference > docs/recipes.md`.
+
+What a run writes, and how it is gone on with: [runs.md](runs.md).
 """
 _COMPARISON = (
     "What `nat compare` needs ([compare.md](compare.md)): the keys of a recipe but for `source`, `strategy`, `search` "

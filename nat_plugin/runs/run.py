@@ -2,114 +2,142 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from functools import partial
 from pathlib import Path
-from typing import Any
-
-from torch.utils.tensorboard import SummaryWriter
+from typing import Any, TypeAlias
 
 from nat_plugin.errors import NATError
 from nat_plugin.files import WriteError, file_errors
 from nat_plugin.plugins import Plugins
 from nat_plugin.runs.choice import Choice, Epoch
 from nat_plugin.runs.curves import Curves
-from nat_plugin.runs.folder import Journal, locked
+from nat_plugin.runs.events import Events
+from nat_plugin.runs.folder import Journal, in_use, locked
 from nat_plugin.runs.progress import Reporter
 from nat_plugin.runs.recipe import Plan
+from nat_plugin.runs.recipe import plan as plan_of
+from nat_plugin.runs.record import RUN_FILE, Record
 from nat_plugin.runs.report import write_result
 from nat_plugin.runs.search import Search
-from nat_plugin.runs.setup import RUN_FILE, Setup, describe_run, find_origin, read_run, set_up
+from nat_plugin.runs.setup import Setup, find_origin, set_up, settled
 from nat_plugin.runs.state import load_state, save_state
 from nat_plugin.training.trainer import epoch_note
 
 CHECKPOINT = "checkpoint.safetensors"
+Keep: TypeAlias = Callable[["Choice | None"], None]
+"""Writes a checkpoint."""
 
 
 def start(plan: Plan, folder: Path, plugins: Plugins, reporter: Reporter) -> dict[str, Any]:
     """Begin a run in a new or empty folder and carry it through; what ``result.json`` holds."""
+    plan = plan.model_copy(update={"recipe": settled(plan.recipe)})
     origin = find_origin(plan, plugins)
     with file_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     with locked(folder):
-        if any(path.name != ".lock" for path in folder.iterdir()):
+        if in_use(folder):
             hint = "`nat resume` goes on with it" if (folder / RUN_FILE).exists() else "it is not empty"
             raise NATError(f"{folder}: this folder is in use: {hint}; or choose another --out")
         setup = set_up(plan, origin, plugins)
-        describe_run(folder, plan, origin)
-        return _carry_through(setup, folder, reporter)
+        record = Record.of(plan.resolved(), origin, setup.outside)
+        record.write(folder)
+        return _carry_through(setup, record.run, folder, reporter)
 
 
-def resume(folder: Path, plugins: Plugins, reporter: Reporter) -> dict[str, Any]:
-    """Go on with a run after it was interrupted, however; ends with the same result as without the interruption."""
+def resume(
+    folder: Path, plugins: Plugins, reporter: Reporter, moved: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """Go on with a run after it was interrupted, however; ends with the same result as without the interruption.
+
+    ``moved``: new places, by the old ones, of files and folders that the run read. NATError for a folder, or for
+    anything that it read, that is not as it was."""
     if not folder.is_dir():
         raise NATError(f"{folder}: there is no such folder")
     with locked(folder):
-        plan, origin = read_run(folder, plugins)
-        return _carry_through(set_up(plan, origin, plugins), folder, reporter)
+        record = Record.read(folder).moved(moved or {})
+        record.check_there(folder)
+        setup = set_up(plan_of(record.recipe, plugins), record.origin, plugins)
+        record.check_read(setup.outside)
+        if moved:
+            record.write(folder)
+        return _carry_through(setup, record.run, folder, reporter)
 
 
-def _carry_through(setup: Setup, folder: Path, reporter: Reporter) -> dict[str, Any]:
-    journal = Journal(folder / "journal.jsonl")
+def _carry_through(setup: Setup, run: str, folder: Path, reporter: Reporter) -> dict[str, Any]:
     recipe = setup.plan.recipe
     setup.evaluator.report = reporter.note
-    search = Search(setup.strategy, setup.evaluator, recipe.search, recipe.seed, journal)
-    choice: Choice | None = None
-    if (folder / CHECKPOINT).exists():
-        state = load_state(folder / CHECKPOINT)
-        search.restore(state["search"])
-        if state["choice"] is not None:
-            choice = Choice.restored(setup, folder, state["choice"])
-    else:
-        journal.cut(0)
     try:
-        if choice is None:
-            _search(search, folder, reporter)
-            count = recipe.final.candidates if recipe.final else 1
-            choice = Choice(setup, folder, list(setup.strategy.finalists(setup.search.network, count)))
-            _checkpoint(folder, search, choice)
-        _choose(setup, search, choice, folder, reporter)
-        return write_result(setup, choice, len(search.keys), folder)
+        with closing(Journal(folder / "journal.jsonl")) as journal:
+            search = Search(setup.strategy, setup.evaluator, recipe.search, recipe.seed, journal)
+            keep = partial(_checkpoint, run, folder, search, journal)
+            choice = _restored(setup, run, folder, search, journal)
+            if choice is None:
+                _search(search, folder, keep, reporter)
+                count = recipe.final.candidates if recipe.final else 1
+                choice = Choice(setup, folder, list(setup.strategy.finalists(setup.search.network, count)))
+                keep(choice)
+            _choose(setup, choice, Curves(folder, journal), keep, reporter)
+            return write_result(setup, choice, len(search.keys), folder)
     except WriteError as error:
-        raise NATError(f"{error}; mend that, then go on with `nat resume {folder}`") from error
-    finally:
-        journal.close()
+        raise NATError(f"{error}; mend that, then go on with: nat resume {shlex.quote(str(folder))}") from error
 
 
-def _checkpoint(folder: Path, search: Search, choice: Choice | None) -> None:
-    if search.journal is not None:
-        search.journal.sync()
-    state = {"search": search.state(), "choice": choice.state() if choice else None}
+def _restored(setup: Setup, run: str, folder: Path, search: Search, journal: Journal) -> Choice | None:
+    """Where the last checkpoint left off. NATError if it, or a file that it names, is not as it was."""
+    path = folder / CHECKPOINT
+    if not path.exists():
+        journal.cut()
+        return None
+    state = load_state(path)
+    if state.get("run") != run:
+        raise NATError(
+            f"{path}: this is the checkpoint of another run; put that of this one back, or remove it: then the run is "
+            "done again from its beginning"
+        )
+    journal.cut(state["journal"])
+    search.restore(state["search"])
+    return None if state["choice"] is None else Choice.restored(setup, folder, state["choice"])
+
+
+def _checkpoint(run: str, folder: Path, search: Search, journal: Journal, choice: Choice | None) -> None:
+    """What the files of the run hold up to now is named in it, so that no other is taken for them."""
+    journal.sync()
+    state = {
+        "run": run,
+        "journal": journal.mark,
+        "search": search.state(),
+        "choice": choice.state() if choice else None,
+    }
     save_state(folder / CHECKPOINT, state)
 
 
-def _search(search: Search, folder: Path, reporter: Reporter) -> None:
+def _search(search: Search, folder: Path, keep: Keep, reporter: Reporter) -> None:
     settings = search.settings
-    with file_errors(folder):
-        events = SummaryWriter(folder / "events", purge_step=search.round)
-    try:
+    with closing(Events(folder / "events", search.round + 1)) as events:
         if search.warming:
             reporter.phase("warm-up", settings.warmup, search.warmed)
         while search.warming:
             search.advance()
             reporter.step(search.warmed)
-            _checkpoint(folder, search, None)
+            keep(None)
         reporter.phase("search", settings.rounds, search.round)
         while not search.finished:
             figures = search.advance()
             for name, value in figures.items():
-                events.add_scalar(name, value, search.round)
+                events.add(name, value, search.round)
             reporter.step(search.round, f"gain {figures['gain/mean']:+.4f}" if "gain/mean" in figures else "")
             if search.round % settings.checkpoint == 0 or search.finished:
-                _checkpoint(folder, search, None)
-    finally:
-        with file_errors(folder):
-            events.close()
+                keep(None)
 
 
-def _choose(setup: Setup, search: Search, choice: Choice, folder: Path, reporter: Reporter) -> None:
+def _choose(setup: Setup, choice: Choice, curves: Curves, keep: Keep, reporter: Reporter) -> None:
     final = setup.plan.recipe.final
     reporter.phase("final training" if final else "selection", choice.steps, choice.steps_done)
     epochs = 0
-    with Curves(folder, search.journal) as curves:
+    with closing(curves):
         while not choice.finished:
             before = len(choice.done)
             epoch = choice.advance()
@@ -117,7 +145,7 @@ def _choose(setup: Setup, search: Search, choice: Choice, folder: Path, reporter
                 curves.add(epoch.network, epoch.seed, epoch.figures)
             epochs += 1
             if len(choice.done) > before or (final and epochs % final.checkpoint == 0):
-                _checkpoint(folder, search, choice)
+                keep(choice)
             note = _note(choice, epoch, final.schedule.epochs) if final and epoch else ""
             reporter.step(choice.steps_done, note)
 

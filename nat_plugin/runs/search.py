@@ -111,7 +111,6 @@ class Search:
             "round": self.round,
             "keys": sorted(self.keys),
             "rng": self.rng.bit_generator.state,
-            "journal": self.journal.size if self.journal is not None else 0,
             "strategy": self.strategy.state(),
             "evaluator": self.evaluator.state(),
         }
@@ -119,7 +118,5 @@ class Search:
     def restore(self, state: State) -> None:
         self.warmed, self.round, self.keys = state["warmed"], state["round"], set(state["keys"])
         self.rng.bit_generator.state = state["rng"]
-        if self.journal is not None:
-            self.journal.cut(state["journal"])
         self.strategy.restore(state["strategy"])
         self.evaluator.restore(state["evaluator"])

@@ -2,39 +2,26 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
-from nat_plugin import __version__
 from nat_plugin.adapter import Adapter
 from nat_plugin.data import DataSet, DataSettings, load
 from nat_plugin.device import Compute, find_compute
 from nat_plugin.errors import NATError
 from nat_plugin.evaluators.base import Bench, Evaluator, Split
-from nat_plugin.files import write_text
 from nat_plugin.ir import Budget, Frame, Moves, Network, find_rule, is_connected
 from nat_plugin.ir.budget import METRICS
+from nat_plugin.outside import Outside
 from nat_plugin.plugins import Plugins
-from nat_plugin.runs.recipe import NetworkSettings, Plan, plan
-from nat_plugin.sources import find_adapter, find_source, read_text
+from nat_plugin.runs.recipe import Common, NetworkSettings, Plan
+from nat_plugin.runs.record import Origin
+from nat_plugin.sources import find_adapter, find_source
 from nat_plugin.strategies.base import Strategy, Task
 from nat_plugin.writing import extended
-
-RUN_FILE = "run.json"
-
-
-@dataclass(frozen=True)
-class Origin:
-    """The user's architecture as it was when the run began; kept in the folder: a resume needs no other file."""
-
-    text: str
-    adapter: str
-    label: str
 
 
 @dataclass(frozen=True)
@@ -70,6 +57,31 @@ class Setup:
             return 1 / self.final.network.head.classes
         labels = getattr(self.data, split).y
         return float(labels.bincount().max()) / len(labels)
+
+    @property
+    def outside(self) -> tuple[Outside, ...]:
+        """Everything that was read of paths in the recipe."""
+        data = self.data.outside if self.data is not None else ()
+        return (*data, *self.evaluator.outside, *self.strategy.outside)
+
+
+_C = TypeVar("_C", bound=Common)
+_OPEN = {"threads": None, "device": "auto", "precision": "auto"}
+"""Keys of a recipe, and what leaves them to the machine."""
+
+
+def settled(recipe: _C) -> _C:
+    """A recipe in which is written down what this machine would decide, and what decides the last bits of a result: the
+    number of threads, the device and the precision. NATError for a device that is not there."""
+    compute = find_compute(recipe.device, recipe.precision)
+    found = {"device": str(compute.device), "precision": compute.precision_name}
+    return recipe.model_copy(update={**found, "threads": recipe.threads or torch.get_num_threads()})
+
+
+def settled_as(recipe: _C, before: Mapping[str, Any]) -> _C:
+    """A recipe in which what it leaves open is as it was settled before."""
+    left = {name: before[name] for name, value in _OPEN.items() if getattr(recipe, name) == value}
+    return recipe.model_copy(update=left)
 
 
 def find_origin(chosen: Plan, plugins: Plugins) -> Origin:
@@ -142,30 +154,3 @@ def _check_frame(network: Network, wanted: Frame) -> None:
             f"the architecture takes images of {network.input} in {network.head.classes} classes, "
             f"the data are of {wanted.input} in {wanted.classes}"
         )
-
-
-def describe_run(folder: Path, chosen: Plan, origin: Origin) -> None:
-    """Write what a resume needs: the resolved recipe and the architecture."""
-    document = {
-        "version": __version__,
-        "recipe": chosen.resolved(),
-        "origin": {"text": origin.text, "adapter": origin.adapter, "label": origin.label},
-    }
-    write_text(folder / RUN_FILE, json.dumps(document, indent=1))
-
-
-def read_run(folder: Path, plugins: Plugins) -> tuple[Plan, Origin]:
-    """The plan and origin of a run folder. NATError if it is none, or of a version that this one cannot go on with."""
-    if not (folder / RUN_FILE).is_file():
-        raise NATError(f"{folder}: this is not the folder of a run: it has no {RUN_FILE}")
-    try:
-        document: dict[str, Any] = json.loads(read_text(folder / RUN_FILE))
-        version, origin = document["version"], Origin(**document["origin"])
-        recipe = document["recipe"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise NATError(f"{folder / RUN_FILE}: damaged ({error}); start the run anew") from None
-    if version != __version__:
-        raise NATError(
-            f"{folder}: the run was begun by nat-plugin {version}, this is {__version__}; install that version"
-        )
-    return plan(recipe, plugins), origin

@@ -14,6 +14,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
 
 from nat_plugin.ir import Budget, Moves, Network, Rule
+from nat_plugin.outside import Outside
 from nat_plugin.strategies.nearby import descent
 
 State: TypeAlias = dict[str, Any]
@@ -89,6 +90,11 @@ class Strategy(ABC):
     def rewires(self) -> bool:
         """Whether inputs may have other wirings than the user's."""
         return False
+
+    @property
+    def outside(self) -> tuple[Outside, ...]:
+        """The files that were read of paths in the settings: a run goes on only while they are as they were."""
+        return ()
 
     def draw_input(self, rng: np.random.Generator) -> Network:
         """An input as this strategy trains on; for the warm-up of shared weights."""

@@ -17,6 +17,7 @@ from pydantic import Field
 
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Moves, Network, key
+from nat_plugin.outside import Outside, OutsideName
 from nat_plugin.policy.apply import decode
 from nat_plugin.policy.files import Fact, save_policy
 from nat_plugin.policy.finding import find_policy
@@ -49,7 +50,7 @@ class NATSettings(Settings):
     """Width of the policy's layers."""
     rounds: Annotated[int, Field(ge=0, le=64)] = 3
     """Exchanges of messages between nodes and edges: how far an edge sees."""
-    policy: str | None = None
+    policy: OutsideName | None = None
     """A policy to start from, a file or the name of one that ships; encoder, hidden and rounds are then those of it."""
     evaluations: Annotated[int, Field(ge=1, le=10**9)] | None = None
     """How many the schedules run over, if not those of the run (2000 where that has no number either): entropy and
@@ -135,6 +136,11 @@ class NATStrategy(Strategy):
         self._number = self._told = self._updates = 0
         self.report: dict[str, float] = {}
         """Of the last update: mean and best gain, loss, entropy, norm of the gradient."""
+
+    @property
+    def outside(self) -> tuple[Outside, ...]:
+        path = Path(self.settings.policy or "")
+        return (Outside.all_of(path),) if path.is_file() else ()
 
     def _first_policy(self) -> Policy:
         settings = self.settings

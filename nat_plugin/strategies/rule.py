@@ -10,6 +10,7 @@ from pydantic import field_validator, model_validator
 
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Choice, Network, key
+from nat_plugin.outside import Outside, OutsideName
 from nat_plugin.strategies.base import Settings, Task
 from nat_plugin.strategies.op_map import OpMap, read_op_map
 from nat_plugin.strategies.per_input import PerInput
@@ -20,7 +21,7 @@ class RuleSettings(Settings):
 
     map: dict[str, dict[str, str]] | None = None
     """What each op becomes, by place: the key of an edge in its format (``normal/3``) or a pattern (``normal/*``)."""
-    file: str | None = None
+    file: OutsideName | None = None
     """A JSON file with such a map; ``nat_plugin.strategies.rule_fit`` finds one from measurements."""
 
     @field_validator("map", mode="before")
@@ -73,6 +74,10 @@ class RuleStrategy(PerInput):
             places = ", ".join(sorted(set(keys))[:12])
             raise NATError(f"strategy 'rule': the map has no place that the input has; those are {places}")
         self._choices = [found.choice(moves) for moves in self.moves]
+
+    @property
+    def outside(self) -> tuple[Outside, ...]:
+        return () if self.settings.file is None else (Outside.all_of(Path(self.settings.file)),)
 
     def propose(self, source: int) -> Choice | None:
         return self._choices[source] if self.is_new(source, self._choices[source]) else None

@@ -6,6 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from nat_plugin.errors import NATError
 from nat_plugin.runs.folder import Journal, locked, read_journal
 
 
@@ -25,13 +28,14 @@ def test_a_second_holder_of_a_folder_is_refused(tmp_path: Path) -> None:
     assert after.stdout == "held\n"
 
 
-def test_a_journal_is_cut_back_to_a_size(tmp_path: Path) -> None:
+def test_a_journal_is_cut_back_to_a_mark(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "j")
+    journal.cut()
     journal.add({"a": 1})
     journal.sync()
-    size = journal.size
+    mark = journal.mark
     journal.add({"a": 2})
-    journal.cut(size)
+    journal.cut(mark)
     journal.add({"a": 3})
     journal.close()
     assert read_journal(tmp_path / "j") == [{"a": 1}, {"a": 3}]
@@ -40,3 +44,18 @@ def test_a_journal_is_cut_back_to_a_size(tmp_path: Path) -> None:
 def test_a_half_written_last_line_is_not_read(tmp_path: Path) -> None:
     (tmp_path / "j").write_bytes(b'{"a": 1}\n{"a": ')
     assert read_journal(tmp_path / "j") == [{"a": 1}]
+
+
+def test_a_journal_that_is_not_what_it_was_at_a_mark_is_refused_and_left_alone(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "j")
+    journal.cut()
+    journal.add({"a": 1})
+    mark = journal.mark
+    journal.close()
+    for content in (b"", b'{"a": 2}\n', b'{"a": 1}', bytes(9)):
+        (tmp_path / "j").write_bytes(content)
+        journal = Journal(tmp_path / "j")
+        with pytest.raises(NATError, match="lost or changed"):
+            journal.cut(mark)
+        journal.close()
+        assert (tmp_path / "j").read_bytes() == content

@@ -53,6 +53,27 @@ def test_a_truncated_file_is_refused(tmp_path: Path, cut: int) -> None:
         load_state(tmp_path / "s")
 
 
+def test_no_bit_can_change_unseen(tmp_path: Path) -> None:
+    """Of the header, of what fills it up, of its own checksum, and of the tensors."""
+    save_state(tmp_path / "s", {"seed": 7, "name": 'of "a" run', "t": torch.arange(3, dtype=torch.uint8)})
+    content = (tmp_path / "s").read_bytes()
+    for bit in range(8 * len(content)):
+        changed = bytearray(content)
+        changed[bit // 8] ^= 1 << bit % 8
+        (tmp_path / "s").write_bytes(changed)
+        with pytest.raises(NATError, match="not a checkpoint"):
+            load_state(tmp_path / "s")
+    (tmp_path / "s").write_bytes(content + b"\0")
+    with pytest.raises(NATError, match="not a checkpoint"):
+        load_state(tmp_path / "s")
+
+
+def test_a_state_that_speaks_of_checksums_comes_back(tmp_path: Path) -> None:
+    state = {'"state":"{\\"sha256\\": \\"' + "0" * 64: '{"sha256": "' + "0" * 64 + '"}'}
+    save_state(tmp_path / "s", state)
+    assert load_state(tmp_path / "s") == state
+
+
 def test_a_pickle_is_refused(tmp_path: Path) -> None:
     (tmp_path / "s").write_bytes(pickle.dumps({"t": 1}))
     with pytest.raises(NATError, match="not a checkpoint"):

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from nat_nasbench.spaces import Space
 
@@ -33,6 +34,18 @@ class Query:
 
     dataset: str
     epochs: int
+
+
+Stamp: TypeAlias = "tuple[int, int] | None"
+
+
+def stamp(path: Path) -> Stamp:
+    """What tells a file that was replaced from what is remembered of it: its time and size."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size
 
 
 class Table(ABC):

@@ -15,7 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from nat_nasbench.spaces import MACRO, NB201, Space
-from nat_nasbench.tables.base import MEAN, Query, Table, Trained
+from nat_nasbench.tables.base import MEAN, Query, Stamp, Table, Trained, stamp
 from nat_plugin.errors import NATError
 from nat_plugin.files import reader
 
@@ -132,9 +132,14 @@ def _chosen(path: Path, layout: Layout, header: list[str], dataset: str, epochs:
     return max(fits, key=lambda query: query.epochs)
 
 
-@lru_cache(maxsize=8)
 def read_latencies(path: Path, device: str) -> Mapping[int, float]:
     """Milliseconds by the official number of a NAS-Bench-201 cell; without those whose measurement failed."""
+    return _latencies(path, device, stamp(path))
+
+
+@lru_cache(maxsize=8)
+def _latencies(path: Path, device: str, when: Stamp) -> Mapping[int, float]:
+    del when
     lines = _lines(path)
     _, header = next(lines)
     devices = [name for name in header if name != NUMBER]

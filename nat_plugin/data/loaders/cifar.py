@@ -90,7 +90,8 @@ def _read_binary(folder: Path, layout: Layout) -> Source:
     test = [_read_records(folder / name, layout.records[1], layout) for name in layout.test]
     parts = [np.concatenate(arrays) for arrays in (*zip(*train, strict=True), *zip(*test, strict=True))]
     x_train, y_train, x_test, y_test = parts
-    return Source(x_train, y_train, x_test, y_test, layout.names)
+    files = tuple(folder / name for name in (*layout.train, *layout.test))
+    return Source(x_train, y_train, x_test, y_test, layout.names, files=files)
 
 
 def _read_records(path: Path, records: int, layout: Layout) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
@@ -123,20 +124,25 @@ def _read_torchvision(root: Path, layout: Layout, *, download: bool) -> Source:
     # above, which compares each with the checksum of the published file; torchvision repeats it before it opens them.
     with reading(folder):
         train, test = dataset(str(root), train=True), dataset(str(root), train=False)
-    return Source(train.data, np.array(train.targets), test.data, np.array(test.targets), tuple(train.classes))
+    names = tuple(train.classes)
+    files = tuple(folder / name for name, _ in _published(dataset))
+    return Source(train.data, np.array(train.targets), test.data, np.array(test.targets), names, files=files)
 
 
 def _first_damaged(dataset: Any, folder: Path) -> Path | None:
     """The first file that is missing or does not have its published checksum; None if all are well."""
     from torchvision.datasets.utils import check_integrity
 
-    files: list[tuple[str, str]] = [*dataset.train_list, *dataset.test_list]
-    files.append((dataset.meta["filename"], dataset.meta["md5"]))
-    for name, checksum in files:
+    for name, checksum in _published(dataset):
         with reading(folder / name):
             if not check_integrity(str(folder / name), checksum):
                 return folder / name
     return None
+
+
+def _published(dataset: Any) -> list[tuple[str, str]]:
+    """Names and checksums of torchvision's files."""
+    return [*dataset.train_list, *dataset.test_list, (dataset.meta["filename"], dataset.meta["md5"])]
 
 
 def _download(dataset: Any, root: Path) -> None:

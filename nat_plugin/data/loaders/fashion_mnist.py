@@ -38,7 +38,7 @@ def load_fashion_mnist(settings: DataSettings) -> Source:
     if files is None:
         raise NATError(f"{root}: is not complete: give {WHAT}, or set download: true")
     x_train, y_train, x_test, y_test = (read_idx(file, 3 - 2 * (i % 2)) for i, file in enumerate(files))
-    return Source(x_train, y_train, x_test, y_test, NAMES, Augment(crop=2))
+    return Source(x_train, y_train, x_test, y_test, NAMES, Augment(crop=2), tuple(files))
 
 
 def _find(root: Path) -> list[Path] | None:

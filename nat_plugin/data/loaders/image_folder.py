@@ -40,7 +40,8 @@ def load_image_folder(settings: DataSettings) -> Source:
         raise NATError(f"{root}: {count} images of {size}x{size} take more than {MAX_BYTES} bytes: lower resolution")
     x_train, y_train = _read(train, size)
     x_test, y_test = (None, None) if test is None else _read(test, size)
-    return Source(x_train, y_train, x_test, y_test, classes)
+    files = tuple(path for part in (train, test or {}) for paths in part.values() for path in paths)
+    return Source(x_train, y_train, x_test, y_test, classes, files=files)
 
 
 def _list(folder: Path) -> dict[str, list[Path]]:

@@ -32,6 +32,7 @@ def load_npz(settings: DataSettings) -> Source:
         x_test=arrays.get("x_test"),
         y_test=arrays.get("y_test"),
         class_names=_names(arrays["names"], path) if "names" in arrays else (),
+        files=(path,),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,31 @@ def test_the_same_seed_gives_the_same_run_interrupted_or_not(recipe: dict[str, A
     assert contents(tmp_path / "whole") == contents(tmp_path / "again") == contents(tmp_path / "stopped")
     run(tmp_path / "other", recipe, seed=1)
     assert contents(tmp_path / "other")["journal.jsonl"] != contents(tmp_path / "whole")["journal.jsonl"]
+
+
+def test_a_table_that_changed_is_refused(recipe: dict[str, Any], nb201_table: Path, tmp_path: Path) -> None:
+    paths = {"path": tmp_path / "table.csv.gz", "latency": latency_table(tmp_path / "latency.csv")}
+    shutil.copy(nb201_table, paths["path"])
+    evaluator = {**recipe["evaluator"], **{name: str(path) for name, path in paths.items()}, "device": "raspi4"}
+    with pytest.raises(KeyboardInterrupt):
+        start(plan({**recipe, "evaluator": evaluator}, plugins()), tmp_path / "run", plugins(), Stop(3))
+    for path in paths.values():
+        kept = path.read_bytes()
+        path.write_bytes(kept[:-1] + bytes([kept[-1] ^ 1]))
+        with pytest.raises(NATError, match=f"{path}: changed since it was first read"):
+            resume(tmp_path / "run", plugins(), Silent())
+        path.write_bytes(kept)
+    resume(tmp_path / "run", plugins(), Silent())
+
+
+def test_a_table_that_was_replaced_is_read_again(recipe: dict[str, Any], tmp_path: Path) -> None:
+    path = macro_table(tmp_path / "macro.csv")
+    values = {"source": "22222222", "evaluator": {"name": "table", "path": str(path)}}
+    before = run(tmp_path / "before", recipe, **values)
+    header, *rows = path.read_text().splitlines()
+    path.write_text("\n".join([header, *(f"{row.split(',')[0]},50.0,50.0,50.0" for row in rows)]) + "\n")
+    after = run(tmp_path / "after", recipe, **values)
+    assert before["input"]["test"]["value"] != after["input"]["test"]["value"] == pytest.approx(0.5)
 
 
 def test_a_latency_can_be_limited(recipe: dict[str, Any], tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from nat_nni import NAT, Evolution, HillClimb, RandomSearch
+from nat_nni.experiment_state import read_checkpoint
 from nni.nas.execution import SequentialExecutionEngine
 from nni.nas.experiment import NasExperiment
 from nni.nas.space import ModelStatus
@@ -170,6 +171,17 @@ def test_a_damaged_checkpoint_is_refused(text: str, tmp_path: Path) -> None:
     with pytest.raises(NATError, match=r"search\.json: this is not the checkpoint of a search") as error:
         explore(RandomSearch(initial=DEAR, checkpoint=path), 5)
     assert "\n" not in str(error.value)
+
+
+def test_a_checkpoint_that_was_changed_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "search.json"
+    explore(RandomSearch(initial=DEAR, checkpoint=path), 3)
+    text = path.read_text()
+    for number, letter in enumerate(text):
+        if letter.isdigit() and number % 7 == 0:
+            path.write_text(text[:number] + str((int(letter) + 1) % 10) + text[number + 1 :])
+            with pytest.raises(NATError, match=r"search\.json: this is not the checkpoint of a search"):
+                read_checkpoint(path)
 
 
 def test_a_checkpoint_that_cannot_be_written_ends_the_search(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from nat_plugin.device import Compute
 from nat_plugin.errors import NATError
 from nat_plugin.evaluators.base import Bench
 from nat_plugin.ir import Budget, Frame, Moves, Network, cost, find_rule
+from nat_plugin.outside import fingerprints
 from nat_plugin.plugins import plugins
 from nat_plugin.runs.progress import Silent
 from nat_plugin.runs.recipe import load_recipe
@@ -58,6 +59,21 @@ def test_unmoved_and_not_recalibrated_a_result_is_the_model_to_the_bit(digits: D
     x = next(eval_batches(digits, digits.test, 50))[0]
     with torch.no_grad():
         assert torch.equal(found.module(source).eval()(x), model(x.contiguous(memory_format=torch.channels_last)))
+
+
+def test_the_weights_that_were_read_are_named_and_told_apart(digits: DataSet, tmp_path: Path) -> None:
+    found = []
+    for seed in (0, 0, 1):
+        torch.manual_seed(seed)
+        save(timm.create_model("resnet18", num_classes=digits.classes, in_chans=1), tmp_path / "model")
+        source = network(digits, (tmp_path / "model" / "config.json").read_text())
+        for weights in (tmp_path / "model", tmp_path / "model" / "model.safetensors"):
+            found.append(fingerprints(evaluator(digits, source, weights=str(weights)).outside))
+    assert list(found[0]) == [str(tmp_path / "model")]
+    assert list(found[1]) == [str(tmp_path / "model" / "model.safetensors")]
+    assert found[:2] == found[2:4]
+    assert all(one != other for one, other in zip(found[:2], found[4:], strict=True))
+    assert evaluator(digits).outside == ()
 
 
 def test_the_model_is_trained_first_and_what_it_may_become_inherits(digits: DataSet) -> None:

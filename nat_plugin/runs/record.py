@@ -1,0 +1,119 @@
+"""``run.json``: what a resume needs, held to what it was when the run began."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from nat_plugin import __version__
+from nat_plugin.errors import NATError
+from nat_plugin.files import write_text
+from nat_plugin.outside import Outside, absolute, fingerprint, fingerprints
+from nat_plugin.sealing import digest, seal, unseal
+from nat_plugin.sources import read_text
+
+RUN_FILE = "run.json"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The user's architecture as it was when the run began; kept in the folder: a resume needs no other file."""
+
+    text: str
+    adapter: str
+    label: str
+
+
+@dataclass(frozen=True)
+class Record:
+    """``recipe`` is the resolved one. ``files``: a fingerprint of what was read from outside, by its path."""
+
+    recipe: dict[str, Any]
+    origin: Origin
+    files: dict[str, str]
+    run: str = ""
+    """Which run this is; its checkpoints say it too."""
+
+    @staticmethod
+    def of(recipe: dict[str, Any], origin: Origin, read: Sequence[Outside]) -> Record:
+        made = Record(recipe, origin, fingerprints(read))
+        return replace(made, run=digest(json.loads(json.dumps(asdict(made)))))
+
+    def write(self, folder: Path) -> None:
+        write_text(folder / RUN_FILE, seal({"version": __version__, **asdict(self)}, indent=1))
+
+    @staticmethod
+    def read(folder: Path) -> Record:
+        """NATError if the folder is of no run, if the file was changed, or is of a version that cannot be gone on
+        with."""
+        path = folder / RUN_FILE
+        if not path.is_file():
+            raise NATError(f"{folder}: this is not the folder of a run: it has no {RUN_FILE}")
+        try:
+            values = unseal(read_text(path))
+            version, origin = values.pop("version"), Origin(**values.pop("origin"))
+            found = Record(origin=origin, **values)
+            if not isinstance(found.recipe, dict) or not isinstance(found.files, dict):
+                raise TypeError("the recipe is no mapping")
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise NATError(
+                f"{path}: damaged or changed ({error}); put it back as the run wrote it, or start a new run"
+            ) from error
+        if version != __version__:
+            raise NATError(
+                f"{folder}: the run was begun by nat-plugin {version}, this is {__version__}; install that version"
+            )
+        return found
+
+    def moved(self, pairs: Mapping[str, str]) -> Record:
+        """With other places of what was read from outside. NATError for a place of which nothing was read."""
+        places: dict[str, str] = {}
+        for old, new in pairs.items():
+            before, after = str(absolute(Path(old))), str(absolute(Path(new)))
+            found = [path for path in self.files if path == before or path.startswith(before.rstrip(os.sep) + os.sep)]
+            if not found:
+                known = ", ".join(self.files) or "nothing"
+                raise NATError(f"--moved {old}: the run read nothing there; it read {known}")
+            places |= {path: after + path[len(before) :] for path in found}
+        files = {places.get(path, path): known for path, known in self.files.items()}
+        return replace(self, recipe=renamed(self.recipe, places), files=files)
+
+    def check_there(self, folder: Path) -> None:
+        """NATError for what is there no more, or a file that is another now."""
+        for path, known in self.files.items():
+            if not Path(path).exists():
+                moved = f"nat resume {shlex.quote(str(folder))} --moved {shlex.quote(path)}=NEW"
+                raise NATError(f"{path}: it was read when the run began and is not there now; say where: {moved}")
+            if Path(path).is_file():
+                check_same(path, known, fingerprint(Outside.all_of(Path(path))))
+
+    def check_read(self, read: Sequence[Outside]) -> None:
+        """NATError unless just the same was read again."""
+        found = fingerprints(read)
+        for path in sorted(self.files.keys() | found.keys()):
+            check_same(path, self.files.get(path, "nothing"), found.get(path, "nothing"))
+
+
+def check_same(path: str, known: str, found: str) -> None:
+    """NATError unless the fingerprints of a path, then and now, are the same."""
+    if known != found:
+        counts = [each.split(",")[0] for each in (known, found) if " files" in each or each == "nothing"]
+        what = f" ({' where it was '.join(reversed(counts))})" if len(set(counts)) == 2 else ""
+        raise NATError(
+            f"{path}: changed since it was first read{what}, and the result would be another; put it back as it was, "
+            "or begin anew in another folder"
+        )
+
+
+def renamed(value: Any, places: Mapping[str, str]) -> Any:
+    """Plain values with other texts in the place of some."""
+    if isinstance(value, dict):
+        return {name: renamed(each, places) for name, each in value.items()}
+    if isinstance(value, list):
+        return [renamed(each, places) for each in value]
+    return places.get(value, value) if isinstance(value, str) else value
