@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from nat_plugin import __version__
 from nat_plugin.comparisons.inputs import drawing, read_inputs
 from nat_plugin.comparisons.parallel import doing
 from nat_plugin.comparisons.plots import available, plot
 from nat_plugin.comparisons.recipe import OPTIMUM, ComparisonPlan
+from nat_plugin.comparisons.record import FILE, Record
 from nat_plugin.comparisons.report import markdown, points
 from nat_plugin.comparisons.summary import Traces, summary, trained_by
 from nat_plugin.comparisons.units import Work, missing, run_plan, same_data, units
 from nat_plugin.errors import NATError
 from nat_plugin.files import WriteError, file_errors, write_text
+from nat_plugin.outside import Outside
 from nat_plugin.plugins import Plugins
-from nat_plugin.runs.folder import locked
+from nat_plugin.runs.folder import in_use, locked
 from nat_plugin.runs.progress import Reporter
-from nat_plugin.runs.setup import Origin, set_up
-from nat_plugin.sources import read_text
-
-FILE = "compare.json"
-_NOT_RESULTS = ("processes",)
-"""Keys of a recipe that may be others when a comparison is gone on with."""
+from nat_plugin.runs.record import Origin
+from nat_plugin.runs.setup import set_up, settled, settled_as
 
 
 def default_folder(name: str) -> Path:
@@ -40,10 +36,10 @@ def compare(plan: ComparisonPlan, folder: Path, plugins: Plugins, reporter: Repo
         folder.mkdir(parents=True, exist_ok=True)
     try:
         with locked(folder):
-            work, left_out = _begin(plan, folder, plugins)
-            optimum = plan.recipe.regret and not plugins.find("evaluators", plan.recipe.evaluator_name).on_images
-            _search(work, plan, [*plan.names, *([OPTIMUM] if optimum else [])], reporter)
-            traces = Traces(work, plan, optimum)
+            plan, work, left_out = _begin(plan, folder, plugins)
+            wanted = _wanted(plan, plugins)
+            _search(work, plan, wanted, reporter)
+            traces = Traces(work, plan, OPTIMUM in wanted)
             found = summary(work, plan, traces, left_out, plugins)
             pictures = plot(found, folder) if available() else []
             write_text(folder / "points.csv", points(traces))
@@ -66,45 +62,28 @@ def _search(work: Work, plan: ComparisonPlan, wanted: list[str], reporter: Repor
         reporter.step(done())
 
 
-def _begin(plan: ComparisonPlan, folder: Path, plugins: Plugins) -> tuple[Work, int]:
-    """The work, from the folder if it is there; and how many inputs were left out."""
-    recipe = plan.resolved()
-    if (folder / FILE).exists():
-        document = _read(folder)
-        if _of_results(document["recipe"]) != _of_results(recipe):
-            raise NATError(f"{folder}: the comparison in this folder has another recipe; choose another --out")
-        origins, left_out = [Origin(**each) for each in document["origins"]], int(document["left_out"])
-    else:
-        if any(path.name != ".lock" for path in folder.iterdir()):
+def _begin(plan: ComparisonPlan, folder: Path, plugins: Plugins) -> tuple[ComparisonPlan, Work, int]:
+    """With the work, from the folder if it is there; and how many inputs were left out."""
+    if not (folder / FILE).exists():
+        if in_use(folder):
             raise NATError(f"{folder}: this folder is in use: it is not empty; choose another --out")
+        plan = plan.model_copy(update={"recipe": settled(plan.recipe)})
         origins, left_out = _inputs(plan, plugins)
-        _check(plan, origins[0], plugins)
-        document = {
-            "version": __version__,
-            "recipe": recipe,
-            "origins": [asdict(origin) for origin in origins],
-            "left_out": left_out,
-        }
-        write_text(folder / FILE, json.dumps(document, indent=1))
-    return Work(recipe, tuple(origins), folder), left_out
+        record = Record.of(plan.resolved(), origins, left_out, _read(plan, origins[0], plugins))
+        record.write(folder)
+        return plan, Work(plan.resolved(), record.origins, folder, record.comparison), left_out
+    record = Record.read(folder)
+    plan = plan.model_copy(update={"recipe": settled_as(plan.recipe, record.recipe)})
+    work = Work(plan.resolved(), record.origins, folder, record.comparison)
+    if not record.is_of(work.recipe) or any(missing(work, unit, _wanted(plan, plugins)) for unit in units(work)):
+        record.check(work.recipe, _read(plan, record.origins[0], plugins), folder)
+    return plan, work, record.left_out
 
 
-def _read(folder: Path) -> dict[str, Any]:
-    try:
-        document: dict[str, Any] = json.loads(read_text(folder / FILE))
-        version = document["version"]
-        known = {"recipe", "origins", "left_out"} <= document.keys()
-    except (ValueError, KeyError, TypeError, AttributeError):
-        known, version = False, None
-    if not known:
-        raise NATError(f"{folder / FILE}: damaged; choose another --out and begin anew")
-    if version != __version__:
-        raise NATError(f"{folder}: begun by nat-plugin {version}, this is {__version__}; install that version")
-    return document
-
-
-def _of_results(recipe: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in recipe.items() if name not in _NOT_RESULTS}
+def _wanted(plan: ComparisonPlan, plugins: Plugins) -> list[str]:
+    """The labels of the searches."""
+    optimum = plan.recipe.regret and not plugins.find("evaluators", plan.recipe.evaluator_name).on_images
+    return [*plan.names, *([OPTIMUM] if optimum else [])]
 
 
 def _inputs(plan: ComparisonPlan, plugins: Plugins) -> tuple[list[Origin], int]:
@@ -129,11 +108,13 @@ def _inputs(plan: ComparisonPlan, plugins: Plugins) -> tuple[list[Origin], int]:
     return found, passed
 
 
-def _check(plan: ComparisonPlan, origin: Origin, plugins: Plugins) -> None:
-    """What is wrong with a strategy is said before anything is searched."""
+def _read(plan: ComparisonPlan, origin: Origin, plugins: Plugins) -> list[Outside]:
+    """What is read from outside. What is wrong with a strategy is said before anything is searched."""
+    read: list[Outside] = []
     for label in plan.names:
         try:
             trained_by(plan.strategies[label])
-            set_up(run_plan(plan, origin, label, 0, plugins), origin, plugins, same_data)
+            read += set_up(run_plan(plan, origin, label, 0, plugins), origin, plugins, same_data).outside
         except NATError as error:
             raise NATError(f"strategies.{label}: {error}") from None
+    return list(dict.fromkeys(read))

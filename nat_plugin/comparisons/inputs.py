@@ -9,7 +9,7 @@ import numpy as np
 from nat_plugin.comparisons.recipe import ComparisonPlan
 from nat_plugin.errors import NATError
 from nat_plugin.plugins import Plugins
-from nat_plugin.runs.setup import Origin
+from nat_plugin.runs.record import Origin
 from nat_plugin.sources import Source, Wanted, find_source, read_text
 
 

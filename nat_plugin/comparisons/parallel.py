@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import threading
 from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import connection, get_context, parent_process
+from concurrent.futures import FIRST_COMPLETED, wait
 
 from nat_plugin.comparisons.units import Note, Unit, Work, do_unit
 from nat_plugin.errors import NATError
 from nat_plugin.plugins import plugins
+from nat_plugin.processes import workers
 
 LOOK = 5.0
 """Seconds after which it is looked what other processes have done."""
@@ -25,21 +22,14 @@ def doing(work: Work, todo: Sequence[Unit], wanted: list[str], processes: int, n
             for _ in do_unit(work, unit, wanted, plugins(), note):
                 yield
         return
-    pool = ProcessPoolExecutor(min(processes, len(todo)), get_context("spawn"), _die_with_parent)
-    try:
-        waiting = {pool.submit(_in_child, work, unit, wanted) for unit in todo}
+    with workers(min(processes, len(todo)), "spawn", "go on with fewer --processes") as submit:
+        waiting = {submit(_in_child, work, unit, wanted) for unit in todo}
         while waiting:
             done, waiting = wait(waiting, LOOK, FIRST_COMPLETED)
             for problem in (future.result() for future in done):
                 if problem is not None:
                     raise NATError(problem)
             yield
-    except BrokenProcessPool:
-        raise NATError(
-            "a process of the comparison was killed (out of memory?); go on with fewer --processes"
-        ) from None
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _in_child(work: Work, unit: Unit, wanted: list[str]) -> str | None:
@@ -50,15 +40,3 @@ def _in_child(work: Work, unit: Unit, wanted: list[str]) -> str | None:
     except NATError as error:
         return str(error)
     return None
-
-
-def _die_with_parent() -> None:
-    """A process whose parent was killed would wait for work for ever."""
-    parent = parent_process()
-    assert parent is not None
-
-    def watch() -> None:
-        connection.wait([parent.sentinel])
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()

@@ -3,7 +3,6 @@ seed alone, so what is done need not be done again, in whatever order and proces
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
@@ -19,8 +18,10 @@ from nat_plugin.ir import Network, key
 from nat_plugin.plugins import Plugins
 from nat_plugin.runs.recipe import Plan, SearchSettings
 from nat_plugin.runs.recipe import plan as plan_run
+from nat_plugin.runs.record import Origin
 from nat_plugin.runs.search import Search
-from nat_plugin.runs.setup import Origin, Setup, read_data, set_up
+from nat_plugin.runs.setup import Setup, read_data, set_up
+from nat_plugin.sealing import seal, unseal
 from nat_plugin.sources import read_text
 from nat_plugin.strategies.base import Proposal, State
 from nat_plugin.strategies.random_search import RandomStrategy
@@ -40,6 +41,8 @@ class Work:
     recipe: dict[str, Any]
     origins: tuple[Origin, ...]
     folder: Path
+    comparison: str
+    """Which one it is, as its ``Record`` says."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +111,7 @@ def do_unit(work: Work, unit: Unit, wanted: list[str], plugins: Plugins, note: N
         path = path_of(work, label, unit)
         with file_errors(path):
             path.parent.mkdir(exist_ok=True)
-        write_text(path, json.dumps(trace.to_json()))
+        write_text(path, seal({"comparison": work.comparison, **trace.to_json()}))
         yield label
 
 
@@ -119,9 +122,14 @@ def _prefixed(note: Note, where: str, said: str) -> None:
 def read_trace(work: Work, label: str, unit: Unit) -> Trace:
     path = path_of(work, label, unit)
     try:
-        return Trace.from_json(json.loads(read_text(path)))
-    except (ValueError, KeyError, TypeError) as error:
-        raise NATError(f"{path}: damaged ({error}); remove this file and go on") from None
+        values = unseal(read_text(path))
+        if values["comparison"] != work.comparison:
+            raise ValueError("it is of another comparison")
+        return Trace.from_json(values)
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise NATError(
+            f"{path}: damaged or changed ({error}); remove this file, and the same command does this search again"
+        ) from error
 
 
 def split_of(plugins: Plugins, evaluator: str) -> Split:

@@ -29,8 +29,9 @@ from nat_plugin.plugins import plugins
 from nat_plugin.runs import setup as runs_setup
 from nat_plugin.runs.progress import Silent
 from nat_plugin.runs.recipe import plan as plan_run
+from nat_plugin.runs.record import Origin
 from nat_plugin.runs.run import start
-from nat_plugin.runs.setup import Origin, Setup, find_origin, set_up
+from nat_plugin.runs.setup import Setup, find_origin, set_up
 from nat_plugin.strategies.base import Proposal
 
 DIGITS: dict[str, Any] = {

@@ -1,0 +1,79 @@
+"""``compare.json``: what a comparison is gone on with, held to what it was when it began."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from nat_plugin import __version__
+from nat_plugin.errors import NATError
+from nat_plugin.files import write_text
+from nat_plugin.outside import Outside, fingerprints
+from nat_plugin.runs.record import Origin, check_same, renamed
+from nat_plugin.sealing import digest, seal, unseal
+from nat_plugin.sources import read_text
+
+FILE = "compare.json"
+_NOT_RESULTS = ("processes",)
+"""Keys of a recipe that may be others when a comparison is gone on with."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """``recipe`` is the resolved one; ``left_out`` says how many inputs were. ``files``: a fingerprint of what was read
+    from outside, by its path."""
+
+    recipe: dict[str, Any]
+    origins: tuple[Origin, ...]
+    left_out: int
+    files: dict[str, str]
+    comparison: str = ""
+    """Which comparison this is; its searches say it too."""
+
+    @staticmethod
+    def of(recipe: dict[str, Any], origins: Sequence[Origin], left_out: int, read: Sequence[Outside]) -> Record:
+        made = Record(recipe, tuple(origins), left_out, fingerprints(read))
+        return replace(made, comparison=digest({**asdict(made), "recipe": _of_results(recipe)}))
+
+    def write(self, folder: Path) -> None:
+        write_text(folder / FILE, seal({"version": __version__, **asdict(self)}, indent=1))
+
+    @staticmethod
+    def read(folder: Path) -> Record:
+        """NATError if the file was changed, or is of a version that cannot be gone on with."""
+        try:
+            values = unseal(read_text(folder / FILE))
+            version, origins = values.pop("version"), tuple(Origin(**each) for each in values.pop("origins"))
+            found = Record(origins=origins, **values)
+            if not isinstance(found.recipe, dict) or not isinstance(found.files, dict) or not origins:
+                raise TypeError("the recipe is no mapping")
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise NATError(
+                f"{folder / FILE}: damaged or changed ({error}); put it back as it was written, or choose another --out"
+            ) from error
+        if version != __version__:
+            raise NATError(f"{folder}: begun by nat-plugin {version}, this is {__version__}; install that version")
+        return found
+
+    def is_of(self, recipe: dict[str, Any]) -> bool:
+        """Whether this was begun with just that recipe."""
+        return _of_results(self.recipe) == _of_results(recipe)
+
+    def check(self, recipe: dict[str, Any], read: Sequence[Outside], folder: Path) -> None:
+        """NATError unless a recipe, with what was read for it now, has the same results. What was read may have moved:
+        then the recipe says where."""
+        found = fingerprints(read)
+        before, now = (
+            renamed(_of_results(each), files) for each, files in ((self.recipe, self.files), (recipe, found))
+        )
+        if before == now:
+            return
+        for path in sorted(self.files.keys() & found.keys()):
+            check_same(path, self.files[path], found[path])
+        raise NATError(f"{folder}: the comparison in this folder has another recipe; choose another --out")
+
+
+def _of_results(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in recipe.items() if name not in _NOT_RESULTS}

@@ -1,0 +1,70 @@
+"""Processes that work for this one, and end with it however it ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from multiprocessing import connection, get_context, parent_process
+from typing import Any, TypeAlias
+
+from nat_plugin.errors import NATError
+
+Submit: TypeAlias = Callable[..., Future[Any]]
+"""As ``Executor.submit``."""
+
+
+@contextmanager
+def workers(count: int, method: str, advice: str) -> Iterator[Submit]:
+    """So many processes to give work to. Where this is left by an error or Ctrl-C they are ended at once. NATError,
+    with ``advice``, if one of them was killed."""
+    context = get_context(method)
+    reading, writing = context.Pipe(duplex=False)
+    pool = ProcessPoolExecutor(count, context, _begin, (reading,))
+
+    def submit(*call: Any) -> Future[Any]:
+        with _deaf():  # which the process inherits that is started here
+            return pool.submit(*call)
+
+    try:
+        yield submit
+    except BaseException as error:
+        writing.send(None)
+        if isinstance(error, BrokenProcessPool):
+            raise NATError(f"a process that worked for this one was killed (out of memory?); {advice}") from error
+        raise
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+        reading.close()
+        writing.close()
+
+
+def _begin(stop: connection.Connection) -> None:
+    """In the new process. One whose parent was killed would wait for work for ever; and Ctrl-C, which reaches all
+    processes of a terminal, is for the parent to answer."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        connection.wait([parent.sentinel, stop])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """Ctrl-C waits meanwhile, where the system has it wait."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -1,0 +1,196 @@
+"""A comparison whose folder or data are not as they were is refused in one line; no process of it is left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from sklearn.datasets import load_digits
+
+from nat_plugin.comparisons.compare import compare
+from nat_plugin.comparisons.recipe import plan_comparison
+from nat_plugin.errors import NATError
+from nat_plugin.plugins import plugins
+from nat_plugin.runs.progress import Silent
+from nat_plugin.sealing import seal, unseal
+
+
+def images(path: Path, changed: int = 0) -> Path:
+    """Two hundred digits, one pixel of which is another."""
+    found = load_digits()
+    x = (found.images[:200, ..., None] * 15).astype(np.uint8)
+    x[0, 0, 0, 0] ^= changed
+    np.savez(path, x_train=x, y_train=found.target[:200])
+    return path
+
+
+def recipe(data: Path, **changes: Any) -> dict[str, Any]:
+    return {
+        "sources": ["DARTS_V2", "DARTS_V1"],
+        "network": {"channels": 4, "cells": 2},
+        "evaluator": {
+            "name": "supernet",
+            "batch": 32,
+            "reward_images": None,
+            "data": {"name": "npz", "path": str(data)},
+        },
+        "strategies": {"random": {}, "identity": {}},
+        "queries": 2,
+        "seeds": 1,
+        "device": "cpu",
+        **changes,
+    }
+
+
+def run(folder: Path, values: dict[str, Any]) -> dict[str, Any]:
+    return compare(plan_comparison(values, plugins()), folder, plugins(), Silent())
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return images(tmp_path_factory.mktemp("data") / "digits.npz")
+
+
+@pytest.fixture(scope="module")
+def whole(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("comparisons") / "whole"
+    run(folder, recipe(data))
+    return folder
+
+
+@pytest.fixture
+def folder(whole: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(whole, tmp_path / "comparison"))
+
+
+def one_of(folder: Path) -> Path:
+    return max((folder / "searches").iterdir())
+
+
+def refused(folder: Path, values: dict[str, Any]) -> str:
+    with pytest.raises(NATError) as caught:
+        run(folder, values)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_a_file_of_a_search_that_was_changed_is_named_and_done_again(folder: Path, whole: Path, data: Path) -> None:
+    path = one_of(folder)
+    for content in (b"", path.read_bytes()[:-30], path.read_bytes().replace(b'"queries": 2', b'"queries": 1')):
+        path.write_bytes(content)
+        assert f"{path}: damaged or changed" in refused(folder, recipe(data))
+    path.unlink()
+    run(folder, recipe(data))
+    assert path.read_bytes() == one_of(whole).read_bytes()
+
+
+def test_a_search_of_another_comparison_is_refused(folder: Path, data: Path, tmp_path: Path) -> None:
+    run(tmp_path / "other", recipe(data, seed=1))
+    shutil.copy(one_of(tmp_path / "other"), one_of(folder))
+    assert "it is of another comparison" in refused(folder, recipe(data))
+
+
+@pytest.mark.parametrize("value", [[], "text", None, 3])
+@pytest.mark.parametrize("key", ["recipe", "origins", "files"])
+def test_a_file_with_other_kinds_of_values(folder: Path, data: Path, key: str, value: Any) -> None:
+    path = folder / "compare.json"
+    path.write_text(seal({**unseal(path.read_text()), key: value}))
+    assert "compare.json: damaged or changed" in refused(folder, recipe(data))
+
+
+def test_a_file_that_was_edited(folder: Path, data: Path) -> None:
+    path = folder / "compare.json"
+    path.write_text(path.read_text().replace('"queries": 2', '"queries": 3'))
+    assert "compare.json: damaged or changed" in refused(folder, recipe(data, queries=3))
+
+
+def test_data_that_changed_or_moved(folder: Path, whole: Path, data: Path, tmp_path: Path) -> None:
+    one_of(folder).unlink()
+    changed, same = images(tmp_path / "changed.npz", changed=1), images(tmp_path / "same.npz")
+    assert "has another recipe" in refused(folder, recipe(changed))
+    run(folder, recipe(same))
+    assert one_of(folder).read_bytes() == one_of(whole).read_bytes()
+
+
+def test_data_that_changed_in_its_place(tmp_path: Path) -> None:
+    path = images(tmp_path / "digits.npz")
+    run(tmp_path / "c", recipe(path))
+    images(path, changed=1)
+    run(tmp_path / "c", recipe(path))  # all is searched: what is there is shown again
+    one_of(tmp_path / "c").unlink()
+    assert f"{path}: changed since it was first read" in refused(tmp_path / "c", recipe(path))
+
+
+def test_what_decides_the_last_bits_is_that_of_the_beginning(folder: Path, whole: Path, data: Path) -> None:
+    written = unseal((folder / "compare.json").read_text())["recipe"]
+    before = torch.get_num_threads()
+    assert (written["threads"], written["device"], written["precision"]) == (before, "cpu", "float32")
+    one_of(folder).unlink()
+    try:
+        torch.set_num_threads(before + 1)
+        run(folder, recipe(data))
+        assert torch.get_num_threads() == before
+    finally:
+        torch.set_num_threads(before)
+    assert one_of(folder).read_bytes() == one_of(whole).read_bytes()
+    assert "has another recipe" in refused(folder, recipe(data, threads=before + 1))
+
+
+@pytest.mark.parametrize("name", [".lock", "compare.json", "comparison.json", "searches"])
+def test_nothing_is_followed_that_leads_elsewhere(folder: Path, data: Path, tmp_path: Path, name: str) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    shutil.move(folder / name, elsewhere)
+    (folder / name).symlink_to(elsewhere)
+    before = elsewhere.read_bytes() if elsewhere.is_file() else sorted(elsewhere.iterdir())
+    assert name in refused(folder, recipe(data))
+    assert before == (elsewhere.read_bytes() if elsewhere.is_file() else sorted(elsewhere.iterdir()))
+
+
+def test_a_comparison_that_was_killed_in_its_very_first_write_begins_anew(tmp_path: Path, data: Path) -> None:
+    (tmp_path / ".compare.json.abcd1234.nat-tmp").write_text('{"vers')
+    run(tmp_path, recipe(data, strategies={"identity": {}}))
+    assert json.loads((tmp_path / "comparison.json").read_text())["inputs"] == ["DARTS_V2", "DARTS_V1"]
+    assert not list(tmp_path.glob("*.nat-tmp"))
+
+
+def children(pid: int) -> list[int]:
+    found = subprocess.run(["ps", "-o", "pid=,args=", "--ppid", str(pid)], capture_output=True, text=True).stdout
+    return [int(line.split()[0]) for line in found.splitlines() if "spawn_main" in line]
+
+
+def is_running(pid: int) -> bool:
+    state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True).stdout.strip()
+    return bool(state) and not state.startswith("Z")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_no_process_is_left_behind(data: Path, tmp_path: Path, number: signal.Signals) -> None:
+    long = recipe(data, queries=100_000, strategies={"random": {}}, processes=2, regret=False)
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(long))
+    call = [sys.executable, "-m", "nat_plugin", "compare", str(tmp_path / "recipe.yaml"), "--out", str(tmp_path / "c")]
+    process = subprocess.Popen(call, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    until = time.monotonic() + 120
+    while len(workers := children(process.pid)) < 2 and time.monotonic() < until:
+        time.sleep(0.05)
+    assert len(workers) == 2
+    time.sleep(0.2)  # while they are still being imported, or later
+    (os.killpg if number == signal.SIGINT else os.kill)(process.pid, number)
+    err = process.communicate(timeout=60)[1]
+    until = time.monotonic() + 60
+    while any(map(is_running, workers)) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not any(map(is_running, workers))
+    assert "Traceback" not in err
+    if number == signal.SIGINT:
+        assert err.splitlines()[-1] == "nat: stopped; the same command goes on"
