@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
+import io
+import os
 import sys
 import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, NoReturn
 
 import click
 
@@ -28,6 +34,19 @@ SUBCOMMANDS = {
 """Subcommand to the module that has it, imported only when it is asked for."""
 
 
+class Stopped(Exception):
+    """Ctrl-C, with what there is to say about it."""
+
+
+@contextmanager
+def stoppable(hint: Callable[[], str]) -> Iterator[None]:
+    """Ctrl-C within is answered with how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Stopped(hint()) from None
+
+
 class _Group(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         del ctx
@@ -41,6 +60,10 @@ class _Group(click.Group):
         command: click.Command = getattr(module, cmd_name)
         return command
 
+    def invoke(self, ctx: click.Context) -> Any:
+        with stoppable(lambda: "stopped"):  # before click makes "Aborted!" of it
+            return super().invoke(ctx)
+
 
 @click.group(
     cls=_Group,
@@ -52,14 +75,41 @@ def nat() -> None:
     """Take an architecture that you have, get a better or leaner one back, in the same format."""
 
 
+USER, INTERRUPTED = 2, 130
+"""Exit statuses: what the user can mend, and Ctrl-C as shells have it."""
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+
+
 def main() -> None:
     """Run the command line. What the user can mend ends in a line each and exit status 2; a bug shows its traceback."""
     warnings.filterwarnings("ignore", "`torch.jit", FutureWarning)  # said while torch_geometric is imported
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # names of files may be no text
     try:
-        nat(prog_name="nat")
+        status = nat.main(prog_name="nat", standalone_mode=False)
+        sys.stdout.flush()
     except NATError as error:
-        if debugging():
-            print(traced(error), end="", file=sys.stderr)
-        for line in str(error).splitlines():
+        _end(USER, *str(error).splitlines(), trace=traced(error) if debugging() else "")
+    except Stopped as error:
+        _end(INTERRUPTED, str(error))
+    except click.Abort:
+        _end(INTERRUPTED, "stopped")
+    except click.ClickException as error:
+        with suppress(OSError):
+            error.show()
+        sys.exit(error.exit_code)
+    except OSError as error:
+        if error.errno not in _FULL or error.filename is not None:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for what Python still holds, and would fail to write at its end
+        _end(USER, f"standard output: cannot write: {error.strerror}", trace=traced(error) if debugging() else "")
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _end(status: int, *lines: str, trace: str = "") -> NoReturn:
+    with suppress(OSError):
+        print(trace, end="", file=sys.stderr)
+        for line in lines:
             print(f"nat: {line}", file=sys.stderr)
-        sys.exit(2)
+    sys.exit(status)

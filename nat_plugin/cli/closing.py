@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
 import click
 from rich.console import Console
 
+from nat_plugin.runs.record import RUN_FILE
 from nat_plugin.runs.report import table
 
 
@@ -27,3 +29,10 @@ def print_result(result: dict[str, Any], folder: Path) -> None:
     for name, place in places.items():
         if not isinstance(place, Path) or place.exists():
             click.echo(f"{name:<12}  {place}")
+
+
+def going_on(folder: Path) -> str:
+    """What to say of a run that Ctrl-C stopped."""
+    if not (folder / RUN_FILE).exists():
+        return "stopped before anything was written; the same command begins anew"
+    return f"stopped; go on with: nat resume {shlex.quote(str(folder))}"

@@ -32,6 +32,7 @@ def compare(
     """
     from rich.console import Console
 
+    from nat_plugin.cli import stoppable
     from nat_plugin.comparisons.compare import compare as carry_through
     from nat_plugin.comparisons.compare import default_folder
     from nat_plugin.comparisons.plots import MISSING, available
@@ -46,7 +47,7 @@ def compare(
         overrides = (*overrides, f"processes={processes}")
     plan = load_comparison(recipe, overrides, plugins())
     folder = out or default_folder(recipe)
-    with reporter() as progress:
+    with stoppable(lambda: "stopped; the same command goes on"), reporter() as progress:
         found = carry_through(plan, folder, plugins(), progress)
     if not available():
         click.echo(MISSING, err=True)

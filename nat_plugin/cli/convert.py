@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from nat_plugin.cli.lines import keep_going_option
 from nat_plugin.cli.options import frame_options, make_frame
 
 
@@ -14,30 +15,35 @@ from nat_plugin.cli.options import frame_options, make_frame
 @click.option("--from", "source_adapter", required=True, metavar="ADAPTER", help="The format of SOURCE.")
 @click.option("--to", "target_adapter", required=True, metavar="ADAPTER", help="The format to write.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write.  [default: standard output]")
+@keep_going_option
 @frame_options
 def convert(
     source: str,
     source_adapter: str,
     target_adapter: str,
     output: Path | None,
+    keep_going: bool,
     channels: int | None,
     cells: int | None,
     size: int | None,
     classes: int | None,
 ) -> None:
     """Write SOURCE, which is in one format, in another; the IR's own is `network`."""
-    from nat_plugin.cli.lines import each_source
+    from nat_plugin.cli.lines import Problems, each_source
     from nat_plugin.files import write_text
     from nat_plugin.plugins import plugins
     from nat_plugin.writing import translate
 
     target = plugins().find("adapters", target_adapter)
-    texts = []
-    for found in each_source(source, source_adapter, plugins()):
-        frame = make_frame(found, channels, cells, size, classes)
-        texts.append(translate(found.adapter.read(found.text, frame), target, frame))
-    if output is None:
-        for text in texts:
-            click.echo(text)
-    else:
+    problems, texts = Problems(keep_going), []
+    for found in each_source(source, source_adapter, plugins(), problems):
+        with problems.of(found.line):
+            frame = make_frame(found, channels, cells, size, classes)
+            text = translate(found.adapter.read(found.text, frame), target, frame)
+            if output is None:
+                click.echo(text)
+            else:
+                texts.append(text)
+    if output is not None:
         write_text(output, "\n".join(texts) + "\n")
+    problems.end()

@@ -20,7 +20,8 @@ def run(
     recipe: str, overrides: tuple[str, ...], out: Path | None, device: str | None, extended: bool, as_json: bool
 ) -> None:
     """Run RECIPE: a file, or one of `nat recipes`."""
-    from nat_plugin.cli.closing import print_result
+    from nat_plugin.cli import stoppable
+    from nat_plugin.cli.closing import going_on, print_result
     from nat_plugin.plugins import plugins
     from nat_plugin.runs.progress import reporter
     from nat_plugin.runs.recipe import load_recipe
@@ -32,6 +33,6 @@ def run(
         overrides = (*overrides, "extended=true")
     plan = load_recipe(recipe, overrides, plugins())
     folder = out or default_folder(recipe)
-    with reporter() as progress:
+    with stoppable(lambda: going_on(folder)), reporter() as progress:
         result = start(plan, folder, plugins(), progress)
     print_json(result) if as_json else print_result(result, folder)

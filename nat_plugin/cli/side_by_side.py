@@ -1,17 +1,19 @@
-"""Parts of a long stream worked on side by side, with results in order."""
+"""Parts of a long stream worked on side by side, with results in order, each as soon as it can be given."""
 
 from __future__ import annotations
 
 import os
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future
 from itertools import chain, islice
-from multiprocessing import get_all_start_methods, get_context
+from multiprocessing import get_all_start_methods
 from typing import Any, TypeVar
 
+from nat_plugin.processes import workers
+
 FEW = 4
-"""Parts for which no process is started."""
+"""The first parts, for which no process is started."""
 MOST = 4
 """Processes."""
 
@@ -27,30 +29,33 @@ def cores() -> int:
 
 
 def side_by_side(
-    work: Callable[[_Part], _Result], parts: Iterator[_Part], processes: int | None = None
+    work: Callable[[_Part], _Result],
+    parts: Iterator[_Part],
+    processes: int | None = None,
+    ready: Callable[[], bool] = lambda: True,
 ) -> Iterator[_Result]:
     """``work`` of every part. Of a long stream by forked processes, as many as there are cores: they share what was
-    imported and loaded; parts and results are sent. A few parts are kept under way, so the stream may be endless."""
+    imported and loaded; parts and results are sent. A few parts are kept under way, so the stream may be endless; no
+    result waits for a part that is not ``ready`` to be read."""
+    yield from map(work, islice(parts, FEW))
     count = min(MOST, cores()) if processes is None else processes
-    first = list(islice(parts, FEW))
-    if count < 2 or len(first) < FEW or "fork" not in get_all_start_methods():
-        yield from map(work, chain(first, parts))
+    following = list(islice(parts, 1))
+    if count < 2 or not following or "fork" not in get_all_start_methods():
+        yield from map(work, chain(following, parts))
         return
     global _work
     _work = work
-    with ProcessPoolExecutor(count, get_context("fork")) as pool:
-        waiting: deque[Future[_Result]] = deque()
-        try:
-            for part in chain(first, parts):
-                waiting.append(pool.submit(_run, part))
-                if len(waiting) > 2 * count:
+    waiting: deque[Future[_Result]] = deque()
+    try:
+        with workers(count, "fork", "what came before is done; give the rest again") as submit:
+            for part in chain(following, parts):
+                waiting.append(submit(_run, part))
+                while waiting and (waiting[0].done() or len(waiting) > 2 * count or not ready()):
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
-        finally:
-            _work = None
-            for each in waiting:
-                each.cancel()
+    finally:
+        _work = None
 
 
 def _run(part: Any) -> Any:

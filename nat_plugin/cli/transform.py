@@ -5,17 +5,20 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from nat_plugin.cli.options import adapter_option, frame_options, json_option, make_frame, print_json
+from nat_plugin.cli.lines import Lines, Problems, keep_going_option, read_line
+from nat_plugin.cli.options import adapter_option, frame_options, json_option, pairs, print_json
+from nat_plugin.errors import NATError
 
 if TYPE_CHECKING:
+    from nat_plugin.cli.transforming import Wrong
     from nat_plugin.sources import Source
 
-CHUNK = 512
+FIRST, CHUNK = 32, 512
+"""Lines worked on together: so many at first, for a result soon, and then twice as many each time, up to so many."""
 RARE = 500_000
 """New objects until garbage is looked for."""
 
@@ -32,6 +35,7 @@ RARE = 500_000
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True)
 @click.option("--device", default="auto", show_default=True)
 @click.option("--extended", is_flag=True, help="Allow null where the format cannot say it; writes network JSON.")
+@keep_going_option
 @frame_options
 @json_option
 def transform(
@@ -44,6 +48,7 @@ def transform(
     seed: int,
     device: str,
     extended: bool,
+    keep_going: bool,
     channels: int | None,
     cells: int | None,
     size: int | None,
@@ -53,50 +58,50 @@ def transform(
     """Transform SOURCE by a trained policy; prints the architecture in its own format, one per line for SOURCE -."""
     import torch
 
-    from nat_plugin.cli.lines import each_source, naming
     from nat_plugin.cli.side_by_side import side_by_side
+    from nat_plugin.cli.transforming import Transformation, Wrong
     from nat_plugin.device import find_compute
-    from nat_plugin.ir import Budget, Moves, find_rule
+    from nat_plugin.ir import Budget, find_rule
     from nat_plugin.plugins import plugins
-    from nat_plugin.policy.apply import apply_policy
     from nat_plugin.policy.finding import find_policy
-    from nat_plugin.writing import extended as with_null
-    from nat_plugin.writing import result_adapter, write_back
+    from nat_plugin.sources import find_source
 
-    rule, limits = find_rule(rules), Budget.parse(_pairs(budget))
+    rule, limits = find_rule(rules), Budget.parse(pairs(budget, "--budget", "METRIC=LIMIT, as in macs=0.9x"))
     torch.set_num_threads(1)  # a policy is small, and threads would wait for each other
     loaded = find_policy(policy, find_compute(device).device)
-    sources = each_source(source, adapter, plugins())
+    asked = Transformation(rule, limits, loaded, samples, seed, extended, (channels, cells, size, classes), as_json)
+    lines = Lines()
 
-    def work(chunk: list[Source]) -> list[tuple[str, dict[str, Any] | None]]:
-        """The result of each as text, and its row for JSON."""
-        moves, frames = [], []
-        for found in chunk:
-            with naming(found):
-                frames.append(make_frame(found, channels, cells, size, classes))
-                network = found.adapter.read(found.text, frames[-1])
-                network = with_null(network) if extended else network
-                moves.append(Moves(network, rule, limits.resolve(network)))
-        results = apply_policy(moves, loaded, samples, seed)
-        done: list[tuple[str, dict[str, Any] | None]] = []
-        for found, frame, before, after in zip(chunk, frames, moves, results, strict=True):
-            writer = result_adapter(found.adapter, extended)
-            with naming(found):
-                text = write_back(writer, before, after, frame)
-            done.append((text, _row(found.label, writer.name, before.network, after, text) if as_json else None))
-        return done
+    def read(number: int, line: bytes) -> Source | Wrong:
+        try:
+            return read_line(number, line, adapter, plugins())
+        except NATError as error:
+            return Wrong(str(error), number)
 
-    rows: list[dict[str, Any] | None] = []
-    chunks = iter(lambda: list(islice(sources, CHUNK)), [])
-    with _rare_collection():
-        for done in side_by_side(work, chunks, None if loaded.device.type == "cpu" else 1):
-            for text, row in done:
-                if as_json:
-                    rows.append(row)
-                else:
-                    click.echo(text)
-    if as_json:
-        print_json({"results": rows} if source == "-" else rows[0])
+    def parts() -> Iterator[list[Source | Wrong]]:
+        if source != "-":
+            yield [find_source(source, adapter, plugins())]
+            return
+        most = FIRST
+        while taken := lines.take(most):
+            yield [read(*each) for each in taken]
+            most = min(CHUNK, 2 * most)
+
+    problems, rows = Problems(keep_going), []
+    try:
+        with _rare_collection():
+            for done in side_by_side(asked.of, parts(), None if loaded.device.type == "cpu" else 1, lines.ready):
+                for each in done:
+                    if isinstance(each, Wrong):
+                        problems.meet(each.problem, each.line)
+                    elif as_json:
+                        rows.append(each.row)
+                    else:
+                        click.echo(each.text)
+    finally:  # also of what came before a line that ended the work
+        if as_json and (rows or source == "-"):
+            print_json({"results": rows} if source == "-" else rows[0])
+    problems.end()
 
 
 @contextmanager
@@ -110,32 +115,3 @@ def _rare_collection() -> Iterator[None]:
     finally:
         gc.set_threshold(*usual)
         gc.unfreeze()
-
-
-def _pairs(budget: tuple[str, ...]) -> dict[str, str]:
-    from nat_plugin.errors import NATError
-
-    pairs = {}
-    for text in budget:
-        metric, equals, limit = text.partition("=")
-        if not equals:
-            raise NATError(f"--budget {text[:60]!r}: write METRIC=LIMIT, as in macs=0.9x")
-        pairs[metric.strip()] = limit.strip()
-    return pairs
-
-
-def _row(label: str, adapter: str, before: Any, after: Any, text: str) -> dict[str, Any]:
-    from nat_plugin.ir import cost, is_connected, key
-
-    new = cost(after)
-    old = cost(before) if is_connected(before) else None
-    return {
-        "source": label,
-        "format": adapter,
-        "architecture": text,
-        "changed": key(before) != key(after),
-        "params": new.params,
-        "macs": new.macs,
-        "source_params": old and old.params,
-        "source_macs": old and old.macs,
-    }

@@ -37,13 +37,13 @@ def transform(
 
 
 def apply_policy(moves: Sequence[Moves], policy: Policy, samples: int = 0, seed: int = 0) -> list[Network]:
-    """``transform`` for moves that are known."""
-    rng = np.random.default_rng(seed)
+    """``transform`` for moves that are known. What becomes of one does not depend on the others."""
     found = []
     with torch.no_grad():
         for each, (scores, sizes) in zip(moves, decode(policy, moves), strict=True):
             choice = greedy(scores, sizes, each)
             if samples:
+                rng = np.random.default_rng(seed)  # the same for each, so that none depends on those before it
                 tried = [choice, *(sample.choice for sample in draw(scores, sizes, each, rng, samples))]
                 choice = max(tried, key=lambda one: _plain(scores, sizes, one))
             found.append(each.apply(choice) if any(choice) else each.network)

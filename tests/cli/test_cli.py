@@ -108,6 +108,7 @@ def test_strategies_are_described_in_the_words_of_the_field(nat, name: str, word
         (("convert", "DARTS_V2", "--from", "darts", "--to", "onnx"), "nat: unknown adapter 'onnx'; allowed: "),
         (("convert", "DARTS_V2", "--from", "darts", "--to", "enas-macro"), "nat: "),
         (("resume", "no-such-folder"), "nat: no-such-folder: there is no such folder"),
+        (("resume", "no-such-folder", "--moved", "a"), "nat: --moved 'a': write OLD=NEW"),
         (("run", "no-such-recipe"), "nat: 'no-such-recipe' is neither a file nor a recipe that ships"),
         (("run", "quickstart", "--set", "search.rouns=3"), "nat: search.rouns: unknown key; did you mean 'rounds'?"),
         (("transform", "DARTS_V2", "--policy", "no-such-policy"), "nat: "),

@@ -18,8 +18,10 @@ def test_results_come_in_the_order_of_the_parts(parts: int) -> None:
 
 
 def test_a_long_stream_is_worked_on_by_other_processes_and_a_short_one_here() -> None:
-    assert set(side_by_side(lambda _part: os.getpid(), iter(range(FEW - 1)), 2)) == {os.getpid()}
-    assert os.getpid() not in set(side_by_side(lambda _part: os.getpid(), iter(range(20)), 2))
+    assert set(side_by_side(lambda _part: os.getpid(), iter(range(FEW)), 2)) == {os.getpid()}
+    long = list(side_by_side(lambda _part: os.getpid(), iter(range(20)), 2))
+    assert set(long[:FEW]) == {os.getpid()}
+    assert os.getpid() not in long[FEW:]
 
 
 def test_an_endless_stream_is_not_read_far_ahead() -> None:

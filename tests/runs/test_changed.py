@@ -301,7 +301,7 @@ def test_killed_at_every_write_of_a_file_it_ends_the_same(
             raise Killed
 
     monkeypatch.setattr(os, "replace", counted)
-    for session in range(60):  # noqa: B007 - counted below
+    for session in range(60):
         results += (folder / "architecture.txt").exists()  # which are all written again by every session
         left = 2 + session % 2 + results
         try:

@@ -1,0 +1,160 @@
+"""``SOURCE -``: every line is answered as soon as it can be, and one that is wrong loses none before it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from itertools import islice, product
+
+import pytest
+
+NAMES = ("nor_conv_3x3", "nor_conv_1x1", "skip_connect", "avg_pool_3x3")
+TRANSFORM = ("transform", "-", "--adapter", "nasbench201", "--policy", "nasbench201", "--device", "cpu")
+
+
+def cells(count: int) -> list[str]:
+    return [
+        f"|{a}~0|+|{b}~0|{c}~1|+|{d}~0|{e}~1|{f}~2|" for a, b, c, d, e, f in islice(product(NAMES, repeat=6), count)
+    ]
+
+
+@pytest.fixture
+def process() -> Iterator[subprocess.Popen[str]]:
+    """``nat transform -``, waiting for lines."""
+    started = subprocess.Popen(
+        [sys.executable, "-m", "nat_plugin", *TRANSFORM],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    yield started
+    if started.poll() is None:
+        os.killpg(started.pid, signal.SIGKILL)
+    started.communicate()
+
+
+def give(process: subprocess.Popen[str], lines: list[str]) -> None:
+    assert process.stdin is not None
+    process.stdin.write("".join(line + "\n" for line in lines))
+    process.stdin.flush()
+
+
+def answers(process: subprocess.Popen[str], count: int) -> list[str]:
+    assert process.stdout is not None
+    return [process.stdout.readline() for _ in range(count)]
+
+
+def test_a_line_is_answered_before_the_next_is_there(process) -> None:  # type: ignore[no-untyped-def]
+    for line in cells(8):  # the last by other processes
+        give(process, [line])
+        assert answers(process, 1)[0].startswith("|")
+    give(process, cells(700))
+    assert all(line.startswith("|") for line in answers(process, 700))
+
+
+def test_what_comes_of_a_line_does_not_depend_on_when_and_where_it_comes(nat) -> None:  # type: ignore[no-untyped-def]
+    lines = cells(120)
+    together = nat(*TRANSFORM, "--samples", "2", stdin="\n".join(lines)).out.splitlines()
+    assert together[77] == nat(*TRANSFORM, "--samples", "2", stdin=lines[77]).out.strip()
+    assert nat(*TRANSFORM, "--samples", "2", stdin="\n".join(lines[50:])).out.splitlines() == together[50:]
+
+
+def test_one_bad_line_loses_none_before_it(nat) -> None:  # type: ignore[no-untyped-def]
+    lines = cells(40)
+    lines[25] = "rubbish"
+    said = nat(*TRANSFORM, stdin="\n".join(lines))
+    assert said.status == 2
+    assert said.err.startswith("nat: standard input, line 26: ")
+    assert len(said.err.splitlines()) == 1
+    assert len(said.out.splitlines()) == 25
+    rows = nat(*TRANSFORM, "--json", stdin="\n".join(lines))
+    assert rows.status == 2
+    assert [row["architecture"] for row in json.loads(rows.out)["results"]] == said.out.splitlines()
+
+
+@pytest.mark.parametrize(
+    "command", [TRANSFORM, ("show", "-", "--json"), ("convert", "-", "--from", "nasbench201", "--to", "network")]
+)
+def test_with_keep_going_all_others_are_answered(nat, command: tuple[str, ...]) -> None:  # type: ignore[no-untyped-def]
+    lines = cells(40)
+    lines[25], lines[30] = "rubbish", "|none~0|+|none~0|none~9|+|none~0|none~1|none~2|"
+    said = nat(*command, "--keep-going", stdin="\n".join(lines))
+    assert said.status == 2
+    assert len(said.out.splitlines()) == 38
+    first, second, last = said.err.splitlines()
+    assert first.startswith("nat: standard input, line 26: ")
+    assert second.startswith("nat: standard input, line 31: ")
+    assert last == "nat: lines of standard input that were passed over: 2"
+    others = "\n".join(line for number, line in enumerate(lines) if number not in (25, 30))
+    assert nat(*command, stdin=others).out == said.out
+
+
+@pytest.mark.parametrize("command", [TRANSFORM, ("show", "-"), ("convert", "-", "--from", "darts", "--to", "network")])
+def test_bytes_that_are_no_text(command: tuple[str, ...]) -> None:
+    call = [sys.executable, "-m", "nat_plugin", *command]
+    done = subprocess.run(call, input=b"\n\xff\xfe\n", capture_output=True, timeout=120)
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert done.stderr == b"nat: standard input, line 2: this is not text in UTF-8\n"
+
+
+def workers_of(process: subprocess.Popen[str]) -> list[int]:
+    """Once there are any."""
+    until = time.monotonic() + 120
+    while time.monotonic() < until:
+        found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(process.pid)], capture_output=True, text=True).stdout
+        if len(found.split()) > 1:
+            return [int(each) for each in found.split()]
+        time.sleep(0.02)
+    raise AssertionError("there are no processes of its own")
+
+
+def is_running(pid: int) -> bool:
+    state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True).stdout.strip()
+    return bool(state) and not state.startswith("Z")
+
+
+def end_of(pids: list[int]) -> list[int]:
+    """Those that do not end in a minute."""
+    until = time.monotonic() + 60
+    while any(map(is_running, pids)) and time.monotonic() < until:
+        time.sleep(0.05)
+    return [pid for pid in pids if is_running(pid)]
+
+
+two_cores = pytest.mark.skipif(
+    not hasattr(os, "sched_getaffinity") or len(os.sched_getaffinity(0)) < 2, reason="one core needs no processes"
+)
+
+
+@two_cores
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL, signal.SIGINT])
+def test_no_process_is_left_behind(process, number: signal.Signals) -> None:  # type: ignore[no-untyped-def]
+    for line in cells(6):
+        give(process, [line])
+        answers(process, 1)
+    workers = workers_of(process)
+    (os.killpg if number == signal.SIGINT else os.kill)(process.pid, number)
+    err = process.communicate(timeout=60)[1]
+    assert end_of(workers) == []
+    assert err == ("nat: stopped\n" if number == signal.SIGINT else "")
+
+
+@two_cores
+def test_a_worker_that_is_killed_is_said_in_one_line(process) -> None:  # type: ignore[no-untyped-def]
+    for line in cells(6):
+        give(process, [line])
+        answers(process, 1)
+    workers = workers_of(process)
+    os.kill(workers[0], signal.SIGKILL)
+    _, err = process.communicate("\n".join(cells(700)), timeout=60)
+    assert process.returncode == 2
+    assert err.startswith("nat: a process that worked for this one was killed (out of memory?); ")
+    assert len(err.splitlines()) == 1
+    assert end_of(workers) == []
