@@ -6,16 +6,13 @@ import re
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
-
-from torch import nn
-from torch.nn.modules.module import (
-    register_module_module_registration_hook,
-    register_module_parameter_registration_hook,
-)
+from typing import TYPE_CHECKING, Any
 
 from nat_plugin.errors import NATError
 from nat_plugin.ir.layers import Shape
+
+if TYPE_CHECKING:  # a text is looked at without it
+    from torch import nn
 
 MAX_NUMBER, MAX_SUM = 10_000, 100_000
 """Of the numbers in ``model_args`` (widths, depths, sizes, those in strings of blocks too): the largest, and all."""
@@ -73,6 +70,11 @@ def _sizes(value: Any) -> list[float]:
 @contextmanager
 def limited() -> Iterator[None]:
     """While timm builds a model: NATError as soon as it has more modules or weights than a model of timm has."""
+    from torch.nn.modules.module import (
+        register_module_module_registration_hook,
+        register_module_parameter_registration_hook,
+    )
+
     mine = threading.get_ident()
     counted = {"modules": 0, "weights": 0}
 

@@ -85,10 +85,13 @@ def split(value: Any, tensors: dict[str, torch.Tensor]) -> Any:
 
 
 def join(value: Any, tensors: dict[str, torch.Tensor]) -> Any:
-    """The tree that was ``split``."""
+    """The tree that was ``split``. NATError for one that names tensors which are not there."""
     if isinstance(value, dict):
         if set(value) == {_TENSOR}:
-            return tensors[value[_TENSOR]]
+            name = value[_TENSOR]
+            if not isinstance(name, str) or name not in tensors:
+                raise NATError(f"this state is damaged: it has no tensor {name!r:.40}")
+            return tensors[name]
         return {key: join(each, tensors) for key, each in value.items()}
     if isinstance(value, list):
         return [join(each, tensors) for each in value]

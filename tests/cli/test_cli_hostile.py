@@ -86,6 +86,17 @@ def refused(done: subprocess.CompletedProcess[str], folder: Path) -> None:
     assert not (folder / "ran").exists()
 
 
+def test_looking_at_an_architecture_imports_no_torch(tmp_path: Path) -> None:
+    program = (
+        "import sys; from nat_plugin.plugins import plugins; from nat_plugin.sources import find_source\n"
+        "from nat_plugin.errors import NATError; import nat_plugin.cli.show\n"
+        "try:\n    find_source('nothing that any adapter knows', None, plugins())\nexcept NATError:\n    pass\n"
+        "print([name for name in ('torch', 'timm', 'nni', 'scipy', 'safetensors') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
 @pytest.mark.parametrize("what", HOSTILE)
 def test_a_hostile_architecture(tmp_path: Path, what: str) -> None:
     text, source = HOSTILE[what]
