@@ -176,6 +176,10 @@ def timm_configs() -> list[bytes]:
     return [json.dumps(each).encode() for each in (stock, {**stock, "architecture": "nat_edited", "model_args": args})]
 
 
+def nni_samples() -> list[bytes]:
+    return [b'{"a": 1, "b": "x"}', b'[{"a": [1, 2]}, {"sample": {"a": null}, "metric": 0.5}]']
+
+
 def nni_checkpoints() -> list[bytes]:
     from safetensors.torch import save
 

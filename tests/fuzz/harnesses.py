@@ -236,6 +236,14 @@ def nni_checkpoint(path: Path) -> object:
     return read_checkpoint(path)
 
 
+def nni_samples(path: Path) -> None:
+    """The file of samples that a search in NNI starts from, as far as no space of the user's is needed."""
+    from nat_nni.experiment_initial import _named
+
+    for sample in _named(path):
+        assert all(isinstance(label, str) for label in sample)
+
+
 @cache
 def harnesses() -> Mapping[str, Harness]:
     """By name."""
@@ -266,6 +274,7 @@ def harnesses() -> Mapping[str, Harness]:
         "image": Harness(image, valid.images, text=False, count=60),
         "weights": Harness(in_file(weights, "model.safetensors"), valid.checkpoints, text=False),
         "timm-config": Harness(in_file(timm_config, "config.json"), valid.timm_configs),
+        "nni-samples": Harness(in_file(nni_samples, "samples.json"), valid.nni_samples),
         "nni-checkpoint": Harness(in_file(nni_checkpoint, "search.json"), valid.nni_checkpoints),
     }
 

@@ -78,7 +78,8 @@ CONV = {"layer": "conv", "c_in": 3, "c_out": 4}
     [
         (put("schema")(0), "schema version '0' is not a number from 1 to 1"),
         (put("schema")(2), "has schema 2, newer than 1"),
-        (put("schema")(10**30), "newer than 1"),
+        (put("schema")(10**15), "newer than 1"),
+        (put("schema")(10**30), "JSON: schema: a whole number of 100 bits is too large"),
         (put("schema")("1"), "schema version '1' is not a number"),
         (put("schema")(True), "schema version 'True' is not a number"),
         (put("schema")(1.0), "schema version '1.0' is not a number"),
@@ -160,7 +161,7 @@ def test_what_is_wrong_is_said_in_one_line(text: str, message: str) -> None:
 
 
 def test_floats_too_large_for_a_number_are_no_sizes() -> None:
-    with pytest.raises(NATError, match=r"input\.1: Input should be a valid integer"):
+    with pytest.raises(NATError, match="1e999 is larger than a number can be"):
         from_json(put("input")([3, 1, 1]).replace("[3, 1, 1]", "[3, 1e999, 1]"))
 
 
