@@ -109,13 +109,14 @@ def read_bytes(path: Path, limit: int, what: str, *, pipes: bool = False) -> byt
         return bytes(Reader(path, file, limit, what).rest())
 
 
-def read_text(path: Path, limit: int, what: str) -> str:
-    """The text of a file or pipe, line ends as ``\\n``. ReadError if it is too large, cannot be read, or is no text."""
+def read_text(path: Path, limit: int, what: str, *, to_the_letter: bool = False) -> str:
+    """The text of a file or pipe, line ends as ``\\n`` unless ``to_the_letter``. ReadError if it is too large, cannot be
+    read, or is no text."""
     try:
         text = read_bytes(path, limit, what, pipes=True).decode()
     except UnicodeDecodeError as error:
         raise ReadError(f"{path}: this is not a text file") from error
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+    return text if to_the_letter else text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 class WriteError(NATError):

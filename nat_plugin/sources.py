@@ -74,7 +74,7 @@ def _text(source: str) -> tuple[str, str, bool]:
         if source.endswith(".py"):
             names = ", ".join(assigned_names(text)[:30]) or "none found"
             raise NATError(f"{source}: say which architecture, as {source}:NAME; names: {names}")
-        return text, source, True
+        return text.removesuffix("\n"), source, True  # who prints a text ends its last line
     return source, source if len(source) <= 60 else source[:57] + "...", False
 
 
@@ -113,5 +113,5 @@ def _guess(text: str, label: str, is_file: bool, plugins: Plugins) -> Adapter:
 
 
 def read_text(path: Path) -> str:
-    """The text of a file or pipe. NATError if it is missing, unreadable, too large or not text."""
-    return files.read_text(path, MAX_BYTES, "an architecture or recipe")
+    """The text of a file or pipe, to the letter. NATError if it is missing, unreadable, too large or not text."""
+    return files.read_text(path, MAX_BYTES, "an architecture or recipe", to_the_letter=True)

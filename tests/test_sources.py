@@ -117,6 +117,14 @@ def test_a_file_that_is_like_no_format_is_said_to_be_there(text: str, tmp_path: 
     assert "DARTS_V2" not in str(caught.value)
 
 
+@pytest.mark.parametrize("end", ["", "\n", "\r\n", "\n\n"])
+def test_the_last_line_of_a_file_is_ended_by_who_prints_it(end: str, tmp_path: Path) -> None:
+    (tmp_path / "g.txt").write_text(f"# found\nX = {text_of('DARTS_V2')}{end}", newline="")
+    found = find_source(str(tmp_path / "g.txt"), None, plugins())
+    printed = found.adapter.write(found.adapter.read(found.text, FRAME)) + "\n"
+    assert printed == (tmp_path / "g.txt").read_bytes().decode() + ("" if end else "\n")
+
+
 def test_a_literal_that_comes_near_is_told_why_it_is_none() -> None:
     with pytest.raises(NATError, match=r"^0 2 9: no adapter can read this; enas-micro: 3 integers"):
         find_source("0 2 9", None, plugins())
