@@ -58,7 +58,7 @@ def parse_literal(text: str) -> Literal:
     """The value of a literal: numbers, strings, lists, tuples, dicts, ``range`` with small bounds, ``list`` or
     ``tuple`` of one of those, and what NumPy prints (``np.int64(0)``; ``array([0, 1])``, as a list); the whole may be
     one call of a constructor. Raises NATError that says what else it is, and where."""
-    tree = _tree(text.strip(), "eval")
+    tree = syntax_tree(text.strip(), "eval")
     assert isinstance(tree, ast.Expression)
     if isinstance(tree.body, ast.Call) and _converter(tree.body) is None:
         return _call(tree.body)
@@ -83,21 +83,8 @@ def parse_value(text: str) -> Any:
             raise error from None
 
 
-def literal_spans(text: str) -> dict[Path, Span]:
-    """Where every value of a literal stands in its text, which begins with the literal itself. The same for JSON.
-    Raises NATError for what is no expression of Python."""
-    tree = _tree(text, "eval")
-    assert isinstance(tree, ast.Expression)
-    offsets, found = _Offsets(text), dict[Path, Span]()
-    left: list[tuple[Path, ast.expr]] = [((), tree.body)]
-    while left:
-        path, node = left.pop()
-        found[path] = offsets.span(node)
-        left += [((*path, step), inner) for step, inner in _inside(node)]
-    return found
-
-
-def _inside(node: ast.expr) -> list[tuple[Scalar, ast.expr]]:
+def inner_nodes(node: ast.expr) -> list[tuple[Scalar, ast.expr]]:
+    """What a literal's node holds, each with the last step of its path."""
     if isinstance(node, ast.List | ast.Tuple):
         return list(enumerate(node.elts))
     if isinstance(node, ast.Dict):
@@ -106,31 +93,8 @@ def _inside(node: ast.expr) -> list[tuple[Scalar, ast.expr]]:
     if isinstance(node, ast.Call) and _converter(node) is None:
         return [*enumerate(node.args), *((word.arg, word.value) for word in node.keywords)]
     if isinstance(node, ast.Call) and _converter(node) is _converted and node.args:
-        return _inside(node.args[0])
+        return inner_nodes(node.args[0])
     return []
-
-
-class _Offsets:
-    """Turns the lines and columns of ``ast``, which count bytes, into positions of characters."""
-
-    def __init__(self, text: str) -> None:
-        ends = [match.end() for match in re.finditer(r"\r\n|\r|\n", text)]
-        self._text, self._starts, self._lines = text, [0, *ends, len(text)], dict[int, list[int]]()
-
-    def span(self, node: ast.expr) -> Span:
-        assert node.end_lineno is not None
-        assert node.end_col_offset is not None
-        return self._at(node.lineno, node.col_offset), self._at(node.end_lineno, node.end_col_offset)
-
-    def _at(self, line: int, column: int) -> int:
-        start = self._starts[line - 1]
-        if self._text.isascii():
-            return start + column
-        if line not in self._lines:
-            whole = self._text[start : self._starts[line]]
-            sizes = (len(character.encode()) for character in whole)
-            self._lines[line] = [at for at, size in enumerate(sizes) for _ in range(size)] + [len(whole)]
-        return start + self._lines[line][column]
 
 
 def assigned_names(text: str) -> list[str]:
@@ -163,7 +127,8 @@ def assigned(text: str, name: str) -> str:
     return _segment(text, value)
 
 
-def _tree(text: str, mode: str) -> ast.AST:
+def syntax_tree(text: str, mode: str) -> ast.AST:
+    """The tree of an expression (``eval``) or a file (``exec``), within the limits. NATError for anything else."""
     if len(text) > MAX_CHARS:
         raise NATError(f"the text has {len(text):,} characters; at most {MAX_CHARS:,} are read")
     if next(islice(_TOKEN.finditer(text), MAX_TOKENS, None), None) is not None:
@@ -345,7 +310,7 @@ _ARTICLES = {
 
 def _assignments(text: str) -> dict[str, ast.expr]:
     """What a file assigns at module level, the last value of each name."""
-    tree = _tree(text, "exec")
+    tree = syntax_tree(text, "exec")
     assert isinstance(tree, ast.Module)
     found: dict[str, ast.expr] = {}
     for statement in tree.body:

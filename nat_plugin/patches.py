@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Collection
 from itertools import groupby
 
-from nat_plugin.literals import Path, Span, literal_spans
+from nat_plugin.literals import Path, Span, inner_nodes, syntax_tree
 
 _MARK = re.compile(r"""[()\[\]{}'"#]""")
 _IN_STRING = {quote: re.compile(rf"\\.|\n|{quote}", re.DOTALL) for quote in "'\""}
@@ -42,6 +43,43 @@ def _string_end(text: str, at: int, quote: str) -> int | None:
             return None
         at = mark.end()
     return None
+
+
+def literal_spans(text: str) -> dict[Path, Span]:
+    """Where every value of a literal stands in its text, which begins with the literal itself. The same for JSON.
+    Raises NATError for what is no expression of Python."""
+    tree = syntax_tree(text, "eval")
+    assert isinstance(tree, ast.Expression)
+    offsets, found = _Offsets(text), dict[Path, Span]()
+    left: list[tuple[Path, ast.expr]] = [((), tree.body)]
+    while left:
+        path, node = left.pop()
+        found[path] = offsets.span(node)
+        left += [((*path, step), inner) for step, inner in inner_nodes(node)]
+    return found
+
+
+class _Offsets:
+    """Turns the lines and columns of ``ast``, which count bytes, into positions of characters."""
+
+    def __init__(self, text: str) -> None:
+        ends = [match.end() for match in re.finditer(r"\r\n|\r|\n", text)]
+        self._text, self._starts, self._lines = text, [0, *ends, len(text)], dict[int, list[int]]()
+
+    def span(self, node: ast.expr) -> Span:
+        assert node.end_lineno is not None
+        assert node.end_col_offset is not None
+        return self._at(node.lineno, node.col_offset), self._at(node.end_lineno, node.end_col_offset)
+
+    def _at(self, line: int, column: int) -> int:
+        start = self._starts[line - 1]
+        if self._text.isascii():
+            return start + column
+        if line not in self._lines:
+            whole = self._text[start : self._starts[line]]
+            sizes = (len(character.encode()) for character in whole)
+            self._lines[line] = [at for at, size in enumerate(sizes) for _ in range(size)] + [len(whole)]
+        return start + self._lines[line][column]
 
 
 class Patches:

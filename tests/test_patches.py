@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nat_plugin.literals import literal_spans, parse_literal
-from nat_plugin.patches import Patches, closing
+from nat_plugin.literals import parse_literal
+from nat_plugin.patches import Patches, closing, literal_spans
 
 ITEMS = st.lists(st.sampled_from(["1", "'é'", "(2, 3)", "[]", "'a,)'", "range(2)"]), max_size=6)
 

@@ -15,6 +15,7 @@ from nat_darts import CompactAdapter, DartsAdapter
 
 from nat_plugin.errors import NATError
 from nat_plugin.ir import NULL, Frame, Moves, Network, canonical, cost, find_rule, key, same
+from tests.adapters.damage import check_one_line_or_the_same_text, damaged
 
 ADAPTER, GENOTYPES = CompactAdapter(), DartsAdapter()
 V2 = (
@@ -115,15 +116,10 @@ def test_mistakes_are_one_line_that_says_where(text: str, message: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-@given(st.text("()[],0123 ", max_size=60) | st.text(max_size=40))
-def test_random_text_raises_nothing_but_one_line(text: str) -> None:
-    ADAPTER.recognises(text)
-    message = ""
-    try:
-        read(text)
-    except NATError as error:
-        message = str(error)
-    assert "\n" not in message
+@given(damaged(texts()) | st.text("()[],0123 ", max_size=60))
+@settings(max_examples=150)
+def test_damaged_text_raises_nothing_but_one_line(text: str) -> None:
+    check_one_line_or_the_same_text(ADAPTER, text, SMALL)
 
 
 def test_what_it_cannot_say_is_refused() -> None:

@@ -14,6 +14,7 @@ from nat_darts import DartsAdapter
 
 from nat_plugin.errors import NATError
 from nat_plugin.ir import NULL, SKIP, Cost, Frame, Moves, Network, canonical, cost, find_rule, same
+from tests.adapters.damage import check_one_line_or_the_same_text, damaged
 
 ADAPTER = DartsAdapter()
 V2 = ADAPTER.published()["DARTS_V2"].text
@@ -159,20 +160,10 @@ def test_any_form_comes_back_to_the_letter_and_moved_with_what_is_around_it(text
     assert written.endswith(text[last:])
 
 
-@given(texts(), st.integers(0, 10**6), st.text(max_size=6) | st.sampled_from("()[]{},'\"#\\\n"))
-@settings(max_examples=150)
-def test_a_damaged_text_raises_nothing_but_one_line(text: str, at: int, what: str) -> None:
-    at %= len(text)
-    for damaged in (text[:at] + what + text[at:], text[:at] + text[at + 1 :], text[:at]):
-        ADAPTER.recognises(damaged)
-        assert "\n" not in (ADAPTER.near(damaged) or "")
-        message = ""
-        try:
-            network = read(damaged)
-            assert ADAPTER.write(network) == damaged
-        except NATError as error:
-            message = str(error)
-        assert "\n" not in message
+@given(damaged(texts()))
+@settings(max_examples=200)
+def test_damaged_text_raises_nothing_but_one_line(text: str) -> None:
+    check_one_line_or_the_same_text(ADAPTER, text, SMALL)
 
 
 def test_triples_and_weights_are_told_apart() -> None:

@@ -11,6 +11,7 @@ from nat_enas import MacroAdapter, MicroAdapter, register_ops
 from nat_plugin.errors import NATError
 from nat_plugin.ir import SKIP, Frame, Moves, canonical, find_rule
 from nat_plugin.ir.ops import register_op
+from tests.adapters.damage import check_one_line_or_the_same_text, damaged
 
 register_ops(register_op)
 MICRO, MACRO = MicroAdapter(), MacroAdapter()
@@ -106,17 +107,11 @@ def test_any_form_comes_back_moved_with_what_is_around_it(text: str, seed: int) 
     assert len(written) == len(text)
 
 
-@given(st.text("tensor([0123, ])fixed_arc=\"'$\n{", max_size=80))
-def test_random_text_raises_nothing_but_one_line(text: str) -> None:
+@given(damaged(texts() | st.sampled_from(sorted(LOGS.values()))))
+@settings(max_examples=150)
+def test_damaged_text_raises_nothing_but_one_line(text: str) -> None:
     for adapter in (MICRO, MACRO):
-        adapter.recognises(text)
-        assert "\n" not in (adapter.near(text) or "")
-        message = ""
-        try:
-            adapter.write(adapter.read(text, Frame(channels=2)))
-        except NATError as error:
-            message = str(error)
-        assert "\n" not in message
+        check_one_line_or_the_same_text(adapter, text, Frame(channels=2))
 
 
 @pytest.mark.parametrize(

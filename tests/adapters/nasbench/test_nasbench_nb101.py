@@ -32,6 +32,7 @@ from nat_plugin.ir import (
 )
 from nat_plugin.ir.vertices import KERNELS, alive, vertex_channels
 from nat_plugin.writing import write_back
+from tests.adapters.damage import check_one_line_or_the_same_text, damaged
 
 ADAPTER = NB101Adapter()
 INCEPTION = ADAPTER.published()["NB101_Inception"].text
@@ -206,18 +207,10 @@ def test_sizes_that_cannot_be() -> None:
     assert "not 30" in fails(FORMS[0], Frame(cells=30))
 
 
-@given(st.sampled_from(FORMS), st.integers(0, 400), st.text(max_size=3) | st.sampled_from("()[]{},'\\#\n1"))
+@given(damaged(st.sampled_from(FORMS)))
 @settings(max_examples=120)
-def test_damaged_text_raises_nothing_but_one_line(text: str, at: int, what: str) -> None:
-    at %= len(text)
-    for damaged in (text[:at] + what + text[at:], text[:at] + text[at + 1 :]):
-        ADAPTER.recognises(damaged)
-        message = ADAPTER.near(damaged) or ""
-        try:
-            assert ADAPTER.write(read(damaged)) == damaged
-        except NATError as error:
-            message += str(error)
-        assert "\n" not in message
+def test_damaged_text_raises_nothing_but_one_line(text: str) -> None:
+    check_one_line_or_the_same_text(ADAPTER, text, SMALL)
 
 
 def test_networks_of_other_formats_are_refused() -> None:

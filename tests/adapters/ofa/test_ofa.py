@@ -29,6 +29,7 @@ from nat_plugin.ir import (
 )
 from nat_plugin.ir.ops import register_op
 from nat_plugin.writing import write_back
+from tests.adapters.damage import check_one_line_or_the_same_text, damaged
 
 register_ops(register_op)
 ADAPTER = OFAAdapter()
@@ -347,19 +348,10 @@ def test_sizes_that_the_text_says_itself() -> None:
     assert "16 (width 1.0) or 24 (width 1.2), not 20" in fails(SUBNET, Frame(channels=20))
 
 
-@given(st.sampled_from(sorted(TEXTS)), st.integers(0, 10**6), st.text(max_size=3) | st.sampled_from("()[]{},'\"\\#\n1"))
+@given(damaged(st.sampled_from(sorted(TEXTS.values()))))
 @settings(max_examples=120)
-def test_damaged_text_raises_nothing_but_one_line(name: str, at: int, what: str) -> None:
-    text = TEXTS[name]
-    at %= len(text)
-    for damaged in (text[:at] + what + text[at:], text[:at] + text[at + 1 :]):
-        ADAPTER.recognises(damaged)
-        message = ADAPTER.near(damaged) or ""
-        try:
-            assert ADAPTER.write(read(damaged)) == damaged
-        except NATError as error:
-            message += str(error)
-        assert "\n" not in message
+def test_damaged_text_raises_nothing_but_one_line(text: str) -> None:
+    check_one_line_or_the_same_text(ADAPTER, text)
 
 
 VALUES = st.recursive(
