@@ -61,14 +61,13 @@ class CompactAdapter(Adapter):
             return repr(tuple(tuple(pairs) for pairs in numbers))
         text = network.origin.payload
         start = text.index(_literal(text))
-        patches = Patches(text, start, start + len(_literal(text)))
-        value = parse_literal(_literal(text))
-        for at, pairs in enumerate(numbers):
-            for number, (_, op) in enumerate(pairs):
-                place = (at, number, 1)
-                if value[at][number][1] != op:
+        patches, before = Patches(text, start, start + len(_literal(text))), self.read(text, Frame())
+        for at, (name, pairs) in enumerate(zip(CELL_NAMES, numbers, strict=True)):
+            for number, (was, now) in enumerate(zip(_numbers(before, name), pairs, strict=True)):
+                if was != now:
+                    place = (at, number, 1)
                     old = patches.source(place)
-                    patches.put(place, f"{old[: old.rfind('(') + 1]}{op}{')' * old.endswith(')')}")
+                    patches.put(place, f"{old[: old.rfind('(') + 1]}{now[1]}{')' * old.endswith(')')}")
         return patches.render()
 
 
