@@ -122,7 +122,7 @@ def _conv(value: object, where: str) -> tuple[Layer, ...]:
     kernel, stride = _kernel(layer, where), _stride(layer, where)
     norm, bias = layer.get("use_bn", True) is not False, layer.get("bias", False) is True
     act = _act(layer, where, "relu")
-    return conv_layers(c_in, c_out, kernel, stride, norm=norm, bias=bias and not norm, act=act)
+    return conv_layers(c_in, c_out, kernel, stride, norm=norm, bias=bias, act=act)
 
 
 def _kernel(layer: Mapping[str, Any], where: str) -> int:
@@ -174,6 +174,9 @@ def _inverted(layer: Mapping[str, Any], where: str, key: str, adds: bool, number
     keeps = c_in == c_out and stride == 1
     if adds and not keeps:
         raise NATError(f"{key}/shortcut: the block changes the shape, so its input cannot be added")
+    activation = _act(layer, where, "relu6")
+    if activation is None:
+        raise NATError(f"{where}/act_func: a block without activations is not supported")
     wider = isinstance(ratio, int | float) and ratio != 1
     return Block(
         key,
@@ -183,7 +186,7 @@ def _inverted(layer: Mapping[str, Any], where: str, key: str, adds: bool, number
         _kernel(layer, where),
         hidden,
         squeeze=layer.get("use_se", False) is True,
-        activation=_act(layer, where, "relu6") or "relu6",
+        activation=activation,
         shortcut=adds,
         removable=keeps and number > 0,
         ratios=tuple((each, round(c_in * each)) for each in EXPANSIONS) if wider else (),
