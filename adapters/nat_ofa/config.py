@@ -99,9 +99,9 @@ def _number(value: object, where: str, name: str, default: int | None = None) ->
 
 def _act(layer: Mapping[str, Any], where: str, default: str | None) -> str | None:
     act = layer.get("act_func", default)
-    if act is not None and act not in ACTIVATIONS:
+    if act is not None and (not isinstance(act, str) or act not in ACTIVATIONS):
         raise NATError(f"{where}/act_func: {act!r:.40} is not known; allowed: null, {', '.join(ACTIVATIONS)}")
-    return act  # type: ignore[no-any-return]
+    return act
 
 
 def _plain(layer: Mapping[str, Any], where: str, plain: Mapping[str, tuple[object, ...]]) -> None:

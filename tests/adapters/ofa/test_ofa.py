@@ -355,7 +355,7 @@ def test_damaged_text_raises_nothing_but_one_line(text: str) -> None:
     check_one_line_or_the_same_text(ADAPTER, text)
 
 
-VALUES = st.recursive(
+VALUES = st.sampled_from([[], {}, [1], 1e400]) | st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
 )
@@ -370,8 +370,8 @@ FIELDS = (
 def test_any_value_in_any_field_raises_nothing_but_one_line(value: object, field: str) -> None:
     config: dict[str, Any] = json.loads(json.dumps(SMALL))
     block = config["blocks"][1]
-    for place in (config, block, block["mobile_inverted_conv"]):
-        if field in place or field == "final_expand_layer":
+    for place in (config, block, block["mobile_inverted_conv"], config["first_conv"]):
+        if field in place or field in ("final_expand_layer", "act_func", "mid_channels"):
             place[field] = value
     message = ""
     try:
