@@ -19,7 +19,13 @@ from nat_timm.registering import register_with_timm
 
 if TYPE_CHECKING:
     from nat_plugin.evaluators.base import Evaluator
+    from nat_timm.compacting import compact
+    from nat_timm.exporting import export_onnx, export_program
+    from nat_timm.loaders import timm_loaders
+    from nat_timm.models import inherit, to_network
+    from nat_timm.saving import load, save
 
+# In which module each name is, so that torch and timm are imported only where one of them is used.
 _LAZY = {
     "compact": "nat_timm.compacting",
     "timm_loaders": "nat_timm.loaders",
@@ -30,7 +36,20 @@ _LAZY = {
     "export_onnx": "nat_timm.exporting",
     "export_program": "nat_timm.exporting",
 }
-__all__ = ["TimmAdapter", "register_adapters", "register_evaluators", "register_ops", *_LAZY]
+__all__ = [
+    "TimmAdapter",
+    "compact",
+    "export_onnx",
+    "export_program",
+    "inherit",
+    "load",
+    "register_adapters",
+    "register_evaluators",
+    "register_ops",
+    "save",
+    "timm_loaders",
+    "to_network",
+]
 
 register_op(TIMM)
 register_with_timm()
@@ -57,3 +76,7 @@ def __getattr__(name: str) -> Any:
     if name not in _LAZY:
         raise AttributeError(f"module 'nat_timm' has no attribute '{name}'")
     return getattr(import_module(_LAZY[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LAZY})

@@ -26,6 +26,7 @@ from nat_timm.surgery import apply_edits
 
 CURRENT = ("num_classes", "in_chans", "img_size", "global_pool")
 """Arguments that a model may have others of than it was made with; timm notes them when it saves."""
+_OURS = ("base", "edits", "device")
 
 
 def to_network(model: nn.Module, input: Shape | None = None, model_args: Mapping[str, Any] | None = None) -> Network:
@@ -96,15 +97,16 @@ def adapted(found: Document) -> frozenset[Edit]:
 
 def document_of(model: nn.Module, model_args: Mapping[str, Any] | None = None) -> Document:
     """What a model was made from: noted by us, or by timm. NATError for a model that is not timm's."""
-    noted = getattr(model, "nat_document", None)
-    if isinstance(noted, Document) and model_args is None:
-        return noted
+    noted = getattr(model, "nat_document", None) if model_args is None else None
+    args = plain(getattr(model, "_model_args", {}) if model_args is None else model_args)
+    kept = {key: value for key, value in args.items() if key not in (*CURRENT, *_OURS)}
+    if isinstance(noted, Document):  # reset_classifier and the like change what timm noted
+        return document(noted.architecture, {**noted.model_args, **kept}, noted.edits)
     config = getattr(model, "pretrained_cfg", None) or {}
     name = config.get("architecture")
     if not name:
         raise NATError("the model has no pretrained_cfg with its architecture: make it with timm.create_model")
-    args = getattr(model, "_model_args", {}) if model_args is None else model_args
-    return document(name, {key: value for key, value in plain(args).items() if key not in (*CURRENT, "device")})
+    return document(name, kept)
 
 
 def rebuilt(model: nn.Module, found: Document, device: str | None = None) -> nn.Module:
