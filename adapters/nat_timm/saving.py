@@ -69,7 +69,7 @@ def _advice(model: nn.Module, differs: Difference) -> str:
     heads = config.get("classifier") or ()
     if differs.path in ((heads,) if isinstance(heads, str) else heads) and isinstance(differs.mine, nn.Linear):
         return f"a model gets another classifier by reset_classifier({differs.mine.out_features})"
-    return "save a model before it is re-parameterised or rebuilt; nat_timm.export_program writes any"
+    return "save a model before it is re-parameterised or rebuilt; nat_timm.export_program writes what torch can export"
 
 
 def _write(model: nn.Module, folder: Path, found: Document, args: Mapping[str, Any], is_stock: bool) -> None:

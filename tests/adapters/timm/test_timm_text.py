@@ -141,6 +141,32 @@ def test_arguments_that_timm_noted_are_kept(tmp_path: Path) -> None:
     assert (args["base"], args["layers"]) == ("resnet18", [1, 1, 2, 1])
 
 
+def test_arguments_that_timm_did_not_note_are_given_once(tmp_path: Path) -> None:
+    """Older versions of timm note none; then the advice of the error can be followed, for all that comes after."""
+    model = timm.create_model("test_resnet", layers=[1, 1, 2, 1], num_classes=10)
+    vars(model).pop("_model_args", None)
+    with pytest.raises(NATError, match=r"give them once: nat_timm\.to_network\(model, model_args=\{\.\.\.\}\)"):
+        nat_timm.to_network(model, (3, 64, 64))
+    nat_timm.to_network(model, model_args={"layers": [1, 1, 2, 1]})
+    network = nat_timm.to_network(model, (3, 64, 64))
+    nat_timm.save(nat_timm.inherit(model, moved(network, "nat++", 2)), tmp_path)
+    assert nat_timm.save(model, tmp_path)
+
+
+def test_lazy_names_are_listed() -> None:
+    assert set(nat_timm.__all__) <= set(dir(nat_timm))
+    assert all(callable(getattr(nat_timm, name)) for name in nat_timm.__all__)
+
+
+def test_what_timm_and_torch_said_is_the_cause_of_the_line() -> None:
+    with pytest.raises(NATError) as error:
+        TimmAdapter().read('{"architecture": "test_resnet", "model_args": {"depth": 3}}', FRAME)
+    assert isinstance(error.value.__cause__, TypeError)
+    with pytest.raises(NATError) as error:
+        trace(to_meta(Restless()), (3, 32, 32), "restless")
+    assert error.value.__cause__ is not None
+
+
 def test_a_network_of_another_model_is_refused() -> None:
     network = nat_timm.to_network(lively("mobilenetv2_050"), (3, 64, 64))
     with pytest.raises(NATError, match="was read from 'mobilenetv2_050', the model is 'resnet18'"):
