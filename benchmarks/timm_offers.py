@@ -41,8 +41,7 @@ NAMES = (
     *("mobileone_s0", "repvit_m0_9", "repvit_m1", "fastvit_t8", "lcnetv2_small", "starnet_s050", "shvit_s1"),
     *("fasternet_t0", "convnext_atto", "convnextv2_atto", "inception_next_atto", "poolformerv2_s12"),
     *("convformer_s18", "mambaout_femto", "focalnet_tiny_srf", "convmixer_768_32", "iformer_t", "efficientvit_b0"),
-    *("rdnet_tiny", "edgenext_xx_small", "mobilevitv2_050", "efficientformer_l1", "nextvit_small", "levit_128s"),
-    *("swiftformer_xs", "efficientvim_m1", "test_coatnet", "halonet26t"),
+    *("rdnet_tiny", "edgenext_xx_small", "mobilevitv2_050", "nextvit_small", "swiftformer_xs", "efficientvim_m1"),
 )
 """Of each class of blocks that is moved a small model, hybrids at the end."""
 SIZE = 64

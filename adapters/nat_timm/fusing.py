@@ -84,30 +84,31 @@ def _restored(module: nn.Module) -> Iterator[None]:
 
 def _built(module: nn.Module, like: torch.Tensor) -> nn.Module | None:
     """A layer that computes the same and has the shape that was built; None where that is the layer itself."""
-    where: dict[str, Any] = {"device": like.device, "dtype": like.dtype}
     if isinstance(module, Skipped) and module.is_conv:
-        conv = nn.Conv2d(
-            module.in_channels, module.out_channels, module.kernel_size, module.stride, module.padding,
-            module.dilation, module.groups, module.has_bias, **where,
-        )  # fmt: skip
-        if module.drops:
-            nn.init.zeros_(conv.weight)
-        else:
+        conv = _conv(module, module.kernel_size, module.padding, module.has_bias, like)
+        if not module.drops:
             nn.init.dirac_(conv.weight, module.groups)
-        if conv.bias is not None:
-            nn.init.zeros_(conv.bias)
         return conv
     if isinstance(module, Skipped) and module.is_norm:
-        return nn.BatchNorm2d(module.num_features, eps=0.0, **where).train(module.training)
+        norm = nn.BatchNorm2d(module.num_features, eps=0.0, device=like.device, dtype=like.dtype)
+        return norm.train(module.training)
     if isinstance(module, nn.Conv2d) and hasattr(module, "nat_built"):
-        kernel, padding = module.nat_built
-        less = [(built - size) // 2 for built, size in zip(kernel, module.kernel_size, strict=True)]
-        conv = nn.Conv2d(
-            module.in_channels, module.out_channels, kernel, module.stride, padding, module.dilation, module.groups,
-            bias=module.bias is not None, **where,
-        )  # fmt: skip
-        conv.weight.copy_(functional.pad(module.weight, (less[1], less[1], less[0], less[0])))
-        if conv.bias is not None:
+        kernel, padding = module.nat_built  # type: ignore[misc]  # see note_kernel
+        high, wide = ((built - size) // 2 for built, size in zip(kernel, module.kernel_size, strict=True))
+        conv = _conv(module, kernel, padding, module.bias is not None, like)
+        conv.weight.copy_(functional.pad(module.weight, (wide, wide, high, high)))
+        if conv.bias is not None and module.bias is not None:
             conv.bias.copy_(module.bias)
         return conv
     return None
+
+
+def _conv(module: Any, kernel: Any, padding: Any, has_bias: bool, like: torch.Tensor) -> nn.Conv2d:
+    """A convolution of zeros with all else as ``module`` has it."""
+    conv = nn.Conv2d(
+        module.in_channels, module.out_channels, kernel, module.stride, padding, module.dilation, module.groups,
+        has_bias, device=like.device, dtype=like.dtype,
+    )  # fmt: skip
+    for parameter in conv.parameters():
+        nn.init.zeros_(parameter)
+    return conv.train(module.training)

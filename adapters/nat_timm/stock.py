@@ -50,7 +50,8 @@ def stock(model: nn.Module, found: Document) -> Stock | None:
         if {key: value.shape for key, value in skeleton.items()} == {key: value.shape for key, value in state.items()}:
             plain = rebuilt(model, base).to(next(model.parameters()).dtype)
             plain.load_state_dict(state)
-            plain.pretrained_cfg = {**model.pretrained_cfg, "architecture": found.architecture.partition(".")[0]}  # type: ignore[dict-item]
+            own = {"architecture": found.architecture.partition(".")[0]}
+            plain.pretrained_cfg = {**getattr(model, "pretrained_cfg", {}), **own}  # type: ignore[assignment]
             if computes_the_same(model, plain, found.architecture):
                 return Stock(plain, {argument: depths})
     return None

@@ -7,6 +7,7 @@ depend on the edits, which channels are kept depends on the weights.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +20,7 @@ from nat_timm.standins import Skipped, add_shortcut, passed
 
 _FUNCTIONS: dict[str, Callable[[], nn.Module]] = {"relu": nn.ReLU, "silu": nn.SiLU, "gelu": nn.GELU}
 """Activations after a sum that are functions in a forward of timm, as modules."""
+_DOES: dict[str, Literal["copies", "drops"]] = {"skip": "copies", "drop": "drops"}
 _INSIDE = ("kernel", "skip", "drop")
 """Edits of layers, which may be parts of a module that timm fuses."""
 _PASSING = ("skip", "drop", "null", "shortcut")
@@ -76,13 +78,8 @@ def _null(model: nn.Module, edit: Edit, name: str) -> None:
 def _skip(model: nn.Module, edit: Edit, name: str) -> None:
     for number, path in enumerate(edit.at):
         replaced = find_module(model, path, edit, name)
-        _replace(model, path, Skipped(replaced, "passes" if number else "copies"))
-
-
-def _drop(model: nn.Module, edit: Edit, name: str) -> None:
-    for number, path in enumerate(edit.at):
-        replaced = find_module(model, path, edit, name)
-        _replace(model, path, Skipped(replaced, "passes" if number else "drops"))
+        does = "passes" if number else _DOES[edit.op]
+        _replace(model, path, Skipped(replaced, does).train(replaced.training))
 
 
 def _kernel(model: nn.Module, edit: Edit, name: str) -> None:
@@ -141,7 +138,7 @@ def cut(parameter: Tensor, values: Tensor) -> nn.Parameter:
 _APPLY: dict[str, Callable[[nn.Module, Edit, str], None]] = {
     "null": _null,
     "skip": _skip,
-    "drop": _drop,
+    "drop": _skip,
     "kernel": _kernel,
     "hidden": _hidden,
     "pool": _pool,
