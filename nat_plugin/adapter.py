@@ -14,7 +14,7 @@ from nat_plugin.errors import NATError
 from nat_plugin.ir import Frame, Network
 
 if TYPE_CHECKING:  # torch is slow to import, and an adapter by itself needs none of it
-    from torch import nn
+    from torch import Tensor, nn
 
 
 @dataclass(frozen=True)
@@ -89,11 +89,14 @@ class Adapter(ABC):
         del network
         return None
 
-    def export(self, text: str, frame: Frame, folder: Path) -> None:
-        """Write the architecture into a folder as a torch module that nothing but torch is needed for: ``model.py`` and
-        ``weights.pt``. NATError where a format has no such module."""
-        del text, frame, folder
-        raise NATError(f"adapter '{self.name}' has no model of its own to export")
+    def export(self, text: str, frame: Frame, folder: Path, weights: Mapping[str, Tensor] | None = None) -> None:
+        """Write the architecture into a folder as a torch module that needs nothing but torch: ``model.py``, and with
+        ``weights`` (by the names of that module) ``weights.pt``. By default what the core builds, or ``module``.
+        NATError where torch alone cannot make it."""
+        from nat_plugin.exporting import save_network
+
+        network = self.read(text, frame)
+        save_network(network, folder, weights, self.module(network))
 
     def published(self) -> Mapping[str, Published]:
         """Architectures that ship with the adapter, by name."""

@@ -22,7 +22,7 @@ from nat_plugin.errors import NATError
 from nat_plugin.ir import Frame, Network, Origin, canonical, is_connected, same
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
 FORMAT, VERSION = "nni", "1"
 _BARE = ("DARTS", "DARTSWithNone", "NasBench201")
@@ -98,11 +98,11 @@ class NNIAdapter(Adapter):
 
         return build_for(name, arguments, document.sample, network.input, network.head.classes)
 
-    def export(self, text: str, frame: Frame, folder: Path) -> None:
-        """The frozen model of NNI, with new weights, without NNI."""
+    def export(self, text: str, frame: Frame, folder: Path, weights: Mapping[str, Tensor] | None = None) -> None:
+        """The frozen model of NNI, with ``weights`` by its names or with new ones, without NNI."""
         from nat_nni.export_text import export_text
 
-        export_text(text, frame, folder, self._space, self._arguments)
+        export_text(text, frame, folder, self._space, self._arguments, weights)
 
     def published(self) -> Mapping[str, Published]:
         return _published()

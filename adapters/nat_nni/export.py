@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +11,10 @@ import torch
 from torch import nn
 
 from nat_nni.domains import domains_of
-from nat_nni.export_source import source
-from nat_nni.export_tracing import Example, trace
 from nat_nni.samples import read_sample
 from nat_plugin.errors import NATError
-from nat_plugin.files import file_errors, write_bytes, write_text
+from nat_plugin.exporting import Example, save, traced
 
-MODULE, WEIGHTS = "model.py", "weights.pt"
 _SIZES = (32, 224)
 """Images that are tried where no example is given."""
 
@@ -33,33 +29,17 @@ def export_module(space: Any, sample: Mapping[str, Any] | None = None, example: 
     be followed, or computes something else.
     """
     frozen = _frozen(space, sample)
-    inputs = _example(frozen, example)
-    graphs = [trace(copy.deepcopy(frozen).train(mode), inputs) for mode in (False, True)]
-    text = source(
-        frozen, graphs[0], graphs[1], f"{type(frozen).__name__}, an architecture found in a model space of NNI."
-    )
-    module = _built(text)
-    module.load_state_dict(frozen.state_dict())
-    for mode in (False, True):
-        if not _agree(copy.deepcopy(frozen).train(mode), copy.deepcopy(module).train(mode), inputs):
-            raise NATError(f"the exported {type(frozen).__name__} computes something else than NNI's; please report it")
-    module.__dict__["source"] = text
-    return module.train(frozen.training)
+    title = f"{type(frozen).__name__}, an architecture found in a model space of NNI."
+    return traced(frozen, _example(frozen, example), title)
 
 
 def save_module(module: nn.Module, folder: str | Path) -> Path:
     """Write what ``export_module`` made: ``model.py``, which can be read and changed, and ``weights.pt``. In another
     place ``from model import load`` and ``load('weights.pt')`` bring it back; nothing but torch is needed there."""
-    text = getattr(module, "source", None)
-    if not isinstance(text, str):
+    if not hasattr(module, "source"):
         raise NATError("save_module takes what export_module made")
-    folder, weights = Path(folder), BytesIO()
-    torch.save(module.state_dict(), weights)
-    with file_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    write_bytes(folder / WEIGHTS, weights.getvalue())
-    write_text(folder / MODULE, text)
-    return folder
+    save(module, Path(folder))
+    return Path(folder)
 
 
 def _frozen(space: Any, sample: Mapping[str, Any] | None) -> nn.Module:
@@ -97,27 +77,3 @@ def _example(model: nn.Module, example: Any) -> Example:
                 continue
             return (images,)
     raise NATError(f"say what {type(model).__name__} is called with: export_module(space, sample, example=tensor)")
-
-
-def _built(text: str) -> nn.Module:
-    scope: dict[str, Any] = {"__name__": "model"}
-    exec(compile(text, "<exported model>", "exec"), scope)  # our own text, see export_source
-    module: nn.Module = scope["Model"]()
-    return module
-
-
-def _agree(one: nn.Module, other: nn.Module, example: Example) -> bool:
-    """Whether both give the same bits, with the same random numbers."""
-    outputs = []
-    for model in (one, other):
-        with torch.no_grad(), torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            outputs.append(_flat(model(*(each.clone() for each in example))))
-    return len(outputs[0]) == len(outputs[1]) and all(map(torch.equal, *outputs))
-
-
-def _flat(output: Any) -> list[torch.Tensor]:
-    if isinstance(output, torch.Tensor):
-        return [output]
-    values = output.values() if isinstance(output, Mapping) else output
-    return [tensor for each in values for tensor in _flat(each)]

@@ -10,19 +10,25 @@ import torch
 
 from nat_nni.building import build
 from nat_nni.document import guess_space, read_document
-from nat_nni.export import export_module, save_module
+from nat_nni.export import export_module
 from nat_nni.hub import CELL_SPACES, EVALUATION_CELLS, EVALUATION_WIDTH
+from nat_plugin.exporting import Weights, load_weights, save
 from nat_plugin.ir import Frame
 
 
-def export_text(text: str, frame: Frame, folder: Path, space: str | None, arguments: Mapping[str, Any]) -> None:
-    """Write the model of a sample, with new weights. ``space``, ``arguments``: where the text does not say. NATError
-    where NNI cannot build it."""
+def export_text(
+    text: str, frame: Frame, folder: Path, space: str | None, arguments: Mapping[str, Any], weights: Weights | None
+) -> None:
+    """Write the model of a sample, with ``weights`` or with new ones. ``space``, ``arguments``: where the text does not
+    say. NATError where NNI cannot build it."""
     document = read_document(text)
     name = document.space or space or guess_space(document.sample)
     given = {**_defaults(name, frame), **arguments, **document.arguments}
     model = build(name, given, document.sample)
-    save_module(export_module(model, example=torch.randn(2, *frame.input)), folder)
+    module = export_module(model, example=torch.randn(2, *frame.input))
+    if weights is not None:
+        load_weights(module, weights)
+    save(module, folder)
 
 
 def _defaults(name: str, frame: Frame) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
@@ -13,20 +14,45 @@ from nat_plugin.cli.options import adapter_option, frame_options, make_frame
 @click.argument("source")
 @adapter_option
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Folder to write.")
+@click.option(
+    "--weights",
+    type=click.Path(path_type=Path),
+    help="Safetensors file with trained weights, by the names of the module.  [of a run: those of its final stage]",
+)
 @frame_options
 def export(
     source: str,
     adapter: str | None,
     output: Path,
+    weights: Path | None,
     channels: int | None,
     cells: int | None,
     size: int | None,
     classes: int | None,
 ) -> None:
-    """Write SOURCE as a module that only torch is needed for: model.py, to be read and changed, and weights.pt."""
+    """Write SOURCE as a module that needs nothing but torch: model.py, to be read and changed, and its weights where
+    there are any as weights.pt. SOURCE may be the folder of a run, for what it ended with."""
+    from nat_plugin.errors import NATError
+    from nat_plugin.exporting import WEIGHTS
     from nat_plugin.plugins import plugins
-    from nat_plugin.sources import find_source
+    from nat_plugin.runs.setup import RUN_FILE
+    from nat_plugin.runs.weights import load_weights
 
-    found = find_source(source, adapter, plugins())
-    found.adapter.export(found.text, make_frame(found, channels, cells, size, classes), output)
-    click.echo(f"{output}: model.py and weights.pt")
+    trained = load_weights(weights) if weights else None
+    if os.path.isfile(os.path.join(source, RUN_FILE)):  # pathlib raises where a literal is too long for a name
+        from nat_plugin.exporting import save_network
+        from nat_plugin.runs.finished import read_finished
+
+        if adapter or channels or cells or size or classes:
+            raise NATError(f"{source}: format and size are those of the run; leave --adapter and the sizes out")
+        run = read_finished(Path(source), plugins())
+        if trained is None and run.weights is not None:
+            trained = load_weights(run.weights)
+        save_network(run.network, output, trained, run.adapter.module(run.network))
+    else:
+        from nat_plugin.sources import find_source
+
+        found = find_source(source, adapter, plugins())
+        found.adapter.export(found.text, make_frame(found, channels, cells, size, classes), output, trained)
+    written = "model.py and weights.pt" if (output / WEIGHTS).exists() else "model.py, without trained weights"
+    click.echo(f"{output}: {written}")

@@ -1,4 +1,4 @@
-"""Modules that torch.nn does not have. Nothing but torch is used here: ``nat export`` copies their text as it stands."""
+"""Modules that torch.nn does not have. Nothing but torch is used here, since ``nat export`` copies their text."""
 
 from __future__ import annotations
 

@@ -139,7 +139,7 @@ def test_greedy_under_a_tight_budget_is_more_probable_than_slot_by_slot() -> Non
     """Where what is admitted is too far from what is most probable to be found by trying."""
     rng = np.random.default_rng(1)
     found, walked = [], []
-    for _ in range(6):
+    for _ in range(12):
         network = random_darts(rng)
         moves = Moves(network, NAT_PLUS, Budget.parse({"macs": "0.5x"}).resolve(network))
         sizes = sizes_of(moves)
@@ -153,7 +153,7 @@ def test_greedy_under_a_tight_budget_is_more_probable_than_slot_by_slot() -> Non
             assert moves.admits(choice)
             choices.append(float(scores[first + np.array(choice)].sum()))
     assert all(one >= other for one, other in zip(found, walked, strict=True))
-    assert np.mean(found) > np.mean(walked) + 2
+    assert np.mean(found) > np.mean(walked) + 1
 
 
 def test_the_same_generator_gives_the_same_samples() -> None:

@@ -216,8 +216,6 @@ def test_the_command_line_writes_a_module(tmp_path: Path, capsys: pytest.Capture
         exec((tmp_path / folder / "model.py").read_text(), scope)  # what was just written
         classes = 7 if folder == "own" else 10
         assert scope["load"](tmp_path / folder / "weights.pt")(torch.zeros(2, 3, 32, 32)).shape == (2, classes)
-    with pytest.raises(NATError, match="adapter 'darts' has no model of its own to export"):
-        nat.main(["export", "DARTS_V2", "--adapter", "darts", "-o", str(tmp_path)], standalone_mode=False)
     with pytest.raises(NATError, match="NasBench201 cannot be built"):
         wrong = Document({**own.sample, "cell/0_1": "conv_9x9"}, own.space, own.arguments).render()
         nat.main(["export", wrong, "--adapter", "nni", "-o", str(tmp_path)], standalone_mode=False)

@@ -1,32 +1,22 @@
-"""A frozen model as Python source that needs nothing but torch: its layers by their paths, and its computation."""
+"""Any model as Python source that needs nothing but torch: its layers by their paths, and its computation as it was
+followed."""
 
 from __future__ import annotations
 
 import ast
-import inspect
 import re
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import torch
 from torch import fx, nn
 
-from nat_nni.export_tracing import layer_class
 from nat_plugin.errors import NATError
+from nat_plugin.exporting.constructors import constructor
+from nat_plugin.exporting.text import module_text
+from nat_plugin.exporting.tracing import layer_class
 
-_HEADER = '''"""{title}
-
-Written by nat-plugin. It needs torch and nothing else:
-
-    from model import load
-    model = load("weights.pt")  # in evaluation mode; model.train() to train on
-"""
-
-{imports}
-
-
-def _put(root, path, value):
+_BODY = '''def _put(root, path, value):
     """Set a layer, parameter or buffer where it stands in the model, ``stages.0.1``."""
     *above, name = path.split(".")
     for each in above:
@@ -47,24 +37,16 @@ class Model(nn.Module):
 {layers}
 
 {methods}
-
-
-def load(path, device="cpu"):
-    """The model with the weights of a file that ``torch.save(model.state_dict(), path)`` wrote."""
-    model = Model()
-    model.load_state_dict(torch.load(path, map_location=device, weights_only=True))
-    return model.to(device).eval()
 '''
 _IMPORTS = {"device": "from torch import device", "inf": "from math import inf", "nan": "from math import nan"}
 _PLAIN = {"torch", "math", "operator", "_operator", "builtins"}
 """What generated code may import from."""
-_UNSAID = {"self", "device", "dtype"}
 _TWO_MODES = """    def forward(self, *args):
         return self._training(*args) if self.training else self._evaluation(*args)
 """
 
 
-def source(model: nn.Module, evaluation: fx.Graph, training: fx.Graph, title: str) -> str:
+def traced_source(model: nn.Module, evaluation: fx.Graph, training: fx.Graph, title: str) -> str:
     """The text of a module with a class ``Model``, and ``load``. ``evaluation`` and ``training``: what it computes in
     each mode. NATError for a layer or a function that torch alone cannot make."""
     layers = "\n".join(f"        _put(self, {path!r}, {code})" for path, code in _parts(model))
@@ -76,8 +58,7 @@ def source(model: nn.Module, evaluation: fx.Graph, training: fx.Graph, title: st
         names = ("_evaluation", "_training")
         bodies = [code.replace("def forward(", f"def {name}(", 1) for name, code in zip(names, codes, strict=True)]
         methods = "\n".join([_TWO_MODES, *bodies])
-    ordered = sorted(imports, key=lambda line: (line.startswith("from"), line))
-    return _HEADER.format(title=title, imports="\n".join(ordered), layers=layers, methods=methods.rstrip())
+    return module_text(title, imports, _BODY.format(layers=layers, methods=methods.rstrip()))
 
 
 def _parts(model: nn.Module) -> Iterator[tuple[str, str]]:
@@ -90,7 +71,7 @@ def _parts(model: nn.Module) -> Iterator[tuple[str, str]]:
         kind = layer_class(module) if path else None
         if kind is not None:
             inside.append(f"{path}.")
-            yield path, _constructor(path, module, kind)
+            yield path, constructor(path, module, kind)
             continue
         dot = f"{path}." if path else ""
         for name, parameter in module.named_parameters(recurse=False):
@@ -103,50 +84,6 @@ def _parts(model: nn.Module) -> Iterator[tuple[str, str]]:
 
 def _empty(tensor: torch.Tensor) -> str:
     return f"torch.zeros({tuple(tensor.shape)}, dtype={tensor.dtype})"
-
-
-def _constructor(path: str, module: nn.Module, kind: type[nn.Module]) -> str:
-    """``nn.Conv2d(8, 8, kernel_size=(3, 3), bias=False)``, tried out."""
-    given: list[Any] = []
-    named: dict[str, Any] = {}
-    for name, parameter in inspect.signature(kind).parameters.items():
-        if name in _UNSAID or not hasattr(module, name):
-            continue
-        value = _plain(getattr(module, name))
-        if name == "bias":
-            value = value is not None and value is not False
-        if parameter.default is inspect.Parameter.empty and not named:
-            given.append(value)
-        elif parameter.default is inspect.Parameter.empty or not _same(value, parameter.default):
-            named[name] = value
-    arguments = [*map(repr, given), *(f"{name}={value!r}" for name, value in named.items())]
-    code = f"nn.{kind.__name__}({', '.join(arguments)})"
-    if not _makes(kind, given, named, module):
-        raise NATError(f"layer '{path}' ({type(module).__name__}) cannot be written as a layer of torch.nn: {code}")
-    return code
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, (tuple, list)):
-        return tuple(_plain(each) for each in value)
-    return value
-
-
-def _same(value: Any, default: Any) -> bool:
-    """Whether a value is the default, also if it was written out for each dimension."""
-    return bool(value == default or (isinstance(value, tuple) and len(value) > 0 and set(value) == {default}))
-
-
-def _makes(kind: type[nn.Module], given: list[Any], named: dict[str, Any], module: nn.Module) -> bool:
-    """Whether a constructor gives such a layer."""
-    try:
-        made = kind(*given, **named)
-    except (TypeError, ValueError, RuntimeError, AssertionError):
-        return False
-    shapes = [{name: value.shape for name, value in each.state_dict().items()} for each in (made, module)]
-    return shapes[0] == shapes[1] and made.extra_repr() == module.extra_repr()
 
 
 def _method(graph: fx.Graph, imports: set[str]) -> str:

@@ -1,0 +1,53 @@
+"""Networks as torch modules that need nothing but torch: ``model.py``, which can be read and changed, and weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from nat_plugin.errors import NATError
+from nat_plugin.exporting.cells import cells_source
+from nat_plugin.exporting.model import Weights, built, load_weights, save, traced
+from nat_plugin.exporting.text import MODULE, WEIGHTS
+from nat_plugin.exporting.tracing import Example
+from nat_plugin.ir import Network, cost
+from nat_plugin.nets import build
+
+__all__ = [
+    "MODULE",
+    "WEIGHTS",
+    "Example",
+    "Weights",
+    "built",
+    "exported",
+    "load_weights",
+    "save",
+    "save_network",
+    "traced",
+]
+
+
+def exported(network: Network, own: nn.Module | None = None) -> nn.Module:
+    """A network as a module of torch's own layers, with fresh weights, by the names that ``nets.build`` gives them.
+    ``own``: the module of an adapter for it (``Adapter.module``), whose weights and names are kept. NATError where
+    torch alone cannot make it."""
+    total = cost(network)
+    title = f"A network of {total.params:,} parameters and {total.macs:,} multiply-adds."
+    inputs = (torch.randn(2, *network.input),)
+    if own is not None:
+        return traced(own, inputs, title)
+    net = build(network)
+    module = built(cells_source(net, title), net, inputs)
+    if sum(each.numel() for each in module.parameters()) != total.params:
+        raise NATError("the exported model has other parameters than were counted; please report it")
+    return module
+
+
+def save_network(network: Network, folder: Path, weights: Weights | None = None, own: nn.Module | None = None) -> None:
+    """Write a network as ``model.py``, and with its ``weights``, where there are any, as ``weights.pt``."""
+    module = exported(network, own)
+    if weights is not None:
+        load_weights(module, weights)
+    save(module, folder, weights is not None or own is not None)
