@@ -37,6 +37,8 @@ from nat_plugin.policy.graphs import Graph, build_batch, build_graph
 from nat_plugin.policy.imagining import draw_open, imagine
 from nat_plugin.policy.network import Policy, PolicyConfig, new_policy
 from nat_plugin.policy.reinforce import Learning
+from nat_plugin.policy.trained_on import CELLS as CELLS_FACT
+from nat_plugin.policy.trained_on import cells_of
 
 SPLIT = 201
 """Seed of the split, the same for every training."""
@@ -235,6 +237,7 @@ def train(space: Space, plan: P, kind: Callable[[Space, P], Training[P, Any]]) -
     training.run()
     facts: dict[str, Fact] = {
         "space": "NAS-Bench-201",
+        CELLS_FACT: cells_of(space.networks[0]),
         "trained_on": "CIFAR-10 validation accuracy after 200 epochs, mean over seeds",
         "rules": " ".join(RULES),
         "seed": plan.seed,

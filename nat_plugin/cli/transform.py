@@ -58,6 +58,7 @@ def transform(
     """Transform SOURCE by a trained policy; prints the architecture in its own format, one per line for SOURCE -."""
     import torch
 
+    from nat_plugin.cli.remarks import Remarks
     from nat_plugin.cli.side_by_side import side_by_side
     from nat_plugin.cli.transforming import Transformation, Wrong
     from nat_plugin.device import find_compute
@@ -71,16 +72,17 @@ def transform(
     loaded = find_policy(policy, find_compute(device).device)
     asked = Transformation(rule, limits, loaded, samples, seed, extended, (channels, cells, size, classes), as_json)
     lines = Lines()
+    remarks = Remarks(policy, channels, cells, size, classes)
 
     def read(number: int, line: bytes) -> Source | Wrong:
         try:
-            return read_line(number, line, adapter, plugins())
+            return remarks.of(read_line(number, line, adapter, plugins()))
         except NATError as error:
             return Wrong(str(error), number)
 
     def parts() -> Iterator[list[Source | Wrong]]:
         if source != "-":
-            yield [find_source(source, adapter, plugins())]
+            yield [remarks.of(find_source(source, adapter, plugins()))]
             return
         most = FIRST
         while taken := lines.take(most):

@@ -24,6 +24,7 @@ from nat_plugin.policy.finding import find_policy
 from nat_plugin.policy.network import Policy, PolicyConfig, new_policy
 from nat_plugin.policy.reinforce import Learning, Temperature, learn
 from nat_plugin.policy.sampling import draw, greedy, most_probable
+from nat_plugin.policy.trained_on import say_where_trained
 from nat_plugin.strategies.base import Measurement, Proposal, Settings, State, Strategy, Task
 from nat_plugin.strategies.local_search import LocalSearch
 from nat_plugin.strategies.records import Records, check_inputs
@@ -145,6 +146,7 @@ class NATStrategy(Strategy):
     def _first_policy(self) -> Policy:
         settings = self.settings
         if settings.policy is not None:
+            say_where_trained(settings.policy, self.task.inputs)
             return find_policy(settings.policy, self.task.device)
         ops = {op for network in self.task.inputs for cell in network.by_name.values() for e in cell.edges
                for op in (e.op, *e.choices)}  # fmt: skip

@@ -1,0 +1,66 @@
+"""A policy that ships says once, on standard error, that it is applied to something that it was not trained on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from nat_plugin.ir import Budget, Frame, Network, find_rule
+from nat_plugin.plugins import plugins
+from nat_plugin.policy import trained_on
+from nat_plugin.policy.finding import policy_path, shipped_policies
+from nat_plugin.policy.trained_on import say_where_trained
+from nat_plugin.strategies.base import Task
+from nat_plugin.strategies.nat import NATSettings, NATStrategy
+from tests.command_line import Nat
+
+SMALL = ("--channels", "4", "--cells", "3")
+SAID = (
+    "policy '{}' was trained on NAS-Bench-201 (CIFAR-10 validation accuracy after 200 epochs, mean over seeds), and is "
+    "applied to something else: its first proposals may be wrong; measure them, or train one with `nat run`\n"
+)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trained_on, "_said", set())
+
+
+def network(adapter: str, name: str) -> Network:
+    found = plugins().adapters[adapter]
+    return found.read(found.published()[name].text, Frame(4, 3))
+
+
+@pytest.mark.parametrize("policy", shipped_policies())
+def test_transform_says_it_in_one_line(policy: str, nat: Nat) -> None:
+    genotypes = "\n".join(plugins().adapters["darts"].published()[name].text for name in ("DARTS_V1", "DARTS_V2"))
+    said = nat("transform", "-", "--adapter", "darts", "--policy", policy, *SMALL, stdin=genotypes)
+    assert (said.status, said.err) == (0, SAID.format(policy))
+    assert said.out.count("Genotype(") == 2
+
+
+def test_on_its_own_space_and_of_a_policy_of_ones_own_nothing_is_said(nat: Nat, tmp_path: Path) -> None:
+    own = ("--policy", "nasbench201")
+    assert nat("transform", "NB201_ResNet", *own, *SMALL).err == ""
+    ops = ("conv_3x3", "conv_3x3", "none", "none", "none", "conv_3x3")
+    sample = json.dumps(dict(zip((f"cell/{a}_{b}" for b in (1, 2, 3) for a in range(b)), ops, strict=True)))
+    assert nat("transform", sample, "--adapter", "nni", *own).err == ""
+    (tmp_path / "mine.safetensors").write_bytes(policy_path("nasbench201").read_bytes())
+    assert nat("transform", "DARTS_V2", "--policy", str(tmp_path / "mine.safetensors"), *SMALL).err == ""
+
+
+def test_a_search_that_starts_from_it_says_it_once(capsys: pytest.CaptureFixture[str]) -> None:
+    task = Task((network("darts", "DARTS_V2"),), find_rule("nat"), Budget())
+    for _ in range(2):
+        NATStrategy(task, NATSettings(policy="nasbench201-budgets"))
+    assert capsys.readouterr().err == SAID.format("nasbench201-budgets")
+    NATStrategy(
+        Task((network("nasbench201", "NB201_ResNet"),), find_rule("nat"), Budget()), NATSettings(policy="nasbench201")
+    )
+    assert capsys.readouterr().err == ""
+
+
+def test_what_is_no_policy_that_ships_is_left_to_whoever_looks_for_it() -> None:
+    say_where_trained("no such policy", [network("darts", "DARTS_V2")])
