@@ -26,15 +26,15 @@ def _described(cell: Cell) -> str:
 
 
 def say_where_trained(name: str, networks: Iterable[Network]) -> None:
-    """On standard error, once in a process and not in its workers, say if a policy that ships was trained on another search space
-    than that of any of these networks."""
+    """Where a policy that ships was trained on another search space than that of any of these networks: a line on
+    standard error, once in a process and not in its workers."""
     if name in _said or name not in shipped_policies() or parent_process() is not None:
         return
     facts = load_policy(policy_path(name))[1]
     if any(cells_of(network) != facts[CELLS] for network in networks):
         _said.add(name)
         print(
-            f"policy '{name}' was trained on {facts['space']} ({facts['trained_on']}), and is applied to something else: "
-            "its first proposals may be wrong; measure them, or train one with `nat run`",
+            f"policy '{name}' was trained on {facts['space']} ({facts['trained_on']}), and is applied to something "
+            "else: its first proposals may be wrong; measure them, or train one with `nat run`",
             file=sys.stderr,
         )
