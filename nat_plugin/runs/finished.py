@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from nat_plugin.adapter import Adapter
 from nat_plugin.errors import NATError
-from nat_plugin.ir import Frame, Network, from_json, key
+from nat_plugin.ir import Network, from_json, key
 from nat_plugin.plugins import Plugins
-from nat_plugin.runs.run import CHECKPOINT
+from nat_plugin.runs.loading import NETWORK
 from nat_plugin.runs.setup import read_run
-from nat_plugin.runs.state import load_state
 from nat_plugin.sources import find_adapter, read_text
-from nat_plugin.writing import extended
 
 RESULT = "result.json"
 
@@ -35,20 +33,12 @@ def read_finished(folder: Path, plugins: Plugins) -> Finished:
     if not (folder / RESULT).is_file():
         raise NATError(f"{folder}: the run has not ended: `nat resume {folder}` goes on with it")
     try:
-        result = json.loads(read_text(folder / RESULT))
-        wanted, data = result["result"]["key"], result["data"]
-        bare = Frame(input=tuple(data["shape"]), classes=data["classes"])
-        searched = [from_json(text) for text in load_state(folder / CHECKPOINT)["choice"]["candidates"]]
+        wanted = json.loads(read_text(folder / RESULT))["result"]["key"]
     except (ValueError, KeyError, TypeError) as error:
         raise NATError(f"{folder / RESULT}: damaged ({error})") from error
-    recipe = chosen.recipe
-    size = (recipe.final.network if recipe.final else None) or recipe.network
-    adapter = find_adapter(recipe.adapter or origin.adapter, plugins)
-    source = adapter.read(origin.text, replace(bare, channels=size.channels, cells=size.cells))
-    source = extended(source) if recipe.extended else source
-    candidates = [source, *(source.with_ops(each.ops) for each in searched)]
-    network = next((each for each in candidates if key(each) == wanted), None)
-    if network is None:
-        raise NATError(f"{folder}: the result is none of the networks in {CHECKPOINT}; the folder was changed")
+    network = from_json(read_text(folder / NETWORK))
+    if key(network) != wanted:
+        raise NATError(f"{folder}: {NETWORK} is not the network of {RESULT}; the folder was changed")
     weights = folder / "weights" / f"{wanted}-seed0.safetensors"
+    adapter = find_adapter(chosen.recipe.adapter or origin.adapter, plugins)
     return Finished(network, adapter, weights if weights.is_file() else None)
