@@ -62,7 +62,7 @@ def cells_source(net: CellNetwork, title: str) -> str:
         steps = cell_steps(cell, lambda _: "projection", lambda _, edge: str(edge.op), lambda _: "norm",
                            range(cell.inputs))  # fmt: skip
         programs.append(_Program(cell.inputs, tuple(steps), cell.output))
-    parts = [[made(part) for part in cell.parts] for cell in net.cells]
+    parts = [[made(part) for part in cell.get_submodule("parts").children()] for cell in net.cells]
     families = _families(
         (label, part) for program, own in zip(programs, parts, strict=True)
         for (_, label), part in zip(program.steps, own, strict=True)

@@ -52,7 +52,7 @@ def save(module: nn.Module, folder: Path, weights: bool = True) -> None:
         data = BytesIO()
         torch.save(module.state_dict(), data)
         write_bytes(folder / WEIGHTS, data.getvalue())
-    write_text(folder / MODULE, module.source)
+    write_text(folder / MODULE, str(module.source))
 
 
 def load_weights(module: nn.Module, weights: Weights) -> None:
