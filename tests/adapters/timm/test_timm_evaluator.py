@@ -77,7 +77,7 @@ def test_the_weights_that_were_read_are_named_and_told_apart(digits: DataSet, tm
 
 
 def test_the_model_is_trained_first_and_what_it_may_become_inherits(digits: DataSet) -> None:
-    found = evaluator(digits, train=SHORT)
+    found = evaluator(digits, train=SHORT | {"epochs": 8, "batch": 16, "lr": 0.02})
     source = found.net.network
     after = moved(source, "nat++", 0, 0.8)
     before = {name: each.clone() for name, each in found.net.named_parameters()}
