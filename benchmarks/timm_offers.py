@@ -165,17 +165,17 @@ def intermediates(sample: Sample) -> None:
 
 
 def scripted(sample: Sample) -> None:
-    with timm.layers.set_scriptable(True):
+    with timm.set_scriptable(True):
         model = sample.made()
     sample.agrees(sample.run(torch.jit.script(model)))
 
 
 def traced(sample: Sample) -> None:
-    sample.agrees(sample.run(torch.jit.trace(sample.copy(), sample.images)))
+    sample.agrees(sample.run(torch.jit.trace(sample.copy(), sample.images)))  # type: ignore[no-untyped-call]
 
 
 def reparameterised(sample: Sample) -> None:
-    model = timm.utils.reparameterize_model(sample.copy())
+    model = timm.models.reparameterize_model(sample.copy())
     sample.agrees(sample.run(model))
 
 

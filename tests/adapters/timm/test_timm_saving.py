@@ -124,7 +124,9 @@ def test_a_folder_that_cannot_be_filled_is_not_left_half(tmp_path: Path, monkeyp
 @pytest.mark.parametrize("pool", [None, "max", ""])
 def test_another_classifier_and_pool_are_saved_as_they_are(name: str, pool: str | None, tmp_path: Path) -> None:
     model = lively(name)
-    for subject in (model, nat_timm.inherit(model, moved(nat_timm.to_network(model, (3, SIZE, SIZE)), "nat++", 1))):
+    lean = nat_timm.inherit(model, moved(nat_timm.to_network(model, (3, SIZE, SIZE)), "nat++", 1))
+    nat_timm.save(lean, tmp_path)
+    for subject in (model, lean, nat_timm.load(tmp_path)):  # of each timm has noted other arguments
         subject.reset_classifier(0 if pool == "" else 5, pool)
         nat_timm.save(subject, tmp_path)
         again = timm.create_model(f"local-dir:{tmp_path}", pretrained=True).eval()
