@@ -16,6 +16,7 @@ import torch
 
 from nat_plugin.ir import Frame, to_json
 from nat_plugin.plugins import plugins
+from tests.adapters.texts import TEXTS as FORMS
 
 GENOTYPE = (
     "Genotype(normal=[('sep_conv_3x3', 0), ('skip_connect', 1), ('max_pool_3x3', 2), ('none', 0)], "
@@ -43,7 +44,8 @@ def texts(name: str) -> list[bytes]:
         found = [to_json(darts.read(GENOTYPE, Frame(channels=4, cells=2)), None)]
     if name == "nni":  # those of other spaces need NNI, and seconds to build
         found = [text for text in found if '"DARTS"' in text]
-    return [text.encode() for text in [*sorted(found, key=len)[:6], *TEXTS.get(name, [])]]
+    own = [*TEXTS.get(name, []), *(FORMS.get(name, []) if name not in ("nni", "timm") else [])]
+    return [text.encode() for text in [*sorted(found, key=len)[:6], *own]]
 
 
 def sources() -> list[bytes]:
