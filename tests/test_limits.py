@@ -122,7 +122,7 @@ def table(folder: Path, lines: Iterator[str]) -> str:
     "line", ["\n", ",\n", "," * 2**20, '"\n', "x" * 2**20], ids=["blank", "short", "fields", "quotes", "long"]
 )
 def test_a_packed_table(tmp_path: Path, line: str) -> None:
-    count = 80 * 2**20 // len(line)
+    count = 60 * 2**20 // len(line)
     said = refused(tmp_path, "run", table(tmp_path, (line * (count // 16) for _ in range(16))))
     assert "table.csv.gz" in said
 
@@ -195,7 +195,7 @@ ALLOWED = {
     "nat_timm/saving.py: read_text": "what it has just had written",
     "nat_timm/saving.py: read_bytes": "what it has just had written",
     "nat_timm/exporting.py: read_bytes": "what it has just had written",
-    "nat_plugin/runs/folder.py: open": "a journal, to be written",
+    "nat_plugin/cli/__init__.py: os.open": "the null device, to be written",
     "nat_plugin/runs/reading.py: yaml.load": "a text",
     "nat_plugin/data/loaders/image_folder.py: Image.open": "an opened file",
     "nat_plugin/data/loaders/npz.py: zipfile.ZipFile": "an opened file",
