@@ -110,8 +110,8 @@ def read_bytes(path: Path, limit: int, what: str, *, pipes: bool = False) -> byt
 
 
 def read_text(path: Path, limit: int, what: str, *, to_the_letter: bool = False) -> str:
-    """The text of a file or pipe, line ends as ``\\n`` unless ``to_the_letter``. ReadError if it is too large, cannot be
-    read, or is no text."""
+    """The text of a file or pipe, line ends as ``\\n`` unless ``to_the_letter``. ReadError if it is too large, cannot
+    be read, or is no text."""
     try:
         text = read_bytes(path, limit, what, pipes=True).decode()
     except UnicodeDecodeError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import gzip
 import io
 import json
@@ -183,8 +182,9 @@ def nni_samples() -> list[bytes]:
 
 
 def nni_checkpoints() -> list[bytes]:
-    from safetensors.torch import save
+    from nat_nni.experiment_state import to_plain, write_checkpoint
 
-    tensors = base64.b64encode(save({"0": torch.ones(2)})).decode()
-    tree = {"best": 0.5, "weights": {"__tensor__": "0"}}
-    return [json.dumps({"trials": {"tree": tree, "tensors": tensors}, "started": [1, 2]}).encode()]
+    with tempfile.TemporaryDirectory() as folder:
+        trials = to_plain({"best": 0.5, "weights": torch.ones(2)})
+        write_checkpoint(Path(folder) / "search", {"trials": trials, "started": [1, 2]})
+        return [(Path(folder) / "search").read_bytes()]

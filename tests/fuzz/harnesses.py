@@ -188,7 +188,7 @@ def table(path: Path) -> object:
 def latencies(path: Path) -> object:
     from nat_nasbench.tables.delimited import read_latencies
 
-    return read_latencies.__wrapped__(path, "raspi4")
+    return read_latencies(path, "raspi4")
 
 
 def database(path: Path) -> object:
