@@ -35,7 +35,7 @@ def export(
     from nat_plugin.errors import NATError
     from nat_plugin.exporting import WEIGHTS
     from nat_plugin.plugins import plugins
-    from nat_plugin.runs.setup import RUN_FILE
+    from nat_plugin.runs.record import RUN_FILE
     from nat_plugin.runs.weights import load_weights
 
     trained = load_weights(weights) if weights else None

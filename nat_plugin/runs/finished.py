@@ -11,7 +11,7 @@ from nat_plugin.errors import NATError
 from nat_plugin.ir import Network, from_json, key
 from nat_plugin.plugins import Plugins
 from nat_plugin.runs.loading import NETWORK
-from nat_plugin.runs.setup import read_run
+from nat_plugin.runs.record import Record
 from nat_plugin.sources import find_adapter, read_text
 
 RESULT = "result.json"
@@ -29,7 +29,7 @@ class Finished:
 
 def read_finished(folder: Path, plugins: Plugins) -> Finished:
     """NATError for a folder of no run, or of one that has not ended."""
-    chosen, origin = read_run(folder, plugins)
+    record = Record.read(folder)
     if not (folder / RESULT).is_file():
         raise NATError(f"{folder}: the run has not ended: `nat resume {folder}` goes on with it")
     try:
@@ -40,5 +40,5 @@ def read_finished(folder: Path, plugins: Plugins) -> Finished:
     if key(network) != wanted:
         raise NATError(f"{folder}: {NETWORK} is not the network of {RESULT}; the folder was changed")
     weights = folder / "weights" / f"{wanted}-seed0.safetensors"
-    adapter = find_adapter(chosen.recipe.adapter or origin.adapter, plugins)
+    adapter = find_adapter(record.recipe.get("adapter") or record.origin.adapter, plugins)
     return Finished(network, adapter, weights if weights.is_file() else None)
