@@ -45,6 +45,8 @@ NAMES = (
 )
 """Of each class of blocks that is moved a small model, hybrids at the end."""
 SIZE = 64
+LARGER = {"inception_v3": 128}
+"""Where a model does not take images of that size."""
 CLASSES = 7
 
 
@@ -287,7 +289,7 @@ def main() -> None:
     for name in arguments.names:
         with tempfile.TemporaryDirectory() as scratch:
             try:
-                row = examine(name, arguments.walks, arguments.size, Path(scratch))
+                row = examine(name, arguments.walks, LARGER.get(name, arguments.size), Path(scratch))
             except NATError as error:
                 row = {"name": name, "failed": str(error)}
         rows.append(row)

@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from torch import nn
 
 from nat_plugin.errors import NATError
-from nat_plugin.files import file_errors, write_bytes, write_text
+from nat_plugin.files import file_errors, write_bytes
 from nat_plugin.ir.serial import strict_json
 from nat_plugin.sources import read_text
 from nat_timm.building import CLASSES
@@ -102,13 +102,20 @@ def _check_loads(model: nn.Module, folder: Path, found: Document) -> None:
 
 
 def _put(folder: Path, weights: bytes, config: str) -> None:
+    """Both files, or neither; what was in the folder stays until both are written."""
     is_new = not folder.exists()
     with file_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
+    staged = {folder / f".{name}.new": folder / name for name in (WEIGHTS, CONFIG)}
     try:
-        write_bytes(folder / WEIGHTS, weights)
-        write_text(folder / CONFIG, config)
+        for path, data in zip(staged, (weights, config.encode()), strict=True):
+            write_bytes(path, data)
+        with file_errors(folder):
+            for path, final in staged.items():
+                os.replace(path, final)
     except NATError:
+        for path in staged:
+            path.unlink(missing_ok=True)
         if is_new:
             shutil.rmtree(folder, ignore_errors=True)
         raise

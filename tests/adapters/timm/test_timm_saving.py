@@ -110,14 +110,21 @@ def test_what_was_there_stays_when_a_model_is_refused(tmp_path: Path) -> None:
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
-def test_a_folder_that_cannot_be_filled_is_not_left_half(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(path: Path, text: str) -> None:
-        raise WriteError(f"{path}: cannot write: No space left on device")
+def test_a_folder_that_cannot_be_filled_is_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    nat_timm.save(lively("test_resnet", seed=1), tmp_path / "old")
+    before = {path.name: path.read_bytes() for path in (tmp_path / "old").iterdir()}
 
-    monkeypatch.setattr("nat_timm.saving.write_text", full)
-    with pytest.raises(WriteError):
-        nat_timm.save(lively("test_resnet"), tmp_path / "new")
-    assert not list(tmp_path.iterdir())
+    def full(path: Path, data: bytes) -> None:
+        if "config" in path.name:  # the second of the two
+            raise WriteError(f"{path}: cannot write: No space left on device")
+        path.write_bytes(data)
+
+    monkeypatch.setattr("nat_timm.saving.write_bytes", full)
+    for folder in ("old", "new"):
+        with pytest.raises(WriteError):
+            nat_timm.save(lively("test_resnet"), tmp_path / folder)
+    assert [path.name for path in tmp_path.iterdir()] == ["old"]
+    assert {path.name: path.read_bytes() for path in (tmp_path / "old").iterdir()} == before
 
 
 @pytest.mark.parametrize("name", ["test_resnet", "test_efficientnet", "test_convnext"])
