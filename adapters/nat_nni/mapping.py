@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from nat_nni.arguments import read_shape
 from nat_nni.described import Described
 from nat_nni.framework import load
 from nat_nni.nasbench101 import NB101Space
@@ -30,14 +31,14 @@ def to_network(space: Any, sample: Mapping[str, Any], input: Shape | None = None
     of the space, and for what cannot be described, saying why.
     """
     described = describe(space)
-    shape = input or described.input
+    shape = described.input if input is None else read_shape(input)
     if shape is None:
         raise NATError(f"{described.title}: say of which size its images are: input=(channels, height, width)")
     if described.input is not None and shape[0] != described.input[0]:
         raise NATError(f"{described.title} takes images of {described.input[0]} channels, not {shape[0]}")
     domains = described.domains()
     found = read_sample(described.title, domains, sample)
-    frame = Frame(input=(shape[0], shape[1], shape[2]), classes=described.classes)
+    frame = Frame(input=shape, classes=described.classes)
     return described.read(found, frame, Origin(FORMAT, VERSION, json.dumps(write_sample(domains, found))))
 
 

@@ -15,6 +15,7 @@ from nni.nas.space import ModelStatus
 from nni.nas.strategy import Strategy
 from pydantic import ValidationError
 
+from nat_nni.arguments import read_count, read_name, read_path, read_shape
 from nat_nni.experiment_engine import check_message, innermost, is_finite, number, planned_trials, trials_left
 from nat_nni.experiment_initial import Initial, Space, Start, drawn, given
 from nat_nni.experiment_state import from_plain, read_checkpoint, to_plain, write_checkpoint
@@ -76,18 +77,21 @@ class SearchStrategy(Strategy):  # type: ignore[misc]
         **settings: Any,
     ) -> None:
         super().__init__()
-        self.name = strategy or self.core
-        self.initial, self.input, self.draws, self.seed = initial, input, draws, seed
+        self.name = read_name("strategy", strategy) or self.core
+        self.initial, self.input = initial, None if input is None else read_shape(input)
+        self.draws, self.seed = read_count("draws", draws, 1), read_count("seed", seed, 0)
         self.budget = Budget.parse({"macs": "1.0x"} if budget is None else budget)
-        self.evaluations, self.device = evaluations, find_compute(device).device
-        self.checkpoint = None if checkpoint is None else Path(checkpoint)
+        self.evaluations = None if evaluations is None else read_count("evaluations", evaluations, 1)
+        self.device = find_compute(read_name("device", device)).device
+        self.checkpoint = None if checkpoint is None else read_path("checkpoint", checkpoint)
         self.kind: type[CoreStrategy] = plugins().find("strategies", self.name)
-        self.rule = find_rule(rules)  # which plugins may bring
+        self.rule = find_rule(read_name("rules", rules))  # which plugins may bring
         self.settings = _settings(self.name, self.kind, settings)
         self._lock = threading.RLock()
         self._submitted: list[Submitted] = []
         self._problem: BaseException | None = None
         self._engine_state: dict[str, Any] | None = None  # of the checkpoint file
+        self._loaded: dict[str, Any] = {}  # before there was a space to go on in
         self._starts: list[Start] = []
         self._trials: Trials | None = None
         self._space: Space | None = None
@@ -121,6 +125,7 @@ class SearchStrategy(Strategy):  # type: ignore[misc]
             found = read_checkpoint(self.checkpoint)
             if found is not None:
                 self._restore(found, f"{self.checkpoint}")
+        self.load_state_dict(self._loaded)
         engine.register_model_event_callback(ModelEventType.FinalMetric, self._on_metric)
         engine.register_model_event_callback(ModelEventType.TrainingEnd, self._on_end)
         return model_space
@@ -221,7 +226,7 @@ class SearchStrategy(Strategy):  # type: ignore[misc]
     def state_dict(self) -> dict[str, Any]:
         """Dicts, lists, numbers and strings only."""
         if self._trials is None:
-            return {}
+            return self._loaded
         with self._lock:
             done = [
                 [each.source, list(map(str, each.network.ops)), each.ended, each.model.metric]
@@ -237,8 +242,10 @@ class SearchStrategy(Strategy):  # type: ignore[misc]
             }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Nothing happens where the checkpoint file brought the search further already."""
-        if state_dict and len(state_dict.get("done", ())) >= len(self._submitted):
+        """Before or after ``initialize``. Nothing happens where the checkpoint file brought the search further."""
+        if self._trials is None:
+            self._loaded = state_dict
+        elif state_dict and len(state_dict.get("done", ())) >= len(self._submitted):
             self._restore(state_dict, "the experiment's checkpoint")
 
     def _restore(self, state: dict[str, Any], where: str) -> None:
@@ -250,12 +257,15 @@ class SearchStrategy(Strategy):  # type: ignore[misc]
                 "settings, or start in another place"
             )
         self._submitted = []
-        for source, ops, ended, metric in state["done"]:
-            start = self._starts[source].network
-            network = start.with_ops([Op.parse(text) for text in ops])
-            self._submitted.append(self._past(source, network, ended, metric))
-        self.trials.restore(from_plain(state["trials"]))
-        self._engine_state = state["engine"]
+        try:
+            for source, ops, ended, metric in state["done"]:
+                start = self._starts[source].network
+                network = start.with_ops([Op.parse(text) for text in ops])
+                self._submitted.append(self._past(source, network, ended, metric))
+            self.trials.restore(from_plain(state["trials"]))
+            self._engine_state = dict(state["engine"] or {})
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            raise NATError(f"{where} is damaged ({type(error).__name__}: {error}); remove it or give another") from None
 
     def _past(self, source: int, network: Network, ended: str, metric: float | None) -> Submitted:
         model = self._model(source, network)

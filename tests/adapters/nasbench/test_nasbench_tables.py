@@ -137,6 +137,19 @@ def test_a_database_with_gaps_says_so(tmp_path: Path) -> None:
         open_table(path, "nni", "cifar10", None)
 
 
+@pytest.mark.parametrize("name", ["nb201trialconfig", "num_epochs", "cifar10-valid", "conv_3x3", "TABLE"])
+def test_a_database_with_bytes_that_are_no_utf8_ends_in_one_line(tmp_path: Path, name: str) -> None:
+    whole = nni_database(tmp_path / "whole.db").read_bytes()
+    path = tmp_path / "broken.db"
+    for at in range(len(name)):
+        text = name.encode()
+        path.write_bytes(whole.replace(text, text[:at] + b"\xff" + text[at + 1 :]))
+        open_table.cache_clear()
+        with pytest.raises(NATError) as caught:
+            open_table(path, "nni", "cifar10", None).find("333333")
+        assert "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize("layout", ["csv", "nni", "nats_bench"])
 def test_what_is_no_such_file_ends_in_one_line(tmp_path: Path, layout: str) -> None:
     if layout == "nats_bench":

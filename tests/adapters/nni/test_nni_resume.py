@@ -17,7 +17,7 @@ from nat_nni.experiment_state import read_checkpoint
 from nni.nas.execution import SequentialExecutionEngine
 from nni.nas.experiment import NasExperiment
 from nni.nas.space import ModelStatus
-from nni.nas.strategy.middleware import Chain, Deduplication
+from nni.nas.strategy.middleware import Chain, Deduplication, FailureHandler, Filter, MultipleEvaluation
 
 from nat_plugin.errors import NATError
 from tests.adapters.nni.nni_experiments import DEAR, Scored, ThreadedEngine, cells, experiment, explore, narrow, worth
@@ -132,6 +132,79 @@ def test_the_state_is_plain_and_says_all(tmp_path: Path) -> None:
     again.load_state_dict(json.loads(json.dumps(state)))
     assert again.state_dict() == state
     assert samples(list(again.list_models(limit=3))) == samples(list(searched.list_models(limit=3)))
+
+
+@pytest.mark.parametrize("strategy", [NAT, RandomSearch, HillClimb, Evolution])
+def test_a_state_can_be_loaded_before_the_strategy_is_initialized(strategy: Any) -> None:
+    """The order of NNI's own tests."""
+    wanted = samples(explore(strategy(initial=DEAR), 14))
+    first, engine = strategy(initial=DEAR), SequentialExecutionEngine(6)
+    first(cells(), engine)
+    state = first.state_dict()
+    second = strategy(initial=DEAR)
+    second.load_state_dict(state)
+    assert second.state_dict() == state
+    engine.max_model_count = 14
+    second(cells(), engine)
+    assert samples(list(second.list_models(sort=False))) == wanted
+    assert len(list(engine.list_models())) == 14
+    assert all(not callbacks for callbacks in engine._callbacks.values())
+
+
+def test_a_state_of_another_search_is_refused_when_the_strategy_is_initialized() -> None:
+    first, second = RandomSearch(initial=DEAR), RandomSearch(initial=DEAR, seed=3)
+    first(cells(), SequentialExecutionEngine(3))
+    second.load_state_dict(first.state_dict())
+    with pytest.raises(NATError, match=r"is of another search \(seed differs\)"):
+        second.initialize(cells(), SequentialExecutionEngine(3))
+
+
+def middlewares() -> dict[str, Any]:
+    return {
+        "filter": Filter(lambda model: model.sample["cell/0_1"] != "none"),
+        "dedup": Deduplication("replay"),
+        "failure": FailureHandler(metric=0.0),
+        "multiple": MultipleEvaluation(4),
+    }
+
+
+@pytest.mark.parametrize("name", middlewares())
+def test_a_chain_is_loaded_before_it_is_initialized(name: str) -> None:
+    engine = SequentialExecutionEngine(12)
+    first = Chain(HillClimb(initial=DEAR), middlewares()[name])
+    first(cells(), engine)
+    second = Chain(HillClimb(initial=DEAR), middlewares()[name])
+    second.load_state_dict(first.state_dict())
+    engine.max_model_count += 8
+    second(cells(), engine)
+    found = samples(list(second.list_models(sort=False)))
+    assert found[: len(samples(list(first.list_models(sort=False))))] == samples(list(first.list_models(sort=False)))
+    assert len(found) > len(samples(list(first.list_models(sort=False))))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"done": 3}, {"done": [[9, [], "trained", 0.5]]}, {"done": [[0]]}, {"trials": {}}, {"engine": 3}, {"done": None}],
+)
+def test_a_checkpoint_with_the_right_head_and_a_damaged_body_is_refused(change: dict[str, Any], tmp_path: Path) -> None:
+    path = tmp_path / "search.json"
+    explore(RandomSearch(initial=DEAR, checkpoint=path), 3)
+    whole = json.loads(path.read_text())
+    del whole["sha256"]
+    path.write_text(json.dumps({**whole, **change}))
+    with pytest.raises(NATError, match=r"search\.json") as error:
+        explore(RandomSearch(initial=DEAR, checkpoint=path), 5)
+    assert "\n" not in str(error.value)
+
+
+def test_a_flipped_bit_in_a_checkpoint_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "search.json"
+    explore(NAT(initial=DEAR, checkpoint=path), 4)
+    whole, first = path.read_text(), path.read_text().index('"tensors": "') + 12
+    for at in range(first + 40, whole.index('"', first), 9973):
+        path.write_text(whole[:at] + ("A" if whole[at] != "A" else "B") + whole[at + 1 :])
+        with pytest.raises(NATError, match=r"this is not the checkpoint of a search, or it is damaged"):
+            explore(NAT(initial=DEAR, checkpoint=path), 5)
 
 
 def test_a_chain_goes_on_too() -> None:

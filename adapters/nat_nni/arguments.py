@@ -1,0 +1,56 @@
+"""What a user's script gives, of whatever type, held to what it has to be."""
+
+from __future__ import annotations
+
+import operator
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from nat_plugin.errors import NATError
+from nat_plugin.files import file_errors
+from nat_plugin.ir.layers import Shape
+
+LARGEST = 2**32 - 1
+"""A seed of NumPy is at most that."""
+
+
+def read_count(name: str, value: Any, least: int) -> int:
+    """A whole number, NumPy's too. NATError for anything else, and for less than ``least``."""
+    try:
+        found = None if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        found = None
+    if found is None or not least <= found <= LARGEST:
+        raise NATError(f"{name}: {value!r:.60} is no whole number from {least} to {LARGEST}")
+    return found
+
+
+def read_name(name: str, value: Any) -> str:
+    """A text. NATError for anything else."""
+    if not isinstance(value, str):
+        raise NATError(f"{name}: {value!r:.60} is no name")
+    return value
+
+
+def read_shape(value: Any) -> Shape:
+    """Channels, height and width. NATError for anything but three whole numbers from 1."""
+    try:
+        channels, height, width = () if isinstance(value, str | bytes) else value
+    except (TypeError, ValueError):
+        raise NATError(
+            f"input: {value!r:.60} is no image; write (channels, height, width), as in (3, 32, 32)"
+        ) from None
+    return read_count("input", channels, 1), read_count("input", height, 1), read_count("input", width, 1)
+
+
+def read_path(name: str, value: Any) -> Path:
+    """A file to be written later. NATError if it cannot be, so that this is known before hours of training."""
+    if not isinstance(value, str | os.PathLike):
+        raise NATError(f"{name}: {value!r:.60} is no path of a file")
+    path = Path(value)
+    if path.is_dir():
+        raise NATError(f"{name}: {path} is a folder; give a file")
+    with file_errors(path), tempfile.TemporaryFile(dir=path.parent):
+        return path
