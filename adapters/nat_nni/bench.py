@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from nni.nas.nn.pytorch import MutableModule
 from torch import nn
@@ -17,16 +17,18 @@ from nat_nni.tree import Spot
 
 MAX_COMBINATIONS = 256
 """Of the values of the labels of one group; with more, one label at a time may differ from the sample."""
+Result = TypeVar("Result")
 Values: TypeAlias = tuple[Any, ...]
 """One for each label of a group."""
 
 
 @dataclass
 class Memory:
-    """What is known of a space from all its samples: what was measured, the labels by module, and what the candidates
-    of a cell cost behind an input."""
+    """What is known of a space from all its samples: what was measured, what failed and why, the labels by module, and
+    what the candidates of a cell cost behind an input."""
 
     measured: dict[Any, Measured | None] = field(default_factory=dict)
+    failed: dict[Any, str] = field(default_factory=dict)
     labels: dict[nn.Module, frozenset[str]] = field(default_factory=dict)
     behind: dict[Any, dict[str, Measured | None]] = field(default_factory=dict)
 
@@ -35,14 +37,14 @@ class Memory:
 class Bench:
     """A frozen sample to measure variants of its parts in.
 
-    ``whole`` runs all of the model with another sample (None: it does not run); ``inputs``: what the labels of input
-    choices can be here.
+    ``whole`` runs all of the model with another sample, and raises where that fails; ``inputs``: what the labels of
+    input choices can be here.
     """
 
     sample: Sample
     recording: Recording
     domains: Mapping[str, Domain]
-    whole: Callable[[Sample], Recording | None]
+    whole: Callable[[Sample], Recording]
     memory: Memory = field(default_factory=Memory)
     inputs: dict[str, list[list[int]]] = field(default_factory=dict)
 
@@ -59,15 +61,30 @@ class Bench:
         calls = self.recording.calls.get(spot.path)
         if calls is None:
             return None
+        sample, key = {**self.sample, **values}, self._key(spot, values)
+        if key not in self.memory.measured:
+            self.memory.measured[key] = self.attempt(key, lambda: measure(spot.freeze(sample), calls))
+        return self.memory.measured[key]
+
+    def failure(self, spot: Spot, values: Mapping[str, Any]) -> str | None:
+        """Why a variant does not run."""
+        return self.memory.failed.get(self._key(spot, values))
+
+    def attempt(self, what: Any, run: Callable[[], Result]) -> Result | None:
+        """Run what the user wrote, which may fail in any way: then None, and a note why."""
+        try:
+            return run()
+        except Exception as error:  # noqa: BLE001 - see above
+            self.memory.failed[what] = f"{type(error).__name__}: {' '.join(str(error).split())[:160]}"
+            return None
+
+    def _key(self, spot: Spot, values: Mapping[str, Any]) -> tuple[Any, ...]:
         sample = {**self.sample, **values}
-        key = (
+        return (
             spot.path,
             tuple((label, self.text(label, sample)) for label in sorted(self.labels(spot.maker))),
-            tuple((signature(call.args), signature(call.kwargs)) for call in calls),
+            tuple((signature(call.args), signature(call.kwargs)) for call in self.recording.calls.get(spot.path, ())),
         )
-        if key not in self.memory.measured:
-            self.memory.measured[key] = self._measure(spot, sample)
-        return self.memory.measured[key]
 
     def labels(self, spot: Spot) -> frozenset[str]:
         """All labels that the module of a spot has inside, in use or not."""
@@ -81,13 +98,6 @@ class Bench:
             self.memory.labels[module] = found
         return found
 
-    def _measure(self, spot: Spot, sample: Sample) -> Measured | None:
-        try:
-            module = spot.freeze(sample)
-        except Exception:  # noqa: BLE001 - constructors of the user's may fail in any way; then it is no candidate
-            return None
-        return measure(module, self.recording.calls[spot.path])
-
     def keeps_shapes(self, spot: Spot, values: Mapping[str, Any]) -> bool:
         found = self.variant(spot, values)
         return found is not None and found.output == tuple(call.output for call in self.recording.calls[spot.path])
@@ -95,7 +105,7 @@ class Bench:
     def runs_alike(self, values: Mapping[str, Any], apart: Collection[str]) -> bool:
         """Whether the model with other values of some labels costs the same, and so does every module of it on the
         same shapes, but for those ``apart``."""
-        found = self.whole({**self.sample, **values})
+        found = self.attempt(str(dict(values)), lambda: self.whole({**self.sample, **values}))
         return (
             found is not None
             and found.cost == self.recording.cost

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from nat_nni.bench import Bench, Values, combinations
@@ -46,6 +46,8 @@ class Candidates:
     bypass: bool = False
     dropped: bool = False
     """Whether skip leaves a whole block out."""
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    """What the space has and is not offered, and why."""
 
     @property
     def cost(self) -> Cost:
@@ -99,11 +101,12 @@ class Candidates:
 
 
 def find_candidates(group: Group, bench: Bench, name: str) -> Candidates:
-    """The combinations that run and keep all shapes; that of the sample is always among them. Their ops are named by
-    the labels that count, so that a network is the same whichever of its samples it was read from."""
+    """The combinations that run and keep all shapes; that of the sample is always among them, and the others are noted.
+    Their ops are named by the labels that count, so that a network is the same whichever of its samples it was read
+    from."""
     now = tuple(bench.sample[label] for label in group.labels)
     others = {label for spot in group.spots for each in spot.all() for label in each.labels} - set(group.labels)
-    rows = []
+    rows, left_out = [], {}
     for values in combinations(group.labels, bench):
         given = dict(zip(group.labels, values, strict=True))
         sample = {**bench.sample, **given}
@@ -121,12 +124,16 @@ def find_candidates(group: Group, bench: Bench, name: str) -> Candidates:
                 inputs = tuple("-".join(map(str, sample[label])) for label in many)
                 kind = kinds.pop() if len(kinds) == 1 else OP
                 rows.append(Row(values, words, inputs, tuple(one.cost for one in each), kind))
+        else:
+            failures = [why for spot in group.spots if (why := bench.failure(spot, given)) is not None]
+            name_of = ", ".join(f"{label}={bench.text(label, sample)}" for label in group.labels)
+            left_out[name_of] = failures[0] if failures else "it gives other shapes"
     rows.sort(key=lambda row: (-row.total.macs, -row.total.params))
     ops = _ops(name, rows)
     at = next((number for number, row in enumerate(rows) if row.values == now), None)
     if at is None:
         raise NATError(f"{', '.join(group.labels)}: the module of this sample cannot be measured by itself")
-    return Candidates(name, tuple(rows), ops, ops[at])
+    return Candidates(name, tuple(rows), ops, ops[at], left_out=left_out)
 
 
 def _ops(name: str, rows: Sequence[Row]) -> tuple[Op, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from nat_nni.described import Described
+from nat_nni.described import Described, Remarks
 from nat_nni.samples import Domain, Sample
 from nat_plugin.ir import Frame, Network, Origin
 from nat_plugin.ir.layers import Shape
@@ -42,6 +42,9 @@ class InColour:
 
     def write(self, network: Network, sample: Sample | None) -> Sample:
         return self.space.write(replace(network, input=coloured(network.input)), sample)
+
+    def remarks(self, sample: Sample, input: Shape) -> Remarks:
+        return self.space.remarks(sample, coloured(input))
 
 
 def coloured(shape: Shape) -> Shape:

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from nat_nni.samples import Domain, Sample
 from nat_plugin.ir import Frame, Network, Origin
 from nat_plugin.ir.layers import Shape
+
+
+@dataclass(frozen=True)
+class Remarks:
+    """What a user is told of a sample: the labels that no move changes, and what the space has and is not offered, with
+    the reasons."""
+
+    fixed: Mapping[str, str] = field(default_factory=dict)
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
 
 class Described(Protocol):
@@ -31,3 +41,6 @@ class Described(Protocol):
     def write(self, network: Network, sample: Sample | None) -> Sample:
         """The sample of a network that was read from ``sample`` and moved, or (None) that came from another format.
         NATError where the space cannot say it."""
+
+    def remarks(self, sample: Sample, input: Shape) -> Remarks:
+        """Of a sample whose labels and values have been checked."""

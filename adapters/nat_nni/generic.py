@@ -21,6 +21,7 @@ from torch import nn
 from nat_nni.bench import Bench, Memory
 from nat_nni.candidates import Candidates, find_candidates
 from nat_nni.chain import Item, build
+from nat_nni.described import Remarks
 from nat_nni.domains import domains_of
 from nat_nni.groups import Group, Stage, find_groups
 from nat_nni.inputs import Wiring
@@ -36,12 +37,13 @@ from nat_plugin.ir.layers import Shape
 @dataclass(frozen=True)
 class Plan:
     """What was found out about one sample: the groups and stages with their candidates, the input choices of any
-    number, and the network."""
+    number, the network, which labels no move changes, and what is not offered, both with the reason."""
 
     groups: tuple[tuple[Group, Candidates], ...]
     stages: tuple[tuple[Stage, tuple[Candidates, ...]], ...]
     wirings: tuple[Wiring, ...]
     fixed: Mapping[str, str]
+    left_out: Mapping[str, str]
     network: Network
 
 
@@ -58,10 +60,13 @@ class GenericSpace:
         self._skeleton: nn.Module | None = None
         self._memory = Memory()
         self._plans: dict[str, Plan] = {}
+        self._domains: Mapping[str, Domain] = {}
 
     def domains(self) -> Mapping[str, Domain]:
-        fixed = {label: Domain() for label in _WITHOUT_CHOICE} if self.title in _SEARCHED else {}
-        return {**fixed, **domains_of(self._get())}
+        if not self._domains:  # NNI walks through all modules
+            fixed = {label: Domain() for label in _WITHOUT_CHOICE} if self.title in _SEARCHED else {}
+            self._domains = {**fixed, **domains_of(self._get())}
+        return self._domains
 
     def read(self, sample: Sample, frame: Frame, origin: Origin) -> Network:
         return replace(self.plan(sample, frame.input).network, origin=origin)
@@ -92,6 +97,10 @@ class GenericSpace:
             if set(chosen) != set(wiring.chosen):
                 found[wiring.label] = chosen
         return {label: list(value) if isinstance(value, list) else value for label, value in found.items()}
+
+    def remarks(self, sample: Sample, input: Shape) -> Remarks:
+        plan = self.plan(sample, input)
+        return Remarks(plan.fixed, plan.left_out)
 
     def plan(self, sample: Sample, shape: Shape) -> Plan:
         """NATError where the sample cannot be frozen or run on images of this shape."""
@@ -125,14 +134,14 @@ class GenericSpace:
             items += [Item.of_wiring(wiring, bench) for wiring in settled.wirings]
             network = build(items, model, recording, shape)
         fixed = {**parts.fixed, **dict.fromkeys(settled.held, NEEDED)}
-        return Plan(tuple(settled.groups), tuple(blocks), tuple(settled.wirings), fixed, network)
+        left_out = {text: why for text, why in self._memory.failed.items() if isinstance(text, str)}
+        for each in (*(each for _, each in found), *(each for _, stage in blocks for each in stage)):
+            left_out |= each.left_out
+        return Plan(tuple(settled.groups), tuple(blocks), tuple(settled.wirings), fixed, left_out, network)
 
-    def _run(self, sample: Sample, image: torch.Tensor) -> Recording | None:
-        try:
-            model: nn.Module = self._meta().freeze(sample)  # type: ignore[operator]
-            return record(model, image)
-        except Exception:  # noqa: BLE001 - a model of the user's may fail in any way; then it cannot be this one
-            return None
+    def _run(self, sample: Sample, image: torch.Tensor) -> Recording:
+        model: nn.Module = self._meta().freeze(sample)  # type: ignore[operator]
+        return record(model, image)
 
     def _meta(self) -> nn.Module:
         """A copy of the space without weights. NATError for weights that choices share."""

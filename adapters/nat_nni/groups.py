@@ -10,12 +10,17 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
+
+from nni.nas.nn.pytorch import LayerChoice
 
 from nat_nni.bench import MAX_COMBINATIONS, Bench
 from nat_nni.inputs import Wiring, find_wiring, input_values, is_rebuilt
 from nat_nni.measuring import signature
 from nat_nni.tree import Spot
 
+_CONSTRAINT = "a constraint, and no choice"
+_TIED = "the constraint '{}' ties it to other labels"
 _SAME = "no other inputs cost the same and have the same shape"
 _REBUILT = "a module with a freeze of its own is built around it"
 _SEEN = "it changes shapes that the rest of the model sees"
@@ -54,6 +59,8 @@ class Found:
 def find_groups(root: Spot, bench: Bench) -> Found:
     fixed: dict[str, str] = {}
     everywhere = _users(root)
+    for name, tied in (item for spot in root.all() for item in spot.constraints.items()):
+        fixed |= {name: _CONSTRAINT, **{label: _TIED.format(name) for label in tied}}
     units, wirings = _input_units(everywhere, bench, fixed)
     for label, users in everywhere.items():
         domain = bench.domains.get(label)
@@ -89,7 +96,7 @@ def _input_units(
     units: dict[str, tuple[Spot, ...]] = {}
     wirings: dict[str, Wiring] = {}
     for label, users in everywhere.items():
-        if label not in bench.domains or not bench.domains[label].many:
+        if label in fixed or label not in bench.domains or not bench.domains[label].many:
             continue
         rebuilt = any(map(is_rebuilt, users))
         bench.inputs[label] = [bench.sample[label]] if rebuilt else input_values(label, users, bench)
@@ -131,17 +138,23 @@ def _users(root: Spot) -> dict[str, list[Spot]]:
 
 def _climb(spot: Spot, label: str, bench: Bench, users: Mapping[str, list[Spot]]) -> Spot | None:
     """The smallest module around a spot whose outputs keep their shapes whatever the label says, if there is one that
-    is not too large to be measured."""
+    is not too large to be measured. A value with which a layer choice itself fails is left out, not a reason to look
+    further."""
     around: Spot | None = spot
     while around is not None and around.parent is not None:
         if around is not spot and not _is_small(around, label, bench, users):
             return None
         if around.path in bench.recording.calls and all(
-            bench.keeps_shapes(around, {label: value}) for value in bench.values(label)
+            bench.keeps_shapes(around, {label: value}) or (around is spot and _fails(spot, {label: value}, bench))
+            for value in bench.values(label)
         ):
             return around
         around = around.parent
     return None
+
+
+def _fails(spot: Spot, values: Mapping[str, Any], bench: Bench) -> bool:
+    return isinstance(spot.module, LayerChoice) and bench.variant(spot, values) is None
 
 
 def _is_small(around: Spot, label: str, bench: Bench, users: Mapping[str, list[Spot]]) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import combinations
 from typing import Any
 
@@ -149,7 +150,10 @@ def _ops_behind(place: _Place, source: int, calls: Sequence[Call], bench: Bench)
         with model_context(bench.sample):
             made, _ = create_cell_op_candidates(cell.op_candidates_factory, place.node, place.op, source)
         ops = made if isinstance(made, Mapping) else {str(number): each for number, each in enumerate(made)}
-        bench.memory.behind[known] = {name: measure(op, inputs) for name, op in ops.items()}
+        bench.memory.behind[known] = {
+            name: bench.attempt(f"{place.cell.path}: {name} behind input {source}", partial(measure, op, inputs))
+            for name, op in ops.items()
+        }
     return bench.memory.behind[known]
 
 

@@ -98,19 +98,13 @@ def record(model: nn.Module, image: torch.Tensor) -> Recording:
     return Recording(calls, signature(output), Cost(params([model]), counter.macs))
 
 
-def measure(module: nn.Module, calls: Sequence[Call]) -> Measured | None:
-    """None where the module does not run on these arguments."""
+def measure(module: nn.Module, calls: Sequence[Call]) -> Measured:
+    """Raises whatever the module raises on these arguments."""
     module.eval()
-    outputs = []
-    try:
-        with MACCounter() as counter, torch.no_grad():
-            for call in calls:
-                outputs.append(signature(module(*call.args, **call.kwargs)))
-    except Exception:  # noqa: BLE001 - a module of the user's may fail in any way; then it is no candidate
-        return None
+    with MACCounter() as counter, torch.no_grad():
+        outputs = tuple(signature(module(*call.args, **call.kwargs)) for call in calls)
     kinds = {kind_of(module, call.args, call.kwargs) for call in calls}
-    cost = Cost(params([module]), counter.macs)
-    return Measured(cost, tuple(outputs), kinds.pop() if len(kinds) == 1 else OP)
+    return Measured(Cost(params([module]), counter.macs), outputs, kinds.pop() if len(kinds) == 1 else OP)
 
 
 def candidates_of(args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Any]:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from nat_nni.described import Remarks
 from nat_nni.domains import domains_of
 from nat_nni.framework import load
 from nat_nni.samples import Domain, Sample
@@ -24,6 +25,8 @@ from nat_plugin.ir.vertices import Place, conv_op, hidden_channels, op_name, ver
 
 CELL = "cell"
 _PASS, _DOWN = Op.parse("opaque:pass:0:0"), Op.parse("max_pool_2x2")
+_COUNT, _FINAL = "the vertices stay", "it follows from the others"
+_NEEDED = "without any of its edges channels would change, or a vertex would be cut off"
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,11 @@ class NB101Space:
             del found[constraint]
             self._space.check_contains(found)  # NNI writes what follows from the others into the sample
         return found
+
+    def remarks(self, sample: Sample, input: Shape) -> Remarks:
+        del sample, input
+        inputs = {label: _NEEDED for label in self.domains() if label.startswith(f"{CELL}/input")}
+        return Remarks({f"{CELL}/num_nodes": _COUNT, f"{CELL}/final": _FINAL, **inputs})
 
     def _graph(self, sample: Sample) -> _Graph:
         """NATError where NNI refuses the sample."""

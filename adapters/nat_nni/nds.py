@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from nat_nni.described import Remarks
 from nat_nni.ops import NDS_OPS
 from nat_nni.samples import Domain, Sample, require_all
 from nat_plugin.errors import NATError
@@ -25,6 +26,7 @@ WIDTH, CELLS = (16, 24, 32), (4, 8, 12, 16, 20)
 """What the hub's spaces choose from unless they are told otherwise."""
 _SHAPES: Mapping[str, Shape] = {"cifar": (3, 32, 32), "imagenet": (3, 224, 224)}
 _CLASSES = {"cifar": 10, "imagenet": 1000}
+_KEPT, _SIZE = "an edge keeps its source", "it is the size of the whole network"
 _NAMES = {op: name for name, op in NDS_OPS.items()}
 
 
@@ -152,6 +154,11 @@ class CellSpace:
                         raise NATError(f"{self.title} cannot say {label} {sizes[label]}; it has {values}")
                     found[label] = sizes[label]
         return found
+
+    def remarks(self, sample: Sample, input: Shape) -> Remarks:
+        del sample, input
+        kept = {label: _KEPT for label in self.domains() if "/input_" in label}
+        return Remarks({**kept, **dict.fromkeys(("width", "depth"), _SIZE)})
 
     def _name(self, op: Op, label: str) -> str:
         name = _NAMES.get(op)

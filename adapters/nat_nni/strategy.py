@@ -16,6 +16,7 @@ from nni.nas.strategy import Strategy
 from pydantic import ValidationError
 
 from nat_nni.arguments import read_count, read_name, read_path, read_shape
+from nat_nni.experiment_coverage import find_coverage
 from nat_nni.experiment_engine import check_message, innermost, is_finite, number, planned_trials, trials_left
 from nat_nni.experiment_initial import Initial, Space, Start, drawn, given
 from nat_nni.experiment_state import from_plain, read_checkpoint, to_plain, write_checkpoint
@@ -29,7 +30,8 @@ from nat_plugin.strategies.base import Settings, Task
 from nat_plugin.strategies.base import Strategy as CoreStrategy
 
 VERSION = 1
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("nni.nat_nni")
+"""Below NNI's own, so that its settings show and store what is said here too."""
 _POLL = 0.2
 """Seconds between looks whether a running trial has told the strategy something new."""
 
@@ -50,7 +52,7 @@ class SearchStrategy(Strategy):  # type: ignore[misc]
 
     ``initial``: where to start: a sample (a dict), a JSON file, the name of one of NNI's searched models
     (``darts-v2``), a model of ``export_top_models()``, or a list of those; None draws ``draws`` samples at random.
-    ``rules``, ``budget``: what may become of it (``nat``, ``nat++``, ``nat++inputs``), and limits on its cost, relative
+    ``rules``, ``budget``: what may become of it (``nat``, ``nat++``, ``nat++equal``, ``nat++inputs``), and limits on its cost, relative
     to each input or absolute: ``{"macs": "0.9x", "params": "3M"}``. ``input``: channels, height and width of an image;
     a hub space knows its own. ``evaluations``: how many trials are planned, if not the experiment's
     ``max_trial_number``. ``checkpoint``: a file that the search is kept in after every result; if it is there already,
@@ -126,9 +128,17 @@ class SearchStrategy(Strategy):  # type: ignore[misc]
             if found is not None:
                 self._restore(found, f"{self.checkpoint}")
         self.load_state_dict(self._loaded)
+        self._say()
         engine.register_model_event_callback(ModelEventType.FinalMetric, self._on_metric)
         engine.register_model_event_callback(ModelEventType.TrainingEnd, self._on_end)
         return model_space
+
+    def _say(self) -> None:
+        coverage = find_coverage(self.space, self._starts, self.rule)
+        for line in coverage.lines(self.name, self.rule):
+            _log.info(line)
+        for line in coverage.complaints():
+            _log.warning(line)
 
     def _can_move(self, network: Network) -> bool:
         return Moves(network, self.rule, self.budget.resolve(network)).count > 1
@@ -149,7 +159,7 @@ class SearchStrategy(Strategy):  # type: ignore[misc]
             elif running:
                 time.sleep(_POLL)
             else:
-                _log.info("%s has nothing more to propose.", self.name)
+                _log.info("%s has nothing more to propose after %d models.", self.name, len(self._submitted))
                 break
         while self._problem is None and any(not each.model.status.completed() for each in self._submitted):
             time.sleep(_POLL)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from nni.mutable import Mutable
+from nni.mutable import Constraint, Mutable
 from nni.nas.nn.pytorch import Cell, InputChoice, LayerChoice, MutableModule, Repeat
 from torch import nn
 
@@ -19,7 +19,8 @@ class Spot:
     """A module of a space that a sample uses.
 
     ``path``: of what it becomes in the frozen model; ``labels``: of its own choices, not of those inside; ``owner``:
-    the spot that builds it anew when it is frozen (itself, unless a cell or a module of the user does that).
+    the spot that builds it anew when it is frozen (itself, unless a cell or a module of the user does that);
+    ``constraints``: the labels that a constraint of NNI's ties together here, by its name.
     """
 
     module: nn.Module
@@ -27,6 +28,7 @@ class Spot:
     parent: Spot | None = None
     owner: Spot | None = None
     labels: tuple[str, ...] = ()
+    constraints: dict[str, tuple[str, ...]] = field(default_factory=dict)
     children: list[Spot] = field(default_factory=list)
 
     def all(self) -> Iterator[Spot]:
@@ -70,6 +72,8 @@ def tree(space: nn.Module, sample: Sample) -> Spot:
 def _fill(spot: Spot, sample: Sample) -> None:
     module = spot.module
     if isinstance(module, MutableModule):
+        ties = [each for each in module.mutables if isinstance(each, Constraint)]
+        spot.constraints = {tie.label: tuple(label for label in tie.simplify() if label != tie.label) for tie in ties}
         spot.labels = tuple(dict.fromkeys(label for each in module.mutables for label in each.simplify()))
     inside = spot.owner or (spot if _builds_anew(module) else None)
     for child, path in _children(module, spot.path, sample):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from nat_plugin.errors import NATError
@@ -12,6 +12,8 @@ from nat_plugin.ir.network import Edge
 from nat_plugin.ir.ops import Op, Role, Site, Value, each_placement, op_cost, op_kind
 
 _REFERENCE = Site(16, 16, 1, 8, 8)
+_REFERENCES = (_REFERENCE, Site(24, 24, 1, 6, 6), Site(20, 40, 2, 8, 8))
+"""Costs that are equal at all of these are equal by their formulas, not by chance."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,35 @@ def _is_numeric(value: Value) -> bool:
     return not isinstance(value, str) or value.replace(",", "").isdigit()
 
 
+def _nat_plus_equal(before: Op, after: Op) -> bool:
+    return _nat_plus(before, after) or _costs_the_same(before, after)
+
+
+@lru_cache(maxsize=65536)
+def _costs_the_same(before: Op, after: Op) -> bool:
+    """Whether two operations have the same parameters and MACs wherever both can stand, in every placement."""
+    if before.role is not Role.OPERATION or after.role is not Role.OPERATION:
+        return False
+    if before.kind == after.kind and op_kind(before.kind).grows(before.values, after.values):
+        return False
+    sites = [site for site in _REFERENCES if before.legal(site) and after.legal(site)]
+    placements = {_placements(before), _placements(after)} - {1}
+    return (
+        bool(sites)
+        and len(placements) <= 1
+        and all(
+            op_cost(before, here) == op_cost(after, here)
+            for site in sites
+            for here in (replace(site, ordinal=number) for number in range(max(placements, default=1)))
+        )
+    )
+
+
+def _placements(op: Op) -> int:
+    """For how many placements an op states its costs; 1 where they are the same at all."""
+    return max((len(each_placement(value)) for value in op.values.values() if _is_numeric(value)), default=1)
+
+
 @lru_cache(maxsize=65536)
 def kernel(op: Op) -> int:
     """The largest kernel among the layers of an op; 1 without any."""
@@ -103,6 +134,9 @@ def _is_pool(op: Op) -> bool:
 
 NAT = Rule("nat", "operation -> {itself, skip, null}; skip -> {skip, null}; null -> {null, skip}", _nat)
 NAT_PLUS = Rule("nat++", "nat, and any cheaper operation: conv, sep_conv, dil_conv, pool; smaller kernels", _nat_plus)
+NAT_PLUS_EQUAL = Rule(
+    "nat++equal", "nat++, and any operation of the same parameters and MACs in place of another", _nat_plus_equal
+)
 
 _RULES: dict[str, Rule] = {}
 
@@ -126,3 +160,4 @@ def rules() -> tuple[Rule, ...]:
 
 register_rule(NAT)
 register_rule(NAT_PLUS)
+register_rule(NAT_PLUS_EQUAL)

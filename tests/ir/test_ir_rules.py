@@ -122,6 +122,53 @@ def test_somebodys_own_modules_are_ordered_by_what_was_measured(after: str, allo
     assert NAT_PLUS.allows(Op.parse("opaque:mine:100:5000"), Op.parse(after)) is allowed
 
 
+@pytest.mark.parametrize(
+    ("op", "equal"),
+    [
+        ("max_pool_3x3", "max_pool_2x2 max_pool_5x5 avg_pool_2x2 avg_pool_3x3 avg_pool_5x5"),
+        ("conv_7x1_1x7", "conv_1x7_7x1"),
+        ("conv_3x3", ""),
+        ("sep_conv_3x3", ""),
+        ("skip", ""),
+        ("null", ""),
+    ],
+)
+def test_operations_of_the_same_cost_take_each_others_place_under_a_rule_of_their_own(op: str, equal: str) -> None:
+    assert candidates("nat++equal", op, WIDE) == candidates("nat++", op, WIDE) | set(equal.split())
+
+
+def test_what_costs_the_same_does_so_at_every_site_of_every_cell() -> None:
+    """The rule knows no sites, and must not take for equal what is so at one width by chance."""
+    rule = find_rule("nat++equal")
+    for before in WIDE:
+        for after in WIDE:
+            if rule.allows(before, after) and not NAT_PLUS.allows(before, after):
+                assert op_cost(before, Site(48, 48, 1, 14, 14)) == op_cost(after, Site(48, 48, 1, 14, 14))
+    params, macs = op_cost(Op.parse("conv_1x1"), SITES[0])
+    assert not rule.allows(Op.parse("conv_1x1"), Op.parse(f"opaque:own:{params}:{macs}"))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "allowed"),
+    [
+        ("opaque:relu:0:0", "opaque:gelu:0:0", True),
+        ("opaque:mine:100:5000", "opaque:other:100:5000", True),
+        ("opaque:mine:100:5000", "opaque:other:100,100:5000", True),
+        ("opaque:mine:100:5000", "opaque:other:100,101:5000", False),
+        ("opaque:mine:100,90:5000", "opaque:other:100,90:5000,5000", True),
+        ("opaque:mine:100,90:5000", "opaque:other:90,100:5000", False),
+        ("opaque:mine:1,2:3", "opaque:other:1,2,3:3", False),
+        ("mbconv_k5_e6_se0", "mbconv_k5_e6_se0", True),
+        ("mbconv_k0_e6_se0", "mbconv_k1_e6_se0", False),
+        ("max_pool_3x3", "opaque:act:0:0", True),
+        ("skip", "max_pool_3x3", False),
+        ("null", "skip", True),
+    ],
+)
+def test_modules_of_the_same_cost_in_every_placement(before: str, after: str, allowed: bool) -> None:
+    assert find_rule("nat++equal").allows(Op.parse(before), Op.parse(after)) is allowed
+
+
 def test_only_what_the_format_can_say_and_every_site_can_hold() -> None:
     assert candidates("nat", "sep_conv_3x3", (Op.parse("sep_conv_3x3"), SKIP)) == {"skip"}
     narrow = (Site(16, 16, 1, 8, 8), Site(16, 32, 1, 8, 8))
@@ -130,7 +177,7 @@ def test_only_what_the_format_can_say_and_every_site_can_hold() -> None:
 
 
 def test_rules_are_found_by_name_and_added_once() -> None:
-    assert [rule.name for rule in rules()][:2] == ["nat", "nat++"]
+    assert [rule.name for rule in rules()][:3] == ["nat", "nat++", "nat++equal"]
     with pytest.raises(NATError, match=r"^unknown rules 'nat3'; allowed: nat, nat\+\+"):
         find_rule("nat3")
     with pytest.raises(NATError, match="registered twice"):

@@ -1,0 +1,166 @@
+"""Which labels are searched, which are not and why, is said once, when a search starts."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import nni
+import pytest
+import torch
+from nat_nni import NAT, RandomSearch
+from nni.mutable import ExpressionConstraint
+from nni.nas.execution import SequentialExecutionEngine
+from nni.nas.hub.pytorch import DARTS, ENAS
+from nni.nas.nn.pytorch import LayerChoice, ModelSpace, MutableConv2d, MutableDropout, MutableLinear
+from nni.nas.space import SimplifiedModelSpace, model_context
+from torch import nn
+
+from tests.adapters.nni.nni_experiments import Scored
+from tests.adapters.nni.nni_samples import drawn
+from tests.adapters.nni.nni_spaces import conv
+
+DIGITS = (1, 28, 28)
+
+
+class Separable(nn.Module):
+    def __init__(self, c_in: int, c_out: int) -> None:
+        super().__init__()
+        self.depthwise = nn.Conv2d(c_in, c_in, 3, groups=c_in)
+        self.pointwise = nn.Conv2d(c_in, c_out, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.pointwise(self.depthwise(x))
+
+
+class Hello(ModelSpace):
+    """Like the space of NNI's first tutorial: 18 models, of which moves of nat++ reach two."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(1, 8, 3, 1)
+        self.conv2 = LayerChoice([nn.Conv2d(8, 16, 3, 1), Separable(8, 16)], label="conv2")
+        self.dropout1 = MutableDropout(nni.choice("dropout", [0.25, 0.5, 0.75]))
+        self.dropout2 = nn.Dropout(0.5)
+        feature = nni.choice("feature", [16, 32, 64])
+        self.fc1 = MutableLinear(16, feature)
+        self.fc2 = MutableLinear(feature, 10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.dropout1(self.conv2(torch.relu(self.conv1(x))).mean((2, 3)))
+        return self.fc2(self.dropout2(torch.relu(self.fc1(x))))
+
+
+HELLO = {"conv2": 0, "dropout": 0.5, "feature": 32}
+
+
+def run(space: Any, strategy: Any, trials: int | None, caplog: pytest.LogCaptureFixture) -> tuple[list[Any], list[str]]:
+    """The samples that were tried, and what was said."""
+    caplog.clear()
+    evaluator = Scored(lambda sample: len(str(sample)))
+    with caplog.at_level(logging.INFO, "nni"):
+        strategy(SimplifiedModelSpace.from_model(space, evaluator), SequentialExecutionEngine(trials))
+    said = [each.getMessage() for each in caplog.records if each.name == "nni.nat_nni"]
+    return [model.sample for model in strategy.list_models(sort=False)], said
+
+
+def test_what_stays_as_it_is_is_said_with_the_reason(caplog: pytest.LogCaptureFixture) -> None:
+    models, said = run(Hello(), RandomSearch(initial=HELLO, rules="nat++", input=DIGITS), None, caplog)
+    assert len(models) == 2
+    assert said == [
+        "random searches 1 of 3 labels under rules 'nat++', 2 combinations before the budget: 'conv2'",
+        "'dropout' stays as given: rules 'nat++' allow nothing else there; 'nat++equal' would",
+        "'feature' stays as given: it changes shapes that the rest of the model sees",
+        "random has nothing more to propose after 2 models.",
+    ]
+
+
+def test_what_costs_the_same_is_exchanged_under_a_rule_of_its_own(caplog: pytest.LogCaptureFixture) -> None:
+    models, said = run(Hello(), RandomSearch(initial=HELLO, rules="nat++equal", input=DIGITS), None, caplog)
+    assert len({str(sample) for sample in models}) == len(models) == 6
+    assert {sample["dropout"] for sample in models} == {0.25, 0.5, 0.75}
+    assert said[0] == (
+        "random searches 2 of 3 labels under rules 'nat++equal', 6 combinations before the budget: 'conv2', 'dropout'"
+    )
+
+
+def test_under_plain_rules_the_wider_ones_are_named(caplog: pytest.LogCaptureFixture) -> None:
+    _, said = run(Hello(), NAT(initial=HELLO, input=DIGITS), 3, caplog)
+    assert (
+        "'conv2' stays as given: rules 'nat' allow nothing else there; 'nat++', 'nat++equal', 'nat++inputs' would"
+        in said
+    )
+    assert said[0].endswith("searches 0 of 3 labels under rules 'nat', 1 combination before the budget: none")
+
+
+class Tied(ModelSpace):
+    """Two kernels that a constraint ties together."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        one, two = nni.choice("one", [1, 3]), nni.choice("two", [1, 3, 5])
+        self.add_mutable(ExpressionConstraint(one + two == 6, label="six"))
+        self.stem = MutableConv2d(3, 8, one, padding=one // 2)
+        self.body = MutableConv2d(8, 8, two, padding=two // 2)
+        self.mix = LayerChoice({"conv": conv(8, 8, 3), "same": nn.Identity()}, label="mix")
+        self.head = nn.Linear(8, 2)
+
+    def freeze(self, sample: dict[str, Any]) -> Any:
+        with model_context(sample):
+            return Tied()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.mix(self.body(self.stem(x))).mean((2, 3)))
+
+
+def test_a_constraint_that_fixes_labels_is_named(caplog: pytest.LogCaptureFixture) -> None:
+    start = {"one": 3, "two": 3, "mix": "conv"}
+    models, said = run(Tied(), NAT(initial=start, input=(3, 8, 8)), 4, caplog)
+    assert len(models) == 2
+    assert "'one', 'two' stay as given: the constraint 'six' ties it to other labels" in said
+    assert "'six' stays as given: a constraint, and no choice" in said
+
+
+class Broken(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        raise RuntimeError("mat1 and mat2\nshapes cannot be multiplied")
+
+
+class Faulty(ModelSpace):
+    """A candidate that does not run, and one of another shape; both in choices of which the rest is good."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = conv(3, 8, 3)
+        self.mix = LayerChoice({"wide": conv(8, 8, 5), "slim": conv(8, 8, 3), "broken": Broken()}, label="mix")
+        self.head = nn.Linear(8, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.mix(self.stem(x)).mean((2, 3)))
+
+
+def test_a_candidate_that_does_not_run_is_left_out_and_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    models, said = run(Faulty(), RandomSearch(initial={"mix": "wide"}, rules="nat++", input=(3, 8, 8)), None, caplog)
+    assert [sample["mix"] for sample in models] == ["wide", "slim"]
+    assert [line for line in said if "not offered" in line] == [
+        "not offered: mix=broken: RuntimeError: mat1 and mat2 shapes cannot be multiplied"
+    ]
+
+
+@pytest.mark.parametrize("kind", [DARTS, ENAS])
+def test_spaces_of_the_hub_say_what_they_keep(kind: Any, caplog: pytest.LogCaptureFixture) -> None:
+    space = kind(width=(4, 8), num_cells=3, dataset="cifar")
+    start = {**drawn(space, 0), "width": 4}
+    _, said = run(space, RandomSearch(initial=start, rules="nat++equal", input=(3, 8, 8)), 1, caplog)
+    assert any("stay as given: an edge keeps its source" in line for line in said)
+    assert "'width' stays as given: it is the size of the whole network" in said
+    count = sum("/op_" in label for label in start)
+    assert int(said[0].split()[2]) <= count
+    assert f"of {2 * count + 1} labels" in said[0]
+
+
+def test_it_is_said_where_nni_says_its_own() -> None:
+    log = logging.getLogger("nni.nat_nni")
+    assert log.isEnabledFor(logging.INFO)
+    assert log.propagate
+    assert log.parent is logging.getLogger("nni")
