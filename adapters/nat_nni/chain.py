@@ -13,7 +13,6 @@ from nat_nni.groups import Group, Stage
 from nat_nni.inputs import Wiring
 from nat_nni.measuring import Recording, Signature, candidates_of, first_shape, signature
 from nat_nni.ops import INPUTS
-from nat_plugin.errors import NATError
 from nat_plugin.ir import NULL, SKIP, Cell, Edge, Head, Network, Node, Op, Placement
 from nat_plugin.ir.costs import Cost
 from nat_plugin.ir.layers import Opaque, Shape, strided
@@ -75,13 +74,11 @@ class Item:
 
 
 def build(items: Sequence[Item], model: nn.Module, recording: Recording, image: Shape) -> Network:
-    """NATError where the fixed parts cost less than a classifier does."""
+    """The network of a model. What ends in no linear classifier has a head of no classes."""
     classes, features = _head(model, recording, [path for item in items for path in item.paths])
     chosen, linear = sum((item.cost for item in items), Cost()), features * classes
     params = recording.cost.params - chosen.params - linear - classes
     macs = recording.cost.macs - chosen.macs - linear
-    if params < 0 or macs < 0:
-        raise NATError("the model has fewer fixed parameters than a classifier: there is nothing around its choices")
     cells: dict[str, Cell] = {}
     placements: list[Placement] = []
     shape = image
@@ -158,12 +155,13 @@ def _shape(found: Signature) -> Shape:
 
 
 def _head(model: nn.Module, recording: Recording, inside: Sequence[str]) -> tuple[int, int]:
-    """Classes, and the features of the linear classifier that gives them: 1 where the model ends otherwise."""
+    """Classes, and the features of the fixed linear classifier that gives them; no classes where the model ends
+    otherwise, so that the fixed parts may be nothing at all."""
     shape = first_shape(recording.output)
-    classes = shape[-1] if shape is not None and len(shape) == 2 else 1
+    classes = shape[-1] if shape is not None and len(shape) == 2 else 0
     for path, module in reversed(list(model.named_modules())):
         if isinstance(module, nn.Linear) and module.out_features == classes and module.bias is not None:
             called = len(recording.calls.get(path, ())) == 1
             if called and not any(path == each or path.startswith(f"{each}.") for each in inside):
                 return classes, module.in_features
-    return classes, 1
+    return 0, 1

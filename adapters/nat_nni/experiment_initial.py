@@ -81,11 +81,14 @@ def given(space: Space, initial: Initial) -> list[Start]:
     return list(found.values())
 
 
-def drawn(space: Space, count: int, seed: int, fits: Callable[[Network], bool]) -> list[Start]:
-    """``count`` different random architectures; fewer where chance finds no more. NATError if it finds none."""
+def drawn(
+    space: Space, count: int, seed: int, fits: Callable[[Network], bool], why: Callable[[Start], str]
+) -> list[Start]:
+    """``count`` different random architectures; fewer where chance finds no more. NATError if it finds none. ``why``:
+    says of one that does not fit why that is."""
     random = np.random.RandomState(seed)
     found: dict[str, Start] = {}
-    trouble = "none can be transformed"
+    trouble, unfit = "", None
     for _ in range(_TRIES):
         sample: Sample = {}
         try:
@@ -93,13 +96,16 @@ def drawn(space: Space, count: int, seed: int, fits: Callable[[Network], bool]) 
             start = space.start(sample)
             if fits(start.network):
                 found.setdefault(key(start.network), start)
+            else:
+                unfit = start
         except (NATError, load("nni.mutable").SampleValidationError) as error:
             trouble = " ".join(str(error).split())
         if len(found) == count:
             break
     if not found:
         raise NATError(
-            f"initial: {_TRIES} random samples of {_name(space)} brought no input within the budget; {trouble}"
+            f"initial: {_TRIES} random samples of {_name(space)} brought no input that can be transformed within the "
+            f"budget; {trouble or (unfit and why(unfit))}"
         )
     return list(found.values())
 

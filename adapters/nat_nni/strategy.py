@@ -52,9 +52,9 @@ class SearchStrategy(Strategy):  # type: ignore[misc]
 
     ``initial``: where to start: a sample (a dict), a JSON file, the name of one of NNI's searched models
     (``darts-v2``), a model of ``export_top_models()``, or a list of those; None draws ``draws`` samples at random.
-    ``rules``, ``budget``: what may become of it (``nat``, ``nat++``, ``nat++equal``, ``nat++inputs``), and limits on its cost, relative
-    to each input or absolute: ``{"macs": "0.9x", "params": "3M"}``. ``input``: channels, height and width of an image;
-    a hub space knows its own. ``evaluations``: how many trials are planned, if not the experiment's
+    ``rules``, ``budget``: what may become of it (``nat``, ``nat++``, ``nat++equal``, ``nat++inputs``), and limits on
+    its cost, relative to each input or absolute: ``{"macs": "0.9x", "params": "3M"}``. ``input``: channels, height and
+    width of an image; a hub space knows its own. ``evaluations``: how many trials are planned, if not the experiment's
     ``max_trial_number``. ``checkpoint``: a file that the search is kept in after every result; if it is there already,
     the search goes on from it, also after the process was killed. Other settings are those of the strategy.
 
@@ -115,9 +115,10 @@ class SearchStrategy(Strategy):  # type: ignore[misc]
         plugins()  # ops and rules that they bring
         self._space = Space.of(model_space, self.input)
         if self.initial is None:
-            self._starts = drawn(self.space, self.draws, self.seed, self._can_move)
+            self._starts = drawn(self.space, self.draws, self.seed, self._can_move, self._why_not)
         else:
             self._starts = given(self.space, self.initial)
+        self._say()
         inputs = tuple(start.network for start in self._starts)
         planned = self.evaluations or planned_trials(engine)
         left = None if planned is None else max(1, planned - len(inputs))
@@ -128,7 +129,6 @@ class SearchStrategy(Strategy):  # type: ignore[misc]
             if found is not None:
                 self._restore(found, f"{self.checkpoint}")
         self.load_state_dict(self._loaded)
-        self._say()
         engine.register_model_event_callback(ModelEventType.FinalMetric, self._on_metric)
         engine.register_model_event_callback(ModelEventType.TrainingEnd, self._on_end)
         return model_space
@@ -139,6 +139,9 @@ class SearchStrategy(Strategy):  # type: ignore[misc]
             _log.info(line)
         for line in coverage.complaints():
             _log.warning(line)
+
+    def _why_not(self, start: Start) -> str:
+        return "; ".join(find_coverage(self.space, [start], self.rule).lines(self.name, self.rule))
 
     def _can_move(self, network: Network) -> bool:
         return Moves(network, self.rule, self.budget.resolve(network)).count > 1

@@ -119,7 +119,7 @@ class Placement(Kept):
 
 @dataclass(frozen=True)
 class Head:
-    """Layers, global average pooling, a linear classifier with bias."""
+    """Layers, global average pooling, a linear classifier with bias; of no classes, nothing after the layers."""
 
     classes: int
     layers: tuple[Layer, ...] = ()

@@ -67,7 +67,7 @@ class _Placement(_Strict):
 
 
 class _Head(_Strict):
-    classes: Annotated[int, Field(ge=1, le=10**6)]
+    classes: Annotated[int, Field(ge=0, le=10**6)]
     layers: list[dict[str, Any]] = []
 
 

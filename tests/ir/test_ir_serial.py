@@ -105,7 +105,7 @@ CONV = {"layer": "conv", "c_in": 3, "c_out": 4}
         (put("placements", 0, "sources")([0]), "placement 2 reads 1 tensors"),
         (put("placements", 0, "sources")([0, 2]), "reads a tensor that does not come before it"),
         (put("placements", 0, "channels")(-8), "channels: Input should be greater"),
-        (put("head", "classes")(0), "classes: Input should be greater"),
+        (put("head", "classes")(-1), "classes: Input should be greater"),
         (put("head", "layers")([{"layer": "norm", "channels": 9}]), "a layer 'norm' for 9 channels gets 8"),
         (put("input")([3, 32]), "input: List should have at least 3 items"),
         (put("input")([3, 32, 32, 1]), "input: List should have at most 3 items"),

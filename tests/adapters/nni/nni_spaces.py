@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import nni
@@ -111,3 +112,14 @@ class Celled(ModelSpace):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = self.second([self.between(self.first([self.stem(x)]))])
         return self.head(x).mean((2, 3))
+
+
+class Bare(ModelSpace):
+    """Nothing but what a function makes."""
+
+    def __init__(self, make: Callable[[], nn.Module]) -> None:
+        super().__init__()
+        self.body = make()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.body([x, x] if isinstance(self.body, Cell | InputChoice) else x)

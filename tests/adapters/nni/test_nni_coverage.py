@@ -16,9 +16,10 @@ from nni.nas.nn.pytorch import LayerChoice, ModelSpace, MutableConv2d, MutableDr
 from nni.nas.space import SimplifiedModelSpace, model_context
 from torch import nn
 
+from nat_plugin.errors import NATError
 from tests.adapters.nni.nni_experiments import Scored
 from tests.adapters.nni.nni_samples import drawn
-from tests.adapters.nni.nni_spaces import conv
+from tests.adapters.nni.nni_spaces import Bare, conv
 
 DIGITS = (1, 28, 28)
 
@@ -91,6 +92,21 @@ def test_under_plain_rules_the_wider_ones_are_named(caplog: pytest.LogCaptureFix
         in said
     )
     assert said[0].endswith("searches 0 of 3 labels under rules 'nat', 1 combination before the budget: none")
+
+
+def test_where_no_random_sample_can_be_transformed_the_reason_is_in_the_error() -> None:
+    search = NAT(input=DIGITS)
+    with pytest.raises(NATError, match=r"nat searches 0 of 3 labels under rules 'nat'.*'nat\+\+equal'") as error:
+        search(SimplifiedModelSpace.from_model(Hello(), Scored()), SequentialExecutionEngine(3))
+    assert "\n" not in str(error.value)
+
+
+def test_an_input_without_any_edge_says_why_before_it_is_refused(caplog: pytest.LogCaptureFixture) -> None:
+    space = Bare(lambda: MutableConv2d(3, nni.choice("width", [6, 8]), 3))
+    with caplog.at_level(logging.INFO, "nni"), pytest.raises(NATError, match="its edges are all fixed"):
+        search = NAT(initial={"width": 6}, input=(3, 8, 8))
+        search(SimplifiedModelSpace.from_model(space, Scored()), SequentialExecutionEngine(3))
+    assert "'width' stays as given: it changes shapes that the rest of the model sees" in caplog.text
 
 
 class Tied(ModelSpace):
