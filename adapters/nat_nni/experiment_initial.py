@@ -13,9 +13,10 @@ import numpy as np
 
 from nat_nni.adapter import NNIAdapter
 from nat_nni.document import read_document
+from nat_nni.domains import domains_of
 from nat_nni.framework import load
 from nat_nni.mapping import to_network, to_sample
-from nat_nni.samples import Sample
+from nat_nni.samples import Sample, read_sample
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Network, key
 from nat_plugin.ir.layers import Shape
@@ -55,11 +56,10 @@ class Space:
         raise NATError(f"model format {type(executable).__name__}: use model_format='simplified' (or 'raw')")
 
     def start(self, sample: Mapping[str, Any]) -> Start:
-        labels = set(self.plain.simplify())
-        known = self.executable.simplify()
-        others = {label: sample[label] for label in known if label not in labels and label in sample}
+        labels, domains = set(self.plain.simplify()), domains_of(self.executable)
+        others = {label: sample[label] for label in domains if label not in labels and label in sample}
         own = {label: value for label, value in sample.items() if label not in others}
-        return Start(to_network(self.plain, own, self.input), others)
+        return Start(to_network(self.plain, own, self.input), read_sample("the evaluator", domains, others))
 
     def sample(self, network: Network, start: Start) -> Sample:
         return {**to_sample(self.plain, network), **start.others}

@@ -67,13 +67,15 @@ def _example(model: nn.Module, example: Any) -> Example:
     first = next((each for each in model.modules() if isinstance(each, (nn.Conv2d, nn.Linear))), None)
     if isinstance(first, nn.Linear):
         return (torch.randn(2, first.in_features),)
+    why = ""
     if isinstance(first, nn.Conv2d):
         for size in _SIZES:
             images = torch.randn(2, first.in_channels, size, size)
             try:
                 with torch.no_grad():
                     copy.deepcopy(model).eval()(images)
-            except Exception:  # noqa: BLE001 - of another size, then
+            except Exception as error:  # noqa: BLE001 - of another size, then
+                why = f" (with {tuple(images.shape)}: {type(error).__name__}: {str(error)[:160]})"
                 continue
             return (images,)
-    raise NATError(f"say what {type(model).__name__} is called with: export_module(space, sample, example=tensor)")
+    raise NATError(f"say what {type(model).__name__} is called with: export_module(space, sample, example=tensor){why}")

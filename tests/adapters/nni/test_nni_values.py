@@ -13,6 +13,7 @@ import pytest
 import torch
 from nat_nni import NAT, RandomSearch, export_module, to_network, to_sample
 from nat_nni.experiment_engine import check_message
+from nni.nas.evaluator import FunctionalEvaluator
 from nni.nas.execution import SequentialExecutionEngine
 from nni.nas.nn.pytorch import LayerChoice, ModelSpace, MutableConv2d, ParametrizedModule
 from nni.nas.space import SimplifiedModelSpace
@@ -157,6 +158,18 @@ def test_any_value_comes_back_as_it_is(name: str, tmp_path: Path) -> None:
     for sample in found + again:
         assert type(sample["value"]) is type(values[1])
         assert space.contains(sample)
+
+
+def evaluate(model: Any, both: tuple[int, int]) -> None:
+    nni.report_final_result(float(hash(both) != 0))
+
+
+def test_a_value_of_the_evaluator_is_read_as_those_of_the_space_are() -> None:
+    evaluator = FunctionalEvaluator(evaluate, both=nni.choice("both", [(1, 2), (3, 4)]))
+    start = json.loads(json.dumps({"vc": (6, 3), "body": "wide", "both": (3, 4)}))
+    search = RandomSearch(initial=start, input=SHAPE, rules="nat++")
+    search(SimplifiedModelSpace.from_model(Wide(), evaluator), SequentialExecutionEngine(2))
+    assert [model.sample["both"] for model in search.list_models(sort=False)] == [(3, 4)] * 2
 
 
 def test_true_is_not_1() -> None:
