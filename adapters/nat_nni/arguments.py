@@ -37,12 +37,13 @@ def read_name(name: str, value: Any) -> str:
 def read_shape(value: Any) -> Shape:
     """Channels, height and width. NATError for anything but three whole numbers from 1."""
     try:
-        channels, height, width = () if isinstance(value, str | bytes) else value
-    except (TypeError, ValueError):
-        raise NATError(
-            f"input: {value!r:.60} is no image; write (channels, height, width), as in (3, 32, 32)"
-        ) from None
-    return read_count("input", channels, 1), read_count("input", height, 1), read_count("input", width, 1)
+        numbers = [] if isinstance(value, str | bytes) else list(value)
+    except TypeError:
+        numbers = []
+    if len(numbers) != 3:
+        raise NATError(f"input: {value!r:.60} is no image; write (channels, height, width), as in (3, 32, 32)")
+    channels, height, width = (read_count("input", each, 1) for each in numbers)
+    return channels, height, width
 
 
 def read_path(name: str, value: Any) -> Path:

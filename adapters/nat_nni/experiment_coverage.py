@@ -34,13 +34,16 @@ class Coverage:
             f"{name} searches {len(self.searched)} of {labels} labels under rules '{rule.name}', {self.count:,} "
             f"combination{'s' * (self.count != 1)} before the budget: {few(self.searched) or 'none'}"
         ]
-        for why in dict.fromkeys(self.fixed.values()):
-            same = [label for label, each in self.fixed.items() if each == why]
-            said.append(f"{few(same)} {'stays' if len(same) == 1 else 'stay'} as given: {why}")
+        for why, labels in _by_reason(self.fixed):
+            said.append(f"{few(labels)} {'stays' if len(labels) == 1 else 'stay'} as given: {why}")
         return said
 
     def complaints(self) -> list[str]:
-        return [f"not offered: {text}: {why}" for text, why in self.left_out.items()]
+        return [f"not offered: {few(values)}: {why}" for why, values in _by_reason(self.left_out)]
+
+
+def _by_reason(reasons: Mapping[str, str]) -> list[tuple[str, list[str]]]:
+    return [(why, [x for x, each in reasons.items() if each == why]) for why in dict.fromkeys(reasons.values())]
 
 
 def find_coverage(space: Space, starts: Sequence[Start], rule: Rule) -> Coverage:
@@ -72,11 +75,14 @@ class _Changes:
     def __init__(self, described: Described, network: Network, sample: Sample) -> None:
         self._described, self._network, self._sample = described, network, sample
         self._known: dict[tuple[int, Op], tuple[str, ...]] = {}
+        self._under: dict[str, dict[str, None]] = {}
         edges = [network.edge(slot) for slot in network.slots]
         self.possible = self._of([edge.choices for edge in edges])
 
     def under(self, rule: Rule) -> dict[str, None]:
-        return self._of(Moves(self._network, rule).candidates)
+        if rule.name not in self._under:
+            self._under[rule.name] = self._of(Moves(self._network, rule).candidates)
+        return self._under[rule.name]
 
     def held(self, label: str, rule: Rule) -> str:
         """Why a label that could be something else is not, and the rules under which it would."""

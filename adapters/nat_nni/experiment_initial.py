@@ -104,7 +104,7 @@ def drawn(
     if not found:
         raise NATError(
             f"initial: {_TRIES} random samples of {_name(space)} brought no input that can be transformed within the "
-            f"budget; {trouble or (unfit and why(unfit))}"
+            f"budget; {trouble if unfit is None else why(unfit)}"
         )
     return list(found.values())
 

@@ -159,7 +159,7 @@ def test_a_candidate_that_does_not_run_is_left_out_and_said_once(caplog: pytest.
     models, said = run(Faulty(), RandomSearch(initial={"mix": "wide"}, rules="nat++", input=(3, 8, 8)), None, caplog)
     assert [sample["mix"] for sample in models] == ["wide", "slim"]
     assert [line for line in said if "not offered" in line] == [
-        "not offered: mix=broken: RuntimeError: mat1 and mat2 shapes cannot be multiplied"
+        "not offered: 'mix=broken': RuntimeError: mat1 and mat2 shapes cannot be multiplied"
     ]
 
 
