@@ -29,9 +29,9 @@ class Coverage:
 
     def lines(self, name: str, rule: Rule) -> list[str]:
         """For a user to read."""
-        labels = len(self.searched) + len(self.fixed)
+        count = len(self.searched) + len(self.fixed)
         said = [
-            f"{name} searches {len(self.searched)} of {labels} labels under rules '{rule.name}', {self.count:,} "
+            f"{name} searches {len(self.searched)} of {count} labels under rules '{rule.name}', {self.count:,} "
             f"combination{'s' * (self.count != 1)} before the budget: {few(self.searched) or 'none'}"
         ]
         for why, labels in _by_reason(self.fixed):
