@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from nat_nni.domains import domains_of
-from nat_nni.samples import read_sample
+from nat_nni.samples import restored
 from nat_plugin.errors import NATError
 from nat_plugin.exporting import Example, save, traced
 
@@ -47,9 +47,7 @@ def _frozen(space: Any, sample: Mapping[str, Any] | None) -> nn.Module:
     from nni.nas.nn.pytorch import ModelSpace
 
     if sample is not None and isinstance(space, ModelSpace):
-        domains = domains_of(space)
-        own = {label: value for label, value in sample.items() if label in domains}
-        found = {**sample, **read_sample(type(space).__name__, domains, own)}
+        found = restored(domains_of(space), dict(sample))
         try:
             model = space.freeze(found)
         except SampleValidationError as error:

@@ -13,7 +13,7 @@ from nat_nni.framework import load
 from nat_nni.nasbench101 import NB101Space
 from nat_nni.nasbench201 import NB201Space
 from nat_nni.nds import CellSpace
-from nat_nni.samples import Sample, read_sample, write_sample
+from nat_nni.samples import Sample, read_sample, restored, write_sample
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Frame, Network, Origin
 from nat_plugin.ir.layers import Shape
@@ -48,8 +48,7 @@ def to_sample(space: Any, network: Network) -> Sample:
     A network that came from another format is written if the space can say it. Raises NATError otherwise.
     """
     described, sample = describe(space), origin_sample(network)
-    own = None if sample is None else read_sample(described.title, described.domains(), sample)
-    return described.write(network, own)
+    return described.write(network, None if sample is None else restored(described.domains(), sample))
 
 
 def origin_sample(network: Network) -> Sample | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -89,6 +89,18 @@ def read_sample(title: str, domains: Mapping[str, Domain], sample: Any) -> Sampl
 def write_sample(domains: Mapping[str, Domain], sample: Sample) -> Sample:
     """A sample as plain JSON values; ``read_sample`` finds it again."""
     return {label: domains[label].written(value) if label in domains else value for label, value in sample.items()}
+
+
+def restored(domains: Mapping[str, Domain], sample: Sample) -> Sample:
+    """A sample from JSON with the values that the space has; what is not of the space stays as it is."""
+    return {label: _own(domains[label], value) if label in domains else value for label, value in sample.items()}
+
+
+def _own(domain: Domain, value: Any) -> Any:
+    if domain.many and isinstance(value, list | tuple):
+        return [_own(replace(domain, many=False), each) for each in value]
+    place = domain.find(value)
+    return value if place is None else domain.values[place]
 
 
 def require_all(title: str, domains: Mapping[str, Domain], sample: Sample) -> None:
