@@ -74,11 +74,13 @@ class Item:
 
 
 def build(items: Sequence[Item], model: nn.Module, recording: Recording, image: Shape) -> Network:
-    """The network of a model. What ends in no linear classifier has a head of no classes."""
+    """The network of a model. Where the fixed parts do not pay for a linear classifier it has none: a head of no
+    classes."""
     classes, features = _head(model, recording, [path for item in items for path in item.paths])
     chosen, linear = sum((item.cost for item in items), Cost()), features * classes
-    params = recording.cost.params - chosen.params - linear - classes
-    macs = recording.cost.macs - chosen.macs - linear
+    params, macs = recording.cost.params - chosen.params, recording.cost.macs - chosen.macs
+    if params < linear + classes or macs < linear:
+        classes = linear = 0
     cells: dict[str, Cell] = {}
     placements: list[Placement] = []
     shape = image
@@ -92,7 +94,7 @@ def build(items: Sequence[Item], model: nn.Module, recording: Recording, image: 
         scale = 2 ** cells[item.name].nodes[-1].level
         shape = (shapes[-1][0], strided(shape[1], scale), strided(shape[2], scale))
     _lead(shape, (features, *shape[1:]), cells, placements)
-    stem = (Opaque("fixed", (params, macs), image[0]),)
+    stem = (Opaque("fixed", (params - linear - classes, macs - linear), image[0]),)
     return Network(tuple(cells.items()), tuple(placements), (stem,), Head(classes), image)
 
 
@@ -155,13 +157,12 @@ def _shape(found: Signature) -> Shape:
 
 
 def _head(model: nn.Module, recording: Recording, inside: Sequence[str]) -> tuple[int, int]:
-    """Classes, and the features of the fixed linear classifier that gives them; no classes where the model ends
-    otherwise, so that the fixed parts may be nothing at all."""
+    """Classes, and the features of the linear classifier that gives them: 1 where the model ends otherwise."""
     shape = first_shape(recording.output)
-    classes = shape[-1] if shape is not None and len(shape) == 2 else 0
+    classes = shape[-1] if shape is not None and len(shape) == 2 else 1
     for path, module in reversed(list(model.named_modules())):
         if isinstance(module, nn.Linear) and module.out_features == classes and module.bias is not None:
             called = len(recording.calls.get(path, ())) == 1
             if called and not any(path == each or path.startswith(f"{each}.") for each in inside):
                 return classes, module.in_features
-    return 0, 1
+    return classes, 1
