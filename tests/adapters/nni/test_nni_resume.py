@@ -20,6 +20,7 @@ from nni.nas.space import ModelStatus
 from nni.nas.strategy.middleware import Chain, Deduplication, FailureHandler, Filter, MultipleEvaluation
 
 from nat_plugin.errors import NATError
+from nat_plugin.sealing import seal, unseal
 from tests.adapters.nni.nni_experiments import DEAR, Scored, ThreadedEngine, cells, experiment, explore, narrow, worth
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -189,9 +190,7 @@ def test_a_chain_is_loaded_before_it_is_initialized(name: str) -> None:
 def test_a_checkpoint_with_the_right_head_and_a_damaged_body_is_refused(change: dict[str, Any], tmp_path: Path) -> None:
     path = tmp_path / "search.json"
     explore(RandomSearch(initial=DEAR, checkpoint=path), 3)
-    whole = json.loads(path.read_text())
-    del whole["sha256"]
-    path.write_text(json.dumps({**whole, **change}))
+    path.write_text(seal({**unseal(path.read_text()), **change}))
     with pytest.raises(NATError, match=r"search\.json") as error:
         explore(RandomSearch(initial=DEAR, checkpoint=path), 5)
     assert "\n" not in str(error.value)
