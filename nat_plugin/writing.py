@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 
 from nat_plugin.adapter import Adapter
@@ -23,14 +24,14 @@ def extended(network: Network) -> Network:
 
 
 def write_back(adapter: Adapter, moves: Moves, network: Network, frame: Frame) -> str:
-    """The text of a transformed network: unmoved as it came, moved without its dead operations.
+    """The text of a transformed network: without its dead operations, which frameworks build all the same; as it came
+    where it is unmoved and nothing limits it, or where the format cannot leave them out.
 
     Ensures, by reading the text back: same computation, legal moves only, within every limit. Raises NATError
     otherwise, or where the format cannot say the result.
     """
     moves.verify(network)
-    moved = network.ops != moves.network.ops
-    text = adapter.write(canonical(network) if moved else network)
+    text = adapter.write(canonical(network)) if network.ops != moves.network.ops else _unmoved(adapter, moves, network)
     written = adapter.read(text, frame)
     if not same(written, network):
         raise NATError(f"adapter '{adapter.name}' wrote an architecture that computes something else; please report it")
@@ -38,6 +39,13 @@ def write_back(adapter: Adapter, moves: Moves, network: Network, frame: Frame) -
     if broken:
         raise NATError(f"the written architecture breaks the budget: {'; '.join(broken)}")
     return text
+
+
+def _unmoved(adapter: Adapter, moves: Moves, network: Network) -> str:
+    if moves.limits.values:
+        with suppress(NATError):  # a format without null
+            return adapter.write(canonical(network))
+    return adapter.write(network)
 
 
 def result_adapter(adapter: Adapter, is_extended: bool) -> Adapter:

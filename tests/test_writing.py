@@ -51,6 +51,18 @@ def test_an_unmoved_architecture_is_written_as_it_came() -> None:
     assert write_back(plugins().adapters["darts"], Moves(network, find_rule("nat")), network, Frame()) == text
 
 
+def test_within_a_budget_it_is_written_without_what_a_framework_would_build_in_vain() -> None:
+    adapter = plugins().adapters["darts"]
+    for name in ("NAT_R3", "DARTS_V2"):  # with dead operations, and without
+        network, text = network_of("darts", name), adapter.published()[name].text
+        moves = Moves(network, find_rule("nat"), Budget.parse({"macs": "1.0x"}).resolve(network))
+        written = write_back(adapter, moves, network, Frame())
+        read = adapter.read(written, Frame())
+        assert read == canonical(read)
+        assert key(read) == key(network)
+        assert (written == text) == (network == canonical(network))
+
+
 def test_a_network_over_budget_is_never_written() -> None:
     network = network_of("darts", "DARTS_V2")
     moves = Moves(network, find_rule("nat"), Budget.parse({"macs": "0.9x"}).resolve(network))
