@@ -38,11 +38,13 @@ def load(
     where = f"data set {settings.name!r}" if settings.path is None else str(settings.path)
     source = checked(loaders[settings.name](settings), where)
     own_test = source.x_test is not None
+    own_val = source.x_val is not None
     parts = divide(
         source.y_train,
         source.class_names,
         settings.splits,
         own_test=own_test,
+        own_selection=own_val,
         limit=settings.limit,
         where=where,
     )
@@ -50,6 +52,8 @@ def load(
     y = {name: source.y_train[index] for name, index in parts.items()}
     if source.x_test is not None and source.y_test is not None:
         x["test"], y["test"] = resized(source.x_test, settings.resolution), source.y_test
+    if source.x_val is not None and source.y_val is not None:
+        x["selection"], y["selection"] = resized(source.x_val, settings.resolution), source.y_val
     augment = source.augment or Augment()
     if settings.augment is not None:
         augment = settings.augment.applied(augment)

@@ -23,7 +23,9 @@ class SplitSettings(BaseModel):
 
     weights: StrictInt | StrictFloat = Field(default=0.5, description="trains the weights")
     reward: StrictInt | StrictFloat = Field(default=0.25, description="gives the reward of a search")
-    selection: StrictInt | StrictFloat = Field(default=0.25, description="chooses the result of a search")
+    selection: StrictInt | StrictFloat = Field(
+        default=0.25, description="chooses the result of a search; a source's own part for that is used whole instead"
+    )
     test: StrictInt | StrictFloat | None = Field(
         default=None,
         description="used once, at the end; left out: the source's own test part, or 0.2 of a source without one",

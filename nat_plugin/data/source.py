@@ -28,6 +28,8 @@ class Source:
     class_names: tuple[str, ...] = ()  # empty: as many classes as labels, named by their number
     augment: Augment | None = None  # what suits these images; None: the defaults of Augment
     files: tuple[Path, ...] | None = None  # those that were read; None: all that there is at the path of the settings
+    x_val: NDArray[Any] | None = None  # None: the source has no part to choose on
+    y_val: NDArray[Any] | None = None
 
 
 Loader = Callable[[DataSettings], Source]
@@ -39,8 +41,10 @@ def checked(source: Source, where: str) -> Source:
     Raises:
         NATError: a dtype, shape, label or name is not what it should be.
     """
-    if (source.x_test is None) != (source.y_test is None):
-        raise NATError(f"{where}: x_test and y_test belong together: give both or neither")
+    for part in ("test", "val"):
+        x, y = (getattr(source, f"{what}_{part}") for what in "xy")
+        if (x is None) != (y is None):
+            raise NATError(f"{where}: x_{part} and y_{part} belong together: give both or neither")
     x_train = _images(source.x_train, f"{where}: x_train")
     y_train = _labels(source.y_train, len(x_train), f"{where}: y_train")
     names = source.class_names
@@ -57,18 +61,19 @@ def checked(source: Source, where: str) -> Source:
     absent = np.flatnonzero(np.bincount(y_train, minlength=len(names)) == 0)
     if len(absent):
         raise NATError(f"{where}: y_train has no image of class {names[absent[0]]!r}: add some or leave the class out")
-    result = replace(source, x_train=x_train, y_train=y_train, class_names=names)
-    if source.x_test is None or source.y_test is None:
-        return result
-    x_test = _images(source.x_test, f"{where}: x_test")
-    y_test = _labels(source.y_test, len(x_test), f"{where}: y_test")
-    _in_range(y_test, len(names), f"{where}: y_test")
-    if x_test.shape[1:] != x_train.shape[1:]:
-        raise NATError(
-            f"{where}: x_test has images of {_text(x_test.shape[1:])} and x_train of {_text(x_train.shape[1:])} "
-            "(height x width x channels): they must be alike"
-        )
-    return replace(result, x_test=x_test, y_test=y_test)
+    found = {}
+    for part in ("test", "val"):
+        x, y = (getattr(source, f"{what}_{part}") for what in "xy")
+        if x is not None:
+            images = found[f"x_{part}"] = _images(x, f"{where}: x_{part}")
+            labels = found[f"y_{part}"] = _labels(y, len(images), f"{where}: y_{part}")
+            _in_range(labels, len(names), f"{where}: y_{part}")
+            if images.shape[1:] != x_train.shape[1:]:
+                raise NATError(
+                    f"{where}: x_{part} has images of {_text(images.shape[1:])} and x_train of "
+                    f"{_text(x_train.shape[1:])} (height x width x channels): they must be alike"
+                )
+    return replace(source, x_train=x_train, y_train=y_train, class_names=names, **found)
 
 
 def _images(x: NDArray[Any], where: str) -> NDArray[np.uint8]:

@@ -23,17 +23,27 @@ def divide(
     own_test: bool,
     limit: int | None,
     where: str,
+    own_selection: bool = False,
 ) -> dict[str, Index]:
-    """Positions of images for weights, reward and selection and, without a test part of the source's own, test.
+    """Positions of images for weights and reward and, without parts of the source's own, for selection and test.
+
+    What a part of the source's own takes the place of, the others share: shares of weights and reward grow alike.
 
     Raises:
-        NATError: there are not enough images, in all or of a class, or `test` is set although `own_test`.
+        NATError: there are not enough images, in all or of a class, or a split is set although there is a part for it.
     """
     # numpy promises that RandomState's stream never changes, which it does not for the newer generators: a split
     # that differs between machines would let one's training images be another's test images.
     rng = np.random.RandomState(settings.seed)
     kept = balanced_order(labels, rng)[:limit] if limit is not None else np.arange(len(labels))
     wanted = {"weights": settings.weights, "reward": settings.reward, "selection": settings.selection}
+    if own_selection:
+        if settings.selection != SplitSettings().selection:
+            raise NATError(f"{where}: has a val part of its own, used whole: remove splits.selection")
+        del wanted["selection"]
+        shares = sum(share for share in wanted.values() if isinstance(share, float))
+        growth = (shares + settings.selection) / shares if shares else 1.0
+        wanted = {name: share * growth if isinstance(share, float) else share for name, share in wanted.items()}
     sizes: dict[str, int] = {}
     if own_test:
         if settings.test is not None:

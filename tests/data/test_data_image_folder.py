@@ -53,6 +53,28 @@ def test_train_and_test(tmp_path: Path) -> None:
     assert len(data.weights) + len(data.reward) + len(data.selection) == 16
 
 
+@pytest.mark.parametrize("name", ["val", "valid", "validation"])
+def test_a_folder_to_choose_on_is_the_selection_split(tmp_path: Path, name: str) -> None:
+    write(tmp_path / "train")
+    write(tmp_path / name, count=3, size=(5, 5))
+    data = load(at(tmp_path, splits={"test": 4}), "cpu")
+    assert data.selection.y.tolist() == [0, 0, 0, 1, 1, 1]
+    assert (len(data.weights), len(data.reward), len(data.test)) == (8, 4, 4)  # of the 16 in train
+    write(tmp_path / "test", count=2)
+    data = load(at(tmp_path), "cpu")
+    assert (len(data.weights), len(data.reward), len(data.selection), len(data.test)) == (11, 5, 6, 4)
+
+
+def test_folders_to_choose_on_that_are_unclear_are_refused(tmp_path: Path, fails: Any) -> None:
+    write(tmp_path / "train")
+    write(tmp_path / "val", count=2)
+    fails(at(tmp_path, splits={"selection": 0.1}), "has a val part of its own, used whole: remove splits.selection")
+    write(tmp_path / "valid", count=2)
+    fails(at(tmp_path), "val and valid are both there: keep one")
+    (tmp_path / "valid" / "red").rename(tmp_path / "valid" / "green")
+    fails(at(tmp_path), "class 'green' is in only one of train and valid")
+
+
 def test_grey_and_transparent_images_become_colour(tmp_path: Path) -> None:
     for mode in ("L", "LA", "RGBA", "P", "1"):
         Image.new(mode, (4, 4)).save(tmp_path / f"{mode}.png")

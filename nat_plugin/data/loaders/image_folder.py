@@ -1,4 +1,4 @@
-"""A folder of images for each class: path/train/CLASS/* and path/test/CLASS/*, or just path/CLASS/*."""
+"""A folder of images for each class: path/train/CLASS/*, path/val/CLASS/* and path/test/CLASS/*, or path/CLASS/*."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ from nat_plugin.files import opened
 
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".bmp": "BMP", ".webp": "WEBP"}
 MAX_PIXELS = 80_000_000  # of one image before it is resized
-WHAT = "a folder with train/CLASS/*.png and, if you like, test/CLASS/*.png, or with CLASS/*.png"
+WHAT = "a folder with train/CLASS/*.png and, if you like, val/CLASS/*.png and test/CLASS/*.png, or with CLASS/*.png"
+VAL = ("val", "valid", "validation")
+"""Names of the folder of images to choose on."""
 
 
 def load_image_folder(settings: DataSettings) -> Source:
@@ -28,20 +30,26 @@ def load_image_folder(settings: DataSettings) -> Source:
     if size is None:
         raise NATError(f"{root}: data set {settings.name!r} needs a resolution in pixels, for example resolution: 64")
     with reading(root):
-        nested = (root / "train").is_dir()
-        train = _list(root / "train" if nested else root)
-        test = _list(root / "test") if nested and (root / "test").is_dir() else None
-    classes = tuple(train)
-    if test is not None and tuple(test) != classes:
-        different = min(set(test) ^ set(classes))
-        raise NATError(f"{root}: class {different!r} is in only one of train and test: make the folders alike")
-    count = sum(len(paths) for part in (train, test or {}) for paths in part.values())
+        parts = {"train": root / "train"} if (root / "train").is_dir() else {"train": root}
+        if parts["train"] != root:
+            parts |= {name: root / name for name in (*VAL, "test") if (root / name).is_dir()}
+        found = {name: _list(folder) for name, folder in parts.items()}
+    classes = tuple(found["train"])
+    for name, part in found.items():
+        if tuple(part) != classes:
+            different = min(set(part) ^ set(classes))
+            raise NATError(f"{root}: class {different!r} is in only one of train and {name}: make the folders alike")
+    named = [name for name in VAL if name in found]
+    if len(named) > 1:
+        raise NATError(f"{root}: {' and '.join(named)} are both there: keep one folder of images to choose on")
+    count = sum(len(paths) for part in found.values() for paths in part.values())
     if count * size * size * 3 > MAX_BYTES:
         raise NATError(f"{root}: {count} images of {size}x{size} take more than {MAX_BYTES} bytes: lower resolution")
-    x_train, y_train = _read(train, size)
-    x_test, y_test = (None, None) if test is None else _read(test, size)
-    files = tuple(path for part in (train, test or {}) for paths in part.values() for path in paths)
-    return Source(x_train, y_train, x_test, y_test, classes, files=files)
+    read = {"val" if name in VAL else name: _read(part, size) for name, part in found.items()}
+    none = (None, None)
+    x_val, y_val = read.get("val", none)
+    files = tuple(path for part in found.values() for paths in part.values() for path in paths)
+    return Source(*read["train"], *read.get("test", none), classes, files=files, x_val=x_val, y_val=y_val)
 
 
 def _list(folder: Path) -> dict[str, list[Path]]:
