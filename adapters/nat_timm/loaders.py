@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from itertools import count
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
+from nat_plugin.data.loaders.image_folder import VAL
 from nat_plugin.device import Compute
 from nat_plugin.errors import NATError
 from nat_plugin.evaluators.feed import Batches, Feed
@@ -16,19 +17,22 @@ from nat_plugin.ir.layers import Shape
 from nat_plugin.strategies.base import State
 from nat_plugin.training.seeds import generator
 from nat_timm.framework import timm
+from nat_timm.tuning import NO_BATCH
 
 Loader: TypeAlias = Iterable[Any]
 
 
 def timm_loaders(
-    model: nn.Module, train: str, val: str, *, batch: int = 64, workers: int = 2, **create: Any
+    model: nn.Module, train: str, val: str | None = None, *, batch: int = 64, workers: int = 2, **create: Any
 ) -> tuple[Loader, Loader]:
     """Loaders of timm for two folders of images (a folder for each class), with the transforms that the model's
-    ``pretrained_cfg`` asks for. ``create``: further arguments of ``timm.data.create_loader`` for training. NATError for
-    a folder without such images."""
+    ``pretrained_cfg`` asks for. Without ``val`` the first is a folder that holds both, as ``train`` and ``val``.
+    ``create``: further arguments of ``timm.data.create_loader`` for training. NATError for a folder without such
+    images, and for classes that are not alike or not as many as the model's."""
     data = timm().data
     config = data.resolve_data_config({}, model=model)
-    sets = [_images_in(folder) for folder in (train, val)]
+    sets = [_images_in(folder) for folder in ((train, val) if val is not None else _parts_of(train))]
+    _check_classes([set(each.reader.class_to_idx) for each in sets], model)
     names = ("input_size", "interpolation", "mean", "std", "crop_pct")
     same = {name: config[name] for name in names}
     common = {"batch_size": batch, "num_workers": workers, "use_prefetcher": False, "persistent_workers": workers > 0}
@@ -36,9 +40,28 @@ def timm_loaders(
     return first, data.create_loader(sets[1], is_training=False, **common, **same)
 
 
+def _parts_of(folder: str) -> tuple[str, str]:
+    root = Path(folder)
+    found = [name for name in VAL if (root / name).is_dir()]
+    if not (root / "train").is_dir() or len(found) != 1:
+        raise NATError(f"{folder}: has to hold the folders train and one of {', '.join(VAL)}; or give both folders")
+    return str(root / "train"), str(root / found[0])
+
+
+def _check_classes(found: Sequence[set[str]], model: nn.Module) -> None:
+    for name in sorted(found[0] ^ found[1]):
+        raise NATError(f"class '{name}' is in only one of the two folders: their labels would not be the same")
+    classes = getattr(model, "num_classes", len(found[0]))
+    if classes != len(found[0]):
+        raise NATError(
+            f"the folders hold {len(found[0])} classes, the model has {classes}: make it with "
+            f"num_classes={len(found[0])}, or give it that head by model.reset_classifier({len(found[0])})"
+        )
+
+
 def _images_in(folder: str) -> Any:
     try:
-        return timm().data.create_dataset("", folder)
+        return timm().data.create_dataset("", folder, search_split=False)
     except (OSError, RuntimeError, ValueError, AssertionError) as error:
         raise NATError(
             f"{folder}: no images in a folder for each class: {' '.join(str(error).split())[:160]}"
@@ -57,7 +80,7 @@ def batches(loader: Loader, compute: Compute, shape: Shape, classes: int, what: 
             raise NATError(
                 f"{what}: batch {number} has other labels than one whole number for each image, from 0 to {classes - 1}"
             )
-        x = x.to(compute.device, memory_format=compute.memory_format, non_blocking=True)
+        x = x.to(compute.device, torch.float32, memory_format=compute.memory_format, non_blocking=True)
         yield x, y.to(compute.device, torch.int64, non_blocking=True)
 
 
@@ -120,14 +143,14 @@ class LoaderFeed(Feed):
         del state
 
     def _endless(self) -> Iterator[tuple[Tensor, Tensor]]:
-        for number in count():
-            seen = 0
+        while True:
+            given = False
             for batch in self.training():
-                seen += 1
-                if len(batch[1]) > 1:  # batch norm needs two
+                if len(batch[1]) > 1:
+                    given = True
                     yield batch
-            if not seen:
-                raise NATError(f"train_loader: pass {number + 1} over it gives no batch")
+            if not given:
+                raise NATError(NO_BATCH)
 
 
 def _drawn(found: Batches, images: int | None, random: torch.Generator) -> tuple[Tensor, Tensor, int]:

@@ -17,6 +17,8 @@ from nat_plugin.strategies.base import Settings
 from nat_plugin.training.optimizer import Optimizer
 from nat_plugin.training.schedule import cosine
 
+NO_BATCH = "train_loader gives no batch of two images or more, which batch norms need"
+
 
 class Tuning(Settings):
     """Fine-tuning by SGD, the learning rate falling along half a cosine."""
@@ -63,9 +65,11 @@ def fine_tune(
     tuning: Tuning,
     compute: Compute,
     teacher: nn.Module | None = None,
+    after_step: Callable[[int], object] = lambda _: None,
 ) -> None:
     """Train a model in place, each pass on the batches that ``epoch`` gives, about ``steps`` of them; it is left in
-    evaluation mode. NATError if its loss ends as no finite number."""
+    evaluation mode. ``after_step`` hears how many steps are done. NATError if its loss ends as no finite number, and
+    where no batch can be trained on."""
     optimizer = Optimizer(
         model.named_parameters(),
         compute,
@@ -93,7 +97,10 @@ def fine_tune(
             optimizer.backward(loss / len(y))
             optimizer.step(parameters, cosine(min(1.0, done / whole), tuning.lr, 0.0))
             done, last = done + 1, loss.detach()
+            after_step(done)
     model.eval()
+    if tuning.epochs and not done:
+        raise NATError(NO_BATCH)
     if not math.isfinite(float(last)):
         raise NATError(f"fine-tuning diverged at a learning rate of {tuning.lr:g}; lower it")
 

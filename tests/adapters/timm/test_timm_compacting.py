@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 import timm
 import torch
-from nat_timm.compacting import Workshop
-from nat_timm.loaders import LoaderFeed, timm_loaders
+from nat_timm.compacting import STARTS, Workshop
+from nat_timm.latency import Measured, Setting
+from nat_timm.loaders import LoaderFeed, batches, timm_loaders
 from nat_timm.magnitude import without_small_blocks
+from nat_timm.result import Result, Tuned
 from nat_timm.tuning import Tuning, accuracy, distance, fine_tune
 from PIL import Image
 from sklearn.datasets import load_digits
@@ -23,7 +25,8 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from nat_plugin.device import Compute
 from nat_plugin.errors import NATError
-from nat_plugin.ir import Budget, Moves, cost, find_rule
+from nat_plugin.ir import Budget, Moves, Network, cost, find_rule
+from nat_plugin.strategies.nearby import descent
 from tests.adapters.timm.samples import lively
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -55,13 +58,13 @@ def model(name: str = "mobilenetv2_035") -> nn.Module:
 
 
 @pytest.mark.parametrize("strategy", ["nat", "magnitude", {"name": "evolution", "population": 4, "tournament": 2}])
-def test_a_leaner_model_within_the_budget(strategy: Any, tmp_path: Path) -> None:
+def test_a_leaner_model_within_the_budget(strategy: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     train, val = loaders()
     given = model()
     before = {name: each.clone() for name, each in given.state_dict().items()}
     lines: list[str] = []
     result = nat_timm.compact(
-        given, train, val, budget={"macs": "0.7x"}, strategy=strategy, report=lines.append, **QUICK
+        given, train, val, budget={"macs": "0.7x"}, strategy=strategy, report=lines.append, progress=True, **QUICK
     )
     assert all(torch.equal(each, before[name]) for name, each in given.state_dict().items())
     assert result.best.cost.macs <= 0.7 * result.before.cost.macs
@@ -72,6 +75,10 @@ def test_a_leaner_model_within_the_budget(strategy: Any, tmp_path: Path) -> None
     assert len(result.tuned) == (1 if strategy == "magnitude" else 2)
     assert (result.evaluated > 0) == (strategy != "magnitude")
     assert any("warm-up" in line for line in lines)
+    assert result.reference.accuracy >= result.before.accuracy
+    said = capsys.readouterr().err
+    assert "warm-up 8/8" in said
+    assert "fine-tuning from own weights 4/4" in said
     result.save(tmp_path)
     loaded = timm.create_model(f"local-dir:{tmp_path}", pretrained=True).eval()
     x = next(iter(val))[0]
@@ -86,7 +93,7 @@ def test_the_result_is_where_the_model_was(device: torch.device) -> None:
     assert {each.device.type for one in (result.before, *result.tuned) for each in one.model.parameters()} == {"cpu"}
 
 
-def test_a_seed_gives_the_same_result_twice() -> None:
+def test_a_seed_gives_the_same_result_twice(capsys: pytest.CaptureFixture[str]) -> None:
     found = []
     for _ in range(2):
         train, val = loaders()
@@ -95,6 +102,141 @@ def test_a_seed_gives_the_same_result_twice() -> None:
     assert [each.network for each in found[0].tuned] == [each.network for each in found[1].tuned]
     first, second = (each.model.state_dict() for each in found)
     assert all(torch.equal(each, second[name]) for name, each in first.items())
+    assert capsys.readouterr().err == ""  # no terminal
+
+
+def test_fine_tuning_begins_from_the_weights_of_the_model_or_from_adapted_ones() -> None:
+    given, still = model(), Tuning(epochs=0)
+    shop = Workshop(given, *loaders(), input=(3, 16, 16), device="cpu", evaluator={"recalibration": 64})
+    shop.evaluator.train([shop.network] * 2)
+    own, adapted = (shop.tune(shop.network, still, start) for start in STARTS)
+    weights = own.model.state_dict()
+    assert all(torch.equal(each, weights[name]) for name, each in given.state_dict().items())
+    assert not torch.equal(adapted.model.get_submodule("conv_stem").weight, given.get_submodule("conv_stem").weight)
+    assert (own.how, adapted.how) == ("fine-tuned from own weights", "fine-tuned from adapted weights")
+    moves = Moves(shop.network, shop.rule)
+    after = moves.apply(moves.sample(np.random.default_rng(0)))
+    inherited = dict(nat_timm.inherit(given, after).named_parameters())
+    assert all(torch.equal(each, inherited[name]) for name, each in shop.tune(after, still).model.named_parameters())
+
+
+def test_the_better_start_counts_and_of_the_model_itself_also_as_it_came() -> None:
+    shop = Workshop(model(), *loaders(), input=(3, 16, 16), device="cpu")
+    shop.evaluator.train([shop.network] * 4)
+    tuning = Tuning(epochs=1)
+    tuned = [shop.tune(shop.network, tuning, start).accuracy for start in STARTS]
+    assert len(set(tuned)) == 2
+    assert shop.best(shop.network, tuning, STARTS).accuracy == max(tuned)
+    assert shop.best(shop.network, tuning, STARTS[:1]).accuracy == tuned[0]
+
+
+def tuned(accuracy: float, how: str, measured: Measured | None = None) -> Tuned:
+    network = nat_timm.to_network(timm.create_model("test_resnet"), (3, 32, 32))
+    return Tuned(network, cost(network), nn.Identity(), accuracy, how, measured)
+
+
+def test_what_is_printed_says_what_holds() -> None:
+    measured, setting = Measured(8.0, 7.9, 8.1, 8.4, 0.8), Setting(1, "cpu", "float32", 2, "channels_last", "wall time")
+    before, reference = tuned(0.5, "as it came", measured), tuned(0.52, "fine-tuned from own weights", measured)
+    best = tuned(0.51, "fine-tuned from adapted weights", measured)
+    said = str(Result(before, reference, (best,), 8, 500, setting)).splitlines()
+    assert said[0].startswith("the model, as it came: accuracy 50.00%, ")
+    assert said[2].startswith("leaner, fine-tuned from adapted weights: accuracy 51.00%, ")
+    assert said[2].endswith("latency 8 ms [7.9, 8.1] (0.80x, estimated 8.4)")
+    assert said[3].startswith("best against the model: -1.00 points [-")
+    assert "images like the 500 of val_loader, which chose the best; no verdict on architectures: the spread" in said[3]
+    assert said[4].startswith("latency of 1 image, cpu, float32, 2 threads, channels_last, wall time; ")
+    guessing = str(Result(tuned(0.001, ""), tuned(0.001, ""), (tuned(0.002, ""),), 8, 500))
+    assert "no verdict on architectures: neither network can be told from guessing" in guessing
+    alone = str(Result(before, before, (before,), 0, 500)).splitlines()
+    assert (len(alone), alone[-1]) == (2, "best: the model itself")
+
+
+class Taken:
+    """A latency that is the MACs, and an estimate that believes in more or less of what is saved."""
+
+    def __init__(self, network: Network, belief: float) -> None:
+        self.whole, self.belief = float(cost(network).macs), belief
+        self.setting = Setting(1, "cpu", "float32", 1, "channels_last", "MACs")
+
+    def __call__(self, network: Network) -> float:
+        return self.whole - self.belief * (self.whole - cost(network).macs)
+
+    def measured(self, network: Network) -> Measured:
+        macs = cost(network).macs
+        return Measured(macs, macs, macs, self(network), macs / self.whole)
+
+
+@pytest.mark.parametrize("belief", [1.0, 1.15])
+def test_a_limit_on_latency_holds_for_whole_models_and_is_used(belief: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the estimate believes in more than is saved."""
+    shop = Workshop(model(), *loaders(32, 20), input=(3, 16, 16), device="cpu")
+    monkeypatch.setattr(Workshop, "latency", Taken(shop.network, belief))
+    limits = shop.task({"latency": "0.8x"}).budget.resolve(shop.network)
+    moves = Moves(shop.network, shop.rule, limits)
+    walks = [descent(moves, np.random.default_rng(seed)) for seed in range(4)]
+    candidates = [moves.apply(walk) for walk in walks if walk is not None]
+    most = 0.8 * cost(shop.network).macs
+    assert any(cost(each).macs > most for each in candidates) == (belief > 1)
+    found = list(shop.within(candidates, limits))
+    assert found
+    assert all(0.65 * cost(shop.network).macs < cost(each).macs <= most for each in found)
+    before = shop.original().latency
+    assert before is not None
+    assert (before.share, before.estimate) == (1.0, before.ms)
+
+
+def frozen() -> nn.Module:
+    return model().requires_grad_(False)
+
+
+def without_numbers() -> nn.Module:
+    found = model()
+    with torch.no_grad():
+        found.get_submodule("conv_stem").weight[0] = float("nan")
+    return found
+
+
+def half_of_it() -> nn.Module:
+    found = model()
+    found.get_submodule("blocks.3").half()
+    return found
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: model().half(), r"'conv_stem.weight' of the model is float16: give the model in float32"),
+        (lambda: model().bfloat16(), "is bfloat16"),
+        (lambda: model().double(), "is float64"),
+        (half_of_it, "'blocks.3.*' of the model is float16"),
+        (frozen, "all weights of the model are frozen"),
+        (without_numbers, "'conv_stem.weight' of the model holds values that are infinite or no numbers"),
+        (lambda: timm.create_model("mobilenetv2_035", num_classes=10, device="meta"), "on the device 'meta'"),
+        (lambda: "mobilenetv2_100", "timm.create_model"),
+    ],
+)
+def test_a_model_that_cannot_be_worked_on_is_one_line(make: Callable[[], Any], message: str) -> None:
+    with pytest.raises(NATError, match=message) as caught:
+        nat_timm.compact(make(), *loaders(32, 20), budget={"macs": "0.8x"}, **QUICK)
+    assert "\n" not in str(caught.value)
+
+
+def test_weights_that_are_frozen_stay_as_they_are() -> None:
+    given = model()
+    given.get_submodule("blocks.0").requires_grad_(False)
+    shop = Workshop(given, *loaders(), input=(3, 16, 16), device="cpu")
+    shop.evaluator.train([shop.network] * 2)
+    for start in STARTS:
+        after = shop.tune(shop.network, Tuning(epochs=1), start).model
+        kept = dict(given.get_submodule("blocks.0").named_parameters())
+        assert all(torch.equal(each, kept[name]) for name, each in after.get_submodule("blocks.0").named_parameters())
+        assert not torch.equal(after.get_submodule("conv_head").weight, given.get_submodule("conv_head").weight)
+
+
+def test_images_of_any_float_are_taken() -> None:
+    [(x, _)] = batches([(X.double(), Y)], CPU, (3, 16, 16), 10, "val_loader")
+    assert x.dtype == torch.float32
 
 
 def test_a_model_within_the_budget_is_a_candidate_itself() -> None:
@@ -151,7 +293,24 @@ X, Y = torch.zeros(4, 3, 16, 16), torch.tensor([0, 1, 2, 9])
         ({"train": Given(((X, Y + 1),))}, "train_loader: batch 0 has other labels than .* from 0 to 9"),
         ({"train": Given(((X, torch.zeros(4, 10)),))}, "train_loader: batch 0 has other labels"),
         ({"train": Given((X,))}, "train_loader: batch 0 is no pair of tensors"),
-        ({"train": Given(())}, "train_loader: pass 1 over it gives no batch"),
+        ({"train": Given(())}, "train_loader has no batch: no images, or with drop_last fewer than a batch"),
+        ({"train": Given(((X[:1], Y[:1]),))}, "train_loader gives no batch of two images or more"),
+        (
+            {"train": Given(((X[:1], Y[:1]),)), "search": {"warmup": 0, "rounds": 1, "proposals": 2, "steps": 0}},
+            "train_loader gives no batch of two images or more",
+        ),
+        ({"val": iter([(X, Y)])}, "val_loader can be gone through only once"),
+        ({"starts": ()}, r"compact\.starts: .*one or more of own, adapted are needed"),
+        ({"starts": ("fresh",)}, r"compact\.starts\.0: Input should be 'own' or 'adapted'"),
+        ({"budget": "0.9x"}, r"compact\.budget: Input should be a valid dictionary"),
+        ({"seed": -1}, r"compact\.seed: Input should be greater than or equal to 0"),
+        ({"input": (16,)}, r"compact\.input: .*three whole numbers are needed: \(channels, height, width\)"),
+        ({"input": "3x8x8"}, "three whole numbers are needed"),
+        ({"input": (3, 0, 8)}, "three whole numbers are needed"),
+        ({"device": None}, r"compact\.device: Input should be a valid string"),
+        ({"search": 3}, "search is '3': give a dict of settings"),
+        ({"tuning": [1]}, r"tuning is '\[1\]': give a dict of settings"),
+        ({"strategy": None}, "strategy is 'None': give a name"),
         ({"train": iter([(X, Y)])}, "train_loader has no len"),
         ({"val": Given(())}, "val_loader: it gives 0 images"),
         ({"val": Given(((X, -Y),))}, "val_loader: batch 0 has other labels"),
@@ -168,7 +327,8 @@ X, Y = torch.zeros(4, 3, 16, 16), torch.tensor([0, 1, 2, 9])
         ({"evaluator": {"weights": "x"}}, "evaluator.weights: unknown key"),
         ({"tuning": {"lr": -1}}, "tuning.lr: Input should be greater than 0"),
         ({"tuning": {"epoch": 1}}, "tuning.epoch: unknown key; did you mean 'epochs'"),
-        ({"candidates": 0}, "candidates is 0: one or more are tuned"),
+        ({"candidates": 0}, r"compact\.candidates: Input should be greater than or equal to 1"),
+        ({"candidates": "few"}, r"compact\.candidates: "),
         ({"rules": "nat+"}, "nat+"),
         ({"device": "gpu"}, "device 'gpu' is not one of"),
         ({"model": nn.Sequential(nn.Conv2d(3, 4, 3))}, "timm"),
@@ -254,7 +414,7 @@ def test_loaders_of_timm_have_the_transforms_of_the_model(tmp_path: Path) -> Non
                 Image.fromarray(pixels).save(tmp_path / part / name / f"{number}.png")
     given = timm.create_model("mobilenetv2_035", num_classes=2)
     given.pretrained_cfg = given.pretrained_cfg | {"input_size": (3, 32, 32), "mean": (0.1, 0.2, 0.3)}
-    train, val = timm_loaders(given, str(tmp_path / "train"), str(tmp_path / "val"), batch=4, workers=0)
+    train, val = timm_loaders(given, str(tmp_path), batch=4, workers=0)
     assert len(train) == len(val) == 2
     x, y = next(iter(val))
     assert (x.shape, y.tolist()) == ((4, 3, 32, 32), [0, 0, 0, 0])
@@ -262,3 +422,20 @@ def test_loaders_of_timm_have_the_transforms_of_the_model(tmp_path: Path) -> Non
     torch.testing.assert_close(x[0], transform(Image.open(tmp_path / "val" / "cat" / "0.png")))
     result = nat_timm.compact(given, train, val, budget={"macs": "0.8x"}, **QUICK | {"input": (3, 32, 32)})
     assert result.best.cost.macs <= 0.8 * result.before.cost.macs
+
+
+def test_folders_that_do_not_fit_together_or_the_model_are_one_line(tmp_path: Path) -> None:
+    for part, names in (("train", "ab"), ("val", "ab"), ("other", "bc")):
+        for name in names:
+            (tmp_path / part / name).mkdir(parents=True)
+            Image.new("RGB", (8, 8)).save(tmp_path / part / name / "0.png")
+    given, train = timm.create_model("test_resnet", num_classes=2), str(tmp_path / "train")
+    with pytest.raises(NATError, match="class 'a' is in only one of the two folders"):
+        timm_loaders(given, train, str(tmp_path / "other"))
+    with pytest.raises(NATError, match=r"the folders hold 2 classes, the model has 10: make it with num_classes=2"):
+        timm_loaders(model(), train, str(tmp_path / "val"))
+    with pytest.raises(NATError, match="has to hold the folders train and one of val, valid, validation"):
+        timm_loaders(given, train)
+    (tmp_path / "valid").mkdir()
+    with pytest.raises(NATError, match="has to hold the folders train and one of"):
+        timm_loaders(given, str(tmp_path))

@@ -1,66 +1,110 @@
-"""Latency as a budget: estimated by parts, measured as a whole. No test knows how fast this machine is."""
+"""Latency as a budget: estimated by parts, measured as a whole. No test knows how fast this machine is: most turn the
+clock themselves."""
 
 from __future__ import annotations
 
-import json
 import math
+from collections.abc import Iterator
 
+import numpy as np
 import pytest
-from nat_timm import inherit
 from nat_timm.document import parse
-from nat_timm.latency import Latency
+from nat_timm.latency import Latency, Measured
+from torch import Tensor, nn
+from torch.nn.modules.module import register_module_forward_hook
 
 from nat_plugin.device import find_compute
 from nat_plugin.errors import NATError
-from nat_plugin.ir import NULL, Network
+from nat_plugin.ir import NULL, Budget, Moves, Network, Op, Slot, find_rule
 from nat_plugin.plugins import plugins
 from nat_plugin.runs.recipe import load_recipe
 from nat_plugin.runs.setup import find_origin, set_up
+from nat_plugin.timing import Clock
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
+class Turned:
+    """A clock that convolutions and linear layers turn, by their MACs and a little each."""
+
+    now = 0.0
+
+    def after(self, module: nn.Module, _inputs: object, output: Tensor) -> None:
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            self.now += 1e-5 + 1e-9 * output.numel() * module.weight[0].numel()
+
+    @property
+    def clock(self) -> Clock:
+        return Clock("fake", lambda: self.now)
+
+
 @pytest.fixture(scope="module")
-def latency() -> Latency:
-    document = parse(json.dumps({"architecture": "resnet18", "edits": [{"op": "kernel", "at": ["conv1"], "value": 3}]}))
-    return Latency(document, (3, 64, 64), 10, find_compute("cpu"))
+def turned() -> Iterator[Turned]:
+    found = Turned()
+    hook = register_module_forward_hook(found.after)
+    yield found
+    hook.remove()
 
 
-def without(network: Network, *cells: str) -> Network:
-    ops = [
-        NULL if slot.cell in cells and NULL in network.edge(slot).choices else op
-        for slot, op in zip(network.slots, network.ops, strict=True)
-    ]
-    return network.with_ops(ops)
+DOCUMENT = parse('{"architecture": "test_efficientnet"}')
+IMAGES = (3, 32, 32)
 
 
-def test_what_is_changed_is_added_up_slot_by_slot(latency: Latency) -> None:
-    base = latency.network
-    assert latency(base) == latency.whole > 0
-    first, second = without(base, "layer1.0"), without(base, "layer4.1")
-    assert latency(first) < latency.whole
-    assert latency(second) < latency.whole
-    both = latency(without(base, "layer1.0", "layer4.1"))
-    assert both == pytest.approx(latency(first) + latency(second) - latency.whole)
-    assert latency(first) == latency(first)  # measured once
+@pytest.fixture(scope="module")
+def latency(turned: Turned) -> Latency:
+    return Latency(DOCUMENT, IMAGES, 10, find_compute("cpu"), clock=turned.clock)
 
 
-def test_what_leaves_out_most_blocks_is_measured_as_faster(latency: Latency) -> None:
-    lean = without(latency.network, *(f"layer{stage}.{block}" for stage in (1, 2, 3, 4) for block in (0, 1)))
-    model = inherit(latency._model, lean).eval()
-    assert latency.measured(model) < latency.whole
-    assert latency(lean) < latency.whole
+def walks(network: Network, count: int = 4) -> list[Network]:
+    moves = Moves(network, find_rule("nat++"), Budget.parse({"macs": "0.7x"}).resolve(network))
+    return [moves.apply(moves.sample(np.random.default_rng(seed))) for seed in range(100, 100 + count)]
 
 
-def test_every_op_can_be_asked_for() -> None:
+def test_where_costs_add_up_the_estimate_is_what_the_whole_takes(latency: Latency) -> None:
+    assert latency(latency.network) == latency.whole > 0
+    assert latency.factor == pytest.approx(1, abs=1e-3)
+    for network in walks(latency.network):
+        found = latency.measured(network)
+        assert found.ms == pytest.approx(latency(network), rel=1e-3)
+        assert found.ms == pytest.approx(latency.whole * found.share)
+        assert (found.low, found.high, found.estimate) == pytest.approx((found.ms, found.ms, latency(network)))
+
+
+def test_a_sum_of_changes_that_says_too_little_is_corrected(turned: Turned) -> None:
+    class Low(Latency):
+        def _change(self, slot: Slot, op: Op) -> float:
+            return super()._change(slot, op) / 1.5
+
+    found = Low(DOCUMENT, IMAGES, 10, find_compute("cpu"), clock=turned.clock)
+    assert found.factor == pytest.approx(1.5, abs=0.01)
+    for network in walks(found.network, 2):
+        assert found(network) == pytest.approx(found.measured(network).ms, rel=0.01)
+
+
+def test_it_says_what_it_is_of(latency: Latency) -> None:
+    assert str(latency.setting) == "1 image, cpu, float32, 1 thread, channels_last, fake"
+    assert str(Measured(8.123, 8.0, 8.25, 8.5, 0.8123)) == "8.12 ms [8, 8.25] (0.81x, estimated 8.5)"
+
+
+def test_every_op_can_be_asked_for(latency: Latency) -> None:
     """Of layers in no block, too, whose norms stand elsewhere."""
-    found = Latency(parse('{"architecture": "mobilenetv2_035"}'), (3, 32, 32), 10, find_compute("cpu"))
-    base = found.network
+    base = latency.network
     for place, slot in enumerate(base.slots[:4]):
         for op in base.edge(slot).choices[-1:]:
             ops = list(base.ops)
             ops[place] = op
-            assert math.isfinite(found(base.with_ops(ops)))
+            assert math.isfinite(latency(base.with_ops(ops)))
+
+
+def test_on_the_clock_of_the_machine_a_model_without_most_blocks_is_faster(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nat_timm.latency.SAMPLES", 1)
+    found = Latency(parse('{"architecture": "test_resnet"}'), (3, 64, 64), 10, find_compute("cpu"))
+    base = found.network
+    lean = base.with_ops(
+        [NULL if NULL in base.edge(s).choices else op for s, op in zip(base.slots, base.ops, strict=True)]
+    )
+    assert found.setting.clock == "CPU time"
+    assert found.measured(lean).share < 1
 
 
 LIMITED = [
