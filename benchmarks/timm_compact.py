@@ -43,7 +43,6 @@ from nat_plugin.ir import Frame, Network
 from nat_plugin.plugins import plugins
 from nat_plugin.runs.recipe import SearchSettings
 from nat_plugin.runs.state import load_state, save_state
-from nat_plugin.strategies.base import Proposal
 from nat_plugin.training import Schedule, Trainer, train
 from nat_plugin.training.seeds import generator
 
@@ -212,9 +211,10 @@ def _with_calm_head(adapter: Adapter) -> Callable[[Network], nn.Module]:
 
 @dataclass(frozen=True)
 class Row:
-    """Test accuracy in percent, and the difference from the best that the input reaches in pairs of seeds, each with
-    half the width of its 95 % interval; shares of the input's MACs and parameters."""
+    """Over so many seeds: test accuracy in percent, and the difference from the best that the input reaches in pairs of
+    seeds, each with half the width of its 95 % interval; shares of the input's MACs and parameters."""
 
+    seeds: int
     test: tuple[float, float]
     less: tuple[float, float]
     macs: float
@@ -222,38 +222,50 @@ class Row:
 
 
 def runs_of(args: argparse.Namespace) -> dict[str, dict[str, Any]]:
-    """The figures of the seeds that are complete, by the name of their folder."""
-    names = [CAME, INPUT, *(f"{budget} {name}" for budget in args.budgets for name in args.strategies)]
+    """All figures of the seeds of which those of the input are known, by the name of their folder."""
+    names = [CAME, INPUT, *(f"{budget} {name}" for budget in args.budgets for name in STRATEGIES)]
     return {
-        folder.name: {name: json.loads((folder / f"{name}.json").read_text()) for name in names}
+        folder.name: {
+            name: json.loads((folder / f"{name}.json").read_text())
+            for name in names
+            if (folder / f"{name}.json").exists()
+        }
         for folder in sorted(args.out.glob(f"{args.model}-*"))
-        if all((folder / f"{name}.json").exists() for name in names)
+        if (folder / f"{INPUT}.json").exists()
     }
 
 
 def rows_of(runs: Sequence[Mapping[str, Any]]) -> dict[str, Row]:
-    """By name: what each came to, and of the input also from either weights. What failed in a seed is left out."""
-    found = {name: [run[name] for run in runs] for name in runs[0] if not any("failed" in run[name] for run in runs)}
-    for place, start in enumerate(STARTS):
-        found[f"{INPUT}, {start} weights"] = [run[INPUT]["tuned"][place] for run in runs]
-    against = [run[INPUT] for run in runs]
-    return {name: _row(each, against) for name, each in found.items()}
+    """By name: what each came to in the seeds that have it, also from either weights. What failed is left out."""
+    names = dict.fromkeys(name for run in runs for name in run)
+    rows = {}
+    for name in names:
+        pairs = [(run[name], run[INPUT]) for run in runs if name in run and "failed" not in run[name]]
+        if pairs:
+            rows[name] = _row(pairs)
+            for start in STARTS:
+                how = f"fine-tuned from {start} weights"
+                of_start = [
+                    (each, other) for one, other in pairs for each in one.get("tuned", ()) if each["how"] == how
+                ]
+                if len(of_start) == len(pairs):
+                    rows[f"{name}, {start} weights"] = _row(of_start)
+    return rows
 
 
-def _row(found: Sequence[Mapping[str, Any]], against: Sequence[Mapping[str, Any]]) -> Row:
-    pairs = list(zip(found, against, strict=True))
+def _row(pairs: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> Row:
     macs, params = (sum(one[what] / other[what] for one, other in pairs) / len(pairs) for what in ("macs", "params"))
     less = interval([100 * (one["test"] - other["test"]) for one, other in pairs])
-    return Row(interval([100 * one["test"] for one in found]), less, macs, params)
+    return Row(len(pairs), interval([100 * one["test"] for one, _ in pairs]), less, macs, params)
 
 
-def table(args: argparse.Namespace, rows: Mapping[str, Row], seeds: int) -> str:
-    lines = [f"{args.model}, {seeds} seeds", "", "| | test accuracy | against the input | MACs | parameters |"]
-    lines.append("|---|---|---|---|---|")
+def table(rows: Mapping[str, Row]) -> str:
+    lines = ["| | seeds | test accuracy | against the input | MACs | parameters |", "|---|---|---|---|---|---|"]
     for name, row in rows.items():
         (test, half), (less, around) = row.test, row.less
         against = "" if name == INPUT else f"{less:+.2f} ± {around:.2f}"
-        lines.append(f"| {name} | {test:.2f} ± {half:.2f} | {against} | {row.macs:.2f}x | {row.params:.2f}x |")
+        shares = f"{row.macs:.2f}x | {row.params:.2f}x"
+        lines.append(f"| {name} | {row.seeds} | {test:.2f} ± {half:.2f} | {against} | {shares} |")
     return "\n".join(lines)
 
 
@@ -285,7 +297,7 @@ def main() -> None:
     runs = runs_of(args)
     if runs:
         rows = rows_of(list(runs.values()))
-        print(table(args, rows, len(runs)))
+        print(table(rows))
         if args.results is not None:
             add_result(
                 args.results, args.model, {"rows": {name: asdict(row) for name, row in rows.items()}, "runs": runs}
