@@ -135,7 +135,10 @@ class Case:
         return model.to(memory_format=torch.channels_last)
 
     def run(self) -> None:
-        args, model = self.args, self.model()
+        args = self.args
+        if all((self.folder / f"{name}.json").exists() for name in names_of(args.budgets, args.strategies)):
+            return
+        model = self.model()
         shop = Workshop(
             model,
             Batches(self.data, self.data.weights, True, self.seed),
@@ -221,9 +224,14 @@ class Row:
     params: float
 
 
+def names_of(budgets: Sequence[str], strategies: Sequence[str]) -> list[str]:
+    """Of the figures of a seed."""
+    return [CAME, INPUT, *(f"{budget} {name}" for budget in budgets for name in strategies)]
+
+
 def runs_of(args: argparse.Namespace) -> dict[str, dict[str, Any]]:
     """All figures of the seeds of which those of the input are known, by the name of their folder."""
-    names = [CAME, INPUT, *(f"{budget} {name}" for budget in args.budgets for name in STRATEGIES)]
+    names = names_of(args.budgets, STRATEGIES)
     return {
         folder.name: {
             name: json.loads((folder / f"{name}.json").read_text())
