@@ -36,7 +36,7 @@ def table(found: dict[str, Any]) -> str:
         (
             "training step: supernet, same path",
             f"{step['seconds']['supernet'] * 1e3:.0f} ms",
-            f"{step['ratio_of_pairs']:.2f} of the fixed one (aim: ≤ 1.10)",
+            f"{step['ratio']:.2f} of the fixed one (aim: ≤ 1.10)",
             f"{step['peak_rss_bytes'] / mib:,.0f} MiB, both networks",
         ),
         (

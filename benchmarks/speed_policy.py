@@ -38,6 +38,7 @@ from nat_plugin.ir.skeletons import at_level
 from nat_plugin.policy.apply import transform
 from nat_plugin.policy.graphs import Graph, build_batch, build_graph
 from nat_plugin.policy.network import PolicyConfig, new_policy
+from nat_plugin.timing import Clock, quickest
 
 DARTS_OPS = tuple(
     Op.parse(text)
@@ -88,11 +89,6 @@ def peak() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-
-
 def graphs_of(networks: list[Network]) -> list[Graph]:
     rule = find_rule("nat++")
     return [build_graph(network, Moves(network, rule)) for network in networks]
@@ -104,19 +100,17 @@ def steps(cells: int, kind: str, device_name: str) -> dict[str, float]:
     networks = [random_darts(rng) for _ in range(cells)]
     policy = new_policy(PolicyConfig(), 0, device)
     policy(build_batch(graphs_of(networks[:2]), device)).sum().backward()  # loads kernels
-    before = peak()
-    start = time.perf_counter()
+    before, clock = peak(), Clock.of(device)
+    start = clock.read()
     graphs = graphs_of(networks)
-    built = time.perf_counter() - start
-    best = float("inf")
-    for _ in range(3 if kind == "batch" else 1):
+    built = clock.read() - start
+
+    def run() -> None:
         policy.zero_grad()
-        wait(device)
-        start = time.perf_counter()
         for part in [graphs] if kind == "batch" else [[graph] for graph in graphs]:
             policy(build_batch(part, device)).square().sum().backward()
-        wait(device)
-        best = min(best, time.perf_counter() - start)
+
+    best = quickest(run, clock, passes=3 if kind == "batch" else 1)
     found = {"build": built, "steps": best, "peak_mib": peak(), "peak_added_mib": peak() - before}
     if device.type == "cuda":
         found["device_peak_mib"] = torch.cuda.max_memory_allocated(device) / 2**20

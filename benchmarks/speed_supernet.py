@@ -10,8 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import resource
-import statistics
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,6 +20,7 @@ from torch import Tensor, nn
 
 from nat_plugin.ir import Cell, Edge, Frame, Network, Node, Op, cell_stack, find_rule
 from nat_plugin.nets import Supernet, build, move_paths
+from nat_plugin.timing import Clock, compare, quickest
 
 OPS = tuple(
     map(
@@ -71,16 +70,16 @@ def make_step(
 
 
 def measure(
-    channels: int = 16, cells: int = 8, batch: int = 32, size: int = 32, repeats: int = 15, warmup: int = 3,
-    device: str = "cpu",
-) -> dict[str, Any]:  # fmt: skip
-    """Median seconds per step of both, their ratio (also as the median over neighbouring pairs), peak memory."""
+    channels: int = 16, cells: int = 8, batch: int = 32, size: int = 32, warmup: int = 3, device: str = "cpu"
+) -> dict[str, Any]:
+    """Seconds per step of both, their ratio with its 95 % interval, peak memory."""
     torch.manual_seed(0)
+    clock = Clock.of(torch.device(device))
     network = darts_v2(channels, cells, size)
-    started = time.perf_counter()
+    started = clock.read()
     paths = move_paths([network], find_rule("nat++"))
     supernet = Supernet(network, paths).to(device).to(memory_format=torch.channels_last)
-    construction = time.perf_counter() - started
+    construction = clock.read() - started
     fixed = build(network).to(device).to(memory_format=torch.channels_last)
     x = torch.randn(batch, *network.input, device=device).to(memory_format=torch.channels_last)
     y = torch.randint(network.head.classes, (batch,), device=device)
@@ -90,24 +89,17 @@ def measure(
             supernet, lambda images: supernet(images, network), supernet.active_parameters(network), x, y
         ),
     }
-    seconds: dict[str, list[float]] = {name: [] for name in steps}
-    for number in range(warmup + repeats):
-        order = list(steps) if number % 2 == 0 else list(steps)[::-1]
-        for name in order:
-            _wait(device)
-            started = time.perf_counter()
-            steps[name]()
-            _wait(device)
-            if number >= warmup:
-                seconds[name].append(time.perf_counter() - started)
-    median = {name: statistics.median(values) for name, values in seconds.items()}
-    pairs = [a / b for a, b in zip(seconds["supernet"], seconds["fixed"], strict=True)]
+    for step in steps.values():
+        for _ in range(warmup):
+            step()
+    found = compare(steps["fixed"], steps["supernet"], clock, within=0.05)
+    quick = quickest(steps["fixed"], clock)
     return {
         "setting": {"channels": channels, "cells": cells, "batch": batch, "size": size, "device": device,
-                    "threads": torch.get_num_threads(), "repeats": repeats, "torch": torch.__version__},
-        "seconds": median,
-        "ratio": median["supernet"] / median["fixed"],
-        "ratio_of_pairs": statistics.median(pairs),
+                    "threads": torch.get_num_threads(), "clock": clock.name, "torch": torch.__version__},
+        "seconds": {"fixed": quick, "supernet": quick * found.ratio},
+        "ratio": found.ratio,
+        "interval": [found.low, found.high],
         "construction_seconds": construction,
         "paths": {name: len(each) for name, each in paths.items()},
         "parameters": {
@@ -120,22 +112,17 @@ def measure(
     }  # fmt: skip
 
 
-def _wait(device: str) -> None:
-    if device.startswith("cuda"):
-        torch.cuda.synchronize()
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, help="write the measurements to this JSON file")
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--repeats", type=int, default=15)
     options = parser.parse_args()
-    found = measure(device=options.device, repeats=options.repeats)
+    found = measure(device=options.device)
     print(f"{'step of':<12}{'milliseconds':>14}{'parameters':>14}")
     for name in ("fixed", "supernet"):
         print(f"{name:<12}{found['seconds'][name] * 1e3:>14.1f}{found['parameters'][name]:>14,}")
-    print(f"ratio {found['ratio']:.3f} (of pairs {found['ratio_of_pairs']:.3f}), "
+    low, high = found["interval"]
+    print(f"ratio {found['ratio']:.3f} [{low:.3f}, {high:.3f}], {found['setting']['clock']}, "
           f"peak memory {found['peak_rss_bytes'] / 2**20:,.0f} MiB")  # fmt: skip
     if options.out:
         options.out.write_text(json.dumps(found, indent=1) + "\n")
