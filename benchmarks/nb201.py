@@ -15,7 +15,8 @@ from pathlib import Path
 
 import numpy as np
 from nat_nasbench import NB201Adapter
-from nat_nasbench.nb201 import ENDS, OPS, spell
+from nat_nasbench.forms201 import ENDS
+from nat_nasbench.nb201 import OPS, spell
 
 from nat_plugin.ir import Frame, Moves, Network, Rule, canonical, cost, is_connected, key
 

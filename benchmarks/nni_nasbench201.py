@@ -21,7 +21,7 @@ from typing import Any, TypeAlias
 import nni
 import numpy as np
 import torch
-from nat_nasbench.nb201 import ENDS
+from nat_nasbench.forms201 import ENDS
 from nat_nni import NAT, Evolution, HillClimb, RandomSearch
 from nb201 import DATA, GROUPS, Space, digits_of, load_space, numbers
 from nni.nas.evaluator import Evaluator

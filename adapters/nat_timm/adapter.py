@@ -54,8 +54,12 @@ class TimmAdapter(Adapter):
 
     def module(self, network: Network) -> nn.Module:
         from nat_timm.building import build
+        from nat_timm.entrypoint import attach
 
-        return build(moved_document(network), network.input, network.head.classes).train()
+        found = moved_document(network)
+        made = build(found, network.input, network.head.classes).train()
+        attach(made, found)
+        return made
 
     def unmoved(self, network: Network) -> Network | None:
         if network.origin is None or network.origin.format != self.name:

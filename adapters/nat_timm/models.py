@@ -43,7 +43,9 @@ def to_network(model: nn.Module, input: Shape | None = None, model_args: Mapping
     if size[0] != own_channels:
         raise NATError(f"{found.architecture}: the model takes images of {own_channels} channels, not {size[0]}")
     if classes < 1:
-        raise NATError(f"{found.architecture}: the model has no classifier (num_classes=0); reset_classifier gives it one")
+        raise NATError(
+            f"{found.architecture}: the model has no classifier (num_classes=0); reset_classifier gives it one"
+        )
     _check_same(model, found)
     if model_args is not None:
         attach(model, found)

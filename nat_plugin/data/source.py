@@ -61,7 +61,7 @@ def checked(source: Source, where: str) -> Source:
     absent = np.flatnonzero(np.bincount(y_train, minlength=len(names)) == 0)
     if len(absent):
         raise NATError(f"{where}: y_train has no image of class {names[absent[0]]!r}: add some or leave the class out")
-    found = {}
+    found: dict[str, Any] = {}
     for part in ("test", "val"):
         x, y = (getattr(source, f"{what}_{part}") for what in "xy")
         if x is not None:

@@ -294,7 +294,7 @@ def build_batch(graphs: Sequence[Graph], device: torch.device | None = None) -> 
     number = np.arange(len(graphs))
     before, edges_before = np.cumsum(nodes) - nodes, np.cumsum(edges) - edges
     edge_op = joined("edge_op")
-    distinct, own = np.unique(np.concatenate([edge_op, joined("row_op")]), return_inverse=True)
+    distinct, own = _in_order_of_text(*np.unique(np.concatenate([edge_op, joined("row_op")]), return_inverse=True))
     whole = {
         "op_x": descriptions(distinct),
         "node_x": joined("node_x"),
@@ -315,3 +315,12 @@ def build_batch(graphs: Sequence[Graph], device: torch.device | None = None) -> 
     first = np.array([0, *accumulate(rows.tolist())])
     batch = Batch(ops_of(distinct), sizes=tuple(graph.sizes for graph in graphs), first=first, **tensors)
     return batch if device is None else batch.to(device)
+
+
+def _in_order_of_text(distinct: np.ndarray, own: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Op numbers, and where each one used is among them. Sums over rows round by their order, so it must not depend on
+    which ops this process met first: a run that is resumed meets them in another order."""
+    order = np.array(sorted(range(len(distinct)), key=[str(op) for op in ops_of(distinct)].__getitem__), np.int64)
+    place = np.empty_like(order)
+    place[order] = np.arange(len(order))
+    return distinct[order], place[own]

@@ -10,6 +10,7 @@ from policy.samples import random_darts, random_ladder
 
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Budget, Moves, Network, find_rule, live
+from nat_plugin.policy.describe import describe, op_number, ops_of
 from nat_plugin.policy.graphs import CANDIDATE_WIDTH, EDGE_WIDTH, GRAPH_WIDTH, NODE_WIDTH, build_batch, build_graph
 from tests.networks import networks
 
@@ -22,6 +23,19 @@ def moves_of(network: Network, budget: dict[str, object] | None = None) -> Moves
     except NATError:
         assume(False)
         raise
+
+
+def test_ops_stand_in_an_order_that_does_not_depend_on_which_this_process_met_first() -> None:
+    """Sums over them round by it: a run that is resumed would end with other bits."""
+    network = random_darts(np.random.default_rng(0))
+    for op in sorted({op for options in moves_of(network).candidates for op in options}, key=str, reverse=True):
+        op_number(op)
+    graph = build_graph(network, moves_of(network))
+    batch = build_batch([graph])
+    assert [str(op) for op in batch.ops] == sorted(str(op) for op in batch.ops)
+    rows = ops_of(graph.row_op)
+    assert [batch.ops[number] for number in batch.row_op.tolist()] == list(rows)
+    assert torch.equal(batch.op_x, torch.from_numpy(np.stack([describe(op) for op in batch.ops])))
 
 
 @settings(max_examples=60)

@@ -46,10 +46,11 @@ def load_image_folder(settings: DataSettings) -> Source:
     if count * size * size * 3 > MAX_BYTES:
         raise NATError(f"{root}: {count} images of {size}x{size} take more than {MAX_BYTES} bytes: lower resolution")
     read = {"val" if name in VAL else name: _read(part, size) for name, part in found.items()}
-    none = (None, None)
-    x_val, y_val = read.get("val", none)
+    x_train, y_train = read["train"]
+    x_test, y_test = read.get("test", (None, None))
+    x_val, y_val = read.get("val", (None, None))
     files = tuple(path for part in found.values() for paths in part.values() for path in paths)
-    return Source(*read["train"], *read.get("test", none), classes, files=files, x_val=x_val, y_val=y_val)
+    return Source(x_train, y_train, x_test, y_test, classes, files=files, x_val=x_val, y_val=y_val)
 
 
 def _list(folder: Path) -> dict[str, list[Path]]:

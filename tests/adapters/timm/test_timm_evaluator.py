@@ -140,7 +140,7 @@ def test_running_statistics_are_plain_averages_over_the_images() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"weights": "nowhere.safetensors"}, "nowhere.safetensors: not readable as safetensors"),
+        ({"weights": "nowhere.safetensors"}, "nowhere.safetensors: No such file or directory"),
         ({"weights": "other"}, "other"),
         ({"weights": "pretrained"}, "mobilenetv2_035: timm"),
         ({"weights": "broken", "train": SHORT}, "the training of the model itself diverged; lower its lr"),
