@@ -24,6 +24,7 @@ from nat_plugin.runs.recipe import plan
 from nat_plugin.runs.run import resume, start
 from nat_plugin.sealing import seal, unseal
 from nat_plugin.tensors import read_tensors
+from tests.interrupting import Stop
 
 KEPT = ("result.json", "journal.jsonl", "architecture.txt", "report.md")
 
@@ -48,18 +49,6 @@ def images(path: Path, changed: int = 0) -> Path:
     x[0, 0, 0, 0] ^= changed
     np.savez(path, x_train=x, y_train=found.target[:200])
     return path
-
-
-class Stop(Silent):
-    """Ctrl-C after so many steps."""
-
-    def __init__(self, after: int) -> None:
-        self.left = after
-
-    def step(self, done: int, note: str = "") -> None:
-        self.left -= 1
-        if self.left == 0:
-            raise KeyboardInterrupt
 
 
 def stopped_at(folder: Path, values: dict[str, Any], steps: int) -> Path:

@@ -12,9 +12,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from nat_plugin.plugins import plugins
 from nat_plugin.runs.events import Events
-from nat_plugin.runs.progress import Silent
 from nat_plugin.runs.recipe import plan
 from nat_plugin.runs.run import resume, start
+from tests.interrupting import Stop
 
 RECIPE: dict[str, Any] = {
     "source": "DARTS_V2",
@@ -25,18 +25,6 @@ RECIPE: dict[str, Any] = {
     "final": {"candidates": 1, "schedule": {"epochs": 3, "batch": 64, "cutout": 0, "auxiliary": 0}},
     "device": "cpu",
 }
-
-
-class Stop(Silent):
-    """Ctrl-C after so many steps."""
-
-    def __init__(self, after: int) -> None:
-        self.left = after
-
-    def step(self, done: int, note: str = "") -> None:
-        self.left -= 1
-        if self.left == 0:
-            raise KeyboardInterrupt
 
 
 def steps(folder: Path, name: str) -> list[int]:

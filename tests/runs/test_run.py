@@ -25,6 +25,7 @@ from nat_plugin.runs.folder import locked, read_journal
 from nat_plugin.runs.progress import Reporter, Silent
 from nat_plugin.runs.recipe import plan
 from nat_plugin.runs.run import default_folder, resume, start
+from tests.interrupting import Stop
 
 RECIPE: dict[str, Any] = {
     "source": "DARTS_V2",
@@ -169,18 +170,6 @@ def test_the_same_seed_gives_the_same_run(undisturbed: Path, tmp_path: Path) -> 
 def test_another_seed_gives_another_run(undisturbed: Path, tmp_path: Path) -> None:
     run(tmp_path / "other", small(seed=1))
     assert contents(tmp_path / "other")["journal.jsonl"] != contents(undisturbed)["journal.jsonl"]
-
-
-class Stop(Silent):
-    """Interrupts a run at its n-th step."""
-
-    def __init__(self, after: int) -> None:
-        self.left = after
-
-    def step(self, done: int, note: str = "") -> None:
-        self.left -= 1
-        if self.left == 0:
-            raise KeyboardInterrupt
 
 
 def test_interrupted_at_every_step_it_ends_the_same(undisturbed: Path, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from nat_plugin.runs.progress import Silent
 from nat_plugin.runs.recipe import load_recipe, plan
 from nat_plugin.runs.run import resume, start
 from tests.adapters.nasbench.tables import latency_table, macro_table, percent
+from tests.interrupting import Stop
 
 KEPT = ("result.json", "journal.jsonl", "architecture.txt", "report.md")
 
@@ -73,18 +74,6 @@ def test_the_report_says_where_the_accuracies_are_from(recipe: dict[str, Any], t
     span = result["test_difference"]
     assert span["low"] < span["value"] < span["high"]
     assert span["high"] - span["low"] > 0.01  # 10,000 images of which it is not known which are right
-
-
-class Stop(Silent):
-    """Interrupts a run at its n-th step."""
-
-    def __init__(self, after: int) -> None:
-        self.left = after
-
-    def step(self, done: int, note: str = "") -> None:
-        self.left -= 1
-        if self.left == 0:
-            raise KeyboardInterrupt
 
 
 def test_the_same_seed_gives_the_same_run_interrupted_or_not(recipe: dict[str, Any], tmp_path: Path) -> None:
