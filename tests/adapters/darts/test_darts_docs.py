@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import doctest
 import re
-from functools import lru_cache
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
-from nat_darts import DartsAdapter, register_op_name
+from nat_darts import DartsAdapter, ops, register_op_name
 from nat_darts.ops import OPS
 
 from nat_plugin.errors import NATError
 from nat_plugin.ir import NULL, SKIP, Frame, Moves, Op, canonical, cost, find_rule, same
+from nat_plugin.ir import ops as registry
 from nat_plugin.plugins import Plugins
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "darts.md").read_text(encoding="utf-8")
@@ -23,20 +25,23 @@ SMALL = Frame(channels=8, cells=3)
 V2 = ADAPTER.published()["DARTS_V2"].text
 
 
-@pytest.fixture(autouse=True)
-def _names() -> None:
-    plugin()
-
-
-@lru_cache(maxsize=1)
-def plugin() -> ModuleType:
+@pytest.fixture(autouse=True, scope="module")
+def _names() -> Iterator[None]:
+    """The operations of the page's plugin, forgotten afterwards: other tests share the process."""
+    tables: tuple[Any, ...] = (registry._KINDS, ops.OPS, ops._NAMES)
+    known, added = [dict(table) for table in tables], list(ops._ADDED)
     (code,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     module = ModuleType("nat_own_ops")
     exec(compile(code, "docs/darts.md", "exec"), module.__dict__)
     complaints: list[str] = []
     Plugins([("own", module)], complaints.append)
     assert not complaints
-    return module
+    yield
+    for table, before in zip(tables, known, strict=True):
+        table.clear()
+        table.update(before)
+    ops._ADDED[:] = added
+    registry._parse.cache_clear()
 
 
 def test_the_session_prints_what_the_page_says() -> None:
