@@ -21,8 +21,8 @@ NAT, NAT_PLUS = find_rule("nat"), find_rule("nat++")
 
 
 def test_the_policy_alone_comes_near_the_optimum(device: torch.device) -> None:
-    """In the mean of three landscapes, as last bits decide where it settles on one: what it saw (0.84 to 1 of the best on
-    sixteen), and what it proposes by itself (0.42 to 1)."""
+    """In the mean of three landscapes, as last bits decide where it settles on one: what it saw (0.84 to 1 of the best
+    on sixteen), and what it proposes by itself (0.42 to 1)."""
     seen, proposed = 0.0, 0.0
     for seed in range(3):
         network = ladder([3, 2, 3, 4, 3, 2])
