@@ -97,7 +97,7 @@ def test_any_cell_in_any_form_and_moved(digits: str, form: str, rule: str, seed:
     moved = moves.apply(moves.sample(np.random.default_rng(seed)))
     written = write_back(ADAPTER, moves, moved, Frame())
     assert cost(read(written)) == cost(moved)
-    assert digits_of(read(written)) == digits_of(canonical(moved))
+    assert digits_of(canonical(read(written))) == digits_of(canonical(moved))  # unmoved, it comes back as it was
 
 
 @pytest.mark.parametrize(
