@@ -37,7 +37,7 @@ from nat_plugin.errors import NATError
 from nat_plugin.ir import Budget, Moves, Network, Rule, find_rule
 from nat_plugin.ir.budget import METRICS
 from nat_plugin.plugins import plugins
-from nat_plugin.strategies.base import Measurement, Strategy, Task
+from nat_plugin.search.base import Measurement, Strategy, Task
 
 QUERIES = (1, 3, 10, 30, 100)
 OWN: dict[str, Any] = {"mix": {"input": 1, "neighbours": 0}}

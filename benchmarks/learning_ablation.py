@@ -30,9 +30,9 @@ from train_policy import CPU, Measured, Plan, SampledTraining, held_out, train
 from nat_plugin.ir import Budget, find_rule
 from nat_plugin.plugins import plugins
 from nat_plugin.policy.network import Policy
-from nat_plugin.strategies.base import Measurement, Task
-from nat_plugin.strategies.nat import NATSettings, NATStrategy
-from nat_plugin.strategies.sources import Mix
+from nat_plugin.search.base import Measurement, Task
+from nat_plugin.search.nat.inputs import Mix
+from nat_plugin.search.nat.strategy import NATSettings, NATStrategy
 
 INPUTS, BATCH, STEPS = 1000, 128, NATSettings().steps
 

@@ -32,7 +32,7 @@ from nat_plugin.plugins import plugins
 from nat_plugin.policy.apply import apply_policy
 from nat_plugin.policy.files import load_policy, save_policy
 from nat_plugin.policy.network import Policy
-from nat_plugin.strategies.base import Task
+from nat_plugin.search.base import Task
 
 QUERIES = (10, 30)
 GROUPS = {"all": -np.inf, "≥ 90": 90.0, "≥ 92": 92.0}

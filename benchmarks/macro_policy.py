@@ -14,10 +14,10 @@ from macro_space import PLACES, MacroSpace, Reach
 
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Budget, Moves, find_rule
-from nat_plugin.policy.comparing import compare
-from nat_plugin.policy.critic import Critic, CriticConfig
 from nat_plugin.policy.graphs import Graph, build_batch, build_graph
 from nat_plugin.policy.network import Policy, PolicyConfig, new_policy
+from nat_plugin.policy.training.critic import Critic, CriticConfig
+from nat_plugin.policy.training.sampled import sampled_step
 
 RULES = ("nat", "nat++")
 CPU = torch.device("cpu")
@@ -101,5 +101,5 @@ def train(space: MacroSpace, plan: Plan) -> Policy:
             return found
 
         batch = build_batch([each.graph for each in drawn])
-        compare(policy, optimizer, batch, judge, plan.entropy * left, plan.samples, rng)
+        sampled_step(policy, optimizer, batch, judge, plan.entropy * left, plan.samples, rng)
     return policy

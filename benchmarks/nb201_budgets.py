@@ -32,7 +32,7 @@ from nat_plugin.plugins import plugins
 from nat_plugin.policy.apply import apply_policy
 from nat_plugin.policy.finding import find_policy
 from nat_plugin.policy.network import Policy
-from nat_plugin.strategies.base import Task
+from nat_plugin.search.base import Task
 
 QUERIES = (10, 30)
 MACS = ("0.8x", "0.6x")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from nat_plugin.ir import Moves, Network
-from nat_plugin.strategies.base import Measurement, Settings, Strategy, Task
-from nat_plugin.strategies.greedy import GreedyStrategy
-from nat_plugin.strategies.hill_climb import HillClimbStrategy
-from nat_plugin.strategies.random_search import RandomStrategy
+from nat_plugin.search.base import Measurement, Settings, Strategy, Task
+from nat_plugin.search.greedy import GreedyStrategy
+from nat_plugin.search.hill_climb import HillClimbStrategy
+from nat_plugin.search.random_search import RandomStrategy
 
 SEARCHES: dict[str, type[Strategy]] = {
     "random search": RandomStrategy,

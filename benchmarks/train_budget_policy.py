@@ -1,7 +1,7 @@
 """Train the policy that ships as ``--policy nasbench201-budgets``, on the CIFAR-10 columns of NAS-Bench-201 alone.
 
 As ``train_policy.py``, but most inputs have a limit, on MACs or on an imagined latency, and the policy learns from what
-the critic imagines of all that each input may become (``nat_plugin.policy.enumerating``), in place of samples.
+the critic imagines of all that each input may become (``nat_plugin.policy.training.exact``), in place of samples.
 
 ``python benchmarks/train_budget_policy.py --table nasbench201.csv.gz [--seed N] [--evaluations N] [--out FILE]``
 """
@@ -17,9 +17,9 @@ from nb201_inputs import Enumerated, draw_inputs
 from train_policy import RULES, Plan, Training, held_out, run
 
 from nat_plugin.ir import find_rule
-from nat_plugin.policy.critic import CriticConfig
-from nat_plugin.policy.enumerating import compare_all, log_shares
 from nat_plugin.policy.graphs import build_batch
+from nat_plugin.policy.training.critic import CriticConfig
+from nat_plugin.policy.training.exact import exact_step, log_shares
 
 CHUNK = 256
 """Graphs in one pass."""
@@ -64,7 +64,7 @@ class BudgetTraining(Training[BudgetPlan, Enumerated]):
             choices = [each.choices[of] for each, of in zip(drawn, taken, strict=True)]
             gains = [each[of] for each, of in zip(gains, taken, strict=True)]
             batch = build_batch([each.graph for each in drawn])
-            compare_all(self.policy, self.optimizer, batch, choices, gains, start * (end / start) ** done)
+            exact_step(self.policy, self.optimizer, batch, choices, gains, start * (end / start) ** done)
 
     def _some(self, gains: np.ndarray) -> np.ndarray:
         """Which candidates are compared: all, or of too many the best and others at random."""

@@ -30,15 +30,15 @@ from nb201 import CELLS, EDGES, Reach, Space, digits_of, load_space, numbers
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Budget, Moves, find_rule
 from nat_plugin.plugins import plugins
-from nat_plugin.policy.critic import Critic, CriticConfig
 from nat_plugin.policy.files import Fact, save_policy
 from nat_plugin.policy.finding import SHIPPED
 from nat_plugin.policy.graphs import Graph, build_batch, build_graph
-from nat_plugin.policy.imagining import draw_open, imagine
 from nat_plugin.policy.network import Policy, PolicyConfig, new_policy
 from nat_plugin.policy.reinforce import Learning
 from nat_plugin.policy.trained_on import CELLS as CELLS_FACT
 from nat_plugin.policy.trained_on import cells_of
+from nat_plugin.policy.training.critic import Critic, CriticConfig
+from nat_plugin.policy.training.critic_based import critic_based_step, draw_unmasked
 
 SPLIT = 201
 """Seed of the split, the same for every training."""
@@ -208,7 +208,9 @@ class SampledTraining(Training[Plan, Input]):
             return self.gain(drawn[graph], choices)
 
         learning = Learning(normalise="batch")
-        imagine(self.policy, self.optimizer, batch, judge, learning, plan.entropy * left, plan.samples, self.rng)
+        critic_based_step(
+            self.policy, self.optimizer, batch, judge, learning, plan.entropy * left, plan.samples, self.rng
+        )
 
     def gain(self, source: Input, choices: np.ndarray) -> np.ndarray:
         """Imagined gains (n,) of choices (n, EDGES); NaN over the limit and for cells that are not connected."""
@@ -224,7 +226,7 @@ class SampledTraining(Training[Plan, Input]):
         for start in range(0, len(self.inputs), CHUNK):
             part = self.inputs[start : start + CHUNK]
             batch = build_batch([each.graph for each in part])
-            drawn = draw_open(self.policy, batch, self.plan.proposals, self.rng)
+            drawn = draw_unmasked(self.policy, batch, self.plan.proposals, self.rng)
             for source, choices in zip(part, drawn, strict=True):
                 np.add.at(count, numbers(source.options[np.arange(EDGES), choices]), 1)
         return np.argsort(-count, kind="stable")[: np.count_nonzero(count)]

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from nat_plugin.adapter import Adapter
     from nat_plugin.data import Loader
     from nat_plugin.evaluators.base import Evaluator
-    from nat_plugin.strategies.base import Strategy
+    from nat_plugin.search.base import Strategy
 
 
 @hookimpl
@@ -24,15 +24,15 @@ def register_adapters(register: Callable[[Adapter], None]) -> None:
 
 @hookimpl
 def register_strategies(register: Callable[[str, type[Strategy]], None]) -> None:
-    from nat_plugin.strategies.evolution import EvolutionStrategy
-    from nat_plugin.strategies.exhaustive import ExhaustiveStrategy
-    from nat_plugin.strategies.greedy import GreedyStrategy
-    from nat_plugin.strategies.hill_climb import HillClimbStrategy
-    from nat_plugin.strategies.identity import IdentityStrategy
-    from nat_plugin.strategies.nat import NATStrategy
-    from nat_plugin.strategies.random_search import RandomStrategy
-    from nat_plugin.strategies.rule import RuleStrategy
-    from nat_plugin.strategies.surrogate import SurrogateStrategy
+    from nat_plugin.search.evolution import EvolutionStrategy
+    from nat_plugin.search.exhaustive import ExhaustiveStrategy
+    from nat_plugin.search.greedy import GreedyStrategy
+    from nat_plugin.search.hill_climb import HillClimbStrategy
+    from nat_plugin.search.identity import IdentityStrategy
+    from nat_plugin.search.nat.strategy import NATStrategy
+    from nat_plugin.search.random_search import RandomStrategy
+    from nat_plugin.search.rules.strategy import RuleStrategy
+    from nat_plugin.search.surrogate.strategy import SurrogateStrategy
 
     register("nat", NATStrategy)
     register("random", RandomStrategy)

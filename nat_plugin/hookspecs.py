@@ -13,7 +13,7 @@ if TYPE_CHECKING:  # torch is slow to import, and most subcommands need none of 
     from nat_plugin.data import Loader
     from nat_plugin.evaluators.base import Evaluator
     from nat_plugin.ir import OpKind, Rule
-    from nat_plugin.strategies.base import Strategy
+    from nat_plugin.search.base import Strategy
 
 hookspec = pluggy.HookspecMarker("nat_plugin")
 hookimpl = pluggy.HookimplMarker("nat_plugin")

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from nat_plugin.adapter import Adapter
     from nat_plugin.data import Loader
     from nat_plugin.evaluators.base import Evaluator
-    from nat_plugin.strategies.base import Strategy
+    from nat_plugin.search.base import Strategy
 
 GROUP = "nat_plugin"
 OWN_DISTRIBUTION = "nat-plugin"
@@ -114,7 +114,7 @@ class Plugins:
 
     @cached_property
     def strategies(self) -> dict[str, type[Strategy]]:
-        from nat_plugin.strategies.base import Strategy
+        from nat_plugin.search.base import Strategy
 
         return self._named("register_strategies", lambda name, kind: (name, _with_settings(Strategy, kind)))  # type: ignore[type-abstract]
 

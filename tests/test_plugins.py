@@ -14,8 +14,8 @@ from nat_plugin.hookspecs import hookimpl
 from nat_plugin.ir import NULL, Op, OpKind, Rule, find_rule
 from nat_plugin.network_json import NetworkJSON
 from nat_plugin.plugins import Plugins, installed, plugins
+from nat_plugin.search.random_search import RandomStrategy
 from nat_plugin.sources import find_source
-from nat_plugin.strategies.random_search import RandomStrategy
 
 
 class Another(NetworkJSON):

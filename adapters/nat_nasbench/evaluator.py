@@ -15,8 +15,8 @@ from nat_plugin.evaluators.base import Assessment, Bench, Evaluator, Split
 from nat_plugin.ir import Frame, Network, canonical, key
 from nat_plugin.ir.budget import Metric
 from nat_plugin.outside import Outside, OutsidePath
-from nat_plugin.strategies.base import Measurement, Proposal, State
-from nat_plugin.strategies.base import Settings as AnySettings
+from nat_plugin.search.base import Measurement, Proposal, State
+from nat_plugin.search.base import Settings as AnySettings
 from nat_plugin.training.seeds import derive
 
 LATENCY = "latency"

@@ -13,7 +13,7 @@ from nat_plugin.errors import NATError
 from nat_plugin.files import ReadError, read_text, write_text
 from nat_plugin.runs.state import join, split
 from nat_plugin.sealing import seal, unseal
-from nat_plugin.strategies.base import State
+from nat_plugin.search.base import State
 
 MAX_BYTES = 2**30
 

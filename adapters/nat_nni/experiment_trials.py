@@ -13,7 +13,7 @@ from typing import Any
 
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Network, Op, key
-from nat_plugin.strategies.base import Measurement, Proposal, State, Strategy
+from nat_plugin.search.base import Measurement, Proposal, State, Strategy
 
 PATIENCE = 1000
 """Proposals in a row that are all known before a strategy is taken to have no more."""

@@ -26,8 +26,8 @@ from nat_plugin.errors import NATError
 from nat_plugin.ir import Budget, Moves, Network, Op, canonical, cost, find_rule, key
 from nat_plugin.ir.layers import Shape
 from nat_plugin.plugins import plugins
-from nat_plugin.strategies.base import Settings, Task
-from nat_plugin.strategies.base import Strategy as CoreStrategy
+from nat_plugin.search.base import Settings, Task
+from nat_plugin.search.base import Strategy as CoreStrategy
 
 VERSION = 1
 _log = logging.getLogger("nni.nat_nni")

@@ -27,8 +27,8 @@ from nat_plugin.runs.checking import check_part, validate
 from nat_plugin.runs.progress import Reporter, Silent, reporter
 from nat_plugin.runs.recipe import SearchSettings
 from nat_plugin.runs.search import Search
-from nat_plugin.strategies.base import Settings, Strategy, Task
-from nat_plugin.strategies.nearby import trimmed
+from nat_plugin.search.base import Settings, Strategy, Task
+from nat_plugin.search.neighbourhood import greedy_repair
 from nat_plugin.training.seeds import derive, seeded
 from nat_timm.adapter import moved_document
 from nat_timm.checking import check_weights
@@ -168,7 +168,7 @@ class Workshop:
             moves = Moves(self.network, self.rule, Limits(room, limits.metrics))
         except NATError:  # nothing fits
             return None
-        choice = trimmed(moves, moves.choice(network))
+        choice = greedy_repair(moves, moves.choice(network))
         return None if choice is None else moves.apply(choice)
 
     def search(self, strategy: Strategy, settings: SearchSettings, report: Report = lambda _: None) -> int:

@@ -15,8 +15,8 @@ from nat_plugin.evaluators.supernet import SupernetEvaluator, SupernetSettings
 from nat_plugin.ir import Network
 from nat_plugin.ir.budget import Metric
 from nat_plugin.outside import Outside, OutsideName
-from nat_plugin.strategies.base import Measurement, Proposal, State
-from nat_plugin.strategies.base import Settings as AnySettings
+from nat_plugin.search.base import Measurement, Proposal, State
+from nat_plugin.search.base import Settings as AnySettings
 from nat_plugin.training import Schedule, Trainer, train
 from nat_plugin.training.seeds import derive
 from nat_plugin.training.trainer import epoch_note

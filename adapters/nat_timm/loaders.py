@@ -14,7 +14,7 @@ from nat_plugin.device import Compute
 from nat_plugin.errors import NATError
 from nat_plugin.evaluators.feed import Batches, Feed
 from nat_plugin.ir.layers import Shape
-from nat_plugin.strategies.base import State
+from nat_plugin.search.base import State
 from nat_plugin.training.seeds import generator
 from nat_timm.framework import timm
 from nat_timm.tuning import NO_BATCH

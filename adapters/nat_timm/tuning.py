@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from nat_plugin.device import Compute
 from nat_plugin.errors import NATError
 from nat_plugin.evaluators.feed import Batches
-from nat_plugin.strategies.base import Settings
+from nat_plugin.search.base import Settings
 from nat_plugin.training.optimizer import Optimizer
 from nat_plugin.training.schedule import cosine
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nat_plugin.evaluators.base import Evaluator
 from nat_plugin.ir import Network, key
-from nat_plugin.strategies.base import Measurement, Proposal
+from nat_plugin.search.base import Measurement, Proposal
 
 
 class Queries:

@@ -16,8 +16,8 @@ from nat_plugin.device import Compute
 from nat_plugin.ir import Frame, Network, Rule
 from nat_plugin.ir.budget import Metric
 from nat_plugin.outside import Outside
-from nat_plugin.strategies.base import Measurement, Proposal, State
-from nat_plugin.strategies.base import Settings as AnySettings
+from nat_plugin.search.base import Measurement, Proposal, State
+from nat_plugin.search.base import Settings as AnySettings
 
 Split: TypeAlias = Literal["selection", "test"]
 

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from nat_plugin.evaluators.base import Assessment, Bench, Evaluator, Split
 from nat_plugin.ir import Network, key
-from nat_plugin.strategies.base import Measurement, Proposal, Settings, State
+from nat_plugin.search.base import Measurement, Proposal, Settings, State
 from nat_plugin.training import Schedule, Trainer, train
 from nat_plugin.training.seeds import derive
 from nat_plugin.training.trainer import epoch_note

@@ -54,7 +54,7 @@ class Moves:
             name: (wiring(network.by_name[name]), self._frame.keeps_width(name)) for name, _, _ in self.parts
         }
         self._admitted: dict[Choice, bool] = {}
-        self.room = self._room()
+        self.column_limits = self._column_limits()
         if not self.admits(self.identity) and not self._anything_fits():
             raise NATError(self._nothing_fits())
 
@@ -125,9 +125,9 @@ class Moves:
         """Whether a choice is connected and within every limit, counted exactly."""
         if not self.limits.values:
             return self._is_connected(choice)
-        if self.room is not None:
+        if self.column_limits is not None:
             total = self.total(choice)
-            return total is not None and all(total[column] <= limit for column, limit in self.room)
+            return total is not None and all(total[column] <= limit for column, limit in self.column_limits)
         known = self._admitted.get(choice)
         if known is None:
             known = self._is_connected(choice) and self.limits.fit(self.apply(choice))
@@ -170,7 +170,7 @@ class Moves:
                 first = end
         return tuple(parts)
 
-    def _room(self) -> tuple[tuple[int, int], ...] | None:
+    def _column_limits(self) -> tuple[tuple[int, int], ...] | None:
         """Column and largest whole number allowed for every limit; None if one is not a sum over edges."""
         for name, _ in self.limits.values:
             if name not in _COLUMNS or self.limits.metrics[name] is not METRICS[name]:
@@ -225,10 +225,10 @@ class Moves:
 
     def _weights(self, between: int) -> np.ndarray:
         """The weights under which completions are looked for. One limit on one metric: just that."""
-        if self.room is not None and len(self.room) == 1:
-            return np.eye(2)[[self.room[0][0]]]
+        if self.column_limits is not None and len(self.column_limits) == 1:
+            return np.eye(2)[[self.column_limits[0][0]]]
         scale = np.ones(2)
-        for column, limit in self.room or ():
+        for column, limit in self.column_limits or ():
             scale[column] = max(1, min(limit, _LARGEST))
         share = np.arange(1, between + 1)[:, None] / (between + 1)
         return np.concatenate([np.eye(2), share * (1 / scale) * [1, 0] + (1 - share) * (1 / scale) * [0, 1]])
@@ -239,8 +239,8 @@ class Moves:
                 self.is_whole(name, sum(any(self.nonnull[i]) << (i - first) for i in range(first, end)))
                 for name, first, end in self.parts
             )
-        if self.room is not None and len(self.room) == 1:
-            return bool(self.search.least[0] <= self.room[0][1])
+        if self.column_limits is not None and len(self.column_limits) == 1:
+            return bool(self.search.least[0] <= self.column_limits[0][1])
         return self.start is not None
 
     @cached_property

@@ -66,7 +66,7 @@ class Walk:
     def __init__(self, moves: Moves) -> None:
         self._moves = moves
         self._choice: list[int] = []
-        self._planned = bool(moves.limits.values) and (moves.room is None or len(moves.room) > 1)
+        self._planned = bool(moves.limits.values) and (moves.column_limits is None or len(moves.column_limits) > 1)
         self._plans: dict[int, Choice] = {}
         self._plan = moves.start if self._planned else None
         self._asked = False
@@ -89,8 +89,8 @@ class Walk:
         search = self._moves.search
         least = self._partial.least() + (search.weights @ self._spent + search.later[self._part])
         if not self._planned:
-            assert self._moves.room is not None
-            opened: np.ndarray = least[:, 0] <= self._moves.room[0][1]
+            assert self._moves.column_limits is not None
+            opened: np.ndarray = least[:, 0] <= self._moves.column_limits[0][1]
             return opened
         self._plans, self._asked = {}, True
         for index, row in enumerate(least):
@@ -153,7 +153,7 @@ class Walk:
     def _find_plan(self, index: int, least: np.ndarray) -> Choice | None:
         """A whole choice that fits and goes on with a candidate; ``least``: what its completions cost, by weight."""
         moves, search = self._moves, self._moves.search
-        if not np.isfinite(least).all() or any(least[column] > limit for column, limit in moves.room or ()):
+        if not np.isfinite(least).all() or any(least[column] > limit for column, limit in moves.column_limits or ()):
             return None
         if self._plan is not None and self._plan[len(self._choice)] == index:
             return self._plan
@@ -163,10 +163,10 @@ class Walk:
             if total is None:
                 continue
             for rest, cost in search.rests[self._part]:
-                if moves.room is None:
+                if moves.column_limits is None:
                     fits = moves.admits((*self._choice[:first], *inner, *rest))
                 else:
-                    fits = all(self._spent[c] + total[c] + cost[c] <= limit for c, limit in moves.room)
+                    fits = all(self._spent[c] + total[c] + cost[c] <= limit for c, limit in moves.column_limits)
                 if fits:
                     return (*self._choice[:first], *inner, *rest)
         return None

@@ -18,7 +18,7 @@ import torch
 from nat_plugin.ir import Limits, Moves, Network, Op, live
 from nat_plugin.ir.scaffold import Scaffold, scaffold
 from nat_plugin.policy.describe import descriptions, op_number, ops_of
-from nat_plugin.policy.room import Room, find_room
+from nat_plugin.policy.headroom import Headroom, find_headroom
 
 Tensor = torch.Tensor
 Ends: TypeAlias = tuple[tuple[int, int, bool], ...]
@@ -216,7 +216,7 @@ def build_graph(network: Network, moves: Moves | None = None) -> Graph:
     each_cost = _joined(costs, (0, 2), np.float64)
     edited = _joined(row_edge, (0,), np.int64)
     room = (
-        find_room(moves, each_cost, counts, used[edited], total)
+        find_headroom(moves, each_cost, counts, used[edited], total)
         if moves is not None and limits.values and sizes
         else None
     )
@@ -245,7 +245,7 @@ def _joined(parts: list[np.ndarray], empty: tuple[int, ...], kind: type) -> np.n
     return np.concatenate(parts) if parts else np.zeros(empty, kind)
 
 
-def _rows(costs: np.ndarray, sizes: np.ndarray, total: np.ndarray, limits: Limits, room: Room | None) -> np.ndarray:
+def _rows(costs: np.ndarray, sizes: np.ndarray, total: np.ndarray, limits: Limits, room: Headroom | None) -> np.ndarray:
     """Candidates: whether it is the present op; change in params and MACs relative to the network, plain and on a
     scale that spreads small changes; within the limits by itself; share of the slot's alternatives; share of the free
     room, and whether that is more than there is."""
@@ -267,7 +267,7 @@ def _rows(costs: np.ndarray, sizes: np.ndarray, total: np.ndarray, limits: Limit
     return rows
 
 
-def _slack(network: Network, total: np.ndarray, limits: Limits, room: Room | None) -> np.ndarray:
+def _slack(network: Network, total: np.ndarray, limits: Limits, room: Headroom | None) -> np.ndarray:
     """The budget left: for params, MACs and the tightest other limit, whether it is there and its room relative to
     the network's own value, from -1 to 2; how many times the free room is spent; which part of the limit it is."""
     values = np.zeros(GRAPH_WIDTH, np.float32)

@@ -16,7 +16,7 @@ from nat_plugin.ir import Network, cost, from_json, key, to_json
 from nat_plugin.runs.loading import loading
 from nat_plugin.runs.setup import Setup
 from nat_plugin.runs.weights import check_weights, load_weights, save_weights
-from nat_plugin.strategies.base import State
+from nat_plugin.search.base import State
 from nat_plugin.training.statistics import (
     Difference,
     Interval,

@@ -11,7 +11,7 @@ from nat_plugin.evaluators.base import Evaluator
 from nat_plugin.ir import Network, cost, key
 from nat_plugin.runs.folder import Journal
 from nat_plugin.runs.recipe import SearchSettings
-from nat_plugin.strategies.base import Measurement, Proposal, State, Strategy
+from nat_plugin.search.base import Measurement, Proposal, State, Strategy
 
 WARMUP_CHUNK = 50
 INPUT_EVERY = 8

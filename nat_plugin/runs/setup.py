@@ -19,8 +19,8 @@ from nat_plugin.outside import Outside
 from nat_plugin.plugins import Plugins
 from nat_plugin.runs.recipe import Common, NetworkSettings, Plan
 from nat_plugin.runs.record import Origin
+from nat_plugin.search.base import Strategy, Task
 from nat_plugin.sources import find_adapter, find_source
-from nat_plugin.strategies.base import Strategy, Task
 from nat_plugin.writing import extended
 
 

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from nat_plugin.data import DataSet
 from nat_plugin.errors import NATError
-from nat_plugin.strategies.base import Settings
+from nat_plugin.search.base import Settings
 
 
 def cosine(progress: float, highest: float, lowest: float) -> float:

@@ -32,7 +32,7 @@ from nat_plugin.runs.recipe import plan as plan_run
 from nat_plugin.runs.record import Origin
 from nat_plugin.runs.run import start
 from nat_plugin.runs.setup import Setup, find_origin, set_up
-from nat_plugin.strategies.base import Proposal
+from nat_plugin.search.base import Proposal
 
 DIGITS: dict[str, Any] = {
     "sources": ["DARTS_V2", "DARTS_V1"],

@@ -17,7 +17,7 @@ from nat_plugin.errors import NATError
 from nat_plugin.evaluators.base import Bench
 from nat_plugin.evaluators.supernet import SupernetEvaluator, SupernetSettings
 from nat_plugin.ir import SKIP, Edge, Network, Op, find_rule
-from nat_plugin.strategies.base import Proposal
+from nat_plugin.search.base import Proposal
 from tests.training.samples import cell, network, same
 
 CPU = Compute(torch.device("cpu"))

@@ -13,7 +13,7 @@ from nat_plugin.device import Compute
 from nat_plugin.evaluators.base import Bench
 from nat_plugin.evaluators.training import TrainingEvaluator, TrainingSettings
 from nat_plugin.ir import SKIP, Network, find_rule
-from nat_plugin.strategies.base import Proposal, State
+from nat_plugin.search.base import Proposal, State
 from nat_plugin.training import Schedule
 from tests.training.samples import same
 

@@ -174,7 +174,7 @@ def checkpoint(path: Path) -> object:
 
 
 def op_map(path: Path) -> object:
-    from nat_plugin.strategies.op_map import read_op_map
+    from nat_plugin.search.rules.op_map import read_op_map
 
     return read_op_map(path)
 

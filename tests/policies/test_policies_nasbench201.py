@@ -18,10 +18,10 @@ from train_policy import RULES, Plan, SampledTraining, Training, held_out, train
 from nat_plugin.ir import Budget, Moves, Op, canonical, find_rule, is_connected
 from nat_plugin.plugins import plugins
 from nat_plugin.policy.apply import transform
-from nat_plugin.policy.critic import CriticConfig
 from nat_plugin.policy.files import load_policy, save_policy
 from nat_plugin.policy.finding import SHIPPED, find_policy
 from nat_plugin.policy.network import Policy
+from nat_plugin.policy.training.critic import CriticConfig
 
 CPU = torch.device("cpu")
 SMALL = CriticConfig(members=1, hidden=8, epochs=1, least_steps=5)

@@ -12,8 +12,8 @@ from nat_plugin.plugins import plugins
 from nat_plugin.policy import trained_on
 from nat_plugin.policy.finding import policy_path, shipped_policies
 from nat_plugin.policy.trained_on import say_where_trained
-from nat_plugin.strategies.base import Task
-from nat_plugin.strategies.nat import NATSettings, NATStrategy
+from nat_plugin.search.base import Task
+from nat_plugin.search.nat.strategy import NATSettings, NATStrategy
 from tests.command_line import Nat
 
 SMALL = ("--channels", "4", "--cells", "3")

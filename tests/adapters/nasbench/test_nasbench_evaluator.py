@@ -21,7 +21,7 @@ from nat_plugin.evaluators.base import Bench
 from nat_plugin.ir import Budget, Frame, Moves, Network, canonical, find_rule, key
 from nat_plugin.ir.budget import METRICS
 from nat_plugin.ir.ops import register_op
-from nat_plugin.strategies.base import Proposal
+from nat_plugin.search.base import Proposal
 from tests.adapters.nasbench.files import nni_database
 from tests.adapters.nasbench.tables import latency_table, macro_table
 

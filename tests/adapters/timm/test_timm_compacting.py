@@ -26,7 +26,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from nat_plugin.device import Compute
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Budget, Moves, Network, cost, find_rule
-from nat_plugin.strategies.nearby import descent
+from nat_plugin.search.neighbourhood import descent
 from tests.adapters.timm.samples import lively
 
 pytestmark = pytest.mark.usefixtures("one_thread")

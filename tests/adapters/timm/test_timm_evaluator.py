@@ -25,8 +25,8 @@ from nat_plugin.plugins import plugins
 from nat_plugin.runs.progress import Silent
 from nat_plugin.runs.recipe import load_recipe
 from nat_plugin.runs.run import resume, start
+from nat_plugin.search.base import Proposal
 from nat_plugin.sources import find_source
-from nat_plugin.strategies.base import Proposal
 from tests.adapters.timm.samples import lively, moved
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -1,0 +1,128 @@
+"""The expected gain among imagined candidates, exactly, in place of REINFORCE: for policies under budgets.
+
+    maximise  sum_a p(a) R(a) + w H(p)        p(a) = pi(a) / sum_c pi(c)     a, c: candidates of one input
+
+Candidates are samples of the policy, of the policy flattened, and of uniform choice, each once; what the judge does not
+admit is dropped. As the gain is averaged over all of them and not estimated from one, the gradient has little noise,
+and what the policy would hardly draw by itself teaches as well. That matters under a budget: where most of what is
+probable is over it, samples of the policy alone are next to never admitted, and nothing is learned of how those
+compare that are. For the same reason samples lean to cheap candidates as far as it takes to meet the limits on average
+(``room``).
+
+The probability of all that is not admitted falls out: decode by ``sampling.greedy``, the likeliest that is admitted.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import nn
+from torch_geometric.utils import scatter
+
+from nat_plugin.policy.graphs import SHARE, Batch
+from nat_plugin.policy.network import Policy
+from nat_plugin.policy.training.critic_based import GainOf, Slots
+
+Tensor = torch.Tensor
+
+TEMPERATURES = (1.0, 3.0, math.inf)
+"""By which scores are divided where a third of the candidates each is drawn."""
+_STEEPEST, _HALVINGS = 1e3, 18
+"""Of the search for how far to lean, in nats for the whole of the free room."""
+_NAMES = np.random.default_rng(0).integers(1, 2**62, 4096)
+"""Choices are told apart by their product with these: equal for different ones once in 2^60."""
+
+
+def sampled_step(
+    policy: Policy,
+    optimizer: torch.optim.Optimizer,
+    batch: Batch,
+    judge: GainOf,
+    entropy: float,
+    samples: int,
+    rng: np.random.Generator,
+    gradient: float = 1.0,
+) -> dict[str, float]:
+    """One update from ``samples`` candidates of every graph of a batch and temperature. What there is to report of it:
+    the expected gain and the entropy (nats) over the graphs with two candidates or more, and the share admitted."""
+    slots, scores = Slots(batch, policy.device), policy(batch)
+    rows = _draw(slots, batch, scores.detach().double().cpu().numpy(), samples, rng)
+    choices = slots.choices(rows)
+    gains = np.stack([judge(graph, each) for graph, each in enumerate(choices)])
+    known = np.isfinite(gains)
+    admitted = float(known.mean())
+    known &= ~_repeated(choices)
+    live = known.sum(axis=1) > 1
+    if not live.any():
+        return {"gain": 0.0, "entropy": 0.0, "admitted": admitted}
+    known, values = known[live], np.where(known, gains, 0.0)[live]
+    centred = np.where(known, values - values.sum(axis=1, keepdims=True) / known.sum(axis=1, keepdims=True), 0.0)
+    spread = math.sqrt(np.mean((centred**2).sum(axis=1) / known.sum(axis=1)))
+    host = np.stack([values, centred / max(spread, 1e-12), known]).astype(np.float32)
+    gain, advantage, admits = torch.from_numpy(host).to(policy.device)
+    picked = torch.from_numpy(rows).to(policy.device)
+    whole = scatter(scores[picked], slots.graph, 0, len(live), "sum")[torch.from_numpy(live).to(policy.device)]
+    log = torch.log_softmax(whole.masked_fill(admits == 0, -1e9), 1) * admits
+    share = log.exp() * admits
+    bits = -(share * log).sum(1).mean()
+    loss = -(share * advantage).sum(1).mean() - entropy * bits
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    nn.utils.clip_grad_norm_(policy.parameters(), gradient)
+    optimizer.step()
+    expected, spread_out = torch.stack([(share * gain).sum(1).mean(), bits]).tolist()
+    return {"gain": expected, "entropy": spread_out, "admitted": admitted}
+
+
+def _draw(slots: Slots, batch: Batch, scores: np.ndarray, samples: int, rng: np.random.Generator) -> np.ndarray:
+    """Rows taken, (S, samples for each temperature)."""
+    graph = batch.row_graph.cpu().numpy()
+    price = batch.row_x[:, SHARE].double().cpu().numpy()
+    found = []
+    for temperature in TEMPERATURES:
+        flat = scores / temperature
+        found.append(
+            slots.draw(flat - _slope(slots, flat, price, graph, len(batch.sizes))[graph] * price, samples, rng)
+        )
+    return np.concatenate(found, axis=1)
+
+
+def _slope(slots: Slots, scores: np.ndarray, price: np.ndarray, graph: np.ndarray, count: int) -> np.ndarray:
+    """How much a unit of price, a share of the free room, must take off the scores of each of ``count`` graphs so that
+    the mean price is within that room; 0 where it is anyway."""
+
+    def fits(slope: np.ndarray) -> np.ndarray:
+        found: np.ndarray = np.bincount(graph, _shares(slots, scores - slope[graph] * price) * price, count) <= 1
+        return found
+
+    low, high = np.full(count, 1e-2), np.full(count, _STEEPEST)
+    free = fits(np.zeros(count))
+    if free.all():
+        return np.zeros(count)
+    for _ in range(_HALVINGS):
+        middle = np.sqrt(low * high)
+        enough = fits(middle)
+        low, high = np.where(enough, low, middle), np.where(enough, middle, high)
+    return np.where(free, 0.0, high)
+
+
+def _shares(slots: Slots, scores: np.ndarray) -> np.ndarray:
+    """Probability of every row within its slot, (R,)."""
+    weights = np.exp(scores - np.maximum.reduceat(scores, slots.first)[slots.of_row])
+    found: np.ndarray = weights / np.add.reduceat(weights, slots.first)[slots.of_row]
+    return found
+
+
+def _repeated(choices: Sequence[np.ndarray]) -> np.ndarray:
+    """Whether each choice of a graph was there before, (G, count)."""
+    names = np.stack([each @ _NAMES[np.arange(each.shape[1]) % len(_NAMES)] for each in choices])
+    order = np.argsort(names, axis=1, kind="stable")
+    ordered = np.take_along_axis(names, order, axis=1)
+    again = np.zeros(names.shape, bool)
+    again[:, 1:] = ordered[:, 1:] == ordered[:, :-1]
+    found = np.zeros(names.shape, bool)
+    np.put_along_axis(found, order, again, axis=1)
+    return found

@@ -1,0 +1,136 @@
+"""What every strategy is: ask for proposals, tell what was measured, state that can be saved and restored."""
+
+from __future__ import annotations
+
+import typing
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
+
+from nat_plugin.ir import Budget, Moves, Network, Rule
+from nat_plugin.outside import Outside
+from nat_plugin.search.neighbourhood import descent
+
+State: TypeAlias = dict[str, Any]
+"""Nested dicts (with text keys) and lists of tensors and plain JSON values; what a checkpoint stores."""
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A transformation to be measured: input architecture (β) and what the strategy made of it (α)."""
+
+    number: int
+    source: Network
+    network: Network
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What an evaluator found, for β and α on the same images; higher scores are better."""
+
+    score: float
+    source_score: float
+    details: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def gain(self) -> float:
+        """The reward of NAT, R(α|β)."""
+        return self.score - self.source_score
+
+
+def _takes_bool(annotation: Any) -> bool:
+    return annotation in (bool, Any) or any(_takes_bool(each) for each in typing.get_args(annotation))
+
+
+class Settings(BaseModel):
+    """Settings from a recipe: unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _true_is_no_number(cls, value: Any, info: ValidationInfo) -> Any:
+        field = cls.model_fields[str(info.field_name)]
+        if isinstance(value, bool) and not _takes_bool(field.annotation):
+            raise ValueError("true and false (also yes, no, on, off) are no value here")
+        return value
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is to be transformed, and under which rules. ``inputs`` are the user's architectures."""
+
+    inputs: tuple[Network, ...]
+    rule: Rule
+    budget: Budget
+    seed: int = 0
+    evaluations: int | None = None
+    """How many are planned, if that is known: schedules of a strategy run over these."""
+    device: torch.device = torch.device("cpu")  # noqa: RUF009 - a torch.device is immutable
+
+
+AnySettings: TypeAlias = Settings
+
+
+class Strategy(ABC):
+    """Proposes transformations. Knows networks and numbers; never a format, a data set or a module."""
+
+    Settings: type[AnySettings] = AnySettings
+
+    def __init__(self, task: Task, settings: AnySettings) -> None:
+        self.task, self.settings = task, settings
+
+    @property
+    def rewires(self) -> bool:
+        """Whether inputs may have other wirings than the user's."""
+        return False
+
+    @property
+    def outside(self) -> tuple[Outside, ...]:
+        """The files that were read of paths in the settings: a run goes on only while they are as they were."""
+        return ()
+
+    def draw_input(self, rng: np.random.Generator) -> Network:
+        """An input as this strategy trains on; for the warm-up of shared weights."""
+        return self.task.inputs[int(rng.integers(len(self.task.inputs)))]
+
+    def random_move(self, source: Network, rng: np.random.Generator) -> Network:
+        """A random legal transformation, for the warm-up of shared weights: uniform or, from an input that is over the
+        budget, by ``descent``. Weights that saw these rank what a budget leaves far better (docs/timm.md)."""
+        moves = self.moves_of(source)
+        found = None if moves.admits(moves.identity) else descent(moves, rng)
+        return moves.apply(moves.sample(rng) if found is None else found)
+
+    def moves_of(self, network: Network) -> Moves:
+        """What an input may become. Relative limits are relative to that input."""
+        return Moves(network, self.task.rule, self.task.budget.resolve(network))
+
+    @abstractmethod
+    def ask(self, count: int) -> list[Proposal]:
+        """The next ``count`` proposals (fewer if the strategy has no more), all legal and within the budget."""
+
+    @abstractmethod
+    def tell(self, proposal: Proposal, measurement: Measurement | None) -> None:
+        """What was measured of a proposal, in any order; None if that failed."""
+
+    @abstractmethod
+    def finalists(self, source: Network, count: int) -> Sequence[Network]:
+        """The best ``count`` distinct transformations of ``source`` by what is known now, best first."""
+
+    def save(self, path: Path) -> bool:
+        """Write what was learned as a policy file; whether there is anything to write."""
+        del path
+        return False
+
+    @abstractmethod
+    def state(self) -> State:
+        """Everything needed to go on exactly as if never interrupted."""
+
+    @abstractmethod
+    def restore(self, state: State) -> None: ...

@@ -1,0 +1,57 @@
+"""Search with a predictor: it learns from what was measured, and what it thinks most promising is measured next."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from nat_plugin.ir import Choice
+from nat_plugin.search.base import Measurement, Settings, State, Task
+from nat_plugin.search.per_input import PerInput
+from nat_plugin.search.surrogate.acquisition import Acquisition
+from nat_plugin.search.surrogate.observations import Observation
+
+
+class SurrogateSettings(Settings):
+    """Settings of ``surrogate``."""
+
+    first: Annotated[int, Field(ge=2, le=10_000)] = 3
+    """Measurements, of all inputs together, before there is a predictor; they are of random single changes, and of an
+    input over the budget of the nearest network within it first."""
+    candidates: Annotated[int, Field(ge=1, le=100_000)] = 200
+    """Networks to choose each proposal from: single changes of the best known, further ones of them, random ones."""
+    largest: Annotated[int, Field(ge=10, le=5_000)] = 250
+    """Measurements the predictor learns from: the latest of the input itself first, then the latest of others."""
+
+
+class SurrogateStrategy(PerInput):
+    """Bayesian optimisation: a Gaussian process on what was measured, next the candidate of best expected improvement.
+
+    One process for all inputs; how many candidates it looks at, and which, is in ``promising``.
+    """
+
+    Settings = SurrogateSettings
+    settings: SurrogateSettings
+
+    def __init__(self, task: Task, settings: SurrogateSettings) -> None:
+        super().__init__(task, settings)
+        self._acquisition = Acquisition(
+            self.moves, self.rng, settings.candidates, settings.largest, first=settings.first
+        )
+
+    def propose(self, source: int) -> Choice | None:
+        order = self._acquisition.order(source, self.waiting(source))
+        return next((choice for choice in order if self.is_new(source, choice)), None) or self.fresh(source)
+
+    def learn(self, source: int, number: int, choice: Choice, found: Measurement | None) -> None:
+        del number
+        if found is not None:
+            self._acquisition.observations.add(Observation(source, choice, found.gain, found.source_score))
+
+    def state(self) -> State:
+        return super().state() | {"promising": self._acquisition.state()}
+
+    def restore(self, state: State) -> None:
+        super().restore(state)
+        self._acquisition.restore(state["promising"])
