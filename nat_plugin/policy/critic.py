@@ -1,0 +1,143 @@
+"""A critic: what it expects of networks that were not measured, on a task that it may not know, and how sure it is.
+
+    score of x on task t  =  w_t . phi(x) + b_t + noise,      w_t ~ N(m, S),  b_t ~ N(0, b^2)
+
+phi is a graph network that all tasks share; m and S say what tasks have in common and where they differ, so that a task
+that nobody measured has an expectation and a deviation, and a few measurements of it give an exact posterior (adaptive
+Bayesian linear regression: Perrone et al., NeurIPS 2018; Harrison et al., ALPaCA, 2018). Several members, each with a
+phi of its own, are one Gaussian process: the mean of their kernels, and how far their expectations are apart.
+
+Scores are in units of normal quantiles of the ranks within a task, whatever the task measures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+from torch_geometric.utils import scatter
+
+from nat_plugin.policy.graphs import Batch, Graph, build_batch
+from nat_plugin.policy.network import GraphEncoder, PolicyConfig
+
+Tensor = torch.Tensor
+
+CHUNK = 512
+"""Graphs in one pass."""
+LEAST_VARIANCE = 0.02
+"""Of every direction of w between tasks: no number of known tasks rules a difference out."""
+LEAST_NOISE = 1e-3
+
+
+@dataclass(frozen=True)
+class CriticConfig:
+    """``members``: of the ensemble; ``hidden`` and ``rounds`` of each, as of a policy; ``width``: of phi."""
+
+    members: int = 2
+    hidden: int = 48
+    rounds: int = 2
+    width: int = 24
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """What is expected of N networks before anything is measured on the task: a Gaussian process with ``mean`` (N,) and
+    covariance ``features @ features.T``, features (N, D); ``noise``: variance of one measurement."""
+
+    mean: np.ndarray
+    features: np.ndarray
+    noise: float
+
+    def gain(self, source: int | np.ndarray, target: int | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and deviation (n,) of how much better networks are than others, both by number."""
+        mean: np.ndarray = self.mean[target] - self.mean[source]
+        deviation: np.ndarray = np.linalg.norm(self.features[target] - self.features[source], axis=-1)
+        return mean, deviation
+
+
+class Member(GraphEncoder):
+    """phi (G, width) of graphs of networks without dead operations, and what tasks have in common."""
+
+    def __init__(self, config: CriticConfig) -> None:
+        super().__init__(PolicyConfig("graph", config.hidden, config.rounds, room=False))  # it judges without a limit
+        hidden, width = config.hidden, config.width
+        self.out = nn.Sequential(nn.Linear(2 * hidden, hidden), nn.SiLU(), nn.Linear(hidden, width))
+        self.center = nn.Parameter(0.1 * torch.randn(width))
+        self.root = nn.Parameter(0.5 * torch.eye(width))
+        self.log_noise = nn.Parameter(torch.tensor(-1.0))
+        self.log_offset = nn.Parameter(torch.tensor(0.0))
+
+    def forward(self, batch: Batch) -> Tensor:
+        _, edges, mean = self.encode(batch)
+        total = scatter(edges * batch.edge_x[:, :1], batch.edge_graph, 0, len(batch.graph_x), "sum")
+        phi: Tensor = self.out(torch.cat([mean, total], 1))
+        return phi
+
+    @property
+    def spread(self) -> Tensor:
+        """The lower Cholesky factor of S, (width, width)."""
+        root = torch.tril(self.root)
+        floor = LEAST_VARIANCE * torch.eye(len(root), device=root.device)
+        factor: Tensor = torch.linalg.cholesky(root @ root.T + floor)
+        return factor
+
+    @property
+    def noise(self) -> Tensor:
+        return torch.exp(2 * self.log_noise) + LEAST_NOISE
+
+    def surprise(self, phi: Tensor, scores: Tensor) -> Tensor:
+        """Negative log-likelihood, per measurement, of all scores (n,) of one task together, with its w and b
+        integrated out: what is left of a task once the others are known."""
+        count, noise = len(scores), self.noise
+        known = torch.cat([phi @ self.spread, torch.exp(self.log_offset).expand(count, 1)], 1) / noise.sqrt()
+        rest = (scores - phi @ self.center) / noise.sqrt()
+        inner = torch.linalg.cholesky(known.T @ known + torch.eye(known.shape[1], device=known.device))
+        explained = torch.linalg.solve_triangular(inner, (known.T @ rest)[:, None], upper=False)
+        log_determinant = 2 * inner.diagonal().log().sum() + count * noise.log()
+        total: Tensor = (rest @ rest - (explained**2).sum() + log_determinant) / (2 * count)
+        return total
+
+
+class Critic(nn.Module):
+    """An ensemble. It is learned by ``nat_plugin.policy.training.critic``."""
+
+    def __init__(self, config: CriticConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.members = nn.ModuleList(Member(config) for _ in range(config.members))
+
+    def member(self, number: int) -> Member:
+        found = self.members[number]
+        assert isinstance(found, Member)
+        return found
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.parameters()).device
+
+    @torch.no_grad()
+    def expect(self, graphs: Sequence[Graph]) -> Expectation:
+        """What it expects of graphs (of networks without dead operations), (G,)."""
+        means, features = [], []
+        for start in range(0, len(graphs), CHUNK):
+            batch = build_batch(graphs[start : start + CHUNK], self.device)
+            found = [(each(batch), each) for each in map(self.member, range(len(self.members)))]
+            own = torch.stack([phi @ each.center for phi, each in found])  # (members, g)
+            apart = (own - own.mean(0)).T
+            means.append(own.mean(0))
+            features.append(torch.cat([*(phi @ each.spread for phi, each in found), apart], 1))
+        count = len(self.members)
+        noise = torch.stack([self.member(number).noise for number in range(count)]).mean()
+        scaled = torch.cat(features).double().cpu().numpy() / np.sqrt(count)
+        return Expectation(torch.cat(means).double().cpu().numpy(), scaled, float(noise))
+
+
+def new_critic(config: CriticConfig, seed: int, device: torch.device) -> Critic:
+    """A critic with weights drawn from ``seed``, the same on every device; the global generator is left as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        critic = Critic(config)
+    return critic.to(device)

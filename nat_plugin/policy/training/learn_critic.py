@@ -1,0 +1,130 @@
+"""How a critic learns: from measured networks of many tasks, each a sample of what tasks may be like."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from nat_plugin.errors import NATError
+from nat_plugin.policy.critic import Critic
+from nat_plugin.policy.graphs import Graph, build_batch
+from nat_plugin.policy.ranks import normal_ranks
+
+
+@dataclass(frozen=True)
+class CriticLearning:
+    """``steps``: updates, each from ``tasks`` tasks and at most ``batch`` measurements of each; ``lr``: of AdamW, rises
+    to that in the first tenth of the steps and falls to nothing; ``gradient``: largest norm."""
+
+    steps: int = 1500
+    tasks: int = 2
+    batch: int = 128
+    lr: float = 5e-3
+    weight_decay: float = 1e-3
+    gradient: float = 1.0
+
+    def rate(self, step: int) -> float:
+        """The learning rate of a step, counted from 0: a cosine up and one down."""
+        rising = max(1, self.steps // 10)
+        if step < rising:
+            return self.lr * (1 - math.cos(math.pi * (step + 1) / rising)) / 2
+        return self.lr * (1 + math.cos(math.pi * (step + 1 - rising) / max(1, self.steps - rising))) / 2
+
+
+@dataclass(frozen=True)
+class MeasuredTask:
+    """Graphs (of networks without dead operations) and their scores (N,), higher is better, on one task. ``weight``:
+    how often it is drawn, relative to others."""
+
+    name: str
+    graphs: Sequence[Graph]
+    scores: np.ndarray
+    weight: float = 1.0
+
+
+class CriticTraining:
+    """Trains every member of a critic by maximum likelihood, a step at a time, so that it can be left and gone on with.
+
+    Raises NATError where no task has two measured networks.
+    """
+
+    def __init__(self, critic: Critic, tasks: Sequence[MeasuredTask], learning: CriticLearning, seed: int) -> None:
+        self._tasks = [each for each in tasks if len(each.graphs) > 1]
+        if not self._tasks:
+            raise NATError("a critic needs a task with two measured networks at least")
+        self.critic, self.learning, self.step_number = critic, learning, 0
+        self._rng = np.random.default_rng(seed)
+        shares = np.array([each.weight for each in self._tasks], float)
+        self._shares = shares / shares.sum()
+        self._targets = [
+            torch.from_numpy(normal_ranks(each.scores).astype(np.float32)).to(critic.device) for each in self._tasks
+        ]
+        self._optimizers = [
+            torch.optim.AdamW(each.parameters(), learning.lr, weight_decay=learning.weight_decay)
+            for each in critic.members
+        ]
+
+    @property
+    def done(self) -> bool:
+        return self.step_number >= self.learning.steps
+
+    def run(self, steps: int | None = None) -> torch.Tensor:
+        """So many steps more (left out: all that are planned); the surprise of each member in the last one."""
+        end = self.learning.steps if steps is None else min(self.learning.steps, self.step_number + steps)
+        losses = torch.zeros(len(self._optimizers))
+        while self.step_number < end:
+            losses = torch.stack([self._update(number) for number in range(len(self._optimizers))])
+            self.step_number += 1
+        return losses
+
+    def _update(self, number: int) -> torch.Tensor:
+        member, optimizer, learning = self.critic.member(number), self._optimizers[number], self.learning
+        count = min(learning.tasks, len(self._tasks))
+        drawn = self._rng.choice(len(self._tasks), count, replace=False, p=self._shares)
+        loss = torch.stack([self._surprise(number, each) for each in drawn.tolist()]).mean()
+        for group in optimizer.param_groups:
+            group["lr"] = learning.rate(self.step_number)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(member.parameters(), learning.gradient)
+        optimizer.step()
+        return loss.detach()
+
+    def _surprise(self, number: int, task: int) -> torch.Tensor:
+        graphs, device = self._tasks[task].graphs, self.critic.device
+        some = self._rng.choice(len(graphs), min(self.learning.batch, len(graphs)), replace=False)
+        batch = build_batch([graphs[each] for each in some.tolist()], device)
+        wanted = self._targets[task][torch.from_numpy(some).to(device)]
+        member = self.critic.member(number)
+        return member.surprise(member(batch), wanted)
+
+    def state(self) -> dict[str, Any]:
+        """Weights, moments, generator and step: what a checkpoint stores."""
+        return {
+            "step": self.step_number,
+            "rng": json.dumps(self._rng.bit_generator.state),
+            "weights": {name: value.detach().cpu().clone() for name, value in self.critic.state_dict().items()},
+            "moments": [
+                {
+                    str(number): {name: value.detach().cpu().clone() for name, value in values.items()}
+                    for number, values in optimizer.state_dict()["state"].items()
+                }
+                for optimizer in self._optimizers
+            ],
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.step_number = state["step"]
+        self._rng.bit_generator.state = json.loads(state["rng"])
+        self.critic.load_state_dict(state["weights"])
+        for optimizer, moments in zip(self._optimizers, state["moments"], strict=True):
+            whole = optimizer.state_dict()
+            whole["state"] = {int(number): dict(values) for number, values in moments.items()}
+            optimizer.load_state_dict(whole)
