@@ -1,4 +1,4 @@
-"""A critic of many tasks: what tasks share it expects of one that it does not know, and where they differ it is unsure."""
+"""A critic of many tasks: what they share it expects of an unknown one, and where they differ it is unsure."""
 
 from __future__ import annotations
 

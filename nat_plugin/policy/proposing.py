@@ -1,0 +1,111 @@
+"""What to make of an architecture before anything is measured: a policy proposes, a critic doubts.
+
+A proposal has to be worth its risk: its expected gain, less ``caution`` times the deviation of that gain, is compared
+with that of the input, which is 0. So an input stays where the critic does not know. What every network of a kind has
+(an operation on the way where it reduces) may fall to measurements, not to an expectation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.special import ndtr
+
+from nat_plugin.ir import Choice, Moves, Network, Role, is_connected, live
+from nat_plugin.ir.scaffold import scaffold
+from nat_plugin.policy.apply import decode
+from nat_plugin.policy.critic import Critic
+from nat_plugin.policy.expecting import Expecting
+from nat_plugin.policy.network import Policy
+from nat_plugin.policy.sampling import draw, greedy, most_probable
+
+CAUTION = 0.5
+"""How much of the deviation is taken off the expected gain."""
+LIKELY = 8
+"""So many of the likeliest transformations are judged."""
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """``network``: the input itself where nothing is worth its risk. ``probability``: that a measurement of the best
+    proposal is better than one of the input; ``gain`` and ``deviation`` of it, in deviations among all networks."""
+
+    network: Network
+    kept: bool
+    probability: float
+    gain: float
+    deviation: float
+
+
+def suggest(
+    moves: Sequence[Moves], policy: Policy, critic: Critic, samples: int = 0, seed: int = 0, caution: float = CAUTION
+) -> list[Suggestion]:
+    """In the same order; what becomes of one does not depend on the others. ``samples``: drawn from the policy too."""
+    expecting, found = Expecting(critic), []
+    with torch.no_grad():
+        for each, (scores, sizes) in zip(moves, decode(policy, moves), strict=True):
+            rng = np.random.default_rng(seed)  # the same for each, so that none depends on those before it
+            tried = [greedy(scores, sizes, each), *most_probable(scores, sizes, each, LIKELY)]
+            tried += [sample.choice for sample in draw(scores, sizes, each, rng, samples)] if samples else []
+            found.append(_chosen(each, list(dict.fromkeys(_keeping_structure(each, tried))), expecting, caution))
+    return found
+
+
+def _chosen(moves: Moves, tried: Sequence[Choice], expecting: Expecting, caution: float) -> Suggestion:
+    stays = moves.admits(moves.identity)
+    choices = [choice for choice in tried if choice != moves.identity]
+    if not choices:
+        return Suggestion(moves.network, True, 0.0, 0.0, 0.0)
+    expected = expecting.of_choices(moves, choices)
+    if not is_connected(moves.network):
+        best = int(np.argmax(expected.mean))
+        return Suggestion(moves.apply(choices[best]), False, 1.0, float("inf"), 0.0)
+    own = expecting.of([moves.network])
+    gain = expected.mean - own.mean
+    deviation = np.linalg.norm(expected.features - own.features, axis=1)
+    worth = gain - caution * deviation
+    best = int(np.argmax(worth))
+    noisy = np.sqrt(deviation[best] ** 2 + 2 * expected.noise)
+    probability = float(ndtr(gain[best] / max(noisy, 1e-9)))
+    kept = stays and not worth[best] > 0
+    network = moves.network if kept else moves.apply(choices[best])
+    return Suggestion(network, kept, probability, float(gain[best]), float(deviation[best]))
+
+
+def _keeping_structure(moves: Moves, choices: Sequence[Choice]) -> list[Choice]:
+    """The choices, with the operations put back that a cell needs to reduce by; those for which that is not within the
+    limits are left out, unless nothing else is left."""
+    strided = _reducing(moves)
+    if not strided:
+        return list(choices)
+    kept = []
+    for choice in choices:
+        repaired = list(choice)
+        for slots in strided:
+            ops = [moves.candidates[slot][repaired[slot]] for slot in slots]
+            if not any(op.role is Role.OPERATION for op in ops) or (len(slots) == 1 and repaired[slots[0]]):
+                for slot in slots:
+                    repaired[slot] = 0
+        if moves.admits(tuple(repaired)):
+            kept.append(tuple(repaired))
+    return kept or list(choices)
+
+
+def _reducing(moves: Moves) -> list[list[int]]:
+    """By cell, the slots whose live edges halve the resolution by an operation."""
+    frame, found = scaffold(moves.network), []
+    alive = {name: live(cell).edges for name, cell in moves.network.cells}
+    for name, first, end in moves.parts:
+        slots = []
+        for number in range(first, end):
+            slot = moves.slots[number]
+            edge = moves.network.edge(slot)
+            strided = frame.sites(name, edge.source, edge.target)[0].stride > 1
+            if strided and alive[name][slot.index] and edge.op.role is Role.OPERATION:
+                slots.append(number)
+        if slots:
+            found.append(slots)
+    return found

@@ -1,0 +1,128 @@
+"""Proposals without a measurement: worth their risk or not made, within the budget, and a reduction still reduces."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+import numpy as np
+import pytest
+import torch
+from policy.samples import random_darts, random_ladder
+
+from nat_plugin.errors import NATError
+from nat_plugin.ir import Budget, Moves, Network, Role, canonical, cost, find_rule, key, live
+from nat_plugin.ir.scaffold import scaffold
+from nat_plugin.policy.critic import Critic, CriticConfig, new_critic
+from nat_plugin.policy.graphs import build_graph
+from nat_plugin.policy.network import PolicyConfig, new_policy
+from nat_plugin.policy.proposing import Suggestion, suggest
+from nat_plugin.policy.training.learn_critic import CriticLearning, CriticTraining, MeasuredTask
+
+CPU, NAT = torch.device("cpu"), find_rule("nat")
+POLICY = new_policy(PolicyConfig("graph", 16, 2), 0, CPU)
+
+
+def convolutions(network: Network) -> float:
+    return sum(str(op).startswith("conv") for op in canonical(network).ops)
+
+
+def learned(worths: Sequence[Callable[[Network], float]]) -> Critic:
+    """A critic of tasks on ladders, each with its worth of a network."""
+    rng = np.random.default_rng(0)
+    found = {key(each): canonical(each) for each in (random_ladder(rng) for _ in range(150))}
+    networks = list(found.values())
+    graphs = [build_graph(each) for each in networks]
+    tasks = [
+        MeasuredTask(str(number), graphs, np.array([worth(each) for each in networks]))
+        for number, worth in enumerate(worths)
+    ]
+    critic = new_critic(CriticConfig(members=1, hidden=16, rounds=2, width=8), 0, CPU)
+    CriticTraining(critic, tasks, CriticLearning(steps=120, batch=64), 0).run()
+    return critic
+
+
+@pytest.fixture(scope="module")
+def agreed() -> Critic:
+    """Every task is of the opinion that convolutions are bad."""
+    return learned([lambda network: -convolutions(network)] * 3)
+
+
+@pytest.fixture(scope="module")
+def split() -> Critic:
+    """Half of the tasks think so, half the contrary."""
+    return learned([lambda network: -convolutions(network), convolutions] * 2)
+
+
+def ladders(count: int) -> list[Moves]:
+    rng = np.random.default_rng(1)
+    return [Moves(random_ladder(rng), NAT) for _ in range(count)]
+
+
+def limited(count: int) -> list[Moves]:
+    """Of so many, those of which something is within 0.9x of the MACs."""
+    budget, found = Budget.parse({"macs": "0.9x"}), []
+    for each in ladders(count):
+        with suppress(NATError):
+            found.append(Moves(each.network, NAT, budget.resolve(each.network)))
+    return found
+
+
+def test_where_tasks_agree_it_moves_and_is_right(agreed: Critic) -> None:
+    moves = ladders(60)
+    found = suggest(moves, POLICY, agreed, samples=8)
+    moved = [(each, one) for each, one in zip(moves, found, strict=True) if not one.kept]
+    assert len(moved) > 30
+    right = [convolutions(one.network) < convolutions(each.network) for each, one in moved]
+    assert np.mean(right) > 0.9
+    assert np.mean([one.probability for _, one in moved]) > 0.7
+
+
+def test_where_tasks_differ_the_input_stays(split: Critic, agreed: Critic) -> None:
+    moves = ladders(60)
+    doubted = [one.kept for one in suggest(moves, POLICY, split, samples=8)]
+    trusted = [one.kept for one in suggest(moves, POLICY, agreed, samples=8)]
+    assert np.mean(doubted) > 0.5 > np.mean(trusted)
+
+
+def test_what_is_kept_is_the_input_itself(split: Critic) -> None:
+    for each, one in zip(ladders(30), suggest(ladders(30), POLICY, split), strict=True):
+        assert one.kept == (one.network == each.network)
+
+
+def test_an_input_over_the_budget_does_not_stay(split: Critic) -> None:
+    moves = limited(40)
+    assert len(moves) > 10
+    for each, one in zip(moves, suggest(moves, POLICY, split, samples=4), strict=True):
+        each.verify(one.network)
+        assert not one.kept
+        assert cost(one.network).macs <= 0.9 * cost(each.network).macs
+
+
+def test_what_becomes_of_one_does_not_depend_on_the_others(agreed: Critic) -> None:
+    def told(found: list[Suggestion]) -> list[str]:
+        return [str(one.network.ops) for one in found]
+
+    whole = told(suggest(ladders(12), POLICY, agreed, samples=4))
+    alone = [told(suggest([each], POLICY, agreed, samples=4))[0] for each in ladders(12)]
+    assert whole == alone
+
+
+def test_a_cell_that_reduces_still_has_an_operation_that_does(agreed: Critic) -> None:
+    rng = np.random.default_rng(3)
+    moves = [Moves(random_darts(rng), NAT) for _ in range(8)]
+    for each, one in zip(moves, suggest(moves, POLICY, agreed, samples=16, caution=0.0), strict=True):
+        before, after = reducing(each.network), reducing(one.network)
+        assert all(after[name] > 0 for name, count in before.items() if count)
+
+
+def reducing(network: Network) -> dict[str, int]:
+    """By cell, how many live operations halve the resolution."""
+    frame = scaffold(network)
+    return {
+        name: sum(
+            alive and edge.op.role is Role.OPERATION and frame.sites(name, edge.source, edge.target)[0].stride > 1
+            for edge, alive in zip(cell.edges, live(cell).edges, strict=True)
+        )
+        for name, cell in network.cells
+    }
