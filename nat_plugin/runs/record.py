@@ -51,9 +51,7 @@ class Record:
     def read(folder: Path) -> Record:
         """NATError if the folder is of no run, if the file was changed, or is of a version that cannot be gone on
         with."""
-        path = folder / RUN_FILE
-        if not path.is_file():
-            raise NATError(f"{folder}: this is not the folder of a run: it has no {RUN_FILE}")
+        path = check_is_run(folder)
         try:
             values = unseal(read_text(path))
             version, origin = values.pop("version"), Origin(**values.pop("origin"))
@@ -97,6 +95,14 @@ class Record:
         found = fingerprints(read)
         for path in sorted(self.files.keys() | found.keys()):
             check_same(path, self.files.get(path, "nothing"), found.get(path, "nothing"))
+
+
+def check_is_run(folder: Path) -> Path:
+    """The file of a run in its folder. NATError where there is none."""
+    path = folder / RUN_FILE
+    if not path.is_file():
+        raise NATError(f"{folder}: this is not the folder of a run: it has no {RUN_FILE}")
+    return path
 
 
 def check_same(path: str, known: str, found: str) -> None:

@@ -164,6 +164,12 @@ def test_a_comparison_that_was_killed_in_its_very_first_write_begins_anew(tmp_pa
     assert not list(tmp_path.glob("*.nat-tmp"))
 
 
+def test_a_folder_of_the_users_own_is_left_as_it_is(tmp_path: Path, data: Path) -> None:
+    (tmp_path / "link").symlink_to("nowhere")
+    assert "this folder is in use: it is not empty; choose another --out" in refused(tmp_path, recipe(data))
+    assert [path.name for path in tmp_path.iterdir()] == ["link"]
+
+
 def children(pid: int) -> list[int]:
     found = subprocess.run(["ps", "-ww", "-o", "pid=,args=", "--ppid", str(pid)], capture_output=True, text=True).stdout
     return [int(line.split()[0]) for line in found.splitlines() if "spawn_main" in line]
