@@ -101,6 +101,12 @@ def test_a_search_of_another_comparison_is_refused(folder: Path, data: Path, tmp
     assert "it is of another comparison" in refused(folder, recipe(data))
 
 
+def test_another_search_of_the_same_comparison_is_refused(folder: Path, data: Path) -> None:
+    first, *_, last = sorted((folder / "searches").iterdir())
+    shutil.copy(first, last)
+    assert f"{last}: damaged or changed (it is that of {first.stem})" in refused(folder, recipe(data))
+
+
 @pytest.mark.parametrize("value", [[], "text", None, 3])
 @pytest.mark.parametrize("key", ["recipe", "origins", "files"])
 def test_a_file_with_other_kinds_of_values(folder: Path, data: Path, key: str, value: Any) -> None:
