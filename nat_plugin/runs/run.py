@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 from nat_plugin.errors import NATError
 from nat_plugin.files import WriteError, file_errors
 from nat_plugin.plugins import Plugins
-from nat_plugin.runs.choice import Choice, Epoch
+from nat_plugin.runs.choice import Choice, Epoch, check_final
 from nat_plugin.runs.curves import Curves
 from nat_plugin.runs.events import Events
 from nat_plugin.runs.folder import Journal, in_use, locked, tidy
@@ -43,6 +43,7 @@ def start(plan: Plan, folder: Path, plugins: Plugins, reporter: Reporter) -> dic
         _check_free(folder)
         tidy(folder)
         setup = set_up(plan, origin, plugins)
+        check_final(setup)
         record = Record.of(plan.resolved(), origin, setup.outside)
         record.write(folder)
         return _carry_through(setup, record.run, folder, reporter)

@@ -252,6 +252,7 @@ def test_a_folder_of_the_users_own_is_left_as_it_is(tmp_path: Path) -> None:
         ({"source": "VGG_not"}, "neither a file, nor a published name"),
         ({"device": "cuda:77"}, "device 'cuda:77'"),
         ({"device": "tpu"}, "device 'tpu' is not one of"),
+        ({"final": {"schedule": {"cutout": 16}}}, "cutout is 16, data set 'digits' has images of 8x8"),
     ],
 )
 def test_what_cannot_run_ends_in_one_line_before_anything_is_written(
