@@ -12,11 +12,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 import yaml
-from sklearn.datasets import load_digits
 
 from nat_plugin.comparisons.compare import compare
 from nat_plugin.comparisons.recipe import plan_comparison
@@ -24,15 +22,7 @@ from nat_plugin.errors import NATError
 from nat_plugin.plugins import plugins
 from nat_plugin.runs.progress import Silent
 from nat_plugin.sealing import seal, unseal
-
-
-def images(path: Path, changed: int = 0) -> Path:
-    """Two hundred digits, one pixel of which is another."""
-    found = load_digits()
-    x = (found.images[:200, ..., None] * 15).astype(np.uint8)
-    x[0, 0, 0, 0] ^= changed
-    np.savez(path, x_train=x, y_train=found.target[:200])
-    return path
+from tests.images import digits_file
 
 
 def recipe(data: Path, **changes: Any) -> dict[str, Any]:
@@ -59,7 +49,7 @@ def run(folder: Path, values: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return images(tmp_path_factory.mktemp("data") / "digits.npz")
+    return digits_file(tmp_path_factory.mktemp("data") / "digits.npz")
 
 
 @pytest.fixture(scope="module")
@@ -123,16 +113,16 @@ def test_a_file_that_was_edited(folder: Path, data: Path) -> None:
 
 def test_data_that_changed_or_moved(folder: Path, whole: Path, data: Path, tmp_path: Path) -> None:
     one_of(folder).unlink()
-    changed, same = images(tmp_path / "changed.npz", changed=1), images(tmp_path / "same.npz")
+    changed, same = digits_file(tmp_path / "changed.npz", changed=1), digits_file(tmp_path / "same.npz")
     assert "has another recipe" in refused(folder, recipe(changed))
     run(folder, recipe(same))
     assert one_of(folder).read_bytes() == one_of(whole).read_bytes()
 
 
 def test_data_that_changed_in_its_place(tmp_path: Path) -> None:
-    path = images(tmp_path / "digits.npz")
+    path = digits_file(tmp_path / "digits.npz")
     run(tmp_path / "c", recipe(path))
-    images(path, changed=1)
+    digits_file(path, changed=1)
     run(tmp_path / "c", recipe(path))  # all is searched: what is there is shown again
     one_of(tmp_path / "c").unlink()
     assert f"{path}: changed since it was first read" in refused(tmp_path / "c", recipe(path))
