@@ -23,6 +23,7 @@ from nat_plugin.plugins import plugins
 from nat_plugin.runs.progress import Silent
 from nat_plugin.sealing import seal, unseal
 from tests.images import digits_file
+from tests.processes import left_of, workers_of
 
 
 def recipe(data: Path, **changes: Any) -> dict[str, Any]:
@@ -166,33 +167,17 @@ def test_a_folder_of_the_users_own_is_left_as_it_is(tmp_path: Path, data: Path) 
     assert [path.name for path in tmp_path.iterdir()] == ["link"]
 
 
-def children(pid: int) -> list[int]:
-    found = subprocess.run(["ps", "-ww", "-o", "pid=,args=", "--ppid", str(pid)], capture_output=True, text=True).stdout
-    return [int(line.split()[0]) for line in found.splitlines() if "spawn_main" in line]
-
-
-def is_running(pid: int) -> bool:
-    state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True).stdout.strip()
-    return bool(state) and not state.startswith("Z")
-
-
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_no_process_is_left_behind(data: Path, tmp_path: Path, number: signal.Signals) -> None:
     long = recipe(data, queries=100_000, strategies={"random": {}}, processes=2, regret=False)
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(long))
     call = [sys.executable, "-m", "nat_plugin", "compare", str(tmp_path / "recipe.yaml"), "--out", str(tmp_path / "c")]
     process = subprocess.Popen(call, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
-    until = time.monotonic() + 120
-    while len(workers := children(process.pid)) < 2 and time.monotonic() < until:
-        time.sleep(0.05)
-    assert len(workers) == 2
+    workers = workers_of(process, "spawn_main")
     time.sleep(0.2)  # while they are still being imported, or later
     (os.killpg if number == signal.SIGINT else os.kill)(process.pid, number)
     err = process.communicate(timeout=60)[1]
-    until = time.monotonic() + 60
-    while any(map(is_running, workers)) and time.monotonic() < until:
-        time.sleep(0.05)
-    assert not any(map(is_running, workers))
+    assert left_of(workers) == []
     assert "Traceback" not in err
     if number == signal.SIGINT:
         assert err.splitlines()[-1] == "nat: stopped; the same command goes on"
