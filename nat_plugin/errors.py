@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import traceback
 
 DEBUG = "NAT_DEBUG"
@@ -21,6 +22,12 @@ def traced(error: BaseException) -> str:
         each.__suppress_context__ = each.__cause__ is not None
         each = each.__cause__ or each.__context__
     return "".join(traceback.format_exception(error))
+
+
+def show_trace(error: BaseException) -> None:
+    """On standard error, where the user asks for it: of an error that goes on as a line alone."""
+    if debugging():
+        print(traced(error), end="", file=sys.stderr)
 
 
 MAX_CHARS, MAX_LINES = 2_000, 50

@@ -83,6 +83,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 def main() -> None:
     """Run the command line. What the user can mend ends in a line each and exit status 2; a bug shows its traceback."""
     warnings.filterwarnings("ignore", "`torch.jit", FutureWarning)  # said while torch_geometric is imported
+    _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # names of files may be no text
@@ -105,6 +106,13 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for what Python still holds, and would fail to write at its end
         _end(USER, f"standard output: cannot write: {error.strerror}", trace=traced(error) if debugging() else "")
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _open_closed_streams() -> None:
+    """A standard stream that was closed is as an empty one: the next file to be opened would be taken for it."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115 - open as long as the process
 
 
 def _end(status: int, *lines: str, trace: str = "") -> NoReturn:

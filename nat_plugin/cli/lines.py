@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from nat_plugin.errors import NATError
+from nat_plugin.errors import NATError, show_trace
 from nat_plugin.plugins import Plugins
 from nat_plugin.sources import Source, find_source
 
@@ -94,6 +94,8 @@ class Problems:
         try:
             yield
         except NATError as error:
+            if self._keep_going:
+                show_trace(error)
             self.meet(str(error), line)
 
     def end(self) -> None:

@@ -78,7 +78,7 @@ def transform(
         try:
             return remarks.of(read_line(number, line, adapter, plugins()))
         except NATError as error:
-            return Wrong(str(error), number)
+            return Wrong.of(error, number)
 
     def parts() -> Iterator[list[Source | Wrong]]:
         if source != "-":

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from nat_plugin.cli.options import make_frame
-from nat_plugin.errors import NATError
+from nat_plugin.errors import NATError, show_trace
 from nat_plugin.ir import Budget, Frame, Moves, Network, Rule, cost, is_connected, key
 from nat_plugin.policy.apply import apply_policy
 from nat_plugin.policy.network import Policy
@@ -23,6 +23,11 @@ class Wrong:
 
     problem: str
     line: int | None
+
+    @staticmethod
+    def of(error: NATError, line: int | None) -> Wrong:
+        show_trace(error)
+        return Wrong(str(error), line)
 
 
 @dataclass(frozen=True)
@@ -80,7 +85,7 @@ def _tried(source: Source, work: Callable[[Source], _T]) -> _T | Wrong:
     try:
         return work(source)
     except NATError as error:
-        return Wrong(str(error), source.line)
+        return Wrong.of(error, source.line)
 
 
 def _row(label: str, adapter: str, before: Network, after: Network, text: str) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from nat_plugin.errors import NATError
 from nat_plugin.files import WriteError, file_errors, write_text
 from nat_plugin.outside import Outside
 from nat_plugin.plugins import Plugins
-from nat_plugin.runs.folder import in_use, locked
+from nat_plugin.runs.folder import in_use, locked, tidy
 from nat_plugin.runs.progress import Reporter
 from nat_plugin.runs.record import Origin
 from nat_plugin.runs.setup import set_up, settled, settled_as
@@ -31,11 +31,13 @@ def default_folder(name: str) -> Path:
 def compare(plan: ComparisonPlan, folder: Path, plugins: Plugins, reporter: Reporter) -> dict[str, Any]:
     """Begin a comparison in a new or empty folder, or go on with the one there if its recipe is the same; what
     ``comparison.json`` holds."""
-    same_data.cache_clear()  # files may have changed since another comparison of this process
     with file_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     try:
+        _check_free(folder)  # before a lock is left in a folder of the user's own
         with locked(folder):
+            _check_free(folder)
+            tidy(folder)
             plan, work, left_out = _begin(plan, folder, plugins)
             wanted = _wanted(plan, plugins)
             _search(work, plan, wanted, reporter)
@@ -48,6 +50,13 @@ def compare(plan: ComparisonPlan, folder: Path, plugins: Plugins, reporter: Repo
             return found
     except WriteError as error:
         raise NATError(f"{error}; mend that, then give the same command again") from error
+    finally:
+        same_data.cache_clear()  # for the next comparison of this process files may have changed
+
+
+def _check_free(folder: Path) -> None:
+    if not (folder / FILE).exists() and in_use(folder):
+        raise NATError(f"{folder}: this folder is in use: it is not empty; choose another --out")
 
 
 def _search(work: Work, plan: ComparisonPlan, wanted: list[str], reporter: Reporter) -> None:
@@ -65,8 +74,6 @@ def _search(work: Work, plan: ComparisonPlan, wanted: list[str], reporter: Repor
 def _begin(plan: ComparisonPlan, folder: Path, plugins: Plugins) -> tuple[ComparisonPlan, Work, int]:
     """With the work, from the folder if it is there; and how many inputs were left out."""
     if not (folder / FILE).exists():
-        if in_use(folder):
-            raise NATError(f"{folder}: this folder is in use: it is not empty; choose another --out")
         plan = plan.model_copy(update={"recipe": settled(plan.recipe)})
         origins, left_out = _inputs(plan, plugins)
         record = Record.of(plan.resolved(), origins, left_out, _read(plan, origins[0], plugins))

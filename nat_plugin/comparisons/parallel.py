@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, wait
 
 from nat_plugin.comparisons.units import Note, Unit, Work, do_unit
-from nat_plugin.errors import NATError
+from nat_plugin.errors import NATError, show_trace
 from nat_plugin.plugins import plugins
 from nat_plugin.processes import workers
 
@@ -38,5 +38,6 @@ def _in_child(work: Work, unit: Unit, wanted: list[str]) -> str | None:
         for _ in do_unit(work, unit, wanted, plugins()):
             pass
     except NATError as error:
+        show_trace(error)
         return str(error)
     return None

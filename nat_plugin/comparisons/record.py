@@ -7,13 +7,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from nat_plugin import __version__
 from nat_plugin.errors import NATError
-from nat_plugin.files import write_text
 from nat_plugin.outside import Outside, fingerprints
-from nat_plugin.runs.record import Origin, check_same, renamed
-from nat_plugin.sealing import digest, seal, unseal
-from nat_plugin.sources import read_text
+from nat_plugin.runs.record import Origin, check_same, read_record, renamed, write_record
+from nat_plugin.sealing import digest
 
 FILE = "compare.json"
 _NOT_RESULTS = ("processes",)
@@ -38,24 +35,18 @@ class Record:
         return replace(made, comparison=digest({**asdict(made), "recipe": _of_results(recipe)}))
 
     def write(self, folder: Path) -> None:
-        write_text(folder / FILE, seal({"version": __version__, **asdict(self)}, indent=1))
+        write_record(folder / FILE, self)
 
     @staticmethod
     def read(folder: Path) -> Record:
         """NATError if the file was changed, or is of a version that cannot be gone on with."""
-        try:
-            values = unseal(read_text(folder / FILE))
-            version, origins = values.pop("version"), tuple(Origin(**each) for each in values.pop("origins"))
-            found = Record(origins=origins, **values)
-            if not isinstance(found.recipe, dict) or not isinstance(found.files, dict) or not origins:
-                raise TypeError("the recipe is no mapping")
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise NATError(
-                f"{folder / FILE}: damaged or changed ({error}); put it back as it was written, or choose another --out"
-            ) from error
-        if version != __version__:
-            raise NATError(f"{folder}: begun by nat-plugin {version}, this is {__version__}; install that version")
-        return found
+
+        def record(origins: list[dict[str, str]], **others: Any) -> Record:
+            if not origins:
+                raise ValueError("it has no input")
+            return Record(origins=tuple(Origin(**each) for each in origins), **others)
+
+        return read_record(folder / FILE, record, "choose another --out")
 
     def is_of(self, recipe: dict[str, Any]) -> bool:
         """Whether this was begun with just that recipe."""

@@ -111,7 +111,7 @@ def do_unit(work: Work, unit: Unit, wanted: list[str], plugins: Plugins, note: N
         path = path_of(work, label, unit)
         with file_errors(path):
             path.parent.mkdir(exist_ok=True)
-        write_text(path, seal({"comparison": work.comparison, **trace.to_json()}))
+        write_text(path, seal({"comparison": work.comparison, "search": path.stem, **trace.to_json()}))
         yield label
 
 
@@ -125,6 +125,8 @@ def read_trace(work: Work, label: str, unit: Unit) -> Trace:
         values = unseal(read_text(path))
         if values["comparison"] != work.comparison:
             raise ValueError("it is of another comparison")
+        if values["search"] != path.stem:
+            raise ValueError(f"it is that of {values['search']}")
         return Trace.from_json(values)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise NATError(

@@ -16,7 +16,7 @@ LEVEL = 0.05
 def conclude(test: Test, tests: int, own: Sequence[Trace], baseline: Sequence[Trace]) -> Conclusion:
     """From the test of a strategy against the baseline, one of so many, and from the searches of both. A difference has
     to show in the ranks (p by Holm) and in the interval of the mean alike."""
-    if _guessing(own) and _guessing(baseline):
+    if _guessing(own, baseline) and _guessing(baseline, own):
         return Conclusion("none", "what both found cannot be told from guessing")
     least = tests * 2 / 2**test.pairs  # of the first test by Holm, where all pairs differ in the same direction
     if least >= LEVEL:
@@ -27,9 +27,14 @@ def conclude(test: Test, tests: int, own: Sequence[Trace], baseline: Sequence[Tr
     return Conclusion("better" if test.difference.low > 0 else "worse")
 
 
-def _guessing(traces: Sequence[Trace]) -> bool:
-    """Whether the mean accuracy of what these searches ended with may be that of guessing."""
-    known = [(trace.steps[-1].held_out, trace.held_out_input) for trace in traces if trace.steps]
+def _guessing(traces: Sequence[Trace], others: Sequence[Trace]) -> bool:
+    """Whether the mean accuracy of what these searches ended with may be that of guessing. ``others`` began with the
+    same inputs, and know how those are where these ended with them."""
+    known = [
+        (trace.steps[-1].held_out, trace.held_out_input or other.held_out_input)
+        for trace, other in zip(traces, others, strict=True)
+        if trace.steps
+    ]
     values = [(gain + given.accuracy, given) for gain, given in known if given is not None]
     if not values:
         return False

@@ -177,6 +177,10 @@ class Choice:
         """The file with what a training of the final stage ended with."""
         return self.folder / "weights" / f"{key(self.candidates[number])}-seed{seed}.safetensors"
 
+    def digest(self, number: int) -> str | None:
+        """The SHA-256 of that file for the first training; None where nothing was trained."""
+        return next(each.weights for each in self.done if each.candidate == number)
+
     def save(self, winner: int, folder: Path) -> Saved | None:
         """Where the weights of a candidate (of the first seed) lie: written anew where the evaluator has a format for
         that, else as the final stage left them; None where there are none."""
@@ -209,6 +213,15 @@ class Choice:
             choice._trainer = choice._new_trainer(*choice.units[len(choice.done)])
             choice._trainer.restore(state["trainer"])
         return choice
+
+
+def check_final(setup: Setup) -> None:
+    """NATError where the final stage could train nothing: said before anything is searched for it. What is tried has
+    fresh weights, since those of the evaluator may have to be trained first."""
+    final, data = setup.plan.recipe.final, setup.data
+    if final is not None and data is not None:
+        fresh = setup.evaluator.bench.module
+        Trainer(setup.final.network, data, final.schedule, setup.compute, module=fresh)
 
 
 def _shares(found: Sequence[Sequence[Assessment]]) -> tuple[Share, ...]:

@@ -25,7 +25,7 @@ Mark: TypeAlias = "tuple[int, str]"
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Hold a run folder for this process; the lock goes with the process, however it ends. NATError if another process
-    holds it, or if something in it leads elsewhere. What a killed process had half written is removed."""
+    holds it."""
     with file_errors(folder / LOCK):
         os.close(open_own(folder / LOCK))  # FileLock would follow a link, and empty the file behind it
     lock = FileLock(folder / LOCK)
@@ -37,18 +37,20 @@ def locked(folder: Path) -> Iterator[None]:
                 f"{folder}: another process is running in this folder; wait for it or choose --out"
             ) from None
     try:
-        _tidy(folder)
         yield
     finally:
         lock.release()
 
 
 def in_use(folder: Path) -> bool:
-    """Whether a folder that is held has anything in it."""
-    return any(path.name != LOCK for path in folder.iterdir())
+    """Whether a folder has anything in it but what a process leaves that was killed before its first file was whole."""
+    with file_errors(folder):
+        return any(path.name != LOCK and not _is_temporary(path) for path in folder.iterdir())
 
 
-def _tidy(folder: Path) -> None:
+def tidy(folder: Path) -> None:
+    """Remove from a folder of ours, which has to be held, what a killed process had half written. NATError if something
+    in it leads elsewhere."""
     with file_errors(folder):
         for where, folders, files in os.walk(folder):
             for path in (Path(where, name) for name in (*folders, *files)):
@@ -56,8 +58,12 @@ def _tidy(folder: Path) -> None:
                 if other not in (None, "a folder"):
                     raise NATError(f"{path}: this is {other}, which no run makes; remove it, then go on")
             for path in (Path(where, name) for name in files):
-                if path.name.startswith(".") and path.name.endswith(TEMPORARY):
+                if _is_temporary(path):
                     path.unlink()
+
+
+def _is_temporary(path: Path) -> bool:
+    return path.name.startswith(".") and path.name.endswith(TEMPORARY)
 
 
 class Journal:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import os
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from nat_plugin import __version__
 from nat_plugin.errors import NATError
@@ -17,6 +17,10 @@ from nat_plugin.outside import Outside, absolute, fingerprint, fingerprints
 from nat_plugin.sealing import digest, seal, unseal
 from nat_plugin.sources import read_text
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+_R = TypeVar("_R")
 RUN_FILE = "run.json"
 
 
@@ -45,30 +49,17 @@ class Record:
         return replace(made, run=digest(json.loads(json.dumps(asdict(made)))))
 
     def write(self, folder: Path) -> None:
-        write_text(folder / RUN_FILE, seal({"version": __version__, **asdict(self)}, indent=1))
+        write_record(folder / RUN_FILE, self)
 
     @staticmethod
     def read(folder: Path) -> Record:
         """NATError if the folder is of no run, if the file was changed, or is of a version that cannot be gone on
         with."""
-        path = folder / RUN_FILE
-        if not path.is_file():
-            raise NATError(f"{folder}: this is not the folder of a run: it has no {RUN_FILE}")
-        try:
-            values = unseal(read_text(path))
-            version, origin = values.pop("version"), Origin(**values.pop("origin"))
-            found = Record(origin=origin, **values)
-            if not isinstance(found.recipe, dict) or not isinstance(found.files, dict):
-                raise TypeError("the recipe is no mapping")
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise NATError(
-                f"{path}: damaged or changed ({error}); put it back as the run wrote it, or start a new run"
-            ) from error
-        if version != __version__:
-            raise NATError(
-                f"{folder}: the run was begun by nat-plugin {version}, this is {__version__}; install that version"
-            )
-        return found
+
+        def record(origin: dict[str, str], **others: Any) -> Record:
+            return Record(origin=Origin(**origin), **others)
+
+        return read_record(check_is_run(folder), record, "start a new run")
 
     def moved(self, pairs: Mapping[str, str]) -> Record:
         """With other places of what was read from outside. NATError for a place of which nothing was read."""
@@ -97,6 +88,34 @@ class Record:
         found = fingerprints(read)
         for path in sorted(self.files.keys() | found.keys()):
             check_same(path, self.files.get(path, "nothing"), found.get(path, "nothing"))
+
+
+def write_record(path: Path, record: DataclassInstance) -> None:
+    """As a document with a checksum, and the version that wrote it."""
+    write_text(path, seal({"version": __version__, **asdict(record)}, indent=1))
+
+
+def read_record(path: Path, record: Callable[..., _R], instead: str) -> _R:
+    """What was written, by a function of its values. NATError if the file was changed, or is of a version that cannot
+    be gone on with; ``instead`` is what can be done where it is lost."""
+    try:
+        values = unseal(read_text(path))
+        version = values.pop("version")
+        if version != __version__:
+            raise NATError(f"{path.parent}: begun by nat-plugin {version}, this is {__version__}; install that version")
+        if not all(isinstance(values[name], dict) for name in ("recipe", "files")):
+            raise TypeError("the recipe is no mapping")
+        return record(**values)
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise NATError(f"{path}: damaged or changed ({error}); put it back as it was written, or {instead}") from error
+
+
+def check_is_run(folder: Path) -> Path:
+    """The file of a run in its folder. NATError where there is none."""
+    path = folder / RUN_FILE
+    if not path.is_file():
+        raise NATError(f"{folder}: this is not the folder of a run: it has no {RUN_FILE}")
+    return path
 
 
 def check_same(path: str, known: str, found: str) -> None:

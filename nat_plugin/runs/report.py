@@ -41,6 +41,7 @@ def write_result(setup: Setup, choice: Choice, evaluated: int, folder: Path) -> 
         "input_fits": setup.final.moves.limits.fit(setup.final.network),
         "format": adapter.name,
         "weights": None if saved is None else saved.path,
+        "trained_sha256": choice.digest(verdict.winner),
         "test_difference": {
             "value": verdict.difference.value,
             "low": verdict.difference.low,

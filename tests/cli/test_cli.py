@@ -13,6 +13,7 @@ import pytest
 
 from nat_plugin import __version__
 from nat_plugin.cli import SUBCOMMANDS
+from tests.command_line import Nat
 
 
 def test_version_help_and_module() -> None:
@@ -20,14 +21,14 @@ def test_version_help_and_module() -> None:
     assert done.stdout == f"nat, version {__version__}\n"
 
 
-def test_help_lists_every_subcommand(nat) -> None:  # type: ignore[no-untyped-def]
+def test_help_lists_every_subcommand(nat: Nat) -> None:
     said = nat("--help")
     assert said.status == 0
     assert all(name in said.out for name in SUBCOMMANDS)
 
 
 @pytest.mark.parametrize("name", SUBCOMMANDS)
-def test_every_subcommand_has_help(nat, name: str) -> None:  # type: ignore[no-untyped-def]
+def test_every_subcommand_has_help(nat: Nat, name: str) -> None:
     assert nat(name, "--help").out.startswith(f"Usage: nat {name}")
 
 
@@ -35,7 +36,7 @@ def test_every_subcommand_has_help(nat, name: str) -> None:  # type: ignore[no-u
     ("source", "params", "macs"),
     [("DARTS_V2", 3.349, 528), ("NAT_DARTS", 2.682, 424), ("ENAS", 3.860, 606), ("NATv2_DARTS", 2.476, 394)],
 )
-def test_show_counts_the_published_cells(nat, source: str, params: float, macs: float) -> None:  # type: ignore[no-untyped-def]
+def test_show_counts_the_published_cells(nat: Nat, source: str, params: float, macs: float) -> None:
     size = ("--channels", "36", "--cells", "20", "--input", "32", "--classes", "10")
     shown = json.loads(nat("show", source, *size, "--json").out)
     assert round(shown["params"] / 1e6, 3) == params
@@ -46,24 +47,24 @@ def test_show_counts_the_published_cells(nat, source: str, params: float, macs: 
     assert all({"source", "target", "op", "params", "macs"} <= set(edge) for edge in edges)
 
 
-def test_show_reads_one_per_line(nat) -> None:  # type: ignore[no-untyped-def]
+def test_show_reads_one_per_line(nat: Nat) -> None:
     said = nat("show", "-", "--json", stdin="DARTS_V1\n\nDARTS_V2\n")
     assert [json.loads(line)["source"] for line in said.out.splitlines()] == ["DARTS_V1", "DARTS_V2"]
 
 
-def test_show_draws(nat) -> None:  # type: ignore[no-untyped-def]
+def test_show_draws(nat: Nat) -> None:
     said = nat("show", "DARTS_V2")
     assert "3.349M parameters, 528M MACs" in said.out
     assert "2 = sep_conv_3x3(in0) + sep_conv_3x3(in1)" in said.out
 
 
-def test_convert_there_and_back(nat, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_convert_there_and_back(nat: Nat, tmp_path: Path) -> None:
     genotype = nat("convert", "DARTS_V2", "--from", "darts", "--to", "darts").out
     assert nat("convert", "DARTS_V2", "--from", "darts", "--to", "network", "-o", str(tmp_path / "n.json")).status == 0
     assert nat("convert", str(tmp_path / "n.json"), "--from", "network", "--to", "darts").out == genotype
 
 
-def test_convert_between_formats_of_another_usual_size(nat, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_convert_between_formats_of_another_usual_size(nat: Nat, tmp_path: Path) -> None:
     published = nat("convert", "ENAS_micro", "--from", "enas-micro", "--to", "enas-micro").out
     assert nat("convert", "ENAS_micro", "--from", "enas-micro", "--to", "darts", "-o", str(tmp_path / "g")).status == 0
     assert (tmp_path / "g").read_text().startswith("Genotype(normal=[('avg_pool_3x3', 0), ")
@@ -72,7 +73,7 @@ def test_convert_between_formats_of_another_usual_size(nat, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("name", ["adapters", "strategies", "evaluators", "datasets", "recipes"])
-def test_listings(nat, name: str) -> None:  # type: ignore[no-untyped-def]
+def test_listings(nat: Nat, name: str) -> None:
     rows = json.loads(nat(name, "--json").out)[name]
     assert rows
     assert all(row["name"] and row["summary"] for row in rows)
@@ -95,7 +96,7 @@ def test_listings(nat, name: str) -> None:  # type: ignore[no-untyped-def]
         ("identity", "^No search"),
     ],
 )
-def test_strategies_are_described_in_the_words_of_the_field(nat, name: str, words: str) -> None:  # type: ignore[no-untyped-def]
+def test_strategies_are_described_in_the_words_of_the_field(nat: Nat, name: str, words: str) -> None:
     rows = {row["name"]: row["summary"] for row in json.loads(nat("strategies", "--json").out)["strategies"]}
     assert re.search(words, rows[name])
 
@@ -116,7 +117,7 @@ def test_strategies_are_described_in_the_words_of_the_field(nat, name: str, word
         (("transform", "DARTS_V2", "--policy", "x", "--rules", "all"), "nat: unknown rules 'all'; allowed: nat, nat++"),
     ],
 )
-def test_mistakes_end_in_one_line_and_status_2(nat, arguments: tuple[str, ...], message: str) -> None:  # type: ignore[no-untyped-def]
+def test_mistakes_end_in_one_line_and_status_2(nat: Nat, arguments: tuple[str, ...], message: str) -> None:
     said = nat(*arguments)
     assert said.status == 2
     assert said.out == ""
@@ -128,7 +129,7 @@ SHORT = ("search={warmup: 0, rounds: 1, proposals: 2, steps: 1}", "evaluator.dat
 QUICK = [part for each in SHORT for part in ("--set", each)]
 
 
-def test_a_run_ends_by_naming_where_everything_lies(nat, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_run_ends_by_naming_where_everything_lies(nat: Nat, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     said = nat("run", "quickstart", *QUICK, "--set", "final.schedule.epochs=1", "--out", str(folder))
     assert said.status == 0
@@ -159,14 +160,14 @@ def test_nothing_but_progress_is_on_standard_error(tmp_path: Path) -> None:
     assert [line.split()[0] for line in done.stderr.splitlines()] == ["search", "search", "selection", "selection"]
 
 
-def test_all_mistakes_of_a_recipe_come_at_once(nat) -> None:  # type: ignore[no-untyped-def]
+def test_all_mistakes_of_a_recipe_come_at_once(nat: Nat) -> None:
     said = nat("run", "quickstart", "--set", "search.rounds=no", "--set", "strategy.lr=-1", "--set", "seed=x")
     assert said.status == 2
     places = [line.split(":")[1].strip() for line in said.err.splitlines()]
     assert sorted(places) == ["search.rounds", "seed", "strategy.lr"]
 
 
-def test_a_mistake_on_standard_input_names_its_line(nat) -> None:  # type: ignore[no-untyped-def]
+def test_a_mistake_on_standard_input_names_its_line(nat: Nat) -> None:
     said = nat("show", "-", "--json", stdin="DARTS_V1\nrubbish\n")
     assert said.status == 2
     assert said.err.startswith("nat: standard input, line 2: 'rubbish' is neither")
@@ -175,7 +176,7 @@ def test_a_mistake_on_standard_input_names_its_line(nat) -> None:  # type: ignor
 DISCONNECTED = "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|"
 
 
-def test_a_stream_of_cells_goes_on_where_one_is_disconnected(nat) -> None:  # type: ignore[no-untyped-def]
+def test_a_stream_of_cells_goes_on_where_one_is_disconnected(nat: Nat) -> None:
     lines = f"{DISCONNECTED}\n{DISCONNECTED.replace('|none~0|+', '|nor_conv_3x3~0|+', 1)}\n"
     said = nat("transform", "-", "--adapter", "nasbench201", "--policy", "nasbench201", "--json", stdin=lines)
     assert said.status == 0
@@ -184,7 +185,7 @@ def test_a_stream_of_cells_goes_on_where_one_is_disconnected(nat) -> None:  # ty
     assert all(each["changed"] and each["params"] > 0 for each in results)
 
 
-def test_a_limit_relative_to_nothing_names_its_line(nat) -> None:  # type: ignore[no-untyped-def]
+def test_a_limit_relative_to_nothing_names_its_line(nat: Nat) -> None:
     lines = f"NB201_ResNet\n{DISCONNECTED}\n"
     common = ("-", "--adapter", "nasbench201", "--policy", "nasbench201", "--budget", "macs=0.9x")
     said = nat("transform", *common, stdin=lines)
@@ -192,7 +193,7 @@ def test_a_limit_relative_to_nothing_names_its_line(nat) -> None:  # type: ignor
     assert said.err.startswith("nat: standard input, line 2: ")
 
 
-def test_usage_errors_have_status_2(nat) -> None:  # type: ignore[no-untyped-def]
+def test_usage_errors_have_status_2(nat: Nat) -> None:
     assert nat("show").status == 2
     assert nat("show", "DARTS_V2", "--channels", "0").status == 2
     assert nat("fly").status == 2

@@ -72,6 +72,24 @@ def test_a_full_disk_behind_standard_error_ends_no_run(tmp_path: Path) -> None:
         assert subprocess.run([*NAT, "show", "NOPE"], stderr=full, timeout=120).returncode == 2
 
 
+@pytest.mark.parametrize(
+    ("closed", "arguments"),
+    [
+        ("<&-", ("show", "-")),
+        ("<&-", ("transform", "NB201_ResNet", "--policy", "nasbench201")),
+        (">&-", ("show", "DARTS_V2")),
+        (">&- <&-", ("show", "DARTS_V2", "--json")),
+        ("2>&-", ("show", "DARTS_V2")),
+    ],
+)
+def test_a_closed_stream_is_as_an_empty_one(closed: str, arguments: tuple[str, ...]) -> None:
+    done = subprocess.run(
+        ["sh", "-c", f'exec "$@" {closed}', "sh", *NAT, *arguments], capture_output=True, text=True, timeout=120
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert bool(done.stdout) == (arguments != ("show", "-") and ">&-" not in closed.split())
+
+
 def test_a_full_disk_at_the_journal_says_how_to_go_on(tmp_path: Path) -> None:
     folder, recipe = tmp_path / "a run", written(tmp_path, RECIPE)
 

@@ -166,3 +166,16 @@ def test_nat_debug_shows_where_an_error_comes_from(nat: Nat, tmp_path: Path, mon
     assert loud.err.endswith(quiet.err)
     for part in ("Traceback", "json.decoder.JSONDecodeError", "serial.py", "network_json.py"):
         assert part in loud.err
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("transform", "-", "--adapter", "network", "--policy", "nasbench201"),
+        ("transform", "-", "--adapter", "network", "--policy", "nasbench201", "--keep-going"),
+        ("show", "-", "--adapter", "network", "--keep-going"),
+    ],
+)
+def test_nat_debug_shows_it_of_a_line_too(nat: Nat, command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NAT_DEBUG", "1")
+    assert "json.decoder.JSONDecodeError" in nat(*command, stdin='{"format": "nat-network", }\n').err

@@ -7,11 +7,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from itertools import islice, product
 
 import pytest
+
+from tests.command_line import Nat
+from tests.processes import left_of, workers_of
 
 NAMES = ("nor_conv_3x3", "nor_conv_1x1", "skip_connect", "avg_pool_3x3")
 TRANSFORM = ("transform", "-", "--adapter", "nasbench201", "--policy", "nasbench201", "--device", "cpu")
@@ -51,7 +53,7 @@ def answers(process: subprocess.Popen[str], count: int) -> list[str]:
     return [process.stdout.readline() for _ in range(count)]
 
 
-def test_a_line_is_answered_before_the_next_is_there(process) -> None:  # type: ignore[no-untyped-def]
+def test_a_line_is_answered_before_the_next_is_there(process: subprocess.Popen[str]) -> None:
     for line in cells(8):  # the last by other processes
         give(process, [line])
         assert answers(process, 1)[0].startswith("|")
@@ -59,14 +61,14 @@ def test_a_line_is_answered_before_the_next_is_there(process) -> None:  # type: 
     assert all(line.startswith("|") for line in answers(process, 700))
 
 
-def test_what_comes_of_a_line_does_not_depend_on_when_and_where_it_comes(nat) -> None:  # type: ignore[no-untyped-def]
+def test_what_comes_of_a_line_does_not_depend_on_when_and_where_it_comes(nat: Nat) -> None:
     lines = cells(120)
     together = nat(*TRANSFORM, "--samples", "2", stdin="\n".join(lines)).out.splitlines()
     assert together[77] == nat(*TRANSFORM, "--samples", "2", stdin=lines[77]).out.strip()
     assert nat(*TRANSFORM, "--samples", "2", stdin="\n".join(lines[50:])).out.splitlines() == together[50:]
 
 
-def test_one_bad_line_loses_none_before_it(nat) -> None:  # type: ignore[no-untyped-def]
+def test_one_bad_line_loses_none_before_it(nat: Nat) -> None:
     lines = cells(40)
     lines[25] = "rubbish"
     said = nat(*TRANSFORM, stdin="\n".join(lines))
@@ -82,7 +84,7 @@ def test_one_bad_line_loses_none_before_it(nat) -> None:  # type: ignore[no-unty
 @pytest.mark.parametrize(
     "command", [TRANSFORM, ("show", "-", "--json"), ("convert", "-", "--from", "nasbench201", "--to", "network")]
 )
-def test_with_keep_going_all_others_are_answered(nat, command: tuple[str, ...]) -> None:  # type: ignore[no-untyped-def]
+def test_with_keep_going_all_others_are_answered(nat: Nat, command: tuple[str, ...]) -> None:
     lines = cells(40)
     lines[25], lines[30] = "rubbish", "|none~0|+|none~0|none~9|+|none~0|none~1|none~2|"
     said = nat(*command, "--keep-going", stdin="\n".join(lines))
@@ -104,30 +106,6 @@ def test_bytes_that_are_no_text(command: tuple[str, ...]) -> None:
     assert done.stderr == b"nat: standard input, line 2: this is not text in UTF-8\n"
 
 
-def workers_of(process: subprocess.Popen[str]) -> list[int]:
-    """Once there are any."""
-    until = time.monotonic() + 120
-    while time.monotonic() < until:
-        found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(process.pid)], capture_output=True, text=True).stdout
-        if len(found.split()) > 1:
-            return [int(each) for each in found.split()]
-        time.sleep(0.02)
-    raise AssertionError("there are no processes of its own")
-
-
-def is_running(pid: int) -> bool:
-    state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True).stdout.strip()
-    return bool(state) and not state.startswith("Z")
-
-
-def end_of(pids: list[int]) -> list[int]:
-    """Those that do not end in a minute."""
-    until = time.monotonic() + 60
-    while any(map(is_running, pids)) and time.monotonic() < until:
-        time.sleep(0.05)
-    return [pid for pid in pids if is_running(pid)]
-
-
 two_cores = pytest.mark.skipif(
     not hasattr(os, "sched_getaffinity") or len(os.sched_getaffinity(0)) < 2, reason="one core needs no processes"
 )
@@ -135,19 +113,19 @@ two_cores = pytest.mark.skipif(
 
 @two_cores
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL, signal.SIGINT])
-def test_no_process_is_left_behind(process, number: signal.Signals) -> None:  # type: ignore[no-untyped-def]
+def test_no_process_is_left_behind(process: subprocess.Popen[str], number: signal.Signals) -> None:
     for line in cells(6):
         give(process, [line])
         answers(process, 1)
     workers = workers_of(process)
     (os.killpg if number == signal.SIGINT else os.kill)(process.pid, number)
     err = process.communicate(timeout=60)[1]
-    assert end_of(workers) == []
+    assert left_of(workers) == []
     assert err == ("nat: stopped\n" if number == signal.SIGINT else "")
 
 
 @two_cores
-def test_a_worker_that_is_killed_is_said_in_one_line(process) -> None:  # type: ignore[no-untyped-def]
+def test_a_worker_that_is_killed_is_said_in_one_line(process: subprocess.Popen[str]) -> None:
     for line in cells(6):
         give(process, [line])
         answers(process, 1)
@@ -157,4 +135,4 @@ def test_a_worker_that_is_killed_is_said_in_one_line(process) -> None:  # type: 
     assert process.returncode == 2
     assert err.startswith("nat: a process that worked for this one was killed (out of memory?); ")
     assert len(err.splitlines()) == 1
-    assert end_of(workers) == []
+    assert left_of(workers) == []

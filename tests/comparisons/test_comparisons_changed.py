@@ -12,11 +12,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 import yaml
-from sklearn.datasets import load_digits
 
 from nat_plugin.comparisons.compare import compare
 from nat_plugin.comparisons.recipe import plan_comparison
@@ -24,15 +22,8 @@ from nat_plugin.errors import NATError
 from nat_plugin.plugins import plugins
 from nat_plugin.runs.progress import Silent
 from nat_plugin.sealing import seal, unseal
-
-
-def images(path: Path, changed: int = 0) -> Path:
-    """Two hundred digits, one pixel of which is another."""
-    found = load_digits()
-    x = (found.images[:200, ..., None] * 15).astype(np.uint8)
-    x[0, 0, 0, 0] ^= changed
-    np.savez(path, x_train=x, y_train=found.target[:200])
-    return path
+from tests.images import digits_file
+from tests.processes import left_of, workers_of
 
 
 def recipe(data: Path, **changes: Any) -> dict[str, Any]:
@@ -59,7 +50,7 @@ def run(folder: Path, values: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return images(tmp_path_factory.mktemp("data") / "digits.npz")
+    return digits_file(tmp_path_factory.mktemp("data") / "digits.npz")
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +92,12 @@ def test_a_search_of_another_comparison_is_refused(folder: Path, data: Path, tmp
     assert "it is of another comparison" in refused(folder, recipe(data))
 
 
+def test_another_search_of_the_same_comparison_is_refused(folder: Path, data: Path) -> None:
+    first, *_, last = sorted((folder / "searches").iterdir())
+    shutil.copy(first, last)
+    assert f"{last}: damaged or changed (it is that of {first.stem})" in refused(folder, recipe(data))
+
+
 @pytest.mark.parametrize("value", [[], "text", None, 3])
 @pytest.mark.parametrize("key", ["recipe", "origins", "files"])
 def test_a_file_with_other_kinds_of_values(folder: Path, data: Path, key: str, value: Any) -> None:
@@ -117,16 +114,16 @@ def test_a_file_that_was_edited(folder: Path, data: Path) -> None:
 
 def test_data_that_changed_or_moved(folder: Path, whole: Path, data: Path, tmp_path: Path) -> None:
     one_of(folder).unlink()
-    changed, same = images(tmp_path / "changed.npz", changed=1), images(tmp_path / "same.npz")
+    changed, same = digits_file(tmp_path / "changed.npz", changed=1), digits_file(tmp_path / "same.npz")
     assert "has another recipe" in refused(folder, recipe(changed))
     run(folder, recipe(same))
     assert one_of(folder).read_bytes() == one_of(whole).read_bytes()
 
 
 def test_data_that_changed_in_its_place(tmp_path: Path) -> None:
-    path = images(tmp_path / "digits.npz")
+    path = digits_file(tmp_path / "digits.npz")
     run(tmp_path / "c", recipe(path))
-    images(path, changed=1)
+    digits_file(path, changed=1)
     run(tmp_path / "c", recipe(path))  # all is searched: what is there is shown again
     one_of(tmp_path / "c").unlink()
     assert f"{path}: changed since it was first read" in refused(tmp_path / "c", recipe(path))
@@ -164,14 +161,10 @@ def test_a_comparison_that_was_killed_in_its_very_first_write_begins_anew(tmp_pa
     assert not list(tmp_path.glob("*.nat-tmp"))
 
 
-def children(pid: int) -> list[int]:
-    found = subprocess.run(["ps", "-ww", "-o", "pid=,args=", "--ppid", str(pid)], capture_output=True, text=True).stdout
-    return [int(line.split()[0]) for line in found.splitlines() if "spawn_main" in line]
-
-
-def is_running(pid: int) -> bool:
-    state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True).stdout.strip()
-    return bool(state) and not state.startswith("Z")
+def test_a_folder_of_the_users_own_is_left_as_it_is(tmp_path: Path, data: Path) -> None:
+    (tmp_path / "link").symlink_to("nowhere")
+    assert "this folder is in use: it is not empty; choose another --out" in refused(tmp_path, recipe(data))
+    assert [path.name for path in tmp_path.iterdir()] == ["link"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -180,17 +173,11 @@ def test_no_process_is_left_behind(data: Path, tmp_path: Path, number: signal.Si
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(long))
     call = [sys.executable, "-m", "nat_plugin", "compare", str(tmp_path / "recipe.yaml"), "--out", str(tmp_path / "c")]
     process = subprocess.Popen(call, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
-    until = time.monotonic() + 120
-    while len(workers := children(process.pid)) < 2 and time.monotonic() < until:
-        time.sleep(0.05)
-    assert len(workers) == 2
+    workers = workers_of(process, "spawn_main")
     time.sleep(0.2)  # while they are still being imported, or later
     (os.killpg if number == signal.SIGINT else os.kill)(process.pid, number)
     err = process.communicate(timeout=60)[1]
-    until = time.monotonic() + 60
-    while any(map(is_running, workers)) and time.monotonic() < until:
-        time.sleep(0.05)
-    assert not any(map(is_running, workers))
+    assert left_of(workers) == []
     assert "Traceback" not in err
     if number == signal.SIGINT:
         assert err.splitlines()[-1] == "nat: stopped; the same command goes on"

@@ -51,5 +51,12 @@ def test_where_both_guess_there_is_no_verdict() -> None:
     found = conclude(paired(0.01, 0.02, 0.001), 1, guessing, guessing)
     assert found == Conclusion("none", "what both found cannot be told from guessing")
     assert conclude(paired(0.01, 0.02, 0.001), 1, GOOD, guessing).word == "better"
-    unknown = [Trace((), 0, False)]  # nothing within the budget was found
+    unknown = [Trace((), 0, False)] * 4  # nothing within the budget was found
     assert conclude(paired(0.01, 0.02, 0.001), 1, unknown, guessing).word == "better"
+
+
+def test_a_search_that_ended_with_the_input_guesses_as_that_does() -> None:
+    stayed = [Trace((Step(0, "input", 0, 0),), 5, True)] * 4
+    for guess in ((stayed, searches(0.09, 0.02)), (searches(0.09, 0.02), stayed)):
+        assert conclude(paired(0.01, 0.02, 0.001), 1, *guess).word == "none"
+    assert conclude(paired(0.01, 0.02, 0.001), 1, stayed, GOOD).word == "better"

@@ -1,6 +1,6 @@
 """What takes text or files from a user, each as a function of bytes: nothing but a NATError may come out of it.
 
-``HARNESSES`` is built from what is registered, so that an adapter is covered from the day it is there.
+``harnesses`` are made of what is registered, so that an adapter is covered from the day it is there.
 """
 
 from __future__ import annotations

@@ -24,6 +24,7 @@ from nat_plugin.runs.recipe import plan
 from nat_plugin.runs.run import resume, start
 from nat_plugin.sealing import seal, unseal
 from nat_plugin.tensors import read_tensors
+from tests.images import digits_file
 from tests.interrupting import Stop
 
 KEPT = ("result.json", "journal.jsonl", "architecture.txt", "report.md")
@@ -42,15 +43,6 @@ def recipe(data: Path, **changes: Any) -> dict[str, Any]:
     }
 
 
-def images(path: Path, changed: int = 0) -> Path:
-    """Two hundred digits, one pixel of which is another."""
-    found = load_digits()
-    x = (found.images[:200, ..., None] * 15).astype(np.uint8)
-    x[0, 0, 0, 0] ^= changed
-    np.savez(path, x_train=x, y_train=found.target[:200])
-    return path
-
-
 def stopped_at(folder: Path, values: dict[str, Any], steps: int) -> Path:
     with pytest.raises(KeyboardInterrupt):
         start(plan(values, plugins()), folder, plugins(), Stop(steps))
@@ -59,7 +51,7 @@ def stopped_at(folder: Path, values: dict[str, Any], steps: int) -> Path:
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return images(tmp_path_factory.mktemp("data") / "digits.npz")
+    return digits_file(tmp_path_factory.mktemp("data") / "digits.npz")
 
 
 @pytest.fixture(scope="module")
@@ -185,7 +177,7 @@ def test_data_that_changed_moved_or_went(folder: Path, tmp_path: Path, data: Pat
     path.parent.mkdir()
     shutil.copy(data, path)
     run = stopped_at(tmp_path / "own", recipe(path), 5)
-    images(path, changed=1)
+    digits_file(path, changed=1)
     assert f"{path}: changed since it was first read, and the result would be another" in refused(run)
     shutil.move(path.parent, moved.parent)
     said = refused(run)
@@ -193,14 +185,14 @@ def test_data_that_changed_moved_or_went(folder: Path, tmp_path: Path, data: Pat
     assert f"nat resume {run} --moved {path}=NEW" in said
     assert "changed since it was first read" in refused(run, **{str(path): str(moved)})
     assert "the run read nothing there" in refused(run, elsewhere=str(moved))
-    images(moved)
+    digits_file(moved)
     resume(run, plugins(), Silent(), {str(path.parent): str(moved.parent)})  # a folder above it, or itself
     assert contents(run) == whole
     resume(run, plugins(), Silent())  # it is written down
 
 
 def test_it_goes_on_from_any_folder(tmp_path: Path, whole: dict[str, bytes], monkeypatch: pytest.MonkeyPatch) -> None:
-    images(tmp_path / "digits.npz")
+    digits_file(tmp_path / "digits.npz")
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path)
     run = stopped_at(tmp_path / "run", recipe(Path("digits.npz")), 5)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,19 @@ def test_a_run_that_has_not_ended_says_how_to_go_on(ended: Path, nat: Nat, tmp_p
     said = nat("export", str(tmp_path), "-o", str(tmp_path / "model"))
     assert (said.status, said.err.count("\n")) == (2, 1)
     assert f"the run has not ended: `nat resume {tmp_path}` goes on with it" in said.err
+
+
+def test_weights_that_were_changed_or_lost_are_not_exported(ended: Path, nat: Nat, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(ended, tmp_path / "run"))
+    path = folder / "weights" / f"{json.loads((folder / 'result.json').read_text())['result']['key']}-seed0.safetensors"
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    for _ in range(2):
+        said = nat("export", str(folder), "-o", str(tmp_path / "model"))
+        assert said.status == 2
+        assert f"{path}: these weights were lost or changed since they were trained" in said.err
+        path.unlink(missing_ok=True)
+    assert not (tmp_path / "model").exists()
 
 
 def test_the_size_is_that_of_the_run(ended: Path, nat: Nat, tmp_path: Path) -> None:

@@ -235,6 +235,15 @@ def test_a_folder_in_use_is_refused_and_kept(undisturbed: Path) -> None:
     assert contents(undisturbed) == before
 
 
+def test_a_folder_of_the_users_own_is_left_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("nowhere")
+    with pytest.raises(NATError, match="this folder is in use: it is not empty; or choose another --out"):
+        run(tmp_path, RECIPE)
+    with pytest.raises(NATError, match="not the folder of a run"):
+        resume(tmp_path, plugins(), Silent())
+    assert [path.name for path in tmp_path.iterdir()] == ["link"]
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -243,6 +252,7 @@ def test_a_folder_in_use_is_refused_and_kept(undisturbed: Path) -> None:
         ({"source": "VGG_not"}, "neither a file, nor a published name"),
         ({"device": "cuda:77"}, "device 'cuda:77'"),
         ({"device": "tpu"}, "device 'tpu' is not one of"),
+        ({"final": {"schedule": {"cutout": 16}}}, "cutout is 16, data set 'digits' has images of 8x8"),
     ],
 )
 def test_what_cannot_run_ends_in_one_line_before_anything_is_written(
