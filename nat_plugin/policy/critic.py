@@ -89,8 +89,20 @@ class Member(GraphEncoder):
         return torch.exp(2 * self.log_noise) + LEAST_NOISE
 
     def surprise(self, phi: Tensor, scores: Tensor) -> Tensor:
-        """Negative log-likelihood, per measurement, of all scores (n,) of one task together, with its w and b
-        integrated out: what is left of a task once the others are known."""
+        """Negative log-likelihood of scores (n,) of one task: of all together, per measurement, which is what few of
+        them have to tell of the others, and of the gain between two of them, which is all that is known without a
+        measurement of the task."""
+        return self._of_all(phi, scores) + self._of_pairs(phi, scores)
+
+    def _of_pairs(self, phi: Tensor, scores: Tensor) -> Tensor:
+        half = len(scores) // 2
+        change, gain = phi[:half] - phi[half : 2 * half], scores[:half] - scores[half : 2 * half]
+        variance = ((change @ self.spread) ** 2).sum(1) + 2 * self.noise
+        total: Tensor = ((gain - change @ self.center) ** 2 / variance + variance.log()).mean() / 2
+        return total
+
+    def _of_all(self, phi: Tensor, scores: Tensor) -> Tensor:
+        """With w and b of the task integrated out."""
         count, noise = len(scores), self.noise
         known = torch.cat([phi @ self.spread, torch.exp(self.log_offset).expand(count, 1)], 1) / noise.sqrt()
         rest = (scores - phi @ self.center) / noise.sqrt()

@@ -24,6 +24,8 @@ from nat_plugin.policy.sampling import draw, greedy, most_probable
 
 CAUTION = 0.5
 """How much of the deviation is taken off the expected gain."""
+DECIMALS = 3
+"""Of what proposals are worth: what differs by less is equal, or sums would decide that round by what is beside them."""
 LIKELY = 8
 """So many of the likeliest transformations are judged."""
 
@@ -66,8 +68,8 @@ def _chosen(moves: Moves, tried: Sequence[Choice], expecting: Expecting, caution
     own = expecting.of([moves.network])
     gain = expected.mean - own.mean
     deviation = np.linalg.norm(expected.features - own.features, axis=1)
-    worth = gain - caution * deviation
-    best = int(np.argmax(worth))
+    worth = np.round(gain - caution * deviation, DECIMALS)
+    best = int(np.argmax(worth))  # of equals the likeliest by the policy
     noisy = np.sqrt(deviation[best] ** 2 + 2 * expected.noise)
     probability = float(ndtr(gain[best] / max(noisy, 1e-9)))
     kept = stays and not worth[best] > 0
