@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from nat_plugin.arguments import read_shape
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Network
 from nat_plugin.ir.layers import Shape
@@ -37,7 +38,7 @@ def to_network(model: nn.Module, input: Shape | None = None, model_args: Mapping
     where they do not give this model, and where nothing in it can be edited.
     """
     found = document_of(model, model_args)
-    size = input or input_size(model)
+    size = input_size(model) if input is None else read_shape(input)
     classes = int(getattr(model, "num_classes", 0))
     own_channels = int(getattr(model, "in_chans", size[0]))
     if size[0] != own_channels:
