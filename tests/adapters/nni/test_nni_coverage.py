@@ -134,7 +134,7 @@ def test_a_constraint_that_fixes_labels_is_named(caplog: pytest.LogCaptureFixtur
     start = {"one": 3, "two": 3, "mix": "conv"}
     models, said = run(Tied(), NAT(initial=start, input=(3, 8, 8)), 4, caplog)
     assert len(models) == 2
-    assert "'one', 'two' stay as given: the constraint 'six' ties it to other labels" in said
+    assert "'one', 'two' stay as given: the constraint 'six' ties labels together" in said
     assert "'six' stays as given: a constraint, and no choice" in said
 
 
