@@ -321,6 +321,10 @@ X, Y = torch.zeros(4, 3, 16, 16), torch.tensor([0, 1, 2, 9])
             {"strategy": "magnitud"},
             "'magnitud' is not known .did you mean 'magnitude'.*; allowed: evolution.* magnitude",
         ),
+        (
+            {"strategy": "magnitude", "budget": {"macs": "0.42x"}},
+            r"^magnitude leaves out blocks only, .* macs .* raise the",
+        ),
         ({"strategy": {"name": "magnitude", "lr": 1}}, "strategy: 'magnitude' has no settings; leave out lr"),
         ({"strategy": {"name": "nat", "speed": 1}}, "strategy.speed: unknown key"),
         ({"search": {"round": 1}}, "search.round: unknown key; did you mean 'rounds'"),
