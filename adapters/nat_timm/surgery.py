@@ -7,7 +7,7 @@ depend on the edits, which channels are kept depends on the weights.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -123,11 +123,11 @@ def _pool(model: nn.Module, edit: Edit, name: str) -> None:
 def undo(model: nn.Module, edit: Edit) -> None:
     """Make a model what it was before an edit that later moves take back; there is nothing to do for edits that later
     ones only go on from."""
-    module = model.get_submodule(edit.at[0])
+    module: Any = model.get_submodule(edit.at[0])
     if edit.op == "shortcut":
         remove_shortcut(module)
     elif edit.op == "pool":
-        _replace(model, edit.at[0], module.nat_replaced[0])  # type: ignore[index]
+        _replace(model, edit.at[0], module.nat_replaced[0])
 
 
 def _stride(model: nn.Module, edit: Edit, name: str) -> None:
