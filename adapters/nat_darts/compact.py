@@ -28,6 +28,7 @@ MAX_CHARS = 20_000
 PER_NODE = 2
 _SHAPE = re.compile(r"[\[(]\s*[\[(]\s*[\[(](?:[\d\s,()\[\]]|(?:np|numpy)\.int\d+)*")
 _NESTED = re.compile(r"[\s'\"]*[\[(]\s*[\[(]\s*[\[(]\s*\d")
+_WITHIN = re.compile(r"(?<![\w.])[\[(]{3}\d+, ?\d+[\])]")
 
 
 class CompactAdapter(Adapter):
@@ -41,7 +42,9 @@ class CompactAdapter(Adapter):
         return len(text) <= MAX_CHARS and _SHAPE.fullmatch(_literal(text)) is not None
 
     def near(self, text: str) -> str | None:
-        return refusal(lambda text: self.read(text, Frame()), text) if _NESTED.match(text) else None
+        if _NESTED.match(text):
+            return refusal(lambda text: self.read(text, Frame()), text)
+        return "cells in numbers are read alone; leave out what is around them" if _WITHIN.search(text) else None
 
     def read(self, text: str, frame: Frame) -> Network:
         """Around the cells stands the network of DARTS, as for genotypes. Raises NATError that names cell and pair."""

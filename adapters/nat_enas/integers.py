@@ -12,7 +12,11 @@ from nat_plugin.network_json import is_network
 
 MAX_INTEGERS = 4096
 _TOKEN = re.compile(r"\d+|[^\d\s,+\[\]()'\"]+")
-_ARGUMENT = re.compile(r"^(?![ \t]*#)[^\n]*?fixed_arc(?:=|[ \t]+)([\"'])(\s*\$\{?\w+\}?)?([^\"'$]*)\1", re.MULTILINE)
+_ARGUMENT = re.compile(
+    r"^(?![ \t]*#)[^\n]*?fixed_arc(?P<more>\+)?(?:=|[ \t]+)"
+    r"(?P<quote>[\"'])(?P<own>\s*\$\{?\w+\}?)?(?P<text>[^\"'$]*)(?P=quote)",
+    re.MULTILINE,
+)
 _TENSOR = re.compile(r"\b(?:tensor|array)\(\s*(\[[^()]*)\)")
 _KEYWORDS = re.compile(r",\s*(?:device|dtype|grad_fn)\b")
 _NESTED = re.compile(r"[\[(]\s*[\[(]\s*[\[(]")
@@ -77,10 +81,10 @@ def _scopes(text: str) -> list[Span]:
         return [(0, len(text))]
     arguments: list[Span] = []
     for match in _ARGUMENT.finditer(text):
-        if match[2] is None:  # a line that does not go on with the one before
+        if match["more"] is None and match["own"] is None:  # a line that does not go on with the one before
             arguments.clear()
-        if match[3].strip():
-            arguments.append(match.span(3))
+        if match["text"].strip():
+            arguments.append(match.span("text"))
     if arguments:
         return arguments
     tensors: list[Span] = []

@@ -29,7 +29,9 @@ _MAX_STRING = 1000
 _SOURCES = {str(number): number for number in range(3)}
 _RUN = re.compile(r"[\w|~+]+")
 _ENTRY = re.compile(r"([^|~+]*)~")
-_NUMBERS = re.compile(r"[\[(]\s*\d+(?:\s*,\s*\d+)*[\s,]*[\])]")
+_NUMBER = r"(?:\d+|(?:np|numpy)\.int\d+\(\d+\))"
+_NUMBERS = re.compile(rf"[\[(]\s*{_NUMBER}(?:\s*,\s*{_NUMBER})*[\s,]*[\])]")
+_DIGITS = re.compile(r"(?<!\w)\d+")
 _NESTED = re.compile(r"[\[(]\s*[\[(]\s*[\[(]\s*['\"]")
 
 
@@ -118,7 +120,7 @@ def _write_string(text: str, span: Span, ops: Sequence[tuple[Ends, str]]) -> str
 
 
 def _read_numbers(bare: str) -> Mapping[Ends, str]:
-    numbers = [int(token) if len(token) < 10 else -1 for token in re.findall(r"\d+", bare)]
+    numbers = [int(token) if len(token) < 10 else -1 for token in _DIGITS.findall(bare)]
     if len(numbers) != len(ENDS):
         raise NATError(f"NASLib's cell of NAS-Bench-201 has {len(ENDS)} numbers, one for each edge, not {len(numbers)}")
     for (source, target), number in zip(NASLIB_ENDS, numbers, strict=True):
@@ -135,7 +137,7 @@ def _write_numbers(text: str, span: Span, ops: Sequence[tuple[Ends, str]]) -> st
         number = NASLIB_NAMES.index(next(left)[1])
         return old[0] if int(old[0]) == number else str(number)
 
-    numbers = re.sub(r"\d+", other, text[slice(*span)])
+    numbers = _DIGITS.sub(other, text[slice(*span)])
     return text[: span[0]] + numbers + text[span[1] :]
 
 

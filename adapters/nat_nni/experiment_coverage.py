@@ -74,6 +74,7 @@ class _Changes:
 
     def __init__(self, described: Described, network: Network, sample: Sample) -> None:
         self._described, self._network, self._sample = described, network, sample
+        self._chosen = {label for label, domain in described.domains().items() if not domain.derived}
         self._known: dict[tuple[int, Op], tuple[str, ...]] = {}
         self._under: dict[str, dict[str, None]] = {}
         edges = [network.edge(slot) for slot in network.slots]
@@ -105,7 +106,7 @@ class _Changes:
                 other = self._described.write(self._network.with_ops(ops), self._sample)
             except NATError:  # alone it is none; another move has to come with it
                 other = self._sample
-            labels = {**self._sample, **other}
+            labels = [label for label in {**self._sample, **other} if label in self._chosen]
             self._known[number, op] = tuple(x for x in labels if self._sample.get(x, _NONE) != other.get(x, _NONE))
         return self._known[number, op]
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from weakref import ref
@@ -133,7 +133,7 @@ class GenericSpace:
             items += [Item.of_stage(stage, each, bench) for stage, each in blocks]
             items += [Item.of_wiring(wiring, bench) for wiring in settled.wirings]
             network = build(items, model, recording, shape)
-        fixed = {**parts.fixed, **dict.fromkeys(settled.held, NEEDED)}
+        fixed = {**_without_choice(found, blocks), **parts.fixed, **dict.fromkeys(settled.held, NEEDED)}
         left_out = {text: why for text, why in self._memory.failed.items() if isinstance(text, str)}
         for each in (*(each for _, each in found), *(each for _, stage in blocks for each in stage)):
             left_out |= each.left_out
@@ -160,6 +160,9 @@ class GenericSpace:
             raise NATError(f"sample: {self.title} refuses it: {str(error)[:300]}")
 
 
+_ALONE = "no other candidate is offered"
+_SHORTEST = "it has as few blocks as it can have"
+_BY_SKIPS = "its blocks have skips of their own, which leave them out"
 _HUB_INPUT: Shape = (3, 224, 224)
 _KEPT = 256
 _SEARCHED = ("MobileNetV3Space", "ProxylessNAS")
@@ -176,6 +179,23 @@ def _blocks(stage: Stage, bench: Bench) -> tuple[Candidates, ...]:
     for number in optional if alike else optional[-1:]:
         found[number] = found[number].droppable()
     return tuple(found)
+
+
+def _without_choice(
+    groups: Sequence[tuple[Group, Candidates]], stages: Sequence[tuple[Stage, Sequence[Candidates]]]
+) -> dict[str, str]:
+    """Labels that can be edited, but not from this sample, and why."""
+    inside = [pair for stage, blocks in stages for pair in zip(stage.blocks, blocks, strict=True)]
+    fixed = {
+        label: _ALONE
+        for group, each in (*groups, *inside)
+        for place, label in enumerate(group.labels)
+        if all(row.values[place] == each.rows[0].values[place] for row in each.rows)
+    }
+    for stage, blocks in stages:
+        if not any(each.dropped for each in blocks):
+            fixed[stage.label] = _SHORTEST if len(blocks) == stage.least else _BY_SKIPS
+    return fixed
 
 
 def _chosen(wiring: Wiring, network: Network) -> list[int]:

@@ -20,7 +20,7 @@ from nat_nni.measuring import signature
 from nat_nni.tree import Spot
 
 _CONSTRAINT = "a constraint, and no choice"
-_TIED = "the constraint '{}' ties it to other labels"
+_TIED = "the constraint '{}' ties labels together"
 _SAME = "no other inputs cost the same and have the same shape"
 _REBUILT = "a module with a freeze of its own is built around it"
 _SEEN = "it changes shapes that the rest of the model sees"

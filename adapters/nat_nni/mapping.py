@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from nat_nni.arguments import read_shape
 from nat_nni.described import Described
 from nat_nni.framework import load
 from nat_nni.nasbench101 import NB101Space
 from nat_nni.nasbench201 import NB201Space
 from nat_nni.nds import CellSpace
 from nat_nni.samples import Sample, read_sample, restored, write_sample
+from nat_plugin.arguments import read_shape
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Frame, Network, Origin
 from nat_plugin.ir.layers import Shape

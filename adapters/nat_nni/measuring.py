@@ -19,7 +19,7 @@ Signature: TypeAlias = Any
 
 @dataclass(frozen=True)
 class Call:
-    """One call of a module: its arguments (meta tensors), what it gave, and the how-manieth call that was to end."""
+    """One call of a module: its arguments (meta tensors), what it gave, and its place in the order of ends."""
 
     args: tuple[Any, ...]
     kwargs: dict[str, Any]

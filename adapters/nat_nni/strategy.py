@@ -15,12 +15,12 @@ from nni.nas.space import ModelStatus
 from nni.nas.strategy import Strategy
 from pydantic import ValidationError
 
-from nat_nni.arguments import read_count, read_name, read_path, read_shape
 from nat_nni.experiment_coverage import find_coverage
 from nat_nni.experiment_engine import check_message, innermost, is_finite, number, planned_trials, trials_left
 from nat_nni.experiment_initial import Initial, Space, Start, drawn, given
 from nat_nni.experiment_state import from_plain, read_checkpoint, to_plain, write_checkpoint
 from nat_nni.experiment_trials import Trials
+from nat_plugin.arguments import read_count, read_name, read_path, read_shape
 from nat_plugin.device import find_compute
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Budget, Moves, Network, Op, canonical, cost, find_rule, key

@@ -104,6 +104,13 @@ def _act(layer: Mapping[str, Any], where: str, default: str | None) -> str | Non
     return act
 
 
+def _flag(layer: Mapping[str, Any], where: str, name: str, default: bool) -> bool:
+    found = layer.get(name, default)
+    if not isinstance(found, bool):
+        raise NATError(f"{where}/{name}: expected true or false, not {found!r:.40}")
+    return found
+
+
 def _plain(layer: Mapping[str, Any], where: str, plain: Mapping[str, tuple[object, ...]]) -> None:
     """NATError for a value with which a layer would be another one than what is read."""
     for name, allowed in plain.items():
@@ -120,7 +127,7 @@ def _conv(value: object, where: str) -> tuple[Layer, ...]:
     _plain(layer, where, plain)
     c_in, c_out = _number(layer, where, "in_channels"), _number(layer, where, "out_channels")
     kernel, stride = _kernel(layer, where), _stride(layer, where)
-    norm, bias = layer.get("use_bn", True) is not False, layer.get("bias", False) is True
+    norm, bias = _flag(layer, where, "use_bn", True), _flag(layer, where, "bias", False)
     act = _act(layer, where, "relu")
     return conv_layers(c_in, c_out, kernel, stride, norm=norm, bias=bias, act=act)
 
@@ -185,7 +192,7 @@ def _inverted(layer: Mapping[str, Any], where: str, key: str, adds: bool, number
         stride,
         _kernel(layer, where),
         hidden,
-        squeeze=layer.get("use_se", False) is True,
+        squeeze=_flag(layer, where, "use_se", False),
         activation=activation,
         shortcut=adds,
         removable=keeps and number > 0,

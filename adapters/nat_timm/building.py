@@ -42,6 +42,20 @@ def natural_frame(text: str) -> Frame:
     return Frame(input=(found.model_args.get("in_chans", channels), height, width), classes=max(classes, 1))
 
 
+def input_size(model: nn.Module) -> Shape:
+    """The images that a model is for, by what timm noted."""
+    config = getattr(model, "pretrained_cfg", None) or {}
+    name = str(config.get("architecture", "the model"))
+    channels, height, width = checked_size(name, config.get("input_size") or (3, 224, 224))
+    height, width = getattr(model, "_traits", {}).get("img_size") or (height, width)
+    return int(getattr(model, "in_chans", channels)), height, width
+
+
+def has_fixed_size(model: nn.Module) -> bool:
+    """Whether a model takes images of no other size (it has a weight for every pixel of some map)."""
+    return bool((getattr(model, "pretrained_cfg", None) or {}).get("fixed_input_size"))
+
+
 def build(found: Document, input: Shape, classes: int, device: str | None = None) -> nn.Module:
     """The model of a document in evaluation mode, with fresh weights. NATError as for ``framework.create``."""
     model: nn.Module = create(found.architecture, arguments(found, input, classes), device)

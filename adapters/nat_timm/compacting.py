@@ -270,7 +270,7 @@ def compact(
 
     NATError of one line for whatever does not fit together, before anything is trained where it can be known then.
     """
-    plain = {"budget": budget, "rules": rules, "candidates": candidates, "starts": starts, "input": input}
+    plain = {"budget": budget, "rules": rules, "candidates": candidates, "starts": starts}
     _checked(Arguments, plain | {"seed": seed, "device": device, "precision": precision}, "compact")
     kind, chosen = _strategy(strategy)
     tune = _checked(Tuning, tuning or {}, "tuning")
@@ -315,13 +315,12 @@ def compact(
 
 
 class Arguments(Settings):
-    """Those of ``compact`` that no other settings check."""
+    """Those of ``compact`` that nothing else checks."""
 
     budget: dict[str, Any]
     rules: str
     candidates: int = Field(ge=1, le=10_000)
     starts: tuple[Literal["own", "adapted"], ...]
-    input: Any
     seed: int = Field(ge=0, lt=2**63)
     device: str
     precision: str
@@ -331,14 +330,6 @@ class Arguments(Settings):
     def _one_or_more(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if not value:
             raise ValueError(f"one or more of {', '.join(STARTS)} are needed")
-        return value
-
-    @field_validator("input")
-    @classmethod
-    def _three_sizes(cls, value: Any) -> Any:
-        sizes = isinstance(value, tuple | list) and len(value) == 3
-        if value is not None and not (sizes and all(type(each) is int and each > 0 for each in value)):
-            raise ValueError("three whole numbers are needed: (channels, height, width)")
         return value
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from nat_plugin.errors import NATError
+from nat_timm.building import has_fixed_size, input_size
 from nat_timm.framework import said
 from nat_timm.units import is_activation
 
@@ -77,10 +77,9 @@ def computes_the_same(model: nn.Module, other: nn.Module, name: str) -> bool:
 
 def _images(model: nn.Module, name: str) -> Tensor:
     """Random images of the smallest size that the model takes, of those that are tried."""
-    config = getattr(model, "pretrained_cfg", None) or {}
-    channels = int(getattr(model, "in_chans", 3))
+    channels, *own = input_size(model)
     like = next(model.parameters())
-    for size in _sizes(config.get("input_size") or (3, 224, 224), bool(config.get("fixed_input_size"))):
+    for size in [own] if has_fixed_size(model) else [(64, 64), own]:
         images = torch.randn(2, channels, *size, generator=torch.Generator().manual_seed(0)).to(like)
         try:
             model(images)
@@ -89,12 +88,6 @@ def _images(model: nn.Module, name: str) -> Tensor:
             continue
         return images
     raise NATError(f"{name}: the model does not run on images of {channels} channels: {failed}")
-
-
-def _sizes(own: tuple[int, ...], is_fixed: bool) -> Iterator[tuple[int, int]]:
-    if not is_fixed:
-        yield 64, 64
-    yield own[1], own[2]
 
 
 def _is_nothing(module: nn.Module | None) -> bool:

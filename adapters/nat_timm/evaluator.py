@@ -5,8 +5,9 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 from torch import Tensor, nn
 
 from nat_plugin.errors import NATError
@@ -51,10 +52,15 @@ class AdaptingSettings(SupernetSettings):
     )
 
 
+def _without_prefix(source: object) -> object:
+    """The path of a folder that is named as timm does it."""
+    return source.removeprefix("local-dir:") if isinstance(source, str) else source
+
+
 class TimmSettings(AdaptingSettings):
     """Settings of the ``timm`` evaluator."""
 
-    weights: OutsideName | None = Field(
+    weights: Annotated[OutsideName, BeforeValidator(_without_prefix)] | None = Field(
         default=None,
         description="weights of the model: a folder with model.safetensors, a .safetensors file, or `pretrained` for "
         "those of timm, which fetches them where they are not at hand; left out: fresh ones",

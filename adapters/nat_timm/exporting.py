@@ -11,6 +11,7 @@ from typing import TypeVar
 import torch
 from torch import nn
 
+from nat_plugin.arguments import read_shape
 from nat_plugin.errors import NATError
 from nat_plugin.files import write_bytes
 from nat_plugin.ir.layers import Shape
@@ -55,7 +56,7 @@ def export_onnx(model: nn.Module, path: Path | str, input: Shape) -> None:
 
 
 def _images(model: nn.Module, input: Shape) -> torch.Tensor:
-    return torch.zeros(2, *input, device=next(model.parameters()).device)
+    return torch.zeros(2, *read_shape(input), device=next(model.parameters()).device)
 
 
 def _exported(model: nn.Module, export: Callable[[], _T]) -> _T:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from nat_timm.building import input_size
 from nat_timm.edits import Edit
 from nat_timm.framework import create, timm
 from nat_timm.surgery import apply_edits
@@ -50,9 +51,8 @@ def apply_with_features(model: nn.Module, edits: Sequence[Edit], name: str) -> N
     if not entries or not any(edit.op in ("hidden", "stride") for edit in edits):
         apply_edits(model, edits, name)
         return
-    config = getattr(model, "pretrained_cfg", None) or {}
-    channels, height, width = config.get("input_size", (3, 224, 224))
-    input = (1, getattr(model, "in_chans", channels), height, width)
+    channels, height, width = input_size(model)
+    input = (1, channels, height, width)
     before = _shapes(to_meta(model), entries, input)
     apply_edits(model, edits, name)
     after = _shapes(to_meta(model), entries, input)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from nat_plugin.errors import NATError
 from nat_plugin.ir import NULL, Moves, Network
 
 
@@ -23,7 +24,13 @@ def without_small_blocks(model: nn.Module, moves: Moves) -> Network:
         for place in places[cell]:
             choice[place] = moves.candidates[place].index(NULL)
     found = moves.apply(choice)
-    moves.verify(found)
+    try:
+        moves.verify(found)
+    except NATError as error:
+        raise NATError(
+            f"magnitude leaves out blocks only, and without all that can be it is: {error}; raise the limit or use "
+            "another strategy"
+        ) from error
     return found
 
 

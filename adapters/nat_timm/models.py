@@ -9,20 +9,19 @@ from typing import Any
 import torch
 from torch import nn
 
+from nat_plugin.arguments import read_shape
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Network
 from nat_plugin.ir.layers import Shape
 from nat_timm.adapter import TimmAdapter, moved_document, network_of, reading_of
-from nat_timm.building import arguments
+from nat_timm.building import arguments, has_fixed_size, input_size
 from nat_timm.comparing import module_that_differs
 from nat_timm.document import EDITED, Document, document
 from nat_timm.edits import Edit
 from nat_timm.entrypoint import attach, base_config, plain
 from nat_timm.features import apply_with_features
 from nat_timm.framework import create
-from nat_timm.limits import checked_size
-from nat_timm.standins import remove_shortcut
-from nat_timm.surgery import apply_edits
+from nat_timm.surgery import apply_edits, undo
 
 CURRENT = ("num_classes", "in_chans", "img_size", "global_pool")
 """Arguments that a model may have others of than it was made with; timm notes them when it saves."""
@@ -37,11 +36,17 @@ def to_network(model: nn.Module, input: Shape | None = None, model_args: Mapping
     where they do not give this model, and where nothing in it can be edited.
     """
     found = document_of(model, model_args)
-    size = input or input_size(model)
+    own = input_size(model)
+    size = own if input is None else read_shape(input)
     classes = int(getattr(model, "num_classes", 0))
     own_channels = int(getattr(model, "in_chans", size[0]))
     if size[0] != own_channels:
         raise NATError(f"{found.architecture}: the model takes images of {own_channels} channels, not {size[0]}")
+    if has_fixed_size(model) and size != own:
+        raise NATError(
+            f"{found.architecture}: the model takes images of {own[1]}x{own[2]} pixels, not {size[1]}x{size[2]}; "
+            f"one made with img_size=({size[1]}, {size[2]}) takes those"
+        )
     if classes < 1:
         raise NATError(
             f"{found.architecture}: the model has no classifier (num_classes=0); reset_classifier gives it one"
@@ -74,8 +79,8 @@ def make_moves(
     if (before.architecture, adapted(before)) != (after.architecture, adapted(after)):
         raise NATError(f"the network was read from '{after.architecture}', the model is '{before.architecture}'")
     for edit in before.edits:
-        if edit.op == "shortcut" and edit not in after.edits:
-            remove_shortcut(model.get_submodule(edit.at[0]))
+        if edit not in after.edits:
+            undo(model, edit)
     apply(model, tuple(edit for edit in after.edits if edit not in before.edits), after.architecture)
     return model
 
@@ -146,15 +151,6 @@ def load_weights(model: nn.Module, state: Mapping[str, torch.Tensor], name: str)
     """Load strictly; see ``check_weights``."""
     check_weights(model, state, name)
     model.load_state_dict(state)
-
-
-def input_size(model: nn.Module) -> Shape:
-    """The images that a model is for, by what timm noted."""
-    config = getattr(model, "pretrained_cfg", None) or {}
-    name = str(config.get("architecture", "the model"))
-    channels, height, width = checked_size(name, config.get("input_size") or (3, 224, 224))
-    height, width = getattr(model, "_traits", {}).get("img_size") or (height, width)
-    return int(getattr(model, "in_chans", channels)), height, width
 
 
 def _check_same(model: nn.Module, found: Document) -> None:

@@ -7,7 +7,7 @@ depend on the edits, which channels are kept depends on the weights.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +16,7 @@ from nat_plugin.errors import NATError
 from nat_timm.edits import ORDER, Edit
 from nat_timm.fusing import keep_fusible, note_kernel
 from nat_timm.hidden import shrink_hidden
-from nat_timm.standins import Skipped, add_shortcut, passed
+from nat_timm.standins import Skipped, add_shortcut, passed, remove_shortcut
 
 _FUNCTIONS: dict[str, Callable[[], nn.Module]] = {"relu": nn.ReLU, "silu": nn.SiLU, "gelu": nn.GELU}
 """Activations after a sum that are functions in a forward of timm, as modules."""
@@ -116,7 +116,18 @@ def _pool(model: nn.Module, edit: Edit, name: str) -> None:
         made = nn.MaxPool2d(pool.kernel_size, stride, pool.padding, ceil_mode=pool.ceil_mode)
     else:
         made = nn.AvgPool2d(pool.kernel_size, stride, pool.padding, pool.ceil_mode, count_include_pad=False)
+    made.nat_replaced = (pool,)  # type: ignore[assignment]  # in a tuple, so that it is no part of the model
     _replace(model, edit.at[0], made)
+
+
+def undo(model: nn.Module, edit: Edit) -> None:
+    """Make a model what it was before an edit that later moves take back; there is nothing to do for edits that later
+    ones only go on from."""
+    module: Any = model.get_submodule(edit.at[0])
+    if edit.op == "shortcut":
+        remove_shortcut(module)
+    elif edit.op == "pool":
+        _replace(model, edit.at[0], module.nat_replaced[0])
 
 
 def _stride(model: nn.Module, edit: Edit, name: str) -> None:

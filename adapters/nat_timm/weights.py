@@ -18,8 +18,6 @@ from nat_timm.framework import said, timm
 from nat_timm.models import document_of, load_weights
 
 PRETRAINED = "pretrained"
-LOCAL = "local-dir:"
-"""How timm names a folder."""
 MAX_BYTES = 64 * 2**30
 _PICKLES = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 """First bytes of what torch.save writes: a zip of pickles, or a pickle."""
@@ -34,8 +32,7 @@ def starting_weights(model: nn.Module, source: str | None) -> None:
     if source is None:
         return
     if source != PRETRAINED:
-        path = Path(source.removeprefix(LOCAL)).expanduser()
-        load_weights(model, _fitted(model, read_weights(path), source), source)
+        load_weights(model, _fitted(model, read_weights(Path(source)), source), source)
         return
     name = document_of(model).architecture
     try:

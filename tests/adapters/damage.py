@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import strategies as st
 
 from nat_plugin.adapter import Adapter
@@ -29,3 +30,12 @@ def check_one_line_or_the_same_text(adapter: Adapter, text: str, frame: Frame | 
     except NATError as error:
         message += str(error)
     assert "\n" not in message
+
+
+def check_refused(adapter: Adapter, text: str, message: str) -> None:
+    """A text that the adapter does not take for its own, and refuses in one line that has ``message`` in it."""
+    with pytest.raises(NATError) as caught:
+        adapter.read(text, Frame())
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert not adapter.recognises(text)

@@ -128,3 +128,10 @@ def test_what_it_cannot_say_is_refused() -> None:
     with pytest.raises(NATError, match="cannot say cell 'normal': it has two edges for each node"):
         ADAPTER.write(GENOTYPES.read(GENOTYPES.published()["FairDARTS_a"].text, SMALL))
     assert NULL not in read(V2).edge(read(V2).slots[0]).choices
+
+
+@pytest.mark.parametrize("text", ["arch = {}", "2022-01-01 best: {} 94.2", '{{"arch": "{}"}}'])
+def test_around_cells_in_numbers_nothing_may_stand_and_it_says_so(text: str) -> None:
+    full = text.format("(((0, 3), (1, 5)), ((0, 3), (1, 5)))")
+    assert not ADAPTER.recognises(full)
+    assert ADAPTER.near(full) == "cells in numbers are read alone; leave out what is around them"

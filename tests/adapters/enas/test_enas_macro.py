@@ -14,6 +14,7 @@ from nat_plugin.errors import NATError
 from nat_plugin.ir import NULL, Cost, Frame, Moves, Network, canonical, cost, find_rule, from_json, key, to_json
 from nat_plugin.ir.ops import register_op
 from nat_plugin.writing import extended
+from tests.adapters.damage import check_refused
 
 register_ops(register_op)
 ADAPTER = MacroAdapter()
@@ -182,10 +183,7 @@ def test_networks_from_elsewhere() -> None:
     ],
 )
 def test_mistakes_are_one_line_that_says_where(text: str, message: str) -> None:
-    with pytest.raises(NATError) as caught:
-        read(text)
-    assert message in str(caught.value)
-    assert not ADAPTER.recognises(text)
+    check_refused(ADAPTER, text, message)
 
 
 def test_a_depth_other_than_that_of_the_string_is_refused() -> None:

@@ -12,6 +12,7 @@ from nat_plugin.errors import NATError
 from nat_plugin.ir import NULL, SKIP, Cost, Frame, Moves, Network, canonical, cost, find_rule, from_json, key, to_json
 from nat_plugin.ir.ops import register_op
 from nat_plugin.writing import extended
+from tests.adapters.damage import check_refused
 
 register_ops(register_op)
 ADAPTER = MicroAdapter()
@@ -159,11 +160,7 @@ def test_cells_of_another_format() -> None:
     ],
 )
 def test_mistakes_are_one_line_that_says_where(text: str, message: str) -> None:
-    with pytest.raises(NATError) as caught:
-        read(text)
-    assert message in str(caught.value)
-    assert "\n" not in str(caught.value)
-    assert not ADAPTER.recognises(text)
+    check_refused(ADAPTER, text, message)
 
 
 @given(st.text(max_size=60) | st.text("0123 +\n", max_size=60))

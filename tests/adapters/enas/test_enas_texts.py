@@ -37,6 +37,7 @@ def commas(row: str) -> str:
 LOGS = {
     "a script": SCRIPT,
     "lines of a script": f'fixed_arc="{NORMAL}"\nfixed_arc="${{fixed_arc}} {REDUCE}"',
+    "lines that append": f'fixed_arc="{NORMAL}"\nfixed_arc+=" {REDUCE}"',
     "an argument": f"python train.py --lr 0.05 --fixed_arc '{NORMAL} {REDUCE}' --epochs 360\n",
     "a tensor": f"tensor([{commas(NORMAL)}, {commas(REDUCE)}])",
     "tensors in a log": f"10:02 best [tensor([{commas(NORMAL)}], device='cuda:0'), tensor([{commas(REDUCE)}])] 0.97",

@@ -9,28 +9,13 @@ import nat_nni
 import numpy as np
 import pytest
 from nat_nni import NAT, Evolution, HillClimb, RandomSearch, SearchStrategy, to_network
-from nat_nni.arguments import read_count, read_shape
 
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Budget
 from tests.adapters.nni.nni_experiments import DEAR, narrow
+from tests.test_arguments import SHAPES
 
 CLASSES = [NAT, RandomSearch, HillClimb, Evolution]
-SHAPES = [
-    (16,),
-    (3, 8),
-    (3, 8, 8, 8),
-    "3x8x8",
-    "388",
-    b"388",
-    32,
-    (3, 0, 8),
-    (3, -8, 8),
-    (3, 8.0, 8),
-    (3, True, 8),
-    [],
-    (),
-]
 COUNTS = [-1, 1.5, "4", True, 2**40, [], float("nan")]
 BUDGETS = ["0.9x", 0.9, ["macs"], [("macs", "0.9x")], {"macs": None}, {"macs": -1}, {3: "0.9x"}, {"macs": "nan"}]
 
@@ -87,8 +72,6 @@ def test_a_shape_that_is_none_is_refused_where_a_network_is_read(shape: Any) -> 
 
 
 def test_numbers_of_numpy_and_lists_are_taken() -> None:
-    assert read_shape(np.array([3, 8, 8])) == read_shape([3, np.int64(8), 8]) == (3, 8, 8)
-    assert type(read_count("seed", np.int64(7), 0)) is int
     assert NAT(initial=DEAR, seed=np.int64(7), input=[3, 8, 8]).input == (3, 8, 8)
 
 

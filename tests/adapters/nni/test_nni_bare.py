@@ -8,13 +8,13 @@ from typing import Any
 import nni
 import pytest
 import torch
-from nat_nni import NAT, HillClimb
+from nat_nni import NAT, HillClimb, to_network
 from nni.nas.execution import SequentialExecutionEngine
 from nni.nas.nn.pytorch import Cell, InputChoice, LayerChoice, MutableConv2d, MutableDropout, Repeat
 from nni.nas.space import SimplifiedModelSpace
 from torch import nn
 
-from nat_plugin.ir import Network, cost
+from nat_plugin.ir import Moves, Network, cost, find_rule
 from nat_plugin.ir.serial import from_json, to_json
 from tests.adapters.nni.nni_experiments import Scored
 from tests.adapters.nni.nni_samples import check_moved, check_sample, drawn
@@ -62,11 +62,15 @@ def test_costs_are_those_of_the_frozen_model(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(SPACES.keys() - {"kernel", "input"}))  # which nothing may change
 def test_they_are_searched(name: str, strategy: Any) -> None:
     space = Bare(SPACES[name])
-    search = strategy(initial=drawn(space, 1), rules="nat++equal", budget={}, input=SHAPE)
+    rule = find_rule("nat++equal")
+    drawings = (drawn(space, seed) for seed in range(8))
+    start = next(each for each in drawings if Moves(to_network(space, each, SHAPE), rule).count > 1)
+    search = strategy(initial=start, rules="nat++equal", budget={}, input=SHAPE)
     search(
         SimplifiedModelSpace.from_model(space, Scored(lambda sample: len(str(sample)))), SequentialExecutionEngine(3)
     )
     found = [model.sample for model in search.list_models(sort=False)]
-    assert 1 <= len(found) <= 3
+    assert found[0] == start
+    assert 2 <= len({str(sample) for sample in found}) == len(found) <= 3
     for sample in found:
         assert space.freeze(sample)(torch.zeros(1, *SHAPE)) is not None

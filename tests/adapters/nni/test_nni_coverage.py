@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from typing import Any
 
@@ -11,8 +12,8 @@ import torch
 from nat_nni import NAT, RandomSearch
 from nni.mutable import ExpressionConstraint
 from nni.nas.execution import SequentialExecutionEngine
-from nni.nas.hub.pytorch import DARTS, ENAS
-from nni.nas.nn.pytorch import LayerChoice, ModelSpace, MutableConv2d, MutableDropout, MutableLinear
+from nni.nas.hub.pytorch import DARTS, ENAS, NasBench101
+from nni.nas.nn.pytorch import LayerChoice, ModelSpace, MutableConv2d, MutableDropout, MutableLinear, Repeat
 from nni.nas.space import SimplifiedModelSpace, model_context
 from torch import nn
 
@@ -133,7 +134,7 @@ def test_a_constraint_that_fixes_labels_is_named(caplog: pytest.LogCaptureFixtur
     start = {"one": 3, "two": 3, "mix": "conv"}
     models, said = run(Tied(), NAT(initial=start, input=(3, 8, 8)), 4, caplog)
     assert len(models) == 2
-    assert "'one', 'two' stay as given: the constraint 'six' ties it to other labels" in said
+    assert "'one', 'two' stay as given: the constraint 'six' ties labels together" in said
     assert "'six' stays as given: a constraint, and no choice" in said
 
 
@@ -161,6 +162,46 @@ def test_a_candidate_that_does_not_run_is_left_out_and_said_once(caplog: pytest.
     assert [line for line in said if "not offered" in line] == [
         "not offered: 'mix=broken': RuntimeError: mat1 and mat2 shapes cannot be multiplied"
     ]
+
+
+class Deep(ModelSpace):
+    """Blocks that may be left out, with a skip of their own or without."""
+
+    def __init__(self, has_skip: bool) -> None:
+        super().__init__()
+        other = nn.Identity if has_skip else Broken
+        self.blocks = Repeat(lambda at: LayerChoice([conv(3, 3, 1), other()], label=f"op{at}"), (1, 3), label="depth")
+        self.head = nn.Linear(3, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.blocks(x).mean((2, 3)))
+
+
+@pytest.mark.parametrize(
+    ("has_skip", "depth", "expected"),
+    [
+        (True, 3, "'depth' stays as given: its blocks have skips of their own, which leave them out"),
+        (False, 1, "'depth' stays as given: it has as few blocks as it can have"),
+        (False, 1, "'op0' stays as given: no other candidate is offered"),
+        (False, 1, "'op1', 'op2' stay as given: no input uses it"),
+    ],
+)
+def test_a_label_that_an_input_uses_is_not_said_to_be_unused(
+    has_skip: bool, depth: int, expected: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    start = {"depth": depth, "op0": 0, "op1": 0, "op2": 0}
+    with caplog.at_level(logging.INFO, "nni"), contextlib.suppress(NATError):  # of an input without any edge
+        search = NAT(initial=start, rules="nat++", input=(3, 8, 8))
+        search(SimplifiedModelSpace.from_model(Deep(has_skip), Scored(len)), SequentialExecutionEngine(1))
+    assert expected in [each.getMessage() for each in caplog.records]
+
+
+def test_what_follows_from_other_labels_is_not_counted_as_searched(caplog: pytest.LogCaptureFixture) -> None:
+    start = drawn(NasBench101(), 0)
+    _, said = run(NasBench101(), RandomSearch(initial=start, rules="nat++", input=(3, 32, 32)), 1, caplog)
+    assert "'cell/op" in said[0]
+    assert "cell/final" not in said[0]
+    assert "'cell/final' stays as given: it follows from the others" in said
 
 
 @pytest.mark.parametrize("kind", [DARTS, ENAS])

@@ -330,6 +330,11 @@ def with_inside(**changes: object) -> dict[str, Any]:
         (with_inside(in_channels=10**9), "in_channels: expected a whole number from 1 to 100,000"),
         (with_inside(in_channels=True), "in_channels: expected a whole number"),
         (with_inside(act_func=None), "blocks/1/mobile_inverted_conv/act_func: a block without activations"),
+        (with_inside(use_se="yes"), "blocks/1/mobile_inverted_conv/use_se: expected true or false, not 'yes'"),
+        (
+            {**SMALL, "first_conv": {**conv(3, 32, 3, 2), "use_bn": 0}},
+            "first_conv/use_bn: expected true or false, not 0",
+        ),
         (with_inside(kernel_size=None), "kernel_size: expected a whole number"),
         ({**SUBNET, "ks": [3] * 21}, "ks: OFA-MobileNetV3 has 20 entries, not 21 entries"),
         ({**SUBNET, "ks": [3] * 19 + [4]}, "ks, entry 19: 4 is not known; allowed: 3, 5, 7"),

@@ -304,9 +304,9 @@ X, Y = torch.zeros(4, 3, 16, 16), torch.tensor([0, 1, 2, 9])
         ({"starts": ("fresh",)}, r"compact\.starts\.0: Input should be 'own' or 'adapted'"),
         ({"budget": "0.9x"}, r"compact\.budget: Input should be a valid dictionary"),
         ({"seed": -1}, r"compact\.seed: Input should be greater than or equal to 0"),
-        ({"input": (16,)}, r"compact\.input: .*three whole numbers are needed: \(channels, height, width\)"),
-        ({"input": "3x8x8"}, "three whole numbers are needed"),
-        ({"input": (3, 0, 8)}, "three whole numbers are needed"),
+        ({"input": (16,)}, r"^input: \(16,\) is no image; write \(channels, height, width\), as in \(3, 32, 32\)"),
+        ({"input": "3x8x8"}, "^input: '3x8x8' is no image"),
+        ({"input": (3, 0, 8)}, "^input: 0 is no whole number from 1"),
         ({"device": None}, r"compact\.device: Input should be a valid string"),
         ({"search": 3}, "search is '3': give a dict of settings"),
         ({"tuning": [1]}, r"tuning is '\[1\]': give a dict of settings"),
@@ -320,6 +320,10 @@ X, Y = torch.zeros(4, 3, 16, 16), torch.tensor([0, 1, 2, 9])
         (
             {"strategy": "magnitud"},
             "'magnitud' is not known .did you mean 'magnitude'.*; allowed: evolution.* magnitude",
+        ),
+        (
+            {"strategy": "magnitude", "budget": {"macs": "0.42x"}},
+            r"^magnitude leaves out blocks only, .* macs .* raise the",
         ),
         ({"strategy": {"name": "magnitude", "lr": 1}}, "strategy: 'magnitude' has no settings; leave out lr"),
         ({"strategy": {"name": "nat", "speed": 1}}, "strategy.speed: unknown key"),

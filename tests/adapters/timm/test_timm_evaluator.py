@@ -76,6 +76,14 @@ def test_the_weights_that_were_read_are_named_and_told_apart(digits: DataSet, tm
     assert evaluator(digits).outside == ()
 
 
+def test_a_folder_of_weights_may_be_named_as_timm_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "model").mkdir()
+    monkeypatch.chdir(tmp_path)
+    for weights in ("local-dir:model", f"local-dir:{tmp_path / 'model'}", "model"):
+        assert TimmSettings(weights=weights).weights == str(tmp_path / "model"), "a path that a resumed run finds too"
+    assert TimmSettings(weights="local-dir:nowhere").weights == "nowhere"
+
+
 def test_the_model_is_trained_first_and_what_it_may_become_inherits(digits: DataSet) -> None:
     found = evaluator(digits, train=SHORT | {"epochs": 8, "batch": 16, "lr": 0.02})
     source = found.net.network

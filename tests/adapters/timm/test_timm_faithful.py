@@ -8,10 +8,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nat_timm.adapter import TimmAdapter
+from nat_timm.comparing import module_that_differs
 
-from nat_plugin.ir import Frame, canonical, cost, same
+from nat_plugin.ir import Frame, Moves, canonical, cost, find_rule, same
 from nat_plugin.nets.counting import count
 from tests.adapters.timm.samples import CLASSES, SPAN, images, lively, moved
+
+SMALL = 32
 
 
 @pytest.mark.parametrize(("name", "size"), SPAN)
@@ -66,3 +69,20 @@ def test_a_moved_model_can_be_moved_again() -> None:
     assert count(twice, (3, 64, 64)) == cost(nat_timm.to_network(twice, (3, 64, 64)))
     with torch.no_grad():
         assert torch.isfinite(twice(images(64))).all()
+
+
+def test_a_pool_that_is_changed_back_is_the_one_that_it_was() -> None:
+    model = lively("resnet18")
+    network = nat_timm.to_network(model, (3, SMALL, SMALL))
+    moves = Moves(network, find_rule("nat++"))
+    place = next(at for at, ops in enumerate(moves.candidates) if "avg_pool_3x3" in map(str, ops))
+    away = [*moves.identity]
+    away[place] = next(at for at, op in enumerate(moves.candidates[place]) if str(op) == "avg_pool_3x3")
+    once = nat_timm.inherit(model, moves.apply(tuple(away)))
+    assert isinstance(once.maxpool, torch.nn.AvgPool2d)
+    again = nat_timm.to_network(once, (3, SMALL, SMALL))
+    back = nat_timm.inherit(once, again.with_ops(network.ops))
+    assert module_that_differs(back, model) is None
+    with torch.no_grad():
+        assert torch.equal(back(images(SMALL)), model(images(SMALL)))
+        assert not torch.equal(once(images(SMALL)), model(images(SMALL)))

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 import time
+from functools import partial
+from pathlib import Path
 from typing import Any
 
+import nat_timm
 import pytest
+import timm
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from nat_timm.adapter import TimmAdapter
@@ -148,3 +152,16 @@ def test_the_largest_models_of_timm_are_far_from_the_limit() -> None:
     timm.create_model("resnetrs420", device="meta")
     hook.remove()
     assert count[0] < MAX_MODULES / 2
+
+
+@pytest.mark.parametrize("shape", [(16,), "3x8x8", 32, (3, 0, 8), (3, 8, 8.0)])
+def test_a_shape_that_is_none_is_refused_wherever_it_is_given(shape: Any, tmp_path: Path) -> None:
+    model = timm.create_model("test_resnet", num_classes=4)
+    for use in (nat_timm.to_network, partial(nat_timm.export_program, path=tmp_path / "x.pt2")):
+        with pytest.raises(NATError, match=r"^input: "):
+            use(model, input=shape)
+
+
+def test_a_shape_may_be_a_list() -> None:
+    model = timm.create_model("test_resnet", num_classes=4)
+    assert nat_timm.to_network(model, [3, 32, 32]) == nat_timm.to_network(model, (3, 32, 32))  # type: ignore[arg-type]

@@ -14,7 +14,7 @@ from torch.nn.utils import prune
 
 from nat_plugin.errors import NATError
 from nat_plugin.files import WriteError
-from nat_plugin.ir import Network
+from nat_plugin.ir import Network, cost
 from tests.adapters.timm.samples import CLASSES, images, lively, moved
 
 SIZE = 64
@@ -147,3 +147,18 @@ def test_half_precision_and_rates_of_dropping_are_no_other_model(tmp_path: Path)
     again = nat_timm.load(tmp_path)
     assert torch.equal(again.fc.weight, model.fc.weight.float())
     assert again.num_classes == CLASSES
+
+
+def test_a_model_of_one_image_size_is_moved_and_saved_at_that_size_only(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = timm.create_model("test_coatnet", num_classes=CLASSES, img_size=SIZE).eval()  # 160 in its pretrained_cfg
+    network = nat_timm.to_network(model)
+    assert network.input == (3, SIZE, SIZE)
+    with pytest.raises(NATError, match=r"takes images of 64x64 pixels, not 96x96; .* img_size=\(96, 96\)"):
+        nat_timm.to_network(model, (3, 96, 96))
+    lean = nat_timm.inherit(model, moved(network, "nat++", 1))
+    assert sum(each.numel() for each in lean.parameters()) == cost(nat_timm.to_network(lean)).params
+    nat_timm.save(lean, tmp_path / "lean")
+    loaded = timm.create_model(f"local-dir:{tmp_path / 'lean'}", pretrained=True).eval()
+    with torch.no_grad():
+        assert torch.equal(loaded(images(SIZE)), lean(images(SIZE)))
