@@ -133,7 +133,9 @@ class Critic(nn.Module):
     @torch.no_grad()
     def expect(self, graphs: Sequence[Graph]) -> Expectation:
         """What it expects of graphs (of networks without dead operations), (G,)."""
-        means, features = [], []
+        count = len(self.members)
+        means = [torch.zeros(0, device=self.device)]
+        features = [torch.zeros(0, count * (self.config.width + 1), device=self.device)]
         for start in range(0, len(graphs), CHUNK):
             batch = build_batch(graphs[start : start + CHUNK], self.device)
             found = [(each(batch), each) for each in map(self.member, range(len(self.members)))]
@@ -141,7 +143,6 @@ class Critic(nn.Module):
             apart = (own - own.mean(0)).T
             means.append(own.mean(0))
             features.append(torch.cat([*(phi @ each.spread for phi, each in found), apart], 1))
-        count = len(self.members)
         noise = torch.stack([self.member(number).noise for number in range(count)]).mean()
         scaled = torch.cat(features).double().cpu().numpy() / np.sqrt(count)
         return Expectation(torch.cat(means).double().cpu().numpy(), scaled, float(noise))

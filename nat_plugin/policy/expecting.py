@@ -1,4 +1,4 @@
-"""What a critic expects of choices: graphs are built and scored once for all choices that compute the same."""
+"""What a critic expects of choices: a graph is built and scored once for all choices that are written the same."""
 
 from __future__ import annotations
 
@@ -6,47 +6,41 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nat_plugin.ir import Choice, Moves, Network, canonical, key
+from nat_plugin.ir import Choice, Moves, Network, canonical, is_connected
 from nat_plugin.policy.critic import Critic, Expectation
 from nat_plugin.policy.graphs import build_graph
 
-MOST_KNOWN = 100_000
+MOST_KNOWN = 50_000
 """Networks that are kept."""
+BROKEN = -3.0
+"""What is expected of a network whose output does not depend on its input, in deviations among all."""
 
 
 class Expecting:
-    """The expectations of a critic of networks (each connected), kept by what they compute."""
+    """The expectations of a critic, kept by the networks as they would be written. Not by ``key``: two that are written
+    differently and compute the same are described a little differently, and what is expected of one must not depend
+    on which was met first."""
 
     def __init__(self, critic: Critic) -> None:
         self._critic = critic
-        self._names: dict[tuple[Moves, Choice], str] = {}
-        self._rows: dict[str, np.ndarray] = {}
-        self._noise = 0.0
-
-    def of(self, networks: Sequence[Network]) -> Expectation:
-        """In the same order."""
-        return self._found([key(each) for each in networks], networks)
+        self._rows: dict[Network, np.ndarray] = {}
+        self._noise: float | None = None
 
     def of_choices(self, moves: Moves, choices: Sequence[Choice]) -> Expectation:
         """What is expected of what a network becomes by each of the choices."""
-        if len(self._names) > MOST_KNOWN:
-            self._names.clear()
-        names = []
-        for choice in choices:
-            name = self._names.get((moves, choice))
-            if name is None:
-                name = self._names[moves, choice] = key(moves.apply(choice))
-            names.append(name)
-        return self._found(names, [moves.apply(choice) for choice in choices])
+        return self.of([moves.apply(choice) for choice in choices])
 
-    def _found(self, names: Sequence[str], networks: Sequence[Network]) -> Expectation:
+    def of(self, networks: Sequence[Network]) -> Expectation:
+        """In the same order."""
         if len(self._rows) > MOST_KNOWN:
             self._rows.clear()
-        new = {name: each for name, each in zip(names, networks, strict=True) if name not in self._rows}
-        if new or not self._rows:
-            found = self._critic.expect([build_graph(canonical(each)) for each in new.values()])
-            rows = np.concatenate([found.mean[:, None], found.features], axis=1)
-            self._rows.update(zip(new, rows, strict=True))
-            self._noise = found.noise
-        whole = np.stack([self._rows[name] for name in names])
+        written = [canonical(each) if is_connected(each) else None for each in networks]
+        new = list(dict.fromkeys(each for each in written if each is not None and each not in self._rows))
+        if new or self._noise is None:
+            found = self._critic.expect([build_graph(each) for each in new])
+            self._noise, width = found.noise, found.features.shape[1]
+            self._rows.update(zip(new, np.concatenate([found.mean[:, None], found.features], axis=1), strict=True))
+            self._broken = np.array([BROKEN, *np.zeros(width)])
+        rows = [self._broken if each is None else self._rows[each] for each in written]
+        whole = np.stack(rows) if rows else np.zeros((0, len(self._broken)))
         return Expectation(whole[:, 0], whole[:, 1:], self._noise)

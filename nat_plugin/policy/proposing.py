@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from scipy.special import ndtr
 
-from nat_plugin.ir import Choice, Moves, Network, Role, is_connected, live
+from nat_plugin.ir import Choice, Moves, Network, Role, live
 from nat_plugin.ir.scaffold import scaffold
 from nat_plugin.policy.apply import decode
 from nat_plugin.policy.critic import Critic
@@ -25,7 +25,7 @@ from nat_plugin.policy.sampling import draw, greedy, most_probable
 CAUTION = 0.5
 """How much of the deviation is taken off the expected gain."""
 DECIMALS = 3
-"""Of what proposals are worth: what differs by less is equal, or sums would decide that round by what is beside them."""
+"""Of what proposals are worth: what differs by less is equal. Sums round by what else is in a batch."""
 LIKELY = 8
 """So many of the likeliest transformations are judged."""
 
@@ -57,15 +57,11 @@ def suggest(
 
 
 def _chosen(moves: Moves, tried: Sequence[Choice], expecting: Expecting, caution: float) -> Suggestion:
-    stays = moves.admits(moves.identity)
+    stays = moves.admits(moves.identity)  # it is connected and within the budget
     choices = [choice for choice in tried if choice != moves.identity]
     if not choices:
         return Suggestion(moves.network, True, 0.0, 0.0, 0.0)
-    expected = expecting.of_choices(moves, choices)
-    if not is_connected(moves.network):
-        best = int(np.argmax(expected.mean))
-        return Suggestion(moves.apply(choices[best]), False, 1.0, float("inf"), 0.0)
-    own = expecting.of([moves.network])
+    expected, own = expecting.of_choices(moves, choices), expecting.of([moves.network])
     gain = expected.mean - own.mean
     deviation = np.linalg.norm(expected.features - own.features, axis=1)
     worth = np.round(gain - caution * deviation, DECIMALS)
