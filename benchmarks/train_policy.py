@@ -35,8 +35,8 @@ from nat_plugin.policy.finding import SHIPPED
 from nat_plugin.policy.graphs import Graph, build_batch, build_graph
 from nat_plugin.policy.network import Policy, PolicyConfig, new_policy
 from nat_plugin.policy.reinforce import Learning
+from nat_plugin.policy.search_space import cells_of
 from nat_plugin.policy.trained_on import CELLS as CELLS_FACT
-from nat_plugin.policy.trained_on import cells_of
 from nat_plugin.policy.training.critic import Critic, CriticConfig
 from nat_plugin.policy.training.critic_based import critic_based_step, draw_unmasked
 

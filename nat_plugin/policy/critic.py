@@ -7,11 +7,15 @@ that nobody measured has an expectation and a deviation, and a few measurements 
 Bayesian linear regression: Perrone et al., NeurIPS 2018; Harrison et al., ALPaCA, 2018). Several members, each with a
 phi of its own, are one Gaussian process: the mean of their kernels, and how far their expectations are apart.
 
+That deviation is of tasks of the search spaces that it has learned. Of another space phi says what it never learned to
+say, so there deviations are ``doubt`` times as large, as was found by leaving out each space that it knows.
+
 Scores are in units of normal quantiles of the ranks within a task, whatever the task measures.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -20,8 +24,10 @@ import torch
 from torch import nn
 from torch_geometric.utils import scatter
 
+from nat_plugin.ir import Network
 from nat_plugin.policy.graphs import Batch, Graph, build_batch
 from nat_plugin.policy.network import GraphEncoder, PolicyConfig
+from nat_plugin.policy.search_space import cells_of
 
 Tensor = torch.Tensor
 
@@ -113,12 +119,31 @@ class Member(GraphEncoder):
         return total
 
 
+@dataclass(frozen=True)
+class Familiar:
+    """The search spaces that a critic has learned, by ``space_name``; ``doubt``: how many times as large deviations
+    are in any other."""
+
+    spaces: frozenset[str] = frozenset()
+    doubt: float = 1.0
+
+    def factor(self, network: Network) -> float:
+        """Of deviations of gains between what a network may become."""
+        return 1.0 if not self.spaces or space_name(network) in self.spaces else self.doubt
+
+
+def space_name(network: Network) -> str:
+    """The same for all networks of one search space: wiring and ops of the cells that can be edited, whatever their
+    channels and the size of images."""
+    return hashlib.sha256(cells_of(network).encode()).hexdigest()[:16]
+
+
 class Critic(nn.Module):
-    """An ensemble. It is learned by ``nat_plugin.policy.training.critic``."""
+    """An ensemble. It is learned by ``nat_plugin.policy.training.learn_critic``."""
 
     def __init__(self, config: CriticConfig) -> None:
         super().__init__()
-        self.config = config
+        self.config, self.familiar = config, Familiar()
         self.members = nn.ModuleList(Member(config) for _ in range(config.members))
 
     def member(self, number: int) -> Member:

@@ -24,14 +24,17 @@ class Expecting:
     def __init__(self, critic: Critic) -> None:
         self._critic = critic
         self._rows: dict[Network, np.ndarray] = {}
+        self._factors: dict[Network, float] = {}
         self._noise: float | None = None
 
-    def of_choices(self, moves: Moves, choices: Sequence[Choice]) -> Expectation:
+    def of(self, moves: Moves, choices: Sequence[Choice]) -> Expectation:
         """What is expected of what a network becomes by each of the choices."""
-        return self.of([moves.apply(choice) for choice in choices])
+        if moves.network not in self._factors:
+            self._factors[moves.network] = self._critic.familiar.factor(moves.network)
+        found = self._of([moves.apply(choice) for choice in choices])
+        return Expectation(found.mean, self._factors[moves.network] * found.features, found.noise)
 
-    def of(self, networks: Sequence[Network]) -> Expectation:
-        """In the same order."""
+    def _of(self, networks: Sequence[Network]) -> Expectation:
         if len(self._rows) > MOST_KNOWN:
             self._rows.clear()
         written = [canonical(each) if is_connected(each) else None for each in networks]

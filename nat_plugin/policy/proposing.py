@@ -61,7 +61,7 @@ def _chosen(moves: Moves, tried: Sequence[Choice], expecting: Expecting, caution
     choices = [choice for choice in tried if choice != moves.identity]
     if not choices:
         return Suggestion(moves.network, True, 0.0, 0.0, 0.0)
-    expected, own = expecting.of_choices(moves, choices), expecting.of([moves.network])
+    expected, own = expecting.of(moves, choices), expecting.of(moves, [moves.identity])
     gain = expected.mean - own.mean
     deviation = np.linalg.norm(expected.features - own.features, axis=1)
     worth = np.round(gain - caution * deviation, DECIMALS)

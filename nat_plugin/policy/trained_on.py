@@ -6,23 +6,14 @@ import sys
 from collections.abc import Iterable
 from multiprocessing import parent_process
 
-from nat_plugin.ir import Cell, Network
+from nat_plugin.ir import Network
 from nat_plugin.policy.files import load_policy
 from nat_plugin.policy.finding import policy_path, shipped_policies
+from nat_plugin.policy.search_space import cells_of
 
 CELLS = "cells"
 """The fact of a policy that has ``cells_of`` of all its inputs."""
 _said: set[str] = set()
-
-
-def cells_of(network: Network) -> str:
-    """Wiring and ops of the cells that can be edited, the same for all inputs of one search space."""
-    return "; ".join(sorted({_described(cell) for _, cell in network.cells if any(e.editable for e in cell.edges)}))
-
-
-def _described(cell: Cell) -> str:
-    edges = " ".join(f"{edge.source}->{edge.target}" for edge in cell.edges)
-    return f"{edges} of {' '.join(sorted({str(op) for edge in cell.edges for op in edge.choices}))}"
 
 
 def say_where_trained(name: str, networks: Iterable[Network]) -> None:

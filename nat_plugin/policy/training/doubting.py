@@ -1,0 +1,66 @@
+"""How much less a critic knows of a search space that it has not learned: found by leaving out each that it has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+from scipy.special import ndtr
+
+from nat_plugin.policy.critic import Critic, Expectation, Familiar
+from nat_plugin.policy.training.learn_critic import MeasuredTask
+
+GOOD = 0.25
+"""Inputs are drawn from so large a share of the best: nobody brings a bad one to have it improved."""
+INPUTS, AMONG = 400, 64
+"""Inputs of a task, and networks from which the most promising is chosen for each."""
+MOST = 8.0
+"""The largest doubt: deviations are as large as that where choices come out no better than chance."""
+
+
+def learned_doubt(
+    spaces: Mapping[str, Sequence[MeasuredTask]],
+    fit: Callable[[Sequence[MeasuredTask]], Critic],
+    rng: np.random.Generator,
+) -> Familiar:
+    """What a critic of all tasks is familiar with; tasks go by the ``space_name`` of their networks. ``fit`` makes a
+    critic of some of them. With one space nothing can be left out, and the doubt is ``MOST``."""
+    names = frozenset(spaces)
+    if len(spaces) < 2:
+        return Familiar(names, MOST)
+    sure, better = [], []
+    for left in sorted(spaces):
+        critic = fit([task for name in sorted(spaces) if name != left for task in spaces[name]])
+        for task in spaces[left]:
+            found = choices(critic.expect(task.graphs), task.scores, rng)
+            sure.append(found[0])
+            better.append(found[1])
+    return Familiar(names, inflation(np.concatenate(sure), np.concatenate(better)))
+
+
+def choices(expected: Expectation, scores: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """For inputs among the best: of what was expected to gain most, the expected gain in deviations of a measured one,
+    and whether it did gain, (INPUTS,) each."""
+    good = np.argsort(-scores, kind="stable")[: max(1, round(GOOD * len(scores)))]
+    sure, better = np.zeros(INPUTS), np.zeros(INPUTS, bool)
+    for number in range(INPUTS):
+        source = int(good[rng.integers(len(good))])
+        some = rng.integers(0, len(scores), AMONG)
+        gain, deviation = expected.gain(source, some)
+        best = int(np.argmax(gain))
+        sure[number] = gain[best] / np.sqrt(deviation[best] ** 2 + 2 * expected.noise)
+        better[number] = scores[some[best]] > scores[source]
+    return sure, better
+
+
+def inflation(sure: np.ndarray, better: np.ndarray) -> float:
+    """By how much deviations have to grow for the mean probability of a gain to be the share of gains; at least 1."""
+    low, high = 1.0, MOST
+    if ndtr(sure).mean() <= better.mean():
+        return 1.0
+    if ndtr(sure / high).mean() >= better.mean():
+        return MOST
+    for _ in range(40):
+        middle = (low + high) / 2
+        low, high = (middle, high) if ndtr(sure / middle).mean() > better.mean() else (low, middle)
+    return (low + high) / 2
