@@ -163,7 +163,9 @@ def _data_line(data: dict[str, Any]) -> str:
     splits = ", ".join(f"{name} {images:,}" for name, images in data["splits"].items() if images)
     shape = "x".join(map(str, data["shape"]))
     images = f"images in {splits}" if splits else "of how many images is not known"
-    return f"Data: {data['name']}, {shape} in {data['classes']} classes; {images}."
+    absent = data.get("absent", 0)
+    lost = f" {absent} networks were not in the table, and failed; budget: {{absent: 0}} keeps to those that are."
+    return f"Data: {data['name']}, {shape} in {data['classes']} classes; {images}.{lost * bool(absent)}"
 
 
 def markdown(setup: Setup, network: Network, result: dict[str, Any], saved: Saved | None) -> str:

@@ -50,6 +50,8 @@ class TableEvaluator(Evaluator):
         self._latency = self.metrics(settings).get(LATENCY)
         self.queries: set[str] = set()
         """Keys of all networks whose result was asked for."""
+        self.missing: set[str] = set()
+        """Those of them that are not in the table."""
 
     @property
     def outside(self) -> tuple[Outside, ...]:
@@ -96,13 +98,14 @@ class TableEvaluator(Evaluator):
             "splits": {"selection": validation, "test": test},
             "seed": self.settings.seed,
             "queries": len(self.queries),
+            "absent": len(self.missing),
         }
 
     def state(self) -> State:
-        return {"queries": sorted(self.queries)}
+        return {"queries": sorted(self.queries), "missing": sorted(self.missing)}
 
     def restore(self, state: State) -> None:
-        self.queries = set(state["queries"])
+        self.queries, self.missing = set(state["queries"]), set(state["missing"])
 
     def _measure(self, source: Network, network: Network) -> Measurement | None:
         before, after = self._score(source), self._score(network)
@@ -119,6 +122,7 @@ class TableEvaluator(Evaluator):
         found, name, wanted = self._find(network), key(network), self.settings.seed
         self.queries.add(name)
         if found is None:
+            self.missing.add(name)
             return None
         if wanted == "mean":
             return found.mean
