@@ -94,7 +94,7 @@ class Evaluator(ABC):
 
     @classmethod
     def frame(cls, settings: AnySettings) -> Frame:  # noqa: ARG003 - what an override gets
-        """Of an evaluator that is not ``on_images``: the networks that it measures, as far as a recipe leaves it open."""
+        """Of an evaluator that is not ``on_images``: what its networks stand in, where a recipe leaves that open."""
         return Frame()
 
     @classmethod

@@ -21,8 +21,13 @@ def surroundings(network: Network) -> tuple[Hashable, ...]:
 
 @lru_cache(maxsize=65536)
 def _cell(cell: Cell) -> Hashable:
-    edges = sorted((edge.target, edge.source, str(edge.op)) for edge in cell.edges)
+    edges = sorted((edge.target, edge.source, _text(edge.op)) for edge in cell.edges)
     return cell.inputs, cell.nodes, cell.output, cell.project, tuple(edges)
+
+
+@lru_cache(maxsize=65536)
+def _text(op: Op) -> str:
+    return str(op)
 
 
 def rewritten(network: Network, wanted: Network) -> Network | None:

@@ -8,7 +8,9 @@ import gzip
 import itertools
 import random
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 OPS = ("sep_conv_3x3", "skip_connect", "none")
 WORTH = {"sep_conv_3x3": 3.0, "skip_connect": 2.0, "none": 0.0}
@@ -36,8 +38,8 @@ def combinations(count: int, seed: int = 0) -> list[tuple[str, ...]]:
 
 
 def own_table(path: Path, cells: Sequence[Sequence[str]], column: str = "architecture") -> Path:
-    text = path.open("w") if path.suffix == ".csv" else gzip.open(path, "wt")
-    with text as file:
+    opened: Any = path.open if path.suffix == ".csv" else partial(gzip.open, path)
+    with opened("wt") as file:
         writer = csv.writer(file)
         writer.writerow(["name", column, *RESULTS, "accuracy_test"])
         for number, ops in enumerate(cells):

@@ -1,4 +1,4 @@
-"""Looking networks up in a table of a user's own, which is sparse: what is found, what counts as failed, what is said."""
+"""Looking networks up in a table of a user's own, which is sparse: what is found, what fails, what is said."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_the_input_has_to_be_in_the_table_in_its_size(given: dict[str, Any]) -> 
     with pytest.raises(NATError, match="in one size only, and this one has another stem: leave 'network'"):
         evaluator({**given, "frame": {"channels": 8, "cells": 3}}, network(INPUT))
     enas = plugins().adapters["nasbench-macro"].read("11111111", Frame())
-    with pytest.raises(NATError, match="the table is of mine.csv, this network of another space"):
+    with pytest.raises(NATError, match=r"the table is of mine.csv, this network of another space"):
         evaluator(given, enas)
     with pytest.raises(NATError, match="has not every wiring; a strategy that draws others needs that"):
         evaluator(given, network(INPUT), wirings=True)
