@@ -194,6 +194,16 @@ def table(path: Path) -> None:
     read_table(TableSettings(path=path))
 
 
+def own_table(path: Path) -> None:
+    """With an adapter, as a user has it."""
+    from nat_plugin.evaluators.table import TableSettings, open_table
+
+    given = {"adapter": "darts", "metric": "accuracy", "duplicates": "mean"}
+    with suppress(NATError):
+        open_table(TableSettings(path=path, unusable="leave_out", **given))
+    open_table(TableSettings(path=path, lower_is_better=True, **given))
+
+
 def latencies(path: Path) -> object:
     from nat_plugin.evaluators.table import read_latencies
 
@@ -277,6 +287,7 @@ def harnesses() -> Mapping[str, Harness]:
         "policy": Harness(in_file(policy, "policy.safetensors"), valid.policies, text=False, count=100),
         "checkpoint": Harness(in_file(checkpoint, "checkpoint.safetensors"), valid.checkpoints, text=False),
         "table": Harness(in_file(table, "table.csv"), valid.tables),
+        "table-own": Harness(in_file(own_table, "own.csv"), valid.own_tables),
         "table-packed": Harness(in_file(table, "table.csv.gz"), valid.packed_tables, text=False),
         "latencies": Harness(in_file(latencies, "latencies.csv"), valid.latencies),
         "database": Harness(in_file(database, "nasbench.db"), valid.databases, text=False, count=60),
