@@ -124,6 +124,11 @@ class Evaluator(ABC):
     def assess(self, network: Network, split: Split) -> Assessment:
         """How accurate the network is on a split by what is known of it now."""
 
+    def can_assess(self, network: Network) -> bool:
+        """Whether ``assess`` knows anything of a network."""
+        del network
+        return True
+
     def module(self, network: Network) -> nn.Module | None:
         """What the final stage trains; None: a fresh module that the core builds."""
         return self.bench.module(network)

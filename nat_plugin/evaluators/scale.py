@@ -23,12 +23,12 @@ class Scale:
     @property
     def gains(self) -> str:
         """The unit of a gain, which is positive for the better."""
-        if self.percent:
-            return f"points of {self.name}"
-        return f"{self.name} by which it is lower" if self.lower_is_better else self.name
+        unit = f"points of {self.name}" if self.percent else self.name
+        return f"{unit} by which it is lower" if self.lower_is_better else unit
 
     def value(self, value: float) -> str:
-        return f"{value:.2%}" if self.percent else f"{self._own(value):.5g}"
+        own = self._own(value)
+        return f"{own:.2%}" if self.percent else f"{own:.5g}"
 
     def span(self, value: float, low: float, high: float) -> str:
         """With its interval, where one is known."""
@@ -38,12 +38,10 @@ class Scale:
 
     def change(self, change: float, low: float = -math.inf, high: float = math.inf) -> str:
         """A difference of two values, with its interval where one is known."""
-        values = [change, *((low, high) if math.isfinite(low) and math.isfinite(high) else ())]
-        if self.percent:
-            texts, unit = [f"{100 * each:+.2f}" for each in values], " points"
-        else:
-            texts, unit = [f"{self._own(each):+.4g}" for each in (values[0], *sorted(values[1:], key=self._own))], ""
-        return f"{texts[0]}{unit}" + (f" [{texts[1]}, {texts[2]}]" if len(texts) > 1 else "")
+        known = math.isfinite(low) and math.isfinite(high)
+        values = [self._own(change), *(sorted((self._own(low), self._own(high))) if known else ())]
+        texts = [f"{100 * each:+.2f}" if self.percent else f"{each:+.4g}" for each in values]
+        return f"{texts[0]}{' points' * self.percent}" + (f" [{texts[1]}, {texts[2]}]" if known else "")
 
     def _own(self, value: float) -> float:
         return -value if self.lower_is_better else value

@@ -84,9 +84,14 @@ class TableEvaluator(Evaluator):
         """On selection the mean over the trainings, whatever a query gives."""
         found = self._find(network)
         if found is None:
-            raise NATError(f"{self.settings.path}: this network is not in the table: {network.ops}")
+            raise NATError(
+                f"{self.settings.path}: this network is not in the table: {', '.join(map(str, network.ops))}"
+            )
         validation, test = self.table.results.images
         return Assessment(found.test, test) if split == "test" else Assessment(found.mean, validation)
+
+    def can_assess(self, network: Network) -> bool:
+        return self._find(network) is not None
 
     def summary(self) -> dict[str, Any]:
         table = self.table

@@ -104,7 +104,7 @@ def read_table(settings: TableSettings) -> MeasuredTable:
         texts=_kept(rows.texts, kept),
         lines=_kept(rows.lines, kept),
         metrics=metrics,
-        results=replace(results, unit=unit),
+        results=replace(results, unit=unit, images=results.images if _is_accuracy(results, unit) else (0, 0)),
         unit=unit,
         frame=rows.frame,
         left_out=tuple(sorted(left_out, key=lambda each: each.line)),
@@ -128,6 +128,11 @@ def _faults(rows: Rows, results: Results) -> dict[int, str]:
         for row in np.flatnonzero(np.isnan(rows.metrics[column])).tolist():
             found.setdefault(row, f"{column} is missing")
     return found
+
+
+def _is_accuracy(results: Results, unit: Unit) -> bool:
+    """Whether a score is a share of images that are right."""
+    return unit != "number" and not results.lower_is_better
 
 
 def _unit(values: Values, lower_is_better: bool) -> Unit:

@@ -165,6 +165,21 @@ def test_of_so_many_images_there_are_intervals(given: dict[str, Any], tmp_path: 
     assert "| accuracy on test |" in (tmp_path / "run" / "report.md").read_text()
 
 
+@pytest.mark.parametrize("strategy", ["surrogate", "nat"])
+def test_what_a_strategy_names_at_the_end_has_to_be_in_the_table(
+    given: dict[str, Any], tmp_path: Path, strategy: str
+) -> None:
+    """A policy may think best of what was never measured."""
+    better = ("skip_connect", "sep_conv_3x3", "sep_conv_3x3", "sep_conv_3x3")
+    path = own_table(given["path"], [INPUT, better])
+    path.write_text(path.read_text().replace(f",{percent(better)},", ",99.5,"))
+    result = run(
+        tmp_path / "run", given, budget={}, strategy={"name": strategy}, search={"rounds": 20, "proposals": 16}
+    )
+    assert len(result["candidates"]) <= 2
+    assert result["result"]["key"] in {key(network(INPUT)), key(network(better))}
+
+
 class Fixed(Table):
     """A file of another kind: one result for every network."""
 
