@@ -12,7 +12,7 @@ from nat_plugin.evaluators.scale import Scale
 from nat_plugin.evaluators.table.latencies import read_latencies
 from nat_plugin.evaluators.table.lookup import Table, Trained, open_table
 from nat_plugin.evaluators.table.settings import TableSettings
-from nat_plugin.ir import Frame, Network, canonical, is_connected, key
+from nat_plugin.ir import Frame, Network, canonical, key
 from nat_plugin.ir.budget import Listed, Metric
 from nat_plugin.outside import Outside
 from nat_plugin.search.base import Measurement, Proposal, State
@@ -147,9 +147,7 @@ class _Absent(Listed):
         self._table = table
 
     def __call__(self, network: Network) -> float:
-        if self._table.find(network) is not None:
-            return 0
-        return float(not is_connected(network) or self._table.find(canonical(network)) is None)
+        return float(self._table.find(network) is None)
 
     def like(self, network: Network) -> list[Network]:
         return self._table.like(network)
