@@ -119,14 +119,15 @@ def _parse(text: str) -> tuple[int, str, str]:
     return int(channels), modules, "".join(ops)
 
 
-@lru_cache(maxsize=len(OPS) ** len(ENDS))
+@lru_cache(maxsize=4**6)
 def _cell(digits: str) -> Cell:
     return Cell(1, _NODES, tuple([edges[int(digit)] for edges, digit in zip(_EDGES, digits, strict=True)]), (3,))
 
 
 @lru_cache(maxsize=64)
 def _placements(channels: int, modules: str) -> tuple[Placement, ...]:
-    found, width = [], channels
+    found: list[Placement] = []
+    width = channels
     for module in modules:
         width *= 2 if module == "4" else 1
         for block in range(BLOCKS):

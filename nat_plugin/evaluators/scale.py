@@ -44,4 +44,4 @@ class Scale:
         return f"{texts[0]}{' points' * self.percent}" + (f" [{texts[1]}, {texts[2]}]" if known else "")
 
     def _own(self, value: float) -> float:
-        return -value if self.lower_is_better else value
+        return (-value or 0.0) if self.lower_is_better else value

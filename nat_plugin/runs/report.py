@@ -103,7 +103,7 @@ def _ends(span: dict[str, Any]) -> tuple[float, float, float]:
 
 def rows(result: dict[str, Any]) -> list[tuple[str, str, str, str]]:
     """What, input, result, change."""
-    before, after, scale = result["input"], result["result"], Scale(**result["scale"])
+    before, after, scale = result["input"], result["result"], Scale(**result.get("scale", {}))
     table = [
         (name, f"{before[column]:,}", f"{after[column]:,}", f"{after[column] / before[column] - 1:+.1%}")
         for name, column in (("parameters", "params"), ("MACs", "macs"))
@@ -114,8 +114,8 @@ def rows(result: dict[str, Any]) -> list[tuple[str, str, str, str]]:
         table.append((name, *known, f"{new / old - 1:+.1%}" if old and new is not None else ""))
     for split in ("selection", "test"):
         change = after[split]["value"] - before[split]["value"]
-        sides = (scale.span(*_ends(side[split])) for side in (before, after))
-        table.append((f"{scale.name} on {split}", *sides, scale.change(change)))
+        old, new = (scale.span(*_ends(side[split])) for side in (before, after))
+        table.append((f"{scale.name} on {split}", old, new, scale.change(change)))
     return table
 
 
@@ -137,7 +137,7 @@ def _difference(result: dict[str, Any]) -> str:
     if not result["changed"]:
         return "No proposal did better than the input on the selection split: the result is the input."
     over = "" if result["input_fits"] else "The input itself is over the budget. "
-    found = Scale(**result["scale"]).change(*_ends(result["test_difference"]))
+    found = Scale(**result.get("scale", {})).change(*_ends(result["test_difference"]))
     return f"{over}On test the result differs by {found}. {_conclusion(result)}"
 
 

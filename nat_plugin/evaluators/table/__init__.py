@@ -8,7 +8,8 @@ from __future__ import annotations
 from nat_plugin.evaluators.table.latencies import read_latencies
 from nat_plugin.evaluators.table.layout import MEAN, Layout, Results, Unit
 from nat_plugin.evaluators.table.lookup import CsvTable, Table, TableReader, Trained, open_table
-from nat_plugin.evaluators.table.measured import LeftOut, MeasuredTable, read_table
+from nat_plugin.evaluators.table.measured import MeasuredTable, read_table
+from nat_plugin.evaluators.table.reading import LeftOut
 from nat_plugin.evaluators.table.settings import FrameSettings, TableSettings
 
 __all__ = [

@@ -84,9 +84,8 @@ class TableEvaluator(Evaluator):
         """On selection the mean over the trainings, whatever a query gives."""
         found = self._find(network)
         if found is None:
-            raise NATError(
-                f"{self.settings.path}: this network is not in the table: {', '.join(map(str, network.ops))}"
-            )
+            ops = ", ".join(map(str, network.ops))
+            raise NATError(f"{self.settings.path}: this network is not in the table: {ops[:200]}")
         validation, test = self.table.results.images
         return Assessment(found.test, test) if split == "test" else Assessment(found.mean, validation)
 
@@ -110,7 +109,7 @@ class TableEvaluator(Evaluator):
         return {"queries": sorted(self.queries), "missing": sorted(self.missing)}
 
     def restore(self, state: State) -> None:
-        self.queries, self.missing = set(state["queries"]), set(state["missing"])
+        self.queries, self.missing = set(state["queries"]), set(state.get("missing", ()))
 
     def _measure(self, source: Network, network: Network) -> Measurement | None:
         before, after = self._score(source), self._score(network)

@@ -3,7 +3,7 @@ reads, and where the results of which task stand. A plugin registers layouts wit
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -71,5 +71,5 @@ class Layout:
     duplicates: Literal["refuse", "mean"] = "refuse"
     rewires: bool = False
 
-    def fits(self, header: list[str]) -> bool:
+    def fits(self, header: Iterable[str]) -> bool:
         return {*self.columns, *self.where} <= set(header)

@@ -144,8 +144,8 @@ def _unit(values: Values, lower_is_better: bool) -> Unit:
 
 def _check_range(table: MeasuredTable) -> None:
     """NATError for an accuracy that cannot be."""
-    most = {"percent": 100, "share": 1}.get(table.unit)
-    for column in table.results.columns if most is not None else ():
+    most = {"percent": 100.0, "share": 1.0, "number": np.inf}[table.unit]
+    for column in table.results.columns if table.unit != "number" else ():
         values = table.metrics[column]
         wrong = np.flatnonzero((values < 0) | (values > most))
         if len(wrong):

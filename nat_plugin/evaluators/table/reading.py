@@ -188,8 +188,9 @@ class _Found:
         of, known = np.array(self._of), ~np.isnan(found)
         count = np.bincount(of[known], minlength=len(self.networks)).astype(float)
         count[count == 0] = math.nan
-        total: Values = np.bincount(of[known], found[known], minlength=len(self.networks))
-        return total / count
+        total = np.bincount(of[known], found[known], minlength=len(self.networks)).astype(float)
+        mean: Values = total / count
+        return mean
 
 
 def _filled(known: Frame, settings: FrameSettings) -> Frame:
