@@ -132,6 +132,5 @@ def _results(settings: TableSettings, layout: Layout, header: tuple[str, ...]) -
         had = ", ".join(str(each).removesuffix(" epochs") for each in there) or "none of the trainings known"
         raise NATError(f"{settings.path}: {layout.title} has no {asked} here; it has {had}")
     found = max(fits, key=lambda each: each.epochs or 0)
-    if settings.lower_is_better:
-        found = replace(found, lower_is_better=True)
-    return found
+    images = found.images if settings.images is None else (settings.images,) * 2
+    return replace(found, images=images, unit=settings.unit or found.unit, lower_is_better=settings.lower_is_better)

@@ -84,13 +84,13 @@ def read_table(settings: TableSettings) -> MeasuredTable:
     rows, results = rows_of(settings, chosen), chosen.results
     faults = _faults(rows, results)
     if faults and settings.unusable == "refuse":
-        row = min(faults)
-        raise NATError(f"{settings.path}, line {rows.lines[row]}: {faults[row]}")
-    left_out = (*rows.left_out, *(LeftOut(rows.lines[row], why) for row, why in faults.items()))
+        first = faults[min(faults)]
+        raise NATError(f"{settings.path}, line {first.line}: {first.why}")
+    left_out = (*rows.left_out, *faults.values())
     kept = [row for row in range(len(rows.networks)) if row not in faults]
     if not kept:
-        first = f"; line {left_out[0].line}: {left_out[0].why}" if left_out else ""
-        raise NATError(f"{settings.path}: it has no row that can be used{first}")
+        why = f"; line {left_out[0].line}: {left_out[0].why}" if left_out else ""
+        raise NATError(f"{settings.path}: it has no row that can be used{why}")
     told = {*chosen.columns, *chosen.where}
     numeric = [name for name, wrong in rows.faults.items() if name not in told and wrong.keys() <= faults.keys()]
     metrics = {name: rows.metrics[name][kept] for name in dict.fromkeys((*results.columns, *numeric))}
@@ -115,18 +115,18 @@ def read_table(settings: TableSettings) -> MeasuredTable:
     return table
 
 
-def _faults(rows: Rows, results: Results) -> dict[int, str]:
-    """Of the rows whose results cannot be used, what is wrong."""
-    found: dict[int, str] = {}
+def _faults(rows: Rows, results: Results) -> dict[int, LeftOut]:
+    """Of the networks whose results cannot be used, where something is wrong and what."""
+    found: dict[int, LeftOut] = {}
     for column in dict.fromkeys(results.columns):
-        for row, text in rows.faults[column].items():
-            found.setdefault(row, f"{column} is {no_number(text)}")
-    validation = np.array([rows.metrics[column] for column in results.validation.values()])
-    for row in np.flatnonzero(np.isnan(validation).all(axis=0)).tolist():
-        found.setdefault(row, f"{next(iter(results.validation.values()))} is missing")
-    for column in results.test:
-        for row in np.flatnonzero(np.isnan(rows.metrics[column])).tolist():
-            found.setdefault(row, f"{column} is missing")
+        for row, (line, text) in rows.faults[column].items():
+            found.setdefault(row, LeftOut(line, f"{column} is {no_number(text)}"))
+    none = np.isnan([rows.metrics[column] for column in results.validation.values()]).all(axis=0)
+    missing = [(next(iter(results.validation.values())), none)]
+    missing += [(column, np.isnan(rows.metrics[column])) for column in results.test]
+    for column, where in missing:
+        for row in np.flatnonzero(where).tolist():
+            found.setdefault(row, LeftOut(rows.lines[row], f"{column} is missing"))
     return found
 
 

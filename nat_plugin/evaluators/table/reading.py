@@ -37,14 +37,14 @@ class LeftOut:
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """``metrics``: every column by its name, NaN where there is no number; ``faults``: of each column the rows (by
-    index) where something stands that is no number, and what."""
+    """``metrics``: every column by its name, NaN where there is no number; ``faults``: of each column the networks (by
+    index) for which something stands that is no number, in which line, and what."""
 
     networks: tuple[Network, ...]
     texts: tuple[str, ...]
     lines: tuple[int, ...]
     metrics: Mapping[str, Values]
-    faults: Mapping[str, Mapping[int, str]]
+    faults: Mapping[str, Mapping[int, tuple[int, str]]]
     frame: Frame
     left_out: tuple[LeftOut, ...]
 
@@ -154,7 +154,7 @@ class _Found:
     def __init__(self, header: Sequence[str]) -> None:
         self._header = header
         self._values: list[list[float]] = [[] for _ in header]
-        self._faults: list[dict[int, str]] = [{} for _ in header]
+        self._faults: list[dict[int, tuple[int, str]]] = [{} for _ in header]
         self._of: list[int] = []
         self.networks: list[Network] = []
         self.texts: list[str] = []
@@ -171,7 +171,7 @@ class _Found:
             try:
                 value = number(field)
             except ValueError:
-                faults.setdefault(index, field[:MAX_SHOWN])
+                faults.setdefault(index, (line, field[:MAX_SHOWN]))
                 value = None
             values.append(math.nan if value is None else value)
 

@@ -86,6 +86,9 @@ def test_the_same_architecture_twice(tmp_path: Path) -> None:
     assert len(table) == 12
     assert table.scores[3] == pytest.approx((percent(CELLS[3]) + 50) / 200)
     assert table.metrics["loss"][3] == pytest.approx((100 - percent(CELLS[3])) / 10)  # of the rows that have one
+    path.write_text(path.read_text().replace(",50,,", ",bad,,"))
+    with pytest.raises(NATError, match=r"mine.csv, line 14: accuracy is 'bad', no number"):
+        read(path, duplicates="mean")
 
 
 WRONG = [
