@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 from nat_nasbench.nb201 import OPS
-from nat_nasbench.tables import read_latencies
 from nb201 import CELLS, Reach, Space, numbers
 
+from nat_plugin.evaluators.table import read_latencies
 from nat_plugin.ir import Budget, Network, cost
 from nat_plugin.ir.budget import METRICS
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:  # torch is slow to import, and most subcommands need none of 
     from nat_plugin.adapter import Adapter
     from nat_plugin.data import Loader
     from nat_plugin.evaluators.base import Evaluator
+    from nat_plugin.evaluators.table import Layout, TableReader
     from nat_plugin.ir import OpKind, Rule
     from nat_plugin.search.base import Strategy
 
@@ -42,6 +43,16 @@ def register_strategies(register: Callable[[str, type[Strategy]], None]) -> None
 @hookspec
 def register_evaluators(register: Callable[[str, type[Evaluator]], None]) -> None:
     """Call ``register(name, evaluator_class)``."""
+
+
+@hookspec
+def register_table_layouts(register: Callable[[Layout], None]) -> None:
+    """Call ``register(layout)`` for every layout of a csv file that evaluator ``table`` is to know."""
+
+
+@hookspec
+def register_table_formats(register: Callable[[str, TableReader], None]) -> None:
+    """Call ``register(name, reader)`` for every kind of file, beside csv, that evaluator ``table`` is to look up."""
 
 
 @hookspec

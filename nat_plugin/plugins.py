@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from nat_plugin.adapter import Adapter
     from nat_plugin.data import Loader
     from nat_plugin.evaluators.base import Evaluator
+    from nat_plugin.evaluators.table import Layout, TableReader
     from nat_plugin.search.base import Strategy
 
 GROUP = "nat_plugin"
@@ -125,13 +126,18 @@ class Plugins:
         return self._named("register_evaluators", lambda name, kind: (name, _with_settings(Evaluator, kind)))  # type: ignore[type-abstract]
 
     @cached_property
-    def datasets(self) -> dict[str, Loader]:
-        def entry(name: str, loader: Loader) -> tuple[str, Loader]:
-            if not callable(loader):
-                raise TypeError(f"{loader!r:.60} is no function that loads data")
-            return name, loader
+    def table_layouts(self) -> dict[str, Layout]:
+        from nat_plugin.evaluators.table.layout import Layout
 
-        return self._named("register_datasets", entry)
+        return self._named("register_table_layouts", lambda layout: (_a(Layout, layout).name, layout))
+
+    @cached_property
+    def table_formats(self) -> dict[str, TableReader]:
+        return self._named("register_table_formats", _function)
+
+    @cached_property
+    def datasets(self) -> dict[str, Loader]:
+        return self._named("register_datasets", _function)
 
     @cached_property
     def recipes(self) -> dict[str, Path]:
@@ -197,6 +203,13 @@ def _a(kind: type[_T], value: object) -> _T:
     if not isinstance(value, kind):
         raise TypeError(f"{value!r:.60} is no {kind.__name__}")
     return value
+
+
+def _function(name: str, value: _T) -> tuple[str, _T]:
+    """An entry that is a function. TypeError if it is none."""
+    if not callable(value):
+        raise TypeError(f"{value!r:.60} is no function")
+    return name, value
 
 
 def _with_settings(kind: type[_T], given: object) -> type[_T]:

@@ -161,6 +161,8 @@ class Unset(Another):
         ("register_strategies", [RandomStrategy], "TypeError"),
         ("register_evaluators", [("mine", RandomStrategy)], "is no class of Evaluator"),
         ("register_datasets", [("mine", "cifar10")], "'cifar10' is no function"),
+        ("register_table_layouts", ["nasbench201"], "'nasbench201' is no Layout"),
+        ("register_table_formats", [("mine", "csv")], "'csv' is no function"),
         ("register_recipes", ["mine.yaml"], "'mine.yaml' is no Path"),
         ("register_ops", ["conv"], "'conv' is no OpKind"),
         ("register_rules", ["nat"], "'nat' is no Rule"),
@@ -170,7 +172,8 @@ def test_what_a_hook_is_not_for_is_refused_and_nothing_else_changes(hook: str, v
     said: list[str] = []
     found = Plugins([("builtin", builtin), ("wrong", wrong(hook, *values))], said.append)
     sound = Plugins([("builtin", builtin)])
-    for kind in ("adapters", "strategies", "evaluators", "datasets", "recipes"):
+    kinds = ("adapters", "strategies", "evaluators", "table_layouts", "table_formats", "datasets", "recipes")
+    for kind in kinds:
         assert getattr(found, kind).keys() == getattr(sound, kind).keys()
     assert len(said) == 1
     assert said[0].startswith(f"plugin 'wrong' is left out: {hook}: ")

@@ -1,4 +1,5 @@
-"""Cells of NAS-Bench-101 and NAS-Bench-201 and NAS-Bench-Macro digits, as a plugin of ``nat_plugin``."""
+"""Cells of NAS-Bench-101, NAS-Bench-201 and TransNAS-Bench-101, digits of NAS-Bench-Macro, and what their tables look
+like, as a plugin of ``nat_plugin``."""
 
 from __future__ import annotations
 
@@ -9,14 +10,24 @@ from nat_nasbench.macro import MacroAdapter
 from nat_nasbench.nb101 import NB101Adapter
 from nat_nasbench.nb201 import NB201Adapter
 from nat_nasbench.ops import KINDS
+from nat_nasbench.transnas import TransNASAdapter
 from nat_plugin.adapter import Adapter
 from nat_plugin.hookspecs import hookimpl
 from nat_plugin.ir import OpKind
 
 if TYPE_CHECKING:
-    from nat_plugin.evaluators.base import Evaluator
+    from nat_plugin.evaluators.table import Layout, TableReader
 
-__all__ = ["MacroAdapter", "NB101Adapter", "NB201Adapter", "register_adapters", "register_evaluators", "register_ops"]
+__all__ = [
+    "MacroAdapter",
+    "NB101Adapter",
+    "NB201Adapter",
+    "TransNASAdapter",
+    "register_adapters",
+    "register_ops",
+    "register_table_formats",
+    "register_table_layouts",
+]
 
 
 @hookimpl
@@ -24,6 +35,7 @@ def register_adapters(register: Callable[[Adapter], None]) -> None:
     register(NB201Adapter())
     register(NB101Adapter())
     register(MacroAdapter())
+    register(TransNASAdapter())
 
 
 @hookimpl
@@ -33,7 +45,17 @@ def register_ops(register: Callable[[OpKind], None]) -> None:
 
 
 @hookimpl
-def register_evaluators(register: Callable[[str, type[Evaluator]], None]) -> None:
-    from nat_nasbench.evaluator import TableEvaluator
+def register_table_layouts(register: Callable[[Layout], None]) -> None:
+    from nat_nasbench.layouts import LAYOUTS
 
-    register("table", TableEvaluator)
+    for layout in LAYOUTS:
+        register(layout)
+
+
+@hookimpl
+def register_table_formats(register: Callable[[str, TableReader], None]) -> None:
+    from nat_nasbench.tables.nats_bench import NATSBenchTable
+    from nat_nasbench.tables.nni_database import NNITable
+
+    register("nats_bench", NATSBenchTable)
+    register("nni", NNITable)

@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from nat_plugin.evaluators.scale import Scale
 from nat_plugin.files import write_bytes
 
 MISSING = "no pictures: matplotlib is not installed; pip install 'nat-plugin[plot]', then give the same command again"
@@ -18,15 +19,16 @@ def available() -> bool:
 
 def plot(found: dict[str, Any], folder: Path) -> list[str]:
     """Names of the files written: ``best_so_far``, and ``regret`` where the optimum is known."""
-    unit = "points" if found["held_out_split"] == "test" else "points, shared weights"
-    pictures = {"best_so_far": ("held_out", 100, f"held-out gain in accuracy ({unit})")}
+    scale = Scale(**found["scale"])
+    note = "" if found["held_out_split"] == "test" else " (shared weights)"
+    pictures = {"best_so_far": ("held_out", scale.factor, f"held-out gain in {scale.gains}{note}")}
     if found["optimum"]:
         pictures["regret"] = ("regret", 1, "regret (measured)")
     names = []
-    for name, (figure, scale, label) in pictures.items():
+    for name, (figure, factor, label) in pictures.items():
         curves = {each: value["curves"][figure] for each, value in found["strategies"].items()}
         for form in ("png", "svg"):
-            write_bytes(folder / f"{name}.{form}", _picture(curves, scale, label, found["samples"], form))
+            write_bytes(folder / f"{name}.{form}", _picture(curves, factor, label, found["samples"], form))
             names.append(f"{name}.{form}")
     return names
 

@@ -9,6 +9,7 @@ from typing import Any
 from rich.table import Table
 
 from nat_plugin.comparisons.summary import Traces
+from nat_plugin.evaluators.scale import Scale
 
 _COLUMNS = (
     "strategy",
@@ -37,18 +38,19 @@ def _span(mean: dict[str, Any] | None, scale: float, form: str) -> str:
 
 
 def rows(found: dict[str, Any]) -> list[list[str]]:
-    """By strategy, and the reachable optimum where it is known. Held-out gains are in points of accuracy."""
-    made = []
+    """By strategy, and the reachable optimum where it is known. Held-out gains are in the unit of the scale."""
+    made, factor = [], Scale(**found["scale"]).factor
+    form = "+.2f" if factor == 100 else "+.4g"
     for label, each in found["strategies"].items():
         test, queries = each["test"], each["queries"]
         total = "not stated" if queries["total"] is None else f"{queries['total']:,.0f}"
         row = [label, f"{queries['per_input']:.1f}", total, _span(each["gain"], 1, "+.4f")]
-        row += [_span(each["held_out"], 100, "+.2f"), _span(test and test["difference"], 100, "+.2f")]
+        row += [_span(each["held_out"], factor, form), _span(test and test["difference"], factor, form)]
         row += ["–", "–"] if test is None else [f"{test['holm']:.2g}", each["verdict"]]
         made.append(row + ([_span(each["regret"], 1, ".4f")] if found["optimum"] else []))
     if found["optimum"]:
         gain, held_out = found["optimum"]["gain"], found["optimum"]["held_out"]
-        row = ["reachable optimum", "–", "–", _span(gain, 1, "+.4f"), _span(held_out, 100, "+.2f"), "–", "–", "–"]
+        row = ["reachable optimum", "–", "–", _span(gain, 1, "+.4f"), _span(held_out, factor, form), "–", "–", "–"]
         row += ["0.0000"]
         made.append(row)
     return made
@@ -60,8 +62,8 @@ def notes(found: dict[str, Any]) -> list[str]:
     said = [
         f"{inputs:,} input{'s' * (inputs > 1)}, {seeds:,} seed{'s' * (seeds > 1)}, at most {found['queries']:,} "
         f"queries for each; a query is a distinct network measured, the input is free.",
-        f"Gain measured: what the search saw, of its best. Gain held out: of that same network, in points of accuracy "
-        f"on the {found['held_out_split']} images.",
+        f"Gain measured: what the search saw, of its best. Gain held out: of that same network, in "
+        f"{Scale(**found['scale']).gains} on the {found['held_out_split']} images.",
         f"Brackets: 95 % by Student's t over {found['samples']}, for {found['interval_covers']}.",
     ]
     if found["baseline"]:

@@ -63,7 +63,7 @@ def trained_by(settings: Any) -> int | None:
 
 
 def summary(work: Work, plan: ComparisonPlan, traces: Traces, left_out: int, plugins: Plugins) -> dict[str, Any]:
-    """Everything that is reported. Gains are in the unit of the evaluator, ``held_out`` in shares of the images."""
+    """Everything that is reported. Gains are in the unit of the evaluator, ``held_out`` in that of ``scale``."""
     recipe = plan.recipe
     best = {figure: traces.optimum(figure) for figure in ("gain", "held_out")}
     last = {label: samples(traces.curves(label, "held_out"))[:, -1] for label in traces.labels}
@@ -109,6 +109,7 @@ def summary(work: Work, plan: ComparisonPlan, traces: Traces, left_out: int, plu
         "rules": recipe.rules,
         "budget": recipe.budget,
         "evaluator": recipe.evaluator_name,
+        "scale": asdict(plugins.find("evaluators", recipe.evaluator_name).scale(plan.evaluator)),
         "held_out_split": split_of(plugins, recipe.evaluator_name),
         "samples": "inputs" if traces.inputs > 1 else "seeds",
         "interval_covers": _covers(traces.inputs, traces.seeds),

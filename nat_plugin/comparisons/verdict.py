@@ -40,4 +40,4 @@ def _guessing(traces: Sequence[Trace], others: Sequence[Trace]) -> bool:
         return False
     mean = sum(accuracy for accuracy, _ in values) / len(values)
     images, chance = values[0][1].images, values[0][1].chance
-    return at_chance(wilson(round(mean * images), images), chance)
+    return images > 0 and at_chance(wilson(round(mean * images), images), chance)

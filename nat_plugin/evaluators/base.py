@@ -13,6 +13,7 @@ from torch import nn
 
 from nat_plugin.data import DataSet
 from nat_plugin.device import Compute
+from nat_plugin.evaluators.scale import Scale
 from nat_plugin.ir import Frame, Network, Rule
 from nat_plugin.ir.budget import Metric
 from nat_plugin.outside import Outside
@@ -27,7 +28,7 @@ class Assessment:
     """How accurate a network is: a share of so many images, and which of them, where that is known."""
 
     value: float
-    images: int
+    images: int  # 0: not known, so that there is no interval
     hits: torch.Tensor | None = None  # bool (images,), on the CPU
 
     @staticmethod
@@ -93,8 +94,13 @@ class Evaluator(ABC):
 
     @classmethod
     def frame(cls, settings: AnySettings) -> Frame:  # noqa: ARG003 - what an override gets
-        """Of an evaluator that is not ``on_images``: size of image and classes of the networks that it measures."""
+        """Of an evaluator that is not ``on_images``: what its networks stand in, where a recipe leaves that open."""
         return Frame()
+
+    @classmethod
+    def scale(cls, settings: AnySettings) -> Scale:  # noqa: ARG003 - what an override gets
+        """What its values are."""
+        return Scale()
 
     def __init__(self, bench: Bench, settings: AnySettings) -> None:
         self.bench, self.settings = bench, settings
@@ -117,6 +123,11 @@ class Evaluator(ABC):
     @abstractmethod
     def assess(self, network: Network, split: Split) -> Assessment:
         """How accurate the network is on a split by what is known of it now."""
+
+    def can_assess(self, network: Network) -> bool:
+        """Whether ``assess`` knows anything of a network."""
+        del network
+        return True
 
     def module(self, network: Network) -> nn.Module | None:
         """What the final stage trains; None: a fresh module that the core builds."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TypeAlias
@@ -14,6 +15,18 @@ from nat_plugin.ir.costs import cost
 from nat_plugin.ir.network import Network
 
 Metric: TypeAlias = Callable[[Network], float]
+
+
+class Listed(ABC):
+    """A metric whose limits hold for a list of networks and few others, so that walks have to be told which."""
+
+    @abstractmethod
+    def __call__(self, network: Network) -> float: ...
+
+    @abstractmethod
+    def like(self, network: Network) -> Sequence[Network]:
+        """Those of the list that differ from a network in the ops of editable edges only."""
+
 
 METRICS: Mapping[str, Metric] = {
     "params": lambda network: cost(network).params,

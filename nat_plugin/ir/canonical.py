@@ -105,15 +105,16 @@ def _has_weights(op: Op, stride: int) -> bool:
     return layers is None or any(isinstance(layer, _WEIGHTED) for layer in layers)
 
 
-def _terms_of(cell: Cell) -> tuple[list[_Term], list[_Terms]]:
-    """The weighted values of a cell and, for every output node, the sum of terms that it is.
+def _terms_of(cell: Cell, level: int) -> tuple[list[_Term], list[_Terms]]:
+    """The weighted values of a cell and, for every output node, the sum of terms that it is, at the ``level`` of a
+    placement.
 
     A plain skip passes its source's terms on, a null adds none, and ops without weights on the same source are one.
     """
     alive = live(cell)
     terms = [_Term(f"input {number}", ()) for number in range(cell.inputs)]
     sums: list[Counter[_Term]] = [Counter({term: 1}) for term in terms] + [Counter() for _ in cell.nodes]
-    levels = [0] * cell.inputs + [node.level for node in cell.nodes]
+    levels = [0] * cell.inputs + [node.level + level for node in cell.nodes]
     plain: dict[tuple[str, frozenset[tuple[_Term, int]]], _Term] = {}
     normed = [False] * len(sums)
 
@@ -146,14 +147,14 @@ def _terms_of(cell: Cell) -> tuple[list[_Term], list[_Terms]]:
 
 
 @lru_cache(maxsize=65536)
-def cell_key(cell: Cell) -> str:
-    """Equal for cells that compute the same with the same weights: independent of node numbers, of the order of edges,
-    of dead ops, nulls, and of plain skips between sums.
+def cell_key(cell: Cell, level: int = 0) -> str:
+    """Equal for cells that compute the same with the same weights where they are placed at ``level``: independent of
+    node numbers, of the order of edges, of dead ops, nulls, and of plain skips between sums.
 
     Values are told apart by colours, refined from their sources and from their uses; equal colours are taken in order
     of discovery. The key spells the whole structure, so equal keys always mean equal cells. (The reverse could fail
     only for cells with many interchangeable values, which are then evaluated twice.)"""
-    terms, outputs = _terms_of(cell)
+    terms, outputs = _terms_of(cell, level)
     _color(terms, outputs)
     return _digest(cell.inputs, cell.project, *_spell(outputs))
 
@@ -206,9 +207,12 @@ def _spell(outputs: list[_Terms]) -> tuple[list[object], list[object]]:
 
 def key(network: Network) -> str:
     """One text for all networks that compute the same: cells by what they compute, and the fixed parts."""
-    placed = {placement.cell for placement in network.placements}
-    cells = {name: cell_key(cell) for name, cell in network.cells if name in placed}
-    places = [(cells[placement.cell], placement.channels, placement.sources) for placement in network.placements]
+    placed = {(placement.cell, placement.level) for placement in network.placements}
+    cells = {(name, level): cell_key(network.by_name[name], level) for name, level in placed}
+    places = [
+        (cells[each.cell, each.level], each.channels, each.sources, *((each.level,) if each.level else ()))
+        for each in network.placements
+    ]
     return _digest(places, network.stem, network.head, network.input)
 
 
@@ -217,5 +221,5 @@ def same(one: Network, other: Network) -> bool:
     own = (one.placements, one.stem, one.head, one.input)
     if own != (other.placements, other.stem, other.head, other.input):
         return key(one) == key(other)
-    placed = {placement.cell for placement in one.placements}
-    return all(cell_key(one.by_name[name]) == cell_key(other.by_name[name]) for name in placed)
+    placed = {(placement.cell, placement.level) for placement in one.placements}
+    return all(cell_key(one.by_name[name], level) == cell_key(other.by_name[name], level) for name, level in placed)

@@ -3,20 +3,21 @@
 A walk decides the slots in turn, and a candidate is open only if some completion of it is connected and within every
 limit. Without limits, and with one limit on parameters or MACs, that is decided exactly (``ir.completion``): a walk
 reaches every network that fits. With several limits, or one that is no sum over edges (a latency), it needs a witness,
-a completion that fits, which is looked for among the cheapest under several weights: still no walk can leave the budget
-or get stuck, but some networks that fit may be out of reach.
+a completion that fits, which is looked for among the cheapest under several weights and among those that a metric
+lists: still no walk can leave the budget or get stuck, but some networks that fit may be out of reach.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import cached_property
 
 import numpy as np
 
 from nat_plugin.errors import NATError
-from nat_plugin.ir.budget import METRICS, Limits, plain
+from nat_plugin.ir.budget import METRICS, Limits, Listed, plain
 from nat_plugin.ir.canonical import is_connected
 from nat_plugin.ir.completion import CellCosts, Pair
 from nat_plugin.ir.network import Edge, Network
@@ -156,6 +157,19 @@ class Moves:
                 table[i, j] = self._frame.cost(slot.cell, edge.source, edge.target, op)
         return table
 
+    @cached_property
+    def listed(self) -> tuple[Choice, ...]:
+        """The choices within the limits that a metric names which holds for a list of networks (``Listed``)."""
+        found: dict[Choice, None] = {}
+        for name, _ in self.limits.values:
+            metric = self.limits.metrics[name]
+            for network in metric.like(self.network) if isinstance(metric, Listed) else ():
+                with suppress(NATError):
+                    choice = self.choice(network)
+                    if self.admits(choice):
+                        found[choice] = None
+        return tuple(found)
+
     def _parts(self) -> tuple[tuple[str, int, int], ...]:
         """Every placed cell, and its first slot and the one after its last."""
         counts: dict[str, int] = {}
@@ -251,6 +265,7 @@ class Moves:
         for between in (1, 31):
             self.search = Search(self, self._weights(between))
             found = next((choice for choice in self.search.cheapest if self.admits(choice)), None)
+            found = next(iter(self.listed), None) if found is None else found
             if found is not None or not np.isfinite(self.search.least).all():
                 return found
         return next(self.all(), None) if self.count <= _TRIED else None

@@ -109,11 +109,13 @@ class Cell(Kept):
 
 @dataclass(frozen=True)
 class Placement(Kept):
-    """A cell at some depth: its channels, and the numbers of the tensors that it reads."""
+    """A cell at some depth: its channels, the numbers of the tensors that it reads, and its ``level``: the halvings by
+    which its inner nodes lie lower here than the cell says, so that one cell can stand at stride 1 and at stride 2."""
 
     cell: str
     channels: int
     sources: tuple[int, ...]
+    level: int = 0
     __hash__ = Kept.__hash__
 
 
@@ -230,5 +232,7 @@ def _check(placements: tuple[Placement, ...], stages: int, inputs: tuple[tuple[s
             raise NATError(f"placement {number} reads {len(placement.sources)} tensors, its cell has other inputs")
         if placement.channels < 1:
             raise NATError(f"placement {number} has {placement.channels} channels")
+        if not 0 <= placement.level <= MAX_LEVEL:
+            raise NATError(f"placement {number} has level {placement.level}; allowed: 0 to {MAX_LEVEL}")
         if not all(0 <= source < number for source in placement.sources):
             raise NATError(f"placement {number} reads a tensor that does not come before it")

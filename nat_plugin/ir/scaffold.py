@@ -54,12 +54,18 @@ class Scaffold:
         """The site of an edge in every placement of its cell. NATError if it would lead to a larger resolution."""
         found = self._sites.get((cell, source, target))
         if found is None:
-            levels = self._levels[cell]
-            if levels[target] < levels[source]:
+            levels, inputs = self._levels[cell], self._bare.by_name[cell].inputs
+            down = levels[target] - levels[source]
+            if down < 0:
                 raise NATError(f"edge {source}->{target} of cell '{cell}' goes to a larger resolution")
-            stride = 2 ** (levels[target] - levels[source])
             found = tuple(
-                Site(each.nodes[source][0], each.nodes[target][0], stride, *each.nodes[source][1:], ordinal)
+                Site(
+                    each.nodes[source][0],
+                    each.nodes[target][0],
+                    2 ** (down + each.placement.level * (source < inputs)),
+                    *each.nodes[source][1:],
+                    ordinal,
+                )
                 for ordinal, each in enumerate(self._placed[cell])
             )
             self._sites[cell, source, target] = found

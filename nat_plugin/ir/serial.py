@@ -64,6 +64,7 @@ class _Placement(_Strict):
     cell: str
     channels: Annotated[int, Field(ge=1, le=10**6)]
     sources: Annotated[list[_Count], Field(max_length=1000)]
+    level: Annotated[int, Field(ge=0, le=MAX_LEVEL)] = 0
 
 
 class _Head(_Strict):
@@ -115,7 +116,7 @@ def to_json(network: Network, indent: int | None = 1) -> str:
         "input": network.input,
         "stem": [_layers_out(stage) for stage in network.stem],
         "cells": cells,
-        "placements": [asdict(placement) for placement in network.placements],
+        "placements": [_placement_out(placement) for placement in network.placements],
         "head": {"classes": network.head.classes, "layers": _layers_out(network.head.layers)},
         "origin": asdict(network.origin) if network.origin else None,
     }
@@ -145,7 +146,7 @@ def from_json(text: str) -> Network:
     cells = tuple((name, _cell(cell)) for name, cell in parsed.cells.items())
     network = Network(
         cells,
-        tuple(Placement(each.cell, each.channels, tuple(each.sources)) for each in parsed.placements),
+        tuple(Placement(each.cell, each.channels, tuple(each.sources), each.level) for each in parsed.placements),
         tuple(_layers_in(stage) for stage in parsed.stem),
         Head(parsed.head.classes, _layers_in(parsed.head.layers)),
         (parsed.input[0], parsed.input[1], parsed.input[2]),
@@ -193,6 +194,11 @@ def _cell(cell: _Cell) -> Cell:
     )
     nodes = tuple(Node(node.level, node.channels, node.norm) for node in cell.nodes)
     return Cell(cell.inputs, nodes, edges, tuple(cell.output), cell.project)
+
+
+def _placement_out(placement: Placement) -> dict[str, Any]:
+    """Without a level of 0, so that earlier versions read whatever does not need one."""
+    return {name: value for name, value in asdict(placement).items() if name != "level" or value}
 
 
 def _layers_out(layers: tuple[Layer, ...]) -> list[dict[str, Any]]:

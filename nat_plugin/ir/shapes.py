@@ -45,9 +45,9 @@ def place(cell: Cell, placement: Placement, inputs: tuple[Shape, ...], ordinal: 
         projections = tuple((shape, projection(shape, placement.channels, height, width)) for shape in inputs)
         nodes = [(placement.channels, height, width)] * cell.inputs
     for node in cell.nodes:
-        scale = 2**node.level
+        scale = 2 ** (node.level + placement.level)
         nodes.append((node.channels or placement.channels, strided(height, scale), strided(width, scale)))
-    levels = [0] * cell.inputs + [node.level for node in cell.nodes]
+    levels = [0] * cell.inputs + [node.level + placement.level for node in cell.nodes]
     sites = []
     for edge in cell.edges:
         (c_in, h, w), (c_out, _, _) = nodes[edge.source], nodes[edge.target]

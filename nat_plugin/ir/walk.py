@@ -157,6 +157,10 @@ class Walk:
             return None
         if self._plan is not None and self._plan[len(self._choice)] == index:
             return self._plan
+        begun = (*self._choice, index)
+        for choice in moves.listed:
+            if choice[: len(begun)] == begun:
+                return choice
         name, first, _ = moves.parts[self._part]
         for inner in self._endings(index):
             total = moves.cells[name].total(inner)

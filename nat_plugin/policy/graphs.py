@@ -125,8 +125,8 @@ def _template(frame: Scaffold, depths: tuple[float, ...], name: str, inputs: int
             0.0, 0.0, 0.0,  # alive, share of the parameters, share of the MACs
             0.0, 0.0,  # shares of the free room (``room.shares``): of the present op, of the dearest candidate
             float(editable),
-            np.log2(sites[0].stride) / 2,
-            float(sites[0].c_in == sites[0].c_out),
+            sum(np.log2(site.stride) for site in sites) / len(sites) / 2,
+            sum(site.c_in == site.c_out for site in sites) / len(sites),
             np.log1p(len(sites)) / 3,
             sum(np.log2(site.c_in) for site in sites) / len(sites) / 8,
             sum(np.log2(site.height) for site in sites) / len(sites) / 8,

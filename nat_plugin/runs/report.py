@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,10 @@ from rich.table import Table
 from nat_plugin import __version__
 from nat_plugin.drawing import draw, draw_change
 from nat_plugin.evaluators.base import Saved
+from nat_plugin.evaluators.scale import Scale
 from nat_plugin.files import write_text
 from nat_plugin.ir import Network, cost, key, to_json
-from nat_plugin.ir.budget import METRICS, plain
+from nat_plugin.ir.budget import METRICS, Listed, plain
 from nat_plugin.runs.choice import Choice, Share
 from nat_plugin.runs.loading import NETWORK, section
 from nat_plugin.runs.setup import Setup
@@ -42,11 +44,8 @@ def write_result(setup: Setup, choice: Choice, evaluated: int, folder: Path) -> 
         "format": adapter.name,
         "weights": None if saved is None else saved.path,
         "trained_sha256": choice.digest(verdict.winner),
-        "test_difference": {
-            "value": verdict.difference.value,
-            "low": verdict.difference.low,
-            "high": verdict.difference.high,
-        },
+        "scale": asdict(setup.evaluator.scale(setup.plan.evaluator)),
+        "test_difference": _span(verdict.difference.value, verdict.difference.low, verdict.difference.high),
         "trainings": choice.seeds if recipe.final else None,
         "interval_covers": _covers(setup, choice),
         "verdict": verdict.conclusion.word,
@@ -72,7 +71,8 @@ def write_result(setup: Setup, choice: Choice, evaluated: int, folder: Path) -> 
 def _side(setup: Setup, network: Network, text: str, selection: Share, test: Share) -> dict[str, Any]:
     """Of the input or the result; with what else a budget could limit, as far as it is known (a latency)."""
     total = cost(network)
-    others = {name: each for name, each in setup.final.moves.limits.metrics.items() if name not in METRICS}
+    metrics = setup.final.moves.limits.metrics.items()
+    others = {name: each for name, each in metrics if name not in METRICS and not isinstance(each, Listed)}
     measured = {name: metric(network) for name, metric in others.items()}
     return {
         "architecture": text,
@@ -85,17 +85,25 @@ def _side(setup: Setup, network: Network, text: str, selection: Share, test: Sha
     }
 
 
-def _share(share: Share) -> dict[str, float]:
-    return {"value": share.value, "low": share.interval.low, "high": share.interval.high}
+def _share(share: Share) -> dict[str, float | None]:
+    return _span(share.value, share.interval.low, share.interval.high)
 
 
-def _percent(interval: dict[str, float]) -> str:
-    return f"{interval['value']:.2%} [{interval['low']:.2%}, {interval['high']:.2%}]"
+def _span(value: float, low: float, high: float) -> dict[str, float | None]:
+    """Ready for JSON: an end that is not known is null."""
+    ends = {"low": low, "high": high}
+    return {"value": value, **{name: end if math.isfinite(end) else None for name, end in ends.items()}}
+
+
+def _ends(span: dict[str, Any]) -> tuple[float, float, float]:
+    """The reverse."""
+    low, high = span["low"], span["high"]
+    return span["value"], -math.inf if low is None else low, math.inf if high is None else high
 
 
 def rows(result: dict[str, Any]) -> list[tuple[str, str, str, str]]:
     """What, input, result, change."""
-    before, after = result["input"], result["result"]
+    before, after, scale = result["input"], result["result"], Scale(**result.get("scale", {}))
     table = [
         (name, f"{before[column]:,}", f"{after[column]:,}", f"{after[column] / before[column] - 1:+.1%}")
         for name, column in (("parameters", "params"), ("MACs", "macs"))
@@ -106,9 +114,8 @@ def rows(result: dict[str, Any]) -> list[tuple[str, str, str, str]]:
         table.append((name, *known, f"{new / old - 1:+.1%}" if old and new is not None else ""))
     for split in ("selection", "test"):
         change = after[split]["value"] - before[split]["value"]
-        table.append(
-            (f"accuracy on {split}", _percent(before[split]), _percent(after[split]), f"{100 * change:+.2f} points")
-        )
+        old, new = (scale.span(*_ends(side[split])) for side in (before, after))
+        table.append((f"{scale.name} on {split}", old, new, scale.change(change)))
     return table
 
 
@@ -121,6 +128,8 @@ def _covers(setup: Setup, choice: Choice) -> str:
 
 
 def _verdict(result: dict[str, Any]) -> str:
+    if result["test_difference"]["low"] is None:
+        return _difference(result)
     return f"{_difference(result)} Intervals are 95 %, for {result['interval_covers']}."
 
 
@@ -128,8 +137,7 @@ def _difference(result: dict[str, Any]) -> str:
     if not result["changed"]:
         return "No proposal did better than the input on the selection split: the result is the input."
     over = "" if result["input_fits"] else "The input itself is over the budget. "
-    span = result["test_difference"]
-    found = f"{100 * span['value']:+.2f} points [{100 * span['low']:+.2f}, {100 * span['high']:+.2f}]"
+    found = Scale(**result.get("scale", {})).change(*_ends(result["test_difference"]))
     return f"{over}On test the result differs by {found}. {_conclusion(result)}"
 
 
@@ -152,9 +160,12 @@ def table(result: dict[str, Any]) -> Table:
 
 
 def _data_line(data: dict[str, Any]) -> str:
-    splits = ", ".join(f"{name} {images:,}" for name, images in data["splits"].items())
+    splits = ", ".join(f"{name} {images:,}" for name, images in data["splits"].items() if images)
     shape = "x".join(map(str, data["shape"]))
-    return f"Data: {data['name']}, {shape} in {data['classes']} classes; images in {splits}."
+    images = f"images in {splits}" if splits else "of how many images is not known"
+    absent = data.get("absent", 0)
+    lost = f" {absent} networks were not in the table, and failed; budget: {{absent: 0}} keeps to those that are."
+    return f"Data: {data['name']}, {shape} in {data['classes']} classes; {images}.{lost * bool(absent)}"
 
 
 def markdown(setup: Setup, network: Network, result: dict[str, Any], saved: Saved | None) -> str:

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 from nat_plugin.errors import NATError
 from nat_plugin.files import WriteError, file_errors
+from nat_plugin.ir import Network
 from nat_plugin.plugins import Plugins
 from nat_plugin.runs.choice import Choice, Epoch, check_final
 from nat_plugin.runs.curves import Curves
@@ -27,6 +28,8 @@ from nat_plugin.runs.state import load_state, save_state
 from nat_plugin.training.trainer import epoch_note
 
 CHECKPOINT = "checkpoint.safetensors"
+MOST_NAMED = 4096
+"""Finalists that a strategy is asked for until enough of them can be assessed."""
 Keep: TypeAlias = Callable[["Choice | None"], None]
 """Writes a checkpoint."""
 
@@ -87,7 +90,7 @@ def _carry_through(setup: Setup, run: str, folder: Path, reporter: Reporter) -> 
             if choice is None:
                 _search(search, folder, keep, reporter)
                 count = recipe.final.candidates if recipe.final else 1
-                choice = Choice(setup, folder, list(setup.strategy.finalists(setup.search.network, count)))
+                choice = Choice(setup, folder, _finalists(setup, count))
                 keep(choice)
             _choose(setup, choice, Curves(folder, journal), keep, reporter)
             return write_result(setup, choice, len(search.keys), folder)
@@ -141,6 +144,17 @@ def _search(search: Search, folder: Path, keep: Keep, reporter: Reporter) -> Non
             reporter.step(search.round, f"gain {figures['gain/mean']:+.4f}" if "gain/mean" in figures else "")
             if search.round % settings.checkpoint == 0 or search.finished:
                 keep(None)
+
+
+def _finalists(setup: Setup, count: int) -> list[Network]:
+    """The best that the strategy names of those that can be assessed: where that are few, it is asked for more."""
+    asked = count
+    while True:
+        named = setup.strategy.finalists(setup.search.network, asked)
+        known = [network for network in named if setup.evaluator.can_assess(network)]
+        if len(known) >= count or len(named) < asked or asked >= MOST_NAMED:
+            return known[:count]
+        asked *= 4
 
 
 def _choose(setup: Setup, choice: Choice, curves: Curves, keep: Keep, reporter: Reporter) -> None:

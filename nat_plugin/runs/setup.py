@@ -122,7 +122,7 @@ def set_up(
     budget = Budget.parse(recipe.budget, {**METRICS, **metrics})
 
     def network_at(size: NetworkSettings) -> tuple[Frame, Network]:
-        frame = replace(bare, channels=size.channels, cells=size.cells)
+        frame = replace(bare, channels=size.channels or bare.channels, cells=size.cells or bare.cells)
         network = adapter.read(origin.text, frame)
         _check_frame(network, bare)
         return frame, extended(network) if recipe.extended else network

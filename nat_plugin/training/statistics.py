@@ -37,10 +37,13 @@ class Accuracy:
 
 @dataclass(frozen=True)
 class Interval:
-    """Ends of a confidence interval, both included."""
+    """Ends of a confidence interval, both included; infinite where nothing is known."""
 
     low: float
     high: float
+
+
+UNKNOWN = Interval(-math.inf, math.inf)
 
 
 @dataclass(frozen=True)
@@ -76,8 +79,10 @@ def mean_intervals(shares: Sequence[Sequence[float]], images: int, level: float 
 
     Trained once each: ``wilson``, which speaks for these trainings alone. Otherwise as in ``paired_difference`` two
     sources of noise are added: the binomial variance of the images, with two right and two wrong ones added (Agresti
-    and Coull 1998), and the variance between trainings, pooled over the networks.
+    and Coull 1998), and the variance between trainings, pooled over the networks. Of 0 images nothing is known.
     """
+    if not images:
+        return (UNKNOWN,) * len(shares)
     if not shares or images < 1 or not all(each and 0 <= min(each) <= max(each) <= 1 for each in shares):
         raise NATError(f"no intervals for accuracies {[list(each) for each in shares]} on {images} images")
     between, freedom = _pooled(shares)
@@ -124,8 +129,11 @@ def unpaired_difference(
     images): without pairs of images the interval is wider than that of ``paired_difference``.
 
     Images: the binomial variance of both, with one right and one wrong image added to each (Agresti and Caffo 2000).
-    Seeds: as in ``paired_difference``.
+    Seeds: as in ``paired_difference``. Of 0 images nothing is known but the difference itself.
     """
+    if first and second and not images:
+        value = sum(first) / len(first) - sum(second) / len(second)
+        return Difference(value, UNKNOWN.low, UNKNOWN.high, 0, (len(first), len(second)))
     if not first or not second or images < 1 or not 0 < level < 1:
         raise NATError(f"{len(first)} and {len(second)} accuracies on {images} images cannot be compared at {level}")
     means = [sum(each) / len(each) for each in (first, second)]

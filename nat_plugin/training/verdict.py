@@ -14,6 +14,10 @@ ONE_TRAINING = "the spread between trainings is not known"
 """The reason where there is one training of each."""
 
 
+NO_IMAGES = "of how many images these values are is not known"
+"""The reason where there are no intervals."""
+
+
 @dataclass(frozen=True)
 class Conclusion:
     """``word``: how the first architecture is against the second; "none": nothing can be said, for ``reason``."""
@@ -33,6 +37,8 @@ def conclude(difference: Difference, accuracies: tuple[Interval, Interval], chan
     A single training of each has no spread, and says nothing about another training: no verdict. Neither is there one
     where both may as well be guessing: ``chance`` is the accuracy of that.
     """
+    if not difference.images:
+        return Conclusion("none", NO_IMAGES)
     if all(at_chance(each, chance) for each in accuracies):
         return Conclusion("none", f"neither network can be told from guessing, which gets {chance:.1%} right")
     if max(difference.seeds) < 2:

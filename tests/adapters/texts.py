@@ -34,6 +34,7 @@ TEXTS = {
         "(0, 1, 1, 0, 0, 0, 1, 1)",
     ],
     "enas-macro": ['fixed_arc="0"\nfixed_arc="$fixed_arc 5 1"\n', "[[0], [5, 1], [2, 0, 1]]", "0 5 1 2 0 1", "0,5,1"],
+    "transnas": ["64-41414-1_02_333", " '64-414-0_31_213'\n", "16-4311-3_33_333"],
     "nasbench201": [CELL, f"best: Structure(4 nodes with {CELL})", "(4, 0, 1, 1, 0, 1)", "[0, 1, 0, 3, 2, 4]",
                     "((('nor_conv_3x3', 0),), (('none', 0), ('none', 1)), (('none', 0), ('none', 1), ('none', 2)))"],
     "nasbench101": [

@@ -24,6 +24,11 @@ def paired(low: float, high: float, p: float, pairs: int = 20) -> Paired:
 GOOD = searches(0.7)
 
 
+def test_values_of_nobody_knows_how_many_images_are_no_guesses() -> None:
+    low = [Trace(trace.steps, 5, True, HeldOutInput(-2.0, 0, 0.1)) for trace in GOOD]
+    assert conclude(paired(0.01, 0.02, 0.001), 1, low, low).word == "better"
+
+
 @pytest.mark.parametrize(
     ("test", "word"),
     [

@@ -30,6 +30,7 @@ FORMATS = {
     "enas-macro": ["ENAS_macro", "--channels", "4", "--input", "16"],
     "nasbench201": ["NB201_ResNet", *SMALL],
     "nasbench-macro": ["01201200", "--channels", "4", "--input", "16"],
+    "transnas": ["8-414-1_02_333", "--channels", "4", "--input", "16", "--classes", "10"],
     "network": [to_json(mobile(), None)],
 }
 ALONE = """

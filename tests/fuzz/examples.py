@@ -116,8 +116,24 @@ def checkpoints() -> list[bytes]:
 TABLE = "idx,ops,c10_val200_s1,c10_val200_s2,c10_val200_s3,c10_test200\n0,333333,90,,91,93.5\n1,333334,81.5,82,,84\n"
 
 
+TABLES = (
+    TABLE,
+    "ops,class_object,jigsaw\n102333,44,93\n000000,26,0\n",
+    "matrix,ops,val_accuracy\n" + "0110000" + "0010000" + "0" * 35 + ",021,90\n",
+    'arch,val_accuracy_surrogate\n"[[(0, 0), (1, 5)], [(1, 0), (0, 2)]]",93\n',
+    "normal,reduce,acc_last\nnone<0;skip_connect<1,sep_conv_5x5<1;skip_connect<0,97\n",
+)
+
+
 def tables() -> list[bytes]:
-    return [TABLE.encode()]
+    return [text.encode() for text in TABLES]
+
+
+def own_tables() -> list[bytes]:
+    from tests.evaluators.table.tables import combinations, genotype
+
+    rows = [f'"{genotype(ops)}",{90 + at},' for at, ops in enumerate(combinations(3))]
+    return ["\n".join(["architecture,accuracy,note", *rows, ""]).encode()]
 
 
 def packed_tables() -> list[bytes]:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 import click
+import numpy as np
 
 from nat_plugin.adapter import Adapter
 from nat_plugin.errors import NATError
@@ -179,22 +180,42 @@ def op_map(path: Path) -> object:
     return read_op_map(path)
 
 
-def table(path: Path) -> object:
-    from nat_nasbench.tables.delimited import DelimitedTable
+def table(path: Path) -> None:
+    """Read by a known layout, and as a table of the user's own; what is read is as long as it says."""
+    from nat_plugin.evaluators.table import TableSettings, read_table
 
-    return DelimitedTable(path, "cifar10", None)
+    own = {"adapter": "nasbench201", "architecture": "ops", "metric": "c10_test200", "unusable": "leave_out"}
+    for given in ({}, own, {**own, "duplicates": "mean"}):
+        with suppress(NATError):
+            found = read_table(TableSettings(path=path, **given))
+            assert len(found) == len(found.texts) == len(found.lines) == len(found.scores) == len(found.test)
+            assert np.isfinite([found.scores, found.test]).all()
+            assert all(len(values) == len(found) for values in found.metrics.values())
+    read_table(TableSettings(path=path))
+
+
+def own_table(path: Path) -> None:
+    """With an adapter, as a user has it."""
+    from nat_plugin.evaluators.table import TableSettings, open_table
+
+    given = {"adapter": "darts", "metric": "accuracy", "duplicates": "mean"}
+    with suppress(NATError):
+        open_table(TableSettings(path=path, unusable="leave_out", **given))
+    open_table(TableSettings(path=path, lower_is_better=True, **given))
 
 
 def latencies(path: Path) -> object:
-    from nat_nasbench.tables.delimited import read_latencies
+    from nat_plugin.evaluators.table import read_latencies
 
     return read_latencies(path, "raspi4")
 
 
 def database(path: Path) -> object:
-    from nat_nasbench.tables.nni_database import NNITable
+    from nat_plugin.evaluators.table import TableSettings, open_table
 
-    return NNITable(path, "cifar10", None).find("333333")
+    adapter = plugins().adapters["nasbench201"]
+    cell = adapter.read(adapter.published()["NB201_AllConv3x3"].text, Frame())
+    return open_table(TableSettings(path=path, format="nni")).find(cell)
 
 
 def idx(path: Path) -> object:
@@ -266,6 +287,7 @@ def harnesses() -> Mapping[str, Harness]:
         "policy": Harness(in_file(policy, "policy.safetensors"), valid.policies, text=False, count=100),
         "checkpoint": Harness(in_file(checkpoint, "checkpoint.safetensors"), valid.checkpoints, text=False),
         "table": Harness(in_file(table, "table.csv"), valid.tables),
+        "table-own": Harness(in_file(own_table, "own.csv"), valid.own_tables),
         "table-packed": Harness(in_file(table, "table.csv.gz"), valid.packed_tables, text=False),
         "latencies": Harness(in_file(latencies, "latencies.csv"), valid.latencies),
         "database": Harness(in_file(database, "nasbench.db"), valid.databases, text=False, count=60),

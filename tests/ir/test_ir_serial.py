@@ -28,7 +28,7 @@ def example() -> Network:
         (SqueezeExcite(4, 2), Act(), FactorizedReduce(4, 8), Opaque("theirs", (0, 9), 8)),
     )
     head = Head(10, (Conv(8, 16), Norm(16), Act("hardswish")))
-    placements = (Placement("a", 8, (0, 1)), Placement("a", 8, (1, 2)))
+    placements = (Placement("a", 8, (0, 1)), Placement("a", 8, (1, 2), level=1))
     return Network((("a", cell),), placements, stem, head, (3, 64, 48), Origin("mine", "2.1", '{"x": "\\u2603"}'))
 
 

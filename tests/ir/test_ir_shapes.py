@@ -95,3 +95,13 @@ def test_only_kinds_with_residual_add_their_input() -> None:
     assert not op_kind("conv").residual
     assert Site(4, 4, 1, 8, 8).keeps_shape
     assert not Site(4, 4, 2, 8, 8).keeps_shape
+
+
+def test_a_cell_can_stand_lower_at_one_placement_than_at_another() -> None:
+    cell = Cell(1, (Node(), Node(1)), (Edge(0, 1, CONV), Edge(1, 2, CONV), Edge(0, 2, CONV)), (2,))
+    placements = (Placement("c", 4, (0,)), Placement("c", 4, (1,), level=1))
+    placed = layout(Network((("c", cell),), placements, ((Conv(3, 4),),), Head(2), (3, 16, 16))).placed
+    assert [[site.stride for site in each.sites] for each in placed] == [[1, 2, 2], [2, 2, 4]]
+    assert [each.output for each in placed] == [(4, 8, 8), (4, 2, 2)]
+    with pytest.raises(NATError, match="placement 1 has level -1; allowed: 0 to 16"):
+        Network((("c", cell),), (Placement("c", 4, (0,), level=-1),), ((Conv(3, 4),),), Head(2), (3, 9, 7))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from nat_plugin.training import Interval
-from nat_plugin.training.statistics import Difference, unpaired_difference
-from nat_plugin.training.verdict import ONE_TRAINING, Conclusion, Word, conclude
+from nat_plugin.training.statistics import Difference, mean_intervals, unpaired_difference
+from nat_plugin.training.verdict import NO_IMAGES, ONE_TRAINING, Conclusion, Word, conclude
 
 SURE = (Interval(0.4, 0.5), Interval(0.3, 0.5))
 
@@ -27,6 +29,14 @@ def test_one_training_of_each_is_no_verdict_however_far_apart_they_are() -> None
     found = conclude(unpaired_difference([0.9], [0.2], 10_000), SURE, 0.1)
     assert found == Conclusion("none", ONE_TRAINING)
     assert found.beyond_noise is None
+
+
+def test_of_values_that_are_of_nobody_knows_how_many_images_there_is_no_verdict() -> None:
+    difference = unpaired_difference([0.9, 0.92], [0.2, 0.25], 0)
+    assert difference == Difference(pytest.approx(0.685), -math.inf, math.inf, 0, (2, 2))
+    anywhere = mean_intervals([[-3.5], [-2.0]], 0)
+    assert anywhere == (Interval(-math.inf, math.inf),) * 2
+    assert conclude(difference, (anywhere[0], anywhere[1]), 0.1) == Conclusion("none", NO_IMAGES)
 
 
 @pytest.mark.parametrize(

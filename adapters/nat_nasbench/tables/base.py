@@ -1,72 +1,63 @@
-"""What every table of trained networks is, whatever file it comes from."""
+"""What the official files of NAS-Bench-201 share: networks go by the digits of their cells."""
 
 from __future__ import annotations
 
-import math
-from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from dataclasses import dataclass
+from abc import abstractmethod
+from functools import cached_property
 from pathlib import Path
-from typing import TypeAlias
 
-from nat_nasbench.spaces import Space
+from nat_nasbench.layouts import NB201
+from nat_nasbench.nb201 import NB201Adapter, digits_of, from_digits
+from nat_plugin.errors import NATError
+from nat_plugin.evaluators.table import Results, Table, TableSettings, Trained
+from nat_plugin.ir import Network
 
-MEAN = 0
-"""The "seed" under which an accuracy stands that is the mean over trainings."""
-
-
-@dataclass(frozen=True)
-class Trained:
-    """What is known of a network, accuracies as shares of 1: on the images to choose by, of each training by its seed
-    (or ``MEAN`` alone); and on test, the mean over trainings."""
-
-    validation: Mapping[int, float]
-    test: float
-
-    @property
-    def mean(self) -> float:
-        return sum(self.validation.values()) / len(self.validation)
+DATASETS = tuple(dict.fromkeys(each.dataset for each in NB201.results))
+EPOCHS = (12, 200)
 
 
-@dataclass(frozen=True)
-class Query:
-    """What is asked of a table: ``dataset`` is a key of ``Space.datasets``, ``epochs`` those of the training."""
+class OfficialTable(Table):
+    """All cells of NAS-Bench-201; ``dataset`` and ``epochs`` are those of the settings."""
 
-    dataset: str
-    epochs: int
+    title, rewires, complete, has_latency = NB201.title, True, True, True
 
-
-Stamp: TypeAlias = "tuple[int, int] | None"
-
-
-def stamp(path: Path) -> Stamp:
-    """What tells a file that was replaced from what is remembered of it: its time and size."""
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_size
-
-
-class Table(ABC):
-    """The networks of a space by their digits, after one kind of training on one data set."""
-
-    path: Path
-    space: Space
-    query: Query
-    single: bool = True
-    """Whether accuracies of single trainings are known."""
-    has_latency: bool = False
+    def __init__(self, settings: TableSettings) -> None:
+        self.path: Path = settings.path
+        self.dataset = settings.dataset or DATASETS[0]
+        self.epochs = settings.epochs or max(EPOCHS)
+        known = next((each for each in NB201.results if each.dataset == self.dataset), None)
+        if known is None:
+            raise NATError(f"{self.path}: {self.title} has no {self.dataset}; it has {', '.join(DATASETS)}")
+        if settings.adapter is not None or settings.metric is not None:
+            raise NATError(f"{self.path}: adapter and metric are of csv files; of this format say dataset and epochs")
+        # the seeds are those of the file; more than one, so never the mean alone
+        self.results = Results(self.dataset, self.epochs, {1: ""}, (), known.images, known.frame)
+        self.frame = known.frame
+        self._found: dict[str, Trained] = {}
 
     @abstractmethod
-    def find(self, digits: str) -> Trained:
-        """NATError for a network that is not in the table."""
+    def trained(self, digits: str) -> Trained:
+        """NATError for a cell that the file lacks."""
 
-    @abstractmethod
-    def number(self, digits: str) -> int | None:
-        """The official number of a network, by which other tables name it; None if this table has none."""
+    def find(self, network: Network) -> Trained:
+        digits = digits_of(network)
+        known = self._found.get(digits)
+        if known is None:
+            known = self._found[digits] = self.trained(digits)
+        return known
 
-    def latency(self, digits: str) -> float:
-        """Milliseconds; infinite where it is not known."""
-        del digits
-        return math.inf
+    def check(self, network: Network) -> None:
+        try:
+            digits_of(network)
+        except NATError as error:
+            raise NATError(f"the table is of {self.title}: {error}") from None
+        for what in ("input", "stem", "placements", "head"):
+            if getattr(network, what) != getattr(self._example, what):
+                raise NATError(
+                    f"the networks of {self.title} were trained in one size only, and this one has another {what}: "
+                    "leave 'network' (channels, cells) out"
+                )
+
+    @cached_property
+    def _example(self) -> Network:
+        return NB201Adapter().read(from_digits("111111"), self.frame)

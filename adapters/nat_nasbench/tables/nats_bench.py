@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import math
 import os
-from pathlib import Path
 from typing import Any
 
-from nat_nasbench.nb201 import from_digits
-from nat_nasbench.spaces import NB201
-from nat_nasbench.tables.base import Query, Table, Trained
+from nat_nasbench.nb201 import digits_of, from_digits
+from nat_nasbench.tables.base import EPOCHS, OfficialTable
 from nat_plugin.errors import NATError
+from nat_plugin.evaluators.table import TableSettings, Trained
+from nat_plugin.ir import Network
 
 PARTS = {
     "cifar10": (("cifar10-valid", "x-valid"), ("cifar10", "ori-test")),
@@ -24,18 +24,18 @@ PARTS = {
 }
 """By data set, what chooses and what tests: trained on what, assessed on what. On CIFAR-10 these are two trainings,
 without and with the validation images."""
-EPOCHS = (12, 200)
 
 
-class NATSBenchTable(Table):
+class NATSBenchTable(OfficialTable):
     """A file ``NATS-tss-….pickle.pbz2``, or a folder ``NATS-tss-…-simple`` from which single networks are loaded."""
 
-    has_latency = True
+    numbered = True
 
-    def __init__(self, path: Path, dataset: str, epochs: int | None) -> None:
-        self.path, self.space, self.query = path, NB201, Query(dataset, epochs or max(EPOCHS))
-        if self.query.epochs not in EPOCHS:
-            raise NATError(f"{path}: NATS-Bench has no {dataset} after {epochs} epochs; it has 12 and 200")
+    def __init__(self, settings: TableSettings) -> None:
+        super().__init__(settings)
+        path = self.path
+        if self.epochs not in EPOCHS:
+            raise NATError(f"{path}: NATS-Bench has no {self.dataset} after {self.epochs} epochs; it has 12 and 200")
         if not os.path.exists(path):  # pathlib raises where a name is too long
             raise NATError(f"{path}: there is no such file or folder")
         try:
@@ -46,31 +46,30 @@ class NATSBenchTable(Table):
             self._api: Any = create(str(path), "tss", fast_mode=path.is_dir(), verbose=False)
         except Exception as error:  # noqa: BLE001 - the package lets through whatever is wrong with a file
             raise NATError(f"{path}: nats_bench cannot read it: {_said(error)}") from None
-        self._found: dict[str, Trained] = {}
 
-    def find(self, digits: str) -> Trained:
-        known = self._found.get(digits)
-        if known is None:
-            choose, test = PARTS[self.query.dataset]
-            validation, tested = self._accuracies(digits, *choose), self._accuracies(digits, *test)
-            known = self._found[digits] = Trained(validation, sum(tested.values()) / len(tested))
-        return known
+    def trained(self, digits: str) -> Trained:
+        choose, test = PARTS[self.dataset]
+        validation, tested = self._accuracies(digits, *choose), self._accuracies(digits, *test)
+        return Trained(validation, sum(tested.values()) / len(tested))
 
-    def number(self, digits: str) -> int:
+    def number(self, network: Network) -> int:
+        return self._number(digits_of(network))
+
+    def _number(self, digits: str) -> int:
         number = int(self._api.query_index_by_arch(from_digits(digits)))
         if number < 0:
             raise NATError(f"{self.path}: network '{digits}' is not in this table")
         return number
 
-    def latency(self, digits: str) -> float:
+    def latency(self, network: Network) -> float:
         """As the authors measured it, for a batch of 256."""
-        (trained_on, _), _ = PARTS[self.query.dataset]
-        seconds = self._asked(digits, "get_latency", self.number(digits), trained_on, hp=str(self.query.epochs))
+        digits, ((trained_on, _), _) = digits_of(network), PARTS[self.dataset]
+        seconds = self._asked(digits, "get_latency", self._number(digits), trained_on, hp=str(self.epochs))
         return 1000 * seconds if seconds is not None and seconds > 0 else math.inf
 
     def _accuracies(self, digits: str, trained_on: str, assessed_on: str) -> dict[int, float]:
         """By seed, after the last epoch."""
-        runs = self._asked(digits, "query_by_index", self.number(digits), trained_on, hp=str(self.query.epochs))
+        runs = self._asked(digits, "query_by_index", self._number(digits), trained_on, hp=str(self.epochs))
         found = {}
         for seed, run in sorted(runs.items()):
             try:

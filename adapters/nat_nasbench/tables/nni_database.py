@@ -13,15 +13,15 @@ import sqlite3
 import sys
 from collections.abc import Iterator
 from itertools import count
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from nat_nasbench.forms201 import ENDS
-from nat_nasbench.nb201 import OPS
-from nat_nasbench.spaces import NB201
-from nat_nasbench.tables.base import Query, Table, Trained
+from nat_nasbench.nb201 import OPS, digits_of
+from nat_nasbench.tables.base import OfficialTable
 from nat_plugin.errors import NATError
+from nat_plugin.evaluators.table import TableSettings, Trained
+from nat_plugin.ir import Network
 from nat_plugin.ir.serial import strict_json
 
 PARTS = {
@@ -31,7 +31,6 @@ PARTS = {
 }
 """By data set, the configurations whose ``valid_acc`` chooses and whose ``test_acc`` tests. (That of ``cifar10`` itself
 has its test images under ``valid_acc`` too.)"""
-EPOCHS = (12, 200)
 MAX_ROWS, MAX_VALUE = 100_000, 100_000
 """Of one query, and of one text. There are 15,625 cells."""
 STEPS, MAX_STEPS = 100_000, 100_000_000
@@ -45,13 +44,12 @@ _STATISTICS = (
 )
 
 
-class NNITable(Table):
+class NNITable(OfficialTable):
     """A file ``nasbench201-….db``."""
 
-    has_latency = True
-
-    def __init__(self, path: Path, dataset: str, epochs: int | None) -> None:
-        self.path, self.space, self.query = path, NB201, Query(dataset, epochs or max(EPOCHS))
+    def __init__(self, settings: TableSettings) -> None:
+        super().__init__(settings)
+        path, dataset = self.path, self.dataset
         if not os.path.isfile(path):  # pathlib raises where a name is too long
             raise NATError(f"{path}: there is no such file")
         try:
@@ -66,28 +64,21 @@ class NNITable(Table):
             self._database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_VALUE)
         wanted = PARTS[dataset]
         self._configurations: dict[tuple[str, str], int] = {}
-        for number, arch, name in self._all(_CONFIGURATIONS, self.query.epochs, *wanted):
+        for number, arch, name in self._all(_CONFIGURATIONS, self.epochs, *wanted):
             self._configurations[self._digits(arch), str(name)] = number
         if not self._configurations:
             known = self._all("SELECT DISTINCT dataset, num_epochs FROM nb201trialconfig ORDER BY 1, 2")
             there = ", ".join(f"{name} after {number}" for name, number in known) or "nothing"
-            raise NATError(f"{path}: it has no {dataset} after {self.query.epochs} epochs; it has {there}")
-        self._found: dict[str, Trained] = {}
+            raise NATError(f"{path}: it has no {dataset} after {self.epochs} epochs; it has {there}")
 
-    def find(self, digits: str) -> Trained:
-        known = self._found.get(digits)
-        if known is None:
-            choose, test = PARTS[self.query.dataset]
-            validation = {row[0]: self._share(digits, row[1]) for row in self._statistics(digits, choose)}
-            tested = [self._share(digits, row[2]) for row in self._statistics(digits, test)]
-            known = self._found[digits] = Trained(validation, sum(tested) / len(tested))
-        return known
+    def trained(self, digits: str) -> Trained:
+        choose, test = PARTS[self.dataset]
+        validation = {row[0]: self._share(digits, row[1]) for row in self._statistics(digits, choose)}
+        tested = [self._share(digits, row[2]) for row in self._statistics(digits, test)]
+        return Trained(validation, sum(tested) / len(tested))
 
-    def number(self, digits: str) -> None:
-        """The database has numbers of its own."""
-
-    def latency(self, digits: str) -> float:
-        seconds = [row[3] for row in self._statistics(digits, PARTS[self.query.dataset][0])]
+    def latency(self, network: Network) -> float:
+        seconds = [row[3] for row in self._statistics(digits_of(network), PARTS[self.dataset][0])]
         known = [1000 * float(each) for each in seconds if isinstance(each, int | float) and each > 0]
         return sum(known) / len(known) if known else math.inf
 

@@ -1,0 +1,136 @@
+"""From settings and the header of a file to how it is read: by a known layout, or as a table of the user's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from nat_plugin.errors import NATError
+from nat_plugin.evaluators.table.layout import MEAN, Layout, Results
+from nat_plugin.evaluators.table.settings import TableSettings
+from nat_plugin.ir import Frame
+from nat_plugin.plugins import Plugins
+from nat_plugin.sources import Wanted
+
+
+@dataclass(frozen=True, eq=False)
+class Chosen:
+    """How the rows of a file are read, and which columns are the results. ``frame``: what the networks stand in; None:
+    as the adapter has it. ``key``: equal for equal ways to make a text of ``columns``."""
+
+    key: str
+    title: str
+    adapter: Wanted
+    columns: tuple[str, ...]
+    text: Callable[[Mapping[str, str]], str]
+    where: Mapping[str, str]
+    results: Results
+    frame: Frame | None
+    duplicates: str
+    size: int | None = None
+    rewires: bool = False
+
+
+def choose(settings: TableSettings, header: tuple[str, ...], plugins: Plugins) -> Chosen:
+    """NATError for a column that is not there, and where no layout or more than one fits."""
+    _check(settings, header, settings.where)
+    if settings.adapter is not None:
+        return _own(settings, header)
+    layout = _layout(settings, header, plugins)
+    results = _results(settings, layout, header)
+    return Chosen(
+        layout.name,
+        layout.title,
+        layout.adapter,
+        layout.columns,
+        layout.text,
+        {**layout.where, **settings.where},
+        results,
+        results.frame,
+        settings.duplicates or layout.duplicates,
+        layout.size,
+        layout.rewires,
+    )
+
+
+def _own(settings: TableSettings, header: tuple[str, ...]) -> Chosen:
+    column, metric = settings.architecture, settings.metric
+    assert settings.adapter is not None
+    assert metric is not None
+    test = settings.test_metric or metric
+    _check(settings, header, (column, metric, test))
+    return Chosen(
+        f"{settings.adapter} in {column}",
+        settings.path.name,
+        settings.adapter,
+        (column,),
+        lambda row: row[column],
+        settings.where,
+        _of_metric(settings, metric, test, Frame()),
+        None,
+        settings.duplicates or "refuse",
+    )
+
+
+def _of_metric(settings: TableSettings, metric: str, test: str, frame: Frame) -> Results:
+    images = (settings.images or 0,) * 2
+    unit, lower = settings.unit, settings.lower_is_better
+    return Results(metric, None, {MEAN: metric}, (test,), images, frame, unit, metric, lower)
+
+
+def _check(settings: TableSettings, header: tuple[str, ...], wanted: Iterable[str]) -> None:
+    for column in wanted:
+        if column not in header:
+            raise NATError(f"{settings.path}: there is no column '{column[:40]}'; it has {', '.join(header)[:300]}")
+
+
+def _layout(settings: TableSettings, header: tuple[str, ...], plugins: Plugins) -> Layout:
+    known = plugins.table_layouts
+    if settings.layout is not None:
+        layout = known[settings.layout]
+        _check(settings, header, (*layout.columns, *layout.where))
+        return layout
+    fits = [
+        each
+        for each in known.values()
+        if each.fits(header) and all(settings.where.get(name, value) == value for name, value in each.where.items())
+    ]
+    fits = [each for each in fits if any(set(found.columns) <= set(header) for found in each.results)] or fits
+    most = max((len(each.columns) + len(each.where) for each in fits), default=0)
+    fits = [each for each in fits if len(each.columns) + len(each.where) == most]
+    if not fits:
+        forms = "; ".join(f"{each.title}: {', '.join((*each.columns, *each.where))}" for each in known.values())
+        raise NATError(
+            f"{settings.path}: no layout is known that has these columns ({forms}); of a table of your own say "
+            "adapter and metric"
+        )
+    if len(fits) > 1:
+        ways = " or ".join(_way(each) for each in fits)
+        raise NATError(f"{settings.path}: its columns fit several layouts: say which with {ways}")
+    return fits[0]
+
+
+def _way(layout: Layout) -> str:
+    if layout.where:
+        return "where: {" + ", ".join(f"{name}: {value}" for name, value in layout.where.items()) + "}"
+    return f"layout: {layout.name}"
+
+
+def _results(settings: TableSettings, layout: Layout, header: tuple[str, ...]) -> Results:
+    """Those that are meant. NATError lists those whose columns the file has."""
+    if settings.metric is not None:
+        test = settings.test_metric or settings.metric
+        _check(settings, header, (settings.metric, test))
+        known = [each for each in layout.results if settings.dataset in (None, each.dataset)]
+        frame = (known or layout.results)[0].frame
+        return _of_metric(settings, settings.metric, test, frame)
+    there = [each for each in layout.results if set(each.columns) <= set(header)]
+    dataset = settings.dataset or (there[0].dataset if there else layout.results[0].dataset)
+    fits = [each for each in there if each.dataset == dataset and settings.epochs in (None, each.epochs)]
+    if not fits:
+        asked = dataset if settings.epochs is None else f"{dataset} after {settings.epochs} epochs"
+        had = ", ".join(str(each).removesuffix(" epochs") for each in there) or "none of the trainings known"
+        raise NATError(f"{settings.path}: {layout.title} has no {asked} here; it has {had}")
+    found = max(fits, key=lambda each: each.epochs or 0)
+    images = found.images if settings.images is None else (settings.images,) * 2
+    return replace(found, images=images, unit=settings.unit or found.unit, lower_is_better=settings.lower_is_better)

@@ -1,0 +1,198 @@
+"""The rows of a table whose architectures can be read, whatever is asked of them: read once for all who ask."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nat_plugin.adapter import Adapter
+from nat_plugin.errors import NATError
+from nat_plugin.evaluators.table.choosing import Chosen
+from nat_plugin.evaluators.table.rows import Stamp, number, read_rows, stamp
+from nat_plugin.evaluators.table.settings import FrameSettings, TableSettings
+from nat_plugin.evaluators.table.spelling import spelled
+from nat_plugin.ir import Frame, Network
+from nat_plugin.plugins import plugins
+from nat_plugin.sources import find_adapter
+
+Values: TypeAlias = NDArray[np.float64]
+MAX_SHOWN = 40
+"""Characters of a field that is no number, for an error."""
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A row of which no use is made, and why."""
+
+    line: int
+    why: str
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """``metrics``: every column by its name, NaN where there is no number; ``faults``: of each column the networks (by
+    index) for which something stands that is no number, in which line, and what."""
+
+    networks: tuple[Network, ...]
+    texts: tuple[str, ...]
+    lines: tuple[int, ...]
+    metrics: Mapping[str, Values]
+    faults: Mapping[str, Mapping[int, tuple[int, str]]]
+    frame: Frame
+    left_out: tuple[LeftOut, ...]
+
+
+def header_of(path: Path) -> tuple[str, ...]:
+    return _header(path, stamp(path))
+
+
+@lru_cache(maxsize=8)
+def _header(path: Path, when: Stamp) -> tuple[str, ...]:
+    del when
+    _, header = next(read_rows(path))
+    return tuple(header)
+
+
+def rows_of(settings: TableSettings, chosen: Chosen) -> Rows:
+    """NATError, naming the line, for an architecture that cannot be read or stands there twice, unless the settings
+    allow that."""
+    wanted = (settings.path, stamp(settings.path), chosen.key, tuple(sorted(chosen.where.items())), chosen.frame)
+    return _remembered(_Way(wanted, settings.frame, chosen.duplicates, settings.unusable, chosen))
+
+
+@dataclass(frozen=True)
+class _Way:
+    """How rows are read; equal where the same comes of it. ``wanted`` begins with the path."""
+
+    wanted: tuple[object, ...]
+    frame: FrameSettings
+    duplicates: str
+    unusable: str
+    chosen: Chosen
+
+    def __hash__(self) -> int:
+        return hash(self.wanted)
+
+    def __eq__(self, other: object) -> bool:
+        own = (self.wanted, self.frame, self.duplicates, self.unusable)
+        return isinstance(other, _Way) and own == (other.wanted, other.frame, other.duplicates, other.unusable)
+
+
+@lru_cache(maxsize=4)
+def _remembered(way: _Way) -> Rows:
+    path = way.wanted[0]
+    assert isinstance(path, Path)
+    return _read(path, way)
+
+
+def _read(path: Path, way: _Way) -> Rows:
+    lines = read_rows(path)
+    _, header = next(lines)
+    reader, found = _Reader(way), _Found(header)
+    left_out: list[LeftOut] = []
+    seen: dict[Hashable, int] = {}
+    for line, fields in lines:
+        row = dict(zip(header, fields, strict=True))
+        other = [name for name, value in way.chosen.where.items() if row[name].strip() != value]
+        if other:
+            left_out.append(LeftOut(line, f"{other[0]} is {row[other[0]][:40]!r}"))
+            continue
+        try:
+            text, network = reader.read(row)
+        except NATError as error:
+            if way.unusable == "refuse":
+                raise NATError(f"{path}, line {line}: {error}") from None
+            left_out.append(LeftOut(line, str(error)))
+            continue
+        name = spelled(network)
+        known = seen.setdefault(name, len(found.networks))
+        if known < len(found.networks) and way.duplicates == "refuse":
+            raise NATError(
+                f"{path}, line {line}: this architecture stands in line {found.lines[known]} too (duplicates: mean "
+                "takes the mean of both)"
+            )
+        found.add(known, line, fields, text, network)
+    return found.rows(reader.frame, tuple(left_out))
+
+
+class _Reader:
+    """Reads the architectures of a table one by one."""
+
+    def __init__(self, way: _Way) -> None:
+        self._text, self._title = way.chosen.text, way.chosen.title
+        self._columns = ", ".join(way.chosen.columns)
+        self._adapter: Adapter = find_adapter(way.chosen.adapter, plugins())
+        self._settings = way.frame
+        self._known = way.chosen.frame
+        self.frame = Frame()
+
+    def read(self, row: Mapping[str, str]) -> tuple[str, Network]:
+        """NATError that says what is wrong with the architecture."""
+        try:
+            text = self._text(row)
+        except (ValueError, LookupError):
+            raise NATError(f"{self._columns}: no architecture in the coding of {self._title}") from None
+        try:
+            if self._known is None:
+                self._known = self._adapter.natural_frame(text)
+            self.frame = _filled(self._known, self._settings)
+            return text, self._adapter.read(text, self.frame)
+        except NATError as error:
+            raise NATError(f"{self._columns}: adapter '{self._adapter.name}' cannot read it: {error}") from None
+
+
+class _Found:
+    """The rows so far."""
+
+    def __init__(self, header: Sequence[str]) -> None:
+        self._header = header
+        self._values: list[list[float]] = [[] for _ in header]
+        self._faults: list[dict[int, tuple[int, str]]] = [{} for _ in header]
+        self._of: list[int] = []
+        self.networks: list[Network] = []
+        self.texts: list[str] = []
+        self.lines: list[int] = []
+
+    def add(self, index: int, line: int, fields: Sequence[str], text: str, network: Network) -> None:
+        """A row of the network of that index, which is the first of it if there is none so far."""
+        if index == len(self.networks):
+            self.networks.append(network)
+            self.texts.append(text)
+            self.lines.append(line)
+        self._of.append(index)
+        for values, faults, field in zip(self._values, self._faults, fields, strict=True):
+            try:
+                value = number(field)
+            except ValueError:
+                faults.setdefault(index, (line, field[:MAX_SHOWN]))
+                value = None
+            values.append(math.nan if value is None else value)
+
+    def rows(self, frame: Frame, left_out: tuple[LeftOut, ...]) -> Rows:
+        metrics = {name: self._mean(values) for name, values in zip(self._header, self._values, strict=True)}
+        faults = dict(zip(self._header, self._faults, strict=True))
+        return Rows(tuple(self.networks), tuple(self.texts), tuple(self.lines), metrics, faults, frame, left_out)
+
+    def _mean(self, values: list[float]) -> Values:
+        """By network, over its rows that have a value."""
+        found = np.array(values, float)
+        if len(self.networks) == len(values):
+            return found
+        of, known = np.array(self._of), ~np.isnan(found)
+        count = np.bincount(of[known], minlength=len(self.networks)).astype(float)
+        count[count == 0] = math.nan
+        total = np.bincount(of[known], found[known], minlength=len(self.networks)).astype(float)
+        mean: Values = total / count
+        return mean
+
+
+def _filled(known: Frame, settings: FrameSettings) -> Frame:
+    given = {name: value for name, value in settings.model_dump().items() if value is not None}
+    return replace(known, **given)
