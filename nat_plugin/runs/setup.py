@@ -144,7 +144,16 @@ def set_up(
     planned = recipe.search.rounds * recipe.search.proposals
     task = Task((network,), rule, budget, recipe.seed, planned, compute.device)
     strategy: Strategy = plugins.find("strategies", recipe.strategy_name)(task, chosen.strategy)
-    bench = Bench((network,), rule, data, compute, recipe.seed, strategy.rewires, adapter.module)
+    bench = Bench(
+        (network,),
+        rule,
+        data,
+        compute,
+        recipe.seed,
+        strategy.rewires,
+        adapter.module,
+        lambda channels, cells: network_at(NetworkSettings(channels=channels, cells=cells))[1],
+    )
     return Setup(chosen, origin, adapter, search, final, data, compute, strategy, kind(bench, chosen.evaluator))
 
 
