@@ -144,6 +144,11 @@ def set_up(
     planned = recipe.search.rounds * recipe.search.proposals
     task = Task((network,), rule, budget, recipe.seed, planned, compute.device)
     strategy: Strategy = plugins.find("strategies", recipe.strategy_name)(task, chosen.strategy)
+
+    def resized(channels: int | None, cells: int | None) -> Network:
+        own = recipe.network
+        return network_at(NetworkSettings(channels=channels or own.channels, cells=cells or own.cells))[1]
+
     bench = Bench(
         (network,),
         rule,
@@ -152,7 +157,7 @@ def set_up(
         recipe.seed,
         strategy.rewires,
         adapter.module,
-        lambda channels, cells: network_at(NetworkSettings(channels=channels, cells=cells))[1],
+        resized,
     )
     return Setup(chosen, origin, adapter, search, final, data, compute, strategy, kind(bench, chosen.evaluator))
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
-Features = Mapping[str, float]
+ROUNDING = 1e-6
+Features: TypeAlias = Mapping[str, float]
 """Of one network, by the name of the proxy."""
 
 
@@ -25,11 +27,15 @@ class Scale:
 
     def score(self, found: Features) -> float:
         """The weighted mean over the proxies that random moves change at all."""
-        used = {name: weight for name, weight in self.weights.items() if self.spreads[name] > 0}
+        used = {name: weight for name, weight in self.weights.items() if self._moves(name)}
         total = sum(map(abs, used.values()))
         if not total:
             return 0.0
         return sum(abs(weight) * self._gain(name, weight, found) for name, weight in used.items()) / total
+
+    def _moves(self, name: str) -> bool:
+        """By more than what rounding does."""
+        return self.spreads[name] > ROUNDING * (1 + abs(self.centre[name]))
 
     def _gain(self, name: str, weight: float, found: Features) -> float:
         step = math.copysign(1.0, weight) * (found[name] - self.centre[name]) / self.spreads[name]

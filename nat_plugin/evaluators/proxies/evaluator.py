@@ -28,7 +28,7 @@ from nat_plugin.ir import Frame, Moves, Network, key
 from nat_plugin.nets import build
 from nat_plugin.search.base import Measurement, Proposal, State
 from nat_plugin.search.base import Settings as AnySettings
-from nat_plugin.training.seeds import derive, generator
+from nat_plugin.training.seeds import derive, generator, seeded
 
 DEFAULT = ("naswot", "progressivity", "trainability", "zico", "synflow", "macs")
 """One of each kind: of patterns, features, Jacobians, gradients, paths and size (docs/proxies.md)."""
@@ -52,7 +52,7 @@ class ProxiesSettings(AnySettings):
         default=8,
         ge=1,
         le=4096,
-        description="of the first cells while scoring, where the format leaves that open; null: the format's own",
+        description="of the first cells while scoring, where the format leaves that open; null: as in `network`",
     )
     cells: int | None = Field(default=6, ge=1, le=1000, description="cells in depth while scoring, likewise")
     resolution: int = Field(
@@ -200,7 +200,7 @@ class ProxiesEvaluator(Evaluator):
     def _module(self, network: Network) -> nn.Module:
         """With weights of no matter what: they are drawn anew."""
         compute = self.bench.compute
-        with compute.device:
+        with seeded(compute.device, self.bench.seed), compute.device:
             module = self.bench.module(network) or build(network)
         placed: nn.Module = module.to(device=compute.device, memory_format=compute.memory_format)  # type: ignore[call-overload]
         return placed

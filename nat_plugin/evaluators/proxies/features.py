@@ -23,6 +23,7 @@ from nat_plugin.evaluators.proxies.watching import ActivationWatch, BlockWatch
 from nat_plugin.ir import Network, cost
 from nat_plugin.ir.layers import Shape
 from nat_plugin.nets import build, count
+from nat_plugin.training.seeds import seeded
 
 PROXIES: Mapping[str, str] = {
     "params": "logarithm of the number of parameters",
@@ -66,18 +67,20 @@ def proxy_features(
     check_names(names)
     if batch < 2 or batches < 1:
         raise NATError(f"proxies need at least 2 images in at least 1 batch, not {batch} in {batches}")
+    compute = find_compute(str(device), "float32")
     if isinstance(network, Network):
-        shape, module = shape or network.input, build(network)
+        shape = shape or network.input
+        with seeded(compute.device, seed):
+            module: nn.Module = build(network)
     elif shape is None:
         raise NATError("proxies of a module need the shape of its images: (3, 32, 32)")
     else:
         module = copy.deepcopy(network)
-    compute = find_compute(str(device), "float32")
     images = list(synthetic_batches(shape, batch, batches, seed))
-    sizes = size_features(network if isinstance(network, Network) else module, shape, names)
     on_device = [each.to(compute.device, compute.memory_format) for each in images]
     module.to(device=compute.device, memory_format=compute.memory_format)  # type: ignore[call-overload]
     with explained(shape, batch):
+        sizes = size_features(network if isinstance(network, Network) else module, shape, names)
         measured = measured_features(module, on_device, seed, names)
         return in_order(sizes | values([measured])[0], names)
 
@@ -128,7 +131,7 @@ def _of_images(module: nn.Module, images: Sequence[Batch], seed: int, names: Col
         with ActivationWatch(patterns.see), BlockWatch(module) as watch:
             logits = _logits(module(x))
         if number == 0 and not OF_BLOCKS.isdisjoint(names):
-            found |= _of_blocks(watch.maps(), seed)
+            found |= _of_blocks(watch.maps(), seed, names)
         if OF_GRADIENTS.isdisjoint(names):
             continue
         loss = F.cross_entropy(logits.float(), batch.y % logits.shape[1])
@@ -145,14 +148,14 @@ def _of_images(module: nn.Module, images: Sequence[Batch], seed: int, names: Col
     return found | {"naswot": patterns.kernel_volume(), "swap": patterns.distinct()}
 
 
-def _of_blocks(maps: Sequence[Tensor], seed: int) -> dict[str, Tensor]:
+def _of_blocks(maps: Sequence[Tensor], seed: int, names: Collection[str]) -> dict[str, Tensor]:
+    """Of a network without maps (N, C, H, W) there is nothing to say: 0."""
+    found = {"trainability": trainability(maps, seed)} if "trainability" in names else {}
+    if not maps:
+        return found | {"expressivity": torch.zeros(()), "progressivity": torch.zeros(())}
     entropy = entropies(maps)
     growth = entropy.diff()
-    return {
-        "expressivity": entropy.sum(),
-        "progressivity": growth.min() if len(growth) else torch.zeros(()),
-        "trainability": trainability(maps, seed),
-    }
+    return found | {"expressivity": entropy.sum(), "progressivity": growth.min() if len(growth) else torch.zeros(())}
 
 
 def _train_norms_alone(module: nn.Module) -> None:
