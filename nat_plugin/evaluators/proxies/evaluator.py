@@ -154,7 +154,7 @@ class ProxiesEvaluator(Evaluator):
             self._scale = self._learn_scale()
         wanted = {key(each): each for each in networks}
         wanted = {name: each for name, each in wanted.items() if name not in self._known}
-        for name, found in zip(wanted, self._features(list(wanted.values())), strict=True):
+        for name, found in zip(wanted, self.features(list(wanted.values())), strict=True):
             broken = [proxy for proxy, value in found.items() if not math.isfinite(value)]
             if broken:
                 self._failed = f"{', '.join(broken)}: not a finite number, of network {name}"
@@ -167,16 +167,16 @@ class ProxiesEvaluator(Evaluator):
         drawn = (moves.apply(moves.sample(rng)) for _ in range(self.settings.references))
         others = {key(each): each for each in drawn}
         others.pop(key(self._home), None)
-        (own,) = self._features([self._home])
+        (own,) = self.features([self._home])
         for proxy, value in own.items():
             if not math.isfinite(value):
                 raise NATError(
                     f"proxy '{proxy}' of the input is not a finite number; leave it out of evaluator.proxies"
                 )
-        found = [each for each in self._features(list(others.values())) if all(map(math.isfinite, each.values()))]
+        found = [each for each in self.features(list(others.values())) if all(map(math.isfinite, each.values()))]
         return scale_of(own, found, self.settings.proxies)
 
-    def _features(self, networks: Sequence[Network]) -> list[Features]:
+    def features(self, networks: Sequence[Network]) -> list[Features]:
         """The proxies of each, the mean over the initialisations."""
         names, count = tuple(self.settings.proxies), self.settings.initialisations
         sizes, measured = [], []

@@ -121,7 +121,7 @@ def _of_images(module: nn.Module, images: Sequence[Batch], seed: int, names: Col
     """A forward pass of each batch, and a backward one where gradients are wanted; one more through the blocks."""
     _train_norms_alone(module)
     weights = weights_of(module)
-    patterns = Patterns(len(images), len(images[0].y))
+    patterns = Patterns(len(images), len(images[0].y), "swap" in names)
     by_weights: list[list[Tensor]] = []
     by_images: list[Tensor] = []
     found: dict[str, Tensor] = {}
@@ -145,7 +145,9 @@ def _of_images(module: nn.Module, images: Sequence[Batch], seed: int, names: Col
             "zico": zico(by_weights),
             "jacobian": jacobian(by_images),
         }
-    return found | {"naswot": patterns.kernel_volume(), "swap": patterns.distinct()}
+    if "swap" in names:
+        found["swap"] = patterns.distinct()
+    return found | {"naswot": patterns.kernel_volume()}
 
 
 def _of_blocks(maps: Sequence[Tensor], seed: int, names: Collection[str]) -> dict[str, Tensor]:

@@ -66,24 +66,27 @@ class BlockWatch:
         Blocks are the outermost modules that are more than a norm, an activation or a pool, of which containers are
         opened, and the largest ones until there are ``FEWEST_BLOCKS``.
         """
-        weights = {each: sum(p.numel() for p in each.parameters() if p.ndim > 1) for each in self._module.modules()}
-        blocks = self._opened(self._module, weights)
+        blocks = self._opened(self._module)
         while len(blocks) < FEWEST_BLOCKS:
-            inner = {each: self._opened(each, weights) for each in blocks}
-            largest = max((each for each in blocks if len(inner[each]) > 1), key=weights.__getitem__, default=None)
+            inner = {each: self._opened(each) for each in blocks}
+            largest = max((each for each in blocks if len(inner[each]) > 1), key=_weights, default=None)
             if largest is None:
                 break
             blocks = [each for block in blocks for each in (inner[block] if block is largest else [block])]
         chosen = set(blocks)
         return [output for module, output in self._maps.items() if module in chosen]
 
-    def _opened(self, module: nn.Module, weights: Mapping[nn.Module, int]) -> list[nn.Module]:
+    def _opened(self, module: nn.Module) -> list[nn.Module]:
         found: list[nn.Module] = []
         for child in module.children():
-            if not weights[child] and not any(True for _ in child.children()):
+            if not any(True for _ in child.children()) and not _weights(child):
                 continue  # a norm, an activation, a pool
             if type(child).forward is nn.Sequential.forward or child not in self._maps:
-                found += self._opened(child, weights)
+                found += self._opened(child)
             else:
                 found.append(child)
         return found
+
+
+def _weights(module: nn.Module) -> int:
+    return sum(each.numel() for each in module.parameters() if each.ndim > 1)
