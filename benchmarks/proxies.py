@@ -126,7 +126,10 @@ def transnas(data: Path) -> Space:
     tasks = {
         task: {row["ops"]: float(row[task]) for row in table} for task in ("class_object", "jigsaw", "autoencoder")
     }
-    ranks = {task: dict(zip(sorted(found, key=found.__getitem__), range(len(found)))) for task, found in tasks.items()}
+    ranks = {
+        task: dict(zip(sorted(found, key=found.__getitem__), range(len(found)), strict=True))
+        for task, found in tasks.items()
+    }
     groups = {}
     for task, found in tasks.items():
         others = [ranks[other] for other in tasks if other != task]

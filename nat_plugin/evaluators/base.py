@@ -43,8 +43,8 @@ class Bench:
 
     ``wirings``: whether it may also meet other wirings of the same cells (inputs drawn at random, as in the paper).
     ``data`` is None for an evaluator that is not ``on_images``, or for which the recipe names none. ``module``: of the
-    adapter (``Adapter.module``). ``resized``: the input with so many channels and cells (None: as it is), where there is
-    a single one; NATError for a size that its format cannot have.
+    adapter (``Adapter.module``). ``resized``: the input with so many channels and cells (None: as it is), where
+    there is a single one; NATError for a size that its format cannot have.
     """
 
     inputs: tuple[Network, ...]

@@ -38,7 +38,7 @@ def zico(gradients: Sequence[Sequence[Tensor]]) -> Tensor:
         for each in batches:
             variance.add_((each - mean).square_(), alpha=1 / count)
         # Weights without a gradient, or with the same one in all batches, are left out, as by its authors.
-        layers.append(torch.where(variance > 0, size * variance.clamp(min=TINY).rsqrt(), 0.0).sum())
+        layers.append(torch.where(variance == 0, 0.0, size * variance.clamp(min=TINY).rsqrt()).sum())
     sums = torch.stack(layers)
     return torch.where(sums == 0, 0.0, sums.clamp(min=TINY).log()).sum() if layers else torch.zeros(())
 

@@ -103,7 +103,7 @@ def test_images_that_pull_alike_score_less_than_images_that_pull_each_in_its_way
 
 
 def test_a_block_that_multiplies_by_a_number_has_it_for_its_singular_value() -> None:
-    """Then 2 - s - 1 / s, near 0 at its best, whatever the size of the maps; a block that reads no other is left out."""
+    """Then 2 - s - 1 / s, whatever the size of the maps; a block that reads no other is left out."""
     x = normal(16, 2, 24, 24).requires_grad_()
     assert trainability([x, x.clone()], 0).abs() < 0.01
     torch.testing.assert_close(float(trainability([x, x * 3], 0)), 2 - 3 - 1 / 3, rtol=0.05, atol=0)
