@@ -41,7 +41,7 @@ from nat_plugin.ir import Frame, Moves, Network, canonical, find_rule, is_connec
 from nat_plugin.plugins import plugins
 from nat_plugin.sources import find_source
 
-SIZES = {"channels": 8, "cells": 6}
+SIZE = Frame(ProxiesSettings().channels, ProxiesSettings().cells)
 COMBINED: Mapping[str, tuple[str, ...]] = {
     "default": DEFAULT,
     "all": tuple(PROXIES),
@@ -93,7 +93,7 @@ def nb201_cell(digits: str) -> Network:
     """Of the six digits of a cell."""
     names = [NB201_DIGITS[int(digit)] for digit in digits]
     text = "|{}~0|+|{}~0|{}~1|+|{}~0|{}~1|{}~2|".format(*names)
-    return adapter("nasbench201").read(text, Frame(**SIZES))
+    return adapter("nasbench201").read(text, SIZE)
 
 
 def nb201_digits(network: Network) -> str:
@@ -147,7 +147,7 @@ def macro(data: Path) -> Space:
     own = adapter("nasbench-macro")
 
     def read(digits: str) -> Network:
-        return own.read(digits, Frame(channels=SIZES["channels"]))
+        return own.read(digits, Frame(SIZE.channels))
 
     def write(network: Network) -> str:
         kinds = {"nbmacro_identity": "0", "nbmacro_mb_k3_e3": "1", "nbmacro_mb_k5_e6": "2"}
@@ -159,7 +159,7 @@ def macro(data: Path) -> Space:
 def nb301_cell(text: str) -> Network:
     parts = [[(NB301_OPS[op], source) for source, op in cell] for cell in ast.literal_eval(text)]
     shape = "Genotype(normal={}, normal_concat=[2, 3, 4, 5], reduce={}, reduce_concat=[2, 3, 4, 5])"
-    return adapter("darts").read(shape.format(*parts), Frame(**SIZES))
+    return adapter("darts").read(shape.format(*parts), SIZE)
 
 
 SPACES: Mapping[str, Callable[[Path], Space]] = {"nb201": nb201, "transnas": transnas, "macro": macro}

@@ -51,7 +51,8 @@ class Patterns:
             return torch.zeros(())
         kernels = torch.stack([torch.stack(each).sum(0) for each in self._kernels]).double()
         alike = torch.eye(kernels.shape[1], dtype=torch.float64, device=kernels.device)  # where all switch alike
-        return torch.linalg.slogdet(kernels + alike)[1].mean()
+        volume: Tensor = torch.linalg.slogdet(kernels + alike)[1].mean()
+        return volume
 
     def distinct(self) -> Tensor:
         """SWAP (Peng et al. 2024): the logarithm of how many different patterns activations have over all images."""

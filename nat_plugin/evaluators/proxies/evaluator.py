@@ -190,7 +190,7 @@ class ProxiesEvaluator(Evaluator):
             if len(networks) > 1:
                 self.report(f"network {number} of {len(networks)}")
         rows = values(measured)
-        found = []
+        found: list[Features] = []
         for number, size in enumerate(sizes):
             draws = rows[number * count : (number + 1) * count]
             mean = {name: sum(each[name] for each in draws) / count for name in draws[0]}

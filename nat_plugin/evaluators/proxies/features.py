@@ -113,7 +113,8 @@ def measured_features(
     if not OF_IMAGES.isdisjoint(names):
         found |= _of_images(module, images, seed, names)
     if "synflow" in names:
-        found["synflow"] = synflow(module, tuple(images[0].x.shape[1:]))
+        _, channels, height, width = images[0].x.shape
+        found["synflow"] = synflow(module, (channels, height, width))
     return found
 
 
@@ -167,7 +168,7 @@ def _train_norms_alone(module: nn.Module) -> None:
         if isinstance(each, nn.modules.batchnorm._BatchNorm):
             each.train()
         if hasattr(each, "inplace"):
-            each.inplace = False
+            each.inplace = False  # type: ignore[assignment]
 
 
 def _logits(output: object) -> Tensor:

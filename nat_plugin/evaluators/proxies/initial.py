@@ -59,7 +59,7 @@ def initialise(module: nn.Module, seed: int) -> None:
         seen[shape] += 1
     placed = torch.cat(drawn).to(weights[0].device)  # one copy to the device for all
     with torch.no_grad():
-        for weight, values in zip(weights, placed.split([each.numel() for each in weights]), strict=True):
+        for weight, values in zip(weights, torch.split(placed, [each.numel() for each in weights]), strict=True):
             weight.copy_(values.view(weight.shape))
         for name, parameter in module.named_parameters():
             if parameter.ndim < 2:

@@ -25,7 +25,7 @@ def trainability(maps: Sequence[Tensor], seed: int) -> Tensor:
     sizes = [each.numel() for each in maps[1:]]
     drawn = torch.randint(2, (sum(sizes),), generator=generator(seed, "signs")) * 2 - 1
     scores = []
-    for before, after, row in zip(maps, maps[1:], drawn.to(maps[0]).split(sizes), strict=False):
+    for before, after, row in zip(maps, maps[1:], torch.split(drawn.to(maps[0]), sizes), strict=False):
         signs = row.view(after.shape)
         (passed,) = torch.autograd.grad(after, before, signs, retain_graph=True, allow_unused=True)
         if passed is not None:  # None: the one does not read the other
@@ -44,7 +44,8 @@ def _largest_singular(signs: Tensor, passed: Tensor) -> Tensor:
     vector = torch.ones(matrix.shape[1], dtype=matrix.dtype, device=matrix.device)
     for _ in range(STEPS):
         vector = F.normalize(matrix.T @ (matrix @ vector), dim=0)
-    return (matrix @ vector).norm()
+    largest: Tensor = (matrix @ vector).norm()
+    return largest
 
 
 def _spread(passed: Tensor, height: int, width: int) -> Tensor:

@@ -23,11 +23,11 @@ ACTIVATIONS = {
 See: TypeAlias = Callable[[Tensor], None]
 
 
-class ActivationWatch(TorchDispatchMode):
+class ActivationWatch(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Within, ``see`` gets the input (N, ...) of every activation, whoever calls it: a module or a function."""
 
     def __init__(self, see: See) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._see = see
 
     def __torch_dispatch__(

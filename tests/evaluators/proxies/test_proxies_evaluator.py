@@ -21,6 +21,7 @@ from nat_plugin.evaluators.proxies.evaluator import DEFAULT, ProxiesEvaluator, P
 from nat_plugin.ir import NULL, SKIP, Network, Op, find_rule, key
 from nat_plugin.nets import build
 from nat_plugin.plugins import plugins
+from nat_plugin.policy.files import load_policy
 from nat_plugin.runs.progress import Silent
 from nat_plugin.runs.recipe import load_recipe, plan
 from nat_plugin.runs.run import resume, start
@@ -256,3 +257,17 @@ def test_with_data_a_final_stage_trains_what_was_found(tmp_path: Path) -> None:
 def test_the_recipe_that_ships_needs_no_data() -> None:
     found = load_recipe("proxies-darts", [], plugins())
     assert (found.data, found.recipe.evaluator_name, found.recipe.strategy_name) == (None, "proxies", "nat")
+
+
+def test_reinforce_learns_on_proxies(tmp_path: Path) -> None:
+    strategy = {"name": "nat", "sources": 1, "samples": 2, "mix": {"input": 1, "neighbours": 0}, "refine": 0}
+    start(plan({**RECIPE, "strategy": strategy}, plugins()), tmp_path / "run", plugins(), Silent())
+    facts = load_policy(tmp_path / "run" / "policy.safetensors")[1]
+    assert facts["updates"] == facts["evaluations"] / 2 > 0
+
+
+def test_the_policy_of_the_recipe_that_ships_is_trained_by_reinforce() -> None:
+    """Left to itself, `nat` would not train one with so few evaluations."""
+    found = load_recipe("proxies-darts", [], plugins())
+    search, strategy = found.recipe.search, found.strategy
+    assert (1 - strategy.refine) * search.rounds * search.proposals >= 3 * strategy.sources * strategy.samples
