@@ -30,8 +30,11 @@ from nat_plugin.search.base import Measurement, Proposal, State
 from nat_plugin.search.base import Settings as AnySettings
 from nat_plugin.training.seeds import derive, generator, seeded
 
-DEFAULT = ("naswot", "progressivity", "trainability", "zico", "synflow", "macs")
-"""One of each kind: of patterns, features, Jacobians, gradients, paths and size (docs/proxies.md)."""
+DEFAULT = ("naswot", "trainability", "zico", "jacobian", "macs")
+"""What ranked best in the mean over three tables (docs/proxies.md)."""
+
+WORST = -1e9
+"""Of a network that cannot be scored, where a number is needed; files hold no infinities."""
 
 
 class ProxiesSettings(AnySettings):
@@ -125,7 +128,7 @@ class ProxiesEvaluator(Evaluator):
     def assess(self, network: Network, split: Split) -> Assessment:  # noqa: ARG002 - one score, whatever the split
         self._learn([network])
         found = self._known[key(network)]
-        return Assessment(-math.inf if found is None else found, 0)
+        return Assessment(WORST if found is None else found, 0)
 
     def summary(self) -> dict[str, Any]:
         """With what a score is made of."""
@@ -136,7 +139,7 @@ class ProxiesEvaluator(Evaluator):
             frame = self.frame(settings)
             about = {"name": "synthetic images (noise; the recipe names no data)", "shape": list(frame.input)}
             about |= {"classes": frame.classes, "splits": {}}
-        about |= {"proxies": settings.proxies, "images": settings.batch * settings.batches}
+        about |= {"proxies": settings.proxies, "images": sum(len(each.y) for each in self._batches)}
         return about | {"failed": sum(each is None for each in self._known.values()), "last_failure": self._failed}
 
     def state(self) -> State:
