@@ -35,7 +35,7 @@ from nat_plugin.device import find_compute
 from nat_plugin.errors import NATError
 from nat_plugin.evaluators.base import Bench
 from nat_plugin.evaluators.proxies import PROXIES
-from nat_plugin.evaluators.proxies.combining import Features, scale_of
+from nat_plugin.evaluators.proxies.combining import Features, combination_of
 from nat_plugin.evaluators.proxies.evaluator import DEFAULT, ProxiesEvaluator, ProxiesSettings
 from nat_plugin.ir import Frame, Moves, Network, canonical, find_rule, is_connected, key
 from nat_plugin.plugins import plugins
@@ -236,8 +236,8 @@ def scored(own: Features, rest: Sequence[Features]) -> dict[str, list[float]]:
     """By every proxy alone and by combinations, relative to the input."""
     found = {}
     for label, names in {**{name: (name,) for name in PROXIES}, **COMBINED}.items():
-        scale = scale_of(own, rest[:16], dict.fromkeys(names, 1.0))
-        found[label] = [scale.score(each) for each in rest]
+        how = combination_of(own, rest[:16], dict.fromkeys(names, 1.0))
+        found[label] = [how.score(each) for each in rest]
     return found
 
 

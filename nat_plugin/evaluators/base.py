@@ -25,8 +25,7 @@ Split: TypeAlias = Literal["selection", "test"]
 
 @dataclass(frozen=True, eq=False)
 class Assessment:
-    """How accurate a network is: a share of so many images, and which of them, where that is known. Of no images: a
-    score of another kind (``Evaluator.score_name``)."""
+    """How accurate a network is: a share of so many images, and which of them, where that is known."""
 
     value: float
     images: int  # 0: not known, so that there is no interval
@@ -84,8 +83,8 @@ class Evaluator(ABC):
     """Whether it measures on a data set. Without one there is no final stage of real training either."""
     needs_images: ClassVar[bool] = True
     """Of one that is ``on_images``: whether a recipe that names no data set means the default one; False: none."""
-    score_name: ClassVar[str | None] = None
-    """What its assessments are, in a few words, where they are no accuracies."""
+    untrained: ClassVar[bool] = False
+    """Whether its values only stand for what nothing was trained to show: no verdict follows from them."""
     how: ClassVar[str] = "scored by the evaluator"
     """What a report says that was done with the candidates, where there is no final stage."""
     how_final: ClassVar[str] = "trained from scratch"

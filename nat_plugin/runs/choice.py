@@ -147,10 +147,9 @@ class Choice:
         after = self._tested(winner)
         first, second = _shares([before, after])
         difference = _difference(after, before)
-        if not before[0].images:
+        conclusion = conclude(difference, (first.interval, second.interval), self.setup.chance("test"))
+        if self.setup.untrained:
             conclusion = Conclusion("none", "nothing was trained")
-        else:
-            conclusion = conclude(difference, (first.interval, second.interval), self.setup.chance("test"))
         return Verdict(winner, selection, (first, second), difference, conclusion)
 
     def _tested(self, number: int) -> list[Assessment]:
@@ -230,17 +229,12 @@ def check_final(setup: Setup) -> None:
 def _shares(found: Sequence[Sequence[Assessment]]) -> tuple[Share, ...]:
     """Of several networks, from what each training of each got right."""
     values = [[each.value for each in trainings] for trainings in found]
-    if not found[0][0].images:
-        return tuple(Share(value, Interval(value, value)) for (value,) in values)
     intervals = mean_intervals(values, found[0][0].images)
     return tuple(Share(sum(each) / len(each), span) for each, span in zip(values, intervals, strict=True))
 
 
 def _difference(after: list[Assessment], before: list[Assessment]) -> Difference:
-    """In pairs of images where it is known which of them were right; of scores without any interval."""
-    if not after[0].images:
-        value = after[0].value - before[0].value
-        return Difference(value, value, value, 0, (1, 1))
+    """In pairs of images where it is known which of them were right."""
     hits = [[each.hits for each in found if each.hits is not None] for found in (after, before)]
     if len(hits[0]) == len(after) and len(hits[1]) == len(before):
         return paired_difference(hits[0], hits[1])

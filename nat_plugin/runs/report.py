@@ -56,7 +56,7 @@ def write_result(setup: Setup, choice: Choice, evaluated: int, folder: Path) -> 
             for each, share in zip(choice.candidates, verdict.selection, strict=True)
         ],
         "trained_for_real": recipe.final is not None,
-        "score": None if recipe.final else setup.evaluator.score_name,
+        "untrained": setup.untrained,
         "evaluated": evaluated,
         "rules": recipe.rules,
         "budget": {name: float(limit) for name, limit in setup.final.moves.limits.values},
@@ -113,9 +113,9 @@ def rows(result: dict[str, Any]) -> list[tuple[str, str, str, str]]:
         new = after["measured"][name]
         known = [f"{each:,.4g}" if each is not None else "not known" for each in (old, new)]
         table.append((name, *known, f"{new / old - 1:+.1%}" if old and new is not None else ""))
-    if result["score"] is not None:
-        old, new = before["selection"]["value"], after["selection"]["value"]
-        return [*table, (result["score"], f"{old:+.3f}", f"{new:+.3f}", f"{new - old:+.3f}")]
+    if result.get("untrained"):  # one value, whatever the split
+        old, new = (side["selection"]["value"] for side in (before, after))
+        return [*table, (scale.name, scale.value(old), scale.value(new), scale.change(new - old))]
     for split in ("selection", "test"):
         change = after[split]["value"] - before[split]["value"]
         old, new = (scale.span(*_ends(side[split])) for side in (before, after))
@@ -132,7 +132,7 @@ def _covers(setup: Setup, choice: Choice) -> str:
 
 
 def _verdict(result: dict[str, Any]) -> str:
-    if result["score"] is not None:
+    if result.get("untrained"):
         return _scored(result)
     if result["test_difference"]["low"] is None:
         return _difference(result)
@@ -140,10 +140,10 @@ def _verdict(result: dict[str, Any]) -> str:
 
 
 def _scored(result: dict[str, Any]) -> str:
-    """Of a run whose evaluator gives scores that are no accuracies."""
+    """Of a run in which nothing was trained."""
     over = "" if result["input_fits"] else "The input itself is over the budget. "
     found = "" if result["changed"] else "No proposal had a better score than the input: the result is the input. "
-    return f"{over}{found}No accuracy is known: what is compared is the {result['score']}."
+    return f"{over}{found}No accuracy is known: what is compared is the {Scale(**result['scale']).name}."
 
 
 def _difference(result: dict[str, Any]) -> str:

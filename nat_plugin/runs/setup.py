@@ -51,6 +51,11 @@ class Setup:
         """A network of the search at the size of the final stage."""
         return self.final.network.with_ops(network.ops)
 
+    @property
+    def untrained(self) -> bool:
+        """Whether the result rests on nothing that was trained."""
+        return self.evaluator.untrained and self.plan.recipe.final is None
+
     def chance(self, split: Split) -> float:
         """The accuracy on a split of whoever always says the same class."""
         if self.data is None:

@@ -13,7 +13,7 @@ from torch import nn
 from nat_plugin.data import eval_batches, take
 from nat_plugin.errors import NATError
 from nat_plugin.evaluators.base import Assessment, Bench, Evaluator, Split
-from nat_plugin.evaluators.proxies.combining import Features, Scale, scale_of
+from nat_plugin.evaluators.proxies.combining import Combination, Features, combination_of
 from nat_plugin.evaluators.proxies.features import (
     PROXIES,
     check_names,
@@ -24,6 +24,7 @@ from nat_plugin.evaluators.proxies.features import (
     values,
 )
 from nat_plugin.evaluators.proxies.initial import Batch, synthetic_batches
+from nat_plugin.evaluators.scale import Scale
 from nat_plugin.ir import Frame, Moves, Network, key
 from nat_plugin.nets import build
 from nat_plugin.search.base import Measurement, Proposal, State
@@ -92,13 +93,13 @@ class ProxiesSettings(AnySettings):
 class ProxiesEvaluator(Evaluator):
     """Scores networks at initialisation, without training: quick, on images or without any, and no accuracy.
 
-    The score of the input is 0; ``combining.Scale`` says what a score is.
+    The score of the input is 0; ``Combination`` says what a score is.
     """
 
     Settings = ProxiesSettings
     settings: ProxiesSettings
     needs_images = False
-    score_name = "score by training-free proxies"
+    untrained = True
     how = (
         "scored without training, by proxies, which are no accuracies: they tell broken networks from sound ones far "
         "better than good ones from each other (docs/proxies.md)"
@@ -109,6 +110,10 @@ class ProxiesEvaluator(Evaluator):
         assert isinstance(settings, ProxiesSettings)
         return Frame(input=(settings.colours, settings.resolution, settings.resolution), classes=settings.classes)
 
+    @classmethod
+    def scale(cls, settings: AnySettings) -> Scale:  # noqa: ARG003 - one for all settings
+        return Scale("score by training-free proxies", percent=False)
+
     def __init__(self, bench: Bench, settings: ProxiesSettings) -> None:
         super().__init__(bench, settings)
         if not bench.inputs:
@@ -116,7 +121,7 @@ class ProxiesEvaluator(Evaluator):
         self._home = bench.inputs[0]
         self._small = self._resized()
         self._batches = [each.to(bench.compute.device, bench.compute.memory_format) for each in self._images()]
-        self._scale: Scale | None = None
+        self._combination: Combination | None = None
         self._known: dict[str, float | None] = {}  # by key: the score, None where it failed
         self._failed = ""
 
@@ -138,23 +143,23 @@ class ProxiesEvaluator(Evaluator):
         else:
             frame = self.frame(settings)
             about = {"name": "synthetic images (noise; the recipe names no data)", "shape": list(frame.input)}
-            about |= {"classes": frame.classes, "splits": {}}
-        about |= {"proxies": settings.proxies, "images": sum(len(each.y) for each in self._batches)}
+            about |= {"classes": frame.classes, "splits": {"synthetic": sum(len(each.y) for each in self._batches)}}
+        about |= {"proxies": settings.proxies}
         return about | {"failed": sum(each is None for each in self._known.values()), "last_failure": self._failed}
 
     def state(self) -> State:
-        scale = self._scale
-        parts = None if scale is None else [dict(scale.centre), dict(scale.spreads), dict(scale.weights)]
-        return {"scale": parts, "known": dict(self._known), "failed": self._failed}
+        how = self._combination
+        parts = None if how is None else [dict(how.centre), dict(how.spreads), dict(how.weights)]
+        return {"combination": parts, "known": dict(self._known), "failed": self._failed}
 
     def restore(self, state: State) -> None:
-        self._scale = None if state["scale"] is None else Scale(*state["scale"])
+        self._combination = None if state["combination"] is None else Combination(*state["combination"])
         self._known, self._failed = dict(state["known"]), str(state["failed"])
 
     def _learn(self, networks: Iterable[Network]) -> None:
         """Score those that are not known yet. The first time, also what a score is made of."""
-        if self._scale is None:
-            self._scale = self._learn_scale()
+        if self._combination is None:
+            self._combination = self._learn_combination()
         wanted = {key(each): each for each in networks}
         wanted = {name: each for name, each in wanted.items() if name not in self._known}
         for name, found in zip(wanted, self.features(list(wanted.values())), strict=True):
@@ -162,9 +167,9 @@ class ProxiesEvaluator(Evaluator):
             if broken:
                 self._failed = f"{', '.join(broken)}: not a finite number, of network {name}"
                 self.report(f"failed: {self._failed}")
-            self._known[name] = None if broken else self._scale.score(found)
+            self._known[name] = None if broken else self._combination.score(found)
 
-    def _learn_scale(self) -> Scale:
+    def _learn_combination(self) -> Combination:
         """From the input and random moves of it, as far as these can be scored."""
         moves, rng = Moves(self._home, self.bench.rule), np.random.default_rng(derive(self.bench.seed, "references"))
         drawn = (moves.apply(moves.sample(rng)) for _ in range(self.settings.references))
@@ -177,7 +182,7 @@ class ProxiesEvaluator(Evaluator):
                     f"proxy '{proxy}' of the input is not a finite number; leave it out of evaluator.proxies"
                 )
         found = [each for each in self.features(list(others.values())) if all(map(math.isfinite, each.values()))]
-        return scale_of(own, found, self.settings.proxies)
+        return combination_of(own, found, self.settings.proxies)
 
     def features(self, networks: Sequence[Network]) -> list[Features]:
         """The proxies of each, the mean over the initialisations."""

@@ -206,10 +206,10 @@ def test_a_final_stage_needs_images() -> None:
         plan({**RECIPE, "final": {}}, plugins())
 
 
-def test_a_comparison_needs_accuracies(nat: Nat) -> None:
+def test_a_comparison_needs_what_can_be_held_out(nat: Nat) -> None:
     ended = nat("compare", "compare-digits", "--set", "evaluator={name: proxies}", "--set", "warmup=0")
     assert ended.status == 2
-    assert "this one knows no accuracy but a score by training-free proxies" in ended.err
+    assert "evaluator.name: this one trains nothing, so it has nothing to hold out" in ended.err
 
 
 def test_a_run_without_data_says_that_it_knows_no_accuracy(nat: Nat, tmp_path: Path) -> None:
@@ -219,7 +219,8 @@ def test_a_run_without_data_says_that_it_knows_no_accuracy(nat: Nat, tmp_path: P
     assert ended.status == 0, ended.err
     result = json.loads((tmp_path / "run" / "result.json").read_text())
     assert result["result"]["macs"] <= 0.9 * result["input"]["macs"]
-    assert result["score"] == "score by training-free proxies"
+    assert result["untrained"] is True
+    assert result["scale"]["name"] == "score by training-free proxies"
     assert (result["verdict"], result["verdict_reason"]) == ("none", "nothing was trained")
     assert result["data"]["proxies"] == dict.fromkeys(DEFAULT, 1.0)
     report = (tmp_path / "run" / "report.md").read_text()
@@ -250,7 +251,7 @@ def test_with_data_a_final_stage_trains_what_was_found(tmp_path: Path) -> None:
         "final": {"candidates": 1, "schedule": {"epochs": 1, "cutout": 0, "auxiliary": 0, "drop_path": 0}},
     }
     result = start(plan(recipe, plugins()), tmp_path / "run", plugins(), Silent())
-    assert result["score"] is None
+    assert result["untrained"] is False
     assert "accuracy on test" in (tmp_path / "run" / "report.md").read_text()
 
 
