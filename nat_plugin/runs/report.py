@@ -44,7 +44,7 @@ def write_result(setup: Setup, choice: Choice, evaluated: int, folder: Path) -> 
         "format": adapter.name,
         "weights": None if saved is None else saved.path,
         "trained_sha256": choice.digest(verdict.winner),
-        "scale": asdict(setup.evaluator.scale(setup.plan.evaluator)),
+        "scale": asdict(Scale() if recipe.final else setup.evaluator.scale(setup.plan.evaluator)),
         "test_difference": _span(verdict.difference.value, verdict.difference.low, verdict.difference.high),
         "trainings": choice.seeds if recipe.final else None,
         "interval_covers": _covers(setup, choice),

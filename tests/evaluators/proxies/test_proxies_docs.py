@@ -23,7 +23,7 @@ pytestmark = pytest.mark.skipif(not PAGE.exists(), reason="docs/ is not beside t
 def test_the_code_runs() -> None:
     (code,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
     names: dict[str, Any] = {}
-    exec(code, names)  # noqa: S102 - our own page
+    exec(code, names)
     assert list(names["found"]) == list(PROXIES)
     assert all(map(math.isfinite, names["found"].values()))
     assert set(names["some"]) == {"swap", "zico"}
