@@ -47,6 +47,7 @@ def register_strategies(register: Callable[[str, type[Strategy]], None]) -> None
 
 @hookimpl
 def register_evaluators(register: Callable[[str, type[Evaluator]], None]) -> None:
+    from nat_plugin.evaluators.proxies.evaluator import ProxiesEvaluator
     from nat_plugin.evaluators.supernet import SupernetEvaluator
     from nat_plugin.evaluators.table.evaluator import TableEvaluator
     from nat_plugin.evaluators.training import TrainingEvaluator
@@ -54,6 +55,7 @@ def register_evaluators(register: Callable[[str, type[Evaluator]], None]) -> Non
     register("supernet", SupernetEvaluator)
     register("training", TrainingEvaluator)
     register("table", TableEvaluator)
+    register("proxies", ProxiesEvaluator)
 
 
 @hookimpl

@@ -131,6 +131,8 @@ def plan_comparison(values: Mapping[str, Any], plugins: Plugins) -> ComparisonPl
         settings = {"name": str(label), **given} if isinstance(given, dict) else {"name": str(label)}
         names[str(label)] = str(settings["name"])
         strategies[str(label)] = check_part("strategies", f"strategies.{label}", settings, plugins, mistakes)
+    if kind is not None and kind.untrained:
+        mistakes.append("evaluator.name: this one trains nothing, so it has nothing to hold out; choose another")
     if OPTIMUM in names:
         mistakes.append(f"strategies.{OPTIMUM}: this label stands for the best that can be reached; choose another")
     check_adapter(values.get("adapter"), plugins, mistakes)

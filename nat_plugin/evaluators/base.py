@@ -41,7 +41,9 @@ class Bench:
     """What an evaluator works with: the networks it may meet, the data, the device, a seed.
 
     ``wirings``: whether it may also meet other wirings of the same cells (inputs drawn at random, as in the paper).
-    ``data`` is None for an evaluator that is not ``on_images``. ``module``: of the adapter (``Adapter.module``).
+    ``data`` is None for an evaluator that is not ``on_images``, or for which the recipe names none. ``module``: of the
+    adapter (``Adapter.module``). ``resized``: the input with so many channels and cells (None: as it is), where
+    there is a single one; NATError for a size that its format cannot have.
     """
 
     inputs: tuple[Network, ...]
@@ -51,6 +53,7 @@ class Bench:
     seed: int = 0
     wirings: bool = False
     module: Callable[[Network], nn.Module | None] = lambda _: None
+    resized: Callable[[int | None, int | None], Network] | None = None
 
     @property
     def images(self) -> DataSet:
@@ -77,7 +80,11 @@ class Evaluator(ABC):
 
     Settings: type[AnySettings] = AnySettings
     on_images: ClassVar[bool] = True
-    """Whether it needs a data set. Without one there is no final stage of real training either."""
+    """Whether it measures on a data set. Without one there is no final stage of real training either."""
+    needs_images: ClassVar[bool] = True
+    """Of one that is ``on_images``: whether a recipe that names no data set means the default one; False: none."""
+    untrained: ClassVar[bool] = False
+    """Whether its values only stand for what nothing was trained to show: no verdict follows from them."""
     how: ClassVar[str] = "scored by the evaluator"
     """What a report says that was done with the candidates, where there is no final stage."""
     how_final: ClassVar[str] = "trained from scratch"

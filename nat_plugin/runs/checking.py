@@ -110,6 +110,8 @@ def check_data(kind: type[Evaluator] | None, given: Any, plugins: Plugins, mista
         if given is not None:
             mistakes.append("evaluator.data: this evaluator has no images; leave it out")
         return None
+    if kind is not None and not kind.needs_images and given is None:
+        return None
     data = validate(DataSettings, given or {}, "evaluator.data", mistakes)
     if data is not None and data.name not in plugins.datasets:
         mistakes.append(f"evaluator.data.name: {unknown(data.name, plugins.datasets)}")

@@ -148,6 +148,8 @@ class Choice:
         first, second = _shares([before, after])
         difference = _difference(after, before)
         conclusion = conclude(difference, (first.interval, second.interval), self.setup.chance("test"))
+        if self.setup.untrained:
+            conclusion = Conclusion("none", "nothing was trained")
         return Verdict(winner, selection, (first, second), difference, conclusion)
 
     def _tested(self, number: int) -> list[Assessment]:

@@ -162,9 +162,13 @@ def plan(values: Mapping[str, Any], plugins: Plugins) -> Plan:
     strategy_values = {"name": "nat", **mapping(values, "strategy")}
     evaluator_values = {"name": "supernet", **mapping(values, "evaluator")}
     kind = plugins.evaluators.get(str(evaluator_values.get("name")))
-    data = check_data(kind, evaluator_values.pop("data", None), plugins, mistakes)
-    if kind is not None and not kind.on_images and values.get("final") is not None:
-        mistakes.append("final: this evaluator has no images; leave it out")
+    given = evaluator_values.pop("data", None)
+    data = check_data(kind, given, plugins, mistakes)
+    if kind is not None and values.get("final") is not None:
+        if not kind.on_images:
+            mistakes.append("final: this evaluator has no images; leave it out")
+        elif given is None and not kind.needs_images:
+            mistakes.append("final: it trains on images; say in evaluator.data on which, or leave it out")
     strategy = check_part("strategies", "strategy", strategy_values, plugins, mistakes)
     evaluator = check_part("evaluators", "evaluator", evaluator_values, plugins, mistakes)
     check_adapter(values.get("adapter"), plugins, mistakes)

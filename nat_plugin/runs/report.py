@@ -44,7 +44,7 @@ def write_result(setup: Setup, choice: Choice, evaluated: int, folder: Path) -> 
         "format": adapter.name,
         "weights": None if saved is None else saved.path,
         "trained_sha256": choice.digest(verdict.winner),
-        "scale": asdict(setup.evaluator.scale(setup.plan.evaluator)),
+        "scale": asdict(Scale() if recipe.final else setup.evaluator.scale(setup.plan.evaluator)),
         "test_difference": _span(verdict.difference.value, verdict.difference.low, verdict.difference.high),
         "trainings": choice.seeds if recipe.final else None,
         "interval_covers": _covers(setup, choice),
@@ -56,6 +56,7 @@ def write_result(setup: Setup, choice: Choice, evaluated: int, folder: Path) -> 
             for each, share in zip(choice.candidates, verdict.selection, strict=True)
         ],
         "trained_for_real": recipe.final is not None,
+        "untrained": setup.untrained,
         "evaluated": evaluated,
         "rules": recipe.rules,
         "budget": {name: float(limit) for name, limit in setup.final.moves.limits.values},
@@ -112,6 +113,9 @@ def rows(result: dict[str, Any]) -> list[tuple[str, str, str, str]]:
         new = after["measured"][name]
         known = [f"{each:,.4g}" if each is not None else "not known" for each in (old, new)]
         table.append((name, *known, f"{new / old - 1:+.1%}" if old and new is not None else ""))
+    if result.get("untrained"):  # one value, whatever the split
+        old, new = (side["selection"]["value"] for side in (before, after))
+        return [*table, (scale.name, scale.value(old), scale.value(new), scale.change(new - old))]
     for split in ("selection", "test"):
         change = after[split]["value"] - before[split]["value"]
         old, new = (scale.span(*_ends(side[split])) for side in (before, after))
@@ -128,9 +132,18 @@ def _covers(setup: Setup, choice: Choice) -> str:
 
 
 def _verdict(result: dict[str, Any]) -> str:
+    if result.get("untrained"):
+        return _scored(result)
     if result["test_difference"]["low"] is None:
         return _difference(result)
     return f"{_difference(result)} Intervals are 95 %, for {result['interval_covers']}."
+
+
+def _scored(result: dict[str, Any]) -> str:
+    """Of a run in which nothing was trained."""
+    over = "" if result["input_fits"] else "The input itself is over the budget. "
+    found = "" if result["changed"] else "No proposal had a better score than the input: the result is the input. "
+    return f"{over}{found}No accuracy is known: what is compared is the {Scale(**result['scale']).name}."
 
 
 def _difference(result: dict[str, Any]) -> str:

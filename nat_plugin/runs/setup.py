@@ -51,6 +51,11 @@ class Setup:
         """A network of the search at the size of the final stage."""
         return self.final.network.with_ops(network.ops)
 
+    @property
+    def untrained(self) -> bool:
+        """Whether the result rests on nothing that was trained."""
+        return self.evaluator.untrained and self.plan.recipe.final is None
+
     def chance(self, split: Split) -> float:
         """The accuracy on a split of whoever always says the same class."""
         if self.data is None:
@@ -144,7 +149,21 @@ def set_up(
     planned = recipe.search.rounds * recipe.search.proposals
     task = Task((network,), rule, budget, recipe.seed, planned, compute.device)
     strategy: Strategy = plugins.find("strategies", recipe.strategy_name)(task, chosen.strategy)
-    bench = Bench((network,), rule, data, compute, recipe.seed, strategy.rewires, adapter.module)
+
+    def resized(channels: int | None, cells: int | None) -> Network:
+        own = recipe.network
+        return network_at(NetworkSettings(channels=channels or own.channels, cells=cells or own.cells))[1]
+
+    bench = Bench(
+        (network,),
+        rule,
+        data,
+        compute,
+        recipe.seed,
+        strategy.rewires,
+        adapter.module,
+        resized,
+    )
     return Setup(chosen, origin, adapter, search, final, data, compute, strategy, kind(bench, chosen.evaluator))
 
 
