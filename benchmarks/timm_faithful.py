@@ -1,7 +1,7 @@
 """Models of all classes of blocks: bit-equal where nothing moved; moved at random within random budgets they run, cost
 what was said, and load in a fresh process through timm with strict weights and equal outputs and right features.
 
-    python benchmarks/timm_faithful.py --out faithful.json      # about 5 minutes on one free core
+    python benchmarks/timm_faithful.py --out faithful.json      # about 3 minutes of one core
 """
 
 from __future__ import annotations
