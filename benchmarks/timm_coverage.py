@@ -6,7 +6,7 @@ without ``_CONVOLUTIONAL``). All models are on the meta device. Each is read at 
 costs are compared with ``numel`` and ``FlopCounterMode``/2, and so are those of a network moved at random under nat++
 (which has all moves of nat), as timm builds it from the text that was written.
 
-    python benchmarks/timm_coverage.py --out coverage.json               # all names: an hour on one busy core
+    python benchmarks/timm_coverage.py --out coverage.json               # all names: about 16 minutes of one core
     python benchmarks/timm_coverage.py --out part.json --part 0/12       # every twelfth name
     python benchmarks/timm_coverage.py --out coverage.json --merge part*.json
 """
@@ -28,6 +28,7 @@ import numpy as np
 import timm
 from nat_timm.adapter import TimmAdapter, counted
 from nat_timm.document import EDITED
+from results import add_result
 from torch import nn
 
 from nat_plugin.errors import NATError
@@ -80,26 +81,44 @@ def examine(name: str) -> dict[str, Any] | None:
     return row
 
 
-def summarise(rows: list[dict[str, Any]]) -> str:
-    skipped = [row for row in rows if "skipped" in row]
+def figures(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """What is said of all names together; names stand where something is not as it should be."""
+    skipped = {row["name"]: row["skipped"] for row in rows if "skipped" in row}
     rows = [row for row in rows if "skipped" not in row]
     fine = [row for row in rows if "failed" not in row]
-    lines = [f"{len(rows)} convolutional names of timm {timm.__version__} ({len(skipped)} could not be built)"]
-    for rule in RULES:
-        share = [row for row in fine if row[f"moves {rule}"]]
-        lines.append(f"with a legal move under {rule}: {len(share)} ({len(share) / len(rows):.1%})")
-    exact = [row for row in fine if row["exact"] and row["exact moved"]]
     times = {what: sorted(row[what] for row in fine) for what in ("seconds", "cpu_seconds")}
-    lines.append(f"parameters and MACs exact, unmoved and moved: {len(exact)} of {len(fine)} converted")
-    for what, values in times.items():
-        lines.append(
-            f"{what} a model: median {statistics.median(values):.2f}, 95% {values[len(values) * 95 // 100]:.2f}"
-        )
-    lines += [f"failed: {row['name']}: {row['failed']}" for row in rows if "failed" in row]
-    for rule in RULES:
-        without = [row["name"] for row in fine if not row[f"moves {rule}"]]
-        lines.append(f"without a move under {rule}: {', '.join(without) or 'none'}")
-    return "\n".join(lines)
+    return {
+        "convolutional names": len(rows),
+        "not built": skipped,
+        "failed": {row["name"]: row["failed"] for row in rows if "failed" in row},
+        "not exact": [row["name"] for row in fine if not (row["exact"] and row["exact moved"])],
+        "without a move": {rule: [row["name"] for row in fine if not row[f"moves {rule}"]] for rule in RULES},
+        "time of a model": {
+            what: {"median": statistics.median(values), "95%": values[len(values) * 95 // 100]}
+            for what, values in times.items()
+        },
+    }
+
+
+def summarise(found: dict[str, Any]) -> str:
+    names, failed = found["convolutional names"], found["failed"]
+    converted = names - len(failed)
+    lines = [f"{names} convolutional names of timm {timm.__version__} ({len(found['not built'])} could not be built)"]
+    for rule, without in found["without a move"].items():
+        share = converted - len(without)
+        lines.append(f"with a legal move under {rule}: {share} ({share / names:.1%}); without: {listed(without)}")
+    inexact = found["not exact"]
+    lines.append(
+        f"parameters and MACs exact, unmoved and moved: {converted - len(inexact)} of {converted} converted; "
+        f"not: {listed(inexact)}"
+    )
+    for what, times in found["time of a model"].items():
+        lines.append(f"{what} a model: median {times['median']:.2f}, 95% {times['95%']:.2f}")
+    return "\n".join(lines + [f"failed: {name}: {why}" for name, why in failed.items()])
+
+
+def listed(names: list[str]) -> str:
+    return ", ".join(names) or "none"
 
 
 def main() -> None:
@@ -108,21 +127,24 @@ def main() -> None:
     parser.add_argument("--part", default="0/1", help="N/M: names N, N+M, N+2M, ...")
     parser.add_argument("--names", nargs="*", help="these instead of all")
     parser.add_argument("--merge", nargs="*", type=Path, help="results of parts: put them together, examine nothing")
+    parser.add_argument("--results", type=Path, help="a JSON file of what is said of all names together")
     arguments = parser.parse_args()
     if arguments.merge:
-        merged = [row for part in arguments.merge for row in json.loads(part.read_text(encoding="utf-8"))]
-        arguments.out.write_text(json.dumps(merged, indent=1), encoding="utf-8")
-        print(summarise(merged))
-        return
-    first, step = map(int, arguments.part.split("/"))
-    names = arguments.names or [name for name in timm.list_models() if name != EDITED][first::step]
-    rows = []
-    for name in names:
-        row = examine(name)
-        if row is not None:
-            rows.append(row)
-            arguments.out.write_text(json.dumps(rows, indent=1), encoding="utf-8")
-    print(summarise(rows))
+        rows = [row for part in arguments.merge for row in json.loads(part.read_text(encoding="utf-8"))]
+        arguments.out.write_text(json.dumps(rows, indent=1), encoding="utf-8")
+    else:
+        first, step = map(int, arguments.part.split("/"))
+        names = arguments.names or [name for name in timm.list_models() if name != EDITED][first::step]
+        rows = []
+        for name in names:
+            row = examine(name)
+            if row is not None:
+                rows.append(row)
+                arguments.out.write_text(json.dumps(rows, indent=1), encoding="utf-8")
+    found = figures(rows)
+    print(summarise(found))
+    if arguments.results is not None:
+        add_result(arguments.results, f"timm {timm.__version__}", found)
 
 
 if __name__ == "__main__":

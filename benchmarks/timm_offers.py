@@ -24,6 +24,7 @@ import nat_timm
 import numpy as np
 import timm
 import torch
+from results import add_result
 from timm_faithful import lively
 from torch import Tensor, nn
 
@@ -283,6 +284,7 @@ def main() -> None:
     parser.add_argument("--names", nargs="*", default=NAMES)
     parser.add_argument("--walks", type=int, default=2, help="models moved at random")
     parser.add_argument("--size", type=int, default=SIZE)
+    parser.add_argument("--results", type=Path, help="a JSON file, with what the figures came from")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     rows = []
@@ -297,6 +299,8 @@ def main() -> None:
         print(f"{name}: {summary(row)}", flush=True)
         for what, why in row.get("lost", {}).items():
             print(f"    {what}: {next(iter(why.values()))} ({len(why)} of {row['walks']} walks)", flush=True)
+    if arguments.results is not None:
+        add_result(arguments.results, f"timm {timm.__version__}", {"checks": list(CHECKS), "models": rows})
 
 
 if __name__ == "__main__":

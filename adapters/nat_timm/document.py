@@ -22,8 +22,11 @@ NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*(?:\.[A-Za-z0-9_]+)?")
 _OWN = ("architecture", "model_args", "edits")
 _CONFIG = ("pretrained_cfg", "num_classes", "num_features", "global_pool", "nat")
 """Further keys of a ``config.json``."""
-_FORBIDDEN = ("pretrained", "checkpoint_path", "pretrained_cfg", "cache_dir", "device", "features_only", "scriptable")
-"""Arguments that make another thing than the model, or fetch something."""
+_FORBIDDEN = (
+    *("pretrained", "checkpoint_path", "pretrained_cfg", "pretrained_cfg_overlay", "cache_dir", "device"),
+    *("features_only", "scriptable", "exportable", "no_jit"),
+)
+"""Arguments that make another thing than the model, fetch something, or only say how its layers compute."""
 _COUNTS = ("num_classes", "in_chans")
 
 

@@ -162,3 +162,19 @@ def test_a_model_of_one_image_size_is_moved_and_saved_at_that_size_only(tmp_path
     loaded = timm.create_model(f"local-dir:{tmp_path / 'lean'}", pretrained=True).eval()
     with torch.no_grad():
         assert torch.equal(loaded(images(SIZE)), lean(images(SIZE)))
+
+
+@pytest.mark.parametrize("setting", ["exportable", "scriptable", "no_jit"])
+def test_how_layers_compute_is_said_again_when_a_folder_is_loaded(setting: str, tmp_path: Path) -> None:
+    """With these arguments timm builds layers that compute the same in other ways; a saved model may have either."""
+    model = lively("mobilevitv2_050", **{setting: True})
+    lean = nat_timm.inherit(model, moved(nat_timm.to_network(model, (3, SIZE, SIZE)), "nat++", 1))
+    for subject, folder in ((model, tmp_path / "unmoved"), (lean, tmp_path / "moved")):
+        nat_timm.save(subject, folder)
+        for said in ({}, {setting: True}):
+            again = timm.create_model(f"local-dir:{folder}", pretrained=True, **said).eval()
+            blocks = [module for module in again.modules() if hasattr(module, "coreml_exportable")]
+            assert blocks
+            assert all(module.coreml_exportable is ("exportable" in said) for module in blocks)
+            with torch.no_grad():
+                torch.testing.assert_close(again(images(SIZE)), subject(images(SIZE)))

@@ -75,6 +75,12 @@ def test_what_was_moved_costs_less_and_knows_what_it_was() -> None:
         ('{"architecture": "resnet18", "layers": [1]}', "unknown key 'layers'"),
         ('{"architecture": 7}', "architecture: expected the name"),
         ('{"architecture": "resnet18", "model_args": {"pretrained": true}}', "'pretrained' is not an argument"),
+        ('{"architecture": "resnet18", "model_args": {"exportable": true}}', "'exportable' is not an argument"),
+        ('{"architecture": "resnet18", "model_args": {"no_jit": true}}', "'no_jit' is not an argument"),
+        (
+            '{"architecture": "resnet18", "model_args": {"pretrained_cfg_overlay": {}}}',
+            "'pretrained_cfg_overlay' is not an argument",
+        ),
         ('{"architecture": "resnet18", "model_args": {"depth": 3}}', "timm cannot build 'resnet18'"),
         ('{"architecture": "resnet18", "edits": [{"op": "skip", "at": "layer1.0.conv1"}]}', "not among those"),
         ('{"architecture": "resnet18", "edits": [{"op": "null", "at": "layer2.0"}]}', "not among those"),
