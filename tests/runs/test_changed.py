@@ -24,6 +24,7 @@ from nat_plugin.runs.recipe import plan
 from nat_plugin.runs.run import resume, start
 from nat_plugin.sealing import seal, unseal
 from nat_plugin.tensors import read_tensors
+from tests.command_line import Nat
 from tests.images import digits_file
 from tests.interrupting import Stop
 
@@ -189,6 +190,23 @@ def test_data_that_changed_moved_or_went(folder: Path, tmp_path: Path, data: Pat
     resume(run, plugins(), Silent(), {str(path.parent): str(moved.parent)})  # a folder above it, or itself
     assert contents(run) == whole
     resume(run, plugins(), Silent())  # it is written down
+
+
+def test_a_place_with_a_sign_of_equality_in_its_name(tmp_path: Path, data: Path, nat: Nat) -> None:
+    old, new = tmp_path / "lr=0.1" / "a=b.npz", tmp_path / "c=d" / "e.npz"
+    old.parent.mkdir()
+    new.parent.mkdir()
+    shutil.copy(data, old)
+    run = stopped_at(tmp_path / "run", recipe(old), 5)
+    shutil.move(old, new)
+    said = nat("resume", str(run), "--moved", f"{tmp_path}/x={new}")
+    assert "the run read nothing there" in said.err
+    assert "write OLD=NEW" in nat("resume", str(run), "--moved", "new").err
+    assert nat("resume", str(run), "--moved", f"{old}={new}").status == 0
+    shutil.move(new, old)
+    assert nat("resume", str(run), "--moved", f"{new.parent}={old.parent}").status == 2  # no file of that name there
+    old.rename(old.parent / "e.npz")
+    assert nat("resume", str(run), "--moved", f"{new.parent}={old.parent}").status == 0
 
 
 def test_it_goes_on_from_any_folder(tmp_path: Path, whole: dict[str, bytes], monkeypatch: pytest.MonkeyPatch) -> None:
