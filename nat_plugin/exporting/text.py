@@ -14,7 +14,7 @@ _KINDS: dict[Kind, str] = {
     "trained": "trained, in evaluation mode; model.train() to train on",
     "fresh": "FRESH weights, as its framework starts it: nothing was trained; then model.train()",
     "own": "the weights that it had, in evaluation mode; model.train() to train on",
-    "none": "once torch.save(model.state_dict(), \"weights.pt\") wrote some; there are none yet",
+    "none": 'once torch.save(model.state_dict(), "weights.pt") wrote some; there are none yet',
 }
 _TEXT = '''"""{title}
 
