@@ -59,7 +59,7 @@ def transform(
 ) -> None:
     """Transform SOURCE by a trained policy; prints the architecture in its own format, one per line for SOURCE -.
 
-    With --json a SOURCE - becomes one document, in which each result is a line of its own, printed as soon as it is there.
+    With --json a SOURCE - becomes one document, in which each result is a line, printed as soon as it is there.
     """
     from nat_plugin.policy.finding import check_policy_file, find_policy
 
