@@ -71,9 +71,9 @@ def _text(source: str) -> tuple[str, str, bool]:
     if path.endswith(".py") and name.isidentifier():
         return assigned(read_text(Path(path)), name), source, True
     if _is_file(source):
-        path = _document(Path(source))
-        check_file(path)
-        text = read_text(path)
+        document = _document(Path(source))
+        check_file(document)
+        text = read_text(document)
         if source.endswith(".py"):
             names = ", ".join(assigned_names(text)[:30]) or "none found"
             raise NATError(f"{source}: say which architecture, as {source}:NAME; names: {names}")

@@ -91,6 +91,8 @@ class Record:
     def check_there(self, folder: Path) -> None:
         """NATError for what is there no more, or a file that is another now."""
         for path, known in self.files.items():
+            if not os.path.isabs(path):
+                continue  # the name of what is looked up anew
             if not Path(path).exists():
                 moved = f"nat resume {shlex.quote(str(folder))} --moved {shlex.quote(path)}=NEW"
                 raise NATError(f"{path}: it was read when the run began and is not there now; say where: {moved}")

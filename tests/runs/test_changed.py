@@ -18,6 +18,7 @@ from sklearn.datasets import load_digits
 
 from nat_plugin.errors import NATError
 from nat_plugin.plugins import plugins
+from nat_plugin.policy import finding
 from nat_plugin.policy.finding import policy_path
 from nat_plugin.runs.progress import Silent
 from nat_plugin.runs.recipe import plan
@@ -339,6 +340,23 @@ def test_a_policy_that_changed(tmp_path: Path, data: Path) -> None:
     weights[next(iter(weights))] += 1
     save_file(weights, policy, facts)
     assert f"{policy}: changed since it was first read" in refused(run)
+
+
+def test_a_policy_that_ships_and_changed(tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is known by its name: on another machine it lies elsewhere."""
+    shipped, elsewhere = tmp_path / "shipped", tmp_path / "elsewhere"
+    for each in (shipped, elsewhere):
+        each.mkdir()
+        shutil.copy(policy_path("nasbench201"), each / "own.safetensors")
+    monkeypatch.setattr(finding, "SHIPPED", shipped)
+    wanted = {"source": "NB201_ResNet", "network": {}, "strategy": {"name": "nat", "policy": "own"}, "final": None}
+    run = stopped_at(tmp_path / "run", recipe(data, **wanted), 1)
+    weights, facts = read_tensors(shipped / "own.safetensors", 2**30)
+    weights[next(iter(weights))] += 1
+    save_file(weights, shipped / "own.safetensors", facts)
+    assert "policy own: changed since it was first read" in refused(run)
+    monkeypatch.setattr(finding, "SHIPPED", elsewhere)
+    resume(run, plugins(), Silent())
 
 
 def test_an_image_that_came_went_or_changed(tmp_path: Path) -> None:
