@@ -26,7 +26,7 @@ def write_checksums(folder: Path, owner: str, given: Iterable[Path]) -> None:
 
 
 def is_done(folder: Path) -> bool:
-    return os.path.isfile(folder / FILE)  # pathlib raises where a name is too long
+    return os.path.isfile(folder / FILE)
 
 
 def reopen(folder: Path) -> None:
@@ -66,7 +66,7 @@ def _read(folder: Path) -> tuple[str, dict[str, str]]:
 
 def _check(folder: Path, name: str, known: str) -> None:
     path = folder / name
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise NATError(f"{path}: it was there when this folder was done, and is gone; {_hint(folder)}")
     if _sum(path) != known:
         raise NATError(f"{path}: changed since this folder was done; {_hint(folder)}")

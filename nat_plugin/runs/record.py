@@ -93,7 +93,7 @@ class Record:
         for path, known in self.files.items():
             if not os.path.isabs(path):
                 continue  # the name of what is looked up anew
-            if not Path(path).exists():
+            if not os.path.exists(path):  # pathlib raises where a name is too long
                 moved = f"nat resume {shlex.quote(str(folder))} --moved {shlex.quote(path)}=NEW"
                 raise NATError(f"{path}: it was read when the run began and is not there now; say where: {moved}")
             if Path(path).is_file():
