@@ -16,10 +16,12 @@ from nat_plugin.files import CHUNK, opened
 
 @dataclass(frozen=True)
 class Outside:
-    """What was read of a path that a recipe names: of a folder these files, of a file itself."""
+    """What was read of a path that a recipe names: of a folder these files, of a file itself. ``name``: what a recipe
+    calls a file that lies elsewhere on another machine."""
 
     path: Path
     files: tuple[Path, ...]
+    name: str | None = None
 
     @staticmethod
     def all_of(path: Path) -> Outside:
@@ -29,8 +31,8 @@ class Outside:
 
 
 def fingerprints(read: Iterable[Outside]) -> dict[str, str]:
-    """By path. NATError where a file cannot be read."""
-    return {str(absolute(each.path)): fingerprint(each) for each in read}
+    """By path, or by name. NATError where a file cannot be read."""
+    return {each.name or str(absolute(each.path)): fingerprint(each) for each in read}
 
 
 def fingerprint(read: Outside) -> str:

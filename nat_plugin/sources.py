@@ -1,5 +1,5 @@
-"""What a user may write where an architecture is expected: a literal, a file, ``file.py:NAME``, a published name, or a
-folder of a model, which stands for its ``config.json``."""
+"""What a user may write where an architecture is expected: a literal, a file, ``file.py:NAME``, a published name, a
+folder of a model, which stands for its ``config.json``, or that of a run, which stands for what it ended with."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from nat_plugin import files
 from nat_plugin.adapter import Adapter
+from nat_plugin.checksums import check_file, is_done
 from nat_plugin.errors import NATError
 from nat_plugin.literals import assigned, assigned_names
 from nat_plugin.plugins import Plugins
@@ -70,7 +71,9 @@ def _text(source: str) -> tuple[str, str, bool]:
     if path.endswith(".py") and name.isidentifier():
         return assigned(read_text(Path(path)), name), source, True
     if _is_file(source):
-        text = read_text(_model_config(Path(source)))
+        document = _document(Path(source))
+        check_file(document)
+        text = read_text(document)
         if source.endswith(".py"):
             names = ", ".join(assigned_names(text)[:30]) or "none found"
             raise NATError(f"{source}: say which architecture, as {source}:NAME; names: {names}")
@@ -78,10 +81,12 @@ def _text(source: str) -> tuple[str, str, bool]:
     return source, source if len(source) <= 60 else source[:57] + "...", False
 
 
-def _model_config(path: Path) -> Path:
-    """A file itself; of a folder, as hubs and trainers write models, its configuration."""
+def _document(path: Path) -> Path:
+    """A file itself; of a folder, as hubs and trainers write models, its configuration; of a run, its network."""
     config = path / "config.json"
-    return config if path.is_dir() and config.is_file() else path
+    if path.is_dir() and config.is_file():
+        return config
+    return path / "network.json" if is_done(path) else path
 
 
 def _is_file(source: str) -> bool:

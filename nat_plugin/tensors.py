@@ -10,6 +10,7 @@ from typing import IO, Any
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from nat_plugin.checksums import check_file
 from nat_plugin.files import ReadError, opened
 
 MAX_HEADER = 32 * 2**20
@@ -19,7 +20,8 @@ MAX_HEADER = 32 * 2**20
 @contextmanager
 def open_tensors(path: Path, limit: int, header_limit: int = MAX_HEADER) -> Iterator[Any]:
     """A handle of safetensors, tensors on the CPU. ReadError for a file that cannot be read or has more than ``limit``
-    bytes; SafetensorError for one that is damaged."""
+    bytes; SafetensorError for one that is damaged; NATError for a result of a run that was changed."""
+    check_file(path)
     with opened(path) as file:
         size = file.seek(0, 2)
         if size > limit:

@@ -11,6 +11,7 @@ import re
 import resource
 import sqlite3
 import struct
+import subprocess
 import sys
 import traceback
 import zipfile
@@ -27,8 +28,8 @@ from nat_plugin.plugins import plugins
 from tests.adapters.nasbench.files import nni_database
 
 ROOT = Path(__file__).resolve().parents[1]
-SECONDS, MEMORY = 20, 2**30
-"""Processor seconds and bytes of writable memory that a refusal may take."""
+SECONDS, MEMORY = 5, 2**30
+"""Processor seconds and bytes of writable memory that a refusal may take, once everything is imported."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -103,6 +104,40 @@ def test_a_device_without_end(tmp_path: Path, place: str) -> None:
         "line": lambda: ("transform", "-", "--policy", "nasbench201", "--device", "cpu"),
     }
     refused(tmp_path, *commands[place](), stdin="/dev/zero")
+
+
+EARLY = [
+    ("show", "/dev/zero"),
+    ("show", "endless.py:A"),
+    ("convert", "/dev/zero", "--from", "darts", "--to", "network"),
+    ("run", "/dev/zero"),
+    ("run", "missing.yaml"),
+    ("run", "quickstart", "--set", "no equals"),
+    ("compare", "/dev/zero"),
+    ("transform", "DARTS_V2", "--policy", "/dev/zero"),
+    ("transform", "-", "--policy", "missing"),
+]
+ALONE = """
+import json, sys
+from nat_plugin.cli import main
+
+for arguments in json.loads(sys.argv[1]):
+    sys.argv = ["nat", *arguments]
+    try:
+        main()
+    except SystemExit as ended:
+        assert ended.code == 2, (arguments, ended.code)
+    assert "torch" not in sys.modules, arguments
+"""
+
+
+def test_a_file_that_is_wrong_is_refused_before_torch_is_imported(tmp_path: Path) -> None:
+    """Which takes longer than all the rest."""
+    (tmp_path / "endless.py").symlink_to("/dev/zero")
+    call = [sys.executable, "-c", ALONE, json.dumps(EARLY)]
+    done = subprocess.run(call, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert len(done.stderr.splitlines()) == len(EARLY)
 
 
 def test_a_pipe_that_nobody_writes_to(tmp_path: Path) -> None:
@@ -195,6 +230,7 @@ ALLOWED = {
     "nat_timm/saving.py: read_text": "what it has just had written",
     "nat_timm/saving.py: read_bytes": "what it has just had written",
     "nat_timm/exporting.py: read_bytes": "what it has just had written",
+    "nat_plugin/cli/__init__.py: open": "the null device",
     "nat_plugin/cli/__init__.py: os.open": "the null device, to be written",
     "nat_plugin/runs/reading.py: yaml.load": "a text",
     "nat_plugin/data/loaders/image_folder.py: Image.open": "an opened file",

@@ -19,6 +19,8 @@ _ARGUMENT = re.compile(
 )
 _TENSOR = re.compile(r"\b(?:tensor|array)\(\s*(\[[^()]*)\)")
 _KEYWORDS = re.compile(r",\s*(?:device|dtype|grad_fn)\b")
+_CLOSED_BY = {"[": "]", "(": ")", "'": "'", '"': '"'}
+_ENCLOSING = re.compile(r"[\[\]()'\"]")
 _NESTED = re.compile(r"[\[(]\s*[\[(]\s*[\[(]")
 
 
@@ -61,6 +63,7 @@ def _places(text: str) -> list[Span]:
         raise NATError(f"the text has {len(text):,} characters; at most {MAX_CHARS:,} are read")
     found: list[Span] = []
     for scope in _scopes(text):
+        _check_closed(text, scope)
         for token in islice(_TOKEN.finditer(text, *scope), MAX_INTEGERS + 1 - len(found)):
             if not token[0].isdecimal() or not token[0].isascii() or len(token[0]) > 4:
                 line = text.count("\n", 0, token.start()) + 1
@@ -73,6 +76,21 @@ def _places(text: str) -> list[Span]:
     if len(found) > MAX_INTEGERS:
         raise NATError(f"more than {MAX_INTEGERS:,} integers; an ENAS string is shorter")
     return found
+
+
+def _check_closed(text: str, scope: Span) -> None:
+    """NATError unless every bracket and quote is closed by its own kind, as in a text that is whole."""
+    still_open: list[str] = []
+    for match in _ENCLOSING.finditer(text, *scope):
+        if still_open and match[0] == still_open[-1]:
+            still_open.pop()
+        elif match[0] in _CLOSED_BY:
+            still_open.append(_CLOSED_BY[match[0]])
+        else:
+            line = text.count("\n", 0, match.start()) + 1
+            raise NATError(f"line {line}: {match[0]!r} closes nothing; is the beginning of the text lost?")
+    if still_open:
+        raise NATError(f"{still_open[-1]!r} is missing; is the end of the text lost?")
 
 
 def _scopes(text: str) -> list[Span]:

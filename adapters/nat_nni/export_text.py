@@ -12,7 +12,7 @@ from nat_nni.building import build
 from nat_nni.document import guess_space, read_document
 from nat_nni.export import export_module
 from nat_nni.hub import CELL_SPACES, EVALUATION_CELLS, EVALUATION_WIDTH
-from nat_plugin.exporting import Weights, load_weights, save
+from nat_plugin.exporting import Weights, save_weighted
 from nat_plugin.ir import Frame
 
 
@@ -26,9 +26,7 @@ def export_text(
     given = {**_defaults(name, frame), **arguments, **document.arguments}
     model = build(name, given, document.sample)
     module = export_module(model, example=torch.randn(2, *frame.input))
-    if weights is not None:
-        load_weights(module, weights)
-    save(module, folder)
+    save_weighted(module, folder, weights)
 
 
 def _defaults(name: str, frame: Frame) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from nat_timm.saving import save
 from nat_timm.statistics import recalibrate
 from nat_timm.supernet import TimmSupernet
 from nat_timm.tuning import objective, said
-from nat_timm.weights import PRETRAINED, starting_weights, weights_file
+from nat_timm.weights import PRETRAINED, pretrained_file, starting_weights, weights_file
 
 
 class AdaptingSettings(SupernetSettings):
@@ -106,7 +106,11 @@ class TimmEvaluator(SupernetEvaluator):
     @property
     def outside(self) -> tuple[Outside, ...]:
         source = self.settings.weights
-        if source is None or source == PRETRAINED:
+        if source == PRETRAINED:
+            name = moved_document(self.bench.inputs[0]).architecture
+            file = pretrained_file(name)
+            return () if file is None else (Outside(file, (file,), f"pretrained weights of {name}"),)
+        if source is None:
             return ()
         return (Outside(Path(source), (weights_file(Path(source)),)),)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,22 @@ def _named(model: nn.Module, what: str) -> Iterator[str]:
 def weights_file(path: Path) -> Path:
     """The file of weights that is meant: itself, or ``model.safetensors`` in a folder."""
     return path / "model.safetensors" if path.is_dir() else path
+
+
+def pretrained_file(name: str) -> Path | None:
+    """Where this machine has what timm loads as the pretrained weights of a model; None where that cannot be told."""
+    config = _config(name)
+    hub, url = str(config.get("hf_hub_id") or ""), str(config.get("url") or "")
+    found: list[object] = [config.get("file")]
+    if hub:
+        from huggingface_hub import try_to_load_from_cache
+
+        files = ("model.safetensors", config.get("hf_hub_filename") or "pytorch_model.bin")
+        repository, _, revision = hub.partition("@")
+        found += [try_to_load_from_cache(repository, file, revision=revision or None) for file in files]
+    if url:
+        found.append(os.path.join(torch.hub.get_dir(), "checkpoints", os.path.basename(url)))
+    return next((Path(each) for each in found if isinstance(each, str) and os.path.isfile(each)), None)
 
 
 def _config(name: str) -> dict[str, Any]:

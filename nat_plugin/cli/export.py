@@ -55,4 +55,5 @@ def export(
         found = find_source(source, adapter, plugins())
         found.adapter.export(found.text, make_frame(found, channels, cells, size, classes), output, trained)
     written = "model.py and weights.pt" if (output / WEIGHTS).exists() else "model.py, without trained weights"
-    click.echo(f"{output}: {written}")
+    fresh = ": FRESH weights, nothing was trained" if trained is None and (output / WEIGHTS).exists() else ""
+    click.echo(f"{output}: {written}{fresh}")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from nat_plugin.cli.options import json_option, pairs, print_json
+from nat_plugin.cli.options import json_option, print_json
 
 
 @click.command()
@@ -19,8 +19,11 @@ def resume(folder: Path, moved: tuple[str, ...], as_json: bool) -> None:
     from nat_plugin.cli.closing import going_on, print_result
     from nat_plugin.plugins import plugins
     from nat_plugin.runs.progress import reporter
+    from nat_plugin.runs.record import Record
     from nat_plugin.runs.run import resume as go_on
 
     with stoppable(lambda: going_on(folder)), reporter() as progress:
-        result = go_on(folder, plugins(), progress, pairs(moved, "--moved", "OLD=NEW"))
+        record = Record.read(folder) if moved else None
+        places = dict(record.pair(each) for each in moved) if record else {}
+        result = go_on(folder, plugins(), progress, places)
     print_json(result) if as_json else print_result(result, folder)

@@ -20,18 +20,22 @@ def run(
     recipe: str, overrides: tuple[str, ...], out: Path | None, device: str | None, extended: bool, as_json: bool
 ) -> None:
     """Run RECIPE: a file, or one of `nat recipes`."""
-    from nat_plugin.cli import stoppable
-    from nat_plugin.cli.closing import going_on, print_result
     from nat_plugin.plugins import plugins
-    from nat_plugin.runs.progress import reporter
-    from nat_plugin.runs.recipe import load_recipe
-    from nat_plugin.runs.run import default_folder, start
+    from nat_plugin.runs.reading import read_values
 
     if device is not None:
         overrides = (*overrides, f"device={device}")
     if extended:
         overrides = (*overrides, "extended=true")
-    plan = load_recipe(recipe, overrides, plugins())
+    values = read_values(recipe, overrides, plugins())  # before torch is imported, which takes seconds
+
+    from nat_plugin.cli import stoppable
+    from nat_plugin.cli.closing import going_on, print_result
+    from nat_plugin.runs.progress import reporter
+    from nat_plugin.runs.recipe import plan_of_file
+    from nat_plugin.runs.run import default_folder, start
+
+    plan = plan_of_file(recipe, values, plugins())
     folder = out or default_folder(recipe)
     with stoppable(lambda: going_on(folder)), reporter() as progress:
         result = start(plan, folder, plugins(), progress)

@@ -29,7 +29,7 @@ def show(
     classes: int | None,
     as_json: bool,
 ) -> None:
-    """Show SOURCE: a literal, a file, file.py:NAME, a published name, a model folder, or - for one a line on stdin."""
+    """Show SOURCE: a literal, a file, file.py:NAME, a published name, a folder of a model or run, or - for stdin."""
     from nat_plugin.cli.lines import Problems, each_source
     from nat_plugin.plugins import plugins
 

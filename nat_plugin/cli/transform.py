@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import chain, repeat
 from typing import TYPE_CHECKING
 
 import click
@@ -14,7 +16,7 @@ from nat_plugin.cli.options import adapter_option, frame_options, json_option, p
 from nat_plugin.errors import NATError
 
 if TYPE_CHECKING:
-    from nat_plugin.cli.transforming import Wrong
+    from nat_plugin.cli.transforming import Done, Wrong
     from nat_plugin.sources import Source
 
 FIRST, CHUNK = 32, 512
@@ -55,7 +57,14 @@ def transform(
     classes: int | None,
     as_json: bool,
 ) -> None:
-    """Transform SOURCE by a trained policy; prints the architecture in its own format, one per line for SOURCE -."""
+    """Transform SOURCE by a trained policy; prints the architecture in its own format, one per line for SOURCE -.
+
+    With --json a SOURCE - becomes one document, in which each result is a line, printed as soon as it is there.
+    """
+    from nat_plugin.policy.finding import check_policy_file, find_policy
+
+    check_policy_file(policy)  # before torch is imported, which takes seconds
+
     import torch
 
     from nat_plugin.cli.remarks import Remarks
@@ -64,7 +73,6 @@ def transform(
     from nat_plugin.device import find_compute
     from nat_plugin.ir import Budget, find_rule
     from nat_plugin.plugins import plugins
-    from nat_plugin.policy.finding import find_policy
     from nat_plugin.sources import find_source
 
     rule, limits = find_rule(rules), Budget.parse(pairs(budget, "--budget", "METRIC=LIMIT, as in macs=0.9x"))
@@ -89,21 +97,33 @@ def transform(
             yield [read(*each) for each in taken]
             most = min(CHUNK, 2 * most)
 
-    problems, rows = Problems(keep_going), []
-    try:
-        with _rare_collection():
-            for done in side_by_side(asked.of, parts(), None if loaded.device.type == "cpu" else 1, lines.ready):
-                for each in done:
-                    if isinstance(each, Wrong):
-                        problems.meet(each.problem, each.line)
-                    elif as_json:
-                        rows.append(each.row)
-                    else:
-                        click.echo(each.text)
-    finally:  # also of what came before a line that ended the work
-        if as_json and (rows or source == "-"):
-            print_json({"results": rows} if source == "-" else rows[0])
+    problems = Problems(keep_going)
+    with _rare_collection(), _printing(as_json, source == "-") as show:
+        for done in side_by_side(asked.of, parts(), None if loaded.device.type == "cpu" else 1, lines.ready):
+            for each in done:
+                if isinstance(each, Wrong):
+                    problems.meet(each.problem, each.line)
+                else:
+                    show(each)
     problems.end()
+
+
+@contextmanager
+def _printing(as_json: bool, is_stream: bool) -> Iterator[Callable[[Done], None]]:
+    """Prints each result as soon as it is there. The JSON of a stream is one document with each row on a line of its
+    own, behind a comma but for the first; it is whole also where something ends the work."""
+    if not as_json:
+        yield lambda done: click.echo(done.text)
+        return
+    if not is_stream:
+        yield lambda done: print_json(done.row)
+        return
+    separators = chain([""], repeat(","))
+    click.echo('{"results": [')
+    try:
+        yield lambda done: click.echo(next(separators) + json.dumps(done.row))
+    finally:
+        click.echo("]}")
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from nat_plugin.checksums import check, is_done, reopen, write_checksums
 from nat_plugin.comparisons.inputs import drawing, read_inputs
 from nat_plugin.comparisons.parallel import doing
 from nat_plugin.comparisons.plots import available, plot
@@ -43,10 +44,16 @@ def compare(plan: ComparisonPlan, folder: Path, plugins: Plugins, reporter: Repo
             _search(work, plan, wanted, reporter)
             traces = Traces(work, plan, OPTIMUM in wanted)
             found = summary(work, plan, traces, left_out, plugins)
+            reopen(folder)
             pictures = plot(found, folder) if available() else []
-            write_text(folder / "points.csv", points(traces))
-            write_text(folder / "comparison.md", markdown(found, pictures))
-            write_text(folder / "comparison.json", json.dumps(found, indent=1))
+            results = {
+                "points.csv": points(traces),
+                "comparison.md": markdown(found, pictures),
+                "comparison.json": json.dumps(found, indent=1),
+            }
+            for name, text in results.items():
+                write_text(folder / name, text)
+            write_checksums(folder, work.comparison, (folder / name for name in (*results, *pictures)))
             return found
     except WriteError as error:
         raise NATError(f"{error}; mend that, then give the same command again") from error
@@ -80,6 +87,8 @@ def _begin(plan: ComparisonPlan, folder: Path, plugins: Plugins) -> tuple[Compar
         record.write(folder)
         return plan, Work(plan.resolved(), record.origins, folder, record.comparison), left_out
     record = Record.read(folder)
+    if is_done(folder):
+        check(folder, record.comparison)
     plan = plan.model_copy(update={"recipe": settled_as(plan.recipe, record.recipe)})
     work = Work(plan.resolved(), record.origins, folder, record.comparison)
     if not record.is_of(work.recipe) or any(missing(work, unit, _wanted(plan, plugins)) for unit in units(work)):

@@ -111,7 +111,11 @@ def shares_weights(kind: type[Evaluator]) -> bool:
 
 def load_comparison(name: str, overrides: Iterable[str], plugins: Plugins) -> ComparisonPlan:
     """A recipe file, or one that ships, with ``key=value`` overrides. NATErrors lists everything that is wrong."""
-    values = read_values(name, overrides, plugins)
+    return plan_of_file(name, read_values(name, overrides, plugins), plugins)
+
+
+def plan_of_file(name: str, values: Mapping[str, Any], plugins: Plugins) -> ComparisonPlan:
+    """The plan that the values of a recipe file stand for, see ``load_comparison``."""
     if "strategies" not in values and ("strategy" in values or "source" in values):
         raise NATError(f"{name}: this recipe is of a run (it has no 'strategies'): use `nat run {name}`")
     return plan_comparison(values, plugins)

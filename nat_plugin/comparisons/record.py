@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -56,6 +57,9 @@ class Record:
         """NATError unless a recipe, with what was read for it now, has the same results. What was read may have moved:
         then the recipe says where."""
         found = fingerprints(read)
+        for name in sorted(self.files.keys() & found.keys()):
+            if not os.path.isabs(name):  # of what the recipes name alike
+                check_same(name, self.files[name], found[name])
         before, now = (
             renamed(_of_results(each), files) for each, files in ((self.recipe, self.files), (recipe, found))
         )

@@ -53,10 +53,12 @@ class Trace:
 
     @staticmethod
     def from_json(value: dict[str, Any]) -> Trace:
-        steps, given = tuple(Step(*step) for step in value["steps"]), value["input"]
-        return Trace(
-            steps, int(value["queries"]), bool(value["spent"]), None if given is None else HeldOutInput(*given)
-        )
+        steps = tuple(Step(int(query), str(name), float(gain), float(out)) for query, name, gain, out in value["steps"])
+        given = None
+        if value["input"] is not None:
+            accuracy, images, chance = value["input"]
+            given = HeldOutInput(float(accuracy), int(images), float(chance))
+        return Trace(steps, int(value["queries"]), bool(value["spent"]), given)
 
     def curve(self, queries: int) -> list[Step | None]:
         """What was best after 0 to ``queries`` queries, (queries + 1); None before there is anything within the

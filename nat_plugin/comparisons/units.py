@@ -128,7 +128,7 @@ def read_trace(work: Work, label: str, unit: Unit) -> Trace:
         if values["search"] != path.stem:
             raise ValueError(f"it is that of {values['search']}")
         return Trace.from_json(values)
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise NATError(
             f"{path}: damaged or changed ({error}); remove this file, and the same command does this search again"
         ) from error

@@ -25,6 +25,7 @@ __all__ = [
     "load_weights",
     "save",
     "save_network",
+    "save_weighted",
     "traced",
 ]
 
@@ -46,8 +47,13 @@ def exported(network: Network, own: nn.Module | None = None) -> nn.Module:
 
 
 def save_network(network: Network, folder: Path, weights: Weights | None = None, own: nn.Module | None = None) -> None:
-    """Write a network as ``model.py``, and with its ``weights``, where there are any, as ``weights.pt``."""
-    module = exported(network, own)
+    """Write a network as ``model.py``, and with its trained ``weights``, where there are any, as ``weights.pt``; of a
+    module of an adapter else with those that it has: torch does not know how its framework starts it."""
+    save_weighted(exported(network, own), folder, weights, own is not None)
+
+
+def save_weighted(module: nn.Module, folder: Path, weights: Weights | None, is_framework: bool = True) -> None:
+    """Write an exported module with trained weights, if there are any."""
     if weights is not None:
         load_weights(module, weights)
-    save(module, folder, weights is not None or own is not None)
+    save(module, folder, "trained" if weights is not None else "fresh" if is_framework else "none")

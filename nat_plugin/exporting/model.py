@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from nat_plugin.errors import NATError
-from nat_plugin.exporting.text import MODULE, WEIGHTS
+from nat_plugin.exporting.text import MODULE, WEIGHTS, Kind, with_kind
 from nat_plugin.exporting.traced import traced_source
 from nat_plugin.exporting.tracing import Example, trace
 from nat_plugin.files import file_errors, write_bytes, write_text
@@ -41,18 +41,18 @@ def built(text: str, model: nn.Module, inputs: Example) -> nn.Module:
     return module.train(model.training)
 
 
-def save(module: nn.Module, folder: Path, weights: bool = True) -> None:
-    """Write what ``built`` made: ``model.py``, which can be read and changed, and ``weights.pt``. NATError where other
-    weights would be left beside a model without any."""
+def save(module: nn.Module, folder: Path, kind: Kind = "own") -> None:
+    """Write what ``built`` made: ``model.py``, which can be read and changed and says of what kind its weights are, and
+    ``weights.pt`` unless there are none. NATError where other weights would be left beside a model without any."""
     with file_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    if not weights and (folder / WEIGHTS).exists():
+    if kind == "none" and (folder / WEIGHTS).exists():
         raise NATError(f"{folder / WEIGHTS}: these weights are of another model; remove them or choose another folder")
-    if weights:
+    if kind != "none":
         data = BytesIO()
         torch.save(module.state_dict(), data)
         write_bytes(folder / WEIGHTS, data.getvalue())
-    write_text(folder / MODULE, str(module.source))
+    write_text(folder / MODULE, with_kind(str(module.source), kind))
 
 
 def load_weights(module: nn.Module, weights: Weights) -> None:

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Literal, TypeAlias
 
+Kind: TypeAlias = Literal["trained", "fresh", "own", "none"]
+"""Of the weights beside an exported model: trained; what a framework starts a model with; those that the model had,
+which may be either; there are none."""
 MODULE, WEIGHTS = "model.py", "weights.pt"
 """The files of an exported model."""
+_KINDS: dict[Kind, str] = {
+    "trained": "trained, in evaluation mode; model.train() to train on",
+    "fresh": "FRESH weights, as its framework starts it: nothing was trained; then model.train()",
+    "own": "the weights that it had, in evaluation mode; model.train() to train on",
+    "none": 'once torch.save(model.state_dict(), "weights.pt") wrote some; there are none yet',
+}
 _TEXT = '''"""{title}
 
 Written by nat-plugin. It needs torch and nothing else:
 
     from model import Model, load
-    model = load("weights.pt")  # trained, in evaluation mode; model.train() to train on
+    model = load("weights.pt")  # {own}
     model = Model()             # untrained
 """
 
@@ -32,4 +42,9 @@ def load(path, device="cpu"):
 def module_text(title: str, imports: Iterable[str], body: str) -> str:
     """The text of a module with the class ``Model`` that stands in ``body``, and ``load``."""
     ordered = sorted(imports, key=lambda line: (line.startswith("from"), line))
-    return _TEXT.format(title=title, imports="\n".join(ordered), body=body.strip())
+    return _TEXT.format(title=title, own=_KINDS["own"], imports="\n".join(ordered), body=body.strip())
+
+
+def with_kind(text: str, kind: Kind) -> str:
+    """The text of a module, saying what its weights are."""
+    return text.replace(_KINDS["own"], _KINDS[kind], 1)

@@ -4,19 +4,35 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-
-import torch
+from typing import TYPE_CHECKING
 
 from nat_plugin.errors import NATError
-from nat_plugin.policy.files import load_policy
-from nat_plugin.policy.network import Policy
+from nat_plugin.files import ReadError, opened
+
+if TYPE_CHECKING:
+    import torch
+
+    from nat_plugin.policy.network import Policy
 
 SHIPPED = Path(__file__).parent.parent / "policies"
 
 
 def find_policy(name: str, device: torch.device) -> Policy:
     """NATError if there is neither such a file nor such a policy, or if the file is none."""
+    check_policy_file(name)
+
+    from nat_plugin.policy.files import load_policy
+
     return load_policy(policy_path(name), device)[0]
+
+
+def check_policy_file(name: str) -> None:
+    """NATError if there is no such file, or none that can be read: before torch is imported, which takes seconds."""
+    try:
+        with opened(policy_path(name)):
+            pass
+    except ReadError as error:
+        raise NATError(f"policy {error}") from error
 
 
 def policy_path(name: str) -> Path:

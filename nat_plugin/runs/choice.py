@@ -15,7 +15,7 @@ from nat_plugin.files import file_errors
 from nat_plugin.ir import Network, cost, from_json, key, to_json
 from nat_plugin.runs.loading import loading
 from nat_plugin.runs.setup import Setup
-from nat_plugin.runs.weights import check_weights, load_weights, save_weights
+from nat_plugin.runs.weights import check_weights, load_weights, save_weights, weights_file
 from nat_plugin.search.base import State
 from nat_plugin.training.statistics import (
     Difference,
@@ -177,11 +177,7 @@ class Choice:
 
     def weights(self, number: int, seed: int) -> Path:
         """The file with what a training of the final stage ended with."""
-        return self.folder / "weights" / f"{key(self.candidates[number])}-seed{seed}.safetensors"
-
-    def digest(self, number: int) -> str | None:
-        """The SHA-256 of that file for the first training; None where nothing was trained."""
-        return next(each.weights for each in self.done if each.candidate == number)
+        return weights_file(self.folder, self.candidates[number], seed)
 
     def save(self, winner: int, folder: Path) -> Saved | None:
         """Where the weights of a candidate (of the first seed) lie: written anew where the evaluator has a format for

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from nat_plugin.adapter import Adapter
+from nat_plugin.checksums import check, is_done
 from nat_plugin.errors import NATError
-from nat_plugin.ir import Network, from_json, key
+from nat_plugin.ir import Network, from_json
 from nat_plugin.plugins import Plugins
 from nat_plugin.runs.loading import NETWORK
 from nat_plugin.runs.record import Record
-from nat_plugin.runs.weights import check_weights
+from nat_plugin.runs.weights import weights_file
 from nat_plugin.sources import find_adapter, read_text
 
 RESULT = "result.json"
@@ -29,20 +31,20 @@ class Finished:
 
 
 def read_finished(folder: Path, plugins: Plugins) -> Finished:
-    """NATError for a folder of no run, for one that has not ended, and for weights that are not those of its end."""
+    """NATError for a folder of no run, for one that has not ended, and for files that are not those of its end."""
     record = Record.read(folder)
-    if not (folder / RESULT).is_file():
+    if not is_done(folder):
         raise NATError(f"{folder}: the run has not ended: `nat resume {folder}` goes on with it")
-    try:
-        result = json.loads(read_text(folder / RESULT))
-        wanted, trained = result["result"]["key"], result["trained_sha256"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise NATError(f"{folder / RESULT}: damaged ({error})") from error
-    network = from_json(read_text(folder / NETWORK))
-    if key(network) != wanted:
-        raise NATError(f"{folder}: {NETWORK} is not the network of {RESULT}; the folder was changed")
-    weights = folder / "weights" / f"{wanted}-seed0.safetensors"
-    if trained is not None:
-        check_weights(weights, trained)
+    check(folder, record.run, (RESULT, NETWORK))
+    network, weights = from_json(read_text(folder / NETWORK)), None
+    if read_result(folder)["trained_for_real"]:
+        weights = weights_file(folder, network, 0)
+        check(folder, record.run, (weights.relative_to(folder).as_posix(),))
     adapter = find_adapter(record.recipe.get("adapter") or record.origin.adapter, plugins)
-    return Finished(network, adapter, None if trained is None else weights)
+    return Finished(network, adapter, weights)
+
+
+def read_result(folder: Path) -> dict[str, Any]:
+    """What ``result.json`` holds, as it was written."""
+    values: dict[str, Any] = json.loads(read_text(folder / RESULT))
+    return values

@@ -149,7 +149,11 @@ class Plan(Settings):
 
 def load_recipe(name: str, overrides: Iterable[str], plugins: Plugins) -> Plan:
     """A recipe file, or one that ships, with ``key=value`` overrides. NATErrors lists everything that is wrong."""
-    values = read_values(name, overrides, plugins)
+    return plan_of_file(name, read_values(name, overrides, plugins), plugins)
+
+
+def plan_of_file(name: str, values: Mapping[str, Any], plugins: Plugins) -> Plan:
+    """The plan that the values of a recipe file stand for, see ``load_recipe``."""
     if "strategies" in values:
         raise NATError(f"{name}: this recipe is of a comparison (it has 'strategies'): use `nat compare {name}`")
     return plan(values, plugins)

@@ -66,7 +66,7 @@ class Record:
         places: dict[str, str] = {}
         for old, new in pairs.items():
             before, after = str(absolute(Path(old))), str(absolute(Path(new)))
-            found = [path for path in self.files if path == before or path.startswith(before.rstrip(os.sep) + os.sep)]
+            found = self._below(before)
             if not found:
                 known = ", ".join(self.files) or "nothing"
                 raise NATError(f"--moved {old}: the run read nothing there; it read {known}")
@@ -74,10 +74,26 @@ class Record:
         files = {places.get(path, path): known for path, known in self.files.items()}
         return replace(self, recipe=renamed(self.recipe, places), files=files)
 
+    def pair(self, text: str) -> tuple[str, str]:
+        """Old and new place in ``OLD=NEW``. Either may have a sign of equality in it: the old one is a place of which
+        something was read, and the new one is there, as far as that can be."""
+        parts = text.split("=")
+        splits = [("=".join(parts[:at]), "=".join(parts[at:])) for at in range(1, len(parts))]
+        if not splits:
+            raise NATError(f"--moved {text[:60]!r}: write OLD=NEW")
+        known = [each for each in splits if self._below(str(absolute(Path(each[0]))))]
+        return next((each for each in known if os.path.exists(each[1])), (known or splits)[0])
+
+    def _below(self, place: str) -> list[str]:
+        """What was read of a file, or below a folder."""
+        return [path for path in self.files if path == place or path.startswith(place.rstrip(os.sep) + os.sep)]
+
     def check_there(self, folder: Path) -> None:
         """NATError for what is there no more, or a file that is another now."""
         for path, known in self.files.items():
-            if not Path(path).exists():
+            if not os.path.isabs(path):
+                continue  # the name of what is looked up anew
+            if not os.path.exists(path):  # pathlib raises where a name is too long
                 moved = f"nat resume {shlex.quote(str(folder))} --moved {shlex.quote(path)}=NEW"
                 raise NATError(f"{path}: it was read when the run began and is not there now; say where: {moved}")
             if Path(path).is_file():

@@ -18,10 +18,14 @@ from nat_plugin.files import write_text
 from nat_plugin.ir import Network, cost, key, to_json
 from nat_plugin.ir.budget import METRICS, Listed, plain
 from nat_plugin.runs.choice import Choice, Share
+from nat_plugin.runs.finished import RESULT
 from nat_plugin.runs.loading import NETWORK, section
 from nat_plugin.runs.setup import Setup
 from nat_plugin.training.verdict import ONE_TRAINING
 from nat_plugin.writing import result_adapter, write_back
+
+RESULTS = ("architecture.txt", NETWORK, "policy.safetensors", "report.md", RESULT)
+"""Files that a run ends with, as far as it has them, beside the weights that ``result.json`` names."""
 
 
 def write_result(setup: Setup, choice: Choice, evaluated: int, folder: Path) -> dict[str, Any]:
@@ -43,7 +47,6 @@ def write_result(setup: Setup, choice: Choice, evaluated: int, folder: Path) -> 
         "input_fits": setup.final.moves.limits.fit(setup.final.network),
         "format": adapter.name,
         "weights": None if saved is None else saved.path,
-        "trained_sha256": choice.digest(verdict.winner),
         "scale": asdict(Scale() if recipe.final else setup.evaluator.scale(setup.plan.evaluator)),
         "test_difference": _span(verdict.difference.value, verdict.difference.low, verdict.difference.high),
         "trainings": choice.seeds if recipe.final else None,
@@ -65,7 +68,7 @@ def write_result(setup: Setup, choice: Choice, evaluated: int, folder: Path) -> 
         "data": setup.evaluator.summary(),
     }
     write_text(folder / "report.md", markdown(setup, network, result, saved))
-    write_text(folder / "result.json", json.dumps(result, indent=1))
+    write_text(folder / RESULT, json.dumps(result, indent=1))
     return result
 
 

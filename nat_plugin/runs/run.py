@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from nat_plugin.checksums import check, is_done, write_checksums
 from nat_plugin.errors import NATError
 from nat_plugin.files import WriteError, file_errors
 from nat_plugin.ir import Network
@@ -16,18 +17,20 @@ from nat_plugin.plugins import Plugins
 from nat_plugin.runs.choice import Choice, Epoch, check_final
 from nat_plugin.runs.curves import Curves
 from nat_plugin.runs.events import Events
+from nat_plugin.runs.finished import read_result
 from nat_plugin.runs.folder import Journal, in_use, locked, tidy
 from nat_plugin.runs.progress import Reporter
 from nat_plugin.runs.recipe import Plan
 from nat_plugin.runs.recipe import plan as plan_of
 from nat_plugin.runs.record import RUN_FILE, Record, check_is_run
-from nat_plugin.runs.report import write_result
+from nat_plugin.runs.report import RESULTS, write_result
 from nat_plugin.runs.search import Search
 from nat_plugin.runs.setup import Setup, find_origin, set_up, settled
 from nat_plugin.runs.state import load_state, save_state
+from nat_plugin.runs.weights import FOLDER as WEIGHTS
 from nat_plugin.training.trainer import epoch_note
 
-CHECKPOINT = "checkpoint.safetensors"
+CHECKPOINT, JOURNAL = "checkpoint.safetensors", "journal.jsonl"
 MOST_NAMED = 4096
 """Finalists that a strategy is asked for until enough of them can be assessed."""
 Keep: TypeAlias = Callable[["Choice | None"], None]
@@ -61,7 +64,8 @@ def _check_free(folder: Path) -> None:
 def resume(
     folder: Path, plugins: Plugins, reporter: Reporter, moved: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
-    """Go on with a run after it was interrupted, however; ends with the same result as without the interruption.
+    """Go on with a run after it was interrupted, however; ends with the same result as without the interruption. Of one
+    that is done, the result.
 
     ``moved``: new places, by the old ones, of files and folders that the run read. NATError for a folder, or for
     anything that it read, that is not as it was."""
@@ -71,6 +75,12 @@ def resume(
     with locked(folder):
         tidy(folder)
         record = Record.read(folder).moved(moved or {})
+        if is_done(folder):
+            check(folder, record.run)
+            if moved:
+                record.check_there(folder)
+                record.write(folder)
+            return read_result(folder)
         record.check_there(folder)
         setup = set_up(plan_of(record.recipe, plugins), record.origin, plugins)
         record.check_read(setup.outside)
@@ -83,7 +93,7 @@ def _carry_through(setup: Setup, run: str, folder: Path, reporter: Reporter) -> 
     recipe = setup.plan.recipe
     setup.evaluator.report = reporter.note
     try:
-        with closing(Journal(folder / "journal.jsonl")) as journal:
+        with closing(Journal(folder / JOURNAL)) as journal:
             search = Search(setup.strategy, setup.evaluator, recipe.search, recipe.seed, journal)
             keep = partial(_checkpoint, run, folder, search, journal)
             choice = _restored(setup, run, folder, search, journal)
@@ -93,7 +103,10 @@ def _carry_through(setup: Setup, run: str, folder: Path, reporter: Reporter) -> 
                 choice = Choice(setup, folder, _finalists(setup, count))
                 keep(choice)
             _choose(setup, choice, Curves(folder, journal), keep, reporter)
-            return write_result(setup, choice, len(search.keys), folder)
+            result = write_result(setup, choice, len(search.keys), folder)
+        own = [CHECKPOINT, JOURNAL, WEIGHTS, *RESULTS, *([result["weights"]] if result["weights"] else [])]
+        write_checksums(folder, run, (folder / name for name in own))
+        return result
     except WriteError as error:
         raise NATError(f"{error}; mend that, then go on with: nat resume {shlex.quote(str(folder))}") from error
 

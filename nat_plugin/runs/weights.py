@@ -12,10 +12,17 @@ from safetensors.torch import save
 
 from nat_plugin.errors import NATError
 from nat_plugin.files import ReadError, write_bytes
+from nat_plugin.ir import Network, key
 from nat_plugin.outside import Outside, fingerprint
 from nat_plugin.tensors import read_tensors
 
 MAX_BYTES = 64 * 2**30
+FOLDER = "weights"
+
+
+def weights_file(folder: Path, network: Network, seed: int) -> Path:
+    """Where in the folder of a run lies what a training of the final stage ended with."""
+    return folder / FOLDER / f"{key(network)}-seed{seed}.safetensors"
 
 
 def save_weights(path: Path, weights: Mapping[str, torch.Tensor]) -> str:

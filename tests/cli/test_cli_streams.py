@@ -26,10 +26,10 @@ def cells(count: int) -> list[str]:
 
 
 @pytest.fixture
-def process() -> Iterator[subprocess.Popen[str]]:
-    """``nat transform -``, waiting for lines."""
+def process(request: pytest.FixtureRequest) -> Iterator[subprocess.Popen[str]]:
+    """``nat transform -``, with more options as a parameter, waiting for lines."""
     started = subprocess.Popen(
-        [sys.executable, "-m", "nat_plugin", *TRANSFORM],
+        [sys.executable, "-m", "nat_plugin", *TRANSFORM, *getattr(request, "param", [])],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -59,6 +59,26 @@ def test_a_line_is_answered_before_the_next_is_there(process: subprocess.Popen[s
         assert answers(process, 1)[0].startswith("|")
     give(process, cells(700))
     assert all(line.startswith("|") for line in answers(process, 700))
+
+
+@pytest.mark.parametrize("process", [["--json"]], indirect=True)
+def test_a_row_is_there_before_the_next_line_is_given(process: subprocess.Popen[str], nat: Nat) -> None:
+    """One document when it is done; until then a row on each line, behind a comma but for the first."""
+    assert answers(process, 1) == ['{"results": [\n']
+    rows = []
+    for line in cells(3):
+        give(process, [line])
+        rows += answers(process, 1)
+        assert json.loads(rows[-1].removeprefix(","))["architecture"].startswith("|")
+    rest, _ = process.communicate("\n".join(cells(5)[3:]), timeout=60)
+    document = json.loads('{"results": [' + "".join(rows) + rest)
+    plain = nat(*TRANSFORM, stdin="\n".join(cells(5)))
+    assert [row["architecture"] for row in document["results"]] == plain.out.splitlines()
+
+
+@pytest.mark.parametrize("process", [["--json"]], indirect=True)
+def test_a_document_without_any_row_is_one_too(process: subprocess.Popen[str]) -> None:
+    assert json.loads(process.communicate("", timeout=60)[0]) == {"results": []}
 
 
 def test_what_comes_of_a_line_does_not_depend_on_when_and_where_it_comes(nat: Nat) -> None:

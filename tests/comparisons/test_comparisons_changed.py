@@ -65,6 +65,28 @@ def folder(whole: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(whole, tmp_path / "comparison"))
 
 
+@pytest.mark.parametrize("change", ["flipped", "emptied", "lost"])
+def test_every_result_that_is_not_as_it_was_is_named(folder: Path, data: Path, change: str) -> None:
+    files = [each for each in folder.iterdir() if each.is_file() and each.name not in (".lock", "compare.json")]
+    assert {"comparison.json", "comparison.md", "points.csv", "checksums.json"} <= {each.name for each in files}
+    for path in files:
+        if path.name == "checksums.json" and change == "lost":
+            continue
+        content = path.read_bytes()
+        changed = content[:-1] + bytes([content[-1] ^ 1]) if change == "flipped" else b""
+        path.unlink() if change == "lost" else path.write_bytes(changed)
+        before = {each.name: each.read_bytes() for each in folder.iterdir() if each.is_file()}
+        with pytest.raises(NATError, match=path.name) as caught:
+            run(folder, recipe(data))
+        assert "\n" not in str(caught.value)
+        assert {each.name: each.read_bytes() for each in folder.iterdir() if each.is_file()} == before
+        path.write_bytes(content)
+    (folder / "comparison.md").write_text("mine")
+    (folder / "checksums.json").unlink()  # as the line says
+    run(folder, recipe(data))
+    assert (folder / "comparison.md").read_text() != "mine"
+
+
 def one_of(folder: Path) -> Path:
     return max((folder / "searches").iterdir())
 

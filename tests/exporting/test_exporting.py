@@ -191,6 +191,26 @@ def test_a_format_without_an_export_of_its_own_has_that_of_the_core(tmp_path: Pa
     assert list(model.state_dict()) == list(Own().state_dict())
     assert float(model.scale.detach().mean()) == 2
     assert model(torch.zeros(1, 3, 8, 8)).shape == (1, 2)
+    assert 'load("weights.pt")  # FRESH weights' in (tmp_path / "model.py").read_text()
+
+
+@pytest.mark.parametrize(("source", "adapter"), [("NB101_Inception", "nasbench101"), ("darts-v2", "nni")])
+def test_fresh_weights_are_said_to_be_fresh(source: str, adapter: str, nat: Nat, tmp_path: Path) -> None:
+    """A framework has its own way to start a model, so the file is there; but nobody takes it for a trained one."""
+    pytest.importorskip("nni")
+    said = nat("export", source, "--adapter", adapter, *SMALL, "-o", str(tmp_path / "model"))
+    assert said.out == f"{tmp_path / 'model'}: model.py and weights.pt: FRESH weights, nothing was trained\n", said.err
+    text = (tmp_path / "model" / "model.py").read_text()
+    assert 'load("weights.pt")  # FRESH weights' in text
+    assert "# trained" not in text
+
+
+def test_the_text_says_whether_the_weights_are_trained(tmp_path: Path) -> None:
+    network = darts(DARTS_V2)
+    save_network(network, tmp_path / "none")
+    assert "there are none yet" in (tmp_path / "none" / "model.py").read_text()
+    save_network(network, tmp_path / "trained", build(network).state_dict())
+    assert 'load("weights.pt")  # trained, in evaluation mode' in (tmp_path / "trained" / "model.py").read_text()
 
 
 def test_what_torch_alone_cannot_make_is_named() -> None:

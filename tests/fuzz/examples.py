@@ -7,14 +7,18 @@ import io
 import json
 import struct
 import tempfile
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from nat_plugin.checksums import write_checksums
 from nat_plugin.ir import Frame, to_json
+from nat_plugin.outside import Outside
 from nat_plugin.plugins import plugins
+from nat_plugin.sealing import unseal
 from tests.adapters.texts import TEXTS as FORMS
 
 GENOTYPE = (
@@ -123,6 +127,60 @@ TABLES = (
     'arch,val_accuracy_surrogate\n"[[(0, 0), (1, 5)], [(1, 0), (0, 2)]]",93\n',
     "normal,reduce,acc_last\nnone<0;skip_connect<1,sep_conv_5x5<1;skip_connect<0,97\n",
 )
+
+
+OWNER, RESULT = "0" * 64, b"Genotype"
+"""Which run or comparison what is sealed is of, and a result of it."""
+
+
+def _sealed(path: Path, write: Callable[[Path], None]) -> bytes:
+    """What is written into a folder, without its checksum: an example of what is in it."""
+    with tempfile.TemporaryDirectory() as folder:
+        write(Path(folder))
+        return json.dumps(unseal((Path(folder) / path).read_text())).encode()
+
+
+@cache
+def run_records() -> list[bytes]:
+    from nat_plugin.runs.recipe import load_recipe
+    from nat_plugin.runs.record import Origin, Record
+
+    origin = Origin(GENOTYPE, "darts", "mine")
+    recipe = load_recipe("quickstart", (), plugins()).resolved()
+    return [_sealed(Path("run.json"), Record.of(recipe, origin, [Outside.all_of(Path(__file__))]).write)]
+
+
+@cache
+def comparison_records() -> list[bytes]:
+    from nat_plugin.comparisons.recipe import load_comparison
+    from nat_plugin.comparisons.record import Record
+    from nat_plugin.runs.record import Origin
+
+    origins = [Origin(GENOTYPE, "darts", "mine"), Origin("DARTS_V2", "darts", "DARTS_V2")]
+    recipe = load_comparison("compare-digits", (), plugins()).resolved()
+    return [_sealed(Path("compare.json"), Record.of(recipe, origins, 0, []).write)]
+
+
+def search_records() -> list[bytes]:
+    from nat_plugin.comparisons.search import HeldOutInput, Step, Trace
+
+    trace = Trace((Step(0, "a" * 32, 0.0, 0.0), Step(2, "b" * 32, 0.5, -0.25)), 3, True, HeldOutInput(0.5, 100, 0.1))
+    return [json.dumps({"comparison": OWNER, "search": "strategy0-input0-seed0", **trace.to_json()}).encode()]
+
+
+def checksum_lists() -> list[bytes]:
+    def write(folder: Path) -> None:
+        (folder / "architecture.txt").write_bytes(RESULT)
+        write_checksums(folder, OWNER, [folder / "architecture.txt"])
+
+    return [_sealed(Path("checksums.json"), write)]
+
+
+CIFAR_IMAGES, CIFAR_CLASSES = 20, 2
+
+
+def cifar_files() -> list[bytes]:
+    return [b"".join(bytes([number % CIFAR_CLASSES]) + bytes([number]) * 3072 for number in range(CIFAR_IMAGES))]
 
 
 def tables() -> list[bytes]:

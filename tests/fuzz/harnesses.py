@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import atexit
 import io
+import json
 import shutil
 import tempfile
 import time
@@ -25,6 +26,7 @@ from nat_plugin.errors import NATError
 from nat_plugin.ir import Budget, Frame, Limits, canonical, cost, is_connected, key
 from nat_plugin.literals import assigned, assigned_names
 from nat_plugin.plugins import plugins
+from nat_plugin.sealing import KEY, seal
 from nat_plugin.sources import find_source
 from tests.fuzz import examples as valid
 
@@ -174,6 +176,78 @@ def checkpoint(path: Path) -> object:
     return load_state(path)
 
 
+def sealed(read: Callable[[Path], object], name: str) -> Run:
+    """``read`` the folder of a document as it is, and with a checksum that fits: without one nothing comes further."""
+
+    def run(data: bytes) -> object:
+        path = scratch() / name
+        path.write_bytes(data)
+        try:
+            return read(scratch())
+        except NATError:
+            with suppress(ValueError, RecursionError):  # bytes of which no document can be made
+                values = json.loads(data)
+                if isinstance(values, dict):
+                    path.write_text(seal({key: value for key, value in values.items() if key != KEY}))
+            return read(scratch())
+        finally:
+            path.unlink()
+
+    return run
+
+
+def run_record(folder: Path) -> None:
+    """What a resume reads before it trains anything."""
+    from nat_plugin.runs.recipe import plan
+    from nat_plugin.runs.record import Record
+
+    record = Record.read(folder)
+    for path in list(record.files)[:2]:
+        record.moved(dict([record.pair(f"{path}={folder}")]))
+    plan(record.recipe, plugins()).resolved()
+    record.check_there(folder)
+
+
+def comparison_record(folder: Path) -> None:
+    from nat_plugin.comparisons.recipe import plan_comparison
+    from nat_plugin.comparisons.record import Record
+
+    record = Record.read(folder)
+    recipe = plan_comparison(record.recipe, plugins()).resolved()
+    if record.is_of(recipe):
+        record.check(recipe, (), folder)
+
+
+def trace(folder: Path) -> object:
+    from nat_plugin.comparisons.units import Unit, Work, path_of, read_trace
+
+    work = Work({"strategies": {"a": {}}}, (), folder, valid.OWNER)
+    path = path_of(work, "a", Unit(0, 0))
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes((folder / "search.json").read_bytes())
+    return read_trace(work, "a", Unit(0, 0)).curve(3)
+
+
+def checksum_list(folder: Path) -> None:
+    from nat_plugin.checksums import check, check_file
+
+    (folder / "architecture.txt").write_bytes(valid.RESULT)
+    with suppress(NATError):
+        check_file(folder / "architecture.txt")
+    check(folder, valid.OWNER)
+
+
+def cifar(path: Path) -> object:
+    """One small file as each of those of a data set."""
+    from nat_plugin.data import DataSettings, load
+    from nat_plugin.data.loaders.cifar import Layout, load_cifar
+
+    names = tuple(str(number) for number in range(valid.CIFAR_CLASSES))
+    layout = Layout("CIFAR10", "small", (path.name,), (path.name,), (valid.CIFAR_IMAGES,) * 2, 1, names)
+    settings = DataSettings(name="small", path=path.parent)
+    return load(settings, "cpu", {"small": lambda settings: load_cifar(settings, layout)})
+
+
 def op_map(path: Path) -> object:
     from nat_plugin.search.rules.op_map import read_op_map
 
@@ -283,6 +357,10 @@ def harnesses() -> Mapping[str, Harness]:
         "budget": Harness(budget, valid.budgets),
         "recipe": Harness(in_file(recipe, "recipe.yaml"), valid.recipes, count=40),
         "set": Harness(override, valid.overrides, count=60),
+        "run-record": Harness(sealed(run_record, "run.json"), valid.run_records, count=60),
+        "comparison-record": Harness(sealed(comparison_record, "compare.json"), valid.comparison_records, count=60),
+        "search-record": Harness(sealed(trace, "search.json"), valid.search_records),
+        "checksums": Harness(sealed(checksum_list, "checksums.json"), valid.checksum_lists),
         "op-map": Harness(in_file(op_map, "map.json"), valid.op_maps),
         "policy": Harness(in_file(policy, "policy.safetensors"), valid.policies, text=False, count=100),
         "checkpoint": Harness(in_file(checkpoint, "checkpoint.safetensors"), valid.checkpoints, text=False),
@@ -292,6 +370,7 @@ def harnesses() -> Mapping[str, Harness]:
         "latencies": Harness(in_file(latencies, "latencies.csv"), valid.latencies),
         "database": Harness(in_file(database, "nasbench.db"), valid.databases, text=False, count=60),
         "idx": Harness(in_file(idx, "images"), valid.idx_files, text=False),
+        "cifar": Harness(in_file(cifar, "data.bin"), valid.cifar_files, text=False, count=60),
         "npz": Harness(in_file(npz, "arrays.npz"), valid.npz_files, text=False),
         "image": Harness(image, valid.images, text=False, count=60),
         "weights": Harness(in_file(weights, "model.safetensors"), valid.checkpoints, text=False),

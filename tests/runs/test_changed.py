@@ -18,12 +18,14 @@ from sklearn.datasets import load_digits
 
 from nat_plugin.errors import NATError
 from nat_plugin.plugins import plugins
+from nat_plugin.policy import finding
 from nat_plugin.policy.finding import policy_path
 from nat_plugin.runs.progress import Silent
 from nat_plugin.runs.recipe import plan
 from nat_plugin.runs.run import resume, start
 from nat_plugin.sealing import seal, unseal
 from nat_plugin.tensors import read_tensors
+from tests.command_line import Nat
 from tests.images import digits_file
 from tests.interrupting import Stop
 
@@ -191,6 +193,23 @@ def test_data_that_changed_moved_or_went(folder: Path, tmp_path: Path, data: Pat
     resume(run, plugins(), Silent())  # it is written down
 
 
+def test_a_place_with_a_sign_of_equality_in_its_name(tmp_path: Path, data: Path, nat: Nat) -> None:
+    old, new = tmp_path / "lr=0.1" / "a=b.npz", tmp_path / "c=d" / "e.npz"
+    old.parent.mkdir()
+    new.parent.mkdir()
+    shutil.copy(data, old)
+    run = stopped_at(tmp_path / "run", recipe(old), 5)
+    shutil.move(old, new)
+    said = nat("resume", str(run), "--moved", f"{tmp_path}/x={new}")
+    assert "the run read nothing there" in said.err
+    assert "write OLD=NEW" in nat("resume", str(run), "--moved", "new").err
+    assert nat("resume", str(run), "--moved", f"{old}={new}").status == 0
+    shutil.move(new, old)
+    assert nat("resume", str(run), "--moved", f"{new.parent}={old.parent}").status == 2  # no file of that name there
+    old.rename(old.parent / "e.npz")
+    assert nat("resume", str(run), "--moved", f"{new.parent}={old.parent}").status == 0
+
+
 def test_it_goes_on_from_any_folder(tmp_path: Path, whole: dict[str, bytes], monkeypatch: pytest.MonkeyPatch) -> None:
     digits_file(tmp_path / "digits.npz")
     (tmp_path / "elsewhere").mkdir()
@@ -321,6 +340,23 @@ def test_a_policy_that_changed(tmp_path: Path, data: Path) -> None:
     weights[next(iter(weights))] += 1
     save_file(weights, policy, facts)
     assert f"{policy}: changed since it was first read" in refused(run)
+
+
+def test_a_policy_that_ships_and_changed(tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is known by its name: on another machine it lies elsewhere."""
+    shipped, elsewhere = tmp_path / "shipped", tmp_path / "elsewhere"
+    for each in (shipped, elsewhere):
+        each.mkdir()
+        shutil.copy(policy_path("nasbench201"), each / "own.safetensors")
+    monkeypatch.setattr(finding, "SHIPPED", shipped)
+    wanted = {"source": "NB201_ResNet", "network": {}, "strategy": {"name": "nat", "policy": "own"}, "final": None}
+    run = stopped_at(tmp_path / "run", recipe(data, **wanted), 1)
+    weights, facts = read_tensors(shipped / "own.safetensors", 2**30)
+    weights[next(iter(weights))] += 1
+    save_file(weights, shipped / "own.safetensors", facts)
+    assert "policy own: changed since it was first read" in refused(run)
+    monkeypatch.setattr(finding, "SHIPPED", elsewhere)
+    resume(run, plugins(), Silent())
 
 
 def test_an_image_that_came_went_or_changed(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,13 @@ import pytest
 import torch
 
 from nat_plugin.data import DataSettings, eval_batches, load
+from nat_plugin.errors import NATError
 from nat_plugin.plugins import plugins
 from nat_plugin.runs.finished import read_finished
 from nat_plugin.runs.progress import Silent
 from nat_plugin.runs.recipe import plan
-from nat_plugin.runs.run import start
+from nat_plugin.runs.run import resume, start
+from nat_plugin.sealing import seal, unseal
 from tests.command_line import Nat
 
 RECIPE: dict[str, Any] = {
@@ -73,6 +76,80 @@ def test_a_run_that_has_not_ended_says_how_to_go_on(ended: Path, nat: Nat, tmp_p
     assert f"the run has not ended: `nat resume {tmp_path}` goes on with it" in said.err
 
 
+CHANGES: dict[str, Callable[[Path], None]] = {
+    "flipped": lambda path: path.write_bytes(path.read_bytes()[:-1] + bytes([path.read_bytes()[-1] ^ 1])),
+    "emptied": lambda path: path.write_bytes(b""),
+    "lost": Path.unlink,
+}
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_every_file_of_a_run_that_is_done_is_missed(what: str, ended: Path, nat: Nat, tmp_path: Path) -> None:
+    """By ``nat resume``, which writes none of them again in silence."""
+    folder = Path(shutil.copytree(ended, tmp_path / "run"))
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    names = {path.relative_to(folder).parts[0] for path in files}
+    own = {"architecture.txt", "checkpoint.safetensors", "journal.jsonl", "network.json", "report.md", "result.json"}
+    assert names == {*own, "run.json", "checksums.json", "weights", "events", ".lock"}
+    for path in files:
+        if path.relative_to(folder).parts[0] in ("events", ".lock") or (
+            path.name == "checksums.json" and what == "lost"
+        ):
+            continue  # figures for TensorBoard; and a run without its list is one that has not ended
+        content = path.read_bytes()
+        CHANGES[what](path)
+        before = {each: each.read_bytes() for each in files if each.exists()}
+        with pytest.raises(NATError) as caught:
+            resume(folder, plugins(), Silent())
+        assert path.name in str(caught.value)
+        assert "\n" not in str(caught.value)
+        assert {each: each.read_bytes() for each in files if each.exists()} == before
+        path.write_bytes(content)
+    assert resume(folder, plugins(), Silent()) == json.loads((folder / "result.json").read_text())
+
+
+@pytest.mark.parametrize("name", ["architecture.txt", "result.json"])
+def test_what_was_changed_is_written_again_once_the_list_is_removed(name: str, ended: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(ended, tmp_path / "run"))
+    content = (folder / name).read_bytes()
+    (folder / name).write_text("mine")
+    (folder / "checksums.json").unlink()  # as the line says
+    resume(folder, plugins(), Silent())
+    assert (folder / name).read_bytes() == content
+    assert (folder / "checksums.json").read_bytes() == (ended / "checksums.json").read_bytes()
+
+
+def test_the_list_of_another_run_is_not_taken(ended: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(ended, tmp_path / "run"))
+    values = unseal((folder / "checksums.json").read_text())
+    (folder / "checksums.json").write_text(seal({**values, "owner": "another"}))
+    with pytest.raises(NATError, match=r"checksums\.json: this is the list of another folder"):
+        resume(folder, plugins(), Silent())
+
+
+def test_a_changed_result_is_not_read_by_its_own_path_either(ended: Path, nat: Nat, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(ended, tmp_path / "run"))
+    (weights, *_) = sorted((folder / "weights").iterdir())
+    commands = {
+        "architecture.txt": ("show", str(folder / "architecture.txt")),
+        "network.json": ("show", str(folder)),
+        "result.json": ("export", str(folder), "-o", str(tmp_path / "model")),
+        f"weights/{weights.name}": ("export", "DARTS_V2", "-o", str(tmp_path / "model"), "--weights", str(weights)),
+    }
+    assert nat("show", str(folder)).status == 0
+    for name, command in commands.items():
+        for change in CHANGES.values():
+            content = (folder / name).read_bytes()
+            change(folder / name)
+            said = nat(*command)
+            assert (said.status, said.err.count("\n")) == (2, 1), said.err
+            if (folder / name).exists() or name != "architecture.txt":
+                assert f"{folder / name}: " in said.err
+                assert "this folder was done" in said.err
+            (folder / name).write_bytes(content)
+    assert not (tmp_path / "model").exists()
+
+
 def test_weights_that_were_changed_or_lost_are_not_exported(ended: Path, nat: Nat, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(ended, tmp_path / "run"))
     path = folder / "weights" / f"{json.loads((folder / 'result.json').read_text())['result']['key']}-seed0.safetensors"
@@ -81,7 +158,8 @@ def test_weights_that_were_changed_or_lost_are_not_exported(ended: Path, nat: Na
     for _ in range(2):
         said = nat("export", str(folder), "-o", str(tmp_path / "model"))
         assert said.status == 2
-        assert f"{path}: these weights were lost or changed since they were trained" in said.err
+        assert f"{path}: " in said.err
+        assert "this folder was done" in said.err
         path.unlink(missing_ok=True)
     assert not (tmp_path / "model").exists()
 

@@ -20,7 +20,7 @@ from nat_plugin.ir import Moves, Network, key
 from nat_plugin.outside import Outside, OutsideName
 from nat_plugin.policy.apply import decode
 from nat_plugin.policy.files import Fact, save_policy
-from nat_plugin.policy.finding import find_policy
+from nat_plugin.policy.finding import find_policy, policy_path
 from nat_plugin.policy.network import Policy, PolicyConfig, new_policy
 from nat_plugin.policy.reinforce import Learning, Temperature, learn
 from nat_plugin.policy.sampling import draw, greedy, most_probable
@@ -140,8 +140,11 @@ class NATStrategy(Strategy):
 
     @property
     def outside(self) -> tuple[Outside, ...]:
-        path = Path(self.settings.policy or "")
-        return (Outside.all_of(path),) if path.is_file() else ()
+        name = self.settings.policy
+        if name is None:
+            return ()
+        path = policy_path(name)
+        return (Outside(path, (path,), None if str(path) == name else f"policy {name}"),)
 
     def _first_policy(self) -> Policy:
         settings = self.settings

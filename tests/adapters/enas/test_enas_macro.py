@@ -179,6 +179,10 @@ def test_networks_from_elsewhere() -> None:
         ("0 6 1", "layer 1: there is no op 6; allowed: 0 conv_3x3, 1 sep_conv_3x3"),
         ("0 1 2", "layer 1: a skip connection is 0 or 1, not 2"),
         ("0 1 x", "line 1: 'x' is not allowed"),
+        ("[1", "']' is missing; is the end of the text lost?"),
+        ("'0 1 0", '"\'" is missing; is the end of the text lost?'),
+        ("0\n1 0]", "line 2: ']' closes nothing"),
+        ("([0) 1 0]", "line 1: ')' closes nothing"),
         ("0 " * (65 * 66 // 2), "more than 64 layers"),
     ],
 )

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import nat_timm.weights
 import pytest
 import timm
 import torch
@@ -13,6 +14,7 @@ from nat_timm.adapter import TimmAdapter
 from nat_timm.evaluator import TimmEvaluator, TimmSettings
 from nat_timm.saving import save
 from nat_timm.statistics import recalibrate
+from safetensors.torch import save_file
 from torch import nn
 
 from nat_plugin.data import DataSet, DataSettings, eval_batches, load
@@ -167,6 +169,22 @@ def test_bad_settings_are_one_line(
     with pytest.raises(NATError, match=message) as caught:
         evaluator(digits, **settings).train([network(digits)])
     assert "\n" not in str(caught.value)
+
+
+def test_pretrained_weights_have_a_fingerprint_where_they_are_a_file(
+    digits: DataSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "cached.safetensors"
+    model = TimmAdapter().module(network(digits))
+    save_file(model.state_dict(), path)
+    config = timm.models.get_pretrained_cfg("mobilenetv2_035").to_dict()
+    cached = {**config, "file": str(path), "num_classes": digits.classes}
+    monkeypatch.setattr(nat_timm.weights, "_config", lambda name: cached)
+    found = evaluator(digits, weights="pretrained").outside
+    before = fingerprints(found)
+    assert list(before) == ["pretrained weights of mobilenetv2_035"]
+    save_file({name: value + 1 for name, value in model.state_dict().items()}, path)
+    assert fingerprints(found) != before
 
 
 def test_networks_of_other_formats_are_refused(digits: DataSet) -> None:
