@@ -47,6 +47,11 @@ class CellCosts:
         return [index for index, edge in enumerate(self.cell.edges) if edge.editable]
 
     @cached_property
+    def _bits(self) -> list[list[int]]:
+        """By slot, the bit of each option that is not null."""
+        return [[(not op.is_null) << position for op in self.options[slot]] for position, slot in enumerate(self.slots)]
+
+    @cached_property
     def wiring(self) -> Wiring:
         return wiring(self.cell)
 
@@ -54,9 +59,9 @@ class CellCosts:
         """Exact parameters and MACs of a choice; None if it is not connected, or loses an output that must be kept."""
         bits = 0
         picked = [0] * len(self.options)
-        for position, (slot, index) in enumerate(zip(self.slots, choice, strict=True)):
+        for slot, index, live_bits in zip(self.slots, choice, self._bits, strict=True):
             picked[slot] = index
-            bits |= (not self.options[slot][index].is_null) << position
+            bits |= live_bits[index]
         state = self.wiring.state(bits)
         if not (state.whole if self.keep else state.connected):
             return None

@@ -43,8 +43,8 @@ class LocalSearch:
     ) -> None:
         self._moves, self._policy, self._records, self._rng, self._trust = moves, policy, records, rng, trust
         first = FIRST if policy is None else 0
-        prior = self._prior if policy is not None and trust else None
-        self._acquisition = Acquisition(moves, rng, pool, largest, prior, first)
+        self._has_prior = policy is not None and trust > 0
+        self._acquisition = Acquisition(moves, rng, pool, largest, self if self._has_prior else None, first)
         self._priors: dict[int, PolicyPrior] = {}  # by input, until the policy changes
         self._waiting: dict[int, tuple[int, str, Choice]] = {}  # by number of the proposal: input, key, choice
         self._failed: list[set[str]] = [set() for _ in moves]
@@ -90,15 +90,23 @@ class LocalSearch:
             self._priors[source] = PolicyPrior(scores, sizes, moves)
         return self._priors[source]
 
-    def _prior(self, source: int, choices: Sequence[Choice]) -> np.ndarray:
+    def mean(self, source: int, choices: Sequence[Choice]) -> np.ndarray:
+        """Of the policy as a prior."""
         opinion = self._policy_prior(source)
         assert opinion is not None
         return self._trust * opinion.prior(choices)
+
+    def features(self, source: int, choices: Sequence[Choice]) -> np.ndarray:
+        """None: how sure a policy is, it does not say."""
+        del source
+        return np.zeros((len(choices), 0))
 
     def set_policy_prior(self, policy: Policy) -> None:
         """A policy that has learned something since."""
         self._policy = policy
         self._priors.clear()
+        if self._has_prior:
+            self._acquisition.set_prior(self)
 
     def tell(self, number: int, source: int, network: Network, found: Measurement | None) -> None:
         """What came of a network that was made of an input, by whoever proposed it; None if it failed."""
@@ -125,7 +133,7 @@ class LocalSearch:
             "failed": [sorted(names) for names in self._failed],
             "exhausted": list(self._exhausted),
             "turn": self._turn,
-            "promising": self._acquisition.state(),
+            "acquisition": self._acquisition.state(),
         }
 
     def restore(self, state: State) -> None:
@@ -133,5 +141,5 @@ class LocalSearch:
         self._failed = [set(names) for names in state["failed"]]
         self._exhausted = list(state["exhausted"])
         self._turn = state["turn"]
-        self._acquisition.restore(state["promising"])
+        self._acquisition.restore(state["acquisition"])
         self._priors.clear()
