@@ -37,7 +37,8 @@ SMALL: dict[str, Any] = {"hidden": 8, "rounds": 1, "sources": 3, "samples": 2}
 MIX = {"input": 1, "neighbours": 1, "random": 1}
 
 MAKERS: dict[str, Callable[[Task], Strategy]] = {
-    "nat": lambda task: NATStrategy(task, NATSettings(**SMALL, mix=MIX, evaluations=60, refine=0.3)),
+    "nat": lambda task: NATStrategy(task, NATSettings(**SMALL)),
+    "nat, refined": lambda task: NATStrategy(task, NATSettings(**SMALL, mix=MIX, evaluations=60, refine=0.3)),
     "nat, paper": lambda task: NATStrategy(task, NATSettings(**SMALL, encoder="paper", refine=0)),
     "random": lambda task: RandomStrategy(task, Settings()),
     "hill_climb": lambda task: HillClimbStrategy(task, Settings()),

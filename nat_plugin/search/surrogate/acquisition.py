@@ -1,7 +1,7 @@
 """What to measure next: a process learns from all that was told, and orders many candidates by expected improvement.
 
-A prior, where there is one, is what the process starts from: before anything is told, its order is the order. As much of
-it counts as makes what was measured likeliest, which may be nothing.
+A prior, where there is one, is what the process starts from. As much of it counts as makes what was measured likeliest,
+which may be nothing.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ _SHARES = {1.0: 0.0, 0.0: -2.0}
 """How much of the mean of a prior may count, and by how many nats each is likely before anything is measured."""
 _SCALES = {1.0: 0.0, 0.25: -1.0, 4.0: -1.0, 0.0: -2.0}
 """The same of the variance of its features."""
+_SHOWN = 64
 _HELD = 16
 """Inputs of which processes and candidates are kept; with more, those of others are made anew."""
 
@@ -98,7 +99,14 @@ class Acquisition:
             improvement = expected_improvement(mean, deviation, belief.best)
             ordered = [candidates[number] for number in np.argsort(-improvement, kind="stable")]
             pool.keep(ordered)
-            yield from ordered
+            for choice in ordered:
+                yield choice
+                pool.drop(choice)  # whoever asked on could not use it
+
+    def promising(self, source: int) -> list[Choice]:
+        """What was thought best when something was proposed last, and the best known."""
+        best = self._pool(source).best[:_SHOWN]
+        return list(dict.fromkeys([*best, *self.observations.best(source, _SHOWN), self.start[source]]))
 
     def _beginnings(self, source: int) -> Iterator[Choice]:
         moves, start = self._moves[source], self.start[source]

@@ -32,13 +32,14 @@ class Candidates:
         self._moves, self._rng, self._count = moves, rng, count
         self._sizes = np.array([len(options) for options in moves.candidates])
         self._over = not (moves.admits(moves.identity) or moves.total(moves.identity) is None)
-        self._best: list[Choice] = []
+        self.best: list[Choice] = []
+        """What is kept, best first."""
         self._random: list[Choice] = []
         self._bases: list[Choice] = []
 
     def draw(self, bases: Sequence[Choice], also: Iterable[Choice], is_known: Callable[[Choice], bool]) -> list[Choice]:
         """``also`` and what was kept, then others until there are enough; without what is known."""
-        found = {choice: None for choice in chain(also, self._at_random(), self._best) if not is_known(choice)}
+        found = {choice: None for choice in chain(also, self._at_random(), self.best) if not is_known(choice)}
         for choice in self._around(bases):
             if len(found) >= self._count:
                 break
@@ -52,7 +53,12 @@ class Candidates:
 
     def keep(self, ordered: Sequence[Choice]) -> None:
         """Those that were drawn, best first."""
-        self._best = list(ordered[: int(_KEPT * self._count)])
+        self.best = list(ordered[: int(_KEPT * self._count)])
+
+    def drop(self, choice: Choice) -> None:
+        """It is not kept."""
+        if choice in self.best:
+            self.best.remove(choice)
 
     def _at_random(self) -> list[Choice]:
         wanted = _DESCENTS if self._over else _UNIFORM
@@ -88,13 +94,13 @@ class Candidates:
             yield from map(tuple, np.where(place < many[:, None], drawn, chosen).tolist())
 
     def state(self) -> dict[str, Any]:
-        parts = {"best": self._best, "random": self._random, "bases": self._bases}
+        parts = {"best": self.best, "random": self._random, "bases": self._bases}
         return {
             name: torch.tensor(choices, dtype=torch.int16).reshape(len(choices), len(self._sizes))
             for name, choices in parts.items()
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        self._best, self._random, self._bases = (
+        self.best, self._random, self._bases = (
             [tuple(choice) for choice in state[name].tolist()] for name in ("best", "random", "bases")
         )

@@ -79,8 +79,8 @@ def _codes(ops: Sequence[Op]) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Kernel:
-    """Matern 5/2 of that ``length`` over what the ops are like, plus ``scale`` times the products of a prior's features,
-    plus ``noise``: variance of what cannot be explained. All as shares of the variance of what is learned."""
+    """Matern 5/2 of that ``length`` over what the ops are like, plus ``scale`` times the products of the features of a
+    prior, plus ``noise``: variance of what cannot be explained. All as shares of the variance of what is learned."""
 
     length: float
     noise: float
