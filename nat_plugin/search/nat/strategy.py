@@ -6,8 +6,10 @@ from __future__ import annotations
 import copy
 import json
 import math
+import sys
 from collections.abc import Sequence
 from itertools import compress
+from multiprocessing import parent_process
 from operator import not_
 from pathlib import Path
 
@@ -50,6 +52,7 @@ class NATStrategy(Strategy):
     def __init__(self, task: Task, settings: NATSettings) -> None:
         super().__init__(task, settings)
         check_inputs(task.inputs)
+        _say_without_effect(settings)
         self._moves: dict[Network, Moves] = {}
         moves = [self.moves_of(network) for network in task.inputs]  # a budget that nothing fits is found here
         self.policy = self._first_policy()
@@ -214,6 +217,16 @@ class NATStrategy(Strategy):
         open_ones = {p.number: p for each in self._rounds for p in each.proposals()}
         queued = ((number, self._local.proposal(number)) for number in state["queue"])
         self._queue = [local or open_ones[number] for number, local in queued]
+
+
+def _say_without_effect(settings: NATSettings) -> None:
+    names = ", ".join(f"`{name}`" for name in settings.without_effect)
+    if names and parent_process() is None:
+        print(
+            f"strategy 'nat': no effect without `refine`: {names}; `refine: 0.5` gives half of the evaluations to "
+            "REINFORCE alone, 0 all of them",
+            file=sys.stderr,
+        )
 
 
 def _least_gain(moves: Moves) -> float:
