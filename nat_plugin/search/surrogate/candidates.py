@@ -20,7 +20,7 @@ _UNIFORM = 4
 """Candidates that are drawn uniformly, of which one is new each time; dear where a budget is tight."""
 _DESCENTS = 16
 """The same where the input is over the budget, and uniform ones are far below it."""
-_KEPT = 0.5
+_KEPT = 0.25
 """Share of the candidates that stay for the next proposal."""
 _BLOCK = 32
 
@@ -70,14 +70,15 @@ class Candidates:
         return self._random
 
     def _around(self, bases: Sequence[Choice]) -> Iterator[Choice]:
-        """Neighbours of new bases, then of all bases and further changes of these in turn. Over a budget most single
-        changes that are within lie far below it."""
-        new = [base for base in bases if base not in self._bases]
-        if not self._over:
-            yield from self._shuffled(new)
+        """Neighbours, of bases that are new first, then further changes. Over a budget most single changes that are
+        within lie far below it: half are others."""
         mutants = self._mutants(bases)
-        near = iter(self._shuffled(bases))
-        yield from chain(chain.from_iterable(zip(near, mutants, strict=False)), near, mutants)
+        if self._over:
+            near = iter(self._shuffled(bases))
+            yield from chain(chain.from_iterable(zip(near, mutants, strict=False)), near, mutants)
+        else:
+            new = [base for base in bases if base not in self._bases]
+            yield from chain(self._shuffled(new), self._shuffled(bases), mutants)
 
     def _shuffled(self, bases: Sequence[Choice]) -> list[Choice]:
         near = [choice for base in bases for choice in neighbours(self._moves, base)]
