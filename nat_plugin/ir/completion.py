@@ -56,7 +56,20 @@ class CellCosts:
         return wiring(self.cell)
 
     def total(self, choice: Sequence[int]) -> Pair | None:
-        """Exact parameters and MACs of a choice; None if it is not connected, or loses an output that must be kept."""
+        """Exact parameters and MACs of a choice; None if it is not connected, or loses an output that must be kept.
+        Kept: of two choices that a search compares, most cells are the same."""
+        wanted = tuple(choice)
+        if wanted not in self._totals:
+            if len(self._totals) >= _CACHED:
+                self._totals.clear()
+            self._totals[wanted] = self._total(wanted)
+        return self._totals[wanted]
+
+    @cached_property
+    def _totals(self) -> dict[tuple[int, ...], Pair | None]:
+        return {}
+
+    def _total(self, choice: Sequence[int]) -> Pair | None:
         bits = 0
         picked = [0] * len(self.options)
         for slot, index, live_bits in zip(self.slots, choice, self._bits, strict=True):
