@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import chain
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -29,6 +29,9 @@ from nat_plugin.search.surrogate.gaussian_process import (
 )
 from nat_plugin.search.surrogate.observations import Observations
 from nat_plugin.search.surrogate.prior import NoPrior, Prior
+
+_Name = TypeVar("_Name")
+_Value = TypeVar("_Value")
 
 _BEST = 3
 """So many of the best known networks have their neighbours looked at."""
@@ -131,7 +134,7 @@ class Acquisition:
         return Points(self.observations.space.rows(source, choices), self.prior.features(source, choices))
 
     def _points_of(self, names: Sequence[int]) -> Points:
-        parts = [(places, self.points(*each)) for places, *each in self._by_source(names)]
+        parts = [(places, self.points(source, choices)) for places, source, choices in self._by_source(names)]
         rows = np.concatenate([part.rows for _, part in parts])
         features = np.concatenate([part.features for _, part in parts])
         back = np.argsort(np.concatenate([places for places, _ in parts]))
@@ -230,7 +233,7 @@ class Belief:
         return mean + self._share * of.prior.mean(source, choices), deviation
 
 
-def _kept(known: dict[Any, Any], name: int | None, value: Any) -> Any:
+def _kept(known: dict[_Name, _Value], name: _Name, value: _Value) -> _Value:
     """Put it last in a dict of at most ``_HELD``."""
     known.pop(name, None)
     known[name] = value

@@ -94,14 +94,16 @@ class Kernel:
         """The same, from squared distances (n, m)."""
         apart = np.sqrt(squared)
         apart *= sqrt(5) / self.length
-        found = np.exp(-apart)
+        found: np.ndarray = np.exp(-apart)
         found *= 1 + apart * (1 + apart / 3)
-        return found + self.scale * (features @ others.T) if self.scale else found
+        if self.scale:
+            found += self.scale * (features @ others.T)
+        return found
 
     def variances(self, points: Points) -> np.ndarray:
         """Of each point by itself (n,)."""
-        own = np.ones(len(points.rows))
-        return own + self.scale * (points.features**2).sum(axis=1) if self.scale else own
+        own: np.ndarray = 1 + self.scale * (points.features**2).sum(axis=1)
+        return own
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,7 @@ class Points:
 
 def squared_distances(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """(n, m) between rows."""
-    found = -2 * (one @ other.T)
+    found: np.ndarray = -2 * (one @ other.T)
     found += (one**2).sum(axis=1)[:, None]
     found += (other**2).sum(axis=1)
     return np.maximum(found, 0, out=found)
