@@ -42,6 +42,7 @@ _SHARES = {1.0: 0.0, 0.0: -2.0}
 _SCALES = {1.0: 0.0, 0.25: -1.0, 4.0: -1.0, 0.0: -2.0}
 """The same of the variance of its features."""
 _SHOWN = 64
+"""Candidates, and measured networks, that a policy learns from."""
 _HELD = 16
 """Inputs of which processes and candidates are kept; with more, those of others are made anew."""
 
@@ -84,7 +85,7 @@ class Acquisition:
 
     def set_prior(self, prior: Prior | None) -> None:
         """Another prior, or one that thinks otherwise now."""
-        self.prior: Prior = prior or NoPrior()
+        self.prior: Prior = NoPrior() if prior is None else prior
         self._means: dict[int, float] = {}  # of the prior, by name of what was told
         self._processes.clear()
 

@@ -125,7 +125,8 @@ def squared_distances(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     found: np.ndarray = -2 * (one @ other.T)
     found += (one**2).sum(axis=1)[:, None]
     found += (other**2).sum(axis=1)
-    return np.maximum(found, 0, out=found)
+    np.maximum(found, 0, out=found)
+    return found
 
 
 class GaussianProcess:
