@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from functools import lru_cache, partial
+from importlib import import_module
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -32,9 +33,8 @@ from nat_plugin.plugins import plugins
 from nat_plugin.search.base import Measurement, Strategy, Task
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))  # the landscapes are those of the tests
-
-from policy.samples import random_darts
-from search.landscapes import landscape
+random_darts = import_module("policy.samples").random_darts
+landscape = import_module("search.landscapes").landscape
 
 TRIALS = (10, 40, 120, 400)
 STRATEGIES = {

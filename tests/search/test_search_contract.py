@@ -26,7 +26,8 @@ from nat_plugin.search.exhaustive import ExhaustiveSettings, ExhaustiveStrategy
 from nat_plugin.search.greedy import GreedyStrategy
 from nat_plugin.search.hill_climb import HillClimbStrategy
 from nat_plugin.search.identity import IdentityStrategy
-from nat_plugin.search.nat.strategy import NATSettings, NATStrategy
+from nat_plugin.search.nat.settings import NATSettings
+from nat_plugin.search.nat.strategy import NATStrategy
 from nat_plugin.search.random_search import RandomStrategy
 from nat_plugin.search.rules.strategy import RuleSettings, RuleStrategy
 from nat_plugin.search.surrogate.strategy import SurrogateSettings, SurrogateStrategy
