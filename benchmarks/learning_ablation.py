@@ -32,7 +32,8 @@ from nat_plugin.plugins import plugins
 from nat_plugin.policy.network import Policy
 from nat_plugin.search.base import Measurement, Task
 from nat_plugin.search.nat.inputs import Mix
-from nat_plugin.search.nat.strategy import NATSettings, NATStrategy
+from nat_plugin.search.nat.settings import NATSettings
+from nat_plugin.search.nat.strategy import NATStrategy
 
 INPUTS, BATCH, STEPS = 1000, 128, NATSettings().steps
 

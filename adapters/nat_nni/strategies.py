@@ -9,7 +9,7 @@ from nat_nni.strategy import SearchStrategy
 
 class NAT(SearchStrategy):
     """Neural Architecture Transformer: a policy proposes which ops to replace, and learns from what is measured.
-    Settings are those of ``nat_plugin.search.nat.strategy.NATSettings``; ``policy="nasbench201"`` starts from the one
+    Settings are those of ``nat_plugin.search.nat.settings.NATSettings``; ``policy="nasbench201"`` starts from the one
     that ships."""
 
     core = "nat"

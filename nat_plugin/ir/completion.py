@@ -47,16 +47,34 @@ class CellCosts:
         return [index for index, edge in enumerate(self.cell.edges) if edge.editable]
 
     @cached_property
+    def _bits(self) -> list[list[int]]:
+        """By slot, the bit of each option that is not null."""
+        return [[(not op.is_null) << position for op in self.options[slot]] for position, slot in enumerate(self.slots)]
+
+    @cached_property
     def wiring(self) -> Wiring:
         return wiring(self.cell)
 
     def total(self, choice: Sequence[int]) -> Pair | None:
-        """Exact parameters and MACs of a choice; None if it is not connected, or loses an output that must be kept."""
+        """Exact parameters and MACs of a choice; None if it is not connected, or loses an output that must be kept.
+        Kept: of two choices that a search compares, most cells are the same."""
+        wanted = tuple(choice)
+        if wanted not in self._totals:
+            if len(self._totals) >= _CACHED:
+                self._totals.clear()
+            self._totals[wanted] = self._total(wanted)
+        return self._totals[wanted]
+
+    @cached_property
+    def _totals(self) -> dict[tuple[int, ...], Pair | None]:
+        return {}
+
+    def _total(self, choice: Sequence[int]) -> Pair | None:
         bits = 0
         picked = [0] * len(self.options)
-        for position, (slot, index) in enumerate(zip(self.slots, choice, strict=True)):
+        for slot, index, live_bits in zip(self.slots, choice, self._bits, strict=True):
             picked[slot] = index
-            bits |= (not self.options[slot][index].is_null) << position
+            bits |= live_bits[index]
         state = self.wiring.state(bits)
         if not (state.whole if self.keep else state.connected):
             return None

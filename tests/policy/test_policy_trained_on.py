@@ -13,7 +13,8 @@ from nat_plugin.policy import trained_on
 from nat_plugin.policy.finding import policy_path, shipped_policies
 from nat_plugin.policy.trained_on import say_where_trained
 from nat_plugin.search.base import Task
-from nat_plugin.search.nat.strategy import NATSettings, NATStrategy
+from nat_plugin.search.nat.settings import NATSettings
+from nat_plugin.search.nat.strategy import NATStrategy
 from tests.command_line import Nat
 
 SMALL = ("--channels", "4", "--cells", "3")

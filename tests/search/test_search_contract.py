@@ -26,7 +26,8 @@ from nat_plugin.search.exhaustive import ExhaustiveSettings, ExhaustiveStrategy
 from nat_plugin.search.greedy import GreedyStrategy
 from nat_plugin.search.hill_climb import HillClimbStrategy
 from nat_plugin.search.identity import IdentityStrategy
-from nat_plugin.search.nat.strategy import NATSettings, NATStrategy
+from nat_plugin.search.nat.settings import NATSettings
+from nat_plugin.search.nat.strategy import NATStrategy
 from nat_plugin.search.random_search import RandomStrategy
 from nat_plugin.search.rules.strategy import RuleSettings, RuleStrategy
 from nat_plugin.search.surrogate.strategy import SurrogateSettings, SurrogateStrategy
@@ -37,7 +38,8 @@ SMALL: dict[str, Any] = {"hidden": 8, "rounds": 1, "sources": 3, "samples": 2}
 MIX = {"input": 1, "neighbours": 1, "random": 1}
 
 MAKERS: dict[str, Callable[[Task], Strategy]] = {
-    "nat": lambda task: NATStrategy(task, NATSettings(**SMALL, mix=MIX, evaluations=60, refine=0.3)),
+    "nat": lambda task: NATStrategy(task, NATSettings(**SMALL)),
+    "nat, refined": lambda task: NATStrategy(task, NATSettings(**SMALL, mix=MIX, evaluations=60, refine=0.3)),
     "nat, paper": lambda task: NATStrategy(task, NATSettings(**SMALL, encoder="paper", refine=0)),
     "random": lambda task: RandomStrategy(task, Settings()),
     "hill_climb": lambda task: HillClimbStrategy(task, Settings()),

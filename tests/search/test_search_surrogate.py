@@ -19,7 +19,9 @@ from nat_plugin.search.surrogate.acquisition import Acquisition
 from nat_plugin.search.surrogate.gaussian_process import (
     LENGTHS,
     NOISES,
-    Predictor,
+    GaussianProcess,
+    Kernel,
+    Points,
     Space,
     expected_improvement,
     likeliest,
@@ -101,16 +103,21 @@ def test_the_predictor_learns_a_landscape_and_is_surer_where_it_was() -> None:
     choices = [moves.sample(rng) for _ in range(160)]
     rows = Space([moves]).rows(0, choices)
     values = normal_ranks(np.array([score(moves.apply(choice)) for choice in choices]))
-    kernel = likeliest(rows[:120], values[:120])
-    assert kernel[0] in LENGTHS
-    assert kernel[1] in NOISES
-    predictor = Predictor(rows[:120], values[:120], kernel)
-    mean, deviation = predictor.distribution(rows)
+    points, told, names = Points(rows, np.zeros((160, 0))), Points(rows[:120], np.zeros((120, 0))), range(120)
+    kernels = [Kernel(length, noise) for length in LENGTHS for noise in NOISES]
+    best = likeliest(told, ((kernel, values[:120], 0.0) for kernel in kernels))
+    posteriors = []
+    for kernel in kernels:
+        process = GaussianProcess(kernel)
+        process.hold(names, lambda first: told.part(first, 120))
+        posteriors.append(process.fit(values[:120]))
+    posterior = posteriors[best]
+    mean, deviation = posterior.distribution(points)
     assert np.corrcoef(mean[120:], values[120:])[0, 1] > 0.6
     assert deviation[:120].max() < deviation[120:].min()
-    np.testing.assert_allclose(predictor.mean(rows), mean)
-    others = [Predictor(rows[:120], values[:120], (length, noise)) for length in LENGTHS for noise in NOISES]
-    assert predictor.log_likelihood == max(other.log_likelihood for other in others)
+    np.testing.assert_allclose(posterior.mean(points), mean)
+    np.testing.assert_allclose(posterior.own_mean(), mean[:120])
+    assert posterior.log_likelihood == max(other.log_likelihood for other in posteriors)
 
 
 def test_better_than_random_search_and_no_worse_than_hill_climbing_at_sixty_evaluations() -> None:
@@ -184,8 +191,13 @@ def test_of_an_input_over_the_budget_the_least_losses_are_the_best_known() -> No
         observations.add(Observation(1, choice, -float(loss), 0.0))
     assert observations.best(0, 3) == choices[:3]
     assert observations.best(1, 3) == [], "the input itself is better"
-    assert observations.known(0) == choices
-    assert observations.known(1) == [moves.identity, *choices]
+
+    def results(source: int) -> list[Choice]:
+        names = observations.training_set(source, 250).names
+        return [observations.owner(name)[1] for name in names if observations.is_result(name, source)]
+
+    assert results(0) == choices
+    assert results(1) == [moves.identity, *choices]
 
 
 def test_under_a_budget_ops_come_back_and_are_paid_for_elsewhere() -> None:

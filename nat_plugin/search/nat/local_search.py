@@ -1,53 +1,74 @@
-"""The part of ``nat`` that looks around each of the user's inputs: what a policy likes, judged by a predictor."""
+"""The part of ``nat`` that looks around each of the user's inputs: a process and a policy propose, by turns that what
+was measured of each decides."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from nat_plugin.ir import Choice, Moves, Network, key
-from nat_plugin.policy.apply import decode
-from nat_plugin.policy.network import Policy
+from nat_plugin.policy.sampling import Sample
 from nat_plugin.search.base import Measurement, Proposal, State
+from nat_plugin.search.nat.engines import Engines
+from nat_plugin.search.nat.learner import Learner
+from nat_plugin.search.nat.rounds import Round, restored_sample, sample_state
+from nat_plugin.search.nat.settings import NATSettings
 from nat_plugin.search.records import Records
 from nat_plugin.search.surrogate.acquisition import Acquisition
 from nat_plugin.search.surrogate.observations import Observation
 from nat_plugin.search.surrogate.policy_prior import PolicyPrior
 
 FIRST = 3
-"""Measurements before there is a predictor, where no policy says what to begin with."""
+"""Measurements before there is a process, where no policy says what to begin with."""
 _SMALL = 4096
 """With as many combinations, all can be tried."""
 _DRAWS = 32
 """Random choices that are looked at where all else is known."""
+_EVERY = 8
+"""Measurements between two times that the policy learns from what the process expects."""
+_NAMED = 100_000
+"""Keys that are kept at most."""
+_COMPARED = 32
+"""Measurements of an input that a new one is compared with."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A proposal that is not told yet: input, key and choice, and the sample where the policy made it."""
+
+    source: int
+    name: str
+    choice: Choice
+    sample: Sample | None = None
 
 
 class LocalSearch:
-    """Inputs take turns. Of each the policy's own proposal comes first, then what the predictor thinks most promising.
-    What computes the same is proposed once, and what failed is not proposed again.
-
-    ``policy``: one that was trained, or None until there is one (``set_policy_prior``). ``trust``: its weight as the
-    predictor's prior; ``pool`` and ``largest`` as of ``Acquisition``.
-    """
+    """Inputs take turns. Of each the trained policy's own proposal comes first, where there is one; then the process or
+    the policy proposes (``Engines``; without ``learner`` always the process). What computes the same is proposed once,
+    and what failed is not proposed again."""
 
     def __init__(
         self,
         moves: Sequence[Moves],
-        policy: Policy | None,
+        settings: NATSettings,
         records: Records,
         rng: np.random.Generator,
-        trust: float,
-        pool: int,
-        largest: int,
+        prior: PolicyPrior | None,
+        learner: Learner | None,
     ) -> None:
-        self._moves, self._policy, self._records, self._rng, self._trust = moves, policy, records, rng, trust
-        first = FIRST if policy is None else 0
-        prior = self._prior if policy is not None and trust else None
-        self._acquisition = Acquisition(moves, rng, pool, largest, prior, first)
-        self._priors: dict[int, PolicyPrior] = {}  # by input, until the policy changes
-        self._waiting: dict[int, tuple[int, str, Choice]] = {}  # by number of the proposal: input, key, choice
+        self._moves, self._records, self._rng, self._prior, self._learner = moves, records, rng, prior, learner
+        self._samples, self._at_once = settings.samples, settings.sources
+        believed = prior if settings.trust else None
+        first = FIRST if prior is None else 0
+        self._acquisition = Acquisition(moves, rng, settings.pool, settings.largest, believed, first)
+        self._engines = Engines()
+        self._batches: dict[int, Round] = {}  # by input: what the policy proposed since it learned from that
+        self._waiting: dict[int, Asked] = {}  # by number of the proposal
         self._failed: list[set[str]] = [set() for _ in moves]
+        self._names: dict[tuple[int, Choice], str] = {}  # keys, a cache
+        self._rest: list[dict[str, Choice] | None] = [None for _ in moves]  # of small spaces, once it is needed
         self._exhausted = [False for _ in moves]
         self._turn = 0
 
@@ -56,82 +77,141 @@ class LocalSearch:
         for _ in self._moves:
             source = self._turn % len(self._moves)
             self._turn += 1
-            moves = self._moves[source]
-            for name, choice in self._new(source):
-                self._waiting[number] = source, name, choice
-                return Proposal(number, moves.network, moves.apply(choice))
+            asked = None if self._exhausted[source] else self._next(source)
+            if asked is not None:
+                self._waiting[number] = asked
+                if asked.sample is not None:
+                    self._batch(source).add(0, asked.sample, number)
+                return self.proposal(number)
         return None
 
-    def _new(self, source: int) -> Iterator[tuple[str, Choice]]:
-        """What is not known of an input yet, with its key."""
-        if self._exhausted[source]:
-            return
-        waiting = {name: choice for owner, name, choice in self._waiting.values() if owner == source}
+    def _next(self, source: int) -> Asked | None:
+        waiting = {asked.name: asked.choice for asked in self._waiting.values() if asked.source == source}
+        if self._learner is not None and self._engines.policy_is_next():
+            for sample in self._learner.samples(source):
+                name = self._new(source, sample.choice, waiting)
+                if name is not None:
+                    return Asked(source, name, sample.choice, sample)
         for choice in self._ordered(source, list(waiting.values())):
-            name = key(self._moves[source].apply(choice))
-            if not (name in waiting or name in self._failed[source] or self._records.knows(source, name)):
-                yield name, choice
+            name = self._new(source, choice, waiting)
+            if name is not None:
+                return Asked(source, name, choice)
         self._exhausted[source] = not waiting and self._moves[source].count <= _SMALL
+        return None
+
+    def _new(self, source: int, choice: Choice, waiting: Iterable[str]) -> str | None:
+        """The key of what is not known of an input yet."""
+        name = self._names.get((source, choice))
+        if name is None:
+            if len(self._names) >= _NAMED:
+                self._names.clear()
+            name = self._names[source, choice] = key(self._moves[source].apply(choice))
+        known = name in waiting or name in self._failed[source] or self._records.knows(source, name)
+        return None if known else name
 
     def _ordered(self, source: int, waiting: Sequence[Choice]) -> Iterator[Choice]:
-        """The policy's own, the promising, then whatever there is, or some of it."""
-        moves, opinion = self._moves[source], self._policy_prior(source)
-        if opinion is not None:
-            yield opinion.own
-        yield from self._acquisition.order(source, waiting, () if opinion is None else opinion.likely)
-        yield from moves.all() if moves.count <= _SMALL else (moves.sample(self._rng) for _ in range(_DRAWS))
+        """The trained policy's own, the promising, then whatever there is, or some of it."""
+        also = self._learner.likely(source) if self._learner is not None else []
+        if self._prior is not None:
+            trained = self._prior.of(source)
+            yield trained.own
+            also = [*also, *trained.likely]
+        yield from self._acquisition.order(source, waiting, also)
+        if self._moves[source].count <= _SMALL:
+            yield from self._left(source)
+        else:
+            yield from (self._moves[source].sample(self._rng) for _ in range(_DRAWS))
 
-    def _policy_prior(self, source: int) -> PolicyPrior | None:
-        if self._policy is None:
-            return None
-        if source not in self._priors:
+    def _left(self, source: int) -> list[Choice]:
+        """All of a small space that was not measured and did not fail."""
+        rest = self._rest[source]
+        if rest is None:
             moves = self._moves[source]
-            [(scores, sizes)] = decode(self._policy, [moves])
-            self._priors[source] = PolicyPrior(scores, sizes, moves)
-        return self._priors[source]
-
-    def _prior(self, source: int, choices: Sequence[Choice]) -> np.ndarray:
-        opinion = self._policy_prior(source)
-        assert opinion is not None
-        return self._trust * opinion.prior(choices)
-
-    def set_policy_prior(self, policy: Policy) -> None:
-        """A policy that has learned something since."""
-        self._policy = policy
-        self._priors.clear()
+            rest = {key(moves.apply(choice)): choice for choice in moves.all()}
+        failed, knows = self._failed[source], self._records.knows
+        left = {name: choice for name, choice in rest.items() if not (name in failed or knows(source, name))}
+        self._rest[source] = left
+        return list(left.values())
 
     def tell(self, number: int, source: int, network: Network, found: Measurement | None) -> None:
         """What came of a network that was made of an input, by whoever proposed it; None if it failed."""
-        asked = self._waiting.pop(number, None)
+        asked, told = self._waiting.pop(number, None), self._acquisition.observations
+        if asked is not None:
+            self._engines.tell(asked.sample is not None, 0.0 if found is None else self._standing(source, found.gain))
         if found is not None:
-            choice = asked[2] if asked is not None else self._moves[source].choice(network)
-            self._acquisition.observations.add(Observation(source, choice, found.gain, found.source_score))
+            choice = asked.choice if asked is not None else self._moves[source].choice(network)
+            told.add(Observation(source, choice, found.gain, found.source_score))
         elif asked is not None:
-            self._failed[source].add(asked[1])
+            self._failed[source].add(asked.name)
+        if self._learner is None:
+            return
+        if asked is not None and asked.sample is not None:
+            self._learn_measured(source, number, None if found is None else found.gain)
+        if found is not None and len(told.told) % _EVERY == 0:
+            self._learn_expected()
+
+    def _standing(self, source: int, gain: float) -> float:
+        """The share of the last measurements of an input that a gain is better than, equals by half."""
+        told = self._acquisition.observations
+        last = [told.told[number].gain for number in told.by_source[source][-_COMPARED:]]
+        return sum((gain > each) + (gain == each) / 2 for each in last) / len(last) if last else 0.5
+
+    def _batch(self, source: int) -> Round:
+        if source not in self._batches:
+            self._batches[source] = Round([self._moves[source]])
+        return self._batches[source]
+
+    def _learn_measured(self, source: int, number: int, gain: float | None) -> None:
+        batch = self._batch(source)
+        batch.tell(number, gain)
+        if batch.told >= self._samples:
+            assert self._learner is not None
+            self._learner.learn_measured(batch)
+            self._batches[source] = batch.rest()
+
+    def _learn_expected(self) -> None:
+        """Of some inputs of which something was told."""
+        told = self._acquisition.observations
+        sources = [source for source, numbers in enumerate(told.by_source) if numbers]
+        drawn = self._rng.permutation(len(sources))[: self._at_once]
+        some = {sources[number]: self._acquisition.promising(sources[number]) for number in drawn}
+        assert self._learner is not None
+        self._learner.learn_expected(some, lambda source, choices: self._acquisition.belief(source).mean(choices))
 
     def proposal(self, number: int) -> Proposal | None:
         """One that is not told yet."""
         asked = self._waiting.get(number)
         if asked is None:
             return None
-        moves = self._moves[asked[0]]
-        return Proposal(number, moves.network, moves.apply(asked[2]))
+        moves = self._moves[asked.source]
+        return Proposal(number, moves.network, moves.apply(asked.choice))
 
     def state(self) -> State:
         return {
             "waiting": [
-                [number, source, name, list(choice)] for number, (source, name, choice) in self._waiting.items()
+                [number, each.source, each.name, list(each.choice), each.sample and sample_state(each.sample)]
+                for number, each in self._waiting.items()
             ],
             "failed": [sorted(names) for names in self._failed],
             "exhausted": list(self._exhausted),
             "turn": self._turn,
-            "promising": self._acquisition.state(),
+            "acquisition": self._acquisition.state(),
+            "engines": self._engines.state(),
+            "batches": [[source, batch.state()] for source, batch in self._batches.items()],
         }
 
     def restore(self, state: State) -> None:
-        self._waiting = {number: (source, name, tuple(choice)) for number, source, name, choice in state["waiting"]}
+        self._waiting = {
+            number: Asked(source, name, tuple(choice), sample and restored_sample(sample))
+            for number, source, name, choice, sample in state["waiting"]
+        }
         self._failed = [set(names) for names in state["failed"]]
+        self._rest = [None for _ in self._moves]
         self._exhausted = list(state["exhausted"])
         self._turn = state["turn"]
-        self._acquisition.restore(state["promising"])
-        self._priors.clear()
+        self._acquisition.restore(state["acquisition"])
+        self._engines.restore(state["engines"])
+        self._batches = {
+            source: Round.restored(each, lambda _, source=source: self._moves[source])  # type: ignore[misc]
+            for source, each in state["batches"]
+        }

@@ -16,37 +16,46 @@ from nat_plugin.search.base import Proposal, State
 
 
 class Round:
-    """Samples of several inputs, numbered from ``first``, of which one after the other is told."""
+    """Samples of several inputs, by the numbers of their proposals, of which one after the other is told."""
 
-    def __init__(self, first: int, moves: Sequence[Moves]) -> None:
-        self.first, self.moves = first, list(moves)
-        self.samples: list[tuple[int, Sample]] = []
+    def __init__(self, moves: Sequence[Moves]) -> None:
+        self.moves = list(moves)
+        self.samples: dict[int, tuple[int, Sample]] = {}
         self._gains: dict[int, float | None] = {}
 
-    def add(self, graph: int, sample: Sample) -> None:
-        self.samples.append((graph, sample))
+    def add(self, graph: int, sample: Sample, number: int) -> None:
+        """``graph``: which of the inputs."""
+        self.samples[number] = graph, sample
 
     def proposals(self) -> list[Proposal]:
         return [
-            Proposal(self.first + place, self.moves[graph].network, self.moves[graph].apply(sample.choice))
-            for place, (graph, sample) in enumerate(self.samples)
+            Proposal(number, self.moves[graph].network, self.moves[graph].apply(sample.choice))
+            for number, (graph, sample) in self.samples.items()
         ]
 
     def tell(self, number: int, gain: float | None) -> bool:
         """Whether the proposal is one of this round."""
-        place = number - self.first
-        if not 0 <= place < len(self.samples):
-            return False
-        self._gains[place] = gain
-        return True
+        if number in self.samples:
+            self._gains[number] = gain
+        return number in self.samples
+
+    @property
+    def told(self) -> int:
+        return len(self._gains)
 
     @property
     def complete(self) -> bool:
-        return len(self._gains) == len(self.samples)
+        return self.told == len(self.samples)
+
+    def rest(self) -> Round:
+        """A round of those that are not told."""
+        found = Round(self.moves)
+        found.samples = {number: each for number, each in self.samples.items() if number not in self._gains}
+        return found
 
     def episodes(self) -> list[Episode]:
         """What was measured, in the order of proposal, whatever the order of telling."""
-        found = ((graph, sample, self._gains[place]) for place, (graph, sample) in enumerate(self.samples))
+        found = ((graph, sample, self._gains.get(number)) for number, (graph, sample) in self.samples.items())
         return [Episode(graph, sample, gain) for graph, sample, gain in found if gain is not None]
 
     def batch(self, device: torch.device) -> Batch:
@@ -54,22 +63,27 @@ class Round:
 
     def state(self) -> State:
         return {
-            "first": self.first,
             "networks": [to_json(each.network, indent=None) for each in self.moves],
-            "samples": [
-                [graph, list(one.choice), "".join("01"[int(each)] for each in one.open), one.log_probability]
-                for graph, one in self.samples
-            ],
-            "gains": [[place, gain] for place, gain in self._gains.items()],
+            "samples": [[number, graph, *sample_state(one)] for number, (graph, one) in self.samples.items()],
+            "gains": [[number, gain] for number, gain in self._gains.items()],
         }
 
     @staticmethod
     def restored(state: State, moves: Callable[[Network], Moves]) -> Round:
-        found = Round(state["first"], [moves(from_json(text)) for text in state["networks"]])
-        for graph, choice, opened, log in state["samples"]:
-            found.add(graph, Sample(tuple(choice), np.array([each == "1" for each in opened], bool), log))
+        found = Round([moves(from_json(text)) for text in state["networks"]])
+        for number, graph, *sample in state["samples"]:
+            found.add(graph, restored_sample(sample), number)
         found._gains = dict(state["gains"])
         return found
+
+
+def sample_state(sample: Sample) -> list[Any]:
+    return [list(sample.choice), "".join("01"[int(each)] for each in sample.open), sample.log_probability]
+
+
+def restored_sample(state: list[Any]) -> Sample:
+    choice, opened, log_probability = state
+    return Sample(tuple(choice), np.array([each == "1" for each in opened], bool), log_probability)
 
 
 def optimizer_state(optimizer: torch.optim.Optimizer) -> dict[str, Any]:

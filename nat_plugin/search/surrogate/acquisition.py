@@ -1,38 +1,59 @@
-"""What to measure next: a predictor learns from all that was told, and orders many candidates by expected improvement.
+"""What to measure next: a process learns from all that was told, and orders many candidates by expected improvement.
 
-A policy, where there is one, is the prior of the predictor: before anything is told, its order is the order. It is
-dropped as long as what was measured is likelier without it.
+A prior, where there is one, is what the process starts from. As much of it counts as makes what was measured likeliest,
+which may be nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from itertools import chain
-from math import log
-from typing import Any, TypeAlias
+from typing import Any, TypeVar
 
 import numpy as np
 
 from nat_plugin.ir import Choice, Moves
 from nat_plugin.policy.ranks import normal_ranks
-from nat_plugin.search.neighbourhood import changed, descent, neighbours, projection
-from nat_plugin.search.surrogate.gaussian_process import Kernel, Predictor, expected_improvement, likeliest
+from nat_plugin.search.neighbourhood import neighbours, projection
+from nat_plugin.search.surrogate.candidates import Candidates
+from nat_plugin.search.surrogate.gaussian_process import (
+    LENGTHS,
+    NOISES,
+    GaussianProcess,
+    Kernel,
+    Points,
+    Posterior,
+    expected_improvement,
+    likeliest,
+)
 from nat_plugin.search.surrogate.observations import Observations
+from nat_plugin.search.surrogate.prior import NoPrior, Prior
+
+_Name = TypeVar("_Name")
+_Value = TypeVar("_Value")
 
 _BEST = 3
 """So many of the best known networks have their neighbours looked at."""
-_UNIFORM = 4
-"""Candidates that are drawn uniformly; dear where a budget is tight."""
-_DESCENTS = 16
-"""The same where the input is over the budget, and uniform ones are far below it."""
 _GROWTH = 1.25
 """The kernel is chosen anew when there are so many times as many measurements."""
+_SHARES = {1.0: 0.0, 0.0: -2.0}
+"""How much of the mean of a prior may count, and by how many nats each is likely before anything is measured."""
+_SCALES = {1.0: 0.0, 0.25: -1.0, 4.0: -1.0, 0.0: -2.0}
+"""The same of the variance of its features."""
+_SHOWN = 64
+"""Candidates, and measured networks, that a policy learns from."""
+_HELD = 16
+"""Inputs of which processes and candidates are kept; with more, those of others are made anew."""
 
-_FAITH = 2.0
-"""By so many nats what was measured has to be likelier without the prior."""
 
-Prior: TypeAlias = Callable[[int, Sequence[Choice]], np.ndarray]
-"""What is thought of choices (n,) of an input before anything is measured, in units of the spread among all."""
+@dataclass(frozen=True)
+class Model:
+    """Kernel, share of the prior's mean, and on how many measurements they were chosen."""
+
+    kernel: Kernel
+    share: float
+    count: int
 
 
 class Acquisition:
@@ -52,24 +73,44 @@ class Acquisition:
         prior: Prior | None = None,
         first: int = 0,
     ) -> None:
-        self._moves, self._rng, self._count, self._largest, self._prior = moves, rng, candidates, largest, prior
+        self._moves, self._rng, self._count, self._largest = moves, rng, candidates, largest
         self._first = first
         self.observations = Observations(moves)
         self.start = [projection(each, each.identity) for each in moves]
         """What to go out from: the inputs, or the nearest within the budget."""
-        self._model: tuple[Kernel, float, int] | None = None
-        """Kernel, share of the prior, and on how many measurements they were chosen."""
+        self.model: Model | None = None
+        self._candidates: dict[int, Candidates] = {}
+        self._processes: dict[int | None, GaussianProcess] = {}
+        self.set_prior(prior)
+
+    def set_prior(self, prior: Prior | None) -> None:
+        """Another prior, or one that thinks otherwise now."""
+        self.prior: Prior = NoPrior() if prior is None else prior
+        self._means: dict[int, float] = {}  # of the prior, by name of what was told
+        self._processes.clear()
 
     def order(self, source: int, waiting: Sequence[Choice], also: Sequence[Choice] = ()) -> Iterator[Choice]:
         """The most promising first; ``also`` are among the candidates, ``waiting`` are not."""
         if len(self.observations.told) < self._first:
             yield from self._beginnings(source)
             return
-        candidates = self._candidates(source, waiting, also)
+        bases = [*self.observations.best(source, _BEST), self.start[source]][:_BEST]
+        known, pool = (self.observations.choices[source], set(waiting)), self._pool(source)
+        candidates = pool.draw(bases, also, lambda choice: any(choice in each for each in known))
         if candidates:
-            mean, deviation, best = self._predicted(source, waiting, candidates)
-            for number in np.argsort(-expected_improvement(mean, deviation, best), kind="stable"):
-                yield candidates[number]
+            belief = self.belief(source)
+            mean, deviation = belief.distribution(candidates, waiting)
+            improvement = expected_improvement(mean, deviation, belief.best)
+            ordered = [candidates[number] for number in np.argsort(-improvement, kind="stable")]
+            pool.keep(ordered)
+            for choice in ordered:
+                yield choice
+                pool.drop(choice)  # whoever asked on could not use it
+
+    def promising(self, source: int) -> list[Choice]:
+        """What was thought best when something was proposed last, and the best known."""
+        best = self._pool(source).best[:_SHOWN]
+        return list(dict.fromkeys([*best, *self.observations.best(source, _SHOWN), self.start[source]]))
 
     def _beginnings(self, source: int) -> Iterator[Choice]:
         moves, start = self._moves[source], self.start[source]
@@ -77,87 +118,126 @@ class Acquisition:
         shuffled = (around[number] for number in self._rng.permutation(len(around)))
         yield from (choice for choice in chain([start], shuffled) if moves.admits(choice))
 
-    def _predicted(
-        self, source: int, waiting: Sequence[Choice], candidates: Sequence[Choice]
-    ) -> tuple[np.ndarray, np.ndarray, float]:
-        """Mean and deviation of candidates, and the best mean of what is known."""
-        observations, space = self.observations, self.observations.space
-        training_set = observations.training_set(source, self._largest)
-        x, ranks, before = training_set.rows, normal_ranks(training_set.scores), self._before(training_set.owners)
-        kernel, share = self._chosen_model(x, ranks, before)
-        y = ranks - share * before
-        predictor = Predictor(x, y, kernel)
-        known = observations.known(source)
-        best = float((predictor.mean(space.rows(source, known)) + share * self._of(source, known)).max())
-        if waiting:
-            rows = space.rows(source, waiting)
-            predictor = Predictor(np.concatenate([x, rows]), np.concatenate([y, predictor.mean(rows)]), kernel)
-        mean, deviation = predictor.distribution(space.rows(source, candidates))
-        return mean + share * self._of(source, candidates), deviation, best
+    def belief(self, source: int) -> Belief:
+        """What is thought of an input's transformations after all that was told by now."""
+        training_set = self.observations.training_set(source, self._largest)
+        names, ranks = training_set.names, normal_ranks(training_set.scores)
+        prior = self._prior_means(names)
+        model = self._chosen_model(names, ranks, prior)
+        process = self._process(source, model.kernel)
+        process.hold(names, lambda first: self._points_of(names[first:]))
+        posterior, own = process.fit(ranks - model.share * prior), self.observations.is_result
+        means = posterior.own_mean() + model.share * prior
+        best = max(mean for name, mean in zip(names, means.tolist(), strict=True) if own(name, source))
+        return Belief(self, source, model.share, process, posterior, names, best)
 
-    def _of(self, source: int, choices: Sequence[Choice]) -> np.ndarray:
-        return np.zeros(len(choices)) if self._prior is None else self._prior(source, choices)
+    def points(self, source: int, choices: Sequence[Choice]) -> Points:
+        return Points(self.observations.space.rows(source, choices), self.prior.features(source, choices))
 
-    def _before(self, owners: Sequence[tuple[int, Choice]]) -> np.ndarray:
-        return np.array([self._of(source, [choice])[0] for source, choice in owners])
+    def _points_of(self, names: Sequence[int]) -> Points:
+        parts = [(places, self.points(source, choices)) for places, source, choices in self._by_source(names)]
+        rows = np.concatenate([part.rows for _, part in parts])
+        features = np.concatenate([part.features for _, part in parts])
+        back = np.argsort(np.concatenate([places for places, _ in parts]))
+        return Points(rows[back], features[back])
 
-    def _chosen_model(self, x: np.ndarray, ranks: np.ndarray, before: np.ndarray) -> tuple[Kernel, float]:
-        """The likeliest kernel, and whether the prior counts."""
+    def _prior_means(self, names: Sequence[int]) -> np.ndarray:
+        new = [name for name in names if name not in self._means]
+        for places, source, choices in self._by_source(new):
+            means = self.prior.mean(source, choices).tolist()
+            self._means.update(zip((new[place] for place in places), means, strict=True))
+        return np.array([self._means[name] for name in names])
+
+    def _by_source(self, names: Sequence[int]) -> Iterator[tuple[list[int], int, list[Choice]]]:
+        """Places among names, input and choices, an input at a time."""
+        found: dict[int, tuple[list[int], list[Choice]]] = {}
+        for place, name in enumerate(names):
+            source, choice = self.observations.owner(name)
+            places, choices = found.setdefault(source, ([], []))
+            places.append(place)
+            choices.append(choice)
+        yield from ((places, source, choices) for source, (places, choices) in found.items())
+
+    def _process(self, source: int, kernel: Kernel) -> GaussianProcess:
+        """One for all inputs as long as all that was told is learned from, then one for each."""
+        owner = None if len(self.observations.told) <= self._largest else source
+        process = self._processes.get(owner)
+        if process is None or process.kernel != kernel:
+            process = GaussianProcess(kernel)
+        return _kept(self._processes, owner, process)
+
+    def _pool(self, source: int) -> Candidates:
+        pool = self._candidates.get(source) or Candidates(self._moves[source], self._rng, self._count)
+        return _kept(self._candidates, source, pool)
+
+    def _chosen_model(self, names: Sequence[int], ranks: np.ndarray, prior: np.ndarray) -> Model:
+        """The likeliest kernel, and how much of the prior counts."""
         count = len(self.observations.told)
-        if self._model is None or count >= _GROWTH * self._model[2]:
-            shares = (1.0,) if self._prior is None else (1.0, 0.0)
-            models = [(likeliest(x, ranks - share * before), share) for share in shares]
-            kernel, share = max(models, key=lambda one: _evidence(x, ranks - one[1] * before, *one))
-            self._model = kernel, share, count
-        return self._model[0], self._model[1]
-
-    def _candidates(self, source: int, waiting: Sequence[Choice], also: Sequence[Choice]) -> list[Choice]:
-        """What is over the limits is brought within by ``descent``: so an op that comes back is paid for elsewhere."""
-        moves = self._moves[source]
-        known = self.observations.choices[source] | set(waiting)
-        found: dict[Choice, None] = dict.fromkeys(also)
-        for choice in self._drawn(moves, [*self.observations.best(source, _BEST), self.start[source]][:_BEST]):
-            if len(found) >= self._count:
-                break
-            if choice in found or choice in known:
-                continue
-            within = choice if moves.admits(choice) else descent(moves, self._rng, choice)
-            if within is not None and within not in known:
-                found[within] = None
-        return [choice for choice in found if choice not in known]
-
-    def _drawn(self, moves: Moves, bases: list[Choice]) -> Iterator[Choice]:
-        """A few at random, neighbours of the bases, and further changes of these."""
-        near = [choice for base in bases for choice in neighbours(moves, base)]
-        mutants = (self._mutant(moves, bases[self._rng.integers(len(bases))]) for _ in range(self._count))
-        if moves.admits(moves.identity) or moves.total(moves.identity) is None:
-            yield from [moves.sample(self._rng) for _ in range(_UNIFORM)]
-            yield from chain((near[number] for number in self._rng.permutation(len(near))), mutants)
-        else:  # over the budget; most single changes that are within lie far below it: half are others
-            around = (near[number] for number in self._rng.permutation(len(near)))
-            walks = [descent(moves, self._rng) for _ in range(_DESCENTS)]
-            yield from (walk for walk in walks if walk is not None)
-            yield from chain(chain.from_iterable(zip(around, mutants, strict=False)), around, mutants)
-
-    def _mutant(self, moves: Moves, choice: Choice) -> Choice:
-        """A random op, perhaps the same, in two slots, or in more with falling probability."""
-        slots = min(len(choice), 1 + int(self._rng.geometric(0.5)))
-        for slot in self._rng.permutation(len(choice))[:slots]:
-            choice = changed(choice, int(slot), int(self._rng.integers(len(moves.candidates[slot]))))
-        return choice
+        if self.model is None or count >= _GROWTH * self.model.count:
+            points = self._points_of(names)
+            shares = _SHARES if prior.any() else {1.0: 0.0}
+            scales = _SCALES if points.features.shape[1] else {0.0: 0.0}
+            grid = [
+                (Kernel(length, noise, scale), share, _SHARES[share] + nats)
+                for share in shares for scale, nats in scales.items() for length in LENGTHS for noise in NOISES
+            ]  # fmt: skip
+            best = likeliest(points, ((kernel, ranks - share * prior, nats) for kernel, share, nats in grid))
+            self.model = Model(grid[best][0], grid[best][1], count)
+        return self.model
 
     def state(self) -> dict[str, Any]:
-        model = None if self._model is None else [list(self._model[0]), *self._model[1:]]
-        return {"told": self.observations.state(), "model": model}
+        return {
+            "told": self.observations.state(),
+            "model": None if self.model is None else [asdict(self.model.kernel), self.model.share, self.model.count],
+            "candidates": [[source, pool.state()] for source, pool in self._candidates.items()],
+        }
 
     def restore(self, state: dict[str, Any]) -> None:
         self.observations = Observations(self._moves)
         self.observations.restore(state["told"])
         model = state["model"]
-        self._model = None if model is None else ((model[0][0], model[0][1]), model[1], model[2])
+        self.model = None if model is None else Model(Kernel(**model[0]), model[1], model[2])
+        self._candidates.clear()
+        for source, known in state["candidates"]:
+            self._pool(source).restore(known)
+        self.set_prior(self.prior)
 
 
-def _evidence(x: np.ndarray, y: np.ndarray, kernel: Kernel, share: float) -> float:
-    """How likely values are, in nats, with ``_FAITH`` on the side of the prior."""
-    spread = float(y.std()) or 1.0  # what the predictor divides by
-    return Predictor(x, y, kernel).log_likelihood - len(y) * log(spread) + _FAITH * share
+class Belief:
+    """What a process and a prior think of the transformations of one input; ``best``: what they expect of the best that
+    was told."""
+
+    def __init__(
+        self,
+        of: Acquisition,
+        source: int,
+        share: float,
+        process: GaussianProcess,
+        posterior: Posterior,
+        names: Sequence[int],
+        best: float,
+    ) -> None:
+        self._of, self._source, self._share = of, source, share
+        self._process, self._posterior, self._names, self.best = process, posterior, names, best
+
+    def mean(self, choices: Sequence[Choice]) -> np.ndarray:
+        """Expected ranks among all that was told (n,), as normal quantiles."""
+        found = self._posterior.mean(self._of.points(self._source, choices))
+        return found + self._share * self._of.prior.mean(self._source, choices)
+
+    def distribution(self, choices: Sequence[Choice], waiting: Sequence[Choice]) -> tuple[np.ndarray, np.ndarray]:
+        """The same and their standard deviations, as if ``waiting`` were measured as expected."""
+        of, source, told = self._of, self._source, len(self._names)
+        names = [*self._names, *((source, choice) for choice in waiting)]
+        self._process.hold(names, lambda first: of.points(source, waiting[first - told :]))
+        mean, deviation = self._posterior.distribution(of.points(source, choices))
+        return mean + self._share * of.prior.mean(source, choices), deviation
+
+
+def _kept(known: dict[_Name, _Value], name: _Name, value: _Value) -> _Value:
+    """Put it last in a dict of at most ``_HELD``."""
+    known.pop(name, None)
+    known[name] = value
+    if len(known) > _HELD:
+        known.pop(next(iter(known)))
+    return value

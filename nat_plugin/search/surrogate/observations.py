@@ -1,4 +1,4 @@
-"""What was told of the user's inputs, as rows and scores for a predictor to learn from."""
+"""What was told of the user's inputs, as points and scores for a process to learn from."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ import numpy as np
 from nat_plugin.ir import Choice, Moves
 from nat_plugin.search.surrogate.gaussian_process import Space
 
+_TOP = 16
+"""So many of the best of an input are known by rank."""
+
 
 @dataclass(frozen=True)
 class Observation:
@@ -21,6 +24,15 @@ class Observation:
     choice: Choice
     gain: float
     source_score: float
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """Names and scores (n,) to learn from. The name of an observation is its number, that of the input with number s is
+    -1 - s."""
+
+    names: list[int]
+    scores: np.ndarray
 
 
 class Observations:
@@ -33,46 +45,92 @@ class Observations:
         self.by_source: list[list[int]] = [[] for _ in moves]
         self.choices: list[set[Choice]] = [{each.identity} for each in moves]
         """By input: those told, and the input itself."""
-        self._rows: list[np.ndarray] = []
-        self._inputs = [self.space.rows(number, [each.identity])[0] for number, each in enumerate(moves)]
         self._identities = [each.identity for each in moves]
         self._is_within = [each.admits(each.identity) for each in moves]
         self._sums = [0.0 for _ in moves]
+        self._top: list[list[int]] = [[] for _ in moves]  # the best of each input, best first
+        self._old_top: dict[int, tuple[int, list[int]]] = {}  # how many are left out, and the best of these
 
     def add(self, told: Observation) -> None:
-        self.by_source[told.source].append(len(self.told))
+        number = len(self.told)
         self.told.append(told)
+        self.by_source[told.source].append(number)
         self.choices[told.source].add(told.choice)
-        self._rows.append(self.space.rows(told.source, [told.choice])[0])
         self._sums[told.source] += told.source_score
+        self._top[told.source] = self._best_of([*self._top[told.source], number])
+
+    def _best_of(self, numbers: list[int]) -> list[int]:
+        return sorted(numbers, key=lambda number: (-self.told[number].gain, number))[:_TOP]
+
+    def owner(self, name: int) -> tuple[int, Choice]:
+        """Whose a name is: input and choice."""
+        if name < 0:
+            return -1 - name, self._identities[-1 - name]
+        return self.told[name].source, self.told[name].choice
 
     def best(self, source: int, count: int) -> list[Choice]:
-        """The best choices of an input, best first: those with a gain or, of an input that is over the budget, any."""
+        """Up to ``_TOP`` best choices of an input, best first: those with a gain or, of an input that is over the
+        budget, any."""
         least = 0.0 if self._is_within[source] else -math.inf
-        mine = [self.told[number] for number in self.by_source[source] if self.told[number].gain > least]
-        return [told.choice for told in sorted(mine, key=lambda told: -told.gain)[:count]]
+        mine = (self.told[number] for number in self._top[source])
+        return [told.choice for told in mine if told.gain > least][:count]
 
     def training_set(self, source: int, count: int) -> TrainingSet:
-        """The latest ``count`` measurements, those of one input before all others, and every input among them."""
-        numbers = self.by_source[source][-count:]
-        for number in reversed(range(len(self.told))):
-            if len(numbers) >= count:
+        """At most ``count`` measurements: the latest of the input and a few of its best, then the latest of others; and
+        every input among them, before the first that was measured of it.
+
+        The oldest go by the quarter, not one by one, so that nearly always the set is the last one with some more."""
+        numbers = list(range(len(self.told))) if len(self.told) <= count else self._chosen(source, count)
+        names: list[int] = []
+        seen: set[int] = set()
+        for number in numbers:
+            owner = self.told[number].source
+            if owner not in seen:
+                seen.add(owner)
+                names.append(-1 - owner)
+            names.append(number)
+        if source not in seen:
+            names.append(-1 - source)
+        return TrainingSet(names, np.array([self._score(name) for name in names]))
+
+    def _score(self, name: int) -> float:
+        source = -1 - name if name < 0 else self.told[name].source
+        count = len(self.by_source[source])
+        level = self._sums[source] / count if count else 0.0
+        return level if name < 0 else level + self.told[name].gain
+
+    def _chosen(self, source: int, count: int) -> list[int]:
+        """Of more than ``count`` measurements."""
+        step, own = max(1, count // 4), self.by_source[source]
+        top = min(_TOP, count // 8)
+        old = _left_out(len(own), count - top, step)
+        kept = self._best_old(source, old)[:top] + own[old:]
+        room = count - step * math.ceil(len(kept) / step)
+        others = len(self.told) - len(own)
+        wanted = others - _left_out(others, room, step) if room > 0 else 0
+        for number in range(len(self.told) - 1, -1, -1):
+            if wanted <= 0:
                 break
             if self.told[number].source != source:
-                numbers.append(number)
-        level = {number: self._sums[number] / len(told) for number, told in enumerate(self.by_source) if told}
-        sources = sorted({source, *(self.told[number].source for number in numbers)})
-        told = [self.told[number] for number in numbers]
-        return TrainingSet(
-            np.stack([*(self._rows[number] for number in numbers), *(self._inputs[number] for number in sources)]),
-            np.array([*(level[each.source] + each.gain for each in told), *(level.get(each, 0.0) for each in sources)]),
-            [*((each.source, each.choice) for each in told), *((each, self._identities[each]) for each in sources)],
-        )
+                kept.append(number)
+                wanted -= 1
+        return sorted(kept)
 
-    def known(self, source: int) -> list[Choice]:
-        """All that was told of an input and, where it is within the budget or nothing was told, the input itself."""
-        told = [self.told[number].choice for number in self.by_source[source]]
-        return [self._identities[source], *told] if self._is_within[source] or not told else told
+    def _best_old(self, source: int, count: int) -> list[int]:
+        """The best of the first ``count`` of an input."""
+        before, best = self._old_top.get(source, (0, []))
+        if before > count:
+            before, best = 0, []
+        best = self._best_of([*best, *self.by_source[source][before:count]])
+        self._old_top[source] = count, best
+        return best
+
+    def is_result(self, name: int, source: int) -> bool:
+        """Whether what has that name can be a result for an input: what was told of it, and where it is within the
+        budget or nothing was told the input itself."""
+        if name >= 0:
+            return self.told[name].source == source
+        return -1 - name == source and (self._is_within[source] or not self.by_source[source])
 
     def state(self) -> list[Any]:
         return [[each.source, list(each.choice), each.gain, each.source_score] for each in self.told]
@@ -83,10 +141,6 @@ class Observations:
             self.add(Observation(source, tuple(choice), gain, score))
 
 
-@dataclass(frozen=True)
-class TrainingSet:
-    """Rows (n, width) and scores (n,) to learn from, and whose they are: input and choice."""
-
-    rows: np.ndarray
-    scores: np.ndarray
-    owners: list[tuple[int, Choice]]
+def _left_out(count: int, room: int, step: int) -> int:
+    """How many of ``count`` go so that the rest fit, by whole steps."""
+    return 0 if count <= room else min(count, step * math.ceil((count - room) / step))

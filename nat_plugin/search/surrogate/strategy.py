@@ -28,7 +28,7 @@ class SurrogateSettings(Settings):
 class SurrogateStrategy(PerInput):
     """Bayesian optimisation: a Gaussian process on what was measured, next the candidate of best expected improvement.
 
-    One process for all inputs; how many candidates it looks at, and which, is in ``promising``.
+    One process for all inputs; which candidates it looks at is in ``candidates``.
     """
 
     Settings = SurrogateSettings
@@ -50,8 +50,8 @@ class SurrogateStrategy(PerInput):
             self._acquisition.observations.add(Observation(source, choice, found.gain, found.source_score))
 
     def state(self) -> State:
-        return super().state() | {"promising": self._acquisition.state()}
+        return super().state() | {"acquisition": self._acquisition.state()}
 
     def restore(self, state: State) -> None:
         super().restore(state)
-        self._acquisition.restore(state["promising"])
+        self._acquisition.restore(state["acquisition"])

@@ -1,0 +1,110 @@
+"""What strategies have gained after so many trials, asked and told one by one, from scratch.
+
+Two kinds of places: made-up landscapes over DARTS cells (those of the tests, ``nat++``, MACs 1.0x), and single cells of
+NAS-Bench-201 that are held out of the training of the shipped policy (``nat``, validation accuracy on CIFAR-10, which
+chooses and is reported). ``nat`` is run as it is planned for the last number of trials and, if that is another, for 40.
+Every place has a seed of its own, the same for all strategies; intervals are 95 % over places, by Student's t.
+
+``python benchmarks/search_gains.py [--table nasbench201.csv.gz] [--places N] [--name NAME --json FILE]``
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from functools import lru_cache, partial
+from importlib import import_module
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from nb201 import Space, load_space
+from nb201_limits import number_of
+from results import add_result
+from statistics_of_seeds import interval
+from train_policy import held_out
+
+from nat_plugin.ir import Budget, Network, find_rule
+from nat_plugin.plugins import plugins
+from nat_plugin.search.base import Measurement, Strategy, Task
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))  # the landscapes are those of the tests
+random_darts = import_module("policy.samples").random_darts
+landscape = import_module("search.landscapes").landscape
+
+TRIALS = (10, 40, 120, 400)
+STRATEGIES = {
+    "nat": ("nat", TRIALS[-1]),
+    "nat, 40 planned": ("nat", 40),
+    "surrogate": ("surrogate", TRIALS[-1]),
+    "hill_climb": ("hill_climb", TRIALS[-1]),
+    "evolution": ("evolution", TRIALS[-1]),
+    "random": ("random", TRIALS[-1]),
+}
+
+
+@lru_cache(maxsize=1)
+def space_of(table: Path) -> Space:
+    return load_space(table)
+
+
+def place_of(table: Path | None, seed: int) -> tuple[Task, Callable[[Network], float]]:
+    """Without a table a landscape."""
+    if table is None:
+        network, rule = random_darts(np.random.default_rng(seed)), find_rule("nat++")
+        return Task((network,), rule, Budget.parse({"macs": "1.0x"}), seed), landscape(network, rule, seed)
+    space, values = space_of(table), space_of(table).validation["CIFAR-10"]
+    cells = np.random.default_rng(0).permutation(np.flatnonzero(held_out() & space.connected & space.group("≥ 90")))
+    network = space.networks[int(cells[seed])]
+    return Task((network,), find_rule("nat"), Budget(), seed), lambda each: float(
+        values[space.written[number_of(each)]]
+    )
+
+
+def search(table: Path | None, wanted: tuple[str, int]) -> list[float]:
+    """The best gain after each of ``TRIALS``, as far as it is planned."""
+    torch.set_num_threads(1)
+    (named, planned), seed = STRATEGIES[wanted[0]], wanted[1]
+    (task, score), kind = place_of(table, seed), plugins().find("strategies", named)
+    own, best = score(task.inputs[0]), [0.0]
+    strategy: Strategy = kind(Task(task.inputs, task.rule, task.budget, seed, planned), kind.Settings())
+    while len(best) <= planned and (proposals := strategy.ask(1)):
+        value = score(proposals[0].network)
+        strategy.tell(proposals[0], Measurement(value, own))
+        best.append(max(best[-1], value - own))
+    return [best[min(count, len(best) - 1)] if count <= planned else float("nan") for count in TRIALS]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--table", type=Path, help="Cells of NAS-Bench-201 besides the landscapes.")
+    parser.add_argument("--places", type=int, default=5, help="Of each kind.")
+    parser.add_argument("--strategies", nargs="*", choices=STRATEGIES, default=list(STRATEGIES))
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--name", default="now")
+    parser.add_argument("--json", type=Path)
+    args = parser.parse_args()
+    figures: dict[str, Any] = {"trials": list(TRIALS)}
+    with ProcessPoolExecutor(args.processes, get_context("spawn")) as pool:
+        for title, table in (("landscapes", None), ("NAS-Bench-201", args.table)):
+            if title == "NAS-Bench-201" and table is None:
+                continue
+            print(f"\n{title}: {args.places} places\n\n| | " + " | ".join(f"{count}" for count in TRIALS) + " |")
+            print("|---" * (len(TRIALS) + 1) + "|")
+            figures[title] = {}
+            for name in args.strategies:
+                asked = [(name, seed) for seed in range(args.places)]
+                gains = np.array(list(pool.map(partial(search, table), asked)))
+                figures[title][name] = gains.tolist()
+                cells = [f"{mean:.2f} ± {half:.2f}" for mean, half in map(interval, gains.T)]
+                print(f"| {name} | " + " | ".join(cells) + " |", flush=True)
+    if args.json:
+        add_result(args.json, args.name, figures)
+
+
+if __name__ == "__main__":
+    main()

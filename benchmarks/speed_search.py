@@ -1,0 +1,79 @@
+"""Time that a proposal takes after so many observations, for strategies with a surrogate model.
+
+Random DARTS cells under ``nat++`` and MACs 1.0x; the observations are random networks with made-up gains, put in by
+``state`` and ``restore``. A proposal is one ``ask`` and one ``tell``, with all that is learned in them.
+
+``python benchmarks/speed_search.py [--observations N ...] [--proposals N] [--name NAME --json FILE]``
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from results import add_result
+from speed_policy import random_darts
+
+from nat_plugin.ir import Budget, Moves, find_rule
+from nat_plugin.plugins import plugins
+from nat_plugin.search.base import Measurement, State, Strategy, Task
+
+STRATEGIES: dict[str, tuple[str, dict[str, Any]]] = {
+    "nat": ("nat", {"mix": {"input": 1, "neighbours": 0}}),
+    "nat, trained policy": ("nat", {"policy": "nasbench201", "mix": {"input": 1, "neighbours": 0}}),
+    "surrogate": ("surrogate", {}),
+}
+
+
+def with_observations(strategy: Strategy, count: int, rng: np.random.Generator) -> None:
+    [network] = strategy.task.inputs
+    moves = Moves(network, strategy.task.rule, strategy.task.budget.resolve(network))
+    state: State = strategy.state()
+    inner = state.get("local", state)
+    told = (inner.get("acquisition") or inner["promising"])["told"]  # the second is of before there was the first
+    worth = [rng.normal(size=len(options)) for options in moves.candidates]
+    for _ in range(count):
+        choice = moves.sample(rng)
+        gain = sum(float(values[index]) for values, index in zip(worth, choice, strict=True))
+        told.append([0, list(choice), gain + float(rng.normal()), 0.0])
+    strategy.restore(state)
+
+
+def time_of(named: str, settings: dict[str, Any], observations: int, proposals: int) -> float:
+    """Milliseconds for a proposal, of this process's own time."""
+    rng, kind = np.random.default_rng(0), plugins().find("strategies", named)
+    network, budget = random_darts(np.random.default_rng(0)), Budget.parse({"macs": "1.0x"})
+    strategy = kind(Task((network,), find_rule("nat++"), budget, 0, 100), kind.Settings(**settings))
+    with_observations(strategy, observations, rng)
+    for count in (2, proposals):  # the first are the beginning
+        begun = time.process_time()
+        for _ in range(count):
+            [proposal] = strategy.ask(1)
+            strategy.tell(proposal, Measurement(float(rng.normal()), 0.0))
+    return 1000 * (time.process_time() - begun) / proposals
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--observations", type=int, nargs="*", default=[50, 250, 1000, 5000])
+    parser.add_argument("--proposals", type=int, default=32)
+    parser.add_argument("--name", default="now")
+    parser.add_argument("--json", type=Path)
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    figures: dict[str, Any] = {"observations": args.observations, "ms": {}}
+    print("| ms | " + " | ".join(map(str, args.observations)) + " |\n" + "|---" * (len(args.observations) + 1) + "|")
+    for name, (named, settings) in STRATEGIES.items():
+        found = [time_of(named, settings, count, args.proposals) for count in args.observations]
+        figures["ms"][name] = [round(each, 2) for each in found]
+        print(f"| {name} | " + " | ".join(f"{each:.1f}" for each in found) + " |", flush=True)
+    if args.json:
+        add_result(args.json, args.name, figures)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,77 @@
+"""Settings of the strategy ``nat``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from nat_plugin.outside import OutsideName
+from nat_plugin.search.base import Settings
+from nat_plugin.search.nat.inputs import Mix
+
+
+class NATSettings(Settings):
+    """Settings of ``nat``.
+
+    Those that need ``refine`` are about REINFORCE alone, in batches of ``sources`` x ``samples`` evaluations, with all
+    that falls over a number of evaluations that is planned. Without it nothing depends on what is planned."""
+
+    encoder: Literal["graph", "blind", "paper"] = "graph"
+    """``paper`` is the two-layer graph convolution of the paper, ``blind`` does not see the wiring."""
+    hidden: Annotated[int, Field(ge=1, le=4096)] = 64
+    """Width of the policy's layers."""
+    rounds: Annotated[int, Field(ge=0, le=64)] = 3
+    """Exchanges of messages between nodes and edges: how far an edge sees."""
+    policy: OutsideName | None = None
+    """A policy to start from, a file or the name of one that ships; encoder, hidden and rounds are then those of it."""
+    evaluations: Annotated[int, Field(ge=1, le=10**9)] | None = None
+    """Needs ``refine``: how many the schedules run over, if not those of the run (2000 where that has no number
+    either). Entropy and learning rate fall over them, and the last ``refine`` of them are local search."""
+    sources: Annotated[int, Field(ge=1, le=4096)] = 4
+    """Inputs β per update. The same input drawn twice counts as one with twice the samples."""
+    samples: Annotated[int, Field(ge=2, le=4096)] = 8
+    """Transformations α of each; the others are the baseline of each one."""
+    mix: Mix = Mix()
+    """Where the inputs of batches, and of the warm-up of shared weights, come from."""
+    lr: Annotated[float, Field(gt=0, le=1)] = 2e-3
+    """Of Adam at the start; with ``refine`` falls linearly to nearly 0 over the evaluations."""
+    steps: Annotated[int, Field(ge=1, le=100)] = 5
+    """Updates of the weights per batch, held near the policy that sampled it by ``clip``. 1 is plain REINFORCE."""
+    clip: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    """How far the probability of a transformation may move per batch."""
+    beta1: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    """Of Adam (the paper: 0.5)."""
+    beta2: Annotated[float, Field(ge=0, lt=1)] = 0.99
+    """Of Adam (the paper: 0.999)."""
+    weight_decay: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Of Adam (the paper: 5e-4)."""
+    entropy: Annotated[float, Field(ge=0, le=1)] = 0.6
+    """Needs ``refine``: share of the entropy of uniform choice to hold at the start; falls linearly to 0. The weight of
+    the bonus follows by itself (``nat_plugin.policy.reinforce.Temperature``)."""
+    entropy_weight: Annotated[float, Field(ge=0, le=100)] | None = None
+    """A constant weight of the entropy bonus (the paper: 0.003), in place of ``entropy``."""
+    normalise: Literal["source", "batch", "none"] = "source"
+    """Advantages are divided by the spread among the transformations of an input, of all of a batch, or not at all."""
+    gradient: Annotated[float, Field(gt=0, le=1e6)] = 1.0
+    """Largest norm of the gradient."""
+    candidates: Annotated[int, Field(ge=0, le=10_000)] = 10
+    """Samples of the policy among the finalists (n in the paper)."""
+    refine: Annotated[float, Field(ge=0, le=1)] | None = None
+    """Left out, a Gaussian process and the policy take turns, as the measurements say, and the policy learns from what
+    is measured and from what the process expects. A number: REINFORCE alone at first, and then that share of the
+    evaluations for local search from each of the user's inputs by the process alone; 0 is REINFORCE throughout."""
+    trust: Annotated[float, Field(ge=0, le=10)] = 0.5
+    """Weight of ``policy`` as a prior of the process."""
+    pool: Annotated[int, Field(ge=1, le=100_000)] = 200
+    """Networks to choose each proposal of the process from."""
+    largest: Annotated[int, Field(ge=10, le=5_000)] = 250
+    """Measurements that the process learns from: the latest of the input itself first, then the latest of others."""
+
+    @property
+    def without_effect(self) -> list[str]:
+        """What was set, and counts only with ``refine``."""
+        if self.refine is not None:
+            return []
+        named = [name for name in ("evaluations", "entropy") if name in self.model_fields_set]
+        return [*named, *(["mix.random"] if self.mix.random else [])]
