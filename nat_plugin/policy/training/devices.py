@@ -3,7 +3,7 @@ they usually cost. No measurement of any device is read.
 
 On each the time of an operation grows with its MACs to some power: at 0 it takes longer to start one than to do it, and
 all take the same. Every kind of operation is faster or slower than that by a factor, what has no MACs takes a time of
-its own, a skip may be faster than nothing. What surrounds the cells takes another time, and the sum is off by some noise.
+its own, a skip may be faster than nothing. What surrounds the cells takes another time; the sum is off by some noise.
 """
 
 from __future__ import annotations

@@ -93,8 +93,8 @@ def markdown(found: dict[str, Any]) -> str:
         "",
         "## Gain on inputs held out, without any query",
         "",
-        "What the policy makes of a network at once, in the unit of the score, in the mean over those whose result has a "
-        "score; `worse`: how many of these end below their input; the best reachable, where all scores are known.",
+        "What the policy makes of a network at once, in the unit of the score, in the mean over those whose result has "
+        "a score; `worse`: how many of these end below their input; the best reachable, where all scores are known.",
         "",
         *_table(
             ("task", "rules", "limits", "inputs", "with a score", "gain", "worse", "best reachable", "share of it"),
@@ -103,8 +103,8 @@ def markdown(found: dict[str, Any]) -> str:
         "",
         "## The critic, on networks held out",
         "",
-        "Rank correlation with their scores; and of pairs of them how likely the critic held the other to be better than "
-        "the first (said), and how often it was (true), by tenths; `error` is by how much these differ in the mean.",
+        "Rank correlation with their scores; and of pairs of them how likely the critic held the other to be better "
+        "than the first (said), and how often it was (true), by tenths; `error` is by how much these differ in the mean.",
         "",
         *_table(
             ("task", "networks", "Spearman", "pairs", "reachable by moves", "error"),

@@ -23,8 +23,8 @@ from nat_plugin.policy.training.tables import read_known
 from nat_plugin.policy.training.tasks import Pool
 from nat_plugin.runs.folder import read_journal
 from nat_plugin.runs.loading import NETWORK
-from nat_plugin.runs.record import RUN_FILE, Record
 from nat_plugin.runs.recipe import plan
+from nat_plugin.runs.record import RUN_FILE, Record
 from nat_plugin.search.base import Proposal
 from nat_plugin.sources import find_adapter, find_source, read_text
 from nat_plugin.training.seeds import derive

@@ -1,4 +1,4 @@
-"""The training itself: scores are read, a critic is fitted, the policy learns from what the critic says; stage by stage.
+"""The training itself, stage by stage: scores are read, a critic is fitted, the policy learns from what it says.
 
 ``advance`` does one step; between any two steps ``state`` is everything that the rest depends on, so a training that
 was interrupted goes on as if it had not been.

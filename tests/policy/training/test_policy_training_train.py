@@ -122,7 +122,7 @@ def test_the_policy_file_says_what_it_is_of_and_has_the_critic(undisturbed: Path
     shape = {name: value for name, value in saved.config.items() if name != "kind"}
     critic = EnsembleCritic(CriticConfig(**shape), 0, torch.device("cpu"))  # type: ignore[arg-type]
     critic.load(saved.tensors)
-    with pytest.raises(NATError, match="critic: '0.edge.bias' is missing"):
+    with pytest.raises(NATError, match=r"critic: '0\.edge\.bias' is missing"):
         critic.load({name: value for name, value in saved.tensors.items() if name != "0.edge.bias"})
     network = plugins().adapters["nasbench201"].read("|nor_conv_3x3~0|+|none~0|none~1|+|none~0|skip_connect~1|none~2|",
                                                      Frame())  # fmt: skip
@@ -137,7 +137,7 @@ def test_a_source_that_changed_is_refused(small_table: Path, tmp_path: Path) -> 
     with pytest.raises(KeyboardInterrupt):
         train(tmp_path / "t", small(table), Stop(5))
     text = table.read_text()
-    table.write_text(text.replace("113333,9", "113333,8", 1))
+    table.write_text(text.replace("113333,", "113333,0", 1))
     with pytest.raises(NATError, match=f"{table}: changed since it was first read"):
         resume(tmp_path / "t", plugins(), Silent())
     table.unlink()
