@@ -15,7 +15,6 @@ from nat_plugin.ir import find_rule
 from nat_plugin.outside import OutsidePath
 from nat_plugin.plugins import Plugins
 from nat_plugin.policy.network import ENCODERS
-from nat_plugin.policy.training.critic import CriticConfig
 from nat_plugin.runs.checking import check_adapter, check_data, check_part, mapping, validate
 from nat_plugin.runs.reading import read_values
 from nat_plugin.runs.recipe import NetworkSettings
@@ -93,20 +92,47 @@ class LimitSettings(Settings):
         return self
 
 
+ONLY = {"ensemble": ("epochs", "least_steps"), "tasks": ("width", "steps", "tasks")}
+"""Keys of a critic that only one kind has."""
+
+
 class CriticSettings(Settings):
     """The critic that is fitted to all scores read so far."""
 
+    kind: Literal["tasks", "ensemble"] = Field(
+        default="tasks",
+        description="tasks: what tasks have in common and where they differ, with its doubt of a task that nobody "
+        "measured; ensemble: one score for all tasks together, of which the members disagree",
+    )
     members: int = Field(default=2, ge=1, le=64, description="networks of the ensemble")
     hidden: int = Field(default=48, ge=1, le=4096, description="width of each")
     rounds: int = Field(default=2, ge=0, le=64, description="exchanges of messages in each")
-    epochs: int = Field(default=40, ge=1, le=100_000, description="passes over the scores, at least")
-    least_steps: int = Field(default=300, ge=1, le=10**7, description="optimizer steps, at least")
-    batch: int = Field(default=128, ge=2, le=100_000, description="networks in one step")
-    lr: float = Field(default=1e-2, gt=0, le=10, description="peak learning rate of AdamW")
+    batch: int = Field(default=128, ge=2, le=100_000, description="networks in one step, of kind tasks of each task")
+    lr: float | None = Field(
+        default=None, gt=0, le=10, description="peak learning rate of AdamW; left out: 0.005 (tasks), 0.01 (ensemble)"
+    )
     weight_decay: float = Field(default=1e-3, ge=0, le=10, description="of AdamW")
+    epochs: int | None = Field(
+        default=None, ge=1, le=100_000, description="ensemble: passes over the scores, at least; left out: 40"
+    )
+    least_steps: int | None = Field(
+        default=None, ge=1, le=10**7, description="ensemble: optimizer steps, at least; left out: 300"
+    )
+    width: int | None = Field(default=None, ge=1, le=1024, description="tasks: features of a network; left out: 24")
+    steps: int | None = Field(default=None, ge=1, le=10**7, description="tasks: optimizer steps; left out: 1500")
+    tasks: int | None = Field(default=None, ge=1, le=10**4, description="tasks: drawn for one step; left out: 2")
 
-    def config(self) -> CriticConfig:
-        return CriticConfig(**self.model_dump())
+    @model_validator(mode="after")
+    def _of_its_kind(self) -> CriticSettings:
+        for kind, names in ONLY.items():
+            given = [name for name in names if getattr(self, name) is not None]
+            if kind != self.kind and given:
+                raise ValueError(f"{given[0]} goes with kind {kind}; leave it out")
+        return self
+
+    def given(self, *names: str) -> dict[str, Any]:
+        """The values of these keys, without those that are left out."""
+        return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
 
 
 class StageSettings(Settings):

@@ -104,7 +104,7 @@ def markdown(found: dict[str, Any]) -> str:
         "## The critic, on networks held out",
         "",
         "Rank correlation with their scores; and of pairs of them how likely the critic held the other to be better "
-        "than the first (said), and how often it was (true), by tenths; `error` is by how much these differ in the mean.",
+        "than the first (said), and how often it was (true), by tenths; `error`: how much these differ in the mean.",
         "",
         *_table(
             ("task", "networks", "Spearman", "pairs", "reachable by moves", "error"),

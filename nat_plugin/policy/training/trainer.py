@@ -17,9 +17,10 @@ import torch
 from nat_plugin.policy.graphs import build_batch, build_graph
 from nat_plugin.policy.network import Policy, PolicyConfig, new_policy
 from nat_plugin.policy.training.critic_based import draw_unmasked
-from nat_plugin.policy.training.critics import EnsembleCritic, GainCritic, Measured
+from nat_plugin.policy.training.critics import GainCritic, make_critic
 from nat_plugin.policy.training.inputs import Input, Inputs
 from nat_plugin.policy.training.judging import Judge
+from nat_plugin.policy.training.learn_critic import MeasuredTask
 from nat_plugin.policy.training.objectives import Update, find_objective
 from nat_plugin.policy.training.recipe import StageSettings, TrainingRecipe
 from nat_plugin.policy.training.spaces import NONE, World
@@ -213,13 +214,13 @@ class Trainer:
             kinds, scores = task.measured
             if len(kinds):
                 graphs = {kind: build_graph(self.world.kinds.networks[kind]) for kind in np.unique(kinds).tolist()}
-                measured.append(Measured(task.name, [graphs[kind] for kind in kinds.tolist()], scores))
+                measured.append(MeasuredTask(task.name, [graphs[kind] for kind in kinds.tolist()], scores, task.weight))
         critic.fit(measured)
         return self._judging(critic)
 
     def _new_critic(self, stage: int) -> GainCritic:
-        config = self.recipe.stages[stage].critic.config()
-        return EnsembleCritic(config, derive(self.recipe.seed, "critic", stage) % 2**31, self.device)
+        seed = derive(self.recipe.seed, "critic", stage) % 2**31
+        return make_critic(self.recipe.stages[stage].critic, seed, self.device)
 
     def _judging(self, critic: GainCritic) -> Judge:
         self.world.forget(self._mark)

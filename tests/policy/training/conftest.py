@@ -15,7 +15,10 @@ from nat_plugin.runs.progress import Reporter, Silent
 from tests.adapters.nasbench.tables import percent
 
 KEPT = ("policy.safetensors", "journal.jsonl")
-CRITIC = {"members": 2, "hidden": 8, "rounds": 1, "epochs": 1, "least_steps": 8, "batch": 32}
+CRITICS: dict[str, dict[str, Any]] = {
+    "ensemble": {"kind": "ensemble", "hidden": 8, "rounds": 1, "epochs": 1, "least_steps": 8, "batch": 32},
+    "tasks": {"kind": "tasks", "hidden": 8, "rounds": 1, "width": 4, "steps": 8, "batch": 32},
+}
 EDGES = ("01", "01", "013", "013", "013", "013")
 """The digits of the ops that each edge of a cell of the table may have: skips, nothing, convolutions 3x3. Under the
 rules ``nat`` no move leads out of it."""
@@ -32,16 +35,16 @@ def small_table(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def small(table: Path, objective: str = "exact", **changes: Any) -> dict[str, Any]:
-    """A recipe of a training that takes a second or two."""
+def small(table: Path, objective: str = "exact", kind: str = "tasks", **changes: Any) -> dict[str, Any]:
+    """A recipe of a training that takes a second."""
     recipe: dict[str, Any] = {
         "name": "small",
         "sources": {"cells": {"table": {"path": str(table)}, "held_out": 0.3, "evaluations": 100}},
         "rules": ["nat"],
         "limits": {"macs": 0.2, "params": 0.1, "latency": 0.2, "devices": 3},
         "stages": [
-            {"evaluations": 0.5, "updates": 2, "critic": CRITIC},
-            {"updates": 8, "temperature": [1.0, 0.05], "critic": CRITIC},
+            {"evaluations": 0.5, "updates": 2, "critic": CRITICS[kind]},
+            {"updates": 8, "temperature": [1.0, 0.05], "critic": CRITICS[kind]},
         ],
         "policy": {"objective": objective, "hidden": 8, "rounds": 2, "inputs": 40, "batch": 12, "samples": 4,
                    "lr": 2e-2, "warmup": 3, "proposals": 4},

@@ -80,6 +80,7 @@ def test_all_mistakes_come_at_once_and_name_their_place() -> None:
         ({"rules": ["natt"]}, "rules: unknown rules 'natt'; allowed: nat, nat++"),
         ({"stages": [{"evaluations": 1.0}, {"evaluations": 0.5}]}, "stages: evaluations are what is read by then"),
         ({"policy": {"encoder": "grahp"}}, "policy: unknown encoder 'grahp'; allowed: graph, blind, paper"),
+        ({"stages": [{"critic": {"epochs": 3}}]}, "stages.0.critic: epochs goes with kind ensemble; leave it out"),
         ({"sources": {}}, "sources: Dictionary should have at least 1 item"),
         ({"sources": {"a": {}}}, "sources.a: give one of table, runs, evaluator, not none"),
         ({"sources": {"a": {"runs": ["r"], "moves": 2}}}, "sources.a: moves goes with evaluator; leave it out"),

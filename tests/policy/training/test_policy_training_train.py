@@ -10,17 +10,16 @@ from typing import Any
 
 import pytest
 import torch
-import yaml
 from nat_nasbench.nb201 import from_digits
-from policy.training.conftest import EDGES, contents, small, train
+from policy.training.conftest import CRITICS, EDGES, contents, small, train
 
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Budget, Frame, Moves, find_rule, is_connected, key
 from nat_plugin.plugins import plugins
 from nat_plugin.policy.apply import transform
 from nat_plugin.policy.files import load_critic, load_policy
-from nat_plugin.policy.training.critic import CriticConfig
-from nat_plugin.policy.training.critics import EnsembleCritic
+from nat_plugin.policy.training.critics import make_critic
+from nat_plugin.policy.training.recipe import CriticSettings
 from nat_plugin.policy.training.spaces import split_place
 from nat_plugin.policy.training.train import resume
 from nat_plugin.runs.folder import read_journal
@@ -30,17 +29,19 @@ from nat_plugin.runs.run import start as start_run
 from tests.command_line import Nat
 from tests.interrupting import Stop
 
-OBJECTIVES = ("sampled", "exact", "critic")
+KINDS = [("sampled", "tasks"), ("exact", "tasks"), ("critic", "ensemble")]
+"""Of the objective, and of the critic."""
 
 
-@pytest.fixture(scope="module", params=OBJECTIVES)
-def objective(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
+@pytest.fixture(scope="module", params=KINDS, ids="-".join)
+def kinds(request: pytest.FixtureRequest) -> tuple[str, str]:
+    objective, critic = request.param
+    return objective, critic
 
 
 @pytest.fixture(scope="module")
-def recipe(objective: str, small_table: Path) -> dict[str, Any]:
-    return small(small_table, objective)
+def recipe(kinds: tuple[str, str], small_table: Path) -> dict[str, Any]:
+    return small(small_table, *kinds)
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +55,7 @@ def undisturbed(recipe: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
 
 def test_it_learns_what_is_good_for_networks_that_it_never_read(small_table: Path, tmp_path: Path) -> None:
     recipe = small(small_table)
-    recipe["stages"][1] |= {"updates": 60, "critic": {"members": 2, "hidden": 16, "least_steps": 100}}
+    recipe["stages"][1] |= {"updates": 60, "critic": {"hidden": 16, "steps": 100, "batch": 64}}
     recipe["policy"] |= {"inputs": 200, "batch": 32}
     recipe["report"] = 60
     found = train(tmp_path, recipe)["tasks"]["cells"]
@@ -110,20 +111,22 @@ def test_a_finished_training_stays_as_it_is(undisturbed: Path) -> None:
     assert contents(undisturbed) == before
 
 
-def test_the_policy_file_says_what_it_is_of_and_has_the_critic(undisturbed: Path, objective: str) -> None:
+def test_the_policy_file_says_what_it_is_of_and_has_the_critic(undisturbed: Path, kinds: tuple[str, str]) -> None:
     policy, facts = load_policy(undisturbed / "policy.safetensors")
     assert facts["name"] == "small"
-    assert facts["objective"] == objective
+    assert facts["objective"] == kinds[0]
     assert facts["evaluations"] == 100
     assert facts["space"] == "NAS-Bench-201"
     assert "0->1" in str(facts["cells"])
     saved = load_critic(undisturbed / "policy.safetensors")
     assert saved is not None
-    shape = {name: value for name, value in saved.config.items() if name != "kind"}
-    critic = EnsembleCritic(CriticConfig(**shape), 0, torch.device("cpu"))  # type: ignore[arg-type]
+    critic = make_critic(CriticSettings.model_validate(CRITICS[kinds[1]]), 0, torch.device("cpu"))
+    assert saved.config == critic.config()
     critic.load(saved.tensors)
-    with pytest.raises(NATError, match=r"critic: '0\.edge\.bias' is missing"):
-        critic.load({name: value for name, value in saved.tensors.items() if name != "0.edge.bias"})
+    less = dict(saved.tensors)
+    name, _ = less.popitem()
+    with pytest.raises(NATError, match=f"critic: '{name}' is missing"):
+        critic.load(less)
     network = plugins().adapters["nasbench201"].read("|nor_conv_3x3~0|+|none~0|none~1|+|none~0|skip_connect~1|none~2|",
                                                      Frame())  # fmt: skip
     budget = Budget.parse({"macs": "1.0x"})
@@ -181,7 +184,7 @@ def test_it_learns_from_what_an_evaluator_says_of_networks(small_table: Path, tm
     source = {
         "evaluator": {"name": "table", "path": str(small_table)},
         "networks": str(cells),
-        "moves": 40,
+        "moves": 20,
         "adapter": "nasbench201",
     }
     recipe = small(small_table, sources={"scored": source})
@@ -191,9 +194,9 @@ def test_it_learns_from_what_an_evaluator_says_of_networks(small_table: Path, tm
     train(tmp_path / "again", recipe)
     assert contents(tmp_path / "t") == contents(tmp_path / "again")
     found = json.loads((tmp_path / "t" / "result.json").read_text())["tasks"]["scored"]
-    assert found["networks"] == 42
+    assert found["networks"] == 22
     lines = [line for line in read_journal(tmp_path / "t" / "journal.jsonl") if "network" in line]
-    assert sum(not line["held_out"] for line in lines) == found["evaluations"] == 42 - found["held_out"]
+    assert sum(not line["held_out"] for line in lines) == found["evaluations"] == 22 - found["held_out"]
     assert sum(line["held_out"] for line in lines) == found["held_out"] == found["inputs"]
 
 
@@ -220,8 +223,8 @@ def _upside_down(line: str) -> str:
 
 def test_the_command_line(nat: Nat, small_table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("mine.yaml").write_text(yaml.safe_dump(small(small_table)))
-    said = nat("train", "mine.yaml", "--set", "stages=[{updates: 3, critic: {members: 1, hidden: 4, epochs: 1}}]")
+    Path("mine.yaml").write_text(json.dumps(small(small_table)))
+    said = nat("train", "mine.yaml", "--set", "stages=[{updates: 3, critic: {members: 1, hidden: 4, steps: 2}}]")
     assert (said.status, said.err.count("Traceback")) == (0, 0)
     assert "held out, nat, no limit: " in said.out
     assert Path("nat-trainings/mine/policy.safetensors").exists()
