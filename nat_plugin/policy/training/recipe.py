@@ -4,7 +4,7 @@ reported at once."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -135,6 +135,9 @@ class CriticSettings(Settings):
         return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
 
 
+_Temperature = Annotated[float, Field(gt=0, le=100)]
+
+
 class StageSettings(Settings):
     """A critic is fitted, then the policy learns from what it says; what a later stage reads the policy proposes."""
 
@@ -146,7 +149,7 @@ class StageSettings(Settings):
     entropy: float = Field(
         default=1.0, ge=0, le=100, description="objectives sampled and critic: weight of the bonus, falls to 0"
     )
-    temperature: tuple[float, float] = Field(
+    temperature: tuple[_Temperature, _Temperature] = Field(
         default=(0.4, 0.01), description="objective exact: weight of the entropy, from and to, in units of the critic"
     )
 

@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
+from nat_plugin.comparisons.recipe import load_comparison
 from nat_plugin.errors import NATError, NATErrors
 from nat_plugin.plugins import plugins
 from nat_plugin.policy.training.recipe import load_training, plan_training
 from nat_plugin.policy.training.train import start
 from nat_plugin.runs.progress import Silent
+from nat_plugin.runs.recipe import load_recipe
 
 MINIMAL = {"name": "mine", "sources": {"cells": {"table": {"path": "cells.csv"}}}}
 
@@ -107,6 +109,12 @@ def test_a_recipe_of_another_command_is_sent_there(tmp_path: Path, text: str, li
     with pytest.raises(NATError) as caught:
         load_training(str(tmp_path / "other.yaml"), [], plugins())
     assert line in str(caught.value)
+
+
+def test_other_commands_send_a_recipe_of_a_training_here() -> None:
+    for load in (load_recipe, load_comparison):
+        with pytest.raises(NATError, match=r"this recipe is of a training .*: use `nat train train-nasbench201`"):
+            load("train-nasbench201", [], plugins())
 
 
 @pytest.mark.parametrize(
