@@ -3,7 +3,7 @@ pair of these what it gains to become the other, with its deviation."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Protocol
 
@@ -91,7 +91,8 @@ class EnsembleCritic:
         self._critic.fit(graphs, np.concatenate([normal_ranks(task.scores) for task in tasks]))
 
     def encode(self, graphs: Sequence[Graph]) -> np.ndarray:
-        return self._critic.predict(graphs).T
+        found: np.ndarray = self._critic.predict(graphs).T
+        return found
 
     def gain(self, before: np.ndarray, after: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         gains = after - before
@@ -121,10 +122,12 @@ def _check(wanted: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> None:
             raise NATError(f"critic: '{name}' has shape {tuple(value.shape)}, not {tuple(wanted[name].shape)}")
 
 
-KINDS = {"tasks": TaskCritic, "ensemble": EnsembleCritic}
+KINDS: dict[str, Callable[[CriticSettings, int, torch.device], GainCritic]] = {
+    "tasks": TaskCritic,
+    "ensemble": EnsembleCritic,
+}
 
 
 def make_critic(settings: CriticSettings, seed: int, device: torch.device) -> GainCritic:
     """A critic that has learned nothing."""
-    critic: GainCritic = KINDS[settings.kind](settings, seed, device)
-    return critic
+    return KINDS[settings.kind](settings, seed, device)

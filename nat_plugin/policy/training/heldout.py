@@ -10,7 +10,7 @@ from scipy.special import ndtr
 from scipy.stats import spearmanr
 
 from nat_plugin.errors import NATError
-from nat_plugin.ir import Budget, Moves, Network, Rule, find_rule
+from nat_plugin.ir import Budget, Moves, Rule, find_rule
 from nat_plugin.policy.apply import apply_policy
 from nat_plugin.policy.training.judging import Judge
 from nat_plugin.policy.training.spaces import MACS, NONE, Reach
@@ -102,7 +102,7 @@ def _gain(
     results = apply_policy(list(moves.values()), trainer.policy)
     gains, best, whole = [], [], True
     for (at, own), result in zip(moves.items(), results, strict=True):
-        kind = _kind(task, at, result)
+        kind = task.spaces[at].kind(result)
         same = kind == task.kinds[at] and kind != NONE
         gain = 0.0 if same else float(truth.of(np.array([kind]))[0] - truth.scores[at])
         reachable = _best(task, truth, at, own)
@@ -117,11 +117,6 @@ def _gain(
         row |= {"best": float(np.mean(best))}
         row["share"] = row["gain"] / row["best"] if row["best"] > 0 else None
     return row
-
-
-def _kind(task: Task, at: int, network: Network) -> int:
-    space = task.spaces[at]
-    return int(space.kinds[space.row(network)])
 
 
 def _best(task: Task, truth: Truth, at: int, moves: Moves) -> float | None:
@@ -178,7 +173,8 @@ def _others(trainer: Trainer, task: Task, at: int, kinds: np.ndarray) -> tuple[n
         return others, False
     if reach.count > ENUMERATED:
         return others, False
-    legal = np.intersect1d(reach.space.kinds[reach.rows(reach.all())], others)
+    rows = reach.rows(reach.all())
+    legal = np.intersect1d(reach.space.kinds[rows], others)
     return (legal, True) if len(legal) else (others, False)
 
 

@@ -21,6 +21,8 @@ from nat_plugin.training.seeds import derive
 
 DESCENTS = 8
 """Candidates of an input under a limit that are walks down to it."""
+TRIED = 32
+"""Choices that are drawn to see whether anything fits a limit."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,9 +95,10 @@ class Inputs:
         rule = self._rules[rng.integers(len(self._rules))]
         limit, budget = self._limit(task, at, rng, self._recipe.limits)
         try:
-            reach = Reach.of(space, Moves(network, rule))
+            free = Moves(network, rule)
         except NATError:  # nothing it may become has an output
             return None
+        reach = Reach.of(space, free)
         choices = kinds = None
         if reach.count <= self._few:
             every = reach.all().astype(np.int8)
@@ -103,6 +106,8 @@ class Inputs:
             admitted = limit.admits(space, rows)
             choices, kinds = every[admitted], space.kinds[rows[admitted]]
         if (kinds is not None and len(kinds) < 2) or reach.count < 2:
+            return None
+        if choices is None and limit.device is not None and not self._fits(free, reach, limit, rng):
             return None
         try:
             moves = Moves(network, rule, budget.resolve(network))
@@ -113,6 +118,12 @@ class Inputs:
             walks = [descent(moves, rng) or moves.sample(rng) for _ in range(DESCENTS)]
             descents = np.unique(np.array(walks, np.int64), axis=0)
         return Input(number, int(task.kinds[at]), reach, limit, build_graph(network, moves), choices, kinds, descents)
+
+    def _fits(self, free: Moves, reach: Reach, limit: Limited, rng: np.random.Generator) -> bool:
+        """Whether any of the cheapest choices and some others is within a limit: ``Moves`` would try thousands of an
+        input of which none is."""
+        tried = np.array([*free.search.cheapest, *(rng.integers(reach.sizes) for _ in range(TRIED))], np.int64)
+        return bool(limit.admits(reach.space, reach.rows(tried)).any())
 
     def _limit(self, task: Task, at: int, rng: np.random.Generator, shares: LimitSettings) -> tuple[Limited, Budget]:
         """Perhaps a limit, as a training looks it up and as moves have it."""

@@ -88,6 +88,10 @@ class Space:
         codes = [self.encode(slot, (op,)) for slot, op in enumerate(network.ops)]
         return int(self.rows(np.concatenate(codes)[None] if codes else np.zeros((1, 0), np.int16))[0])
 
+    def kind(self, network: Network) -> int:
+        row = self.row(network)
+        return int(self.kinds[row])
+
     def rows(self, codes: np.ndarray) -> np.ndarray:
         """The rows (n,) of networks by the codes of their ops (n, S) int16."""
         codes = np.ascontiguousarray(codes)
@@ -233,7 +237,8 @@ class Reach:
 
     def all(self) -> np.ndarray:
         """Every choice, (count, S)."""
-        return np.indices(self.sizes).reshape(len(self.sizes), -1).T
+        every: np.ndarray = np.indices(tuple(self.sizes.tolist())).reshape(len(self.sizes), -1).T
+        return every
 
     def rows(self, choices: np.ndarray) -> np.ndarray:
         """The rows of the space (n,) that choices (n, S) lead to."""

@@ -48,6 +48,13 @@ def test_rows_are_what_moves_lead_to(rule: str, kind: str) -> None:
         assert space.rows(space.codes).tolist() == list(range(len(space)))
 
 
+def test_a_network_that_is_met_for_the_first_time_has_a_kind() -> None:
+    world, networks = World(), cells()
+    for network in networks:
+        if is_connected(network):
+            assert world.kinds.name(world.space(network).kind(network)) == key(network)
+
+
 def test_what_was_met_later_is_forgotten() -> None:
     world, networks = World(), cells()
     space = world.space(networks[0])
