@@ -22,6 +22,8 @@ ENUMERATED = 20_000
 """Most combinations of an input of which all scores are looked up."""
 PAIRS = 20
 """Of each held-out network with others, by which the critic's doubt is judged."""
+SAMPLED = 16
+"""Choices that are looked up to see whether the scores of all may be known."""
 BINS = 10
 TIGHTER = "0.8x"
 """The limit on MACs under which a policy is reported that learned under limits."""
@@ -122,7 +124,7 @@ def _gain(
 def _best(task: Task, truth: Truth, at: int, moves: Moves) -> float | None:
     """The gain of the best that an input may become; None where some scores are not known."""
     reach = Reach.of(task.spaces[at], moves)
-    if reach.count > ENUMERATED:
+    if reach.count > ENUMERATED or not _is_known(truth, reach):
         return None
     rows = reach.rows(reach.all())
     admitted = reach.space.kinds[rows] != NONE
@@ -133,7 +135,15 @@ def _best(task: Task, truth: Truth, at: int, moves: Moves) -> float | None:
     if not len(scores) or not np.isfinite(scores).all():
         return None
     stays = [truth.scores[at]] if task.kinds[at] != NONE and moves.limits.fit(moves.network) else []
-    return float(max(*scores.tolist(), *stays) - truth.scores[at])
+    return float(max([*scores.tolist(), *stays]) - truth.scores[at])
+
+
+def _is_known(truth: Truth, reach: Reach) -> bool:
+    """Whether the scores of some choices drawn at random are known: so that not all are tried in vain."""
+    rng = np.random.default_rng(0)
+    rows = reach.rows(np.array([rng.integers(reach.sizes) for _ in range(SAMPLED)]))
+    kinds = reach.space.kinds[rows]
+    return bool(np.isfinite(truth.of(kinds[kinds != NONE])).all())
 
 
 def _critic(
@@ -152,7 +162,7 @@ def _critic(
     said, true, reachable = [], [], 0
     for at in inputs:
         own = int(task.kinds[at])
-        others, legal = _others(trainer, task, at, kinds)
+        others, legal = _others(trainer, task, at, inputs)
         others = rng.permutation(others)[:PAIRS]
         if own == NONE or not len(others):
             continue
@@ -163,19 +173,19 @@ def _critic(
     return row | {"pairs": len(said), "reachable": reachable} | calibration(np.array(said), np.array(true))
 
 
-def _others(trainer: Trainer, task: Task, at: int, kinds: np.ndarray) -> tuple[np.ndarray, bool]:
-    """Held-out kinds that differ from a network, and whether it can become them by moves; where none can, all."""
-    others = kinds[kinds != task.kinds[at]]
-    rule = find_rule(trainer.recipe.rules[-1])
+def _others(trainer: Trainer, task: Task, at: int, inputs: Sequence[int]) -> tuple[np.ndarray, bool]:
+    """The kinds of other held-out networks that one can become by moves, and that it can; where there are none, of all
+    others."""
+    space, kinds = task.spaces[at], task.kinds[list(inputs)]
+    there = np.array([task.spaces[other] is space for other in inputs], bool)
     try:
-        reach = Reach.of(task.spaces[at], Moves(task.pool.networks[at], rule))
-    except NATError:
-        return others, False
-    if reach.count > ENUMERATED:
-        return others, False
-    rows = reach.rows(reach.all())
-    legal = np.intersect1d(reach.space.kinds[rows], others)
-    return (legal, True) if len(legal) else (others, False)
+        reach = Reach.of(space, Moves(task.pool.networks[at], find_rule(trainer.recipe.rules[-1])))
+        there[there] = reach.leads_to(space.codes[task.rows[list(inputs)][there]])
+    except NATError:  # nothing it may become has an output
+        there[:] = False
+    different = (kinds != task.kinds[at]) & (kinds != NONE)
+    legal = np.unique(kinds[different & there])
+    return (legal, True) if len(legal) else (np.unique(kinds[different]), False)
 
 
 def calibration(said: np.ndarray, true: np.ndarray) -> dict[str, Any]:

@@ -240,6 +240,11 @@ class Reach:
         every: np.ndarray = np.indices(tuple(self.sizes.tolist())).reshape(len(self.sizes), -1).T
         return every
 
+    def leads_to(self, codes: np.ndarray) -> np.ndarray:
+        """Whether some choice leads to each network of the space, by its codes (n, S); limits are not asked."""
+        found: np.ndarray = (codes[:, :, None] == self.options[None]).any(axis=2).all(axis=1)
+        return found
+
     def rows(self, choices: np.ndarray) -> np.ndarray:
         """The rows of the space (n,) that choices (n, S) lead to."""
         return self.space.rows(self.options[np.arange(len(self.sizes)), choices])
