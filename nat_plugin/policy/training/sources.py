@@ -19,7 +19,7 @@ from nat_plugin.ir import Frame, Moves, Network, Op, find_rule, from_json, is_co
 from nat_plugin.outside import Outside
 from nat_plugin.plugins import Plugins
 from nat_plugin.policy.training.recipe import SourcePlan, SourceSettings, TrainingRecipe
-from nat_plugin.policy.training.tables import read_known
+from nat_plugin.policy.training.tables import pool_of_table
 from nat_plugin.policy.training.tasks import Pool
 from nat_plugin.runs.folder import read_journal
 from nat_plugin.runs.loading import NETWORK
@@ -36,26 +36,12 @@ def read_pool(name: str, source: SourceSettings, part: SourcePlan, recipe: Train
     """The networks of a source. NATError, naming it, for anything that is wrong."""
     try:
         if source.table is not None:
-            return _of_table(part, plugins)
+            return pool_of_table(part.evaluator)
         if source.runs is not None:
             return _of_runs(source.runs, plugins)
         return _of_evaluator(source, part, recipe, plugins)
     except NATError as error:
         raise NATError(f"sources.{name}: {error}") from error
-
-
-def _of_table(part: SourcePlan, plugins: Plugins) -> Pool:
-    found = read_known(part.evaluator, plugins)
-    scores = found.scores
-    return Pool(
-        found.networks,
-        lambda numbers: [float(scores[number]) for number in numbers],
-        known=True,
-        what=found.what,
-        space=found.space,
-        left_out=found.left_out,
-        outside=(Outside.all_of(part.evaluator.path),),
-    )
 
 
 @dataclass(frozen=True)

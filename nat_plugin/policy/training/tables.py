@@ -2,36 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
-
-from nat_plugin.errors import NATError
-from nat_plugin.ir import Network
-from nat_plugin.plugins import Plugins
+from nat_plugin.evaluators.table import TableSettings, read_table
+from nat_plugin.outside import Outside
+from nat_plugin.policy.training.tasks import Pool
 
 
-@dataclass(frozen=True, eq=False)
-class Known:
-    """Networks and their scores (N,), higher is better; of what task (``what``) and in which ``space``; a line on every
-    part of the table that was left out."""
-
-    networks: tuple[Network, ...]
-    scores: np.ndarray
-    what: str
-    space: str
-    left_out: tuple[str, ...] = ()
-
-
-def read_known(settings: Any, plugins: Plugins) -> Known:
-    """By the settings of the evaluator ``table``."""
-    table = settings.table()
-    space, query = table.space, table.query
-    del plugins
-    if not hasattr(table, "_rows"):
-        raise NATError(f"{settings.path}: only csv files are read as a whole, not format '{settings.format}'")
-    frame = space.datasets[query.dataset].frame
-    networks = tuple(space.adapter.read(space.text(digits), frame) for digits in table._rows)
-    scores = np.array([each.mean for each in table._rows.values()])
-    return Known(networks, scores, f"{query.dataset} accuracy after {query.epochs} epochs", space.title)
+def pool_of_table(settings: TableSettings) -> Pool:
+    """Every network of the table that the settings of the evaluator ``table`` name."""
+    table = read_table(settings)
+    scores = table.scores
+    return Pool(
+        table.networks,
+        lambda numbers: [float(scores[number]) for number in numbers],
+        known=True,
+        what=str(table.results),
+        space=table.title,
+        left_out=tuple(f"line {each.line}: {each.why}" for each in table.left_out),
+        outside=(Outside.all_of(settings.path),),
+    )

@@ -200,6 +200,22 @@ def test_it_learns_from_what_an_evaluator_says_of_networks(small_table: Path, tm
     assert sum(line["held_out"] for line in lines) == found["held_out"] == found["inputs"]
 
 
+def test_a_table_of_ones_own_needs_an_adapter_and_a_metric_alone(small_table: Path, tmp_path: Path) -> None:
+    rows = [line.split(",") for line in small_table.read_text().splitlines()[1:]]
+    mine = tmp_path / "mine.csv"
+    mine.write_text(
+        "cell;loss\n".replace(";", ",") + "".join(f"{from_digits(a)},{100 - float(b)}\n" for a, b, _ in rows)
+    )
+    table = {"path": str(mine), "adapter": "nasbench201", "architecture": "cell", "metric": "loss",
+             "lower_is_better": True}  # fmt: skip
+    own = train(tmp_path / "own", small(small_table, sources={"cells": {"table": table, "evaluations": 100}}))
+    known = {"table": {"path": str(small_table)}, "evaluations": 100}
+    same = train(tmp_path / "same", small(small_table, sources={"cells": known}))
+    for one, other in zip(own["tasks"]["cells"]["gains"], same["tasks"]["cells"]["gains"], strict=True):
+        assert (one["inputs"], one["known"]) == (other["inputs"], other["known"])
+        assert one["gain"] == pytest.approx(100 * other["gain"], abs=1e-6)
+
+
 def test_several_tasks_share_critic_and_split(small_table: Path, tmp_path: Path) -> None:
     """Whatever is held out of one task is held out of all."""
     other = tmp_path / "other.csv"
