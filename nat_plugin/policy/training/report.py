@@ -7,7 +7,8 @@ from typing import Any
 
 from nat_plugin import __version__
 from nat_plugin.policy.files import Fact
-from nat_plugin.policy.trained_on import CELLS, cells_of
+from nat_plugin.policy.search_space import cells_of
+from nat_plugin.policy.trained_on import CELLS
 from nat_plugin.policy.training.heldout import held_out_figures
 from nat_plugin.policy.training.tasks import Task
 from nat_plugin.policy.training.trainer import Trainer

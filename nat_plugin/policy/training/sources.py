@@ -28,6 +28,7 @@ from nat_plugin.runs.record import RUN_FILE, Record
 from nat_plugin.search.base import Proposal
 from nat_plugin.sources import find_adapter, find_source, read_text
 from nat_plugin.training.seeds import derive
+from nat_plugin.writing import extended
 
 JOURNAL = "journal.jsonl"
 
@@ -123,11 +124,7 @@ def _input_of(folder: Path, record: Record, plugins: Plugins) -> Network:
         bare = Frame(input=data.shape, classes=data.classes)
     size = begun.recipe.network
     network = adapter.read(record.origin.text, replace(bare, channels=size.channels, cells=size.cells))
-    if begun.recipe.extended:
-        from nat_plugin.writing import extended
-
-        return extended(network)
-    return network
+    return extended(network) if begun.recipe.extended else network
 
 
 def _network_of(own: Network, line: Mapping[str, Any]) -> Network | None:

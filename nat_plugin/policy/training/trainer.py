@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from nat_plugin.errors import NATError
 from nat_plugin.policy.graphs import build_batch, build_graph
 from nat_plugin.policy.network import Policy, PolicyConfig, new_policy
 from nat_plugin.policy.training.critic_based import draw_unmasked
@@ -33,6 +34,8 @@ CHUNK = 512
 """Graphs in one pass."""
 AT_A_TIME = 16
 """Networks that are measured in one step, where that takes time."""
+LEAST = 2
+"""Scores that a critic is fitted to."""
 LEAST_RATE = 0.02
 """Of the learning rate, at the end."""
 Say = Callable[[dict[str, Any]], None]
@@ -215,6 +218,9 @@ class Trainer:
             if len(kinds):
                 graphs = {kind: build_graph(self.world.kinds.networks[kind]) for kind in np.unique(kinds).tolist()}
                 measured.append(MeasuredTask(task.name, [graphs[kind] for kind in kinds.tolist()], scores, task.weight))
+        if sum(len(each.scores) for each in measured) < LEAST:
+            failed = sum(len(task.scores) for task in self.tasks)
+            raise NATError(f"a critic needs {LEAST} scores at least: of {failed:,} networks nearly all failed")
         critic.fit(measured)
         return self._judging(critic)
 

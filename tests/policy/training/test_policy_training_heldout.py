@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from policy.samples import random_darts
 from policy.training.conftest import CRITICS
 from policy.training.test_policy_training_spaces import cells
@@ -44,6 +45,21 @@ def test_reach_knows_what_moves_lead_to(rule: str) -> None:
                 assert leads
 
 
+@pytest.mark.parametrize("kind", CRITICS)
+def test_where_every_measurement_fails_a_line_says_so(kind: str) -> None:
+    world = World()
+    pool = Pool(tuple(cells()[:60]), lambda numbers: [None for _ in numbers], False, "nothing", "cells")
+    recipe = TrainingRecipe.model_validate({
+        "name": "a", "sources": {"a": {"table": {}}}, "policy": {"inputs": 4},
+        "stages": [{"updates": 1, "critic": CRITICS[kind]}],
+    })  # fmt: skip
+    task = Task.of("a", 1.0, pool, world, 0.3, 201, 20)
+    trainer = Trainer(recipe, [task], world, torch.device("cpu"))
+    with pytest.raises(NATError, match=f"a critic needs 2 scores at least: of {task.most} networks nearly all failed"):
+        while True:
+            trainer.advance(lambda line: None)
+
+
 def test_tasks_of_different_spaces_are_reported_each_by_what_is_known() -> None:
     """Of cells of which all are known, how much of the best is reached; of a few of a large space nothing of that."""
     rng, world = np.random.default_rng(0), World()
@@ -61,9 +77,7 @@ def test_tasks_of_different_spaces_are_reported_each_by_what_is_known() -> None:
         "limits": {"macs": 0.5, "latency": 0.5, "devices": 2},
         "report": 12,
     })  # fmt: skip
-    from torch import device
-
-    trainer = Trainer(recipe, tasks, world, device("cpu"))
+    trainer = Trainer(recipe, tasks, world, torch.device("cpu"))
     while not trainer.finished:
         trainer.advance(lambda line: None)
     found = held_out_figures(trainer)

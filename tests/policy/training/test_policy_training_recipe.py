@@ -14,6 +14,7 @@ from nat_plugin.policy.training.recipe import load_training, plan_training
 from nat_plugin.policy.training.train import start
 from nat_plugin.runs.progress import Silent
 from nat_plugin.runs.recipe import load_recipe
+from tests.command_line import Nat
 
 MINIMAL = {"name": "mine", "sources": {"cells": {"table": {"path": "cells.csv"}}}}
 
@@ -146,3 +147,22 @@ def test_a_source_that_cannot_be_read_is_named(tmp_path: Path, source: dict[str,
         start(plan, tmp_path / "t", plugins(), Silent())
     assert str(caught.value).startswith(line.format(tmp_path))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        *("sources={a: [1]}", "sources=[1]", "sources={}", "sources.nasbench201.table=3", "sources.nasbench201=null"),
+        *("sources={a: {runs: [{}]}}", "sources={a: {table: {path: 3}}}", "sources={a: {table: {}}}", "a.b.c"),
+        *("sources={a: {evaluator: {name: [1]}, networks: [a]}}", "sources={a: {evaluator: {}, networks: [a]}}"),
+        *("rules={}", "rules=[{}]", "stages=[3]", "stages=[]", "stages=[{temperature: [0, 1]}]", "policy=graph"),
+        *("stages=[{critic: {kind: both}}]", "seed=1.0e+999", "limits={macs: .nan}", "name=\udcff", 'name="\\ud800"'),
+        *("report=yes", "device=gpu", "policy={encoder: [a]}", "sources={a: {evaluator: {name: training}}}"),
+    ],
+)
+def test_a_hostile_override_is_refused_in_lines(nat: Nat, tmp_path: Path, override: str) -> None:
+    done = nat("train", "train-nasbench201", "--set", override, "-o", str(tmp_path / "out"))
+    assert (done.status, done.out) == (2, "")
+    assert done.err
+    assert all(line.startswith("nat: ") and len(line) < 3000 for line in done.err.splitlines())
+    assert not any((tmp_path / "out").glob("*.json"))
