@@ -105,6 +105,8 @@ class Trainer:
             self._waiting = self._held_out() if self.learned else self._choose()
         if self._waiting:
             return self._read(say)
+        if self.learned:
+            return "nothing is left to read"
         if self.judge is None:
             self.judge = self._criticise()
             return "critic"

@@ -60,6 +60,23 @@ def test_where_every_measurement_fails_a_line_says_so(kind: str) -> None:
             trainer.advance(lambda line: None)
 
 
+def test_where_nothing_is_held_out_nothing_is_reported_of_it() -> None:
+    world, networks = World(), cells()[40:100]
+    values = np.arange(len(networks), dtype=float)
+    pool = Pool(tuple(networks), lambda numbers: values[numbers].tolist(), False, "places", "cells")
+    recipe = TrainingRecipe.model_validate({
+        "name": "a", "sources": {"a": {"table": {}}}, "policy": {"inputs": 4, "batch": 2, "hidden": 4},
+        "stages": [{"updates": 1, "critic": CRITICS["tasks"]}],
+    })  # fmt: skip
+    task = Task.of("a", 1.0, pool, world, 0.0, 201, 20)
+    trainer = Trainer(recipe, [task], world, torch.device("cpu"))
+    while not trainer.finished:
+        trainer.advance(lambda line: None)
+    found = held_out_figures(trainer)["a"]
+    assert found["inputs"] == found["critic"]["networks"] == 0
+    assert all(row["known"] == 0 for row in found["gains"])
+
+
 def test_tasks_of_different_spaces_are_reported_each_by_what_is_known() -> None:
     """Of cells of which all are known, how much of the best is reached; of a few of a large space nothing of that."""
     rng, world = np.random.default_rng(0), World()
