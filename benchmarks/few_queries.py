@@ -28,10 +28,9 @@ from typing import Any
 import numpy as np
 import torch
 from climb_from_policy import ClimbFromPolicy
-from nb201 import DATA, GROUPS, Reach, Space, fixed_rule, load_space
+from nb201 import DATA, GROUPS, Reach, Space, fixed_rule, held_out, load_space
 from nb201_limits import Cost, by_cost, by_latency, number_of
 from statistics_of_seeds import interval
-from train_policy import held_out
 
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Budget, Moves, Network, Rule, find_rule

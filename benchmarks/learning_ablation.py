@@ -2,13 +2,14 @@
 
 - ``one step``: the strategy ``nat`` alone, REINFORCE on what was measured, every batch used once;
 - ``several steps``: the same, every batch used ``STEPS`` times with clipped importance weights (its default);
-- ``critic``: ``train_policy.py``: a critic learns from the rows, the policy from what the critic imagines.
+- ``critic``: the recipe ``train-nasbench201``: a critic learns from the rows, the policy from what the critic imagines.
 
 The first two propose ``--proposals`` transformations of ``INPUTS`` cells of the training part; a row that was read is
 known, and once ``--rows`` are read, proposals that would need another count as failed. All are decoded greedily on the
 held-out cells, rules ``nat``, with no query. Mean gain in test accuracy by group, 95 % by Student's t over seeds.
 
-``python benchmarks/learning_ablation.py --table nasbench201.csv.gz [--seeds N] [--rows N] [--proposals N]``
+``python benchmarks/learning_ablation.py --table nasbench201.csv.gz [--work DIR] [--seeds N] [--rows N]
+[--proposals N]``
 """
 
 from __future__ import annotations
@@ -24,47 +25,64 @@ import torch
 from nasbench201 import Yardstick
 from nb201 import DATA, GROUPS, Space, load_space
 from nb201_limits import number_of
+from nb201_training import held_out_by_recipe, train
 from statistics_of_seeds import interval
-from train_policy import CPU, Measured, Plan, SampledTraining, held_out, train
 
 from nat_plugin.ir import Budget, find_rule
 from nat_plugin.plugins import plugins
+from nat_plugin.policy.files import load_policy
 from nat_plugin.policy.network import Policy
 from nat_plugin.search.base import Measurement, Task
 from nat_plugin.search.nat.inputs import Mix
 from nat_plugin.search.nat.settings import NATSettings
 from nat_plugin.search.nat.strategy import NATStrategy
 
-INPUTS, BATCH, STEPS = 1000, 128, NATSettings().steps
+INPUTS, BATCH, STEPS, HIDDEN = 1000, 128, NATSettings().steps, 32
+CPU = torch.device("cpu")
+
+
+class Rows:
+    """The scores of at most ``most`` cells by number, none of them held out: every row that is read counts."""
+
+    def __init__(self, space: Space, may: np.ndarray, most: int) -> None:
+        self._space, self._may, self._most = space, may, most
+        self.scores: dict[int, float] = {}
+
+    def read(self, cell: int) -> float | None:
+        """None where it may not be read, or no more may be."""
+        if cell not in self.scores and self._may[cell] and len(self.scores) < self._most:
+            self.scores[cell] = float(self._space.validation["CIFAR-10"][cell])
+        return self.scores.get(cell)
 
 
 def measured_only(space: Space, steps: int, proposals: int, rows: int, seed: int) -> Policy:
     """REINFORCE on what was measured."""
-    rng = np.random.default_rng(seed)
-    cells = rng.permutation(np.flatnonzero(~held_out() & space.connected))[:INPUTS]
+    rng, may = np.random.default_rng(seed), ~held_out_by_recipe(space) & space.connected
+    cells = rng.permutation(np.flatnonzero(may))[:INPUTS]
     task = Task(tuple(space.networks[cell] for cell in cells), find_rule("nat"), Budget(), seed, proposals, CPU)
     settings = NATSettings(
-        hidden=Plan().hidden, refine=0, sources=BATCH // 8, samples=8, steps=steps, mix=Mix(input=1, neighbours=0)
+        hidden=HIDDEN, refine=0, sources=BATCH // 8, samples=8, steps=steps, mix=Mix(input=1, neighbours=0)
     )
-    strategy, known = NATStrategy(task, settings), Measured(space, rows)
+    strategy, known = NATStrategy(task, settings), Rows(space, may, rows)
     for _ in range(proposals // BATCH):
         for proposal in strategy.ask(BATCH):
-            pair = [int(space.written[number_of(each)]) for each in (proposal.network, proposal.source)]
-            known.measure(pair, len(pair))
-            values = [known.scores.get(cell) for cell in pair]
-            new, old = values
+            pair = (proposal.network, proposal.source)
+            new, old = [known.read(int(space.written[number_of(each)])) for each in pair]
             strategy.tell(proposal, None if new is None or old is None else Measurement(new, old))
     print(f"{len(known.scores):,} rows read, entropy {strategy.report['entropy']:.2f}", flush=True)
     return strategy.policy
 
 
-def with_critic(space: Space, rows: int, seed: int) -> Policy:
-    return train(space, Plan(seed, rows), SampledTraining)[0]
+def with_critic(table: Path, work: Path, rows: int, seed: int) -> Policy:
+    folder = work / f"graph-{rows}-{seed}"
+    train(table, folder, seed, rows)
+    return load_policy(folder / "policy.safetensors")[0]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--table", type=Path, required=True)
+    parser.add_argument("--work", type=Path, default=Path("nasbench201-work"), help="Where trainings are kept.")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--rows", type=int, default=3000)
     parser.add_argument("--proposals", type=int, default=24_000)
@@ -76,7 +94,7 @@ def main() -> None:
     arms: dict[str, Callable[[int], Policy]] = {
         "one step": partial(measured_only, space, 1, args.proposals, args.rows),
         "several steps": partial(measured_only, space, STEPS, args.proposals, args.rows),
-        "critic": partial(with_critic, space, args.rows),
+        "critic": partial(with_critic, args.table, args.work, args.rows),
     }
     columns = [(data, group) for data in DATA for group in GROUPS]
     lines = ["| | " + " | ".join(f"{data}, {group}" for data, group in columns) + " |", "|---" * 7 + "|"]

@@ -1,9 +1,9 @@
 """What a policy trained on NAS-Bench-201 gains on cells that it has not seen, with no query at all.
 
-Policies are trained by ``train_policy.py`` with several seeds, budgets of evaluations and encoders (or taken from
-``--work``, where they are kept), and decoded greedily on the held-out fifth of the cells. Gains are differences in test
-accuracy, in points; every choice is by validation. A transformed cell is looked up as it is written: in the row without
-its dead operations. Intervals are 95 % by Student's t over training seeds.
+Policies are trained by the recipe ``train-nasbench201`` with several seeds, budgets of evaluations and encoders (or
+taken from ``--work``, where they are kept), and decoded greedily on the cells that it holds out. Gains are differences
+in test accuracy, in points; every choice is by validation. A transformed cell is looked up as it is written: in the row
+without its dead operations. Intervals are 95 % by Student's t over training seeds.
 
 Baselines on the same inputs, moves and rows: the best reachable by validation; a fixed rule; random search (uniform
 over what is reachable) and hill climbing (first improvement, from the input and then from random cells). For them what
@@ -25,13 +25,13 @@ import numpy as np
 import torch
 from nat_nasbench.nb201 import OPS
 from nb201 import CELLS, DATA, GROUPS, PLACES, Reach, Space, digits_of, fixed_rule, load_space, numbers
+from nb201_training import RULES, held_out_by_recipe, train
 from statistics_of_seeds import interval
-from train_policy import CPU, RULES, Plan, SampledTraining, held_out, train
 
 from nat_plugin.ir import Moves, find_rule
 from nat_plugin.plugins import plugins
 from nat_plugin.policy.apply import apply_policy
-from nat_plugin.policy.files import load_policy, save_policy
+from nat_plugin.policy.files import load_policy
 from nat_plugin.policy.network import Policy
 
 CURVE = (50, 150, 500, 1500, 3000)
@@ -45,7 +45,7 @@ class Yardstick:
     """The held-out inputs, and how to look up what becomes of them."""
 
     def __init__(self, space: Space) -> None:
-        self.space, self.cells = space, np.flatnonzero(held_out())
+        self.space, self.cells = space, np.flatnonzero(held_out_by_recipe(space))
         self.reach = {name: Reach(space, find_rule(name)) for name in RULES}
         self.moves = {
             name: [Moves(space.networks[cell], reach.rule) for cell in self.cells] for name, reach in self.reach.items()
@@ -136,16 +136,13 @@ def hill_climbing(reach: Reach, score: Scores, cell: int, queries: int, rng: np.
     return best
 
 
-def policies(space: Space, work: Path, encoder: str, evaluations: int, seeds: int) -> Iterator[tuple[Policy, Any]]:
-    """Trained or taken from the folder, one for each seed."""
+def policies(path: Path, work: Path, encoder: str, evaluations: int, seeds: int) -> Iterator[tuple[Policy, Any]]:
+    """Trained or taken from the folder, one for each seed, with what is known of their trainings."""
     for seed in range(seeds):
-        path = work / f"{encoder}-{evaluations}-{seed}.safetensors"
-        if not path.exists():
-            wall, user = time.perf_counter(), time.process_time()
-            policy, facts = train(space, Plan(seed, evaluations, encoder=encoder), SampledTraining)
-            spent = {"wall_s": time.perf_counter() - wall, "cpu_s": time.process_time() - user}
-            save_policy(policy, path, {**facts, **spent})
-        yield load_policy(path, CPU)
+        folder = work / f"{encoder}-{evaluations}-{seed}"
+        found = train(path, folder, seed, evaluations, encoder)
+        policy, facts = load_policy(folder / "policy.safetensors")
+        yield policy, {**facts, "seconds": found["seconds"]}
 
 
 def over_seeds(runs: list[Gains]) -> dict[str, dict[str, dict[str, tuple[float, float]]]]:
@@ -203,7 +200,7 @@ def main() -> None:
 
     def trained(encoder: str, evaluations: int, seeds: int) -> Any:
         runs = []
-        for policy, known in policies(space, args.work, encoder, evaluations, seeds):
+        for policy, known in policies(args.table, args.work, encoder, evaluations, seeds):
             facts.setdefault(f"{encoder}-{evaluations}", []).append(known)
             runs.append(yardstick.of_policy(policy))
         return over_seeds(runs)
@@ -217,8 +214,8 @@ def main() -> None:
         print(f"\nrules {rule}, gain in test accuracy\n\n{table(rows, best, rule)}")
         print(f"\nrules {rule}, policy by most cells evaluated in training\n\n{table(curve, best, rule)}")
         print(f"\nrules {rule}, policy by encoder\n\n{table(ablation, best, rule)}")
-    seconds = [known["cpu_s"] for known in facts[f"graph-{CURVE[-1]}"]]
-    print(f"\ntraining: {np.mean(seconds):.0f} s CPU; whole run: {time.perf_counter() - begun:.0f} s")
+    seconds = [known["seconds"] for known in facts[f"graph-{CURVE[-1]}"]]
+    print(f"\ntraining: {np.mean(seconds):.0f} s; whole run: {time.perf_counter() - begun:.0f} s")
     if args.json:
         found = {"gains": rows, "curve": curve, "ablation": ablation, "inputs": sizes, "trainings": facts}
         args.json.write_text(json.dumps(found, indent=1) + "\n")

@@ -25,7 +25,16 @@ CELLS = DIGITS**EDGES
 PLACES = DIGITS ** np.arange(EDGES - 1, -1, -1)
 GROUPS = {"all": -np.inf, "≥ 90": 90.0, "≥ 93": 93.0}
 """Least CIFAR-10 test accuracy of the inputs in each group."""
+SPLIT = 201
+"""Seed of the cells that were held out of the trainings of the policies that ship."""
 DATA = {"CIFAR-10": "c10", "CIFAR-100": "c100"}
+
+
+def held_out() -> np.ndarray:
+    """Whether each cell was held out of the trainings of the policies that ship, (CELLS,): exactly a fifth."""
+    held = np.zeros(CELLS, bool)
+    held[np.random.default_rng(SPLIT).permutation(CELLS)[: CELLS // 5]] = True
+    return held
 
 
 def numbers(digits: np.ndarray) -> np.ndarray:

@@ -1,9 +1,10 @@
 """NAS-Bench-201 under budgets: limits on MACs, and on the latency that was measured on each device of a table.
 
-On the cells that ``train_policy.py`` holds out: policies decoded greedily with no query; the best reachable within the
-budget by validation; and, on some of these cells, strategies of the library with 10 and 30 queries. Gains are
-differences in CIFAR-10 test accuracy to the input, which is itself over the budget; choices are by CIFAR-10 validation.
-Every network that is proposed is held against its limit, by ``Moves.verify`` and once more by the tables.
+On the cells that were held out of the trainings of the policies that ship: policies decoded greedily with no query; the
+best reachable within the budget by validation; and, on some of these cells, strategies of the library with 10 and 30
+queries. Gains are differences in CIFAR-10 test accuracy to the input, which is itself over the budget; choices are by
+CIFAR-10 validation. Every network that is proposed is held against its limit, by ``Moves.verify`` and once more by the
+tables.
 
 ``python benchmarks/nb201_budgets.py --table nasbench201.csv.gz --latency nasbench201_latency_ms.csv.gz
 [--policy FILE_OR_NAME ...] [--rules RULE ...] [--searched N] [--json FILE]``
@@ -20,11 +21,10 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import torch
-from nb201 import GROUPS, Reach, Space, load_space
+from nb201 import GROUPS, SPLIT, Reach, Space, held_out, load_space
 from nb201_limits import Cost, by_cost, by_latency, devices, number_of
 from searches import SEARCHES, search
 from statistics_of_seeds import interval
-from train_policy import CPU, SPLIT, held_out
 
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Moves, Network, find_rule
@@ -37,6 +37,7 @@ from nat_plugin.search.base import Task
 QUERIES = (10, 30)
 MACS = ("0.8x", "0.6x")
 LATENCY = "0.8x"
+CPU = torch.device("cpu")
 Means: TypeAlias = dict[str, float]
 
 

@@ -23,12 +23,11 @@ import numpy as np
 import torch
 from nat_nasbench.forms201 import ENDS
 from nat_nni import NAT, Evolution, HillClimb, RandomSearch
-from nb201 import DATA, GROUPS, Space, digits_of, load_space, numbers
+from nb201 import DATA, GROUPS, Space, digits_of, held_out, load_space, numbers
 from nni.nas.evaluator import Evaluator
 from nni.nas.execution import SequentialExecutionEngine
 from nni.nas.hub.pytorch import NasBench201
 from nni.nas.space import RawFormatModelSpace
-from train_policy import held_out
 
 Sample: TypeAlias = Mapping[str, Any]
 NAMES = ("none", "skip_connect", "conv_1x1", "conv_3x3", "avg_pool_3x3")

@@ -34,12 +34,12 @@ import numpy as np
 import torch
 from nasbench201 import Scores, hill_climbing, random_search
 from nat_nasbench.nb201 import OPS
-from nb201 import CELLS, GROUPS, PLACES, Reach, Space, digits_of, fixed_rule, load_space, numbers
+from nb201 import CELLS, GROUPS, PLACES, Reach, Space, digits_of, fixed_rule, held_out, load_space, numbers
 from nb201_final import best_trained, different, trainings
 from scipy.stats import spearmanr
 from statistics_of_seeds import interval
+from supernet_nb201_policy import CPU, learn_from
 from supernet_nb201_rewards import Asked, SupernetRewards, ask_for_setting, setting_of
-from train_policy import CPU, Plan, SampledTraining, held_out
 
 from nat_plugin.device import find_compute
 from nat_plugin.ir import Moves, find_rule
@@ -61,17 +61,6 @@ FINALISTS = 3
 POLICIES = 3
 """Trainings of the policy on the critics of all seeds together."""
 Row = dict[str, float]
-
-
-class Imagined(SampledTraining):
-    """The training of ``train_policy.py`` on the values of a critic of supernet rewards; the table is not read."""
-
-    def __init__(self, space: Space, plan: Plan, values: np.ndarray) -> None:
-        super().__init__(space, plan)
-        self.predicted = np.where(space.connected, values[space.kinds], np.nan)
-
-    def run(self) -> None:
-        self.learn(0)
 
 
 class Truth:
@@ -200,10 +189,7 @@ def sampled(space: Space, count: int) -> np.ndarray:
 
 def trained(space: Space, values: np.ndarray, seed: int, args: argparse.Namespace) -> Policy:
     """A policy that learned from a critic's values of kinds."""
-    plan = Plan(seed, inputs=args.policy_inputs, limited=0.0, updates=(args.updates, 0), entropy=args.entropy)
-    imagined = Imagined(space, plan, values)
-    imagined.run()
-    return imagined.policy
+    return learn_from(space, values, seed, args.policy_inputs, args.updates, args.entropy)
 
 
 def by_searches(

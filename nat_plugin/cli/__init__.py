@@ -19,6 +19,7 @@ from nat_plugin.errors import NATError, debugging, traced
 
 SUBCOMMANDS = {
     "run": "run",
+    "train": "train",
     "resume": "resume",
     "compare": "compare",
     "show": "show",

@@ -9,6 +9,7 @@ from typing import Any
 import click
 from rich.console import Console
 
+from nat_plugin.policy.training.train import FILE
 from nat_plugin.runs.record import RUN_FILE
 from nat_plugin.runs.report import table
 
@@ -31,8 +32,27 @@ def print_result(result: dict[str, Any], folder: Path) -> None:
             click.echo(f"{name:<12}  {place}")
 
 
+def print_training(result: dict[str, Any], folder: Path) -> None:
+    """What a policy gains on inputs that were held out, and where everything lies."""
+    for name, task in result["tasks"].items():
+        click.echo(f"{name}: {task['evaluations']:,} of {task['networks']:,} networks read")
+        for row in task["gains"]:
+            limits = " ".join(f"{metric} {limit}" for metric, limit in row["limits"].items()) or "no limit"
+            said = f"  held out, {row['rules']}, {limits}: "
+            if "gain" in row:
+                share = "" if row.get("share") is None else f", {row['share']:.1%} of the best reachable"
+                said += f"{row['gain']:+.4g} on {row['known']:,} inputs{share}"
+            else:
+                said += "no result has a score"
+            click.echo(said)
+    places = {"folder": ".", "policy": "policy.safetensors", "report": "report.md", "figures": "result.json"}
+    click.echo("")
+    for name, place in places.items():
+        click.echo(f"{name:<8}  {folder / place}")
+
+
 def going_on(folder: Path) -> str:
-    """What to say of a run that Ctrl-C stopped."""
-    if not (folder / RUN_FILE).exists():
+    """What to say of a run or training that Ctrl-C stopped."""
+    if not any((folder / name).exists() for name in (RUN_FILE, FILE)):
         return "stopped before anything was written; the same command begins anew"
     return f"stopped; go on with: nat resume {shlex.quote(str(folder))}"

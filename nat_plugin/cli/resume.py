@@ -1,4 +1,4 @@
-"""``nat resume``: go on with a run."""
+"""``nat resume``: go on with a run or a training."""
 
 from __future__ import annotations
 
@@ -11,19 +11,23 @@ from nat_plugin.cli.options import json_option, print_json
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--moved", multiple=True, metavar="OLD=NEW", help="Where a file or folder is now that the run read.")
+@click.option("--moved", multiple=True, metavar="OLD=NEW", help="Where a file or folder is now that was read.")
 @json_option
 def resume(folder: Path, moved: tuple[str, ...], as_json: bool) -> None:
-    """Go on with the run in FOLDER, after it was interrupted or killed."""
+    """Go on with the run or training in FOLDER, after it was interrupted or killed."""
     from nat_plugin.cli import stoppable
-    from nat_plugin.cli.closing import going_on, print_result
+    from nat_plugin.cli.closing import going_on, print_result, print_training
     from nat_plugin.plugins import plugins
+    from nat_plugin.policy.training import train
+    from nat_plugin.runs import run
     from nat_plugin.runs.progress import reporter
     from nat_plugin.runs.record import Record
-    from nat_plugin.runs.run import resume as go_on
 
+    training = train.is_training(folder)
+    kind = train.TrainingRecord if training else Record
+    go_on, show = (train.resume, print_training) if training else (run.resume, print_result)
     with stoppable(lambda: going_on(folder)), reporter() as progress:
-        record = Record.read(folder) if moved else None
+        record = kind.read(folder) if moved else None
         places = dict(record.pair(each) for each in moved) if record else {}
         result = go_on(folder, plugins(), progress, places)
-    print_json(result) if as_json else print_result(result, folder)
+    print_json(result) if as_json else show(result, folder)

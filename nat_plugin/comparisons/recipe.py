@@ -116,6 +116,8 @@ def load_comparison(name: str, overrides: Iterable[str], plugins: Plugins) -> Co
 
 def plan_of_file(name: str, values: Mapping[str, Any], plugins: Plugins) -> ComparisonPlan:
     """The plan that the values of a recipe file stand for, see ``load_comparison``."""
+    if "strategies" not in values and "stages" in values:
+        raise NATError(f"{name}: this recipe is of a training (it has 'stages'): use `nat train {name}`")
     if "strategies" not in values and ("strategy" in values or "source" in values):
         raise NATError(f"{name}: this recipe is of a run (it has no 'strategies'): use `nat run {name}`")
     return plan_comparison(values, plugins)

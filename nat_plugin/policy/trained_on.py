@@ -12,7 +12,7 @@ from nat_plugin.policy.finding import policy_path, shipped_policies
 from nat_plugin.policy.search_space import cells_of
 
 CELLS = "cells"
-"""The fact of a policy that has ``cells_of`` of all its inputs."""
+"""The fact of a policy that has ``cells_of`` of its inputs, a line for each search space."""
 _said: set[str] = set()
 
 
@@ -22,10 +22,11 @@ def say_where_trained(name: str, networks: Iterable[Network]) -> None:
     if name in _said or name not in shipped_policies() or parent_process() is not None:
         return
     facts = load_policy(policy_path(name))[1]
-    if any(cells_of(network) != facts[CELLS] for network in networks):
+    known = str(facts[CELLS]).splitlines()
+    if any(cells_of(network) not in known for network in networks):
         _said.add(name)
         print(
             f"policy '{name}' was trained on {facts['space']} ({facts['trained_on']}), and is applied to something "
-            "else: its first proposals may be wrong; measure them, or train one with `nat run`",
+            "else: its first proposals may be wrong; measure them, or train one with `nat train`",
             file=sys.stderr,
         )

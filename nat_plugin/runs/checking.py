@@ -51,19 +51,24 @@ def unknown(name: Any, allowed: Iterable[str]) -> str:
 
 
 def _fields(model: type[BaseModel], path: list[str]) -> list[str]:
+    """The keys of the group at a path; a name or number within a mapping or list of groups is passed over."""
+    within = False
     for name in path:
+        if within:
+            within = False
+            continue
         field = model.model_fields.get(name)
         inner = _model_in(field.annotation) if field else None
-        if inner is None:
+        if field is None or inner is None:
             return []
-        model = inner
+        model, within = inner, typing.get_origin(field.annotation) in (dict, list)
     return list(model.model_fields)
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType, dict, list):
         return next((found for each in typing.get_args(annotation) if (found := _model_in(each))), None)
     return None
 

@@ -48,6 +48,13 @@ def in_use(folder: Path) -> bool:
         return any(path.name != LOCK and not _is_temporary(path) for path in folder.iterdir())
 
 
+def check_free(folder: Path, file: str) -> None:
+    """NATError for a folder that is in use; ``file`` is there where something was begun that can be gone on with."""
+    if in_use(folder):
+        hint = "`nat resume` goes on with it" if (folder / file).exists() else "it is not empty"
+        raise NATError(f"{folder}: this folder is in use: {hint}; or choose another --out")
+
+
 def tidy(folder: Path) -> None:
     """Remove from a folder of ours, which has to be held, what a killed process had half written. NATError if something
     in it leads elsewhere."""

@@ -156,6 +156,8 @@ def plan_of_file(name: str, values: Mapping[str, Any], plugins: Plugins) -> Plan
     """The plan that the values of a recipe file stand for, see ``load_recipe``."""
     if "strategies" in values:
         raise NATError(f"{name}: this recipe is of a comparison (it has 'strategies'): use `nat compare {name}`")
+    if "sources" in values and "source" not in values:
+        raise NATError(f"{name}: this recipe is of a training (it has 'sources'): use `nat train {name}`")
     return plan(values, plugins)
 
 

@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from nat_plugin import __version__
 from nat_plugin.errors import NATError
@@ -37,29 +37,41 @@ class Origin:
 class Record:
     """``recipe`` is the resolved one. ``files``: a fingerprint of what was read from outside, by its path."""
 
+    file: ClassVar[str] = RUN_FILE
+    what: ClassVar[str] = "run"
+    """What it is of, in messages."""
+
     recipe: dict[str, Any]
     origin: Origin
     files: dict[str, str]
     run: str = ""
     """Which run this is; its checkpoints say it too."""
 
-    @staticmethod
-    def of(recipe: dict[str, Any], origin: Origin, read: Sequence[Outside]) -> Record:
-        made = Record(recipe, origin, fingerprints(read))
+    @classmethod
+    def of(cls, recipe: dict[str, Any], origin: Origin, read: Sequence[Outside]) -> Record:
+        made = cls(recipe, origin, fingerprints(read))
         return replace(made, run=digest(json.loads(json.dumps(asdict(made)))))
 
     def write(self, folder: Path) -> None:
-        write_record(folder / RUN_FILE, self)
+        write_record(folder / self.file, self)
 
-    @staticmethod
-    def read(folder: Path) -> Record:
+    @classmethod
+    def place(cls, folder: Path) -> Path:
+        """Its file in a folder. NATError where there is none."""
+        path = folder / cls.file
+        if not path.is_file():
+            raise NATError(f"{folder}: this is not the folder of a {cls.what}: it has no {cls.file}")
+        return path
+
+    @classmethod
+    def read(cls, folder: Path) -> Record:
         """NATError if the folder is of no run, if the file was changed, or is of a version that cannot be gone on
         with."""
 
         def record(origin: dict[str, str], **others: Any) -> Record:
-            return Record(origin=Origin(**origin), **others)
+            return cls(origin=Origin(**origin), **others)
 
-        return read_record(check_is_run(folder), record, "start a new run")
+        return read_record(cls.place(folder), record, f"start a new {cls.what}")
 
     def moved(self, pairs: Mapping[str, str]) -> Record:
         """With other places of what was read from outside. NATError for a place of which nothing was read."""
@@ -69,7 +81,7 @@ class Record:
             found = self._below(before)
             if not found:
                 known = ", ".join(self.files) or "nothing"
-                raise NATError(f"--moved {old}: the run read nothing there; it read {known}")
+                raise NATError(f"--moved {old}: the {self.what} read nothing there; it read {known}")
             places |= {path: after + path[len(before) :] for path in found}
         files = {places.get(path, path): known for path, known in self.files.items()}
         return replace(self, recipe=renamed(self.recipe, places), files=files)
@@ -95,7 +107,9 @@ class Record:
                 continue  # the name of what is looked up anew
             if not os.path.exists(path):  # pathlib raises where a name is too long
                 moved = f"nat resume {shlex.quote(str(folder))} --moved {shlex.quote(path)}=NEW"
-                raise NATError(f"{path}: it was read when the run began and is not there now; say where: {moved}")
+                raise NATError(
+                    f"{path}: it was read when the {self.what} began and is not there now; say where: {moved}"
+                )
             if Path(path).is_file():
                 check_same(path, known, fingerprint(Outside.all_of(Path(path))))
 
@@ -124,14 +138,6 @@ def read_record(path: Path, record: Callable[..., _R], instead: str) -> _R:
         return record(**values)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise NATError(f"{path}: damaged or changed ({error}); put it back as it was written, or {instead}") from error
-
-
-def check_is_run(folder: Path) -> Path:
-    """The file of a run in its folder. NATError where there is none."""
-    path = folder / RUN_FILE
-    if not path.is_file():
-        raise NATError(f"{folder}: this is not the folder of a run: it has no {RUN_FILE}")
-    return path
 
 
 def check_same(path: str, known: str, found: str) -> None:

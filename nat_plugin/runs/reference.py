@@ -14,6 +14,7 @@ from pydantic.fields import FieldInfo
 from nat_plugin.comparisons.recipe import Comparison
 from nat_plugin.data import DataSettings
 from nat_plugin.plugins import Plugins, plugins
+from nat_plugin.policy.training.recipe import TrainingRecipe
 from nat_plugin.runs.recipe import Common, Recipe
 
 _SIGNS = {Ge: ("≥", "ge"), Gt: (">", "gt"), Le: ("≤", "le"), Lt: ("<", "lt")}
@@ -30,6 +31,7 @@ _COMPARISON = (
     "What `nat compare` needs ([compare.md](compare.md)): the keys of a recipe but for `source`, `strategy`, `search` "
     "and `final`, and these."
 )
+_TRAINING = "What `nat train` needs ([training.md](training.md)); `*` is the name of a task, or the number of a stage."
 
 
 def models_of(annotation: Any) -> list[type[BaseModel]]:
@@ -69,7 +71,7 @@ def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
     value = field.get_default(call_default_factory=True)
-    if isinstance(value, BaseModel):
+    if isinstance(value, BaseModel) or (isinstance(value, list) and any(isinstance(each, BaseModel) for each in value)):
         return "see below"
     return json.dumps(value) if value is None or isinstance(value, bool) else str(value)
 
@@ -82,8 +84,9 @@ def _rows(model: type[BaseModel], prefix: str, known: type[BaseModel] = BaseMode
             continue
         kind = _type(field.annotation) + _bounds(field)
         lines.append(f"| `{prefix}{name}` | {kind} | {_default(field)} | {_line(field.description or '')} |")
+        each = "*." if typing.get_origin(field.annotation) in (dict, list) else ""
         for inner in models_of(field.annotation):
-            lines += _rows(inner, f"{prefix}{name}.")
+            lines += _rows(inner, f"{prefix}{name}.{each}")
     return lines
 
 
@@ -99,6 +102,7 @@ def reference(found: Plugins) -> str:
     lines = [_HEAD.rstrip()]
     lines += _table("A recipe", "The keys at the top, and the groups that every recipe has.", Recipe, "")
     lines += _table("A comparison", _COMPARISON, Comparison, "", Common)
+    lines += _table("A training", _TRAINING, TrainingRecipe, "")
     lines += _table("evaluator.data", "The images.", DataSettings, "evaluator.data.")
     for name, adapter in found.adapters.items():
         if adapter.Settings.model_fields:

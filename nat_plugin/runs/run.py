@@ -18,11 +18,11 @@ from nat_plugin.runs.choice import Choice, Epoch, check_final
 from nat_plugin.runs.curves import Curves
 from nat_plugin.runs.events import Events
 from nat_plugin.runs.finished import read_result
-from nat_plugin.runs.folder import Journal, in_use, locked, tidy
+from nat_plugin.runs.folder import Journal, check_free, locked, tidy
 from nat_plugin.runs.progress import Reporter
 from nat_plugin.runs.recipe import Plan
 from nat_plugin.runs.recipe import plan as plan_of
-from nat_plugin.runs.record import RUN_FILE, Record, check_is_run
+from nat_plugin.runs.record import RUN_FILE, Record
 from nat_plugin.runs.report import RESULTS, write_result
 from nat_plugin.runs.search import Search
 from nat_plugin.runs.setup import Setup, find_origin, set_up, settled
@@ -44,21 +44,15 @@ def start(plan: Plan, folder: Path, plugins: Plugins, reporter: Reporter) -> dic
     with file_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     if not (folder / RUN_FILE).exists():
-        _check_free(folder)  # before a lock is left in a folder of the user's own
+        check_free(folder, RUN_FILE)  # before a lock is left in a folder of the user's own
     with locked(folder):
-        _check_free(folder)
+        check_free(folder, RUN_FILE)
         tidy(folder)
         setup = set_up(plan, origin, plugins)
         check_final(setup)
         record = Record.of(plan.resolved(), origin, setup.outside)
         record.write(folder)
         return _carry_through(setup, record.run, folder, reporter)
-
-
-def _check_free(folder: Path) -> None:
-    if in_use(folder):
-        hint = "`nat resume` goes on with it" if (folder / RUN_FILE).exists() else "it is not empty"
-        raise NATError(f"{folder}: this folder is in use: {hint}; or choose another --out")
 
 
 def resume(
@@ -71,7 +65,7 @@ def resume(
     anything that it read, that is not as it was."""
     if not folder.is_dir():
         raise NATError(f"{folder}: there is no such folder")
-    check_is_run(folder)
+    Record.place(folder)
     with locked(folder):
         tidy(folder)
         record = Record.read(folder).moved(moved or {})

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from nat_nasbench.nb201 import OPS
-from nb201 import CELLS, GROUPS, Reach, Space, fixed_rule, load_space, numbers
-from nb201_inputs import draw_inputs, imagine_device
-from train_budget_policy import BudgetPlan, BudgetTraining
-from train_policy import RULES, Plan, SampledTraining, Training, held_out, train
+from nb201 import CELLS, GROUPS, Reach, Space, fixed_rule, held_out, load_space, numbers
 
 from nat_plugin.ir import Budget, Moves, Op, canonical, find_rule, is_connected
 from nat_plugin.plugins import plugins
 from nat_plugin.policy.apply import transform
-from nat_plugin.policy.files import load_policy, save_policy
+from nat_plugin.policy.files import load_policy
 from nat_plugin.policy.finding import SHIPPED, find_policy
 from nat_plugin.policy.network import Policy
 from nat_plugin.policy.training.critic import CriticConfig
@@ -92,56 +87,6 @@ def test_a_cell_without_an_output_is_connected(space: Space, policy: Policy) -> 
     assert all(map(is_connected, transform(broken, find_rule("nat"), Budget(), policy)))
 
 
-TRAININGS = [(Plan, SampledTraining), (BudgetPlan, BudgetTraining)]
-
-
-@pytest.mark.parametrize("encoder", ["graph", "paper"])
-@pytest.mark.parametrize(("made", "kind"), TRAININGS)
-def test_the_same_seed_gives_the_same_file(
-    space: Space, tmp_path: Path, encoder: str, made: type[Plan], kind: type[Training[Any, Any]]
-) -> None:
-    plan = made(3, 60, encoder=encoder, hidden=8, inputs=40, updates=(3, 3), batch=8, critics=(SMALL, SMALL))
-    for name in ("one", "two"):
-        trained, facts = train(space, plan, kind)
-        save_policy(trained, tmp_path / name, facts)
-    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
-    other, facts = train(space, replace(plan, seed=4), kind)
-    save_policy(other, tmp_path / "other", facts)
-    assert (tmp_path / "one").read_bytes() != (tmp_path / "other").read_bytes()
-
-
-@pytest.mark.parametrize(("made", "kind"), TRAININGS)
-def test_no_more_is_measured_than_was_allowed_and_nothing_held_out(
-    space: Space, made: type[Plan], kind: type[Training[Any, Any]]
-) -> None:
-    plan = made(0, 60, hidden=8, inputs=40, updates=(2, 2), batch=8, critics=(SMALL, SMALL))
-    training = kind(space, plan)
-    training.run()
-    measured = list(training.measured.scores)
-    assert len(measured) <= 60
-    assert not held_out()[measured].any()
-    assert not any(held_out()[source.cell] for source in training.inputs)
-
-
-def test_inputs_have_all_that_they_may_become_and_nothing_else(space: Space) -> None:
-    reach, rng = [Reach(space, find_rule(name)) for name in RULES], np.random.default_rng(0)
-    limited = 0
-    for each in draw_inputs(space, reach, rng.permutation(CELLS)[:60], (0.4, 0.3), rng):
-        every = [set(own.all_of(each.cell).tolist()) for own in reach]
-        found = set(each.cells.tolist())
-        params, macs, other = each.graph.graph_x[0, :3]
-        assert not params
-        assert len(each.choices) == len(each.cells) == len(found)
-        if macs or other:
-            limited += 1
-            assert found <= every[1]
-        else:
-            assert found in every
-        if macs:
-            assert space.macs[each.cells].max() <= space.macs[each.cell]
-    assert limited > 20
-
-
 def test_under_a_budget_the_policy_for_budgets_is_better(measured: Space) -> None:
     budget, rule = Budget.parse({"macs": "0.8x"}), find_rule("nat++")
     convolution = Op.parse("conv_3x3")
@@ -154,12 +99,3 @@ def test_under_a_budget_the_policy_for_budgets_is_better(measured: Space) -> Non
         found = numbers(np.array([[ops[op] for op in network.ops] for network in results]))
         means.append(measured.test["CIFAR-10"][measured.written[found]].mean())
     assert means[1] > means[0] + 0.1
-
-
-def test_an_imagined_device_knows_what_is_connected(space: Space) -> None:
-    rng = np.random.default_rng(0)
-    for _ in range(20):
-        times = imagine_device(space, rng)
-        assert (np.isfinite(times) == space.connected).all()
-        assert (times > 0).all()
-        assert (times == np.where(space.connected, times[space.written], np.inf)).all()

@@ -15,7 +15,7 @@ from policy.samples import random_darts
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Moves, find_rule
 from nat_plugin.policy.describe import VERSION
-from nat_plugin.policy.files import load_policy, save_policy
+from nat_plugin.policy.files import SavedCritic, load_critic, load_policy, save_policy
 from nat_plugin.policy.graphs import build_batch, build_graph
 from nat_plugin.policy.network import Policy, PolicyConfig, new_policy
 
@@ -65,7 +65,7 @@ def written(path: Path, policy: Policy, weights: dict[str, torch.Tensor] | None 
 
 
 BAD_HEADERS = [
-    ({"schema": 9}, "schema 9 is newer than 1: install a newer nat-plugin"),
+    ({"schema": 9}, "schema 9 is newer than 2: install a newer nat-plugin"),
     ({"schema": "1"}, "header: schema"),
     ({"description": 99}, "made for descriptions of version 99"),
     ({"encoder": "cnn"}, "unknown encoder 'cnn'; allowed: graph, blind, paper"),
@@ -142,3 +142,44 @@ def test_files_that_are_no_policy(tmp_path: Path) -> None:
         load_policy(tmp_path / "nowhere")
     with pytest.raises(NATError):
         load_policy(tmp_path)
+
+
+def critic() -> SavedCritic:
+    return SavedCritic({"kind": "ensemble", "members": 1}, {"0.a": torch.ones(2, 3), "b": torch.zeros(1)})
+
+
+def test_a_file_may_hold_a_critic_too(tmp_path: Path) -> None:
+    policy = new_policy(PolicyConfig(hidden=8), 0, CPU)
+    save_policy(policy, tmp_path / "p", {"updates": 3}, critic())
+    loaded, facts = load_policy(tmp_path / "p")
+    assert facts == {"updates": 3}
+    assert all(torch.equal(value, loaded.state_dict()[name]) for name, value in policy.state_dict().items())
+    found = load_critic(tmp_path / "p")
+    assert found is not None
+    assert found.config == critic().config
+    assert found.tensors.keys() == {"0.a", "b"}
+    assert torch.equal(found.tensors["0.a"], torch.ones(2, 3))
+
+
+def test_without_a_critic_it_is_as_earlier_versions_wrote_it(tmp_path: Path) -> None:
+    save_policy(new_policy(PolicyConfig(hidden=8), 0, CPU), tmp_path / "p")
+    assert load_critic(tmp_path / "p") is None
+    with safetensors.safe_open(tmp_path / "p", "pt") as file:
+        header = json.loads(file.metadata()["nat_policy"])
+    assert header["schema"] == 1
+    assert "critic" not in header
+
+
+def test_what_is_wrong_with_a_critic_is_said_in_a_line(tmp_path: Path) -> None:
+    policy = new_policy(PolicyConfig(hidden=8), 0, CPU)
+    save_policy(policy, tmp_path / "p", critic=SavedCritic({}, {"a": torch.full((2,), np.nan)}))
+    with pytest.raises(NATError, match=r"weight 'critic\.a' is not made of finite float32 numbers"):
+        load_critic(tmp_path / "p")
+    load_policy(tmp_path / "p")
+    weights = {name: value.contiguous() for name, value in policy.state_dict().items()}
+    with pytest.raises(NATError, match=r"weight 'critic\.a' is not expected"):  # the header has none
+        save_policy(policy, tmp_path / "q")
+        with safetensors.safe_open(tmp_path / "q", "pt") as file:
+            metadata = file.metadata()
+        safetensors.torch.save_file({**weights, "critic.a": torch.ones(1)}, tmp_path / "q", metadata)
+        load_policy(tmp_path / "q")

@@ -6,11 +6,15 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
 from nat_plugin.ir import Budget, Frame, Network, find_rule
 from nat_plugin.plugins import plugins
-from nat_plugin.policy import trained_on
+from nat_plugin.policy import finding, trained_on
+from nat_plugin.policy.files import Fact, save_policy
 from nat_plugin.policy.finding import policy_path, shipped_policies
+from nat_plugin.policy.network import PolicyConfig, new_policy
+from nat_plugin.policy.search_space import cells_of
 from nat_plugin.policy.trained_on import say_where_trained
 from nat_plugin.search.base import Task
 from nat_plugin.search.nat.settings import NATSettings
@@ -20,7 +24,7 @@ from tests.command_line import Nat
 SMALL = ("--channels", "4", "--cells", "3")
 SAID = (
     "policy '{}' was trained on NAS-Bench-201 (CIFAR-10 validation accuracy after 200 epochs, mean over seeds), and is "
-    "applied to something else: its first proposals may be wrong; measure them, or train one with `nat run`\n"
+    "applied to something else: its first proposals may be wrong; measure them, or train one with `nat train`\n"
 )
 
 
@@ -50,6 +54,19 @@ def test_on_its_own_space_and_of_a_policy_of_ones_own_nothing_is_said(nat: Nat, 
     assert nat("transform", sample, "--adapter", "nni", *own).err == ""
     (tmp_path / "mine.safetensors").write_bytes(policy_path("nasbench201").read_bytes())
     assert nat("transform", "DARTS_V2", "--policy", str(tmp_path / "mine.safetensors"), *SMALL).err == ""
+
+
+def test_of_several_search_spaces_it_was_trained_on_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(finding, "SHIPPED", tmp_path)
+    known = [network("nasbench201", "NB201_ResNet"), network("darts", "DARTS_V2")]
+    facts: dict[str, Fact] = {"space": "two", "trained_on": "both", "cells": "\n".join(map(cells_of, known))}
+    save_policy(new_policy(PolicyConfig(hidden=4), 0, torch.device("cpu")), tmp_path / "two.safetensors", facts)
+    say_where_trained("two", known)
+    assert capsys.readouterr().err == ""
+    say_where_trained("two", [network("darts", "DARTS_V1")])
+    assert capsys.readouterr().err.startswith("policy 'two' was trained on two (both)")
 
 
 def test_a_search_that_starts_from_it_says_it_once(capsys: pytest.CaptureFixture[str]) -> None:

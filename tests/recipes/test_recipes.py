@@ -10,6 +10,7 @@ import pytest
 from nat_plugin.comparisons.recipe import load_comparison
 from nat_plugin.ir import Frame, cost
 from nat_plugin.plugins import plugins
+from nat_plugin.policy.training.recipe import load_training
 from nat_plugin.runs.progress import Silent
 from nat_plugin.runs.recipe import load_recipe
 from nat_plugin.runs.run import start
@@ -35,6 +36,8 @@ def test_recipes_ship() -> None:
 def test_a_recipe_is_valid_and_begins_by_saying_what_it_is(name: str) -> None:
     if name.startswith("compare-"):
         assert len(load_comparison(name, [], plugins()).names) > 1
+    elif name.startswith("train-"):
+        assert load_training(name, [], plugins()).recipe.sources
     else:
         assert load_recipe(name, [], plugins()).recipe.source
     assert plugins().recipes[name].read_text().startswith("# ")

@@ -4,7 +4,7 @@ The rule is that of ``nat_plugin.policy.reinforce`` (leave one out, normalised a
 candidates open, in one piece for the whole batch, and what the judge does not admit is dropped. As the advantages of
 what is left of an input add up to nothing, the gradient is that of the expected gain given that a sample is admitted:
 how probable that is falls out. The bonus for entropy should be large, and fall slowly: with 0.1 the policy collapses
-within a hundred updates, with 0.7 to 1.0 (benchmarks/train_policy.py) it does not.
+within a hundred updates, with 0.7 to 1.0 (recipe ``train-nasbench201``) it does not.
 """
 
 from __future__ import annotations

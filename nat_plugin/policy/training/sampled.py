@@ -45,11 +45,15 @@ def sampled_step(
     samples: int,
     rng: np.random.Generator,
     gradient: float = 1.0,
+    also: Sequence[np.ndarray] = (),
 ) -> dict[str, float]:
-    """One update from ``samples`` candidates of every graph of a batch and temperature. What there is to report of it:
-    the expected gain and the entropy (nats) over the graphs with two candidates or more, and the share admitted."""
+    """One update from ``samples`` candidates of every graph of a batch and temperature, and from other choices of each
+    (``also``: as many for every graph, (n, S)). What there is to report of it: the expected gain and the entropy (nats)
+    over the graphs with two candidates or more, and the share admitted."""
     slots, scores = Slots(batch, policy.device), policy(batch)
-    rows = _draw(slots, batch, scores.detach().double().cpu().numpy(), samples, rng)
+    rows = draw_candidates(slots, batch, scores.detach().double().cpu().numpy(), samples, rng)
+    if also:
+        rows = np.concatenate([rows, slots.first[:, None] + np.concatenate([each.T for each in also])], axis=1)
     choices = slots.choices(rows)
     gains = np.stack([judge(graph, each) for graph, each in enumerate(choices)])
     known = np.isfinite(gains)
@@ -77,8 +81,11 @@ def sampled_step(
     return {"gain": expected, "entropy": spread_out, "admitted": admitted}
 
 
-def _draw(slots: Slots, batch: Batch, scores: np.ndarray, samples: int, rng: np.random.Generator) -> np.ndarray:
-    """Rows taken, (S, samples for each temperature)."""
+def draw_candidates(
+    slots: Slots, batch: Batch, scores: np.ndarray, samples: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Rows taken, (S, samples for each temperature): of the policy whose scores (R,) they are, of it flattened, and
+    uniformly."""
     graph = batch.row_graph.cpu().numpy()
     price = batch.row_x[:, SHARE].double().cpu().numpy()
     found = []

@@ -1,0 +1,43 @@
+"""Policies for NAS-Bench-201 by the recipe that ships, for benchmarks; and which cells it holds out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from nb201 import Space
+
+from nat_plugin.plugins import plugins
+from nat_plugin.policy.training.recipe import load_training
+from nat_plugin.policy.training.spaces import split_place
+from nat_plugin.policy.training.train import is_training, resume, start
+from nat_plugin.runs.progress import Silent
+
+RECIPE, SOURCE = "train-nasbench201", "nasbench201"
+RULES = tuple(load_training(RECIPE, [], plugins()).recipe.rules)
+
+
+def held_out_by_recipe(space: Space) -> np.ndarray:
+    """Whether each cell is held out, (CELLS,): by what it computes, so that nothing in training computes the same."""
+    recipe = load_training(RECIPE, [], plugins()).recipe
+    share = recipe.sources[SOURCE].held_out
+    return np.array([split_place(network, recipe.split) < share for network in space.networks])
+
+
+def train(table: Path, folder: Path, seed: int, evaluations: int = 3000, encoder: str = "graph") -> dict[str, Any]:
+    """Train into a folder, or go on with the training there; what its ``result.json`` holds."""
+    if (folder / "result.json").exists():
+        found: dict[str, Any] = json.loads((folder / "result.json").read_text())
+        return found
+    if is_training(folder):
+        return resume(folder, plugins(), Silent())
+    changes = {
+        f"sources.{SOURCE}.table.path": table,
+        f"sources.{SOURCE}.evaluations": evaluations,
+        "seed": seed,
+        "policy.encoder": encoder,
+    }
+    overrides = [f"{name}={value}" for name, value in changes.items()]
+    return start(load_training(RECIPE, overrides, plugins()), folder, plugins(), Silent())

@@ -1,0 +1,133 @@
+"""The critic as a training sees it: it is fitted to measured tasks, describes networks by features once, and says of a
+pair of these what it gains to become the other, with its deviation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from nat_plugin.errors import NATError
+from nat_plugin.policy.critic import CriticConfig, new_critic
+from nat_plugin.policy.files import Fact
+from nat_plugin.policy.graphs import Graph
+from nat_plugin.policy.ranks import normal_ranks
+from nat_plugin.policy.training.critic import Critic as Ensemble
+from nat_plugin.policy.training.critic import CriticConfig as EnsembleConfig
+from nat_plugin.policy.training.learn_critic import CriticLearning, CriticTraining, MeasuredTask
+from nat_plugin.policy.training.recipe import CriticSettings
+
+Tensor = torch.Tensor
+
+
+class GainCritic(Protocol):
+    """What a training needs of a critic."""
+
+    def fit(self, tasks: Sequence[MeasuredTask]) -> None:
+        """Learn from all that was measured."""
+
+    def encode(self, graphs: Sequence[Graph]) -> np.ndarray:
+        """Features of networks, (G, d) float64: all that is ever asked about them."""
+
+    def gain(self, before: np.ndarray, after: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and deviation (n,) of what it gains to become something else, from features (n, d), or (1, d) of one
+        network for all; in a unit of the critic's own that is the same for all networks."""
+
+    def config(self) -> dict[str, Fact]:
+        """Plain values from which one of the same shape is made."""
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All that was learned, float32."""
+
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        """Be as the one that gave these. NATError for tensors of another shape."""
+
+
+class TaskCritic:
+    """``nat_plugin.policy.critic``: what is expected of a task that nobody measured. Features are the expectation of a
+    network, then those that its deviations follow from."""
+
+    def __init__(self, settings: CriticSettings, seed: int, device: torch.device) -> None:
+        self._config = CriticConfig(**settings.given("members", "hidden", "rounds", "width"))
+        self._learning = CriticLearning(**settings.given("steps", "tasks", "batch", "lr", "weight_decay"))
+        self._seed, self._critic = seed, new_critic(self._config, seed, device)
+
+    def fit(self, tasks: Sequence[MeasuredTask]) -> None:
+        CriticTraining(self._critic, tasks, self._learning, self._seed).run()
+
+    def encode(self, graphs: Sequence[Graph]) -> np.ndarray:
+        found = self._critic.expect(graphs)
+        return np.concatenate([found.mean[:, None], found.features], axis=1)
+
+    def gain(self, before: np.ndarray, after: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        change = after - before
+        return change[:, 0], np.linalg.norm(change[:, 1:], axis=1)
+
+    def config(self) -> dict[str, Fact]:
+        return {"kind": "tasks", **asdict(self._config)}
+
+    def tensors(self) -> dict[str, Tensor]:
+        return dict(self._critic.state_dict())
+
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        _check(self.tensors(), tensors)
+        self._critic.load_state_dict(dict(tensors), strict=True)
+
+
+class EnsembleCritic:
+    """An ensemble that has learned scores by their rank within each task, of all tasks together; features are what each
+    member predicts."""
+
+    def __init__(self, settings: CriticSettings, seed: int, device: torch.device) -> None:
+        names = ("members", "hidden", "rounds", "epochs", "least_steps", "batch", "lr", "weight_decay")
+        self._config = EnsembleConfig(**settings.given(*names))
+        self._critic = Ensemble(self._config, seed, device)
+
+    def fit(self, tasks: Sequence[MeasuredTask]) -> None:
+        graphs = [graph for task in tasks for graph in task.graphs]
+        self._critic.fit(graphs, np.concatenate([normal_ranks(task.scores) for task in tasks]))
+
+    def encode(self, graphs: Sequence[Graph]) -> np.ndarray:
+        found: np.ndarray = self._critic.predict(graphs).T
+        return found
+
+    def gain(self, before: np.ndarray, after: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        gains = after - before
+        return gains.mean(axis=1), gains.std(axis=1, ddof=1) if gains.shape[1] > 1 else np.zeros(len(gains))
+
+    def config(self) -> dict[str, Fact]:
+        return {"kind": "ensemble", **asdict(self._config)}
+
+    def tensors(self) -> dict[str, Tensor]:
+        members = enumerate(self._critic.members)
+        return {f"{number}.{name}": value for number, each in members for name, value in each.state_dict().items()}
+
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        _check(self.tensors(), tensors)
+        for number, member in enumerate(self._critic.members):
+            first = f"{number}."
+            own = {name.removeprefix(first): value for name, value in tensors.items() if name.startswith(first)}
+            member.load_state_dict(own, strict=True)
+
+
+def _check(wanted: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> None:
+    """NATError unless these are tensors of the names and shapes that are wanted."""
+    for name in sorted(wanted.keys() ^ given.keys()):
+        raise NATError(f"critic: '{name[:80]}' is {'missing' if name in wanted else 'not expected'}")
+    for name, value in given.items():
+        if value.shape != wanted[name].shape:
+            raise NATError(f"critic: '{name}' has shape {tuple(value.shape)}, not {tuple(wanted[name].shape)}")
+
+
+KINDS: dict[str, Callable[[CriticSettings, int, torch.device], GainCritic]] = {
+    "tasks": TaskCritic,
+    "ensemble": EnsembleCritic,
+}
+
+
+def make_critic(settings: CriticSettings, seed: int, device: torch.device) -> GainCritic:
+    """A critic that has learned nothing."""
+    return KINDS[settings.kind](settings, seed, device)

@@ -1,0 +1,66 @@
+"""What a critic makes of the candidates of inputs, with the features of every kind of network computed once."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nat_plugin.policy.graphs import build_graph
+from nat_plugin.policy.training.critics import GainCritic
+from nat_plugin.policy.training.inputs import Input
+from nat_plugin.policy.training.spaces import NONE, Kinds
+
+CHUNK = 512
+"""Networks that are described at a time."""
+
+
+class Judge:
+    """Gains by a critic, less ``caution`` deviations where something changes."""
+
+    def __init__(self, critic: GainCritic, kinds: Kinds, caution: float) -> None:
+        self.critic, self._kinds, self._caution = critic, kinds, caution
+        self._features = np.zeros((0, 0))
+        self._gains: dict[int, np.ndarray] = {}
+        self.learn(np.arange(len(kinds)))
+        self._kept = len(self._features)
+
+    def forget(self) -> None:
+        """Features of kinds that were met after it was made."""
+        self._features = self._features[: self._kept]
+
+    def learn(self, kinds: np.ndarray) -> None:
+        """See to it that features of all kinds up to the largest of these are known."""
+        first, end = len(self._features), int(kinds.max(initial=-1)) + 1
+        for start in range(first, end, CHUNK):
+            networks = self._kinds.networks[start : min(start + CHUNK, end)]
+            found = self.critic.encode([build_graph(network) for network in networks])
+            self._features = np.concatenate([self._features, found]) if len(self._features) else found
+
+    def features(self, kinds: np.ndarray) -> np.ndarray:
+        """Of kinds (n,), none of them ``NONE``."""
+        self.learn(kinds)
+        found: np.ndarray = self._features[kinds]
+        return found
+
+    def believed(self, before: int, after: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and deviation of the gain of one kind that becomes others (n,). Of one without an output nothing is
+        known: it counts as a network of which all features are 0."""
+        features = self.features(after)
+        own = self.features(np.array([before])) if before != NONE else np.zeros((1, features.shape[1]))
+        return self.critic.gain(own, features)
+
+    def gains(self, source: Input, kinds: np.ndarray) -> np.ndarray:
+        """What the policy is to gain by each of these (n,); NaN for ``NONE``."""
+        found = np.full(len(kinds), np.nan)
+        known = np.flatnonzero(kinds != NONE)
+        if len(known):
+            mean, deviation = self.believed(source.kind, kinds[known])
+            found[known] = mean - self._caution * deviation * (kinds[known] != source.kind)
+        return found
+
+    def enumerated(self, source: Input) -> np.ndarray:
+        """The gains of all that an input may become, (K,), computed once."""
+        assert source.kinds is not None
+        found = self._gains.get(id(source))
+        if found is None:
+            found = self._gains[id(source)] = self.gains(source, source.kinds).astype(np.float32)
+        return found

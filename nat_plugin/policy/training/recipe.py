@@ -1,0 +1,299 @@
+"""Recipes of trainings: what a policy and its critic learn from and how, as YAML held to a schema. All mistakes are
+reported at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from nat_plugin.data import DataSettings
+from nat_plugin.errors import NATError, NATErrors
+from nat_plugin.evaluators.base import Evaluator
+from nat_plugin.ir import find_rule
+from nat_plugin.outside import OutsidePath
+from nat_plugin.plugins import Plugins
+from nat_plugin.policy.network import ENCODERS
+from nat_plugin.runs.checking import check_adapter, check_data, check_part, mapping, validate
+from nat_plugin.runs.reading import read_values
+from nat_plugin.runs.recipe import NetworkSettings
+from nat_plugin.search.base import Settings
+
+KINDS = ("table", "runs", "evaluator")
+"""The keys of a source, of which it has one: where its scores are from."""
+TABLE = "table"
+"""The evaluator whose settings a source of that kind has."""
+
+
+class SourceSettings(Settings):
+    """Networks of one task and where their scores are from: give one of table, runs, evaluator."""
+
+    table: dict[str, Any] | None = Field(
+        default=None, description="settings of the evaluator `table`: path, dataset, …; every network of it"
+    )
+    runs: list[OutsidePath] | None = Field(
+        default=None, min_length=1, description="folders of runs: what they measured, from their journals"
+    )
+    evaluator: dict[str, Any] | None = Field(
+        default=None, description="an evaluator, its data, its settings: it scores the networks, as `proxies` does"
+    )
+    networks: list[str] | OutsidePath | None = Field(
+        default=None, description="with evaluator: architectures, or a text file with one in each line"
+    )
+    moves: int = Field(
+        default=0, ge=0, le=10**6, description="with evaluator: so many random legal moves of them are networks too"
+    )
+    adapter: str | dict[str, Any] | None = Field(
+        default=None, description="with evaluator: format of the networks; left out: guessed if only one fits"
+    )
+    network: NetworkSettings = Field(default=NetworkSettings(), description="with evaluator: around the cells")
+    weight: float = Field(default=1.0, gt=0, le=1e6, description="how often its networks are inputs, beside others'")
+    held_out: float = Field(
+        default=0.2, ge=0, lt=1, description="share of the networks that training never reads; the report is on these"
+    )
+    evaluations: int | None = Field(
+        default=None, ge=2, le=10**9, description="scores that are read at most; left out: all that are not held out"
+    )
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> SourceSettings:
+        given = [name for name in KINDS if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(f"give one of {', '.join(KINDS)}, not {' and '.join(given) or 'none'}")
+        if self.evaluator is not None and not self.networks:
+            raise ValueError("an evaluator needs networks to score: a list of architectures, or a file")
+        if self.evaluator is None:
+            for name in ("networks", "moves", "adapter"):
+                if getattr(self, name):
+                    raise ValueError(f"{name} goes with evaluator; leave it out")
+        return self
+
+    @property
+    def kind(self) -> str:
+        return next(name for name in KINDS if getattr(self, name) is not None)
+
+
+class LimitSettings(Settings):
+    """Shares of the inputs that are under a limit, drawn between ``tightest`` and 1.0 of what they cost themselves."""
+
+    macs: float = Field(default=0.3, ge=0, le=1, description="share of the inputs under a limit on MACs")
+    params: float = Field(default=0.0, ge=0, le=1, description="the same on parameters")
+    latency: float = Field(
+        default=0.0, ge=0, le=1, description="the same on the latency of a device that is made up, another for each"
+    )
+    tightest: float = Field(default=0.5, gt=0, le=1, description="the lowest limit, as a part of the input's cost")
+    devices: int = Field(default=40, ge=1, le=10_000, description="devices that are made up for each search space")
+
+    @model_validator(mode="after")
+    def _shares(self) -> LimitSettings:
+        if self.macs + self.params + self.latency > 1 + 1e-9:
+            raise ValueError("the shares macs, params and latency add up to 1 at most")
+        return self
+
+
+ONLY = {"ensemble": ("epochs", "least_steps"), "tasks": ("width", "steps", "tasks")}
+"""Keys of a critic that only one kind has."""
+
+
+class CriticSettings(Settings):
+    """The critic that is fitted to all scores read so far."""
+
+    kind: Literal["tasks", "ensemble"] = Field(
+        default="tasks",
+        description="tasks: what tasks have in common and where they differ, with its doubt of a task that nobody "
+        "measured; ensemble: one score for all tasks together, of which the members disagree",
+    )
+    members: int = Field(default=2, ge=1, le=64, description="networks of the ensemble")
+    hidden: int = Field(default=48, ge=1, le=4096, description="width of each")
+    rounds: int = Field(default=2, ge=0, le=64, description="exchanges of messages in each")
+    batch: int = Field(default=128, ge=2, le=100_000, description="networks in one step, of kind tasks of each task")
+    lr: float | None = Field(
+        default=None, gt=0, le=10, description="peak learning rate of AdamW; left out: 0.005 (tasks), 0.01 (ensemble)"
+    )
+    weight_decay: float = Field(default=1e-3, ge=0, le=10, description="of AdamW")
+    epochs: int | None = Field(
+        default=None, ge=1, le=100_000, description="ensemble: passes over the scores, at least; left out: 40"
+    )
+    least_steps: int | None = Field(
+        default=None, ge=1, le=10**7, description="ensemble: optimizer steps, at least; left out: 300"
+    )
+    width: int | None = Field(default=None, ge=1, le=1024, description="tasks: features of a network; left out: 24")
+    steps: int | None = Field(default=None, ge=1, le=10**7, description="tasks: optimizer steps; left out: 1500")
+    tasks: int | None = Field(default=None, ge=1, le=10**4, description="tasks: drawn for one step; left out: 2")
+
+    @model_validator(mode="after")
+    def _of_its_kind(self) -> CriticSettings:
+        for kind, names in ONLY.items():
+            given = [name for name in names if getattr(self, name) is not None]
+            if kind != self.kind and given:
+                raise ValueError(f"{given[0]} goes with kind {kind}; leave it out")
+        return self
+
+    def given(self, *names: str) -> dict[str, Any]:
+        """The values of these keys, without those that are left out."""
+        return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+
+
+_Temperature = Annotated[float, Field(gt=0, le=100)]
+
+
+class StageSettings(Settings):
+    """A critic is fitted, then the policy learns from what it says; what a later stage reads the policy proposes."""
+
+    evaluations: float = Field(
+        default=1.0, gt=0, le=1, description="share of each source's evaluations that are read by then"
+    )
+    updates: int = Field(default=500, ge=0, le=10**7, description="of the policy")
+    critic: CriticSettings = Field(default=CriticSettings(), description="the critic of this stage")
+    entropy: float = Field(
+        default=1.0, ge=0, le=100, description="objectives sampled and critic: weight of the bonus, falls to 0"
+    )
+    temperature: tuple[_Temperature, _Temperature] = Field(
+        default=(0.4, 0.01), description="objective exact: weight of the entropy, from and to, in units of the critic"
+    )
+
+
+class PolicySettings(Settings):
+    """The policy and how it learns."""
+
+    encoder: str = Field(default="graph", description="graph, blind or paper")
+    hidden: int = Field(default=32, ge=1, le=4096, description="width")
+    rounds: int = Field(default=3, ge=0, le=64, description="exchanges of messages")
+    headroom: bool = Field(default=True, description="whether it sees what candidates take of the room under a limit")
+    objective: Literal["sampled", "exact", "critic"] = Field(
+        default="sampled",
+        description="expected gain among candidates drawn of the policy, of the policy flattened, uniformly and by "
+        "descents (sampled); among all that an input may become, where that can be enumerated (exact); REINFORCE on "
+        "its own samples (critic)",
+    )
+    inputs: int = Field(default=4000, ge=1, le=10**6, description="networks that it learns to transform")
+    batch: int = Field(default=128, ge=1, le=100_000, description="inputs in an update")
+    samples: int = Field(default=8, ge=2, le=10_000, description="candidates drawn of each input in each way")
+    enumerate: int = Field(
+        default=20_000, ge=1, le=10**6, description="objective exact: most candidates that are enumerated"
+    )
+    most: int = Field(default=1500, ge=2, le=10**6, description="objective exact: most of them in one update")
+    lr: float = Field(default=4e-3, gt=0, le=10, description="peak learning rate of Adam, falls linearly")
+    warmup: int = Field(default=30, ge=1, le=10**6, description="updates in which the learning rate rises")
+    caution: float = Field(
+        default=0.0, ge=0, le=100, description="deviations of the critic that are taken off every gain"
+    )
+    proposals: int = Field(
+        default=24, ge=1, le=100_000, description="samples of each input by which a later stage chooses what it reads"
+    )
+
+    @model_validator(mode="after")
+    def _known_encoder(self) -> PolicySettings:
+        if self.encoder not in ENCODERS:
+            raise ValueError(f"unknown encoder '{self.encoder[:40]}'; allowed: {', '.join(ENCODERS)}")
+        return self
+
+
+class TrainingRecipe(Settings):
+    """A whole training."""
+
+    name: str = Field(min_length=1, max_length=100, description="of the policy")
+    sources: dict[str, SourceSettings] = Field(min_length=1, description="by the name of the task")
+    rules: list[str] = Field(default=["nat", "nat++"], min_length=1, description="every input is under one of them")
+    limits: LimitSettings = Field(default=LimitSettings(), description="inputs under a limit")
+    stages: list[StageSettings] = Field(
+        default=[StageSettings(evaluations=0.4, updates=150), StageSettings()],
+        min_length=1,
+        description="in turn; the evaluations never fall",
+    )
+    policy: PolicySettings = Field(default=PolicySettings(), description="the policy")
+    report: int = Field(default=500, ge=1, le=10**6, description="held-out networks of each task in the report")
+    checkpoint: int = Field(default=50, ge=1, le=10**6, description="updates between checkpoints")
+    seed: int = Field(default=0, ge=0, lt=2**31, description="everything random follows from it, but the split")
+    split: int = Field(default=201, ge=0, lt=2**31, description="seed of which networks are held out")
+    threads: int | None = Field(
+        default=None, ge=1, le=1024, description="on the CPU; left out: as torch has it when it begins"
+    )
+    device: str = Field(default="auto", description="auto, cpu, cuda or cuda:N")
+
+    @model_validator(mode="after")
+    def _whole(self) -> TrainingRecipe:
+        for rule in self.rules:
+            try:
+                find_rule(rule)
+            except NATError as error:
+                raise ValueError(f"rules: {error}") from None
+        shares = [stage.evaluations for stage in self.stages]
+        if shares != sorted(shares):
+            raise ValueError("stages: evaluations are what is read by then; they never fall from stage to stage")
+        return self
+
+
+class SourcePlan(Settings):
+    """The checked parts of a source: settings of its evaluator (or table), and of the images."""
+
+    evaluator: Any = None
+    data: DataSettings | None = None
+
+
+class TrainingPlan(Settings):
+    """A recipe with the settings of all parts checked and filled in. ``parts``: by source."""
+
+    recipe: TrainingRecipe
+    parts: dict[str, SourcePlan]
+
+    def resolved(self) -> dict[str, Any]:
+        """The recipe with every default spelled out, as plain values."""
+        out = self.recipe.model_dump(mode="json")
+        for name, part in self.parts.items():
+            source = self.recipe.sources[name]
+            if source.table is not None:
+                out["sources"][name]["table"] = part.evaluator.model_dump(mode="json")
+            elif source.evaluator is not None:
+                data = {} if part.data is None else {"data": part.data.model_dump(mode="json")}
+                settings = {"name": source.evaluator["name"], **data, **part.evaluator.model_dump(mode="json")}
+                out["sources"][name]["evaluator"] = settings
+        return out
+
+
+def load_training(name: str, overrides: Iterable[str], plugins: Plugins) -> TrainingPlan:
+    """A recipe file, or one that ships, with ``key=value`` overrides. NATErrors lists everything that is wrong."""
+    values = read_values(name, overrides, plugins)
+    other = "strategies" if "strategies" in values else "source" if "source" in values else None
+    if other is not None and "sources" not in values:
+        raise NATError(f"{name}: this recipe is of a run (it has '{other}'): use `nat run {name}`")
+    if "strategies" in values:
+        raise NATError(f"{name}: this recipe is of a comparison (it has 'strategies'): use `nat compare {name}`")
+    return plan_training(values, plugins)
+
+
+def plan_training(values: Mapping[str, Any], plugins: Plugins) -> TrainingPlan:
+    """Check plain values against the schema, and the parts against the plugins that they name."""
+    mistakes: list[str] = []
+    recipe = validate(TrainingRecipe, values, "", mistakes)
+    parts = {
+        str(name): _part(f"sources.{name}", given, plugins, mistakes)
+        for name, given in mapping(values, "sources").items()
+        if isinstance(given, dict)
+    }
+    if mistakes or recipe is None:
+        raise NATErrors(mistakes)
+    return TrainingPlan(recipe=recipe, parts=parts)
+
+
+def _part(label: str, given: Mapping[str, Any], plugins: Plugins, mistakes: list[str]) -> SourcePlan:
+    """The parts of a source; those of another form the schema reports."""
+    if isinstance(given.get("table"), dict):
+        settings = check_part("evaluators", f"{label}.table", {"name": TABLE, **given["table"]}, plugins, mistakes)
+        return SourcePlan(evaluator=settings)
+    if not isinstance(given.get("evaluator"), dict):
+        return SourcePlan()
+    check_adapter(given.get("adapter"), plugins, mistakes)
+    values = dict(given["evaluator"])
+    kind = plugins.evaluators.get(str(values.get("name")))
+    own: list[str] = []
+    data = check_data(kind, values.pop("data", None), plugins, own)
+    settings = check_part("evaluators", "evaluator", values, plugins, own)
+    if kind is not None and kind.train is not Evaluator.train:
+        own.append(
+            f"evaluator.name: '{given['evaluator']['name']}' learns its weights in a run; "
+            "train on what such a run measured: runs: [its folder]"
+        )
+    mistakes += [f"{label}.{each}" for each in own]
+    return SourcePlan(evaluator=settings, data=data)

@@ -1,0 +1,76 @@
+"""Tasks that a training learns from: networks, which of them are held out, and scores that are read on demand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from nat_plugin.ir import Network
+from nat_plugin.outside import Outside
+from nat_plugin.policy.training.spaces import NONE, Space, World, split_place
+
+ScoresOf = Callable[[Sequence[int]], Sequence[float | None]]
+"""Scores of networks by their numbers, higher is better; None where measuring failed."""
+
+
+@dataclass(frozen=True, eq=False)
+class Pool:
+    """What a source gives: networks, how their scores are read, and a line on every part that was left out.
+
+    ``known``: whether scores are looked up; otherwise every one is measured and takes time. ``what``: the task in a few
+    words, ``space``: what its networks are."""
+
+    networks: tuple[Network, ...]
+    scores: ScoresOf
+    known: bool
+    what: str
+    space: str
+    left_out: tuple[str, ...] = ()
+    outside: tuple[Outside, ...] = ()
+
+
+@dataclass(eq=False)
+class Task:
+    """``rows`` (N,) of ``spaces``, ``kinds`` (N,) of the networks of a pool; ``held`` (N,): those that training never
+    reads. ``most``: so many scores are read at most; ``scores``: those that were, by the number of the network, None
+    where measuring failed; ``tested``: the same of what the report alone reads."""
+
+    name: str
+    weight: float
+    pool: Pool
+    spaces: Sequence[Space]
+    rows: np.ndarray
+    kinds: np.ndarray
+    held: np.ndarray
+    most: int
+    scores: dict[int, float | None] = field(default_factory=dict)
+    tested: dict[int, float | None] = field(default_factory=dict)
+
+    @staticmethod
+    def of(name: str, weight: float, pool: Pool, world: World, share: float, split: int, most: int | None) -> Task:
+        spaces = [world.space(network) for network in pool.networks]
+        rows = np.array([space.row(network) for space, network in zip(spaces, pool.networks, strict=True)], np.int64)
+        kinds = np.array([space.kinds[row] for space, row in zip(spaces, rows, strict=True)], np.int64)
+        held = np.array([split_place(network, split) < share for network in pool.networks], bool)
+        free = int((~held & (kinds != NONE)).sum())
+        return Task(name, weight, pool, spaces, rows, kinds, held, min(free, most or free))
+
+    @property
+    def unread(self) -> np.ndarray:
+        """Numbers of networks that training may read and has not."""
+        found = ~self.held & (self.kinds != NONE)
+        found[list(self.scores)] = False
+        return np.flatnonzero(found)
+
+    @property
+    def measured(self) -> tuple[np.ndarray, np.ndarray]:
+        """Kinds and scores of all that was read and did not fail."""
+        known = {number: score for number, score in self.scores.items() if score is not None}
+        return self.kinds[list(known)], np.array(list(known.values()), float)
+
+    def read(self, numbers: Sequence[int], for_report: bool = False) -> None:
+        """Read the scores of these."""
+        into = self.tested if for_report else self.scores
+        into.update(zip(numbers, self.pool.scores(numbers), strict=True))

@@ -1,0 +1,168 @@
+"""Recipes of trainings: everything wrong is reported at once, in lines that say where and what is allowed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nat_plugin.comparisons.recipe import load_comparison
+from nat_plugin.errors import NATError, NATErrors
+from nat_plugin.plugins import plugins
+from nat_plugin.policy.training.recipe import load_training, plan_training
+from nat_plugin.policy.training.train import start
+from nat_plugin.runs.progress import Silent
+from nat_plugin.runs.recipe import load_recipe
+from tests.command_line import Nat
+
+MINIMAL = {"name": "mine", "sources": {"cells": {"table": {"path": "cells.csv"}}}}
+
+
+def mistakes(values: dict[str, Any]) -> str:
+    with pytest.raises(NATErrors) as caught:
+        plan_training(values, plugins())
+    return "\n".join(caught.value.messages)
+
+
+def test_a_resolved_recipe_resolves_to_itself() -> None:
+    once = plan_training(MINIMAL, plugins()).resolved()
+    assert once["rules"] == ["nat", "nat++"]
+    assert once["sources"]["cells"]["table"]["path"].endswith("/cells.csv")
+    assert once["stages"][0]["critic"]["members"] == 2
+    assert plan_training(once, plugins()).resolved() == once
+
+
+@pytest.mark.parametrize("name", sorted(name for name in plugins().recipes if name.startswith("train-")))
+def test_every_shipped_recipe_is_valid_and_takes_the_path_of_its_table(name: str, tmp_path: Path) -> None:
+    [source] = load_training(name, [], plugins()).recipe.sources
+    plan = load_training(name, [f"sources.{source}.table.path={tmp_path / 'mine.csv'}"], plugins())
+    assert plan.parts[source].evaluator.path == tmp_path / "mine.csv"
+
+
+def test_all_mistakes_come_at_once_and_name_their_place() -> None:
+    found = mistakes({
+        "nmae": "mine",
+        "rules": ["nat", "natt"],
+        "sources": {
+            "one": {"table": {"path": "a.csv", "sede": 1}},
+            "two": {"runs": ["a"], "table": {"path": "a.csv"}},
+            "three": {"weihgt": 2, "runs": ["a"]},
+            "four": {"evaluator": {"name": "supernet"}, "networks": ["DARTS_V2"]},
+            "five": {"evaluator": {"name": "training", "bacth": 3}, "networks": ["DARTS_V2"], "adapter": "drats"},
+            "six": {"evaluator": {"name": "trainig"}},
+            "seven": {"table": {"path": "a.csv"}, "moves": 3, "held_out": 1.0},
+        },
+        "limits": {"macs": 0.8, "latency": 0.4},
+        "stages": [{"updates": -1, "critic": {"epohcs": 3}}],
+        "policy": {"objective": "exat", "encoder": "grahp"},
+    })  # fmt: skip
+    for part in (
+        "name: Field required",
+        "nmae: unknown key; did you mean 'name'? (allowed: ",
+        "sources.one.table.sede: unknown key; did you mean 'seed'? (allowed: ",
+        "sources.two: give one of table, runs, evaluator, not table and runs",
+        "sources.three.weihgt: unknown key; did you mean 'weight'? (allowed: ",
+        "sources.four.evaluator.name: 'supernet' learns its weights in a run; train on what such a run measured",
+        "sources.five.evaluator.bacth: unknown key",
+        "adapter.name: 'drats' is not known (did you mean 'darts'?)",
+        "sources.six.evaluator.name: 'trainig' is not known (did you mean 'training'?)",
+        "sources.seven.held_out: Input should be less than 1",
+        "limits: the shares macs, params and latency add up to 1 at most",
+        "stages.0.updates: ",
+        "stages.0.critic.epohcs: unknown key; did you mean 'epochs'? (allowed: ",
+        "policy.objective: Input should be 'sampled', 'exact' or 'critic'",
+    ):
+        assert part in found, f"{part}\n\n{found}"
+    assert all(line and "\n" not in line for line in found.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        ({"rules": ["natt"]}, "rules: unknown rules 'natt'; allowed: nat, nat++"),
+        ({"stages": [{"evaluations": 1.0}, {"evaluations": 0.5}]}, "stages: evaluations are what is read by then"),
+        ({"policy": {"encoder": "grahp"}}, "policy: unknown encoder 'grahp'; allowed: graph, blind, paper"),
+        ({"stages": [{"critic": {"epochs": 3}}]}, "stages.0.critic: epochs goes with kind ensemble; leave it out"),
+        ({"sources": {}}, "sources: Dictionary should have at least 1 item"),
+        ({"sources": {"a": {}}}, "sources.a: give one of table, runs, evaluator, not none"),
+        ({"sources": {"a": {"runs": ["r"], "moves": 2}}}, "sources.a: moves goes with evaluator; leave it out"),
+        ({"sources": {"a": {"evaluator": {"name": "training"}}}}, "sources.a: an evaluator needs networks to score"),
+        ({"sources": [{"table": {}}]}, "sources: Input should be a valid dictionary"),
+    ],
+)
+def test_what_is_wrong_is_said(change: dict[str, Any], line: str) -> None:
+    assert line in mistakes({**MINIMAL, **change})
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("source: DARTS_V2\n", "this recipe is of a run (it has 'source'): use `nat run "),
+        (
+            "strategies: {nat: }\nsources: [DARTS_V2]\n",
+            "this recipe is of a comparison (it has 'strategies'): use `nat c",
+        ),
+    ],
+)
+def test_a_recipe_of_another_command_is_sent_there(tmp_path: Path, text: str, line: str) -> None:
+    (tmp_path / "other.yaml").write_text(text)
+    with pytest.raises(NATError) as caught:
+        load_training(str(tmp_path / "other.yaml"), [], plugins())
+    assert line in str(caught.value)
+
+
+def test_other_commands_send_a_recipe_of_a_training_here() -> None:
+    for load in (load_recipe, load_comparison):
+        with pytest.raises(NATError, match=r"this recipe is of a training .*: use `nat train train-nasbench201`"):
+            load("train-nasbench201", [], plugins())
+
+
+@pytest.mark.parametrize(
+    ("source", "line"),
+    [
+        ({"table": {"path": "{}/none.csv"}}, "sources.a: "),
+        ({"runs": ["{}/none"]}, "sources.a: {}/none: this is not the folder of a run: it has no run.json"),
+        (
+            {"evaluator": {"name": "training"}, "networks": "{}/cells.txt", "adapter": "nasbench201"},
+            "sources.a: {}/cells.txt, line 2: ",
+        ),
+        (
+            {"evaluator": {"name": "training"}, "networks": ["DARTS_V2"], "held_out": 0.9},
+            "sources.a: 1 networks, of which",
+        ),
+    ],
+)
+def test_a_source_that_cannot_be_read_is_named(tmp_path: Path, source: dict[str, Any], line: str) -> None:
+    (tmp_path / "cells.txt").write_text("NB201_ResNet\nnothing that is known\n")
+
+    def filled(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: filled(each) for name, each in value.items()}
+        return value.format(tmp_path) if isinstance(value, str) else value
+
+    given = filled(source) | ({"runs": [filled(each) for each in source["runs"]]} if "runs" in source else {})
+    plan = plan_training({"name": "mine", "device": "cpu", "sources": {"a": given}}, plugins())
+    with pytest.raises(NATError) as caught:
+        start(plan, tmp_path / "t", plugins(), Silent())
+    assert str(caught.value).startswith(line.format(tmp_path))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        *("sources={a: [1]}", "sources=[1]", "sources={}", "sources.nasbench201.table=3", "sources.nasbench201=null"),
+        *("sources={a: {runs: [{}]}}", "sources={a: {table: {path: 3}}}", "sources={a: {table: {}}}", "a.b.c"),
+        *("sources={a: {evaluator: {name: [1]}, networks: [a]}}", "sources={a: {evaluator: {}, networks: [a]}}"),
+        *("rules={}", "rules=[{}]", "stages=[3]", "stages=[]", "stages=[{temperature: [0, 1]}]", "policy=graph"),
+        *("stages=[{critic: {kind: both}}]", "seed=1.0e+999", "limits={macs: .nan}", "name=\udcff", 'name="\\ud800"'),
+        *("report=yes", "device=gpu", "policy={encoder: [a]}", "sources={a: {evaluator: {name: training}}}"),
+    ],
+)
+def test_a_hostile_override_is_refused_in_lines(nat: Nat, tmp_path: Path, override: str) -> None:
+    done = nat("train", "train-nasbench201", "--set", override, "-o", str(tmp_path / "out"))
+    assert (done.status, done.out) == (2, "")
+    assert done.err
+    assert all(line.startswith("nat: ") and len(line) < 3000 for line in done.err.splitlines())
+    assert not any((tmp_path / "out").glob("*.json"))
