@@ -22,11 +22,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from nb201 import Space, load_space
+from nb201 import Space, held_out, load_space
 from nb201_limits import number_of
 from results import add_result
 from statistics_of_seeds import interval
-from train_policy import held_out
 
 from nat_plugin.ir import Budget, Network, find_rule
 from nat_plugin.plugins import plugins

@@ -77,8 +77,11 @@ def transform(
 
     rule, limits = find_rule(rules), Budget.parse(pairs(budget, "--budget", "METRIC=LIMIT, as in macs=0.9x"))
     torch.set_num_threads(1)  # a policy is small, and threads would wait for each other
-    loaded = find_policy(policy, find_compute(device).device)
-    asked = Transformation(rule, limits, loaded, samples, seed, extended, (channels, cells, size, classes), as_json)
+    where = find_compute(device).device
+    loaded, critic = find_policy(policy, where), find_critic(policy, where)
+    asked = Transformation(
+        rule, limits, loaded, critic, samples, seed, extended, (channels, cells, size, classes), as_json
+    )
     lines = Lines()
     remarks = Remarks(policy, channels, cells, size, classes)
 
@@ -105,6 +108,8 @@ def transform(
                     problems.meet(each.problem, each.line)
                 else:
                     show(each)
+                    if each.remark and source != "-":
+                        click.echo(each.remark, err=True)
     problems.end()
 
 

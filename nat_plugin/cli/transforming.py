@@ -10,7 +10,9 @@ from nat_plugin.cli.options import make_frame
 from nat_plugin.errors import NATError, show_trace
 from nat_plugin.ir import Budget, Frame, Moves, Network, Rule, cost, is_connected, key
 from nat_plugin.policy.apply import apply_policy
+from nat_plugin.policy.critic import Critic
 from nat_plugin.policy.network import Policy
+from nat_plugin.policy.proposing import Suggestion, suggest
 from nat_plugin.sources import Source
 from nat_plugin.writing import extended, result_adapter, write_back
 
@@ -32,19 +34,22 @@ class Wrong:
 
 @dataclass(frozen=True)
 class Done:
-    """The result as text, and its row for JSON, where that is wanted."""
+    """The result as text, its row for JSON, where that is wanted, and how sure it is, where the policy has a critic."""
 
     text: str
     row: dict[str, Any] | None
+    remark: str | None = None
 
 
 @dataclass(frozen=True)
 class Transformation:
-    """What is to be done; ``size``: channels, cells, image side and classes, as far as they are given."""
+    """What is to be done; ``size``: channels, cells, image side and classes, as far as they are given. With a critic an
+    input stays where it does not know."""
 
     rule: Rule
     limits: Budget
     policy: Policy
+    critic: Critic | None
     samples: int
     seed: int
     is_extended: bool
@@ -55,8 +60,13 @@ class Transformation:
         """In the same order. What of an architecture comes does not depend on the others."""
         read = [each if isinstance(each, Wrong) else _tried(each, self._read) for each in found]
         begun = [each for each in read if not isinstance(each, Wrong)]
-        after = iter(apply_policy([each.moves for each in begun], self.policy, self.samples, self.seed))
-        return [each if isinstance(each, Wrong) else self._written(each, next(after)) for each in read]
+        after = iter(self._transformed([each.moves for each in begun]))
+        return [each if isinstance(each, Wrong) else self._written(each, *next(after)) for each in read]
+
+    def _transformed(self, moves: Sequence[Moves]) -> list[tuple[Network, Suggestion | None]]:
+        if self.critic is None:
+            return [(each, None) for each in apply_policy(moves, self.policy, self.samples, self.seed)]
+        return [(each.network, each) for each in suggest(moves, self.policy, self.critic, self.samples, self.seed)]
 
     def _read(self, source: Source) -> _Begun:
         frame = make_frame(source, *self.size)
@@ -64,12 +74,16 @@ class Transformation:
         network = extended(network) if self.is_extended else network
         return _Begun(source, frame, Moves(network, self.rule, self.limits.resolve(network)))
 
-    def _written(self, begun: _Begun, after: Network) -> Done | Wrong:
+    def _written(self, begun: _Begun, after: Network, suggestion: Suggestion | None) -> Done | Wrong:
         def write(source: Source) -> Done:
             writer = result_adapter(source.adapter, self.is_extended)
             text = write_back(writer, begun.moves, after, begun.frame)
             before = begun.moves.network
-            return Done(text, _row(source.label, writer.name, before, after, text) if self.rows else None)
+            row = _row(source.label, writer.name, before, after, text) if self.rows else None
+            if suggestion is None:
+                return Done(text, row)
+            sure = {"kept": suggestion.kept, "probability": round(suggestion.probability, 4)}
+            return Done(text, None if row is None else row | sure, _remark(suggestion))
 
         return _tried(begun.source, write)
 
@@ -86,6 +100,13 @@ def _tried(source: Source, work: Callable[[Source], _T]) -> _T | Wrong:
         return work(source)
     except NATError as error:
         return Wrong.of(error, source.line)
+
+
+def _remark(suggestion: Suggestion) -> str:
+    said = f"with probability {suggestion.probability:.2f} it is better than the input"
+    if suggestion.kept:
+        return f"the input stays: no proposal is worth its risk (of the best, {said}, by the policy's critic)"
+    return f"nothing was measured: {said}, by the policy's critic"
 
 
 def _row(label: str, adapter: str, before: Network, after: Network, text: str) -> dict[str, Any]:

@@ -15,7 +15,6 @@ Scores are in units of normal quantiles of the ranks within a task, whatever the
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -27,7 +26,7 @@ from torch_geometric.utils import scatter
 from nat_plugin.ir import Network
 from nat_plugin.policy.graphs import Batch, Graph, build_batch
 from nat_plugin.policy.network import GraphEncoder, PolicyConfig
-from nat_plugin.policy.search_space import cells_of
+from nat_plugin.policy.search_space import space_name
 
 Tensor = torch.Tensor
 
@@ -130,12 +129,6 @@ class Familiar:
     def factor(self, network: Network) -> float:
         """Of deviations of gains between what a network may become."""
         return 1.0 if not self.spaces or space_name(network) in self.spaces else self.doubt
-
-
-def space_name(network: Network) -> str:
-    """The same for all networks of one search space: wiring and ops of the cells that can be edited, whatever their
-    channels and the size of images."""
-    return hashlib.sha256(cells_of(network).encode()).hexdigest()[:16]
 
 
 class Critic(nn.Module):

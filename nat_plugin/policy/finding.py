@@ -12,6 +12,7 @@ from nat_plugin.files import ReadError, opened
 if TYPE_CHECKING:
     import torch
 
+    from nat_plugin.policy.critic import Critic
     from nat_plugin.policy.network import Policy
 
 SHIPPED = Path(__file__).parent.parent / "policies"
@@ -24,6 +25,13 @@ def find_policy(name: str, device: torch.device) -> Policy:
     from nat_plugin.policy.files import load_policy
 
     return load_policy(policy_path(name), device)[0]
+
+
+def find_critic(name: str, device: torch.device) -> Critic | None:
+    """The critic in the file of a policy, where there is one."""
+    from nat_plugin.policy.critic_files import read_critic
+
+    return read_critic(policy_path(name), device)
 
 
 def check_policy_file(name: str) -> None:

@@ -41,12 +41,13 @@ class CriticLearning:
 @dataclass(frozen=True)
 class MeasuredTask:
     """Graphs (of networks without dead operations) and their scores (N,), higher is better, on one task. ``weight``:
-    how often it is drawn, relative to others."""
+    how often it is drawn, relative to others; ``space``: the ``space_name`` of its networks."""
 
     name: str
     graphs: Sequence[Graph]
     scores: np.ndarray
     weight: float = 1.0
+    space: str = ""
 
 
 class CriticTraining:

@@ -11,6 +11,7 @@ import numpy as np
 from nat_plugin.ir import Choice, Moves, Network, key
 from nat_plugin.policy.sampling import Sample
 from nat_plugin.search.base import Measurement, Proposal, State
+from nat_plugin.search.nat.critic_prior import CriticPrior
 from nat_plugin.search.nat.engines import Engines
 from nat_plugin.search.nat.learner import Learner
 from nat_plugin.search.nat.rounds import Round, restored_sample, sample_state
@@ -56,11 +57,13 @@ class LocalSearch:
         records: Records,
         rng: np.random.Generator,
         prior: PolicyPrior | None,
+        critic: CriticPrior | None,
         learner: Learner | None,
     ) -> None:
         self._moves, self._records, self._rng, self._prior, self._learner = moves, records, rng, prior, learner
         self._samples, self._at_once = settings.samples, settings.sources
-        believed = prior if settings.trust else None
+        self._led = critic is None
+        believed = critic or (prior if settings.trust else None)
         first = FIRST if prior is None else 0
         self._acquisition = Acquisition(moves, rng, settings.pool, settings.largest, believed, first)
         self._engines = Engines()
@@ -114,7 +117,8 @@ class LocalSearch:
         also = self._learner.likely(source) if self._learner is not None else []
         if self._prior is not None:
             trained = self._prior.of(source)
-            yield trained.own
+            if self._led:
+                yield trained.own
             also = [*also, *trained.likely]
         yield from self._acquisition.order(source, waiting, also)
         if self._moves[source].count <= _SMALL:

@@ -20,11 +20,12 @@ from nat_plugin.ir import Moves, Network, key
 from nat_plugin.outside import Outside
 from nat_plugin.policy.apply import decode
 from nat_plugin.policy.files import Fact, save_policy
-from nat_plugin.policy.finding import find_policy, policy_path
+from nat_plugin.policy.finding import find_critic, find_policy, policy_path
 from nat_plugin.policy.network import Policy, PolicyConfig, new_policy
 from nat_plugin.policy.sampling import draw, greedy, most_probable
 from nat_plugin.policy.trained_on import say_where_trained
 from nat_plugin.search.base import Measurement, Proposal, State, Strategy, Task
+from nat_plugin.search.nat.critic_prior import CriticPrior
 from nat_plugin.search.nat.inputs import draw_source
 from nat_plugin.search.nat.learner import Learner
 from nat_plugin.search.nat.local_search import LocalSearch
@@ -64,7 +65,13 @@ class NATStrategy(Strategy):
         self._queue: list[Proposal] = []
         prior = None if settings.policy is None else PolicyPrior(copy.deepcopy(self.policy), moves, settings.trust)
         self._local = LocalSearch(
-            moves, settings, self._records, self._rng, prior, self._learner if settings.refine is None else None
+            moves,
+            settings,
+            self._records,
+            self._rng,
+            prior,
+            self._first_critic(moves),
+            self._learner if settings.refine is None else None,
         )
         self._number = self._told = 0
 
@@ -91,6 +98,10 @@ class NATStrategy(Strategy):
         vocabulary = tuple(sorted(map(str, ops))) if settings.encoder == "paper" else ()
         config = PolicyConfig(settings.encoder, settings.hidden, settings.rounds, vocabulary)
         return new_policy(config, self.task.seed, self.task.device)
+
+    def _first_critic(self, moves: Sequence[Moves]) -> CriticPrior | None:
+        critic = None if self.settings.policy is None else find_critic(self.settings.policy, self.task.device)
+        return None if critic is None or not self.settings.trust else CriticPrior(critic, moves)
 
     @property
     def rewires(self) -> bool:

@@ -11,9 +11,10 @@ from policy.samples import random_darts, random_ladder
 from scipy.special import ndtr
 
 from nat_plugin.ir import Moves, canonical, find_rule, key
-from nat_plugin.policy.critic import Critic, CriticConfig, Expectation, Familiar, new_critic, space_name
+from nat_plugin.policy.critic import Critic, CriticConfig, Expectation, Familiar, new_critic
 from nat_plugin.policy.expecting import Expecting
 from nat_plugin.policy.graphs import build_graph
+from nat_plugin.policy.search_space import space_name
 from nat_plugin.policy.training.doubting import MOST, choices, inflation, learned_doubt
 from nat_plugin.policy.training.learn_critic import CriticLearning, CriticTraining, MeasuredTask
 

@@ -1,0 +1,65 @@
+"""A critic as part of a policy's file: plain values that say how it is made and what it knows, and its tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from nat_plugin.errors import NATError
+from nat_plugin.policy.critic import Critic, CriticConfig, Familiar
+from nat_plugin.policy.files import Fact, SavedCritic, load_critic
+
+KIND = "tasks"
+MAX_MEMBERS, MAX_SIZE = 64, 1024
+
+
+class _Values(BaseModel):
+    """``spaces``: names parted by blanks."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    members: int = Field(ge=1, le=MAX_MEMBERS)
+    hidden: int = Field(ge=1, le=MAX_SIZE)
+    rounds: int = Field(ge=0, le=MAX_MEMBERS)
+    width: int = Field(ge=1, le=MAX_SIZE)
+    spaces: str = Field(default="", max_length=100_000)
+    doubt: float = Field(default=1.0, ge=1, le=1e6)
+
+
+def saved_critic(critic: Critic) -> SavedCritic:
+    """What a file has of it."""
+    familiar = critic.familiar
+    values: dict[str, Fact] = {**asdict(critic.config), "spaces": " ".join(sorted(familiar.spaces))}
+    return SavedCritic({"kind": KIND, **values, "doubt": familiar.doubt}, dict(critic.state_dict()))
+
+
+def read_critic(path: Path, device: torch.device) -> Critic | None:
+    """The critic in the file of a policy; None where it has none, or one of another kind. NATError, naming the file,
+    for values or tensors that are none of a critic."""
+    saved = load_critic(path)
+    if saved is None or saved.config.get("kind") != KIND:
+        return None
+    try:
+        values = _Values.model_validate({name: value for name, value in saved.config.items() if name != "kind"})
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise NATError(f"policy {path}: critic: {first['loc'][0] if first['loc'] else ''}: {first['msg']}") from None
+    with torch.device("meta"):
+        critic = Critic(CriticConfig(values.members, values.hidden, values.rounds, values.width))
+    _compare(path, critic.state_dict(), saved.tensors)
+    critic.load_state_dict(saved.tensors, strict=True, assign=True)
+    critic.familiar = Familiar(frozenset(values.spaces.split()), values.doubt)
+    return critic.to(device)
+
+
+def _compare(path: Path, wanted: Mapping[str, torch.Tensor], given: Mapping[str, torch.Tensor]) -> None:
+    for name in sorted(wanted.keys() ^ given.keys()):
+        raise NATError(f"policy {path}: critic: '{name[:80]}' is {'missing' if name in wanted else 'not expected'}")
+    for name, value in given.items():
+        if value.shape != wanted[name].shape:
+            raise NATError(
+                f"policy {path}: critic: '{name}' has shape {tuple(value.shape)}, not {tuple(wanted[name].shape)}"
+            )
