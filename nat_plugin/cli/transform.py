@@ -61,7 +61,7 @@ def transform(
 
     With --json a SOURCE - becomes one document, in which each result is a line, printed as soon as it is there.
     """
-    from nat_plugin.policy.finding import check_policy_file, find_policy
+    from nat_plugin.policy.finding import check_policy_file, find_critic, find_policy
 
     check_policy_file(policy)  # before torch is imported, which takes seconds
 

@@ -36,6 +36,11 @@ def saved_critic(critic: Critic) -> SavedCritic:
     return SavedCritic({"kind": KIND, **values, "doubt": familiar.doubt}, dict(critic.state_dict()))
 
 
+def familiar_of(config: Mapping[str, Fact]) -> Familiar:
+    """What a critic knows, from the values of ``saved_critic``."""
+    return Familiar(frozenset(str(config["spaces"]).split()), float(str(config["doubt"])))
+
+
 def read_critic(path: Path, device: torch.device) -> Critic | None:
     """The critic in the file of a policy; None where it has none, or one of another kind. NATError, naming the file,
     for values or tensors that are none of a critic."""
@@ -51,7 +56,7 @@ def read_critic(path: Path, device: torch.device) -> Critic | None:
         critic = Critic(CriticConfig(values.members, values.hidden, values.rounds, values.width))
     _compare(path, critic.state_dict(), saved.tensors)
     critic.load_state_dict(saved.tensors, strict=True, assign=True)
-    critic.familiar = Familiar(frozenset(values.spaces.split()), values.doubt)
+    critic.familiar = familiar_of(values.model_dump())
     return critic.to(device)
 
 

@@ -4,19 +4,21 @@ pair of these what it gains to become the other, with its deviation."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Protocol
 
 import numpy as np
 import torch
 
 from nat_plugin.errors import NATError
-from nat_plugin.policy.critic import CriticConfig, new_critic
+from nat_plugin.policy.critic import Critic, CriticConfig, new_critic
+from nat_plugin.policy.critic_files import familiar_of, saved_critic
 from nat_plugin.policy.files import Fact
 from nat_plugin.policy.graphs import Graph
 from nat_plugin.policy.ranks import normal_ranks
 from nat_plugin.policy.training.critic import Critic as Ensemble
 from nat_plugin.policy.training.critic import CriticConfig as EnsembleConfig
+from nat_plugin.policy.training.doubting import learned_doubt
 from nat_plugin.policy.training.learn_critic import CriticLearning, CriticTraining, MeasuredTask
 from nat_plugin.policy.training.recipe import CriticSettings
 
@@ -42,7 +44,7 @@ class GainCritic(Protocol):
     def tensors(self) -> dict[str, Tensor]:
         """All that was learned, float32."""
 
-    def load(self, tensors: Mapping[str, Tensor]) -> None:
+    def load(self, tensors: Mapping[str, Tensor], config: Mapping[str, Fact]) -> None:
         """Be as the one that gave these. NATError for tensors of another shape."""
 
 
@@ -53,10 +55,22 @@ class TaskCritic:
     def __init__(self, settings: CriticSettings, seed: int, device: torch.device) -> None:
         self._config = CriticConfig(**settings.given("members", "hidden", "rounds", "width"))
         self._learning = CriticLearning(**settings.given("steps", "tasks", "batch", "lr", "weight_decay"))
+        self._doubt_steps = settings.doubt_steps or 0
         self._seed, self._critic = seed, new_critic(self._config, seed, device)
 
     def fit(self, tasks: Sequence[MeasuredTask]) -> None:
         CriticTraining(self._critic, tasks, self._learning, self._seed).run()
+        if self._doubt_steps:
+            spaces: dict[str, list[MeasuredTask]] = {}
+            for task in tasks:
+                spaces.setdefault(task.space, []).append(task)
+            self._critic.familiar = learned_doubt(spaces, self._short, np.random.default_rng(self._seed))
+
+    def _short(self, tasks: Sequence[MeasuredTask]) -> Critic:
+        """A critic of some of the tasks, to see what it makes of the others."""
+        found = new_critic(self._config, self._seed, self._critic.device)
+        CriticTraining(found, tasks, replace(self._learning, steps=self._doubt_steps), self._seed).run()
+        return found
 
     def encode(self, graphs: Sequence[Graph]) -> np.ndarray:
         found = self._critic.expect(graphs)
@@ -67,14 +81,15 @@ class TaskCritic:
         return change[:, 0], np.linalg.norm(change[:, 1:], axis=1)
 
     def config(self) -> dict[str, Fact]:
-        return {"kind": "tasks", **asdict(self._config)}
+        return saved_critic(self._critic).config
 
     def tensors(self) -> dict[str, Tensor]:
         return dict(self._critic.state_dict())
 
-    def load(self, tensors: Mapping[str, Tensor]) -> None:
+    def load(self, tensors: Mapping[str, Tensor], config: Mapping[str, Fact]) -> None:
         _check(self.tensors(), tensors)
         self._critic.load_state_dict(dict(tensors), strict=True)
+        self._critic.familiar = familiar_of(config)
 
 
 class EnsembleCritic:
@@ -105,7 +120,8 @@ class EnsembleCritic:
         members = enumerate(self._critic.members)
         return {f"{number}.{name}": value for number, each in members for name, value in each.state_dict().items()}
 
-    def load(self, tensors: Mapping[str, Tensor]) -> None:
+    def load(self, tensors: Mapping[str, Tensor], config: Mapping[str, Fact]) -> None:
+        del config  # it has nothing besides what the settings say
         _check(self.tensors(), tensors)
         for number, member in enumerate(self._critic.members):
             first = f"{number}."

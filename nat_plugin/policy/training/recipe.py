@@ -92,7 +92,7 @@ class LimitSettings(Settings):
         return self
 
 
-ONLY = {"ensemble": ("epochs", "least_steps"), "tasks": ("width", "steps", "tasks")}
+ONLY = {"ensemble": ("epochs", "least_steps"), "tasks": ("width", "steps", "tasks", "doubt_steps")}
 """Keys of a critic that only one kind has."""
 
 
@@ -121,6 +121,13 @@ class CriticSettings(Settings):
     width: int | None = Field(default=None, ge=1, le=1024, description="tasks: features of a network; left out: 24")
     steps: int | None = Field(default=None, ge=1, le=10**7, description="tasks: optimizer steps; left out: 1500")
     tasks: int | None = Field(default=None, ge=1, le=10**4, description="tasks: drawn for one step; left out: 2")
+    doubt_steps: int | None = Field(
+        default=None,
+        ge=0,
+        le=10**7,
+        description="tasks: steps of each of the critics that leave a search space out, by which it is found how much "
+        "less it knows of another; left out or 0: it is not",
+    )
 
     @model_validator(mode="after")
     def _of_its_kind(self) -> CriticSettings:

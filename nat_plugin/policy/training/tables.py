@@ -2,9 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from nat_plugin.evaluators.table import TableSettings, read_table
+from nat_plugin.evaluators.table.reading import LeftOut
 from nat_plugin.outside import Outside
 from nat_plugin.policy.training.tasks import Pool
+
+SHOWN = 3
+"""Lines of a table that are named among those left out for the same reason."""
+
+
+def _counted(left_out: Sequence[LeftOut]) -> tuple[str, ...]:
+    """By reason, how many rows are left out and which come first."""
+    lines: dict[str, list[int]] = {}
+    for each in left_out:
+        lines.setdefault(each.why, []).append(each.line)
+    return tuple(f"{len(found):,} rows ({_shown(found)}): {why}" for why, found in lines.items())
+
+
+def _shown(lines: Sequence[int]) -> str:
+    return ", ".join([f"line {line}" for line in lines[:SHOWN]] + ["…"] * (len(lines) > SHOWN))
 
 
 def pool_of_table(settings: TableSettings) -> Pool:
@@ -17,6 +35,6 @@ def pool_of_table(settings: TableSettings) -> Pool:
         known=True,
         what=str(table.results),
         space=table.title,
-        left_out=tuple(f"line {each.line}: {each.why}" for each in table.left_out),
+        left_out=_counted(table.left_out),
         outside=(Outside.all_of(settings.path),),
     )

@@ -17,6 +17,7 @@ import torch
 from nat_plugin.errors import NATError
 from nat_plugin.policy.graphs import build_batch, build_graph
 from nat_plugin.policy.network import Policy, PolicyConfig, new_policy
+from nat_plugin.policy.search_space import space_name
 from nat_plugin.policy.training.critic_based import draw_unmasked
 from nat_plugin.policy.training.critics import GainCritic, make_critic
 from nat_plugin.policy.training.inputs import Input, Inputs
@@ -129,6 +130,7 @@ class Trainer:
             "policy": {name: value.detach().cpu().clone() for name, value in self.policy.state_dict().items()},
             "optimizer": optimizer_state(self._optimizer),
             "critic": dict(self.judge.critic.tensors()) if self.judge is not None else None,
+            "critic_config": self.judge.critic.config() if self.judge is not None else None,
             "rng": json.dumps(self._rng.bit_generator.state),
             "position": [self.position.stage, self.position.updates],
             "waiting": self._waiting,
@@ -147,7 +149,7 @@ class Trainer:
             task.tested = dict(map(tuple, state["tested"][task.name]))
         if state["critic"] is not None:
             critic = self._new_critic(min(self.position.stage, len(self.recipe.stages) - 1))
-            critic.load(state["critic"])
+            critic.load(state["critic"], state["critic_config"])
             self.judge = self._judging(critic)
 
     def _choose(self) -> list[tuple[int, int]]:
@@ -218,8 +220,11 @@ class Trainer:
         for task in self.tasks:
             kinds, scores = task.measured
             if len(kinds):
-                graphs = {kind: build_graph(self.world.kinds.networks[kind]) for kind in np.unique(kinds).tolist()}
-                measured.append(MeasuredTask(task.name, [graphs[kind] for kind in kinds.tolist()], scores, task.weight))
+                networks = self.world.kinds.networks
+                graphs = {kind: build_graph(networks[kind]) for kind in np.unique(kinds).tolist()}
+                space = space_name(networks[int(kinds[0])])
+                of_task = [graphs[kind] for kind in kinds.tolist()]
+                measured.append(MeasuredTask(task.name, of_task, scores, task.weight, space))
         if sum(len(each.scores) for each in measured) < LEAST:
             failed = sum(len(task.scores) for task in self.tasks)
             raise NATError(f"a critic needs {LEAST} scores at least: of {failed:,} networks nearly all failed")

@@ -122,11 +122,11 @@ def test_the_policy_file_says_what_it_is_of_and_has_the_critic(undisturbed: Path
     assert saved is not None
     critic = make_critic(CriticSettings.model_validate(CRITICS[kinds[1]]), 0, torch.device("cpu"))
     assert saved.config == critic.config()
-    critic.load(saved.tensors)
+    critic.load(saved.tensors, saved.config)
     less = dict(saved.tensors)
     name, _ = less.popitem()
     with pytest.raises(NATError, match=f"critic: '{name}' is missing"):
-        critic.load(less)
+        critic.load(less, saved.config)
     network = plugins().adapters["nasbench201"].read("|nor_conv_3x3~0|+|none~0|none~1|+|none~0|skip_connect~1|none~2|",
                                                      Frame())  # fmt: skip
     budget = Budget.parse({"macs": "1.0x"})
@@ -230,6 +230,30 @@ def test_several_tasks_share_critic_and_split(small_table: Path, tmp_path: Path)
     assert "share" not in found["tasks"]["less"]["gains"][0]  # half of what can be reached has no score
     lines = [json.dumps(line["task"]) for line in read_journal(tmp_path / "t" / "journal.jsonl") if "network" in line]
     assert set(lines) == {'"cells"', '"less"'}
+
+
+def test_what_it_does_not_know_of_other_spaces_is_learned_and_kept(small_table: Path, tmp_path: Path) -> None:
+    """Two spaces: cells with convolutions 3x3, and rows of a table whose cells are of NAS-Bench-Macro."""
+    other = tmp_path / "macro.csv"
+    cells = map("".join, itertools.product("012", repeat=4))
+    rows = [f"{cell}1111,{cell.count('0')}.5" for cell in cells]
+    other.write_text("\n".join(["architecture,accuracy", *rows]) + "\n")
+    sources = {
+        "cells": {"table": {"path": str(small_table)}, "evaluations": 60},
+        "layers": {"table": {"path": str(other), "adapter": "nasbench-macro", "metric": "accuracy"}},
+    }
+    critic = CRITICS["tasks"] | {"doubt_steps": 4}
+    recipe = small(small_table, sources=sources, stages=[{"updates": 4, "critic": critic}], checkpoint=1)
+    train(tmp_path / "whole", recipe)
+    saved = load_critic(tmp_path / "whole" / "policy.safetensors")
+    assert saved is not None
+    assert len(str(saved.config["spaces"]).split()) == 2
+    assert float(str(saved.config["doubt"])) >= 1.0
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path / "stopped", recipe, Stop(3))
+    resume(tmp_path / "stopped", plugins(), Silent())
+    policies = [(tmp_path / name / "policy.safetensors").read_bytes() for name in ("whole", "stopped")]
+    assert policies[0] == policies[1]
 
 
 def _upside_down(line: str) -> str:
