@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from nat_plugin.cli.options import json_option, print_json
+from nat_plugin.errors import NATError
 
 
 @click.command()
@@ -23,6 +24,9 @@ def resume(folder: Path, moved: tuple[str, ...], as_json: bool) -> None:
     from nat_plugin.runs.progress import reporter
     from nat_plugin.runs.record import Record
 
+    for each in moved:
+        if "=" not in each:
+            raise NATError(f"--moved '{each[:80]}': write OLD=NEW")
     training = train.is_training(folder)
     kind = train.TrainingRecord if training else Record
     go_on, show = (train.resume, print_training) if training else (run.resume, print_result)

@@ -61,8 +61,10 @@ def transform(
 
     With --json a SOURCE - becomes one document, in which each result is a line, printed as soon as it is there.
     """
+    from nat_plugin.ir import Budget, find_rule
     from nat_plugin.policy.finding import check_policy_file, find_critic, find_policy
 
+    rule, limits = find_rule(rules), Budget.parse(pairs(budget, "--budget", "METRIC=LIMIT, as in macs=0.9x"))
     check_policy_file(policy)  # before torch is imported, which takes seconds
 
     import torch
@@ -71,11 +73,9 @@ def transform(
     from nat_plugin.cli.side_by_side import side_by_side
     from nat_plugin.cli.transforming import Transformation, Wrong
     from nat_plugin.device import find_compute
-    from nat_plugin.ir import Budget, find_rule
     from nat_plugin.plugins import plugins
     from nat_plugin.sources import find_source
 
-    rule, limits = find_rule(rules), Budget.parse(pairs(budget, "--budget", "METRIC=LIMIT, as in macs=0.9x"))
     torch.set_num_threads(1)  # a policy is small, and threads would wait for each other
     where = find_compute(device).device
     loaded, critic = find_policy(policy, where), find_critic(policy, where)
