@@ -1,0 +1,65 @@
+"""What a policy file makes of networks without a query: what its critic lets through, where it has a critic."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from scipy.special import ndtr
+
+from nat_plugin.ir import Moves, Network
+from nat_plugin.policy.apply import apply_policy
+from nat_plugin.policy.critic import Critic, Expectation
+from nat_plugin.policy.expecting import Expecting
+from nat_plugin.policy.files import load_critic
+from nat_plugin.policy.finding import find_policy, policy_path
+from nat_plugin.policy.network import Policy
+from nat_plugin.policy.proposing import Suggestion, suggest
+
+CPU = torch.device("cpu")
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """A policy, and the critic in its file if there is one."""
+
+    path: Path
+    policy: Policy
+    critic: Critic | None
+
+    def proposals(self, moves: Sequence[Moves]) -> list[Network]:
+        """In the same order."""
+        if self.critic is None:
+            return apply_policy(moves, self.policy)
+        return [each.network for each in self.suggestions(moves)]
+
+    def suggestions(self, moves: Sequence[Moves]) -> list[Suggestion]:
+        """With how likely each is to be better; without a critic that is not known, and nothing is held back."""
+        if self.critic is not None:
+            return suggest(moves, self.policy, self.critic)
+        nan = float("nan")
+        networks = apply_policy(moves, self.policy)
+        return [
+            Suggestion(found, found == each.network, nan, nan, nan) for found, each in zip(networks, moves, strict=True)
+        ]
+
+    def expected(self, networks: Sequence[Network]) -> Expectation:
+        """What the critic expects of networks whose output depends on their input."""
+        assert self.critic is not None
+        return Expecting(self.critic).of(networks)
+
+
+def likely_better(expected: Expectation, source: int | np.ndarray, target: int | np.ndarray) -> np.ndarray:
+    """How likely a measurement of networks is better than one of others (n,), both by number."""
+    gain, deviation = expected.gain(source, target)
+    found: np.ndarray = ndtr(gain / np.sqrt(deviation**2 + 2 * expected.noise))
+    return found
+
+
+def load_trained(name: str | Path) -> Trained:
+    """A policy by its file or by the name of one that ships."""
+    path = policy_path(str(name))
+    return Trained(path, find_policy(str(path), CPU), load_critic(path))
