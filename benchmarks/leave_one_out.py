@@ -35,7 +35,7 @@ import torch
 from leave_one_out_tables import RANKED, SCRATCH, SUGGEST, TRAINED, entry_of, plot_of, tables_of
 from left_out import Sources
 from measured_tasks import MeasuredTask, Setting, good_half
-from no_query import Trained, likely_better, load_trained
+from no_query import Trained, load_trained
 from results import add_result, provenance, put_tables
 from scipy.stats import spearmanr
 from searches import Found, gains_after
@@ -100,12 +100,10 @@ def _reached(task: MeasuredTask, row: int, moves: Moves, trained: Trained) -> li
         return []
     rng, drawn = np.random.default_rng(row), {}
     for _ in range(COMPARED):
-        network = moves.apply(moves.sample(rng))
-        drawn.setdefault(task.kind_of(row, network), network)
+        choice = moves.sample(rng)
+        drawn.setdefault(task.kind_of(row, moves.apply(choice)), choice)
     drawn.pop(int(task.kinds[row]), None)
-    if not drawn:
-        return []
-    said = likely_better(trained.expected([moves.network, *drawn.values()]), 0, np.arange(len(drawn)) + 1)
+    said = trained.likely_better(moves, list(drawn.values()))
     return [(float(each), task.gain(row, kind) > 0) for each, kind in zip(said, drawn, strict=True)]
 
 
@@ -114,14 +112,15 @@ def ranked(task: MeasuredTask, count: int, trained: Trained) -> Unit:
     how likely the second was said to be better, and whether it is."""
     rng = np.random.default_rng(0)
     rows = rng.permutation(np.flatnonzero(task.kinds >= 0))[:count]
-    expected, values = trained.expected([task.table.networks[row] for row in rows]), task.table.test[rows]
     first, second = rng.integers(0, len(rows), (2, COMPARED * len(rows)))
     apart = task.kinds[rows[first]] != task.kinds[rows[second]]
     first, second = first[apart], second[apart]
-    said, true = likely_better(expected, first, second), values[second] > values[first]
+    expected, said = trained.compare([task.table.networks[row] for row in rows], first, second)
+    values = task.table.test[rows]
+    true = values[second] > values[first]
     return {
         "networks": len(rows),
-        "spearman": float(spearmanr(expected.mean, values)[0]),
+        "spearman": float(spearmanr(expected, values)[0]),
         "pairs": list(zip(said.tolist(), true.tolist(), strict=True)),
     }
 

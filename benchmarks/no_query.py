@@ -10,12 +10,13 @@ import numpy as np
 import torch
 from scipy.special import ndtr
 
-from nat_plugin.ir import Moves, Network
+from nat_plugin.ir import Choice, Moves, Network, canonical
 from nat_plugin.policy.apply import apply_policy
-from nat_plugin.policy.critic import Critic, Expectation
+from nat_plugin.policy.critic import Critic
 from nat_plugin.policy.expecting import Expecting
 from nat_plugin.policy.files import load_critic
 from nat_plugin.policy.finding import find_policy, policy_path
+from nat_plugin.policy.graphs import build_graph
 from nat_plugin.policy.network import Policy
 from nat_plugin.policy.proposing import Suggestion, suggest
 
@@ -46,16 +47,26 @@ class Trained:
             Suggestion(found, found == each.network, nan, nan, nan) for found, each in zip(networks, moves, strict=True)
         ]
 
-    def expected(self, networks: Sequence[Network]) -> Expectation:
-        """What the critic expects of networks whose output depends on their input."""
+    def likely_better(self, moves: Moves, choices: Sequence[Choice]) -> np.ndarray:
+        """How likely a measurement of what each choice leads to is better than one of the input (n,)."""
         assert self.critic is not None
-        return Expecting(self.critic).of(networks)
+        expected = Expecting(self.critic).of(moves, [moves.identity, *choices])
+        return _likely(*expected.gain(0, np.arange(1, len(choices) + 1)), expected.noise)
+
+    def compare(
+        self, networks: Sequence[Network], first: np.ndarray, second: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """What is expected of networks whose output depends on their input, and of pairs of these by number how likely
+        a measurement of the second is better."""
+        assert self.critic is not None
+        expected = self.critic.expect([build_graph(canonical(each)) for each in networks])
+        gain, deviation = expected.gain(first, second)
+        factors = np.array([self.critic.familiar.factor(each) for each in networks])
+        return expected.mean, _likely(gain, factors[first] * deviation, expected.noise)
 
 
-def likely_better(expected: Expectation, source: int | np.ndarray, target: int | np.ndarray) -> np.ndarray:
-    """How likely a measurement of networks is better than one of others (n,), both by number."""
-    gain, deviation = expected.gain(source, target)
-    found: np.ndarray = ndtr(gain / np.sqrt(deviation**2 + 2 * expected.noise))
+def _likely(gain: np.ndarray, deviation: np.ndarray, noise: float) -> np.ndarray:
+    found: np.ndarray = ndtr(gain / np.sqrt(deviation**2 + 2 * noise))
     return found
 
 
