@@ -2,34 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from scipy.special import ndtr
 
 from nat_plugin.ir import Choice, Moves, Network, canonical
 from nat_plugin.policy.apply import apply_policy
 from nat_plugin.policy.critic import Critic
 from nat_plugin.policy.expecting import Expecting
-from nat_plugin.policy.files import load_critic
-from nat_plugin.policy.finding import find_policy, policy_path
+from nat_plugin.policy.files import load_critic, load_policy
+from nat_plugin.policy.finding import policy_path
 from nat_plugin.policy.graphs import build_graph
 from nat_plugin.policy.network import Policy
 from nat_plugin.policy.proposing import Suggestion, suggest
+from nat_plugin.policy.training.spaces import split_place
 
-CPU = torch.device("cpu")
+SPLIT, HELD_OUT = 201, 0.2
+"""Of the recipes that ship: the seed of the split, and the share that is held out."""
 
 
 @dataclass(frozen=True, eq=False)
 class Trained:
     """A policy, and the critic in its file if there is one."""
 
-    path: Path
     policy: Policy
-    critic: Critic | None
+    critic: Critic | None = None
+    path: Path = Path()
+    split: int = SPLIT
+    """Seed of what its training held out."""
 
     def proposals(self, moves: Sequence[Moves]) -> list[Network]:
         """In the same order."""
@@ -73,4 +76,10 @@ def _likely(gain: np.ndarray, deviation: np.ndarray, noise: float) -> np.ndarray
 def load_trained(name: str | Path) -> Trained:
     """A policy by its file or by the name of one that ships."""
     path = policy_path(str(name))
-    return Trained(path, find_policy(str(path), CPU), load_critic(path))
+    policy, facts = load_policy(path)
+    return Trained(policy, load_critic(path), path, int(facts.get("split") or SPLIT))
+
+
+def held_out_by(networks: Iterable[Network], split: int, share: float = HELD_OUT) -> np.ndarray:
+    """Whether trainings with a split hold each network out (n,), with whatever computes the same."""
+    return np.array([split_place(network, split) < share for network in networks])
