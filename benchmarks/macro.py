@@ -9,7 +9,8 @@ trainings, which nobody can know, would gain.
 
 With ``--policy`` files are measured in place of those, on what their split holds out: what their critics let through.
 
-``python benchmarks/macro.py --table nasbench_macro.csv.gz [--policy FILE …] [--work DIR] [--seeds N] [--searched N] [--json FILE]``
+``python benchmarks/macro.py --table nasbench_macro.csv.gz [--policy FILE …] [--work DIR] [--seeds N] [--searched N]
+[--json FILE]``
 """
 
 from __future__ import annotations
