@@ -12,7 +12,7 @@ from nat_nasbench.nb201 import spell
 
 from nat_plugin.errors import NATError
 from nat_plugin.evaluators.table import TableSettings, read_table
-from nat_plugin.ir import Op, is_connected, key
+from nat_plugin.ir import Role, is_connected, key
 
 OPS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3")
 
@@ -67,7 +67,8 @@ def test_the_best_of_the_best_is_itself(task: MeasuredTask) -> None:
 def test_a_gain_is_the_difference_as_written_in_points(task: MeasuredTask) -> None:
     row = _full(task)
     moves = task.moves(row, Setting("nat"))
-    found = moves.network.with_ops([*moves.network.ops[:5], Op("skip_connect")])
+    skip = next(op for op in moves.candidates[5] if op.role is Role.SKIP)
+    found = moves.network.with_ops([*moves.network.ops[:5], skip])
     expected = 100 * (
         task.table.scores[[each.ops for each in task.table.networks].index(found.ops)] - task.table.scores[row]
     )
