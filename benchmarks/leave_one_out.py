@@ -44,6 +44,7 @@ from nat_plugin.errors import NATError
 from nat_plugin.evaluators.table import TableSettings
 from nat_plugin.ir import Moves, Network
 from nat_plugin.plugins import plugins
+from nat_plugin.policy.finding import policy_path
 from nat_plugin.search.base import Strategy, Task
 
 QUERIES = (0, 1, 3, 10, 30)
@@ -221,7 +222,7 @@ class Experiment:
 
     def _policy(self, seed: int) -> Path:
         if self.args.policy is not None:
-            return Path(self.args.policy)
+            return policy_path(self.args.policy)
         return self.sources.train(self.left, seed, self.folder / f"seed{seed}" / "training")
 
     def _rank(self, seed: int, path: Path) -> None:
@@ -304,7 +305,7 @@ def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
 
 
-def parsed() -> argparse.Namespace:
+def parsed(words: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--recipe", required=True, help="Of `nat train`: a file, or one that ships.")
     parser.add_argument(
@@ -325,11 +326,11 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--work", type=Path, default=Path("leave-one-out-work"))
     parser.add_argument("--results", type=Path, help="A JSON file for all tasks.")
     parser.add_argument("--page", type=Path, help="A page of the documentation with places for the tables.")
-    return parser.parse_args()
+    return parser.parse_args(words)
 
 
-def main() -> None:
-    args = parsed()
+def main(words: Sequence[str] | None = None) -> None:
+    args = parsed(words)
     torch.set_num_threads(1)
     sources = Sources(args.recipe, args.set, args.data)
     found = json.loads(args.results.read_text()) if args.results and args.results.exists() else {}
@@ -351,4 +352,5 @@ if __name__ == "__main__":
     try:
         main()
     except NATError as error:
-        sys.exit(f"error: {error}")
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
