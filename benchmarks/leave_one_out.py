@@ -42,7 +42,7 @@ from searches import Found, gains_after
 
 from nat_plugin.errors import NATError
 from nat_plugin.evaluators.table import TableSettings
-from nat_plugin.ir import Moves, Network
+from nat_plugin.ir import Choice, Moves, Network
 from nat_plugin.plugins import plugins
 from nat_plugin.policy.finding import policy_path
 from nat_plugin.search.base import Strategy, Task
@@ -99,7 +99,8 @@ def _reached(task: MeasuredTask, row: int, moves: Moves, trained: Trained) -> li
     """Of random networks that an input can become: how likely each was said to be better, and whether it is."""
     if trained.critic is None:
         return []
-    rng, drawn = np.random.default_rng(row), {}
+    rng = np.random.default_rng(row)
+    drawn: dict[int, Choice] = {}
     for _ in range(COMPARED):
         choice = moves.sample(rng)
         drawn.setdefault(task.kind_of(row, moves.apply(choice)), choice)
@@ -213,12 +214,14 @@ class Experiment:
             self._rank(seed, path)
             for setting in self.settings:
                 self._suggest(setting, self.case.inputs(setting, self.args.inputs), seed, path)
+        trainings: list[tuple[int | None, Path | None]] = [*policies.items()]
+        untrained: list[tuple[int | None, Path | None]] = [(None, None)]
         with mapping(self.args.processes) as each:
             for setting in self.settings if asked else ():
                 rows = self.case.inputs(setting, self.args.searched)
                 for name in self.args.strategies if rows else ():
-                    for seed, path in policies.items() if name == TRAINED else [(None, None)]:
-                        self._search(setting, rows, name, seed, path, asked, each)
+                    for training in trainings if name == TRAINED else untrained:
+                        self._search(setting, rows, name, *training, asked, each)
 
     def _policy(self, seed: int) -> Path:
         if self.args.policy is not None:

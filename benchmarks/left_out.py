@@ -74,9 +74,9 @@ class Sources:
 
 def _found(plan: TrainingPlan, data: Path | None) -> TrainingPlan:
     recipe = plan.recipe.model_dump(mode="json", exclude_unset=True)
-    for source in recipe["sources"].values() if data is not None else ():
+    for source in recipe["sources"].values():
         table = source.get("table")
-        if table is not None and not Path(table["path"]).exists():
+        if data is not None and table is not None and not Path(table["path"]).exists():
             table["path"] = str(data / Path(table["path"]).name)
     return plan_training(recipe, plugins())
 

@@ -170,8 +170,8 @@ def _other_columns(table: MeasuredTable) -> dict[str, np.ndarray]:
     found = {}
     for layout in plugins().table_layouts.values():
         for results in layout.results if layout.title == table.title else ():
-            columns = [table.metrics.get(column) for column in results.test]
-            whole = all(column is not None and np.isfinite(column).all() for column in columns)
+            columns = [table.metrics[column] for column in results.test if column in table.metrics]
+            whole = len(columns) == len(results.test) and all(np.isfinite(column).all() for column in columns)
             if results.dataset != table.results.dataset and whole:
                 sign = -1.0 if results.lower_is_better else 1.0
                 found[str(results)] = rankdata(sign * np.mean(columns, axis=0))
