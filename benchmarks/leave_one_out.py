@@ -209,7 +209,8 @@ class Experiment:
 
     def run(self) -> None:
         asked = tuple(query for query in self.args.queries if query)
-        policies = {seed: self._policy(seed) for seed in self.args.seeds}
+        needed = 0 in self.args.queries or TRAINED in self.args.strategies
+        policies = {seed: self._policy(seed) for seed in self.args.seeds} if needed else {}
         for seed, path in policies.items() if 0 in self.args.queries else ():
             self._rank(seed, path)
             for setting in self.settings:

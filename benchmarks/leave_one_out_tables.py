@@ -65,7 +65,7 @@ class Resampled:
 
 def _with_interval(value: float, repeats: np.ndarray) -> list[float]:
     low, high = np.quantile(repeats, [0.025, 0.975])
-    return [value, float(low), float(high)]
+    return [float(f"{each:.6g}") for each in (value, low, high)]
 
 
 def entry_of(
