@@ -30,13 +30,14 @@ import torch
 from climb_from_policy import ClimbFromPolicy
 from nb201 import DATA, GROUPS, Reach, Space, fixed_rule, held_out, load_space
 from nb201_limits import Cost, by_cost, by_latency, number_of
+from searches import Found, gains_after
 from statistics_of_seeds import interval
 
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Budget, Moves, Network, Rule, find_rule
 from nat_plugin.ir.budget import METRICS
 from nat_plugin.plugins import plugins
-from nat_plugin.search.base import Measurement, Strategy, Task
+from nat_plugin.search.base import Strategy, Task
 
 QUERIES = (1, 3, 10, 30, 100)
 OWN: dict[str, Any] = {"mix": {"input": 1, "neighbours": 0}}
@@ -60,8 +61,6 @@ ABLATIONS: dict[str, tuple[str | type[Strategy], dict[str, Any]]] = {
 }
 """Of ``nat`` with the shipped policy: one part left out or replaced in each."""
 BASELINE = "random"
-IDLE = 300
-"""Proposals in a row that are all known before a search is taken to have no more."""
 
 
 @dataclass(frozen=True)
@@ -110,32 +109,21 @@ def search(files: Files, wanted: Search) -> list[float]:
     space, limited = space_of(files.table), cost_of(files)
     named, settings = (STRATEGIES | ABLATIONS)[wanted.strategy]
     validation, test = space.validation[wanted.data], space.test[wanted.data]
-    source, own = space.networks[wanted.cell], float(validation[wanted.cell])
+    source = space.networks[wanted.cell]
+    itself: Found = int(space.kinds[wanted.cell]), float(validation[wanted.cell]), 0.0
     kind: type[Strategy] = plugins().find("strategies", named) if isinstance(named, str) else named
     budget = limited.budget if limited else Budget()
     task = Task((source,), find_rule(wanted.rule), budget, wanted.seed, max(QUERIES))
     strategy = kind(task, kind.Settings(**settings))
-    fits = budget.resolve(source).fit(source)
-    known, best, gain, idle = {int(space.kinds[wanted.cell])}, own if fits else -np.inf, 0.0, 0
-    curve = [0.0]
-    while len(known) <= max(QUERIES) and idle < IDLE:
-        proposals = strategy.ask(1)
-        if not proposals:
-            break
-        cell = int(space.written[number_of(proposals[0].network)])
+
+    def look_up(network: Network) -> Found:
+        cell = int(space.written[number_of(network)])
         assert limited is None or limited.values[cell] <= limited.most(np.array(wanted.cell))
-        same = space.kinds[cell] == space.kinds[wanted.cell]
-        value = own if same else float(validation[cell])
-        strategy.tell(proposals[0], Measurement(value, own))
-        idle += 1
-        if space.kinds[cell] in known:
-            continue
-        known.add(int(space.kinds[cell]))
-        idle = 0
-        if value > best:
-            best, gain = value, float(test[cell] - test[wanted.cell])
-        curve.append(gain)
-    return [curve[min(queries, len(curve) - 1)] for queries in QUERIES]
+        if space.kinds[cell] == itself[0]:
+            return itself
+        return int(space.kinds[cell]), float(validation[cell]), float(test[cell] - test[wanted.cell])
+
+    return gains_after(strategy, itself, look_up, budget.resolve(source).fit(source), QUERIES)
 
 
 def inputs(space: Space, group: str, count: int, rule: Rule, limited: Cost | None) -> np.ndarray:

@@ -26,6 +26,7 @@ from nasbench201 import Yardstick
 from nb201 import DATA, GROUPS, Space, load_space
 from nb201_limits import number_of
 from nb201_training import held_out_by_recipe, train
+from no_query import Trained
 from statistics_of_seeds import interval
 
 from nat_plugin.ir import Budget, find_rule
@@ -90,7 +91,7 @@ def main() -> None:
     torch.set_num_threads(1)
     plugins()
     begun, space = time.perf_counter(), load_space(args.table)
-    yardstick = Yardstick(space)
+    yardstick = Yardstick(space, held_out_by_recipe(space))
     arms: dict[str, Callable[[int], Policy]] = {
         "one step": partial(measured_only, space, 1, args.proposals, args.rows),
         "several steps": partial(measured_only, space, STEPS, args.proposals, args.rows),
@@ -99,7 +100,7 @@ def main() -> None:
     columns = [(data, group) for data in DATA for group in GROUPS]
     lines = ["| | " + " | ".join(f"{data}, {group}" for data, group in columns) + " |", "|---" * 7 + "|"]
     for name, learn in arms.items():
-        gains = [yardstick.of_policy(learn(seed))["nat"] for seed in range(args.seeds)]
+        gains = [yardstick.of_policy(Trained(learn(seed)))["nat"] for seed in range(args.seeds)]
         found = [interval([each[data][group] for each in gains]) for data, group in columns]
         lines.append(f"| {name} | " + " | ".join(f"{mean:.2f} ± {half:.2f}" for mean, half in found) + " |")
         print(lines[-1], flush=True)

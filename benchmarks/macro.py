@@ -7,7 +7,10 @@ changes in accuracy are reported on the mean of the other two, in points. The be
 chosen by a noisy number: what it gains on the first training is given too, and what the best by the other two
 trainings, which nobody can know, would gain.
 
-``python benchmarks/macro.py --table nasbench_macro.csv.gz [--work DIR] [--seeds N] [--searched N] [--json FILE]``
+With ``--policy`` files are measured in place of those, on what their split holds out: what their critics let through.
+
+``python benchmarks/macro.py --table nasbench_macro.csv.gz [--policy FILE …] [--work DIR] [--seeds N] [--searched N]
+[--json FILE]``
 """
 
 from __future__ import annotations
@@ -23,15 +26,14 @@ import numpy as np
 import torch
 from macro_policy import CPU, RULES, Plan, train
 from macro_space import BUDGETS, SPLIT, MacroSpace, Reach, load_space, number_of
+from no_query import Trained, held_out_by, load_trained
 from searches import SEARCHES, search
 from statistics_of_seeds import interval
 
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Budget, Moves, Network, find_rule
 from nat_plugin.plugins import plugins
-from nat_plugin.policy.apply import apply_policy
 from nat_plugin.policy.files import load_policy, save_policy
-from nat_plugin.policy.network import Policy
 from nat_plugin.search.base import Task
 
 QUERIES = (10, 30)
@@ -43,12 +45,13 @@ Means: TypeAlias = dict[str, float]
 class Case:
     """One rule and one limit: the held-out inputs that something reachable fits."""
 
-    def __init__(self, space: MacroSpace, rule: str, limit: str) -> None:
+    def __init__(self, space: MacroSpace, rule: str, limit: str, held: np.ndarray) -> None:
+        """``held``: whether each network is an input (NETWORKS,)."""
         self.space, self.reach = space, Reach(space, find_rule(rule))
         self.budget = Budget.parse({"macs": limit})
         self.moves: dict[int, Moves] = {}
         self.unfit = 0
-        for number in np.flatnonzero(space.held).tolist():
+        for number in np.flatnonzero(held).tolist():
             network = space.networks[number]
             try:
                 self.moves[number] = Moves(network, self.reach.rule, self.budget.resolve(network))
@@ -70,8 +73,8 @@ class Case:
             found.append(number if number in within and score[number] >= score[best] else best)
         return np.array(found)
 
-    def of_policy(self, policy: Policy) -> np.ndarray:
-        return np.array(list(map(number_of, apply_policy(list(self.moves.values()), policy))))
+    def of_policy(self, trained: Trained) -> np.ndarray:
+        return np.array(list(map(number_of, trained.proposals(list(self.moves.values())))))
 
     def some(self, count: int) -> np.ndarray:
         """Places among ``numbers``: so many of each group, drawn with the seed of the split."""
@@ -102,7 +105,7 @@ class Case:
         return {name: float(change[own >= least].mean()) for name, least in GROUPS.items()}
 
 
-def policies(space: MacroSpace, work: Path, seeds: int) -> list[tuple[Policy, float]]:
+def policies(space: MacroSpace, work: Path, seeds: int) -> list[tuple[Trained, float]]:
     """Trained or taken from the folder, one for each seed, with the seconds of CPU that it took."""
     found = []
     for seed in range(seeds):
@@ -112,11 +115,11 @@ def policies(space: MacroSpace, work: Path, seeds: int) -> list[tuple[Policy, fl
             policy = train(space, Plan(seed))
             save_policy(policy, path, {"seed": seed, "cpu_s": time.process_time() - begun})
         policy, facts = load_policy(path, CPU)
-        found.append((policy, float(str(facts["cpu_s"]))))
+        found.append((Trained(policy), float(str(facts["cpu_s"]))))
     return found
 
 
-def measure(case: Case, trained: Sequence[Policy], searched: int) -> dict[str, dict[str, Any]]:
+def measure(case: Case, trained: Sequence[Trained], searched: int) -> dict[str, dict[str, Any]]:
     """Changes by method and group, of policies (mean, half the 95 % interval over seeds): on all inputs, and on those
     where strategies search too."""
     space, every = case.space, np.arange(len(case.numbers))
@@ -153,6 +156,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--table", type=Path, required=True)
     parser.add_argument("--work", type=Path, default=Path("macro-work"), help="Where policies are kept.")
+    parser.add_argument("--policy", nargs="+", default=[], help="Files or names, each a training, in place of those.")
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--searched", type=int, default=100, help="Inputs of each group where strategies search.")
     parser.add_argument("--json", type=Path)
@@ -162,10 +166,14 @@ def main() -> None:
     args.work.mkdir(parents=True, exist_ok=True)
     begun, cpu = time.perf_counter(), time.process_time()
     space = load_space(args.table)
-    trained = policies(space, args.work, args.seeds)
+    trained, held = [(load_trained(name), 0.0) for name in args.policy], space.held
+    if trained:
+        held = held_out_by(space.networks, trained[0][0].split)
+    else:
+        trained = policies(space, args.work, args.seeds)
     found: dict[str, Any] = {}
     for rule in RULES:
-        cases = {limit: Case(space, rule, limit) for limit in BUDGETS}
+        cases = {limit: Case(space, rule, limit, held) for limit in BUDGETS}
         found[rule] = rows = {
             limit: measure(case, [each for each, _ in trained], args.searched) for limit, case in cases.items()
         }

@@ -9,7 +9,12 @@ Baselines on the same inputs, moves and rows: the best reachable by validation; 
 over what is reachable) and hill climbing (first improvement, from the input and then from random cells). For them what
 computes the same costs nothing twice, and the input itself is known.
 
+With ``--policy`` files are measured in place of that, each a training of the same recipe, on the fifth of the cells
+that their split holds out: what their critics let through without a query, also under limits on MACs; how long it takes
+to make something of every cell; and how large a file is.
+
 ``python benchmarks/nasbench201.py --table nasbench201.csv.gz [--work DIR] [--seeds N] [--json FILE]``
+``python benchmarks/nasbench201.py --table nasbench201.csv.gz --policy FILE [FILE …] [--results FILE] [--page FILE]``
 """
 
 from __future__ import annotations
@@ -17,7 +22,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
@@ -25,15 +30,21 @@ import numpy as np
 import torch
 from nat_nasbench.nb201 import OPS
 from nb201 import CELLS, DATA, GROUPS, PLACES, Reach, Space, digits_of, fixed_rule, load_space, numbers
+from nb201_budgets import Case
+from nb201_limits import by_cost
 from nb201_training import RULES, held_out_by_recipe, train
+from no_query import Trained, held_out_by, load_trained
+from results import add_result, put_tables
 from statistics_of_seeds import interval
 
 from nat_plugin.ir import Moves, find_rule
 from nat_plugin.plugins import plugins
-from nat_plugin.policy.apply import apply_policy
 from nat_plugin.policy.files import load_policy
 from nat_plugin.policy.network import Policy
 
+MACS = ("0.8x", "0.6x")
+NEAR = 0.1
+"""Points that a gain under a limit may be behind the best."""
 CURVE = (50, 150, 500, 1500, 3000)
 ENCODERS = ("graph", "blind", "paper")
 SEARCHES = {"random search 10": 10, "random search 30": 30, "hill climbing 10": 10, "hill climbing 30": 30}
@@ -44,8 +55,9 @@ Gains: TypeAlias = dict[str, dict[str, dict[str, float]]]
 class Yardstick:
     """The held-out inputs, and how to look up what becomes of them."""
 
-    def __init__(self, space: Space) -> None:
-        self.space, self.cells = space, np.flatnonzero(held_out_by_recipe(space))
+    def __init__(self, space: Space, held: np.ndarray) -> None:
+        """``held``: whether each cell is an input (CELLS,)."""
+        self.space, self.cells = space, np.flatnonzero(held)
         self.reach = {name: Reach(space, find_rule(name)) for name in RULES}
         self.moves = {
             name: [Moves(space.networks[cell], reach.rule) for cell in self.cells] for name, reach in self.reach.items()
@@ -64,11 +76,11 @@ class Yardstick:
                 gains.setdefault(rule, {})[data] = {name: float(gain[of].mean()) for name, of in groups.items()}
         return gains
 
-    def of_policy(self, policy: Policy) -> Gains:
+    def of_policy(self, trained: Trained) -> Gains:
         found = {}
         for rule, moves in self.moves.items():
             cells = np.arange(CELLS)
-            for cell, network in zip(self.cells, apply_policy(moves, policy), strict=True):
+            for cell, network in zip(self.cells, trained.proposals(moves), strict=True):
                 cells[cell] = numbers(np.array([self._digits[op] for op in network.ops]))
             found[rule] = cells
         return self.gains(lambda rule, _data: found[rule])
@@ -163,13 +175,79 @@ def table(rows: dict[str, Any], best: Gains, rule: str) -> str:
         cells = []
         for data, group in columns:
             value = gains[rule][data][group]
-            if isinstance(value, tuple):
+            if isinstance(value, tuple | list):
                 share = value[0] / best[rule][data][group]
-                cells.append(f"{value[0]:.2f} ± {value[1]:.2f} ({share:.1%})")
+                cells.append(f"{_of(*value)} ({share:.1%})")
             else:
                 cells.append(f"{value:.2f}")
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def under_limit(space: Space, held: np.ndarray, rule: str, share: str, files: Sequence[Trained]) -> dict[str, Any]:
+    """By group: the gain of the best within a limit on MACs, and that of the files; how many results are over it."""
+    case = Case(space, Reach(space, find_rule(rule)), by_cost(space, "macs", share), held)
+    best = case.gains(case.cells, case.best())
+    runs = [case.gains(case.cells, case.of_policy(each)) for each in files]
+    groups = {name: {"best": best[name], "gain": interval([run[name] for run in runs])} for name in GROUPS}
+    return {"groups": groups, "violations": case.violations}
+
+
+def of_files(args: argparse.Namespace) -> None:
+    """What policy files are worth at home."""
+    space, files = load_space(args.table), [load_trained(name) for name in args.policy]
+    held = held_out_by(space.networks, files[0].split)
+    yardstick = Yardstick(space, held)
+    best = yardstick.gains(lambda rule, data: yardstick.reach[rule].best(space.validation[data]))
+    gains = over_seeds([yardstick.of_policy(each) for each in files])
+    limits = {rule: {share: under_limit(space, held, rule, share, files) for share in MACS} for rule in RULES}
+    begun = time.perf_counter()
+    files[0].proposals([Moves(network, yardstick.reach[RULES[0]].rule) for network in space.networks])
+    figures = {
+        "inputs": {name: int(space.group(name)[held].sum()) for name in GROUPS},
+        "trainings": len(files),
+        "best": best,
+        "gains": gains,
+        "limits": limits,
+        "seconds_all_cells": time.perf_counter() - begun,
+        "megabytes": max(each.path.stat().st_size for each in files) / 1e6,
+    }
+    tables = tables_of(figures)
+    print("\n\n".join(tables.values()))
+    if args.results:
+        add_result(args.results, args.name, figures)
+    if args.page:
+        put_tables(args.page, tables)
+
+
+def tables_of(figures: Mapping[str, Any]) -> dict[str, str]:
+    """Markdown by the name of the place in the documentation, of what ``of_files`` found."""
+    rows = {"best by validation": figures["best"], "no query": figures["gains"]}
+    rules = [f"rules `{rule}`\n\n{table(rows, figures['best'], rule)}" for rule in RULES]
+    lines = ["| | " + " | ".join(f"MACs ≤ {share}, {name}" for share in MACS for name in GROUPS) + " |"]
+    lines.append("|---" * (1 + len(MACS) * len(GROUPS)) + "|")
+    near, over = 0, 0
+    for rule in RULES:
+        cells = []
+        for share in MACS:
+            found = figures["limits"][rule][share]
+            over += found["violations"]
+            for each in found["groups"].values():
+                value, half = each["gain"]
+                near += each["best"] - value <= NEAR
+                cells.append(f"{_of(value, half)} of {each['best']:+.2f}")
+        lines.append(f"| `{rule}` | " + " | ".join(cells) + " |")
+    places = len(RULES) * len(MACS) * len(GROUPS)
+    summary = [
+        f"Within {NEAR} points of the best within the limit in {near} of {places} places; {over} over the limit.",
+        f"All {CELLS:,} cells in {figures['seconds_all_cells']:.1f} s; {figures['megabytes']:.2f} MB.",
+    ]
+    lines += ["", " ".join(summary)]
+    return {"home-gains": "\n\n".join(rules), "home-limits": "\n".join(lines)}
+
+
+def _of(value: float, half: float | None) -> str:
+    return f"{value:+.2f}" + ("" if half is None or half != half else f" ± {half:.2f}")
 
 
 def main() -> None:
@@ -179,13 +257,20 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=10, help="Of the policy with most evaluations.")
     parser.add_argument("--fewer", type=int, default=3, help="Seeds of the learning curve and the ablation.")
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--policy", nargs="+", help="Files or names, each a training: only these are measured.")
+    parser.add_argument("--results", type=Path, help="A JSON file of what they are worth, under --name.")
+    parser.add_argument("--name", default="nasbench201")
+    parser.add_argument("--page", type=Path, help="A page of the documentation with places for the tables.")
     args = parser.parse_args()
     torch.set_num_threads(1)
     plugins()
+    if args.policy:
+        of_files(args)
+        return
     args.work.mkdir(parents=True, exist_ok=True)
     begun = time.perf_counter()
     space = load_space(args.table)
-    yardstick = Yardstick(space)
+    yardstick = Yardstick(space, held_out_by_recipe(space))
     best = yardstick.gains(lambda rule, data: yardstick.reach[rule].best(space.validation[data]))
     fixed = fixed_rule(space)
     known = {rule: reach.best(space.validation["CIFAR-10"]) for rule, reach in yardstick.reach.items()}
@@ -202,7 +287,7 @@ def main() -> None:
         runs = []
         for policy, known in policies(args.table, args.work, encoder, evaluations, seeds):
             facts.setdefault(f"{encoder}-{evaluations}", []).append(known)
-            runs.append(yardstick.of_policy(policy))
+            runs.append(yardstick.of_policy(Trained(policy)))
         return over_seeds(runs)
 
     rows["policy, no query"] = trained("graph", CURVE[-1], args.seeds)

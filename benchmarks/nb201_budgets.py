@@ -1,10 +1,9 @@
 """NAS-Bench-201 under budgets: limits on MACs, and on the latency that was measured on each device of a table.
 
-On the cells that were held out of the trainings of the policies that ship: policies decoded greedily with no query; the
-best reachable within the budget by validation; and, on some of these cells, strategies of the library with 10 and 30
-queries. Gains are differences in CIFAR-10 test accuracy to the input, which is itself over the budget; choices are by
-CIFAR-10 validation. Every network that is proposed is held against its limit, by ``Moves.verify`` and once more by the
-tables.
+On the cells that were held out of the trainings of the policies that ship: policies with no query; the best reachable
+within the budget by validation; and, on some of these cells, strategies of the library with 10 and 30 queries. Gains
+are differences in CIFAR-10 test accuracy to the input, which is itself over the budget; choices are by CIFAR-10
+validation. Every network that is proposed is held against its limit, by ``Moves.verify`` and once more by the tables.
 
 ``python benchmarks/nb201_budgets.py --table nasbench201.csv.gz --latency nasbench201_latency_ms.csv.gz
 [--policy FILE_OR_NAME ...] [--rules RULE ...] [--searched N] [--json FILE]``
@@ -23,21 +22,18 @@ import numpy as np
 import torch
 from nb201 import GROUPS, SPLIT, Reach, Space, held_out, load_space
 from nb201_limits import Cost, by_cost, by_latency, devices, number_of
+from no_query import Trained, load_trained
 from searches import SEARCHES, search
 from statistics_of_seeds import interval
 
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Moves, Network, find_rule
 from nat_plugin.plugins import plugins
-from nat_plugin.policy.apply import apply_policy
-from nat_plugin.policy.finding import find_policy
-from nat_plugin.policy.network import Policy
 from nat_plugin.search.base import Task
 
 QUERIES = (10, 30)
 MACS = ("0.8x", "0.6x")
 LATENCY = "0.8x"
-CPU = torch.device("cpu")
 Means: TypeAlias = dict[str, float]
 
 
@@ -50,12 +46,13 @@ def costs(space: Space, table: Path, latency: Path) -> list[Cost]:
 class Case:
     """One rule and one budget: the held-out inputs that can be brought within it, and what they may become."""
 
-    def __init__(self, space: Space, reach: Reach, limited: Cost) -> None:
+    def __init__(self, space: Space, reach: Reach, limited: Cost, held: np.ndarray) -> None:
+        """``held``: whether each cell is an input (CELLS,)."""
         self.space, self.reach, self.cost = space, reach, limited
         self.moves: dict[int, Moves] = {}
         self.unknown = self.unfit = self.violations = 0
         """Inputs whose own cost is not known, inputs that nothing reachable fits, results over the budget."""
-        for cell in np.flatnonzero(held_out() & space.connected).tolist():
+        for cell in np.flatnonzero(held & space.connected).tolist():
             if not np.isfinite(limited.values[cell]):
                 self.unknown += 1
                 continue
@@ -70,8 +67,8 @@ class Case:
     def best(self) -> np.ndarray:
         return self.cost.best(self.reach, self.cells, self.space.validation["CIFAR-10"])
 
-    def of_policy(self, policy: Policy) -> np.ndarray:
-        return np.array(list(map(number_of, apply_policy(list(self.moves.values()), policy))))
+    def of_policy(self, trained: Trained) -> np.ndarray:
+        return np.array(list(map(number_of, trained.proposals(list(self.moves.values())))))
 
     def of_search(self, name: str, cells: np.ndarray) -> dict[int, np.ndarray]:
         """By number of queries; where nothing within the budget was found, the cell itself (counts as a violation)."""
@@ -105,7 +102,7 @@ def over_seeds(runs: Sequence[Means]) -> dict[str, Any]:
     return {name: interval([run[name] for run in runs]) for name in GROUPS}
 
 
-def measure(case: Case, policies: Sequence[Policy], searched: int) -> dict[str, dict[str, Any]]:
+def measure(case: Case, policies: Sequence[Trained], searched: int) -> dict[str, dict[str, Any]]:
     """Gains by method and group: on all inputs (``all inputs``), and on those where strategies search too."""
     best, decoded = case.best(), [case.of_policy(policy) for policy in policies]
     every, at = case.cells, case.some(searched)
@@ -153,13 +150,13 @@ def main() -> None:
     begun, cpu = time.perf_counter(), time.process_time()
     space = load_space(args.table)
     limits = costs(space, args.table, args.latency)
-    policies = [find_policy(name, CPU) for name in args.policy]
+    policies = [load_trained(name) for name in args.policy]
     found: dict[str, Any] = {}
     for rule in args.rules:
         reach = Reach(space, find_rule(rule))
         rows = found[rule] = {}
         for limited in limits:
-            case = Case(space, reach, limited)
+            case = Case(space, reach, limited, held_out())
             rows[limited.name] = measure(case, policies, args.searched)
             if args.json:  # after every budget: a run takes long
                 args.json.write_text(json.dumps(found, indent=1) + "\n")

@@ -6,12 +6,16 @@ import datetime
 import json
 import math
 import platform
+import re
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+
+_PLACE = re.compile(r"<!-- table (\S+) -->\n(.*?)<!-- end -->", re.DOTALL)
 
 
 def add_result(path: Path, name: str, figures: dict[str, Any]) -> None:
@@ -20,6 +24,22 @@ def add_result(path: Path, name: str, figures: dict[str, Any]) -> None:
     known[name] = provenance() | _plain(figures)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(known, indent=1, allow_nan=False) + "\n")
+
+
+def put_tables(page: Path, tables: Mapping[str, str]) -> None:
+    """Put tables into a page of the documentation, each between ``<!-- table NAME -->`` and ``<!-- end -->``; those
+    that have no place on the page are left out."""
+    text = page.read_text()
+    page.write_text(_PLACE.sub(lambda at: _filled(at[1], tables.get(at[1], at[2].strip())), text))
+
+
+def tables_on(page: Path) -> dict[str, str]:
+    """The tables of a page, by their names."""
+    return {at[1]: at[2].strip() for at in _PLACE.finditer(page.read_text())}
+
+
+def _filled(name: str, table: str) -> str:
+    return f"<!-- table {name} -->\n\n{table}\n\n<!-- end -->"
 
 
 def provenance() -> dict[str, Any]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Hashable, Sequence
+from typing import TypeAlias
 
 from nat_plugin.ir import Moves, Network
 from nat_plugin.search.base import Measurement, Settings, Strategy, Task
@@ -15,6 +17,38 @@ SEARCHES: dict[str, type[Strategy]] = {
     "hill climbing": HillClimbStrategy,
     "greedy": GreedyStrategy,
 }
+
+IDLE = 300
+"""Proposals in a row that are all known before a search is taken to have no more."""
+Found: TypeAlias = tuple[Hashable, float, float]
+"""What was looked up of a network: what it computes, the score to choose by, the gain to report."""
+
+
+def gains_after(
+    strategy: Strategy, own: Found, look_up: Callable[[Network], Found], stays: bool, queries: Sequence[int]
+) -> list[float]:
+    """The reported gain of the best by the score to choose by after each number of ``queries``, asked one at a time.
+
+    A query is a network that computes something new; what computes the same as the input, or as what was asked before,
+    costs nothing. ``own``: of the input, which is among what can be chosen where it ``stays`` possible (is within the
+    limits); else the gain is 0 until something was measured."""
+    name, before, _ = own
+    known, best, gain, idle, curve = {name}, before if stays else -math.inf, 0.0, 0, [0.0]
+    while len(known) <= max(queries) and idle < IDLE:
+        proposals = strategy.ask(1)
+        if not proposals:
+            break
+        name, score, reported = look_up(proposals[0].network)
+        strategy.tell(proposals[0], Measurement(score, before))
+        idle += 1
+        if name in known:
+            continue
+        known.add(name)
+        idle = 0
+        if score > best:
+            best, gain = score, reported
+        curve.append(gain)
+    return [curve[min(count, len(curve) - 1)] for count in queries]
 
 
 def search(

@@ -17,7 +17,7 @@ from scipy.special import ndtr
 from nat_plugin.ir import Choice, Moves, Network, Role, live
 from nat_plugin.ir.scaffold import scaffold
 from nat_plugin.policy.apply import decode
-from nat_plugin.policy.critic import Critic
+from nat_plugin.policy.critic import Critic, Expectation
 from nat_plugin.policy.expecting import Expecting
 from nat_plugin.policy.network import Policy
 from nat_plugin.policy.sampling import draw, greedy, most_probable
@@ -26,6 +26,8 @@ CAUTION = 0.5
 """How much of the deviation is taken off the expected gain."""
 DECIMALS = 3
 """Of what proposals are worth: what differs by less is equal. Sums round by what else is in a batch."""
+AT_ONCE = 512
+"""Architectures of which all proposals are judged together."""
 LIKELY = 8
 """So many of the likeliest transformations are judged."""
 
@@ -48,28 +50,37 @@ def suggest(
     """In the same order; what becomes of one does not depend on the others. ``samples``: drawn from the policy too."""
     expecting, found = Expecting(critic), []
     with torch.no_grad():
-        for each, (scores, sizes) in zip(moves, decode(policy, moves), strict=True):
-            rng = np.random.default_rng(seed)  # the same for each, so that none depends on those before it
-            tried = [greedy(scores, sizes, each), *most_probable(scores, sizes, each, LIKELY)]
-            tried += [sample.choice for sample in draw(scores, sizes, each, rng, samples)] if samples else []
-            found.append(_chosen(each, list(dict.fromkeys(_keeping_structure(each, tried))), expecting, caution))
+        scored = decode(policy, moves)
+        for start in range(0, len(moves), AT_ONCE):
+            part = moves[start : start + AT_ONCE]
+            tried = [_tried(each, *next(scored), samples, seed) for each in part]
+            asked = [(each, [each.identity, *choices]) for each, choices in zip(part, tried, strict=True)]
+            expected = expecting.of_each(asked)
+            found += [_chosen(each, some, of, caution) for (each, some), of in zip(asked, expected, strict=True)]
     return found
 
 
-def _chosen(moves: Moves, tried: Sequence[Choice], expecting: Expecting, caution: float) -> Suggestion:
+def _tried(moves: Moves, scores: np.ndarray, sizes: np.ndarray, samples: int, seed: int) -> list[Choice]:
+    """Changes that the policy finds likely, without what breaks the structure of a cell."""
+    tried = [greedy(scores, sizes, moves), *most_probable(scores, sizes, moves, LIKELY)]
+    if samples:
+        rng = np.random.default_rng(seed)  # the same for each, so that none depends on those before it
+        tried += [sample.choice for sample in draw(scores, sizes, moves, rng, samples)]
+    return [each for each in dict.fromkeys(_keeping_structure(moves, tried)) if each != moves.identity]
+
+
+def _chosen(moves: Moves, tried: Sequence[Choice], expected: Expectation, caution: float) -> Suggestion:
+    """Of the first of ``tried``, which changes nothing, and the others."""
     stays = moves.admits(moves.identity)  # it is connected and within the budget
-    choices = [choice for choice in tried if choice != moves.identity]
-    if not choices:
+    if len(tried) == 1:
         return Suggestion(moves.network, True, 0.0, 0.0, 0.0)
-    expected, own = expecting.of(moves, choices), expecting.of(moves, [moves.identity])
-    gain = expected.mean - own.mean
-    deviation = np.linalg.norm(expected.features - own.features, axis=1)
+    gain, deviation = expected.gain(0, np.arange(1, len(tried)))
     worth = np.round(gain - caution * deviation, DECIMALS)
     best = int(np.argmax(worth))  # of equals the likeliest by the policy
     noisy = np.sqrt(deviation[best] ** 2 + 2 * expected.noise)
     probability = float(ndtr(gain[best] / max(noisy, 1e-9)))
     kept = stays and not worth[best] > 0
-    network = moves.network if kept else moves.apply(choices[best])
+    network = moves.network if kept else moves.apply(tried[best + 1])
     return Suggestion(network, kept, probability, float(gain[best]), float(deviation[best]))
 
 

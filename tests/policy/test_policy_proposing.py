@@ -108,6 +108,15 @@ def test_what_becomes_of_one_does_not_depend_on_the_others(agreed: Critic) -> No
     assert whole == alone
 
 
+def test_the_proposals_of_many_are_judged_together(agreed: Critic, monkeypatch: pytest.MonkeyPatch) -> None:
+    judged: list[int] = []
+    expect = agreed.expect
+    monkeypatch.setattr(agreed, "expect", lambda graphs: judged.append(len(graphs)) or expect(graphs))
+    suggest(ladders(20), POLICY, agreed)
+    assert len(judged) == 1
+    assert judged[0] > 20
+
+
 def test_a_cell_that_reduces_still_has_an_operation_that_does(agreed: Critic) -> None:
     rng = np.random.default_rng(3)
     moves = [Moves(random_darts(rng), NAT) for _ in range(8)]

@@ -1,0 +1,97 @@
+"""What a policy file makes of networks without a query: what its critic lets through, where it has a critic."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.special import ndtr
+
+from nat_plugin.ir import Choice, Moves, Network, canonical
+from nat_plugin.policy.apply import apply_policy
+from nat_plugin.policy.critic import Critic, CriticConfig, new_critic
+from nat_plugin.policy.expecting import Expecting
+from nat_plugin.policy.files import SavedCritic, load_critic, load_policy
+from nat_plugin.policy.finding import policy_path
+from nat_plugin.policy.graphs import build_graph
+from nat_plugin.policy.network import Policy
+from nat_plugin.policy.proposing import Suggestion, suggest
+from nat_plugin.policy.training.spaces import split_place
+
+SPLIT, HELD_OUT = 201, 0.2
+"""Of the recipes that ship: the seed of the split, and the share that is held out."""
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """A policy, and the critic in its file if there is one."""
+
+    policy: Policy
+    critic: Critic | None = None
+    path: Path = Path()
+    split: int = SPLIT
+    """Seed of what its training held out."""
+
+    def proposals(self, moves: Sequence[Moves]) -> list[Network]:
+        """In the same order."""
+        if self.critic is None:
+            return apply_policy(moves, self.policy)
+        return [each.network for each in self.suggestions(moves)]
+
+    def suggestions(self, moves: Sequence[Moves]) -> list[Suggestion]:
+        """With how likely each is to be better; without a critic that is not known, and nothing is held back."""
+        if self.critic is not None:
+            return suggest(moves, self.policy, self.critic)
+        nan = float("nan")
+        networks = apply_policy(moves, self.policy)
+        return [
+            Suggestion(found, found == each.network, nan, nan, nan) for found, each in zip(networks, moves, strict=True)
+        ]
+
+    def likely_better(self, moves: Moves, choices: Sequence[Choice]) -> np.ndarray:
+        """How likely a measurement of what each choice leads to is better than one of the input (n,)."""
+        assert self.critic is not None
+        expected = Expecting(self.critic).of(moves, [moves.identity, *choices])
+        return _likely(*expected.gain(0, np.arange(1, len(choices) + 1)), expected.noise)
+
+    def compare(
+        self, networks: Sequence[Network], first: np.ndarray, second: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """What is expected of networks whose output depends on their input, and of pairs of these by number how likely
+        a measurement of the second is better."""
+        assert self.critic is not None
+        expected = self.critic.expect([build_graph(canonical(each)) for each in networks])
+        gain, deviation = expected.gain(first, second)
+        factors = np.array([self.critic.familiar.factor(each) for each in networks])
+        return expected.mean, _likely(gain, factors[first] * deviation, expected.noise)
+
+
+def _likely(gain: np.ndarray, deviation: np.ndarray, noise: float) -> np.ndarray:
+    found: np.ndarray = ndtr(gain / np.sqrt(deviation**2 + 2 * noise))
+    return found
+
+
+def load_trained(name: str | Path) -> Trained:
+    """A policy by its file or by the name of one that ships."""
+    path = policy_path(str(name))
+    policy, facts = load_policy(path)
+    return Trained(policy, _critic(load_critic(path)), path, int(facts.get("split") or SPLIT))
+
+
+def _critic(saved: SavedCritic | None) -> Critic | None:
+    """None also for an ensemble that does not say how sure it is of a task that it does not know."""
+    if saved is None or saved.config["kind"] != "tasks":
+        return None
+    config: dict[str, Any] = {name: value for name, value in saved.config.items() if name != "kind"}
+    critic = new_critic(CriticConfig(**config), 0, torch.device("cpu"))
+    critic.load_state_dict(dict(saved.tensors), strict=True)
+    return critic
+
+
+def held_out_by(networks: Iterable[Network], split: int, share: float = HELD_OUT) -> np.ndarray:
+    """Whether trainings with a split hold each network out (n,), with whatever computes the same."""
+    return np.array([split_place(network, split) < share for network in networks])

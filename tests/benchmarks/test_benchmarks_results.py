@@ -1,0 +1,99 @@
+"""What benchmarks write down: figures, tables on pages, counts of queries, reliability."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from leave_one_out_tables import entry_of, tables_of
+from reliability import LEAST, bins_of, error, plot, pooled, within
+from results import put_tables, tables_on
+from searches import gains_after
+
+from nat_plugin.ir import Budget, Frame, Network, find_rule, key
+from nat_plugin.plugins import plugins
+from nat_plugin.search.base import Task
+
+PAGE, RESULTS = Path("docs/evidence.md"), Path("benchmarks/results/leave_one_out.json")
+
+
+def test_a_table_goes_to_its_place_on_a_page_and_nowhere_else(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(
+        "Before.\n\n<!-- table one -->\n<!-- end -->\n\nBetween.\n\n<!-- table two -->\nold\n<!-- end -->\n"
+    )
+    put_tables(page, {"one": "| a |\n|---|\n| 1 |", "three": "| c |"})
+    assert tables_on(page) == {"one": "| a |\n|---|\n| 1 |", "two": "old"}
+    put_tables(page, {"one": "| b |"})
+    assert tables_on(page)["one"] == "| b |"
+    assert page.read_text().startswith("Before.\n\n<!-- table one -->\n\n| b |\n\n<!-- end -->\n\nBetween.\n")
+
+
+def test_the_page_has_the_tables_of_the_results(request: pytest.FixtureRequest) -> None:
+    root = request.config.rootpath
+    expected = tables_of(json.loads((root / RESULTS).read_text()))
+    assert {name: table for name, table in tables_on(root / PAGE).items() if name in expected} == expected
+
+
+def test_a_query_is_a_network_that_computes_something_new() -> None:
+    [cell] = ["|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_3x3~2|"]
+    network = plugins().adapters["nasbench201"].read(cell, Frame())
+    asked: list[str] = []
+
+    def look_up(found: Network) -> tuple[str, float, float]:
+        asked.append(key(found))
+        return key(found), float(len(set(asked))), float(len(set(asked)))
+
+    kind = plugins().find("strategies", "random")
+    strategy = kind(Task((network,), find_rule("nat"), Budget(), 0, 20), kind.Settings())
+    gains = gains_after(strategy, (key(network), 0.0, 0.0), look_up, True, (1, 3, 20))
+    new = [name for name in dict.fromkeys(asked) if name != key(network)]
+    assert len(new) == 20
+    assert gains[0] < gains[1] < gains[2]
+
+
+def test_probabilities_that_come_true_as_often_as_said_have_no_error() -> None:
+    said = np.repeat(np.arange(10) / 10 + 0.05, 100)
+    true = np.concatenate([np.arange(100) < round(100 * each) for each in np.arange(10) / 10 + 0.05])
+    bins = bins_of(said, true)
+    assert within(bins) == (10, 10)
+    assert error(bins) == pytest.approx(0, abs=1e-9)
+    wrong = bins_of(said, ~true)
+    assert within(wrong)[0] < 5
+    assert error(pooled([bins, wrong])) < error(wrong)
+    assert within(bins_of(said[: LEAST - 1], true[: LEAST - 1])) == (0, 0)
+
+
+def test_a_reliability_plot_is_the_same_for_the_same_figures(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    bins = bins_of(np.linspace(0, 1, 200), np.arange(200) > 100)
+    for name in ("one.svg", "two.svg"):
+        plot({"panel": {"task": bins}}, tmp_path / name)
+    assert (tmp_path / "one.svg").read_bytes() == (tmp_path / "two.svg").read_bytes()
+
+
+def _unit(method_gain: float, best: list[float], queries: list[int]) -> dict[str, object]:
+    gains = [[method_gain * each] * len(queries) for each in best]
+    return {"inputs": list(range(len(best))), "queries": queries, "gains": gains, "best": best, "from": {}}
+
+
+def test_shares_intervals_and_what_the_policy_is_ahead_by() -> None:
+    best = [1.0, 2.0, 3.0, 4.0]
+    units = {
+        ("nat", "nat, trained"): [_unit(0.75, best, [1]), _unit(0.85, best, [1])],
+        ("nat", "random"): [_unit(0.5, best, [1])],
+    }
+    groups = {at: {"all": [0, 1, 2, 3], "good": [2, 3]} for at in units}
+    entry = entry_of(units, groups, [])
+    own = next(row for row in entry["rows"] if row["method"] == "nat, trained" and row["group"] == "all")
+    other = next(row for row in entry["rows"] if row["method"] == "random" and row["group"] == "good")
+    assert own["share"][0] == pytest.approx(0.8)
+    assert own["share"][1] == pytest.approx(0.75)  # over trainings: every input has the same share
+    assert own["trainings"] == 2
+    assert other["ahead_share"][0] == pytest.approx(0.3)
+    assert other["inputs"] == 2
+    named = {"a task": entry | {"points": True}}
+    assert "80%; random 50%: +30 % [+25, +35]" in tables_of(named)["leave-one-out-queries"]
+    assert "| 1 | 2 | 0 | 0 |" in tables_of(named)["leave-one-out-aims"]
