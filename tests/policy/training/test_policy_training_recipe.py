@@ -34,10 +34,11 @@ def test_a_resolved_recipe_resolves_to_itself() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(name for name in plugins().recipes if name.startswith("train-")))
-def test_every_shipped_recipe_is_valid_and_takes_the_path_of_its_table(name: str, tmp_path: Path) -> None:
-    [source] = load_training(name, [], plugins()).recipe.sources
-    plan = load_training(name, [f"sources.{source}.table.path={tmp_path / 'mine.csv'}"], plugins())
-    assert plan.parts[source].evaluator.path == tmp_path / "mine.csv"
+def test_every_shipped_recipe_is_valid_and_takes_the_paths_of_its_tables(name: str, tmp_path: Path) -> None:
+    sources = load_training(name, [], plugins()).recipe.sources
+    paths = {source: tmp_path / f"{source}.csv" for source in sources}
+    plan = load_training(name, [f"sources.{source}.table.path={path}" for source, path in paths.items()], plugins())
+    assert {source: part.evaluator.path for source, part in plan.parts.items()} == paths
 
 
 def test_all_mistakes_come_at_once_and_name_their_place() -> None:
