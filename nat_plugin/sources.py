@@ -1,4 +1,4 @@
-"""What a user may write where an architecture is expected: a literal, a file, ``file.py:NAME``, a published name, a
+"""What a user may write where an architecture is expected: a literal, a file, ``FILE:NAME``, a published name, a
 folder of a model, which stands for its ``config.json``, or that of a run, which stands for what it ended with."""
 
 from __future__ import annotations
@@ -68,7 +68,8 @@ def _published(adapter: Adapter, name: str) -> str | None:
 def _text(source: str) -> tuple[str, str, bool]:
     """The text of an architecture, how to name it, and whether it is from a file."""
     path, _, name = source.rpartition(":")
-    if path.endswith(".py") and name.isidentifier():
+    named = path.endswith(".py") or (_is_file(path) and not _is_file(source))  # a log may hold assignments too
+    if named and name.isidentifier():
         return assigned(read_text(Path(path)), name), source, True
     if _is_file(source):
         document = _document(Path(source))

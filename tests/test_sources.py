@@ -169,3 +169,13 @@ def test_settings_that_an_adapter_does_not_have_are_named() -> None:
         find_source("DARTS_V2", {"name": "darts", "dialect": "nat"}, plugins())
     with pytest.raises(NATError, match="unknown adapter 'None'"):
         find_adapter({"space": "DARTS"}, plugins())
+
+
+@pytest.mark.parametrize("file", ["genotypes.py", "notes.txt", "log"])
+def test_a_name_in_any_file_of_assignments(file: str, tmp_path: Path) -> None:
+    text = plugins().adapters["darts"].published()["DARTS_V2"].text
+    (tmp_path / file).write_text(f"OTHER = 1\nMINE = {text}\n")
+    found = find_source(f"{tmp_path / file}:MINE", None, plugins())
+    assert found.text == text
+    with pytest.raises(NATError, match="YOURS"):
+        find_source(f"{tmp_path / file}:YOURS", None, plugins())
