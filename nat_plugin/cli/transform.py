@@ -28,7 +28,9 @@ RARE = 500_000
 @click.command()
 @click.argument("source")
 @adapter_option
-@click.option("--policy", required=True, metavar="FILE_OR_NAME", help="A policy file, or one that ships.")
+@click.option(
+    "--policy", default="general", show_default=True, metavar="FILE_OR_NAME", help="A policy file, or one that ships."
+)
 @click.option("--rules", default="nat", show_default=True, help="Rules of transition.")
 @click.option("--budget", multiple=True, metavar="METRIC=LIMIT", help="macs=0.9x, params=2.5M, ...  [default: none]")
 @click.option(

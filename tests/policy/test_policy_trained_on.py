@@ -12,7 +12,7 @@ from nat_plugin.ir import Budget, Frame, Network, find_rule
 from nat_plugin.plugins import plugins
 from nat_plugin.policy import finding, trained_on
 from nat_plugin.policy.files import Fact, save_policy
-from nat_plugin.policy.finding import policy_path, shipped_policies
+from nat_plugin.policy.finding import policy_path
 from nat_plugin.policy.network import PolicyConfig, new_policy
 from nat_plugin.policy.search_space import cells_of
 from nat_plugin.policy.trained_on import say_where_trained
@@ -38,7 +38,7 @@ def network(adapter: str, name: str) -> Network:
     return found.read(found.published()[name].text, Frame(4, 3))
 
 
-@pytest.mark.parametrize("policy", shipped_policies())
+@pytest.mark.parametrize("policy", ["nasbench201", "nasbench201-budgets"])
 def test_transform_says_it_in_one_line(policy: str, nat: Nat) -> None:
     genotypes = "\n".join(plugins().adapters["darts"].published()[name].text for name in ("DARTS_V1", "DARTS_V2"))
     said = nat("transform", "-", "--adapter", "darts", "--policy", policy, *SMALL, stdin=genotypes)
@@ -82,3 +82,31 @@ def test_a_search_that_starts_from_it_says_it_once(capsys: pytest.CaptureFixture
 
 def test_what_is_no_policy_that_ships_is_left_to_whoever_looks_for_it() -> None:
     say_where_trained("no such policy", [network("darts", "DARTS_V2")])
+
+
+def test_the_policy_with_a_critic_is_the_default_and_says_how_sure_it_is(nat: Nat) -> None:
+    known = nat("transform", "DARTS_V2")
+    assert known.status == 0
+    assert known.out.startswith("Genotype(")
+    assert known.err.count("\n") == 1
+    assert "better than the input" in known.err
+    assert json.loads(nat("transform", "DARTS_V2", "--json").out)["probability"] > 0
+
+
+def test_of_a_space_that_it_does_not_know_the_input_stays(nat: Nat) -> None:
+    said = nat("transform", "ENAS_micro")
+    assert said.status == 0
+    first, second, *rest = said.err.splitlines()
+    assert rest == []
+    assert first.startswith("policy 'general' was trained on NAS-Bench-201; TransNAS-Bench-101; ")
+    assert first.endswith("is applied to something else: an input stays unless a gain is likely all the same")
+    assert second.startswith("the input stays: ")
+    assert said.out == plugins().adapters["enas-micro"].published()["ENAS_micro"].text + "\n"
+
+
+def test_the_reduction_cell_still_reduces_by_operations(nat: Nat) -> None:
+    """The policies before made one skip of it."""
+    before = plugins().adapters["darts"].published()["DARTS_V2"].text
+    after = nat("transform", "DARTS_V2").out
+    cell = after[after.index("reduce=") :]
+    assert cell.count("pool") >= before[before.index("reduce=") :].count("pool") / 2
