@@ -315,7 +315,7 @@ def parsed(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--leave", nargs="+", required=True, metavar="TASK", help="Tables of the recipe, one at a time."
     )
-    parser.add_argument("--space", action="store_true", help="Leave out every task with the same operations, too.")
+    parser.add_argument("--space", action="store_true", help="Leave out every task of the same search space, too.")
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="Change keys of the recipe.")
     parser.add_argument("--data", type=Path, help="Folder of tables that are not where the recipe says.")
     parser.add_argument("--policy", help="A file that was trained without the task, in place of a training.")
