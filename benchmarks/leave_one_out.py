@@ -86,12 +86,11 @@ def suggested(task: MeasuredTask, setting: Setting, rows: Sequence[int], trained
     moves = [task.moves(row, setting) for row in rows]
     found = trained.suggestions(moves)
     gains = [task.gain(row, task.kind_of(row, each.network)) for row, each in zip(rows, found, strict=True)]
-    pairs = [_reached(task, row, each, trained) for row, each in zip(rows, moves, strict=True)]
     return {
         "gains": [[gain] for gain in gains],
         "kept": [each.kept for each in found],
         "probability": [None if np.isnan(each.probability) else each.probability for each in found],
-        "reached": [pair for some in pairs for pair in some],
+        "reached": [_reached(task, row, each, trained) for row, each in zip(rows, moves, strict=True)],
     }
 
 
