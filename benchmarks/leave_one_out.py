@@ -86,12 +86,11 @@ def suggested(task: MeasuredTask, setting: Setting, rows: Sequence[int], trained
     moves = [task.moves(row, setting) for row in rows]
     found = trained.suggestions(moves)
     gains = [task.gain(row, task.kind_of(row, each.network)) for row, each in zip(rows, found, strict=True)]
-    pairs = [_reached(task, row, each, trained) for row, each in zip(rows, moves, strict=True)]
     return {
         "gains": [[gain] for gain in gains],
         "kept": [each.kept for each in found],
         "probability": [None if np.isnan(each.probability) else each.probability for each in found],
-        "reached": [pair for some in pairs for pair in some],
+        "reached": [_reached(task, row, each, trained) for row, each in zip(rows, moves, strict=True)],
     }
 
 
@@ -315,7 +314,7 @@ def parsed(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--leave", nargs="+", required=True, metavar="TASK", help="Tables of the recipe, one at a time."
     )
-    parser.add_argument("--space", action="store_true", help="Leave out every task with the same operations, too.")
+    parser.add_argument("--space", action="store_true", help="Leave out every task of the same search space, too.")
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="Change keys of the recipe.")
     parser.add_argument("--data", type=Path, help="Folder of tables that are not where the recipe says.")
     parser.add_argument("--policy", help="A file that was trained without the task, in place of a training.")

@@ -36,6 +36,11 @@ class Runs:
         self.gains = np.array([unit["gains"] for unit in self.units])
         self.best = np.array(largest["best"])
 
+    def places(self, members: Sequence[int]) -> list[int]:
+        """Where some of the inputs stand."""
+        wanted = set(members)
+        return [place for place, row in enumerate(self.inputs) if row in wanted]
+
 
 class Resampled:
     """Means over inputs and trainings, with intervals."""
@@ -81,7 +86,11 @@ def entry_of(
         trained = runs.get((setting, TRAINED))
         for group, members in groups[setting, method].items():
             rows += _rows(setting, method, group, found, members, trained if method in SCRATCH else None)
-    calibration = {setting: _calibration(found) for (setting, method), found in runs.items() if method == SUGGEST}
+    calibration = {
+        setting: _calibration(found, groups[setting, method]["all"])
+        for (setting, method), found in runs.items()
+        if method == SUGGEST
+    }
     every = [*rankings, *(unit for several in units.values() for unit in several)]
     origins = {str(unit["from"]): unit["from"] for unit in every}
     critic = {
@@ -95,7 +104,7 @@ def entry_of(
 def _rows(
     setting: str, method: str, group: str, found: Runs, members: Sequence[int], trained: Runs | None
 ) -> list[dict[str, Any]]:
-    at = [place for place, row in enumerate(found.inputs) if row in set(members)]
+    at = found.places(members)
     if not at:
         return []
     best, over, rows = found.best[at], Resampled(len(at)), []
@@ -133,12 +142,14 @@ def _proposals(found: Runs, at: Sequence[int]) -> dict[str, Any]:
     return row
 
 
-def _calibration(found: Runs) -> dict[str, Any]:
-    said = np.array([unit["probability"] for unit in found.units], float)
-    made = ~np.array([unit["kept"] for unit in found.units]) & np.isfinite(said)
+def _calibration(found: Runs, members: Sequence[int]) -> dict[str, Any]:
+    """Of the inputs that are a sample of all."""
+    at = found.places(members)
+    said = np.array([unit["probability"] for unit in found.units], float)[:, at]
+    made = ~np.array([unit["kept"] for unit in found.units])[:, at] & np.isfinite(said)
     return {
-        "proposals": bins_of(said[made], (found.gains[:, :, 0] > 0)[made]),
-        "reachable": _bins([pair for unit in found.units for pair in unit["reached"]]),
+        "proposals": bins_of(said[made], (found.gains[:, at, 0] > 0)[made]),
+        "reachable": _bins([pair for unit in found.units for place in at for pair in unit["reached"][place]]),
     }
 
 

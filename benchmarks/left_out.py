@@ -9,6 +9,7 @@ from typing import Any
 from nat_plugin.errors import NATError
 from nat_plugin.evaluators.table import MeasuredTable, TableSettings, read_table
 from nat_plugin.plugins import plugins
+from nat_plugin.policy.search_space import space_name
 from nat_plugin.policy.training.recipe import TrainingPlan, load_training, plan_training
 from nat_plugin.policy.training.train import FILE, POLICY, TrainingRecord, resume, start
 from nat_plugin.runs.progress import reporter
@@ -40,13 +41,13 @@ class Sources:
 
     def left(self, task: str, space: bool) -> list[str]:
         """The sources that go with a task: those of the same task of the same benchmark (after other trainings, say);
-        with ``space`` all whose networks are made of the same operations."""
+        with ``space`` all that have networks of the same search space."""
         own = self.table(task)
 
         def same(other: MeasuredTable) -> bool:
             if (other.title, other.results.dataset) == (own.title, own.results.dataset):
                 return True
-            return space and _operations(other) == _operations(own)
+            return space and bool(_spaces(other) & _spaces(own))
 
         return [name for name in self.names if name == task or same(self.table(name))]
 
@@ -86,7 +87,5 @@ def _compared(recipe: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in recipe.items() if name not in ("device", "threads")}
 
 
-def _operations(table: MeasuredTable) -> frozenset[str]:
-    """What can stand on the edges of its networks."""
-    networks = table.networks
-    return frozenset(str(op) for each in networks for slot in each.slots for op in each.edge(slot).choices)
+def _spaces(table: MeasuredTable) -> set[str]:
+    return {space_name(network) for network in table.networks}

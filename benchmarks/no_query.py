@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -13,9 +12,10 @@ from scipy.special import ndtr
 
 from nat_plugin.ir import Choice, Moves, Network, canonical
 from nat_plugin.policy.apply import apply_policy
-from nat_plugin.policy.critic import Critic, CriticConfig, new_critic
+from nat_plugin.policy.critic import Critic
+from nat_plugin.policy.critic_files import read_critic
 from nat_plugin.policy.expecting import Expecting
-from nat_plugin.policy.files import SavedCritic, load_critic, load_policy
+from nat_plugin.policy.files import load_policy
 from nat_plugin.policy.finding import policy_path
 from nat_plugin.policy.graphs import build_graph
 from nat_plugin.policy.network import Policy
@@ -79,17 +79,7 @@ def load_trained(name: str | Path) -> Trained:
     """A policy by its file or by the name of one that ships."""
     path = policy_path(str(name))
     policy, facts = load_policy(path)
-    return Trained(policy, _critic(load_critic(path)), path, int(facts.get("split") or SPLIT))
-
-
-def _critic(saved: SavedCritic | None) -> Critic | None:
-    """None also for an ensemble that does not say how sure it is of a task that it does not know."""
-    if saved is None or saved.config["kind"] != "tasks":
-        return None
-    config: dict[str, Any] = {name: value for name, value in saved.config.items() if name != "kind"}
-    critic = new_critic(CriticConfig(**config), 0, torch.device("cpu"))
-    critic.load_state_dict(dict(saved.tensors), strict=True)
-    return critic
+    return Trained(policy, read_critic(path, torch.device("cpu")), path, int(facts.get("split") or SPLIT))
 
 
 def held_out_by(networks: Iterable[Network], split: int, share: float = HELD_OUT) -> np.ndarray:

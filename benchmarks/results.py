@@ -43,9 +43,10 @@ def _filled(name: str, table: str) -> str:
 
 
 def provenance() -> dict[str, Any]:
-    """The command, the commit, the machine and the day."""
+    """The command (of absolute paths the last part), the commit, the machine and the day."""
+    words = (Path(word).name if Path(word).is_absolute() else word for word in sys.argv)
     return {
-        "command": " ".join(["python", *sys.argv]),
+        "command": " ".join(["python", *words]),
         "commit": _said("git", "describe", "--always", "--dirty", "--abbrev=12"),
         "machine": f"{_processor()}, torch {torch.__version__}, {torch.get_num_threads()} threads",
         "date": datetime.date.today().isoformat(),

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from leave_one_out_tables import entry_of, tables_of
 from reliability import LEAST, bins_of, error, plot, pooled, within
-from results import put_tables, tables_on
+from results import provenance, put_tables, tables_on
 from searches import gains_after
 
 from nat_plugin.ir import Budget, Frame, Network, find_rule, key
@@ -35,6 +35,11 @@ def test_the_page_has_the_tables_of_the_results(request: pytest.FixtureRequest) 
     root = request.config.rootpath
     expected = tables_of(json.loads((root / RESULTS).read_text()))
     assert {name: table for name, table in tables_on(root / PAGE).items() if name in expected} == expected
+
+
+def test_what_is_noted_of_a_run_has_no_paths_of_a_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("sys.argv", ["benchmarks/some.py", "--table", str(tmp_path / "table.csv"), "--inputs", "3"])
+    assert provenance()["command"] == "python benchmarks/some.py --table table.csv --inputs 3"
 
 
 def test_a_query_is_a_network_that_computes_something_new() -> None:

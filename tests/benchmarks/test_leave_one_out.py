@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from itertools import product
 from pathlib import Path
 
@@ -14,7 +13,8 @@ from nat_nasbench.nb201 import spell
 
 from nat_plugin.errors import NATError
 from nat_plugin.policy.critic import CriticConfig, new_critic
-from nat_plugin.policy.files import SavedCritic, save_policy
+from nat_plugin.policy.critic_files import saved_critic
+from nat_plugin.policy.files import save_policy
 from nat_plugin.policy.network import PolicyConfig, new_policy
 
 CPU = torch.device("cpu")
@@ -31,8 +31,9 @@ def words(tmp_path: Path) -> list[str]:
         lines.append(f"  {task}: {{table: {{path: {task}.csv, adapter: nasbench201, metric: accuracy}}}}")
     (tmp_path / "recipe.yaml").write_text("\n".join(lines) + "\n")
     critic = new_critic(CriticConfig(1, 8, 1, 4), 0, CPU)
-    saved = SavedCritic({"kind": "tasks", **asdict(critic.config)}, dict(critic.state_dict()))
-    save_policy(new_policy(PolicyConfig("graph", 8, 1), 0, CPU), tmp_path / "policy.safetensors", {}, saved)
+    save_policy(
+        new_policy(PolicyConfig("graph", 8, 1), 0, CPU), tmp_path / "policy.safetensors", {}, saved_critic(critic)
+    )
     given = {"recipe": "recipe.yaml", "policy": "policy.safetensors", "work": "work", "results": "results.json"}
     paths = [word for name, file in given.items() for word in (f"--{name}", str(tmp_path / file))]
     small = ["--rules", "nat", "--limits", "none", "--inputs", "6", "--searched", "2", "--data", str(tmp_path)]
