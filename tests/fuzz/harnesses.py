@@ -129,12 +129,14 @@ def budget(data: bytes) -> None:
 
 def recipe(path: Path) -> None:
     from nat_plugin.comparisons.recipe import load_comparison
+    from nat_plugin.policy.training.recipe import load_training
     from nat_plugin.runs.recipe import load_recipe
 
-    try:
-        load_recipe(str(path), (), plugins()).resolved()
-    except NATError:
-        load_comparison(str(path), (), plugins()).resolved()
+    for load in (load_recipe, load_comparison):
+        with suppress(NATError):
+            load(str(path), (), plugins()).resolved()  # type: ignore[operator]
+            return
+    load_training(str(path), (), plugins()).resolved()
 
 
 def arguments(data: bytes) -> None:

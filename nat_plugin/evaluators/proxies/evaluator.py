@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from pydantic import Field, field_validator, model_validator
@@ -41,7 +41,7 @@ WORST = -1e9
 class ProxiesSettings(AnySettings):
     """Settings of the ``proxies`` evaluator."""
 
-    proxies: dict[str, float] = Field(
+    proxies: dict[str, Annotated[float, Field(ge=-1e6, le=1e6)]] = Field(
         default=dict.fromkeys(DEFAULT, 1.0),
         description="which count, and how much: names, or a mapping of names to weights (less than 0: less is better); "
         f"there are {', '.join(PROXIES)}",

@@ -16,12 +16,17 @@ from nat_plugin.sources import find_adapter
 CSV = "csv"
 
 
+_Extent = Annotated[int, Field(ge=1, le=65_536)]
+
+
 class FrameSettings(Settings):
     """What the networks of a table were trained in, for their costs. Left out: as the layout or the adapter has it."""
 
     channels: int | None = Field(default=None, ge=1, le=4096, description="channels of the first cells")
     cells: int | None = Field(default=None, ge=1, le=1000, description="cells in depth")
-    input: tuple[int, int, int] | None = Field(default=None, description="channels, height and width of an image")
+    input: tuple[_Extent, _Extent, _Extent] | None = Field(
+        default=None, description="channels, height and width of an image"
+    )
     classes: int | None = Field(default=None, ge=1, le=100_000, description="classes that they tell apart")
 
 

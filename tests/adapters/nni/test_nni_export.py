@@ -211,7 +211,9 @@ def test_the_command_line_writes_a_module(tmp_path: Path, capsys: pytest.Capture
     }
     for folder, source in cases.items():
         nat.main(["export", *source, "--adapter", "nni", "-o", str(tmp_path / folder)], standalone_mode=False)
-        assert capsys.readouterr().out.endswith(f"{folder}: model.py and weights.pt\n")
+        assert capsys.readouterr().out.endswith(
+            f"{folder}: model.py and weights.pt: FRESH weights, nothing was trained\n"
+        )
         scope: dict[str, Any] = {"__name__": "model"}
         exec((tmp_path / folder / "model.py").read_text(), scope)  # what was just written
         classes = 7 if folder == "own" else 10
