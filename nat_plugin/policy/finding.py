@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from nat_plugin.policy.network import Policy
 
 SHIPPED = Path(__file__).parent.parent / "policies"
+POLICY = "policy.safetensors"
+"""The name of a policy in the folder of a run or a training."""
 
 
 def find_policy(name: str, device: torch.device) -> Policy:
@@ -44,10 +46,15 @@ def check_policy_file(name: str) -> None:
 
 
 def policy_path(name: str) -> Path:
-    """The file of a policy. NATError if there is neither such a file nor such a policy."""
-    if os.path.exists(name):  # pathlib raises where a name is too long
+    """The file of a policy; of a folder that a run or a training left, the one in it, but a folder hides none that
+    ships. NATError if there is neither such a file nor such a policy."""
+    ships = name in shipped_policies()
+    if os.path.isdir(name) and not ships:
+        inside = Path(name) / POLICY
+        return inside if inside.is_file() else Path(name)
+    if os.path.exists(name) and not os.path.isdir(name):  # pathlib raises where a name is too long
         return Path(name)
-    if name not in shipped_policies():
+    if not ships:
         names = ", ".join(shipped_policies()) or "none"
         raise NATError(f"policy '{name[:80]}': no such file; every run of `nat` leaves one; those that ship: {names}")
     return SHIPPED / f"{name}.safetensors"

@@ -110,3 +110,15 @@ def test_the_reduction_cell_still_reduces_by_operations(nat: Nat) -> None:
     after = nat("transform", "DARTS_V2").out
     cell = after[after.index("reduce=") :]
     assert cell.count("pool") >= before[before.index("reduce=") :].count("pool") / 2
+
+
+def test_a_folder_stands_for_its_policy_and_hides_none_that_ships(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("general", "mine"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "policy.safetensors").write_bytes(b"")
+    assert policy_path("general") == policy_path("nasbench201").with_name("general.safetensors")
+    assert policy_path("mine") == Path("mine/policy.safetensors")
+    assert policy_path("./general") == Path("general/policy.safetensors")
