@@ -21,9 +21,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import nn
-from torch_geometric.utils import scatter
 
 from nat_plugin.ir import Network
+from nat_plugin.policy.geometric import scatter
 from nat_plugin.policy.graphs import Batch, Graph, build_batch
 from nat_plugin.policy.network import GraphEncoder, PolicyConfig
 from nat_plugin.policy.search_space import space_name

@@ -11,11 +11,10 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch_geometric.nn import GCNConv, SAGEConv
-from torch_geometric.utils import scatter
 
 from nat_plugin.errors import NATError
 from nat_plugin.policy.describe import WIDTH
+from nat_plugin.policy.geometric import gcn_conv, sage_conv, scatter
 from nat_plugin.policy.graphs import (
     CANDIDATE_ROOM,
     CANDIDATE_WIDTH,
@@ -59,11 +58,8 @@ class _Round(nn.Module):
     def __init__(self, hidden: int) -> None:
         super().__init__()
 
-        def relation() -> SAGEConv:
-            return SAGEConv((hidden, hidden), hidden, aggr="sum", root_weight=False, bias=False)
-
-        self.from_source, self.from_target = relation(), relation()
-        self.from_entering, self.from_leaving = relation(), relation()
+        self.from_source, self.from_target = sage_conv(hidden), sage_conv(hidden)
+        self.from_entering, self.from_leaving = sage_conv(hidden), sage_conv(hidden)
         self.edge_own, self.node_own = nn.Linear(hidden, hidden), nn.Linear(hidden, hidden)
         self.edge_out, self.node_out = nn.Linear(hidden, hidden), nn.Linear(hidden, hidden)
         self.edge_norm, self.node_norm = nn.LayerNorm(hidden), nn.LayerNorm(hidden)
@@ -187,9 +183,8 @@ class PaperPolicy(nn.Module):
         self.config = config
         self._numbers = {text: number for number, text in enumerate(config.vocabulary)}
         self.embedding = nn.Embedding(len(config.vocabulary), config.hidden)
-        plain: dict[str, Any] = {"normalize": False, "add_self_loops": False, "bias": False}
-        self.first = GCNConv(config.hidden, config.hidden, **plain)
-        self.second = GCNConv(config.hidden, config.hidden, **plain)
+        self.first = gcn_conv(config.hidden, config.hidden)
+        self.second = gcn_conv(config.hidden, config.hidden)
         self.last = nn.Linear(config.hidden, RANKS * len(config.vocabulary))
 
     def forward(self, batch: Batch) -> Tensor:

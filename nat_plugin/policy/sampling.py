@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch_geometric.utils import scatter
 
 from nat_plugin.ir import Choice, Moves
+from nat_plugin.policy.geometric import scatter
 from nat_plugin.policy.graphs import Batch
 from nat_plugin.policy.network import Policy
 

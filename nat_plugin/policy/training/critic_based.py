@@ -15,8 +15,8 @@ from typing import TypeAlias
 import numpy as np
 import torch
 from torch import nn
-from torch_geometric.utils import scatter
 
+from nat_plugin.policy.geometric import scatter
 from nat_plugin.policy.graphs import Batch
 from nat_plugin.policy.network import Policy
 from nat_plugin.policy.reinforce import Learning, advantages

@@ -16,8 +16,8 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from torch import nn
-from torch_geometric.utils import scatter
 
+from nat_plugin.policy.geometric import scatter
 from nat_plugin.policy.graphs import Batch
 from nat_plugin.policy.network import Policy
 

@@ -20,8 +20,8 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from torch import nn
-from torch_geometric.utils import scatter
 
+from nat_plugin.policy.geometric import scatter
 from nat_plugin.policy.graphs import SHARE, Batch
 from nat_plugin.policy.network import Policy
 from nat_plugin.policy.training.critic_based import GainOf, Slots
