@@ -15,6 +15,7 @@ from torch import nn
 from nat_plugin.errors import NATError
 from nat_plugin.policy.critic import Critic
 from nat_plugin.policy.graphs import Graph, build_batch
+from nat_plugin.policy.optimizers import optimizer_state, restore_optimizer
 from nat_plugin.policy.ranks import normal_ranks
 
 
@@ -112,13 +113,7 @@ class CriticTraining:
             "step": self.step_number,
             "rng": json.dumps(self._rng.bit_generator.state),
             "weights": {name: value.detach().cpu().clone() for name, value in self.critic.state_dict().items()},
-            "moments": [
-                {
-                    str(number): {name: value.detach().cpu().clone() for name, value in values.items()}
-                    for number, values in optimizer.state_dict()["state"].items()
-                }
-                for optimizer in self._optimizers
-            ],
+            "moments": [optimizer_state(each) for each in self._optimizers],
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -126,6 +121,4 @@ class CriticTraining:
         self._rng.bit_generator.state = json.loads(state["rng"])
         self.critic.load_state_dict(state["weights"])
         for optimizer, moments in zip(self._optimizers, state["moments"], strict=True):
-            whole = optimizer.state_dict()
-            whole["state"] = {int(number): dict(values) for number, values in moments.items()}
-            optimizer.load_state_dict(whole)
+            restore_optimizer(optimizer, moments)

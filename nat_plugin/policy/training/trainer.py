@@ -17,6 +17,7 @@ import torch
 from nat_plugin.errors import NATError
 from nat_plugin.policy.graphs import build_batch, build_graph
 from nat_plugin.policy.network import Policy, PolicyConfig, new_policy
+from nat_plugin.policy.optimizers import optimizer_state, restore_optimizer
 from nat_plugin.policy.search_space import space_name
 from nat_plugin.policy.training.critic_based import draw_unmasked
 from nat_plugin.policy.training.critics import GainCritic, make_critic
@@ -28,7 +29,6 @@ from nat_plugin.policy.training.recipe import StageSettings, TrainingRecipe
 from nat_plugin.policy.training.spaces import NONE, World
 from nat_plugin.policy.training.tasks import Task
 from nat_plugin.search.base import State
-from nat_plugin.search.nat.rounds import optimizer_state, restore_optimizer
 from nat_plugin.training.seeds import derive
 
 CHUNK = 512

@@ -12,12 +12,13 @@ from nat_plugin.ir import Choice, Moves
 from nat_plugin.policy.apply import decode
 from nat_plugin.policy.graphs import Graph, build_batch, build_graph
 from nat_plugin.policy.network import Policy
+from nat_plugin.policy.optimizers import optimizer_state, restore_optimizer
 from nat_plugin.policy.reinforce import Learning, Temperature, learn
 from nat_plugin.policy.sampling import Sample, draw, greedy
 from nat_plugin.policy.training.critic_based import draw_unmasked
 from nat_plugin.policy.training.exact import exact_step
 from nat_plugin.search.base import State
-from nat_plugin.search.nat.rounds import Round, optimizer_state, restore_optimizer
+from nat_plugin.search.nat.rounds import Round
 from nat_plugin.search.nat.settings import NATSettings
 
 Expected: TypeAlias = Callable[[int, Sequence[Choice]], np.ndarray]
