@@ -16,7 +16,7 @@ from nat_plugin.errors import NATError
 from nat_plugin.ir import Budget, Moves, find_rule
 from nat_plugin.policy.graphs import Graph, build_batch, build_graph
 from nat_plugin.policy.network import Policy, PolicyConfig, new_policy
-from nat_plugin.policy.training.critic import Critic, CriticConfig
+from nat_plugin.policy.training.ensemble import Critic, CriticConfig
 from nat_plugin.policy.training.sampled import sampled_step
 
 RULES = ("nat", "nat++")

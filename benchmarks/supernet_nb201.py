@@ -48,7 +48,7 @@ from nat_plugin.policy.apply import apply_policy, decode
 from nat_plugin.policy.finding import find_policy
 from nat_plugin.policy.graphs import build_graph
 from nat_plugin.policy.network import Policy
-from nat_plugin.policy.training.critic import Critic, CriticConfig
+from nat_plugin.policy.training.ensemble import Critic, CriticConfig
 
 DATA = "CIFAR-10"
 WITHIN = 150

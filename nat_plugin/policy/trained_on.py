@@ -14,6 +14,8 @@ from nat_plugin.policy.search_space import cells_of, space_name
 
 CELLS = "cells"
 """The fact of a policy that has ``cells_of`` of its inputs, a line for each search space."""
+DOUBTS = "an input stays unless a gain is likely all the same"
+MAY_BE_WRONG = "its first proposals may be wrong; measure them, or train one with `nat train`"
 _said: set[str] = set()
 
 
@@ -25,19 +27,11 @@ def say_where_trained(name: str, networks: Iterable[Network]) -> None:
     path = policy_path(name)
     facts, critic = load_policy(path)[1], load_critic(path)
     if critic is not None:
-        spaces = familiar_of(critic.config).spaces
-        is_known, what, then = (
-            lambda network: space_name(network) in spaces,
-            str(facts["space"]),
-            "an input stays unless a gain is likely all the same",
-        )
+        known, name_of, trained_on, advice = familiar_of(critic.config).spaces, space_name, facts["space"], DOUBTS
     else:
-        cells = str(facts[CELLS]).splitlines()
-        is_known, what, then = (
-            lambda network: cells_of(network) in cells,
-            f"{facts['space']} ({facts['trained_on']})",
-            "its first proposals may be wrong; measure them, or train one with `nat train`",
-        )
-    if not all(map(is_known, networks)):
+        known, name_of = frozenset(str(facts[CELLS]).splitlines()), cells_of
+        trained_on, advice = f"{facts['space']} ({facts['trained_on']})", MAY_BE_WRONG
+    if any(name_of(network) not in known for network in networks):
         _said.add(name)
-        print(f"policy '{name}' was trained on {what}, and is applied to something else: {then}", file=sys.stderr)
+        print(f"policy '{name}' was trained on {trained_on}, and is applied to something else: {advice}",
+              file=sys.stderr)  # fmt: skip

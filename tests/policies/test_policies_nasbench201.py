@@ -16,7 +16,7 @@ from nat_plugin.policy.apply import transform
 from nat_plugin.policy.files import load_policy
 from nat_plugin.policy.finding import SHIPPED, find_policy
 from nat_plugin.policy.network import Policy
-from nat_plugin.policy.training.critic import CriticConfig
+from nat_plugin.policy.training.ensemble import CriticConfig
 
 CPU = torch.device("cpu")
 SMALL = CriticConfig(members=1, hidden=8, epochs=1, least_steps=5)

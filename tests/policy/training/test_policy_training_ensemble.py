@@ -13,7 +13,7 @@ from scipy.stats import spearmanr
 from nat_plugin.ir import Network, canonical, key
 from nat_plugin.policy.graphs import build_graph
 from nat_plugin.policy.ranks import normal_ranks
-from nat_plugin.policy.training.critic import Critic, CriticConfig
+from nat_plugin.policy.training.ensemble import Critic, CriticConfig
 
 FAST = CriticConfig(members=2, hidden=16, epochs=10, least_steps=100, batch=32)
 
