@@ -24,12 +24,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from nat_timm.building import build
-from nat_timm.compacting import STARTS, Workshop
-from nat_timm.document import parse
-from nat_timm.entrypoint import attach
-from nat_timm.result import Tuned
-from nat_timm.tuning import Tuning, accuracy
+from nat_timm.building.build import build
+from nat_timm.building.entrypoint import attach
+from nat_timm.compacting.compact import STARTS, CompactionSession
+from nat_timm.compacting.result import Tuned
+from nat_timm.documents.document import parse
+from nat_timm.training.tuning import Tuning, accuracy
 from results import add_result
 from safetensors.torch import load_file, save_file
 from statistics_of_seeds import interval
@@ -139,7 +139,7 @@ class Case:
         if all((self.folder / f"{name}.json").exists() for name in names_of(args.budgets, args.strategies)):
             return
         model = self.model()
-        shop = Workshop(
+        session = CompactionSession(
             model,
             Batches(self.data, self.data.weights, True, self.seed),
             Batches(self.data, self.data.reward, False, self.seed),
@@ -149,38 +149,38 @@ class Case:
             precision=args.precision,
             evaluator={"reward_images": None},
         )
-        self.known(CAME, lambda: self.figures(shop.original()))
+        self.known(CAME, lambda: self.figures(session.original()))
         path = self.folder / "adapted.safetensors"
         if path.exists():
-            shop.evaluator.restore(load_state(path))
+            session.evaluator.restore(load_state(path))
         else:
             for budget in args.budgets:
                 kind = plugins().find("strategies", "random")
                 lengths = SearchSettings(warmup=args.warmup // len(args.budgets), rounds=0)
-                shop.search(kind(shop.task({"macs": budget}), kind.Settings()), lengths)
-            save_state(path, shop.evaluator.state())
-        self.known(INPUT, lambda: self.best([shop.network], shop))
+                session.search(kind(session.task({"macs": budget}), kind.Settings()), lengths)
+            save_state(path, session.evaluator.state())
+        self.known(INPUT, lambda: self.best([session.network], session))
         for budget in args.budgets:
             for name in args.strategies:
-                self.known(f"{budget} {name}", partial(self.found, shop, name, budget))
+                self.known(f"{budget} {name}", partial(self.found, session, name, budget))
 
-    def found(self, shop: Workshop, name: str, budget: str) -> dict[str, Any]:
+    def found(self, session: CompactionSession, name: str, budget: str) -> dict[str, Any]:
         if name == "magnitude":
             try:
-                return self.best([shop.magnitude({"macs": budget})], shop)
+                return self.best([session.magnitude({"macs": budget})], session)
             except NATError as error:
                 return {"failed": str(error)}
-        kind, task = plugins().find("strategies", name), shop.task({"macs": budget}, self.args.evaluations)
+        kind, task = plugins().find("strategies", name), session.task({"macs": budget}, self.args.evaluations)
         strategy = kind(task, kind.Settings())
-        evaluated = shop.search(strategy, SearchSettings(rounds=self.args.evaluations // 8, proposals=8, steps=0))
-        return self.best(strategy.finalists(shop.network, self.args.candidates), shop) | {"evaluated": evaluated}
+        evaluated = session.search(strategy, SearchSettings(rounds=self.args.evaluations // 8, proposals=8, steps=0))
+        return self.best(strategy.finalists(session.network, self.args.candidates), session) | {"evaluated": evaluated}
 
-    def best(self, networks: Sequence[Network], shop: Workshop) -> dict[str, Any]:
+    def best(self, networks: Sequence[Network], session: CompactionSession) -> dict[str, Any]:
         """What is most accurate on the images for that of networks that are fine-tuned from the weights of the model
         and from adapted ones (of the model itself also as it came), with the figures of all of them."""
         tuning = Tuning(epochs=self.args.tuning)
-        tuned = [self.figures(shop.tune(each, tuning, start)) for each in networks for start in STARTS]
-        if shop.network in networks:
+        tuned = [self.figures(session.tune(each, tuning, start)) for each in networks for start in STARTS]
+        if session.network in networks:
             tuned.append(json.loads((self.folder / f"{CAME}.json").read_text()))
         return max(tuned, key=lambda each: (each["selection"], -each["macs"])) | {"tuned": tuned}
 

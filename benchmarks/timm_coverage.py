@@ -27,7 +27,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 import numpy as np
 import timm
 from nat_timm.adapter import TimmAdapter, counted
-from nat_timm.document import EDITED
+from nat_timm.documents.document import EDITED
 from results import add_result
 from torch import nn
 

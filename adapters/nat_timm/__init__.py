@@ -14,27 +14,27 @@ from nat_plugin.adapter import Adapter
 from nat_plugin.hookspecs import hookimpl
 from nat_plugin.ir import OpKind, register_op
 from nat_timm.adapter import TimmAdapter
-from nat_timm.ops import TIMM
-from nat_timm.registering import register_with_timm
+from nat_timm.building.registering import register_with_timm
+from nat_timm.moves.ops import TIMM
 
 if TYPE_CHECKING:
     from nat_plugin.evaluators.base import Evaluator
-    from nat_timm.compacting import compact
-    from nat_timm.exporting import export_onnx, export_program
-    from nat_timm.loaders import timm_loaders
+    from nat_timm.compacting.compact import compact
     from nat_timm.models import inherit, to_network
-    from nat_timm.saving import load, save
+    from nat_timm.saving.exporting import export_onnx, export_program
+    from nat_timm.saving.folders import load, save
+    from nat_timm.training.loaders import timm_loaders
 
 # In which module each name is, so that torch and timm are imported only where one of them is used.
 _LAZY = {
-    "compact": "nat_timm.compacting",
-    "timm_loaders": "nat_timm.loaders",
+    "compact": "nat_timm.compacting.compact",
+    "timm_loaders": "nat_timm.training.loaders",
     "inherit": "nat_timm.models",
     "to_network": "nat_timm.models",
-    "load": "nat_timm.saving",
-    "save": "nat_timm.saving",
-    "export_onnx": "nat_timm.exporting",
-    "export_program": "nat_timm.exporting",
+    "load": "nat_timm.saving.folders",
+    "save": "nat_timm.saving.folders",
+    "export_onnx": "nat_timm.saving.exporting",
+    "export_program": "nat_timm.saving.exporting",
 }
 __all__ = [
     "TimmAdapter",
@@ -67,7 +67,7 @@ def register_ops(register: Callable[[OpKind], None]) -> None:
 
 @hookimpl
 def register_evaluators(register: Callable[[str, type[Evaluator]], None]) -> None:
-    from nat_timm.evaluator import TimmEvaluator
+    from nat_timm.training.evaluator import TimmEvaluator
 
     register("timm", TimmEvaluator)
 

@@ -10,12 +10,12 @@ from nat_plugin.adapter import Adapter
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Cost, Frame, Network, Origin, cost
 from nat_plugin.ir.layers import Shape
-from nat_timm.document import Document, parse
+from nat_timm.documents.document import Document, parse
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from nat_timm.reading import Reading
+    from nat_timm.moves.network import Reading
 
 VERSION = "1"
 
@@ -34,7 +34,7 @@ class TimmAdapter(Adapter):
 
     def natural_frame(self, text: str) -> Frame:
         """The images and classes that the model is made for."""
-        from nat_timm.building import natural_frame
+        from nat_timm.building.build import natural_frame
 
         return natural_frame(text)
 
@@ -53,8 +53,8 @@ class TimmAdapter(Adapter):
         return found.render()
 
     def module(self, network: Network) -> nn.Module:
-        from nat_timm.building import build
-        from nat_timm.entrypoint import attach
+        from nat_timm.building.build import build
+        from nat_timm.building.entrypoint import attach
 
         found = moved_document(network)
         made = build(found, network.input, network.head.classes).train()
@@ -99,9 +99,9 @@ def moved_document(network: Network) -> Document:
 
 @lru_cache(maxsize=16)
 def _read(base: Document, input: Shape, classes: int) -> Reading:
-    from nat_timm.building import build
-    from nat_timm.reading import read
-    from nat_timm.trace import trace
+    from nat_timm.building.build import build
+    from nat_timm.moves.network import read
+    from nat_timm.reading.trace import trace
 
     model = build(base, input, classes, device="meta")
     return read(trace(model, input, base.architecture), classes, base.architecture)
@@ -110,7 +110,7 @@ def _read(base: Document, input: Shape, classes: int) -> Reading:
 def counted(network: Network) -> Cost:
     """Parameters and MACs of the model that timm builds from a network, counted on the meta device."""
     from nat_plugin.nets.counting import count
-    from nat_timm.building import build
+    from nat_timm.building.build import build
 
     model = build(moved_document(network), network.input, network.head.classes, device="meta")
     return count(model, network.input)

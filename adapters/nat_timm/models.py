@@ -14,14 +14,14 @@ from nat_plugin.errors import NATError
 from nat_plugin.ir import Network
 from nat_plugin.ir.layers import Shape
 from nat_timm.adapter import TimmAdapter, moved_document, network_of, reading_of
-from nat_timm.building import arguments, has_fixed_size, input_size
-from nat_timm.comparing import module_that_differs
-from nat_timm.document import EDITED, Document, document
-from nat_timm.edits import Edit
-from nat_timm.entrypoint import attach, base_config, plain
-from nat_timm.features import apply_with_features
+from nat_timm.building.build import arguments, has_fixed_size, input_size
+from nat_timm.building.comparing import module_that_differs
+from nat_timm.building.entrypoint import attach, base_config, plain
+from nat_timm.building.features import apply_with_features
+from nat_timm.documents.document import EDITED, Document, document
+from nat_timm.documents.edits import Edit
 from nat_timm.framework import create
-from nat_timm.surgery import apply_edits, undo
+from nat_timm.surgery.apply import apply_edits, undo
 
 CURRENT = ("num_classes", "in_chans", "img_size", "global_pool")
 """Arguments that a model may have others of than it was made with; timm notes them when it saves."""

@@ -315,14 +315,14 @@ def image(data: bytes) -> None:
 
 
 def weights(path: Path) -> object:
-    from nat_timm.weights import read_weights
+    from nat_timm.saving.weights import read_weights
 
     return read_weights(path)
 
 
 def timm_config(path: Path) -> object:
     """What stands in the config.json of a model folder, as far as no model is built of it."""
-    from nat_timm.document import parse
+    from nat_timm.documents.document import parse
 
     return parse(path.read_bytes().decode("utf-8", "replace")).render()
 

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 import timm
 import torch
-from nat_timm.compacting import STARTS, Workshop
-from nat_timm.latency import Measured, Setting
-from nat_timm.loaders import LoaderFeed, batches, timm_loaders
-from nat_timm.magnitude import without_small_blocks
-from nat_timm.result import Result, Tuned
-from nat_timm.tuning import Tuning, accuracy, distance, fine_tune
+from nat_timm.compacting.compact import STARTS, CompactionSession
+from nat_timm.compacting.magnitude import without_small_blocks
+from nat_timm.compacting.result import Result, Tuned
+from nat_timm.measuring.latency import Measured, Setting
+from nat_timm.training.loaders import LoaderFeed, batches, timm_loaders
+from nat_timm.training.tuning import Tuning, accuracy, distance, fine_tune
 from PIL import Image
 from sklearn.datasets import load_digits
 from torch import Tensor, nn
@@ -107,27 +107,27 @@ def test_a_seed_gives_the_same_result_twice(capsys: pytest.CaptureFixture[str]) 
 
 def test_fine_tuning_begins_from_the_weights_of_the_model_or_from_adapted_ones() -> None:
     given, still = model(), Tuning(epochs=0)
-    shop = Workshop(given, *loaders(), input=(3, 16, 16), device="cpu", evaluator={"recalibration": 64})
-    shop.evaluator.train([shop.network] * 2)
-    own, adapted = (shop.tune(shop.network, still, start) for start in STARTS)
+    session = CompactionSession(given, *loaders(), input=(3, 16, 16), device="cpu", evaluator={"recalibration": 64})
+    session.evaluator.train([session.network] * 2)
+    own, adapted = (session.tune(session.network, still, start) for start in STARTS)
     weights = own.model.state_dict()
     assert all(torch.equal(each, weights[name]) for name, each in given.state_dict().items())
     assert not torch.equal(adapted.model.get_submodule("conv_stem").weight, given.get_submodule("conv_stem").weight)
     assert (own.how, adapted.how) == ("fine-tuned from own weights", "fine-tuned from adapted weights")
-    moves = Moves(shop.network, shop.rule)
+    moves = Moves(session.network, session.rule)
     after = moves.apply(moves.sample(np.random.default_rng(0)))
     inherited = dict(nat_timm.inherit(given, after).named_parameters())
-    assert all(torch.equal(each, inherited[name]) for name, each in shop.tune(after, still).model.named_parameters())
+    assert all(torch.equal(each, inherited[name]) for name, each in session.tune(after, still).model.named_parameters())
 
 
 def test_the_better_start_counts_and_of_the_model_itself_also_as_it_came() -> None:
-    shop = Workshop(model(), *loaders(), input=(3, 16, 16), device="cpu")
-    shop.evaluator.train([shop.network] * 4)
+    session = CompactionSession(model(), *loaders(), input=(3, 16, 16), device="cpu")
+    session.evaluator.train([session.network] * 4)
     tuning = Tuning(epochs=1)
-    tuned = [shop.tune(shop.network, tuning, start).accuracy for start in STARTS]
+    tuned = [session.tune(session.network, tuning, start).accuracy for start in STARTS]
     assert len(set(tuned)) == 2
-    assert shop.best(shop.network, tuning, STARTS).accuracy == max(tuned)
-    assert shop.best(shop.network, tuning, STARTS[:1]).accuracy == tuned[0]
+    assert session.best(session.network, tuning, STARTS).accuracy == max(tuned)
+    assert session.best(session.network, tuning, STARTS[:1]).accuracy == tuned[0]
 
 
 def tuned(accuracy: float, how: str, measured: Measured | None = None) -> Tuned:
@@ -170,18 +170,18 @@ class Taken:
 @pytest.mark.parametrize("belief", [1.0, 1.15])
 def test_a_limit_on_latency_holds_for_whole_models_and_is_used(belief: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where the estimate believes in more than is saved."""
-    shop = Workshop(model(), *loaders(32, 20), input=(3, 16, 16), device="cpu")
-    monkeypatch.setattr(Workshop, "latency", Taken(shop.network, belief))
-    limits = shop.task({"latency": "0.8x"}).budget.resolve(shop.network)
-    moves = Moves(shop.network, shop.rule, limits)
+    session = CompactionSession(model(), *loaders(32, 20), input=(3, 16, 16), device="cpu")
+    monkeypatch.setattr(CompactionSession, "latency", Taken(session.network, belief))
+    limits = session.task({"latency": "0.8x"}).budget.resolve(session.network)
+    moves = Moves(session.network, session.rule, limits)
     walks = [descent(moves, np.random.default_rng(seed)) for seed in range(4)]
     candidates = [moves.apply(walk) for walk in walks if walk is not None]
-    most = 0.8 * cost(shop.network).macs
+    most = 0.8 * cost(session.network).macs
     assert any(cost(each).macs > most for each in candidates) == (belief > 1)
-    found = list(shop.within(candidates, limits))
+    found = list(session.within(candidates, limits))
     assert found
-    assert all(0.65 * cost(shop.network).macs < cost(each).macs <= most for each in found)
-    before = shop.original().latency
+    assert all(0.65 * cost(session.network).macs < cost(each).macs <= most for each in found)
+    before = session.original().latency
     assert before is not None
     assert (before.share, before.estimate) == (1.0, before.ms)
 
@@ -225,10 +225,10 @@ def test_a_model_that_cannot_be_worked_on_is_one_line(make: Callable[[], Any], m
 def test_weights_that_are_frozen_stay_as_they_are() -> None:
     given = model()
     given.get_submodule("blocks.0").requires_grad_(False)
-    shop = Workshop(given, *loaders(), input=(3, 16, 16), device="cpu")
-    shop.evaluator.train([shop.network] * 2)
+    session = CompactionSession(given, *loaders(), input=(3, 16, 16), device="cpu")
+    session.evaluator.train([session.network] * 2)
     for start in STARTS:
-        after = shop.tune(shop.network, Tuning(epochs=1), start).model
+        after = session.tune(session.network, Tuning(epochs=1), start).model
         kept = dict(given.get_submodule("blocks.0").named_parameters())
         assert all(torch.equal(each, kept[name]) for name, each in after.get_submodule("blocks.0").named_parameters())
         assert not torch.equal(after.get_submodule("conv_head").weight, given.get_submodule("conv_head").weight)
@@ -395,9 +395,9 @@ def test_all_of_the_images_to_measure_on_can_be_gone_through() -> None:
 def test_the_teacher_is_the_model_as_it_came_with_and_without_distillation() -> None:
     for distil in (0.0, 0.5):
         given = model()
-        shop = Workshop(given, *loaders(), input=(3, 16, 16), device="cpu", evaluator={"distil": distil})
-        shop.evaluator.train([shop.network] * 3)
-        weights = shop.teacher.state_dict()
+        session = CompactionSession(given, *loaders(), input=(3, 16, 16), device="cpu", evaluator={"distil": distil})
+        session.evaluator.train([session.network] * 3)
+        weights = session.teacher.state_dict()
         assert all(torch.equal(each, weights[name]) for name, each in given.state_dict().items())
 
 

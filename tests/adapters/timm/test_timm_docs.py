@@ -7,7 +7,7 @@ import warnings
 from pathlib import Path
 
 import pytest
-from nat_timm.edits import ORDER
+from nat_timm.documents.edits import ORDER
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "timm.md").read_text(encoding="utf-8")
 

@@ -6,14 +6,14 @@ import json
 from pathlib import Path
 from typing import Any
 
-import nat_timm.weights
+import nat_timm.saving.weights
 import pytest
 import timm
 import torch
 from nat_timm.adapter import TimmAdapter
-from nat_timm.evaluator import TimmEvaluator, TimmSettings
-from nat_timm.saving import save
-from nat_timm.statistics import recalibrate
+from nat_timm.measuring.statistics import recalibrate
+from nat_timm.saving.folders import save
+from nat_timm.training.evaluator import TimmEvaluator, TimmSettings
 from safetensors.torch import save_file
 from torch import nn
 
@@ -179,7 +179,7 @@ def test_pretrained_weights_have_a_fingerprint_where_they_are_a_file(
     save_file(model.state_dict(), path)
     config = timm.models.get_pretrained_cfg("mobilenetv2_035").to_dict()
     cached = {**config, "file": str(path), "num_classes": digits.classes}
-    monkeypatch.setattr(nat_timm.weights, "_config", lambda name: cached)
+    monkeypatch.setattr(nat_timm.saving.weights, "_config", lambda name: cached)
     found = evaluator(digits, weights="pretrained").outside
     before = fingerprints(found)
     assert list(before) == ["pretrained weights of mobilenetv2_035"]

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nat_timm.adapter import TimmAdapter
-from nat_timm.comparing import module_that_differs
+from nat_timm.building.comparing import module_that_differs
 
 from nat_plugin.ir import Frame, Moves, canonical, cost, find_rule, same
 from nat_plugin.nets.counting import count

@@ -219,7 +219,7 @@ def test_a_damaged_folder_is_refused_in_one_line(folder: Path, tmp_path: Path, w
 
 
 def test_without_onnx_it_is_said_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nat_timm.exporting.find_spec", lambda _name: None)
+    monkeypatch.setattr("nat_timm.saving.exporting.find_spec", lambda _name: None)
     with pytest.raises(NATError, match=r"pip install 'nat-plugin\[onnx\]'"):
         nat_timm.export_onnx(lively("mobilenetv2_050"), tmp_path / "model.onnx", (3, 32, 32))
     assert not list(tmp_path.iterdir())

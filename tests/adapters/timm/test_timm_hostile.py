@@ -14,7 +14,7 @@ import timm
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from nat_timm.adapter import TimmAdapter
-from nat_timm.document import parse
+from nat_timm.documents.document import parse
 from nat_timm.limits import MAX_MODULES
 
 from nat_plugin.errors import NATError

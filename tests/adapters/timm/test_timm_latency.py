@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from nat_timm.document import parse
-from nat_timm.latency import Latency, Measured
+from nat_timm.documents.document import parse
+from nat_timm.measuring.latency import Latency, Measured
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook
 
@@ -97,7 +97,7 @@ def test_every_op_can_be_asked_for(latency: Latency) -> None:
 
 
 def test_on_the_clock_of_the_machine_a_model_without_most_blocks_is_faster(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nat_timm.latency.SAMPLES", 1)
+    monkeypatch.setattr("nat_timm.measuring.latency.SAMPLES", 1)
     found = Latency(parse('{"architecture": "test_resnet"}'), (3, 64, 64), 10, find_compute("cpu"))
     base = found.network
     lean = base.with_ops(

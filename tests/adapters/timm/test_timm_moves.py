@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import timm
 from nat_timm.adapter import TimmAdapter
-from nat_timm.naming import is_dropped, is_grown
-from nat_timm.ops import timm_op
+from nat_timm.moves.naming import is_dropped, is_grown
+from nat_timm.moves.ops import timm_op
 
 from nat_plugin.ir import NULL, SKIP, Frame, Moves, Network, find_rule
 from tests.adapters.timm.samples import SPAN

@@ -9,10 +9,10 @@ import nat_timm
 import pytest
 import timm
 import torch
-from nat_timm.branches import is_branch
-from nat_timm.edits import Edit
-from nat_timm.surgery import apply_edits
-from nat_timm.trace import to_meta, trace
+from nat_timm.documents.edits import Edit
+from nat_timm.reading.branches import is_branch
+from nat_timm.reading.trace import to_meta, trace
+from nat_timm.surgery.apply import apply_edits
 from timm_offers import CHECKS, examine
 from torch import nn
 

@@ -119,7 +119,7 @@ def test_a_folder_that_cannot_be_filled_is_as_it_was(tmp_path: Path, monkeypatch
             raise WriteError(f"{path}: cannot write: No space left on device")
         path.write_bytes(data)
 
-    monkeypatch.setattr("nat_timm.saving.write_bytes", full)
+    monkeypatch.setattr("nat_timm.saving.folders.write_bytes", full)
     for folder in ("old", "new"):
         with pytest.raises(WriteError):
             nat_timm.save(lively("test_resnet"), tmp_path / folder)

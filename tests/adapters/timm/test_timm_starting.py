@@ -9,7 +9,7 @@ import nat_timm
 import pytest
 import timm
 import torch
-from nat_timm.weights import read_weights, starting_weights
+from nat_timm.saving.weights import read_weights, starting_weights
 from safetensors.torch import save_file
 
 from nat_plugin.errors import NATError

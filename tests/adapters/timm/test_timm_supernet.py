@@ -8,11 +8,11 @@ import pytest
 import timm
 import torch
 from nat_timm import inherit, to_network
-from nat_timm.edits import Edit
-from nat_timm.statistics import recalibrate
-from nat_timm.supernet import TimmSupernet
-from nat_timm.surgery import apply_edits
-from nat_timm.tuning import objective
+from nat_timm.documents.edits import Edit
+from nat_timm.measuring.statistics import recalibrate
+from nat_timm.surgery.apply import apply_edits
+from nat_timm.training.supernet import TimmSupernet
+from nat_timm.training.tuning import objective
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn.modules.batchnorm import _BatchNorm

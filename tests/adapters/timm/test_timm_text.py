@@ -12,8 +12,8 @@ import torch
 from hypothesis import example, given
 from hypothesis import strategies as st
 from nat_timm.adapter import TimmAdapter
-from nat_timm.document import parse
-from nat_timm.trace import to_meta, trace
+from nat_timm.documents.document import parse
+from nat_timm.reading.trace import to_meta, trace
 from torch import nn
 
 from nat_plugin.errors import NATError

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from nat_timm.edits import Edit, edits_from_json, edits_to_json
-from nat_timm.hidden import importance, shrink_hidden
-from nat_timm.surgery import apply_edits
+from nat_timm.documents.edits import Edit, edits_from_json, edits_to_json
+from nat_timm.surgery.apply import apply_edits
+from nat_timm.surgery.hidden import importance, shrink_hidden
 from torch import nn
 
 from nat_plugin.errors import NATError

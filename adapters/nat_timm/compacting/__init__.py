@@ -1,0 +1,1 @@
+"""Compacting: a model and its images in, a leaner one out."""

@@ -1,0 +1,89 @@
+"""What ``compact`` gives: networks fine-tuned, and what can be said of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import nn
+
+from nat_plugin.ir import Network
+from nat_plugin.ir.costs import Cost
+from nat_plugin.training.statistics import unpaired_difference, wilson
+from nat_plugin.training.verdict import conclude
+from nat_timm.measuring.latency import Measured, Setting
+from nat_timm.saving.folders import save
+
+
+@dataclass(frozen=True, eq=False)
+class Tuned:
+    """A network, what it costs, its module in evaluation mode, its accuracy on ``val_loader``, how it came by its
+    weights and, where that is limited, its latency."""
+
+    network: Network
+    cost: Cost
+    model: nn.Module
+    accuracy: float
+    how: str
+    latency: Measured | None = None
+
+    def rank(self) -> tuple[float, int, int]:
+        """The smallest is the best."""
+        return -self.accuracy, self.cost.macs, self.cost.params
+
+    def __str__(self) -> str:
+        latency = "" if self.latency is None else f", latency {self.latency}"
+        costs = f"{self.cost.params:,} parameters, {self.cost.macs:,} MACs"
+        return f"{self.how}: accuracy {self.accuracy:.2%}, {costs}{latency}"
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """What ``compact`` found.
+
+    ``before``: the model as it came. ``reference``: the best that it reaches with the same fine-tuning. ``tuned``: the
+    finalists, and ``reference`` where that is within the budget; best first. By the accuracy that is stated here, on
+    ``images`` of ``val_loader``, the best was chosen: images of neither loader say more of it. ``setting``: how latency
+    was measured, where it is limited. Modules are on the device of the model that was given.
+    """
+
+    before: Tuned
+    reference: Tuned
+    tuned: tuple[Tuned, ...]
+    evaluated: int
+    images: int
+    setting: Setting | None = None
+
+    @property
+    def best(self) -> Tuned:
+        return self.tuned[0]
+
+    @property
+    def model(self) -> nn.Module:
+        return self.best.model
+
+    def save(self, folder: Path | str) -> bool:
+        """``nat_timm.save`` of the best."""
+        return save(self.model, folder)
+
+    def __str__(self) -> str:
+        own = [self.before] if self.reference is self.before else [self.before, self.reference]
+        lines = [f"the model, {each}" for each in own]
+        lines += [f"leaner, {each}" for each in self.tuned if each is not self.reference]
+        lines.append(self._difference())
+        if self.setting is not None:
+            lines.append(f"latency of {self.setting}; whole models in turns with the model, 95 % intervals")
+        return "\n".join(lines)
+
+    def _difference(self) -> str:
+        if self.best is self.reference:
+            return "best: the model itself"
+        accuracies = self.best.accuracy, self.reference.accuracy
+        found = unpaired_difference(accuracies[:1], accuracies[1:], self.images)
+        first, second = (wilson(round(each * self.images), self.images) for each in accuracies)
+        said = conclude(found, (first, second), 1 / self.best.network.head.classes)
+        value, low, high = (f"{100 * each:+.2f}" for each in (found.value, found.low, found.high))
+        return (
+            f"best against the model: {value} points [{low}, {high}] for these two trained models and images like the "
+            f"{self.images} of val_loader, which chose the best; no verdict on architectures: {said.reason}"
+        )

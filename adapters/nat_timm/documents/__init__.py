@@ -1,0 +1,1 @@
+"""Documents: what stands for a model in text, and the edits in it as data."""

@@ -1,0 +1,83 @@
+"""Edits of a model as data: what was changed at which modules. A list of them is all that a saved model needs.
+
+Applying an edit (``nat_timm.surgery.apply``) needs no tracing, so timm rebuilds a saved model from
+its base and the list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from nat_plugin.errors import NATError
+
+ORDER = ("stride", "hidden", "kernel", "pool", "skip", "drop", "shortcut", "null")
+"""In which edits are applied: what removes modules comes after what reads their weights."""
+_VALUES: dict[str, type | None] = {
+    "stride": int,
+    "hidden": int,
+    "kernel": int,
+    "pool": str,
+    "skip": None,
+    "drop": None,
+    "shortcut": None,
+    "null": str,
+}
+MAX_EDITS = 10_000
+
+
+@dataclass(frozen=True)
+class Edit:
+    """One change.
+
+    ``null``: the block at ``at`` passes its input on (through its last activation, ``value``, if it has one);
+    ``skip``: each module at ``at`` becomes an identity; ``drop``: together they give zeros, as one branch of a sum;
+    ``kernel``: the convolution keeps the centre, ``value`` wide;
+    ``hidden``: ``at`` lists the producer, what stands between, and the consumer, which keep ``value`` channels;
+    ``pool``: the pool becomes ``value`` (max or avg); ``shortcut``: the block adds its input to its output;
+    ``stride``: the convolution gets stride ``value`` (no move, but how a model is adapted to small images).
+    """
+
+    op: str
+    at: tuple[str, ...]
+    value: int | str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        found: dict[str, Any] = {"op": self.op, "at": self.at[0] if len(self.at) == 1 else list(self.at)}
+        return found if self.value is None else {**found, "value": self.value}
+
+    def __str__(self) -> str:
+        return f"{self.op} {self.at[0]}" + ("" if self.value is None else f" {self.value}")
+
+
+def edits_to_json(edits: Iterable[Edit]) -> list[dict[str, Any]]:
+    return [edit.to_json() for edit in edits]
+
+
+def edits_from_json(values: Any) -> tuple[Edit, ...]:
+    """NATError that names the edit and what is wrong with it."""
+    if not isinstance(values, list | tuple):
+        raise NATError(f"edits: expected a list of objects, not {values!r:.60}")
+    if len(values) > MAX_EDITS:
+        raise NATError(f"edits: {len(values):,} are more than the {MAX_EDITS:,} that are read")
+    return tuple(_edit(number, value) for number, value in enumerate(values))
+
+
+def _edit(number: int, value: Any) -> Edit:
+    where = f"edit {number}"
+    if not isinstance(value, dict) or not {"op", "at"} <= value.keys() <= {"op", "at", "value"}:
+        raise NATError(f'{where}: expected {{"op": …, "at": …, "value": …}}, not {value!r:.80}')
+    op, at, given = value["op"], value["at"], value.get("value")
+    if not isinstance(op, str) or op not in _VALUES:
+        raise NATError(f"{where}: unknown op {op!r:.40}; allowed: {', '.join(_VALUES)}")
+    paths = (at,) if isinstance(at, str) else tuple(at) if isinstance(at, list | tuple) else ()
+    if not paths or not all(isinstance(path, str) and path for path in paths):
+        raise NATError(f"{where}: 'at' is the path of a module or a list of such, not {at!r:.60}")
+    kind = _VALUES[op]
+    if op == "null" and given is None:
+        return Edit(op, paths)
+    if (kind is None) != (given is None) or (kind is not None and type(given) is not kind):
+        wanted = "no value" if kind is None else f"a value of type {kind.__name__}"
+        raise NATError(f"{where}: op '{op}' takes {wanted}, not {given!r:.40}")
+    return Edit(op, paths, given)

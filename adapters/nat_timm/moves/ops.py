@@ -1,0 +1,43 @@
+"""The one kind of op that timm models need: a part of a block with what was counted of it."""
+
+from __future__ import annotations
+
+import re
+
+from nat_plugin.ir import OpKind, Site
+from nat_plugin.ir.layers import Conv, Layer, Opaque, SqueezeExcite
+from nat_plugin.ir.ops import Attributes, Op
+from nat_timm.moves.naming import is_dropped, is_grown
+
+_KERNELS = re.compile(r"_k([0-9.]+)(?=_|$)")
+_GATE = re.compile(r"_se(?=_|$)")
+
+
+def timm_op(name: str, params: int, macs: int) -> Op:
+    return Op("timm", (("name", name), ("params", params), ("macs", macs)))
+
+
+def _layers(attributes: Attributes, site: Site) -> tuple[Layer, ...]:
+    """What the name says, for those who look at an op by its layers (depthwise convolutions, a gate), and a last layer
+    that closes the account: together they cost what was counted, wherever they stand."""
+    name, c = str(attributes["name"]), site.c_in
+    found = _KERNELS.search(name)
+    kernels = [int(each) for each in found[1].split(".") if each != "0"] if found else []
+    layers: list[Layer] = [Conv(c, c, (kernel, kernel), groups=c) for kernel in kernels if kernel > 1]
+    if _GATE.search(name):
+        layers.append(SqueezeExcite(c, max(1, c // 4)))
+    params = sum(layer.params for layer in layers)
+    macs = sum(layer.run(site.input)[1] for layer in layers)
+    rest = (int(attributes["params"]) - params, int(attributes["macs"]) - macs)
+    return (*layers, Opaque(name, rest, site.c_out, site.stride))
+
+
+def _drops(before: Attributes, after: Attributes) -> bool:
+    return is_dropped(str(before["name"]), str(after["name"]))
+
+
+def _grows(before: Attributes, after: Attributes) -> bool:
+    return is_grown(str(before["name"]), str(after["name"]))
+
+
+TIMM = OpKind("timm", "timm:{name:word}:{params}:{macs}", _layers, order=0, drops=_drops, grows=_grows)

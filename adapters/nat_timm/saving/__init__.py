@@ -1,0 +1,1 @@
+"""Saving: weights, folders that timm loads, and programs for deployment."""

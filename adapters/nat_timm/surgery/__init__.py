@@ -1,0 +1,1 @@
+"""Surgery: edits applied to modules; what stays keeps its weights."""
