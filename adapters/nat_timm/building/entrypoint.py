@@ -24,8 +24,8 @@ _BUILDERS = ("pretrained_cfg", "pretrained_cfg_overlay", "pretrained_model_args"
 
 
 def nat_edited(pretrained: bool = False, **kwargs: Any) -> nn.Module:
-    """``base`` (the name of a timm model) with ``edits`` (a list of JSON objects, see ``nat_timm.documents.edits``); all
-    other arguments are those of the base. NATError for a base or an edit that cannot be."""
+    """``base`` (the name of a timm model) with ``edits`` (a list of JSON objects, see ``nat_timm.documents.edits``);
+    all other arguments are those of the base. NATError for a base or an edit that cannot be."""
     given, edits = kwargs.pop("base", None), edits_from_json(kwargs.pop("edits", ()))
     if not isinstance(given, str):
         raise NATError(f"'{EDITED}' needs base=, the name of a timm model, and edits=, a list of edits")

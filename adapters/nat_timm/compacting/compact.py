@@ -264,8 +264,9 @@ def compact(
     ``timm`` without ``weights``, ``train`` and what is about latency, which is that of one image on ``device``, and is
     measured again as a whole for what is tuned; ``strategy`` may also be ``magnitude``: without the blocks whose
     weights are smallest. ``candidates``: finalists to tune, by ``tuning`` (the fields of
-    ``nat_timm.training.tuning.Tuning``), from the weights named by ``starts``: one of them halves the time of fine-tuning.
-    ``input``: (C, H, W); left out: as in ``to_network``. ``report`` gets a line for each step of the search.
+    ``nat_timm.training.tuning.Tuning``), from the weights named by ``starts``: one of them halves the time of
+    fine-tuning. ``input``: (C, H, W); left out: as in ``to_network``. ``report`` gets a line for each step of the
+    search.
     ``progress``: a bar, or lines where standard error is no terminal; left out: on a terminal only.
 
     NATError of one line for whatever does not fit together, before anything is trained where it can be known then.
