@@ -7,8 +7,9 @@ that nobody measured has an expectation and a deviation, and a few measurements 
 Bayesian linear regression: Perrone et al., NeurIPS 2018; Harrison et al., ALPaCA, 2018). Several members, each with a
 phi of its own, are one Gaussian process: the mean of their kernels, and how far their expectations are apart.
 
-That deviation is of tasks of the search spaces that it has learned. Of another space phi says what it never learned to
-say, so there deviations are ``doubt`` times as large, as was found by leaving out each space that it knows.
+That deviation is of tasks that it has learned. Of another task of a space that it knows, deviations are ``within``
+times as large, as was found by leaving out each such task; of another space phi says what it never learned to say, and
+there they are ``doubt`` times as large, as was found by leaving out each space.
 
 Scores are in units of normal quantiles of the ranks within a task, whatever the task measures.
 """
@@ -120,15 +121,16 @@ class Member(GraphEncoder):
 
 @dataclass(frozen=True)
 class Familiar:
-    """The search spaces that a critic has learned, by ``space_name``; ``doubt``: how many times as large deviations
-    are in any other."""
+    """The search spaces that a critic has learned, by ``space_name``, and how many times as large deviations are for a
+    task that it has not learned: ``within`` these spaces, and in any other (``doubt``)."""
 
     spaces: frozenset[str] = frozenset()
     doubt: float = 1.0
+    within: float = 1.0
 
     def factor(self, network: Network) -> float:
         """Of deviations of gains between what a network may become."""
-        return 1.0 if not self.spaces or space_name(network) in self.spaces else self.doubt
+        return self.within if not self.spaces or space_name(network) in self.spaces else self.doubt
 
 
 class Critic(nn.Module):

@@ -27,18 +27,20 @@ class _Values(BaseModel):
     width: int = Field(ge=1, le=MAX_SIZE)
     spaces: str = Field(default="", max_length=100_000)
     doubt: float = Field(default=1.0, ge=1, le=1e6)
+    within: float = Field(default=1.0, ge=1, le=1e6)
 
 
 def saved_critic(critic: Critic) -> SavedCritic:
     """What a file has of it."""
     familiar = critic.familiar
-    values: dict[str, Fact] = {**asdict(critic.config), "spaces": " ".join(sorted(familiar.spaces))}
-    return SavedCritic({"kind": KIND, **values, "doubt": familiar.doubt}, dict(critic.state_dict()))
+    values: dict[str, Fact] = {**asdict(critic.config), **asdict(familiar), "spaces": " ".join(sorted(familiar.spaces))}
+    return SavedCritic({"kind": KIND, **values}, dict(critic.state_dict()))
 
 
 def familiar_of(config: Mapping[str, Fact]) -> Familiar:
     """What a critic knows, from the values of ``saved_critic``."""
-    return Familiar(frozenset(str(config["spaces"]).split()), float(str(config["doubt"])))
+    doubt, within = (float(str(config.get(name, 1.0))) for name in ("doubt", "within"))
+    return Familiar(frozenset(str(config["spaces"]).split()), doubt, within)
 
 
 def read_critic(path: Path, device: torch.device) -> Critic | None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nat_plugin.ir import Choice, Moves, Network, canonical, is_connected
+from nat_plugin.ir import Choice, Edge, Moves, Network, Op, canonical, is_connected
 from nat_plugin.policy.critic import Critic, Expectation
 from nat_plugin.policy.graphs import build_graph
 
@@ -24,6 +24,8 @@ class Expecting:
     def __init__(self, critic: Critic) -> None:
         self._critic = critic
         self._rows: dict[Network, np.ndarray] = {}
+        self._of_ops: dict[tuple[object, ...], dict[tuple[Op, ...], np.ndarray]] = {}
+        """By what networks that differ in ops only have in common: rows by ops."""
         self._factors: dict[Network, float] = {}
         self._noise: float | None = None
 
@@ -34,13 +36,14 @@ class Expecting:
 
     def of_each(self, asked: Sequence[tuple[Moves, Sequence[Choice]]]) -> list[Expectation]:
         """The same of several, which takes far less time at once."""
-        written = [[_written(moves.apply(choice)) for choice in choices] for moves, choices in asked]
-        self._meet([each for some in written for each in some if each is not None])
+        self._forget_many()
+        kinds = [self._of_ops.setdefault(_apart_from_ops(moves.network), {}) for moves, _ in asked]
+        texts = [[moves.ops(choice) for choice in choices] for moves, choices in asked]
+        self._meet(asked, kinds, texts)
         assert self._noise is not None
         found = []
-        for (moves, _), some in zip(asked, written, strict=True):
-            rows = [self._broken if each is None else self._rows[each] for each in some]
-            whole = np.stack(rows) if rows else np.zeros((0, len(self._broken)))
+        for (moves, _), rows, ops in zip(asked, kinds, texts, strict=True):
+            whole = np.stack([rows[each] for each in ops]) if ops else np.zeros((0, len(self._broken)))
             found.append(Expectation(whole[:, 0], self._factor(moves.network) * whole[:, 1:], self._noise))
         return found
 
@@ -49,17 +52,51 @@ class Expecting:
             self._factors[network] = self._critic.familiar.factor(network)
         return self._factors[network]
 
-    def _meet(self, written: Sequence[Network]) -> None:
+    def _meet(
+        self,
+        asked: Sequence[tuple[Moves, Sequence[Choice]]],
+        kinds: Sequence[dict[tuple[Op, ...], np.ndarray]],
+        texts: Sequence[Sequence[tuple[Op, ...]]],
+    ) -> None:
+        """See to it that there is a row for all."""
+        new = [
+            (rows, ops, _written(moves.network.with_ops(ops)))
+            for (moves, _), rows, some in zip(asked, kinds, texts, strict=True)
+            for ops in some
+            if ops not in rows
+        ]
+        self._learn([written for _, _, written in new if written is not None])
+        for rows, ops, written in new:
+            rows[ops] = self._broken if written is None else self._rows[written]
+
+    def _learn(self, written: Sequence[Network]) -> None:
         new = list(dict.fromkeys(each for each in written if each not in self._rows))
         if not new and self._noise is not None:
             return
-        if len(self._rows) > MOST_KNOWN:
-            self._rows.clear()
-            new = list(dict.fromkeys(written))
         found = self._critic.expect([build_graph(each) for each in new])
         self._noise, width = found.noise, found.features.shape[1]
         self._rows.update(zip(new, np.concatenate([found.mean[:, None], found.features], axis=1), strict=True))
         self._broken = np.array([BROKEN, *np.zeros(width)])
+
+    def _forget_many(self) -> None:
+        """Everything, once there is too much of it."""
+        if max(len(self._rows), sum(map(len, self._of_ops.values()))) > MOST_KNOWN:
+            self._rows.clear()
+            self._of_ops.clear()
+            self._factors.clear()
+
+
+def _apart_from_ops(network: Network) -> tuple[object, ...]:
+    """The same of networks that differ in nothing but the ops of their slots."""
+    cells = [
+        (name, cell.inputs, cell.nodes, cell.output, cell.project, tuple(map(_place, cell.edges)))
+        for name, cell in network.cells
+    ]
+    return network.placements, network.stem, network.head, network.input, tuple(cells)
+
+
+def _place(edge: Edge) -> tuple[object, ...]:
+    return edge.source, edge.target, edge.key, edge.choices, None if edge.editable else edge.op
 
 
 def _written(network: Network) -> Network | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import torch
@@ -30,6 +31,8 @@ AT_ONCE = 512
 """Architectures of which all proposals are judged together."""
 LIKELY = 8
 """So many of the likeliest transformations are judged."""
+STEPS, NEIGHBOURS = 6, 32
+"""Under limits: so many steps at most, each to one of so many neighbours."""
 
 
 @dataclass(frozen=True)
@@ -52,41 +55,100 @@ def suggest(
     with torch.no_grad():
         scored = decode(policy, moves)
         for start in range(0, len(moves), AT_ONCE):
-            part = moves[start : start + AT_ONCE]
-            tried = [_tried(each, *next(scored), samples, seed) for each in part]
-            asked = [(each, [each.identity, *choices]) for each, choices in zip(part, tried, strict=True)]
-            expected = expecting.of_each(asked)
-            found += [_chosen(each, some, of, caution) for (each, some), of in zip(asked, expected, strict=True)]
+            asked = [_Asked(each, *next(scored)) for each in moves[start : start + AT_ONCE]]
+            for each in asked:
+                each.tried += _tried(each, samples, seed)
+            expected = _climbed(asked, expecting, caution)
+            found += [_chosen(each, of, caution) for each, of in zip(asked, expected, strict=True)]
     return found
 
 
-def _tried(moves: Moves, scores: np.ndarray, sizes: np.ndarray, samples: int, seed: int) -> list[Choice]:
+@dataclass
+class _Asked:
+    """An input, what the policy scores, and what is judged: at first what changes nothing."""
+
+    moves: Moves
+    scores: np.ndarray
+    sizes: np.ndarray
+
+    def __post_init__(self) -> None:
+        self.tried: list[Choice] = [self.moves.identity]
+        self.stays = self.moves.admits(self.moves.identity)  # it is connected and within the budget
+
+    def best(self, expected: Expectation, caution: float) -> int:
+        """Of what is judged; of equals the first, which is the likeliest by the policy."""
+        first = 0 if self.stays or len(self.tried) == 1 else 1
+        return first + int(np.argmax(_worth(expected, caution)[first:]))
+
+
+def _worth(expected: Expectation, caution: float) -> np.ndarray:
+    """Of all that is judged; nothing of the input."""
+    gain, deviation = expected.gain(0, np.arange(len(expected.mean)))
+    worth: np.ndarray = np.round(gain - caution * deviation, DECIMALS)
+    return worth
+
+
+def _tried(asked: _Asked, samples: int, seed: int) -> list[Choice]:
     """Changes that the policy finds likely, without what breaks the structure of a cell."""
+    scores, sizes, moves = asked.scores, asked.sizes, asked.moves
     tried = [greedy(scores, sizes, moves), *most_probable(scores, sizes, moves, LIKELY)]
     if samples:
         rng = np.random.default_rng(seed)  # the same for each, so that none depends on those before it
         tried += [sample.choice for sample in draw(scores, sizes, moves, rng, samples)]
-    return [each for each in dict.fromkeys(_keeping_structure(moves, tried)) if each != moves.identity]
+    kept = _keeping_structure(moves, tried) or tried
+    return [each for each in dict.fromkeys(kept) if each != moves.identity]
 
 
-def _chosen(moves: Moves, tried: Sequence[Choice], expected: Expectation, caution: float) -> Suggestion:
-    """Of the first of ``tried``, which changes nothing, and the others."""
-    stays = moves.admits(moves.identity)  # it is connected and within the budget
-    if len(tried) == 1:
-        return Suggestion(moves.network, True, 0.0, 0.0, 0.0)
-    gain, deviation = expected.gain(0, np.arange(1, len(tried)))
-    worth = np.round(gain - caution * deviation, DECIMALS)
-    best = int(np.argmax(worth))  # of equals the likeliest by the policy
-    noisy = np.sqrt(deviation[best] ** 2 + 2 * expected.noise)
-    probability = float(ndtr(gain[best] / max(noisy, 1e-9)))
-    kept = stays and not worth[best] > 0
-    network = moves.network if kept else moves.apply(tried[best + 1])
-    return Suggestion(network, kept, probability, float(gain[best]), float(deviation[best]))
+def _climbed(asked: Sequence[_Asked], expecting: Expecting, caution: float) -> list[Expectation]:
+    """What is expected of all that is judged. Under limits that is also what is one change away from the best so far,
+    step by step: the policy scores slot by slot, and what is likely there need not fit a limit together."""
+    expected = expecting.of_each([(each.moves, each.tried) for each in asked])
+    climbing = [number for number, each in enumerate(asked) if each.moves.limits.values and len(each.tried) > 1]
+    for _ in range(STEPS):
+        before = {number: asked[number].best(expected[number], caution) for number in climbing}
+        for number, best in before.items():
+            asked[number].tried += _one_change_away(asked[number], asked[number].tried[best])
+        found = expecting.of_each([(asked[number].moves, asked[number].tried) for number in climbing])
+        for number, each in zip(climbing, found, strict=True):
+            expected[number] = each
+        climbing = [number for number, best in before.items() if asked[number].best(expected[number], caution) != best]
+        if not climbing:
+            break
+    return expected
+
+
+def _one_change_away(asked: _Asked, choice: Choice) -> list[Choice]:
+    """Choices within the limits that are not judged yet, the likeliest by the policy."""
+    moves, first = asked.moves, np.cumsum(asked.sizes) - asked.sizes
+    single = [
+        (float(asked.scores[start + other] - asked.scores[start + taken]), slot, other)
+        for slot, (start, size, taken) in enumerate(zip(first.tolist(), asked.sizes.tolist(), choice, strict=True))
+        for other in range(size)
+        if other != taken
+    ]
+    changed = [(*choice[:slot], other, *choice[slot + 1 :]) for _, slot, other in sorted(single, reverse=True)]
+    known = set(asked.tried)
+    admitted = (each for each in changed if each not in known and moves.admits(each))
+    return [each for each in _keeping_structure(moves, list(islice(admitted, NEIGHBOURS))) if each not in known]
+
+
+def _chosen(asked: _Asked, expected: Expectation, caution: float) -> Suggestion:
+    """The best of what is judged besides the input, or the input where that is not worth its risk."""
+    if len(asked.tried) == 1:
+        return Suggestion(asked.moves.network, True, 0.0, 0.0, 0.0)
+    worth = _worth(expected, caution)
+    best = 1 + int(np.argmax(worth[1:]))
+    gain, deviation = expected.gain(0, np.array([best]))
+    noisy = np.sqrt(deviation[0] ** 2 + 2 * expected.noise)
+    probability = float(ndtr(gain[0] / max(noisy, 1e-9)))
+    kept = asked.stays and not worth[best] > 0
+    network = asked.moves.network if kept else asked.moves.apply(asked.tried[best])
+    return Suggestion(network, kept, probability, float(gain[0]), float(deviation[0]))
 
 
 def _keeping_structure(moves: Moves, choices: Sequence[Choice]) -> list[Choice]:
     """The choices, with the operations put back that a cell needs to reduce by; those for which that is not within the
-    limits are left out, unless nothing else is left."""
+    limits are left out."""
     strided = _reducing(moves)
     if not strided:
         return list(choices)
@@ -100,7 +162,7 @@ def _keeping_structure(moves: Moves, choices: Sequence[Choice]) -> list[Choice]:
                     repaired[slot] = 0
         if moves.admits(tuple(repaired)):
             kept.append(tuple(repaired))
-    return kept or list(choices)
+    return kept
 
 
 def _reducing(moves: Moves) -> list[list[int]]:

@@ -24,7 +24,7 @@ CPU = torch.device("cpu")
 
 def critic() -> Critic:
     made = new_critic(CriticConfig(members=2, hidden=8, rounds=1, width=4), 3, CPU)
-    made.familiar = Familiar(frozenset({"one", "two"}), 2.5)
+    made.familiar = Familiar(frozenset({"one", "two"}), 2.5, 1.5)
     return made
 
 
@@ -59,6 +59,7 @@ def test_a_policy_without_one_has_none(kind: str | None, tmp_path: Path) -> None
         ({"hidden": 10**9}, "hidden"),
         ({"width": "4"}, "width"),
         ({"doubt": 0.5}, "doubt"),
+        ({"within": "much"}, "within"),
         ({"colour": 1}, "colour"),
         ({"width": 5}, "shape"),
         ({"members": 1}, "not expected"),

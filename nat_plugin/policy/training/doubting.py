@@ -1,4 +1,5 @@
-"""How much less a critic knows of a search space that it has not learned: found by leaving out each that it has."""
+"""How much less a critic knows than it thinks of a search space that it has not learned, and of a task that it has not
+learned of a space that it has: found by leaving out each in turn."""
 
 from __future__ import annotations
 
@@ -16,6 +17,8 @@ INPUTS, AMONG = 400, 64
 """Inputs of a task, and networks from which the most promising is chosen for each."""
 MOST = 8.0
 """The largest doubt: deviations are as large as that where choices come out no better than chance."""
+TOLD = 300
+"""Measurements of a task that can tell how far a critic without it is to be believed."""
 
 
 def learned_doubt(
@@ -24,24 +27,45 @@ def learned_doubt(
     rng: np.random.Generator,
 ) -> Familiar:
     """What a critic of all tasks is familiar with; tasks go by the ``space_name`` of their networks. ``fit`` makes a
-    critic of some of them. With one space nothing can be left out, and the doubt is ``MOST``."""
+    critic of some of them. With one space nothing can be left out, and the doubt is ``MOST``; with one task in each,
+    nothing says how far tasks are apart beyond what the critic thinks."""
     names = frozenset(spaces)
+    within = _doubt_of_tasks(spaces, fit, rng)
     if len(spaces) < 2:
-        return Familiar(names, MOST)
+        return Familiar(names, MOST, within)
     sure, better = [], []
     for left in sorted(spaces):
         critic = fit([task for name in sorted(spaces) if name != left for task in spaces[name]])
         for task in spaces[left]:
-            found = choices(critic.expect(task.graphs), task.scores, rng)
+            found = choices(critic.expect(task.graphs), task.scores, task.scores, rng)
             sure.append(found[0])
             better.append(found[1])
-    return Familiar(names, inflation(np.concatenate(sure), np.concatenate(better)))
+    return Familiar(names, max(within, inflation(np.concatenate(sure), np.concatenate(better))), within)
 
 
-def choices(expected: Expectation, scores: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """For inputs among the best: of what was expected to gain most, the expected gain in deviations of a measured one,
-    and whether it did gain, (INPUTS,) each."""
-    good = np.argsort(-scores, kind="stable")[: max(1, round(GOOD * len(scores)))]
+def _doubt_of_tasks(
+    spaces: Mapping[str, Sequence[MeasuredTask]],
+    fit: Callable[[Sequence[MeasuredTask]], Critic],
+    rng: np.random.Generator,
+) -> float:
+    """For a task of a space of which others are known. Inputs are those that the critic thinks good."""
+    every = [task for name in sorted(spaces) for task in spaces[name]]
+    sure, better = [], []
+    for left in (task for name in sorted(spaces) if len(spaces[name]) > 1 for task in spaces[name]):
+        if len(left.scores) >= TOLD:
+            expected = fit([task for task in every if task is not left]).expect(left.graphs)
+            found = choices(expected, left.scores, expected.mean, rng)
+            sure.append(found[0])
+            better.append(found[1])
+    return inflation(np.concatenate(sure), np.concatenate(better)) if sure else 1.0
+
+
+def choices(
+    expected: Expectation, scores: np.ndarray, goodness: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """For inputs among the best by ``goodness`` (n,): of what was expected to gain most, the expected gain in
+    deviations of a measured one, and whether it did gain, (INPUTS,) each."""
+    good = np.argsort(-goodness, kind="stable")[: max(1, round(GOOD * len(scores)))]
     sure, better = np.zeros(INPUTS), np.zeros(INPUTS, bool)
     for number in range(INPUTS):
         source = int(good[rng.integers(len(good))])
