@@ -19,21 +19,29 @@ class Judge:
     def __init__(self, critic: GainCritic, kinds: Kinds, caution: float) -> None:
         self.critic, self._kinds, self._caution = critic, kinds, caution
         self._features = np.zeros((0, 0))
+        """Of the first ``_known`` kinds; the rows after these are free."""
+        self._known = 0
         self._gains: dict[int, np.ndarray] = {}
         self.learn(np.arange(len(kinds)))
-        self._kept = len(self._features)
+        self._kept = self._known
 
     def forget(self) -> None:
         """Features of kinds that were met after it was made."""
-        self._features = self._features[: self._kept]
+        self._known = self._kept
 
     def learn(self, kinds: np.ndarray) -> None:
         """See to it that features of all kinds up to the largest of these are known."""
-        first, end = len(self._features), int(kinds.max(initial=-1)) + 1
-        for start in range(first, end, CHUNK):
+        end = int(kinds.max(initial=-1)) + 1
+        for start in range(self._known, end, CHUNK):
             networks = self._kinds.networks[start : min(start + CHUNK, end)]
             found = self.critic.encode([build_graph(network) for network in networks])
-            self._features = np.concatenate([self._features, found]) if len(self._features) else found
+            self._known = start + len(found)
+            if self._known > len(self._features):
+                grown = np.zeros((max(2 * len(self._features), self._known), found.shape[1]))
+                if start:
+                    grown[:start] = self._features[:start]
+                self._features = grown
+            self._features[start : self._known] = found
 
     def features(self, kinds: np.ndarray) -> np.ndarray:
         """Of kinds (n,), none of them ``NONE``."""
