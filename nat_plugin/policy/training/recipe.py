@@ -125,8 +125,8 @@ class CriticSettings(Settings):
         default=None,
         ge=0,
         le=10**7,
-        description="tasks: steps of each of the critics that leave a search space or a task out, by which it is found how "
-        "much less it knows of another; left out or 0: it is not",
+        description="tasks: steps of each of the critics that leave a search space or a task out, by which it is found "
+        "how much less it knows of another; left out or 0: it is not",
     )
 
     @model_validator(mode="after")
