@@ -265,7 +265,8 @@ def compact(
     measured again as a whole for what is tuned; ``strategy`` may also be ``magnitude``: without the blocks whose
     weights are smallest. ``candidates``: finalists to tune, by ``tuning`` (the fields of ``nat_timm.tuning.Tuning``),
     from the weights named by ``starts``: one of them halves the time of fine-tuning.
-    ``input``: (C, H, W); left out: as in ``to_network``. ``report`` gets a line for each step of the search.
+    ``input``: (C, H, W); left out: as in ``to_network``. ``report`` gets a line for each step of the search, and
+    of what it started from.
     ``progress``: a bar, or lines where standard error is no terminal; left out: on a terminal only.
 
     NATError of one line for whatever does not fit together, before anything is trained where it can be known then.
@@ -298,6 +299,8 @@ def compact(
         else:
             searching = kind(task, chosen)
             evaluated = shop.search(searching, lengths, report)
+            for note in searching.notes:
+                report(note)
             found = list(searching.finalists(shop.network, SPARE * candidates))
         kept = (network for network in shop.within(found, limits) if network != shop.network)
         found, fits = list(islice(kept, candidates)), limits.fit(shop.network)
