@@ -129,6 +129,7 @@ class SearchStrategy(Strategy):  # type: ignore[misc]
             if found is not None:
                 self._restore(found, f"{self.checkpoint}")
         self.load_state_dict(self._loaded)
+        self._log_notes()
         engine.register_model_event_callback(ModelEventType.FinalMetric, self._on_metric)
         engine.register_model_event_callback(ModelEventType.TrainingEnd, self._on_end)
         return model_space
@@ -168,6 +169,11 @@ class SearchStrategy(Strategy):  # type: ignore[misc]
             time.sleep(_POLL)
         if self._problem is not None:
             raise self._problem
+        self._log_notes()
+
+    def _log_notes(self) -> None:
+        for line in self.trials.strategy.notes:
+            _log.info(line)
 
     def _model(self, source: int, network: Network) -> Any:
         """Written without dead operations, an input too: NNI would build them, and the budget does not count them."""

@@ -77,6 +77,8 @@ def notes(found: dict[str, Any]) -> list[str]:
     else:
         said.append("No test: the baseline is not among the strategies.")
     said.append("Total queries: over all inputs with one seed, and those that trained the policy where there is one.")
+    for label, each in found["strategies"].items():
+        said += [f"{label}, {count:,} of {inputs * seeds:,} searches. {note}" for note, count in each["notes"].items()]
     if found["inputs_left_out"]:
         said.append(f"{found['inputs_left_out']:,} drawn inputs had nothing to be changed and were left out.")
     return said

@@ -8,7 +8,7 @@ from dataclasses import astuple, dataclass
 from typing import Any
 
 from nat_plugin.comparisons.queries import Queries
-from nat_plugin.ir import Network, key
+from nat_plugin.ir import Choice, Network, key
 from nat_plugin.runs.setup import Setup
 
 PATIENCE = 1000
@@ -17,13 +17,14 @@ PATIENCE = 1000
 
 @dataclass(frozen=True)
 class Step:
-    """After so many queries: the network that is the best so far by its measured gain over the input, that gain, and
-    how much more accurate than the input it is on images that it was not chosen by."""
+    """After so many queries: the network that is the best so far by its measured gain over the input, that gain, how
+    much more accurate than the input it is on images that it was not chosen by, and the moves that lead to it."""
 
     query: int
     network: str
     gain: float
     held_out: float
+    choice: Choice = ()
 
 
 @dataclass(frozen=True)
@@ -39,26 +40,31 @@ class HeldOutInput:
 class Trace:
     """What came of a search: every improvement, and how many queries were used. ``spent``: whether there was more to be
     asked when the queries were used up; otherwise the strategy had no more proposals. ``held_out_input`` is None where
-    nothing was better than the input."""
+    nothing was better than the input; ``notes`` are those of the strategy."""
 
     steps: tuple[Step, ...]
     queries: int
     spent: bool
     held_out_input: HeldOutInput | None = None
+    notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        steps = [[step.query, step.network, step.gain, step.held_out] for step in self.steps]
+        steps = [[step.query, step.network, step.gain, step.held_out, list(step.choice)] for step in self.steps]
         held_out_input = None if self.held_out_input is None else astuple(self.held_out_input)
-        return {"queries": self.queries, "spent": self.spent, "steps": steps, "input": held_out_input}
+        found = {"queries": self.queries, "spent": self.spent, "steps": steps, "input": held_out_input}
+        return found | {"notes": list(self.notes)}
 
     @staticmethod
     def from_json(value: dict[str, Any]) -> Trace:
-        steps = tuple(Step(int(query), str(name), float(gain), float(out)) for query, name, gain, out in value["steps"])
+        steps = tuple(
+            Step(int(query), str(name), float(gain), float(out), tuple(map(int, choice)))
+            for query, name, gain, out, choice in value["steps"]
+        )
         given = None
         if value["input"] is not None:
             accuracy, images, chance = value["input"]
             given = HeldOutInput(float(accuracy), int(images), float(chance))
-        return Trace(steps, int(value["queries"]), bool(value["spent"]), given)
+        return Trace(steps, int(value["queries"]), bool(value["spent"]), given, tuple(map(str, value["notes"])))
 
     def curve(self, queries: int) -> list[Step | None]:
         """What was best after 0 to ``queries`` queries, (queries + 1); None before there is anything within the
@@ -85,9 +91,9 @@ def search(
     A proposal that takes more queries than are left (it may take two, see ``Queries``) ends the search. ``note`` hears
     of each that was measured.
     """
-    source = setup.search.network
+    source, moves = setup.search.network, setup.search.moves
     asked = Queries(setup.evaluator, source, queries)
-    steps = [Step(0, key(source), 0.0, 0.0)] if setup.search.moves.limits.fit(source) else []
+    steps = [Step(0, key(source), 0.0, 0.0, moves.identity)] if moves.limits.fit(source) else []
     idle = 0
     while asked.left and idle < PATIENCE:
         proposals = setup.strategy.ask(min(batch, asked.left))
@@ -104,5 +110,6 @@ def search(
             if found is None or not math.isfinite(found.gain) or proposal.source != source:
                 continue
             if not steps or found.gain > steps[-1].gain:
-                steps.append(Step(asked.used, key(proposal.network), found.gain, held_out(proposal.network)))
+                network = proposal.network
+                steps.append(Step(asked.used, key(network), found.gain, held_out(network), moves.choice(network)))
     return Trace(tuple(steps), asked.used, not asked.left)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import asdict
 from typing import Any
 
@@ -90,6 +91,7 @@ def summary(work: Work, plan: ComparisonPlan, traces: Traces, left_out: int, plu
                 "policy": trained,
                 "total": None if trained is None else used + trained,
             },
+            "notes": dict(Counter(note for trace in traces.each(label) for note in trace.notes)),
             "had_no_more": sum(not trace.spent for trace in traces.each(label)),
             "curves": {"gain": _curve(gains), "held_out": _curve(held_out)}
             | ({} if best["gain"] is None else {"regret": _curve(best["gain"][..., None] - gains)}),

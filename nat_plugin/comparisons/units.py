@@ -101,13 +101,13 @@ def do_unit(work: Work, unit: Unit, wanted: list[str], plugins: Plugins, note: N
         where = f"{label}, input {unit.source + 1}, seed {unit.seed + 1}"
         setup.evaluator.report = partial(_prefixed, note, where)
         if plan.recipe.warmup:
-            _warm(setup, plan.recipe.warmup, label, warm)
+            warm_up(setup, plan.recipe.warmup, label, warm)
         held_out = HeldOut(setup)
         if label == OPTIMUM:
             trace = _optimum(setup, held_out)
         else:
             trace = search(setup, plan.recipe.queries, plan.recipe.batch, held_out, setup.evaluator.report)
-        trace = replace(trace, held_out_input=held_out.input)
+        trace = replace(trace, held_out_input=held_out.input, notes=() if label == OPTIMUM else setup.strategy.notes)
         path = path_of(work, label, unit)
         with file_errors(path):
             path.parent.mkdir(exist_ok=True)
@@ -157,7 +157,7 @@ class HeldOut:
         return evaluator.assess(network, self._split).value - self.input.accuracy
 
 
-def _warm(setup: Setup, steps: int, label: str, warm: dict[str, State]) -> None:
+def warm_up(setup: Setup, steps: int, label: str, warm: dict[str, State]) -> None:
     """Train shared weights as ``nat run`` does: once for all strategies that search from the inputs alone, on their
     moves, and once for each that draws other wirings, whose paths the others do not have."""
     strategy, owner = setup.strategy, label
@@ -187,4 +187,5 @@ def _optimum(setup: Setup, held_out: HeldOut) -> Trace:
         gains[own] = 0.0
     best = max(gains, key=lambda name: gains[name])
     value = 0.0 if best == own else held_out(networks[best])
-    return Trace((Step(0, best, gains[best], value),), len(networks), False)
+    choice = moves.choice(networks[best])
+    return Trace((Step(0, best, gains[best], value, choice),), len(networks), False)

@@ -150,6 +150,11 @@ class Critic(nn.Module):
     def device(self) -> torch.device:
         return next(self.parameters()).device
 
+    @property
+    def real(self) -> torch.dtype:
+        """The type of its numbers; ``double()`` changes it."""
+        return next(self.parameters()).dtype
+
     @torch.no_grad()
     def expect(self, graphs: Sequence[Graph]) -> Expectation:
         """What it expects of graphs (of networks without dead operations), (G,)."""
@@ -157,7 +162,7 @@ class Critic(nn.Module):
         means = [torch.zeros(0, device=self.device)]
         features = [torch.zeros(0, count * (self.config.width + 1), device=self.device)]
         for start in range(0, len(graphs), CHUNK):
-            batch = build_batch(graphs[start : start + CHUNK], self.device)
+            batch = build_batch(graphs[start : start + CHUNK]).to(self.device, self.real)
             found = [(each(batch), each) for each in map(self.member, range(len(self.members)))]
             own = torch.stack([phi @ each.center for phi, each in found])  # (members, g)
             apart = (own - own.mean(0)).T

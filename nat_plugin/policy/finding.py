@@ -46,18 +46,18 @@ def check_policy_file(name: str) -> None:
 
 
 def policy_path(name: str) -> Path:
-    """The file of a policy; of a folder that a run or a training left, the one in it, but a folder hides none that
-    ships. NATError if there is neither such a file nor such a policy."""
-    ships = name in shipped_policies()
-    if os.path.isdir(name) and not ships:
+    """The file of a policy; of a folder that a run or a training left, the one in it. No file or folder of that name
+    hides one that ships. NATError if there is neither such a file nor such a policy."""
+    shipped = shipped_policies()
+    if name in shipped:
+        return SHIPPED / f"{name}.safetensors"
+    if os.path.isdir(name):
         inside = Path(name) / POLICY
         return inside if inside.is_file() else Path(name)
-    if os.path.exists(name) and not os.path.isdir(name):  # pathlib raises where a name is too long
-        return Path(name)
-    if not ships:
-        names = ", ".join(shipped_policies()) or "none"
+    if not os.path.exists(name):  # pathlib raises where a name is too long
+        names = ", ".join(shipped) or "none"
         raise NATError(f"policy '{name[:80]}': no such file; every run of `nat` leaves one; those that ship: {names}")
-    return SHIPPED / f"{name}.safetensors"
+    return Path(name)
 
 
 def shipped_policies() -> list[str]:

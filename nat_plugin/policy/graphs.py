@@ -71,9 +71,14 @@ class Batch:
     sizes: tuple[np.ndarray, ...]  # per graph, (S,): stays on the host
     first: np.ndarray  # (G + 1,) first row of each graph, on the host
 
-    def to(self, device: torch.device) -> Batch:
-        values = ((each.name, getattr(self, each.name)) for each in fields(self))
-        moved: dict[str, Any] = {name: value.to(device) for name, value in values if isinstance(value, Tensor)}
+    def to(self, device: torch.device, real: torch.dtype = torch.float32) -> Batch:
+        """``real``: the type of what is no whole number."""
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        tensors = {name: value for name, value in values.items() if isinstance(value, Tensor)}
+        moved: dict[str, Any] = {
+            name: value.to(device, real if value.is_floating_point() else value.dtype)
+            for name, value in tensors.items()
+        }
         return replace(self, **moved)
 
 

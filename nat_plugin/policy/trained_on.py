@@ -19,6 +19,12 @@ MAY_BE_WRONG = "its first proposals may be wrong; measure them, or train one wit
 _said: set[str] = set()
 
 
+def where_trained(name: str) -> str:
+    """On what the policy of that name, or in that file, was trained, as far as its file says so."""
+    facts = load_policy(policy_path(name))[1]
+    return str(facts.get("space") or facts.get("name") or "what its file does not say")
+
+
 def say_where_trained(name: str, networks: Iterable[Network]) -> None:
     """Where a policy that ships was trained on another search space than that of any of these networks: a line on
     standard error, once in a process and not in its workers."""

@@ -139,12 +139,12 @@ class Choice:
         if not within:
             raise NATError("the input is over the budget, and of no proposal within it was anything measured")
         winner = min(within, key=rank)
-        before = self._tested(0)
+        before = self.tested(0)
         if winner == 0:
             same = Conclusion("none", "the result is the input")
             (share,) = _shares([before])
             return Verdict(0, selection, (share, share), _difference(before, before), same)
-        after = self._tested(winner)
+        after = self.tested(winner)
         first, second = _shares([before, after])
         difference = _difference(after, before)
         conclusion = conclude(difference, (first.interval, second.interval), self.setup.chance("test"))
@@ -152,7 +152,8 @@ class Choice:
             conclusion = Conclusion("none", "nothing was trained")
         return Verdict(winner, selection, (first, second), difference, conclusion)
 
-    def _tested(self, number: int) -> list[Assessment]:
+    def tested(self, number: int) -> list[Assessment]:
+        """Of a candidate, what each of its trainings gets right on the test split."""
         if self.setup.plan.recipe.final is None:
             return [self.setup.evaluator.assess(self.searched[number], "test")]
         rows = []

@@ -64,6 +64,7 @@ def write_result(setup: Setup, choice: Choice, evaluated: int, folder: Path) -> 
         "rules": recipe.rules,
         "budget": {name: float(limit) for name, limit in setup.final.moves.limits.values},
         "strategy": recipe.strategy_name,
+        "notes": list(setup.strategy.notes),
         "seed": recipe.seed,
         "data": setup.evaluator.summary(),
     }
@@ -198,6 +199,7 @@ def markdown(setup: Setup, network: Network, result: dict[str, Any], saved: Save
         "",
         _data_line(result["data"]),
         "",
+        *(line for note in result["notes"] for line in (note, "")),
         f"## Result ({result['format']})",
         "```",
         result["result"]["architecture"],

@@ -96,6 +96,11 @@ class Strategy(ABC):
         """The files that were read of paths in the settings: a run goes on only while they are as they were."""
         return ()
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Lines for the report of a run: what the strategy started from, and what came of that by now."""
+        return ()
+
     def draw_input(self, rng: np.random.Generator) -> Network:
         """An input as this strategy trains on; for the warm-up of shared weights."""
         return self.task.inputs[int(rng.integers(len(self.task.inputs)))]

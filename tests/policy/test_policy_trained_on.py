@@ -112,7 +112,7 @@ def test_the_reduction_cell_still_reduces_by_operations(nat: Nat) -> None:
     assert cell.count("pool") >= before[before.index("reduce=") :].count("pool") / 2
 
 
-def test_a_folder_stands_for_its_policy_and_hides_none_that_ships(
+def test_a_folder_stands_for_its_policy_and_nothing_hides_one_that_ships(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -122,3 +122,6 @@ def test_a_folder_stands_for_its_policy_and_hides_none_that_ships(
     assert policy_path("general") == policy_path("nasbench201").with_name("general.safetensors")
     assert policy_path("mine") == Path("mine/policy.safetensors")
     assert policy_path("./general") == Path("general/policy.safetensors")
+    Path("nasbench201").write_bytes(b"")
+    assert policy_path("nasbench201") == policy_path("general").with_name("nasbench201.safetensors")
+    assert policy_path("./nasbench201") == Path("nasbench201")

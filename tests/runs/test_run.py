@@ -85,6 +85,8 @@ def test_the_folder_holds_what_it_should(undisturbed: Path) -> None:
     report = (undisturbed / "report.md").read_text()
     assert "accuracy on test" in report
     assert "normal:" in report
+    assert "\nPrior: policy 'general', trained on NAS-Bench-201; " in report
+    assert "policy general" in json.loads((undisturbed / "run.json").read_text())["files"]
     assert any(path.name.startswith("events.out.tfevents") for path in (undisturbed / "events").iterdir())
 
 

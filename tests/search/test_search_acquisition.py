@@ -106,6 +106,8 @@ def test_the_training_set_is_the_latest_and_the_best_and_grows_at_its_end() -> N
 class _Given:
     """A prior that scores networks by a function for its mean, and by others for its features."""
 
+    dear = False
+
     def __init__(self, mean: Sequence[Score] = (), features: Sequence[Score] = ()) -> None:
         self._mean, self._features = mean, features
 
@@ -148,6 +150,24 @@ def test_before_anything_is_told_the_order_is_nearly_that_of_the_prior() -> None
     gains = [gain(choice) for choice in acquisition.order(0, ())]
     assert gains[0] == max(gains)
     assert np.corrcoef(gains, -np.arange(len(gains)))[0, 1] > 0.9
+
+
+@pytest.mark.parametrize(("dear", "most"), [(False, 0.8), (True, 0.3)])
+def test_what_is_dear_to_ask_is_asked_of_fewer_new_candidates(dear: bool, most: float) -> None:
+    prior = _Given([SCORE])
+    prior.dear = dear
+    acquisition = Acquisition([MOVES], np.random.default_rng(0), 100, 250, prior)
+    known: set[Choice] = set()
+    new = []
+    for _ in range(6):
+        ordered = list(acquisition.order(0, ()))
+        new.append(len(set(ordered) - known))
+        known |= set(ordered)
+        acquisition.observations.add(Observation(0, ordered[0], gain(ordered[0]), 0.0))
+        acquisition._pool(0).keep(ordered[1:])
+    assert new[0] == 100
+    assert max(new[1:]) <= 100 * most
+    assert min(new[1:]) >= 10
 
 
 def test_networks_waiting_of_one_input_are_none_of_another() -> None:

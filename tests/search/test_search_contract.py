@@ -50,6 +50,8 @@ MAKERS: dict[str, Callable[[Task], Strategy]] = {
     "rule": lambda task: RuleStrategy(task, RuleSettings(map={"*": {"sep_*": "skip", "skip": "null", "*": "skip"}})),
     "identity": lambda task: IdentityStrategy(task, Settings()),
 }
+WITH_PRIOR = "nat, general policy"
+"""Dearer than the others, and so in fewer places."""
 COMPLETE = ["random", "hill_climb", "evolution", "surrogate", "exhaustive"]
 """Those that go on until everything was proposed."""
 PER_INPUT = [*COMPLETE, "greedy", "rule"]
@@ -141,13 +143,15 @@ def play(strategy: Strategy, waiting: list[Proposal], turns: range) -> list[tupl
 
 def make(kind: str, device: torch.device) -> Strategy:
     rng = np.random.default_rng(0)
-    drawn = random_ladder if kind in ("exhaustive", "surrogate") else random_darts
+    drawn = random_ladder if kind in ("exhaustive", "surrogate", WITH_PRIOR) else random_darts
     inputs, budget = (drawn(rng), drawn(rng)), Budget.parse({"macs": "1.0x"})
-    return MAKERS[kind](Task(inputs, find_rule("nat++"), budget, 3, device=device))
+    task = Task(inputs, find_rule("nat++"), budget, 3, device=device)
+    return NATStrategy(task, NATSettings()) if kind == WITH_PRIOR else MAKERS[kind](task)
 
 
-@pytest.mark.parametrize("kind", MAKERS)
-@pytest.mark.parametrize("cut", [0, 1, 4, 9, 17])
+@pytest.mark.parametrize(
+    ("kind", "cut"), [*((kind, cut) for kind in MAKERS for cut in (0, 1, 4, 9, 17)), (WITH_PRIOR, 9)]
+)
 def test_a_restored_strategy_goes_on_to_the_bit(kind: str, cut: int, device: torch.device) -> None:
     whole = make(kind, device)
     waiting: list[Proposal] = []
@@ -175,7 +179,7 @@ def test_the_state_does_not_change_what_was_saved(kind: str) -> None:
     assert bits(state) == before
 
 
-@pytest.mark.parametrize("kind", MAKERS)
+@pytest.mark.parametrize("kind", [*MAKERS, WITH_PRIOR])
 def test_the_seed_decides_everything(kind: str, device: torch.device) -> None:
     first, same = (play(make(kind, device), [], range(12)) for _ in range(2))
     assert first == same

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from nat_plugin.policy.graphs import build_graph
 from nat_plugin.policy.network import PolicyConfig, new_policy
 from nat_plugin.policy.training.learn_critic import CriticLearning, CriticTraining, MeasuredTask
 from nat_plugin.search.base import Measurement, Task
+from nat_plugin.search.nat import start
 from nat_plugin.search.nat.critic_prior import CriticPrior
 from nat_plugin.search.nat.settings import NATSettings
 from nat_plugin.search.nat.strategy import NATStrategy
@@ -48,18 +50,24 @@ def policy(critic: Critic, tmp_path: Path) -> str:
     return str(path)
 
 
-def gained(policy: str | None, queries: int, sign: float, seed: int) -> float:
-    """Of the best gain that there is, after so many measurements."""
+def searched(policy: str | None, queries: int, sign: float, seed: int, **settings: Any) -> tuple[NATStrategy, float]:
+    """A search of so many measurements, and the best gain."""
     source = random_ladder(np.random.default_rng(seed))
-    moves = Moves(source, RULE)
-    most = max(sign * (worth(moves.apply(each)) - worth(source)) for each in moves.all())
-    strategy = NATStrategy(Task((source,), RULE, Budget(), seed, queries), NATSettings(policy=policy))
+    strategy = NATStrategy(Task((source,), RULE, Budget(), seed, queries), NATSettings(policy=policy, **settings))
     best = 0.0
     for _ in range(queries):
         for proposal in strategy.ask(1):
             score = sign * worth(proposal.network)
             strategy.tell(proposal, Measurement(score, sign * worth(source)))
             best = max(best, score - sign * worth(source))
+    return strategy, best
+
+
+def gained(policy: str | None, queries: int, sign: float, seed: int) -> float:
+    """Of the best gain that there is, after so many measurements."""
+    strategy, best = searched(policy, queries, sign, seed)
+    [source] = strategy.task.inputs
+    most = max(sign * (worth(Moves(source, RULE).apply(each)) - worth(source)) for each in Moves(source, RULE).all())
     return best / most if most > 0 else 1.0
 
 
@@ -84,3 +92,56 @@ def test_units_are_those_of_what_an_input_may_become(critic: Critic) -> None:
     spread = np.sqrt(mean.var() + ((features - features.mean(axis=0)) ** 2).sum(axis=1).mean())
     assert abs(mean.mean()) < 0.3
     assert 0.6 < spread < 1.3
+
+
+def test_the_report_says_what_it_was_and_what_the_measurements_made_of_it(policy: str, critic: Critic) -> None:
+    [said] = searched(policy, 0, 1.0, 0)[0].notes
+    assert said.startswith(
+        f"Prior: policy '{policy}', trained on what its file does not say; it has learned this search"
+    )
+    assert said.endswith(". Too little was measured to judge it.")
+    [right], [wrong] = (searched(policy, 24, sign, 0)[0].notes for sign in (1.0, -1.0))
+    assert right.endswith("The measurements agree with it: it was kept.")
+    assert "dropped: the measurements are likelier without" in wrong
+    [unused] = searched(policy, 4, 1.0, 0, trust=0)[0].notes
+    assert unused.startswith("Prior: none (trust is 0); the search started from policy")
+
+
+def test_without_a_policy_there_is_no_prior() -> None:
+    assert searched(None, 4, 1.0, 0)[0].notes == ("Prior: none.",)
+
+
+def test_cells_that_are_too_large_for_the_critic_are_searched_without_it(
+    policy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(start, "MOST_EDGES", 5)
+    strategy, best = searched(policy, 12, 1.0, 1)
+    [said] = strategy.notes
+    assert said == (
+        f"Prior: none; policy '{policy}' was left out: these cells have 6 edges, more than the 5 up to which its "
+        "critic is asked."
+    )
+    assert best == searched(None, 12, 1.0, 1)[1]
+
+
+def test_an_expectation_does_not_depend_on_what_else_is_asked(critic: Critic) -> None:
+    """So a search that is resumed, which has forgotten what it asked, goes on to the same bits."""
+    moves = Moves(random_ladder(np.random.default_rng(1)), RULE)
+    rng = np.random.default_rng(2)
+    choices = [moves.sample(rng) for _ in range(60)]
+    together, alone = CriticPrior(critic, [moves]), CriticPrior(critic, [moves])
+    assert critic.real is torch.float32
+    for what in ("mean", "features"):
+        whole = getattr(together, what)(0, choices)
+        for part in (slice(0, 1), slice(7, 20), slice(0, 60)):
+            assert np.array_equal(getattr(alone, what)(0, choices[part]), whole[part])
+    assert together.features(0, []).shape == (0, whole.shape[1])
+
+
+def test_it_is_asked_once_for_a_network(policy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    expect = Critic.expect
+    monkeypatch.setattr(Critic, "expect", lambda self, graphs: asked.append(len(graphs)) or expect(self, graphs))
+    searched(policy, 20, 1.0, 3)
+    [source] = searched(policy, 0, 1.0, 3)[0].task.inputs
+    assert sum(asked) <= len({key(Moves(source, RULE).apply(each)) for each in Moves(source, RULE).all()}) * 3

@@ -266,7 +266,7 @@ def compact(
     weights are smallest. ``candidates``: finalists to tune, by ``tuning`` (the fields of
     ``nat_timm.training.tuning.Tuning``), from the weights named by ``starts``: one of them halves the time of
     fine-tuning. ``input``: (C, H, W); left out: as in ``to_network``. ``report`` gets a line for each step of the
-    search.
+    search, and of what it started from.
     ``progress``: a bar, or lines where standard error is no terminal; left out: on a terminal only.
 
     NATError of one line for whatever does not fit together, before anything is trained where it can be known then.
@@ -299,6 +299,8 @@ def compact(
         else:
             searching = kind(task, chosen)
             evaluated = session.search(searching, lengths, report)
+            for note in searching.notes:
+                report(note)
             found = list(searching.finalists(session.network, SPARE * candidates))
         kept = (network for network in session.within(found, limits) if network != session.network)
         found, fits = list(islice(kept, candidates)), limits.fit(session.network)

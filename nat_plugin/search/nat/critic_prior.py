@@ -3,6 +3,7 @@ it is and what a measurement of one tells of the others."""
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,22 +14,42 @@ from nat_plugin.policy.expecting import Expecting
 
 SAMPLES = 128
 """Random transformations of an input that show how far scores are apart."""
+MOST_KNOWN = 20_000
+"""Transformations of an input whose expectations are kept."""
+_DECIMALS = 6
+"""Of expectations. Sums round by what else is in a batch, and a search that is resumed asks in other batches."""
 
 
 class CriticPrior:
     """Expectations of a critic in units of the spread of scores among all transformations of an input."""
 
+    dear = True
+
     def __init__(self, critic: Critic, moves: Sequence[Moves]) -> None:
-        self._expecting, self._moves = Expecting(critic), moves
+        self._expecting, self._moves = Expecting(copy.deepcopy(critic).double()), moves
         self._units: dict[int, tuple[float, float]] = {}
+        self._rows: list[dict[Choice, np.ndarray]] = [{} for _ in moves]  # mean and features of what was asked before
 
     def mean(self, source: int, choices: Sequence[Choice]) -> np.ndarray:
-        middle, unit = self._unit(source)
-        found: np.ndarray = (self._of(source, choices).mean - middle) / unit
-        return found
+        return self._known(source, choices)[:, 0]
 
     def features(self, source: int, choices: Sequence[Choice]) -> np.ndarray:
-        return self._of(source, choices).features / self._unit(source)[1]
+        return self._known(source, choices)[:, 1:]
+
+    def _known(self, source: int, choices: Sequence[Choice]) -> np.ndarray:
+        """Mean and features (n, 1 + d)."""
+        rows = self._rows[source]
+        if len(rows) > MOST_KNOWN:
+            rows.clear()
+        new = [choice for choice in dict.fromkeys(choices) if choice not in rows]
+        if new or not choices:
+            middle, unit = self._unit(source)
+            found = self._of(source, new)
+            whole = np.concatenate([found.mean[:, None] - middle, found.features], axis=1) / unit
+            rows.update(zip(new, np.round(whole, _DECIMALS), strict=True))
+            if not choices:
+                return whole
+        return np.stack([rows[choice] for choice in choices])
 
     def _of(self, source: int, choices: Sequence[Choice]) -> Expectation:
         return self._expecting.of(self._moves[source], choices)

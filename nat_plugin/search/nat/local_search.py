@@ -11,15 +11,14 @@ import numpy as np
 from nat_plugin.ir import Choice, Moves, Network, key
 from nat_plugin.policy.sampling import Sample
 from nat_plugin.search.base import Measurement, Proposal, State
-from nat_plugin.search.nat.critic_prior import CriticPrior
 from nat_plugin.search.nat.engines import Engines
 from nat_plugin.search.nat.learner import Learner
 from nat_plugin.search.nat.rounds import Round, restored_sample, sample_state
 from nat_plugin.search.nat.settings import NATSettings
+from nat_plugin.search.nat.start import Start
 from nat_plugin.search.records import Records
-from nat_plugin.search.surrogate.acquisition import Acquisition
+from nat_plugin.search.surrogate.acquisition import Acquisition, Model
 from nat_plugin.search.surrogate.observations import Observation
-from nat_plugin.search.surrogate.policy_prior import PolicyPrior
 
 FIRST = 3
 """Measurements before there is a process, where no policy says what to begin with."""
@@ -46,9 +45,9 @@ class Asked:
 
 
 class LocalSearch:
-    """Inputs take turns. Of each the trained policy's own proposal comes first, where there is one; then the process or
-    the policy proposes (``Engines``; without ``learner`` always the process). What computes the same is proposed once,
-    and what failed is not proposed again."""
+    """Inputs take turns. Of each the trained policy's own proposal comes first, unless a critic judges it; then the
+    process or the policy proposes (``Engines``; without ``learner`` always the process). What computes the same is
+    proposed once, and what failed is not proposed again."""
 
     def __init__(
         self,
@@ -56,16 +55,20 @@ class LocalSearch:
         settings: NATSettings,
         records: Records,
         rng: np.random.Generator,
-        prior: PolicyPrior | None,
-        critic: CriticPrior | None,
+        start: Start,
         learner: Learner | None,
     ) -> None:
-        self._moves, self._records, self._rng, self._prior, self._learner = moves, records, rng, prior, learner
+        self._moves, self._records, self._rng, self._trained, self._learner = (
+            moves,
+            records,
+            rng,
+            start.trained,
+            learner,
+        )
         self._samples, self._at_once = settings.samples, settings.sources
-        self._led = critic is None
-        believed = critic or (prior if settings.trust else None)
-        first = FIRST if prior is None else 0
-        self._acquisition = Acquisition(moves, rng, settings.pool, settings.largest, believed, first)
+        self._led = start.prior is None or start.prior is start.trained
+        first = FIRST if start.trained is None else 0
+        self._acquisition = Acquisition(moves, rng, settings.pool, settings.largest, start.prior, first)
         self._engines = Engines()
         self._batches: dict[int, Round] = {}  # by input: what the policy proposed since it learned from that
         self._waiting: dict[int, Asked] = {}  # by number of the proposal
@@ -74,6 +77,11 @@ class LocalSearch:
         self._rest: list[dict[str, Choice] | None] = [None for _ in moves]  # of small spaces, once it is needed
         self._exhausted = [False for _ in moves]
         self._turn = 0
+
+    @property
+    def model(self) -> Model | None:
+        """What the process made of the prior; None before it was asked."""
+        return self._acquisition.model
 
     def propose(self, number: int) -> Proposal | None:
         """A proposal of that number for the next input that has something new."""
@@ -115,8 +123,8 @@ class LocalSearch:
     def _ordered(self, source: int, waiting: Sequence[Choice]) -> Iterator[Choice]:
         """The trained policy's own, the promising, then whatever there is, or some of it."""
         also = self._learner.likely(source) if self._learner is not None else []
-        if self._prior is not None:
-            trained = self._prior.of(source)
+        if self._trained is not None:
+            trained = self._trained.of(source)
             if self._led:
                 yield trained.own
             also = [*also, *trained.likely]

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
 from nat_plugin.outside import OutsideName
 from nat_plugin.search.base import Settings
 from nat_plugin.search.nat.inputs import Mix
+
+SHIPPED = "general"
+NONE = "none"
+"""In the place of a policy: there is none."""
+_NEW = ("encoder", "hidden", "rounds", "refine")
+"""Settings of a policy that is to learn from what is measured alone."""
 
 
 class NATSettings(Settings):
@@ -23,8 +29,10 @@ class NATSettings(Settings):
     """Width of the policy's layers."""
     rounds: Annotated[int, Field(ge=0, le=64)] = 3
     """Exchanges of messages between nodes and edges: how far an edge sees."""
-    policy: OutsideName | None = None
-    """A policy to start from, a file or the name of one that ships; encoder, hidden and rounds are then those of it."""
+    policy: OutsideName | None = SHIPPED
+    """A policy to start from, a file or the name of one that ships, with its critic as the prior of the process where
+    it has one; ``none`` for none. It is none by itself where encoder, hidden or rounds are set, which are those of a
+    policy that has learned nothing, and with ``refine``."""
     evaluations: Annotated[int, Field(ge=1, le=10**9)] | None = None
     """Needs ``refine``: how many the schedules run over, if not those of the run (2000 where that has no number
     either). Entropy and learning rate fall over them, and the last ``refine`` of them are local search."""
@@ -68,10 +76,23 @@ class NATSettings(Settings):
     largest: Annotated[int, Field(ge=10, le=5_000)] = 250
     """Measurements that the process learns from: the latest of the input itself first, then the latest of others."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _of_its_own(cls, values: Any) -> Any:
+        if isinstance(values, dict) and any(values.get(name) is not None for name in _NEW):
+            return {"policy": None, **values}
+        return values
+
+    @field_validator("policy", mode="before")
+    @classmethod
+    def _none(cls, value: Any) -> Any:
+        return None if value == NONE else value
+
     @property
     def without_effect(self) -> list[str]:
         """What was set, and counts only with ``refine``."""
         if self.refine is not None:
             return []
-        named = [name for name in ("evaluations", "entropy") if name in self.model_fields_set]
+        fields = NATSettings.model_fields
+        named = [name for name in ("evaluations", "entropy") if getattr(self, name) != fields[name].default]
         return [*named, *(["mix.random"] if self.mix.random else [])]

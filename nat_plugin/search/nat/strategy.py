@@ -3,7 +3,6 @@ what is worth measuring next."""
 
 from __future__ import annotations
 
-import copy
 import json
 import math
 import sys
@@ -20,19 +19,16 @@ from nat_plugin.ir import Moves, Network, key
 from nat_plugin.outside import Outside
 from nat_plugin.policy.apply import decode
 from nat_plugin.policy.files import Fact, save_policy
-from nat_plugin.policy.finding import find_critic, find_policy, policy_path
-from nat_plugin.policy.network import Policy, PolicyConfig, new_policy
+from nat_plugin.policy.finding import policy_path
 from nat_plugin.policy.sampling import draw, greedy, most_probable
-from nat_plugin.policy.trained_on import say_where_trained
 from nat_plugin.search.base import Measurement, Proposal, State, Strategy, Task
-from nat_plugin.search.nat.critic_prior import CriticPrior
 from nat_plugin.search.nat.inputs import draw_source
 from nat_plugin.search.nat.learner import Learner
 from nat_plugin.search.nat.local_search import LocalSearch
 from nat_plugin.search.nat.rounds import Round
 from nat_plugin.search.nat.settings import NATSettings
+from nat_plugin.search.nat.start import find_start
 from nat_plugin.search.records import Records, check_inputs
-from nat_plugin.search.surrogate.policy_prior import PolicyPrior
 
 USUAL = 2000
 """Evaluations that are planned where nobody says how many."""
@@ -41,7 +37,8 @@ _DRAWS = 32
 
 class NATStrategy(Strategy):
     """A graph-network policy proposes replacements of operations, trained by REINFORCE on measured gains and on what a
-    surrogate model expects, in turns with that model, as the measurements say.
+    surrogate model expects, in turns with that model, as the measurements say. What a policy and a critic learned
+    elsewhere is the prior of both, as far as the measurements agree with it.
 
     With ``refine`` proposals come in batches that are sampled from the policy; when all of a batch were told, it takes
     a step. Any number of batches may be under way. The last of the evaluations are the surrogate's alone.
@@ -56,23 +53,16 @@ class NATStrategy(Strategy):
         _say_without_effect(settings)
         self._moves: dict[Network, Moves] = {}
         moves = [self.moves_of(network) for network in task.inputs]  # a budget that nothing fits is found here
-        self.policy = self._first_policy()
+        self._start = find_start(task, settings, moves)
+        self.policy = self._start.policy
         self._planned = settings.evaluations or task.evaluations or USUAL
         self._rng = np.random.default_rng(task.seed)
         self._learner = Learner(self.policy, settings, moves, self._rng)
         self._records = Records(task.inputs)
         self._rounds: list[Round] = []
         self._queue: list[Proposal] = []
-        prior = None if settings.policy is None else PolicyPrior(copy.deepcopy(self.policy), moves, settings.trust)
-        self._local = LocalSearch(
-            moves,
-            settings,
-            self._records,
-            self._rng,
-            prior,
-            self._first_critic(moves),
-            self._learner if settings.refine is None else None,
-        )
+        learner = self._learner if settings.refine is None else None
+        self._local = LocalSearch(moves, settings, self._records, self._rng, self._start, learner)
         self._number = self._told = 0
 
     @property
@@ -88,20 +78,9 @@ class NATStrategy(Strategy):
         path = policy_path(name)
         return (Outside(path, (path,), None if str(path) == name else f"policy {name}"),)
 
-    def _first_policy(self) -> Policy:
-        settings = self.settings
-        if settings.policy is not None:
-            say_where_trained(settings.policy, self.task.inputs)
-            return find_policy(settings.policy, self.task.device)
-        ops = {op for network in self.task.inputs for cell in network.by_name.values() for e in cell.edges
-               for op in (e.op, *e.choices)}  # fmt: skip
-        vocabulary = tuple(sorted(map(str, ops))) if settings.encoder == "paper" else ()
-        config = PolicyConfig(settings.encoder, settings.hidden, settings.rounds, vocabulary)
-        return new_policy(config, self.task.seed, self.task.device)
-
-    def _first_critic(self, moves: Sequence[Moves]) -> CriticPrior | None:
-        critic = None if self.settings.policy is None else find_critic(self.settings.policy, self.task.device)
-        return None if critic is None or not self.settings.trust else CriticPrior(critic, moves)
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return (self._start.report(self._local.model),)
 
     @property
     def rewires(self) -> bool:

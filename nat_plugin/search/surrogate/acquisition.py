@@ -16,7 +16,7 @@ import numpy as np
 from nat_plugin.ir import Choice, Moves
 from nat_plugin.policy.ranks import normal_ranks
 from nat_plugin.search.neighbourhood import neighbours, projection
-from nat_plugin.search.surrogate.candidates import Candidates
+from nat_plugin.search.surrogate.candidates import KEPT, KEPT_DEAR, Candidates
 from nat_plugin.search.surrogate.gaussian_process import (
     LENGTHS,
     NOISES,
@@ -167,7 +167,8 @@ class Acquisition:
         return _kept(self._processes, owner, process)
 
     def _pool(self, source: int) -> Candidates:
-        pool = self._candidates.get(source) or Candidates(self._moves[source], self._rng, self._count)
+        kept = KEPT_DEAR if self.prior.dear else KEPT
+        pool = self._candidates.get(source) or Candidates(self._moves[source], self._rng, self._count, kept)
         return _kept(self._candidates, source, pool)
 
     def _chosen_model(self, names: Sequence[int], ranks: np.ndarray, prior: np.ndarray) -> Model:

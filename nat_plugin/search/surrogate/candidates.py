@@ -20,16 +20,16 @@ _UNIFORM = 4
 """Candidates that are drawn uniformly, of which one is new each time; dear where a budget is tight."""
 _DESCENTS = 16
 """The same where the input is over the budget, and uniform ones are far below it."""
-_KEPT = 0.25
-"""Share of the candidates that stay for the next proposal."""
+KEPT, KEPT_DEAR = 0.25, 0.75
+"""Share of the candidates that stay for the next proposal; and where what is thought of a new one is dear to find."""
 _BLOCK = 32
 
 
 class Candidates:
     """Of one input, ``count`` at most."""
 
-    def __init__(self, moves: Moves, rng: np.random.Generator, count: int) -> None:
-        self._moves, self._rng, self._count = moves, rng, count
+    def __init__(self, moves: Moves, rng: np.random.Generator, count: int, kept: float = KEPT) -> None:
+        self._moves, self._rng, self._count, self._kept = moves, rng, count, kept
         self._sizes = np.array([len(options) for options in moves.candidates])
         self._over = not (moves.admits(moves.identity) or moves.total(moves.identity) is None)
         self.best: list[Choice] = []
@@ -53,7 +53,7 @@ class Candidates:
 
     def keep(self, ordered: Sequence[Choice]) -> None:
         """Those that were drawn, best first."""
-        self.best = list(ordered[: int(_KEPT * self._count)])
+        self.best = list(ordered[: int(self._kept * self._count)])
 
     def drop(self, choice: Choice) -> None:
         """It is not kept."""

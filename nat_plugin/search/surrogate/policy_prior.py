@@ -35,6 +35,8 @@ class PolicyPrior:
 
     It has no features: how sure it is, a policy does not say."""
 
+    dear = False
+
     def __init__(self, policy: Policy, moves: Sequence[Moves], trust: float) -> None:
         self._policy, self._moves, self._trust = policy, moves, trust
         self._found: dict[int, Preference] = {}

@@ -16,6 +16,9 @@ class Prior(Protocol):
 
     How far either counts is found out: a process drops what makes the measurements less likely."""
 
+    dear: bool
+    """Whether it takes long to say what is thought of a choice that was not asked before."""
+
     def mean(self, source: int, choices: Sequence[Choice]) -> np.ndarray:
         """Of choices of an input (n,)."""
         ...
@@ -27,6 +30,8 @@ class Prior(Protocol):
 
 class NoPrior:
     """Nothing is thought of anything."""
+
+    dear = False
 
     def mean(self, source: int, choices: Sequence[Choice]) -> np.ndarray:
         del source

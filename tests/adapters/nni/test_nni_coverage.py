@@ -93,6 +93,10 @@ def test_under_plain_rules_the_wider_ones_are_named(caplog: pytest.LogCaptureFix
         in said
     )
     assert said[0].endswith("searches 0 of 3 labels under rules 'nat', 1 combination before the budget: none")
+    first, last = (line for line in said if line.startswith("Prior: policy 'general', trained on NAS-Bench-201; "))
+    assert "it has not learned this search space" in first
+    assert first.endswith("Too little was measured to judge it.")
+    assert last.startswith(first[:80])
 
 
 def test_where_no_random_sample_can_be_transformed_the_reason_is_in_the_error() -> None:

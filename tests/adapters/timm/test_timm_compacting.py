@@ -75,6 +75,7 @@ def test_a_leaner_model_within_the_budget(strategy: Any, tmp_path: Path, capsys:
     assert len(result.tuned) == (1 if strategy == "magnitude" else 2)
     assert (result.evaluated > 0) == (strategy != "magnitude")
     assert any("warm-up" in line for line in lines)
+    assert any(line.startswith("Prior: policy 'general'") for line in lines) == (strategy == "nat")
     assert result.reference.accuracy >= result.before.accuracy
     said = capsys.readouterr().err
     assert "warm-up 8/8" in said
