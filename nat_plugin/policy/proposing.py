@@ -29,10 +29,10 @@ DECIMALS = 3
 """Of what proposals are worth: what differs by less is equal. Sums round by what else is in a batch."""
 AT_ONCE = 512
 """Architectures of which all proposals are judged together."""
-LIKELY = 8
-"""So many of the likeliest transformations are judged."""
-STEPS, NEIGHBOURS = 6, 32
-"""Under limits: so many steps at most, each to one of so many neighbours."""
+LIKELY, LIKELY_WITHIN = 8, 64
+"""So many of the likeliest transformations are judged; so many of those within limits."""
+STEPS, BEAM, NEIGHBOURS = 6, 4, 32
+"""Under limits: so many steps at most; in each, of so many of the best, so many neighbours are judged."""
 
 
 @dataclass(frozen=True)
@@ -73,12 +73,14 @@ class _Asked:
 
     def __post_init__(self) -> None:
         self.tried: list[Choice] = [self.moves.identity]
+        self.widened: set[Choice] = set()  # whose neighbours are judged, too
         self.stays = self.moves.admits(self.moves.identity)  # it is connected and within the budget
 
-    def best(self, expected: Expectation, caution: float) -> int:
-        """Of what is judged; of equals the first, which is the likeliest by the policy."""
-        first = 0 if self.stays or len(self.tried) == 1 else 1
-        return first + int(np.argmax(_worth(expected, caution)[first:]))
+    def best(self, expected: Expectation, caution: float) -> list[Choice]:
+        """The best few of what is judged whose neighbours are not; of equals the first, which the policy likes more."""
+        first = 0 if self.stays else 1
+        order = first + np.argsort(-_worth(expected, caution)[first:], kind="stable")[:BEAM]
+        return [choice for number in order.tolist() if (choice := self.tried[number]) not in self.widened]
 
 
 def _worth(expected: Expectation, caution: float) -> np.ndarray:
@@ -91,7 +93,10 @@ def _worth(expected: Expectation, caution: float) -> np.ndarray:
 def _tried(asked: _Asked, samples: int, seed: int) -> list[Choice]:
     """Changes that the policy finds likely, without what breaks the structure of a cell."""
     scores, sizes, moves = asked.scores, asked.sizes, asked.moves
-    tried = [greedy(scores, sizes, moves), *most_probable(scores, sizes, moves, LIKELY)]
+    tried = [
+        greedy(scores, sizes, moves),
+        *most_probable(scores, sizes, moves, LIKELY_WITHIN if moves.limits.values else LIKELY),
+    ]
     if samples:
         rng = np.random.default_rng(seed)  # the same for each, so that none depends on those before it
         tried += [sample.choice for sample in draw(scores, sizes, moves, rng, samples)]
@@ -100,21 +105,28 @@ def _tried(asked: _Asked, samples: int, seed: int) -> list[Choice]:
 
 
 def _climbed(asked: Sequence[_Asked], expecting: Expecting, caution: float) -> list[Expectation]:
-    """What is expected of all that is judged. Under limits that is also what is one change away from the best so far,
-    step by step: the policy scores slot by slot, and what is likely there need not fit a limit together."""
+    """What is expected of all that is judged. Under limits that is also what is one change away from the best few so
+    far, step by step (a beam search): the policy scores slot by slot, and what is likely there need not fit a limit
+    together."""
     expected = expecting.of_each([(each.moves, each.tried) for each in asked])
     climbing = [number for number, each in enumerate(asked) if each.moves.limits.values and len(each.tried) > 1]
     for _ in range(STEPS):
-        before = {number: asked[number].best(expected[number], caution) for number in climbing}
-        for number, best in before.items():
-            asked[number].tried += _one_change_away(asked[number], asked[number].tried[best])
+        climbing = [number for number in climbing if _widen(asked[number], expected[number], caution)]
+        if not climbing:
+            break
         found = expecting.of_each([(asked[number].moves, asked[number].tried) for number in climbing])
         for number, each in zip(climbing, found, strict=True):
             expected[number] = each
-        climbing = [number for number, best in before.items() if asked[number].best(expected[number], caution) != best]
-        if not climbing:
-            break
     return expected
+
+
+def _widen(asked: _Asked, expected: Expectation, caution: float) -> bool:
+    """Judge the neighbours of the best few, too. Whether there were any that were not judged."""
+    count = len(asked.tried)
+    for choice in asked.best(expected, caution):
+        asked.widened.add(choice)
+        asked.tried += _one_change_away(asked, choice)
+    return len(asked.tried) > count
 
 
 def _one_change_away(asked: _Asked, choice: Choice) -> list[Choice]:
