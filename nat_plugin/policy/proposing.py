@@ -2,7 +2,7 @@
 
 A proposal has to be worth its risk: its expected gain, less ``caution`` times the deviation of that gain, is compared
 with that of the input, which is 0. So an input stays where the critic does not know. What every network of a kind has
-(an operation on the way where it reduces) may fall to measurements, not to an expectation.
+(operations where it reduces, most of which have to stay) may fall to measurements, not to an expectation.
 """
 
 from __future__ import annotations
@@ -159,8 +159,8 @@ def _chosen(asked: _Asked, expected: Expectation, caution: float) -> Suggestion:
 
 
 def _keeping_structure(moves: Moves, choices: Sequence[Choice]) -> list[Choice]:
-    """The choices, with the operations put back that a cell needs to reduce by; those for which that is not within the
-    limits are left out."""
+    """The choices; where less than half of the operations would stay that a cell reduces by, all of these are put back,
+    and what is not within the limits then is left out."""
     strided = _reducing(moves)
     if not strided:
         return list(choices)
@@ -169,7 +169,8 @@ def _keeping_structure(moves: Moves, choices: Sequence[Choice]) -> list[Choice]:
         repaired = list(choice)
         for slots in strided:
             ops = [moves.candidates[slot][repaired[slot]] for slot in slots]
-            if not any(op.role is Role.OPERATION for op in ops) or (len(slots) == 1 and repaired[slots[0]]):
+            stay = sum(op.role is Role.OPERATION for op in ops)
+            if 2 * stay < len(slots) or (len(slots) == 1 and repaired[slots[0]]):
                 for slot in slots:
                     repaired[slot] = 0
         if moves.admits(tuple(repaired)):

@@ -131,12 +131,12 @@ def test_the_proposals_of_many_are_judged_together(agreed: Critic, monkeypatch: 
     assert judged[0] > 20
 
 
-def test_a_cell_that_reduces_still_has_an_operation_that_does(agreed: Critic) -> None:
+def test_a_cell_that_reduces_keeps_half_of_the_operations_that_do(agreed: Critic) -> None:
     rng = np.random.default_rng(3)
     moves = [Moves(random_darts(rng), NAT) for _ in range(8)]
     for each, one in zip(moves, suggest(moves, POLICY, agreed, samples=16, caution=0.0), strict=True):
         before, after = reducing(each.network), reducing(one.network)
-        assert all(after[name] > 0 for name, count in before.items() if count)
+        assert all(2 * after[name] >= count for name, count in before.items())
 
 
 def reducing(network: Network) -> dict[str, int]:
