@@ -100,9 +100,10 @@ def inherited_state(
     own = {name: value.shape for name, value in model.state_dict().items()}
     if {name: value.shape for name, value in state.items()} == own:
         return state
-    original = create(
-        base, {**{name: value for name, value in args.items() if name != "device"}, **_sizes(base, state)}
-    )
+    given = {name: value for name, value in args.items() if name != "device"}
+    if given.get("global_pool") == "":  # has no weights, and some models do not take it with a classifier
+        del given["global_pool"]
+    original = create(base, {**given, **_sizes(base, state)})
     if {name: value.shape for name, value in state.items()} != {
         name: value.shape for name, value in original.state_dict().items()
     }:

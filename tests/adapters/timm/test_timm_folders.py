@@ -106,6 +106,15 @@ def test_other_heads_and_inputs_load_as_with_any_model(folder: Path, lean: nn.Mo
     assert timm.create_model(name, pretrained=True, in_chans=1)(images(SIZE)[:, :1]).shape == (2, CLASSES)
 
 
+def test_a_model_that_takes_no_classifier_without_pooling_loads_without_both(tmp_path: Path) -> None:
+    model = lively("hgnetv2_b0")
+    lean = nat_timm.inherit(model, moved(nat_timm.to_network(model, (3, SIZE, SIZE)), "nat", 3))
+    nat_timm.save(lean, tmp_path)
+    made = timm.create_model(f"local-dir:{tmp_path}", pretrained=True, num_classes=0, global_pool="").eval()
+    with torch.no_grad():
+        assert torch.equal(made.forward_features(images(SIZE)), lean.forward_features(images(SIZE)))
+
+
 @pytest.mark.parametrize("kind", [None, "list", "dict", "hook", "fx", "getter"])
 def test_features_of_every_class_have_the_channels_that_they_say(folder: Path, kind: str | None) -> None:
     more = {} if kind is None else {"feature_cls": kind}
