@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from nat_plugin.adapter import Adapter
+from nat_plugin.checksums import check, is_done
 from nat_plugin.data import load
 from nat_plugin.device import find_compute
 from nat_plugin.errors import NATError
@@ -63,6 +64,8 @@ def _of_runs(folders: Sequence[Path], plugins: Plugins) -> Pool:
     passed, formats = 0, set[str]()
     for folder in folders:
         record = Record.read(folder)
+        if is_done(folder):
+            check(folder, record.run, (JOURNAL, NETWORK))
         formats.add(record.origin.adapter)
         passed += _read_run(folder, record, plugins, known)
     if not known:

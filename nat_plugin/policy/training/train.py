@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 import torch
 
+from nat_plugin.checksums import check, is_done, write_checksums
 from nat_plugin.device import find_compute
 from nat_plugin.errors import NATError
 from nat_plugin.files import WriteError, file_errors, write_text
@@ -24,13 +25,14 @@ from nat_plugin.policy.training.sources import outside_of, read_pool
 from nat_plugin.policy.training.spaces import World
 from nat_plugin.policy.training.tasks import Task
 from nat_plugin.policy.training.trainer import Trainer
+from nat_plugin.runs.finished import read_result
 from nat_plugin.runs.folder import Journal, check_free, locked, tidy
 from nat_plugin.runs.progress import Reporter
 from nat_plugin.runs.record import Origin, Record
 from nat_plugin.runs.state import load_state, save_state
 
 FILE, CHECKPOINT, JOURNAL = "train.json", "checkpoint.safetensors", "journal.jsonl"
-POLICY, RESULT, REPORT = "policy.safetensors", "result.json", "report.md"
+RESULTS = POLICY, RESULT, REPORT = "policy.safetensors", "result.json", "report.md"
 
 
 class TrainingRecord(Record):
@@ -61,6 +63,7 @@ def resume(
     folder: Path, plugins: Plugins, reporter: Reporter, moved: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
     """Go on with a training after it was interrupted, however; ends with the same policy as without the interruption.
+    Of one that is done, the result.
 
     ``moved``: new places, by the old ones, of files and folders that it read. NATError for a folder, or for anything
     that it read, that is not as it was."""
@@ -70,6 +73,12 @@ def resume(
     with locked(folder):
         tidy(folder)
         record = TrainingRecord.read(folder).moved(moved or {})
+        if is_done(folder):
+            check(folder, record.run)
+            if moved:
+                record.check_there(folder)
+                record.write(folder)
+            return read_result(folder)
         record.check_there(folder)
         trainer = _set_up(plan_training(record.recipe, plugins), plugins)
         record.check_read(outside_of(task.pool for task in trainer.tasks))
@@ -132,7 +141,9 @@ def _carry_through(trainer: Trainer, run: str, folder: Path, reporter: Reporter)
                     _checkpoint(trainer, run, folder, journal, clock)
                     since = 0
                 reporter.step(trainer.steps_done, note)
-        return _write_result(trainer, folder, clock)
+        found = _write_result(trainer, folder, clock)
+        write_checksums(folder, run, (folder / name for name in (CHECKPOINT, JOURNAL, *RESULTS)))
+        return found
     except WriteError as error:
         raise NATError(f"{error}; mend that, then go on with: nat resume {shlex.quote(str(folder))}") from error
 
