@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 
@@ -20,6 +20,7 @@ from nat_plugin.files import WriteError, file_errors, write_text
 from nat_plugin.plugins import Plugins
 from nat_plugin.policy.files import SavedCritic, save_policy
 from nat_plugin.policy.training.recipe import TrainingPlan, TrainingRecipe, plan_training
+from nat_plugin.policy.training.record import FILE, TrainingRecord
 from nat_plugin.policy.training.report import facts_of, markdown, summary
 from nat_plugin.policy.training.sources import outside_of, read_pool
 from nat_plugin.policy.training.spaces import World
@@ -28,18 +29,11 @@ from nat_plugin.policy.training.trainer import Trainer
 from nat_plugin.runs.finished import read_result
 from nat_plugin.runs.folder import Journal, check_free, locked, tidy
 from nat_plugin.runs.progress import Reporter
-from nat_plugin.runs.record import Origin, Record
+from nat_plugin.runs.record import Origin
 from nat_plugin.runs.state import load_state, save_state
 
-FILE, CHECKPOINT, JOURNAL = "train.json", "checkpoint.safetensors", "journal.jsonl"
+CHECKPOINT, JOURNAL = "checkpoint.safetensors", "journal.jsonl"
 RESULTS = POLICY, RESULT, REPORT = "policy.safetensors", "result.json", "report.md"
-
-
-class TrainingRecord(Record):
-    """``train.json``: what a training is gone on with."""
-
-    file: ClassVar[str] = FILE
-    what: ClassVar[str] = "training"
 
 
 def start(plan: TrainingPlan, folder: Path, plugins: Plugins, reporter: Reporter) -> dict[str, Any]:
@@ -85,11 +79,6 @@ def resume(
         if moved:
             record.write(folder)
         return _carry_through(trainer, record.run, folder, reporter)
-
-
-def is_training(folder: Path) -> bool:
-    """Whether a folder is of a training."""
-    return (folder / FILE).is_file()
 
 
 def _settled(recipe: TrainingRecipe) -> TrainingRecipe:
