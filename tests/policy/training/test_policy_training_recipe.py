@@ -207,3 +207,30 @@ print([name for name in ("torch", "timm", "nni", "scipy") if name in sys.modules
 
 def test_every_encoder_can_be_named() -> None:
     assert get_args(PolicySettings.model_fields["encoder"].annotation) == tuple(ENCODERS)
+
+
+HEAD, FIRST = "ops,c10_val12,c10_test12", "013333,50,50"
+TABLES = {
+    "empty": ("", "the file is empty"),
+    "without rows": (HEAD, "it has no row that can be used"),
+    "of one row": (f"{HEAD}\n{FIRST}", "1 networks, of which"),
+    "doubled": (f"{HEAD}\n{FIRST}\n113333,3,4\n{FIRST}", "line 4: this architecture stands in line 2 too"),
+    "NaN": (f"{HEAD}\n{FIRST}\n113333,nan,4", "line 3: c10_val12 is nan, no finite number"),
+    "infinite": (f"{HEAD}\n{FIRST}\n113333,inf,4", "line 3: c10_val12 is inf, no finite number"),
+    "cut off": (f"{HEAD}\n{FIRST}\n113333", "line 3: 1 fields, the header has 3"),
+    "unreadable": (f"{HEAD}\n{FIRST}\n993333,3,4", "line 3: ops: no architecture"),
+    "of other columns": ("a,b\n1,2", "of a table of your own say adapter and metric"),
+    "of a column twice": (f"ops,{HEAD}\n013333,{FIRST}", "the header has column 'ops' twice"),
+    "binary": ("\0\x01\n", "this is not a text file"),
+}
+
+
+@pytest.mark.parametrize("what", TABLES)
+def test_a_table_that_is_wrong_is_one_line(nat: Nat, tmp_path: Path, what: str) -> None:
+    text, line = TABLES[what]
+    (tmp_path / "cells.csv").write_text(text)
+    (tmp_path / "mine.yaml").write_text(json.dumps(small(tmp_path / "cells.csv")))
+    said = nat("train", str(tmp_path / "mine.yaml"), "-o", str(tmp_path / "t"))
+    assert (said.status, said.out, said.err.count("\n")) == (2, "", 1), said.err
+    assert said.err.startswith("nat: sources.cells: ")
+    assert line in said.err
