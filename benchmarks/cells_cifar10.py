@@ -29,7 +29,8 @@ from nat_plugin.runs.recipe import Plan, load_recipe
 from nat_plugin.runs.record import RUN_FILE
 from nat_plugin.runs.run import resume, start
 from nat_plugin.sources import find_source
-from nat_plugin.training import Trainer, paired_difference, train
+from nat_plugin.training.statistics import paired_difference
+from nat_plugin.training.trainer import Trainer, train
 
 STRATEGIES = ("nat", "random")
 

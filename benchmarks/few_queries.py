@@ -1,12 +1,12 @@
 """What strategies gain on single cells of NAS-Bench-201 with few queries: the real strategies, one cell at a time.
 
 The inputs are held out of the training of the shipped policy: so many drawn of each group. A query is a distinct
-network (by ``nat_plugin.ir.key``) whose validation accuracy is looked up; proposals that compute what is known cost
-nothing. The best by validation counts, with its test accuracy less that of the input. Every input has a seed of its
-own, the same for all strategies; intervals are 95 % over inputs, by Student's t, and differences from ``random`` are
-paired. Under ``--budget``, a limit below 1x on MACs, parameters or the latency of a device (which needs ``--latency``),
-the input is no result itself: what is best within is compared with it all the same. AssertionError for a proposal
-that is over the limit by the tables.
+network (by ``nat_plugin.ir.key``), worth the mean validation accuracy of the cells that compute the same, whichever of
+them is asked for; proposals that compute what is known cost nothing. The best by validation counts, with its test
+accuracy less that of the input. Every input has a seed of its own, the same for all strategies; intervals are 95 % over
+inputs, by Student's t, and differences from ``random`` are paired. Under ``--budget``, a limit below 1x on MACs,
+parameters or the latency of a device (which needs ``--latency``), the input is no result itself: what is best within is
+compared with it all the same. AssertionError for a proposal that is over the limit by the tables.
 
 ``python benchmarks/few_queries.py --table nasbench201.csv.gz [--inputs N] [--ablations] [--budget NAME=0.8x]
 [--latency nasbench201_latency_ms.csv.gz] [--processes N] [--json FILE]``
@@ -108,7 +108,8 @@ def search(files: Files, wanted: Search) -> list[float]:
     """Test gain of the best by validation after each of ``QUERIES``."""
     space, limited = space_of(files.table), cost_of(files)
     named, settings = (STRATEGIES | ABLATIONS)[wanted.strategy]
-    validation, test = space.validation[wanted.data], space.test[wanted.data]
+    validation, test = (known[wanted.data] for known in (space.validation, space.test))
+    validations, tests = space.of_kinds(validation), space.of_kinds(test)
     source = space.networks[wanted.cell]
     itself: Found = int(space.kinds[wanted.cell]), float(validation[wanted.cell]), 0.0
     kind: type[Strategy] = plugins().find("strategies", named) if isinstance(named, str) else named
@@ -121,7 +122,7 @@ def search(files: Files, wanted: Search) -> list[float]:
         assert limited is None or limited.values[cell] <= limited.most(np.array(wanted.cell))
         if space.kinds[cell] == itself[0]:
             return itself
-        return int(space.kinds[cell]), float(validation[cell]), float(test[cell] - test[wanted.cell])
+        return int(space.kinds[cell]), float(validations[cell]), float(tests[cell] - test[wanted.cell])
 
     return gains_after(strategy, itself, look_up, budget.resolve(source).fit(source), QUERIES)
 
@@ -178,9 +179,9 @@ def main() -> None:
         for group in args.groups:
             cells = inputs(space, group, args.inputs, rule, limited)
             for data in args.data:
-                validation, test = space.validation[data], space.test[data]
+                validation, test = space.of_kinds(space.validation[data]), space.test[data]
                 at = limited.best(reach, cells, validation) if limited else reach.best(validation)[cells]
-                best = np.where(at == cells, 0.0, test[space.written[at]] - test[cells])
+                best = np.where(at == cells, 0.0, space.of_kinds(test)[at] - test[cells])
                 known = f"best by validation {best.mean():.2f}"
                 if limited is None:
                     known += f", fixed rule {reach.gains(fixed, test)[cells].mean():.2f}"

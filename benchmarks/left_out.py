@@ -11,7 +11,8 @@ from nat_plugin.evaluators.table import MeasuredTable, TableSettings, read_table
 from nat_plugin.plugins import plugins
 from nat_plugin.policy.search_space import space_name
 from nat_plugin.policy.training.recipe import TrainingPlan, load_training, plan_training
-from nat_plugin.policy.training.train import FILE, POLICY, TrainingRecord, resume, start
+from nat_plugin.policy.training.record import FILE, TrainingRecord
+from nat_plugin.policy.training.train import POLICY, resume, start
 from nat_plugin.runs.progress import reporter
 
 

@@ -18,7 +18,7 @@ from nat_plugin.evaluators.table.evaluator import ABSENT, TableEvaluator
 from nat_plugin.ir import Budget, Moves, Network, Rule, find_rule
 from nat_plugin.ir.budget import METRICS, Metric
 from nat_plugin.plugins import plugins
-from nat_plugin.policy.training.spaces import MACS, NONE, PARAMS, Reach, World
+from nat_plugin.policy.training.spaces import MACS, NONE, PARAMS, Reach, World, means_of_kinds
 
 COLUMNS = {"macs": MACS, "params": PARAMS}
 
@@ -56,7 +56,7 @@ class MeasuredTask:
         self._known = len(self._world.kinds)
         bare = np.array([self._is_bare(row) for row in range(len(networks))])
         self._chosen_by, self._reported = (
-            self._by_kind(values, bare) for values in (self.table.scores, self.table.test)
+            means_of_kinds(values, self.kinds, bare, self._known) for values in (self.table.scores, self.table.test)
         )
         self._metrics: Mapping[str, Metric] = {} if self.table.complete else TableEvaluator.metrics(settings)
 
@@ -140,14 +140,6 @@ class MeasuredTask:
         live = self._spaces[row].live[self._rows[row]]
         ops = self.table.networks[row].ops
         return all(alive or op.is_null for op, alive in zip(ops, live.tolist(), strict=True))
-
-    def _by_kind(self, values: np.ndarray, bare: np.ndarray) -> np.ndarray:
-        found, there = np.full(self._known, np.nan), self.kinds != NONE
-        for part in (there, there & bare):
-            count = np.bincount(self.kinds[part], minlength=self._known)
-            total = np.bincount(self.kinds[part], values[part], self._known)
-            found[count > 0] = total[count > 0] / count[count > 0]
-        return found
 
 
 def good_half(task: MeasuredTask, others: Sequence[MeasuredTable]) -> tuple[np.ndarray | None, str]:

@@ -19,6 +19,7 @@ from nat_nasbench.forms201 import ENDS
 from nat_nasbench.nb201 import OPS, spell
 
 from nat_plugin.ir import Frame, Moves, Network, Rule, canonical, cost, is_connected, key
+from nat_plugin.policy.training.spaces import means_of_kinds
 
 EDGES, DIGITS = len(ENDS), len(OPS)
 CELLS = DIGITS**EDGES
@@ -79,6 +80,13 @@ class Space:
         """By number, one number for all cells that compute the same (``nat_plugin.ir.key``)."""
         names: dict[str, int] = {}
         return np.array([names.setdefault(key(network), len(names)) for network in self.networks])
+
+    def of_kinds(self, values: np.ndarray) -> np.ndarray:
+        """By number, the mean of a value over the cells that compute the same and are written without dead operations;
+        so that it does not matter which of them is asked for first. Of cells that are not connected their own."""
+        known, bare = np.where(self.connected, values, np.nan), self.written == np.arange(CELLS)
+        found: np.ndarray = np.where(self.connected, means_of_kinds(known, self.kinds, bare, CELLS)[self.kinds], values)
+        return found
 
     @cached_property
     def spelled(self) -> np.ndarray:

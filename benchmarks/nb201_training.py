@@ -11,8 +11,9 @@ from nb201 import Space
 
 from nat_plugin.plugins import plugins
 from nat_plugin.policy.training.recipe import load_training
+from nat_plugin.policy.training.record import is_training
 from nat_plugin.policy.training.spaces import split_place
-from nat_plugin.policy.training.train import is_training, resume, start
+from nat_plugin.policy.training.train import resume, start
 from nat_plugin.runs.progress import Silent
 
 RECIPE, SOURCE = "train-nasbench201", "nasbench201"

@@ -43,8 +43,9 @@ from nat_plugin.ir import Frame, Network
 from nat_plugin.plugins import plugins
 from nat_plugin.runs.recipe import SearchSettings
 from nat_plugin.runs.state import load_state, save_state
-from nat_plugin.training import Schedule, Trainer, train
+from nat_plugin.training.schedule import Schedule
 from nat_plugin.training.seeds import generator
+from nat_plugin.training.trainer import Trainer, train
 
 MODELS: Mapping[str, tuple[str, ...]] = {
     "mobilenetv2_100": ("conv_stem",),

@@ -29,6 +29,11 @@ def is_done(folder: Path) -> bool:
     return os.path.isfile(folder / FILE)
 
 
+def is_result(path: Path) -> bool:
+    """Whether a file, there or not, is one of those that its folder was done with."""
+    return is_done(path.parent) and path.name in _read(path.parent)[1]
+
+
 def reopen(folder: Path) -> None:
     """What is there may change from now on."""
     with file_errors(folder):

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from nat_plugin import files
 from nat_plugin.adapter import Adapter
-from nat_plugin.checksums import check_file, is_done
+from nat_plugin.checksums import check_file, is_result
 from nat_plugin.errors import NATError
 from nat_plugin.literals import assigned, assigned_names
 from nat_plugin.plugins import Plugins
@@ -87,7 +87,8 @@ def _document(path: Path) -> Path:
     config = path / "config.json"
     if path.is_dir() and config.is_file():
         return config
-    return path / "network.json" if is_done(path) else path
+    network = path / "network.json"
+    return network if is_result(network) else path
 
 
 def _is_file(source: str) -> bool:

@@ -7,15 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 
-from nat_plugin.policy.training.train import FILE
+from nat_plugin.policy.training.record import FILE
 from nat_plugin.runs.record import RUN_FILE
-from nat_plugin.runs.report import table
 
 
 def print_result(result: dict[str, Any], folder: Path) -> None:
     """The table, the written-back architecture, and where everything lies."""
+    from rich.console import Console
+
+    from nat_plugin.runs.report import table
+
     console = Console(width=None if Console().is_terminal else 110)
     console.print(table(result))
     click.echo(f"\nresult ({result['format']}):\n{result['result']['architecture']}\n")

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from nat_plugin.comparisons.search import Trace
 from nat_plugin.comparisons.statistics import Test
-from nat_plugin.training import Conclusion, wilson
-from nat_plugin.training.verdict import at_chance
+from nat_plugin.training.statistics import wilson
+from nat_plugin.training.verdict import Conclusion, at_chance
 
 LEVEL = 0.05
 """The corrected p below which there is a difference."""

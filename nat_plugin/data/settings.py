@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt, field_validator, model_validator
 
-from nat_plugin.data.augment import Augment
 from nat_plugin.outside import OutsidePath
+
+if TYPE_CHECKING:
+    from nat_plugin.data.augment import Augment
 
 DEFAULT_TEST = 0.2  # share of a source that has no test part
 

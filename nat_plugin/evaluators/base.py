@@ -6,19 +6,21 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
-import torch
-from torch import nn
-
-from nat_plugin.data import DataSet
-from nat_plugin.device import Compute
 from nat_plugin.evaluators.scale import Scale
 from nat_plugin.ir import Frame, Network, Rule
 from nat_plugin.ir.budget import Metric
 from nat_plugin.outside import Outside
 from nat_plugin.search.base import Measurement, Proposal, State
 from nat_plugin.search.base import Settings as AnySettings
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from nat_plugin.data import DataSet
+    from nat_plugin.device import Compute
 
 Split: TypeAlias = Literal["selection", "test"]
 

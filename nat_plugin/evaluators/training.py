@@ -14,9 +14,9 @@ from pydantic import Field
 from nat_plugin.evaluators.base import Assessment, Bench, Evaluator, Split
 from nat_plugin.ir import Network, key
 from nat_plugin.search.base import Measurement, Proposal, Settings, State
-from nat_plugin.training import Schedule, Trainer, train
+from nat_plugin.training.schedule import Schedule
 from nat_plugin.training.seeds import derive
-from nat_plugin.training.trainer import epoch_note
+from nat_plugin.training.trainer import Trainer, epoch_note, train
 
 KEPT = 8
 """How many trained networks stay in memory; others are trained again where their weights are asked for."""

@@ -13,7 +13,8 @@ from nat_plugin.errors import NATError
 from nat_plugin.policy.critic import Critic, CriticConfig, Familiar
 from nat_plugin.policy.files import Fact, SavedCritic, load_critic
 
-KIND = "tasks"
+KIND, OF_A_TRAINING = "tasks", "ensemble"
+"""The second is of use in its training alone: what it says of single gains is not calibrated."""
 MAX_MEMBERS, MAX_SIZE = 64, 1024
 
 
@@ -47,13 +48,18 @@ def read_critic(path: Path, device: torch.device) -> Critic | None:
     """The critic in the file of a policy; None where it has none, or one of another kind. NATError, naming the file,
     for values or tensors that are none of a critic."""
     saved = load_critic(path)
-    if saved is None or saved.config.get("kind") != KIND:
+    if saved is None or saved.config.get("kind") == OF_A_TRAINING:
         return None
+    if saved.config.get("kind") != KIND:
+        known = f"this version knows {KIND}, {OF_A_TRAINING}"
+        raise NATError(f"policy {path}: critic: kind is {str(saved.config.get('kind'))[:40]!r}; {known}")
     try:
         values = _Values.model_validate({name: value for name, value in saved.config.items() if name != "kind"})
     except ValidationError as error:
         first = error.errors()[0]
         raise NATError(f"policy {path}: critic: {first['loc'][0] if first['loc'] else ''}: {first['msg']}") from None
+    if values.members * (1 + values.rounds) > len(saved.tensors):  # before modules are made in vain
+        raise NATError(f"policy {path}: critic: tensors of {values.members} members are missing")
     with torch.device("meta"):
         critic = Critic(CriticConfig(values.members, values.hidden, values.rounds, values.width))
     _compare(path, critic.state_dict(), saved.tensors)

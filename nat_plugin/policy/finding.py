@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nat_plugin.checksums import check_file, is_result
 from nat_plugin.errors import NATError
 from nat_plugin.files import ReadError, opened
 
@@ -37,9 +38,12 @@ def find_critic(name: str, device: torch.device) -> Critic | None:
 
 
 def check_policy_file(name: str) -> None:
-    """NATError if there is no such file, or none that can be read: before torch is imported, which takes seconds."""
+    """NATError if there is no such file, none that can be read, or another than its folder was done with: before torch
+    is imported, which takes seconds."""
+    path = policy_path(name)
+    check_file(path)
     try:
-        with opened(policy_path(name)):
+        with opened(path):
             pass
     except ReadError as error:
         raise NATError(f"policy {error}") from error
@@ -53,7 +57,7 @@ def policy_path(name: str) -> Path:
         return SHIPPED / f"{name}.safetensors"
     if os.path.isdir(name):
         inside = Path(name) / POLICY
-        return inside if inside.is_file() else Path(name)
+        return inside if inside.is_file() or is_result(inside) else Path(name)
     if not os.path.exists(name):  # pathlib raises where a name is too long
         names = ", ".join(shipped) or "none"
         raise NATError(f"policy '{name[:80]}': no such file; every run of `nat` leaves one; those that ship: {names}")

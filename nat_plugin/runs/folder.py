@@ -122,6 +122,15 @@ class Journal:
 
 
 def read_journal(path: Path) -> list[dict[str, Any]]:
-    """The complete lines of a journal."""
+    """The complete lines of a journal. NATError names one that is none."""
     lines = read_bytes(path, MAX_BYTES, "a journal").split(b"\n")[:-1] if path.exists() else []
-    return [json.loads(line) for line in lines]
+    found = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            values = json.loads(line)
+            if not isinstance(values, dict):
+                raise ValueError("no object of JSON")
+        except (ValueError, RecursionError) as error:
+            raise NATError(f"{path}, line {number}: no line of a journal ({error}); put it back as it was") from error
+        found.append(values)
+    return found

@@ -7,15 +7,17 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-import torch
 from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
 
 from nat_plugin.ir import Budget, Moves, Network, Rule
 from nat_plugin.outside import Outside
 from nat_plugin.search.neighbourhood import descent
+
+if TYPE_CHECKING:
+    import torch
 
 State: TypeAlias = dict[str, Any]
 """Nested dicts (with text keys) and lists of tensors and plain JSON values; what a checkpoint stores."""
@@ -62,6 +64,12 @@ class Settings(BaseModel):
         return value
 
 
+def _cpu() -> torch.device:
+    import torch  # here alone: settings are checked without it
+
+    return torch.device("cpu")
+
+
 @dataclass(frozen=True)
 class Task:
     """What is to be transformed, and under which rules. ``inputs`` are the user's architectures."""
@@ -72,7 +80,7 @@ class Task:
     seed: int = 0
     evaluations: int | None = None
     """How many are planned, if that is known: schedules of a strategy run over these."""
-    device: torch.device = torch.device("cpu")  # noqa: RUF009 - a torch.device is immutable
+    device: torch.device = field(default_factory=_cpu)
 
 
 AnySettings: TypeAlias = Settings

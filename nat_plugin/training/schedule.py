@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from pydantic import Field, model_validator
 
-from nat_plugin.data import DataSet
 from nat_plugin.errors import NATError
 from nat_plugin.search.base import Settings
+
+if TYPE_CHECKING:
+    from nat_plugin.data import DataSet
 
 
 def cosine(progress: float, highest: float, lowest: float) -> float:

@@ -8,7 +8,7 @@ from nat_plugin.comparisons.search import HeldOutInput, Step, Trace
 from nat_plugin.comparisons.statistics import Mean
 from nat_plugin.comparisons.statistics import Test as Paired
 from nat_plugin.comparisons.verdict import conclude
-from nat_plugin.training import Conclusion
+from nat_plugin.training.verdict import Conclusion
 
 
 def searches(accuracy: float, gain: float = 0.05) -> list[Trace]:

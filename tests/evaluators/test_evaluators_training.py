@@ -14,7 +14,7 @@ from nat_plugin.evaluators.base import Bench
 from nat_plugin.evaluators.training import TrainingEvaluator, TrainingSettings
 from nat_plugin.ir import SKIP, Network, find_rule
 from nat_plugin.search.base import Proposal, State
-from nat_plugin.training import Schedule
+from nat_plugin.training.schedule import Schedule
 from tests.training.samples import same
 
 CPU = Compute(torch.device("cpu"))

@@ -64,6 +64,8 @@ def test_a_policy_without_one_has_none(kind: str | None, tmp_path: Path) -> None
         ({"width": 5}, "shape"),
         ({"members": 1}, "not expected"),
         ({"members": 3}, "missing"),
+        ({"members": 64, "rounds": 64, "hidden": 1024}, "tensors of 64 members are missing"),
+        ({"kind": "oracle"}, "kind is 'oracle'; this version knows tasks, ensemble"),
     ],
 )
 def test_what_is_no_critic_is_said_in_one_line(values: dict[str, Any], said: str, tmp_path: Path) -> None:

@@ -183,3 +183,11 @@ def test_what_is_wrong_with_a_critic_is_said_in_a_line(tmp_path: Path) -> None:
             metadata = file.metadata()
         safetensors.torch.save_file({**weights, "critic.a": torch.ones(1)}, tmp_path / "q", metadata)
         load_policy(tmp_path / "q")
+
+
+def test_a_critic_without_a_policy_is_no_policy(tmp_path: Path) -> None:
+    header = {"schema": 2, "description": VERSION, **PolicyConfig(hidden=8).as_json(), "facts": {}, "critic": {}}
+    tensors = {"critic.a": torch.zeros(2)}
+    safetensors.torch.save_file(tensors, tmp_path / "p", {"nat_policy": json.dumps(header)})
+    with pytest.raises(NATError, match=r"policy .*p: weight '.*' is missing"):
+        load_policy(tmp_path / "p")

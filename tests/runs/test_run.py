@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +22,7 @@ from nat_plugin.runs.progress import Reporter, Silent
 from nat_plugin.runs.recipe import plan
 from nat_plugin.runs.run import default_folder, resume, start
 from tests.interrupting import Stop
+from tests.killing import killed
 
 RECIPE: dict[str, Any] = {
     "source": "DARTS_V2",
@@ -190,36 +187,10 @@ def test_interrupted_at_every_step_it_ends_the_same(undisturbed: Path, tmp_path:
 
 
 def test_killed_at_random_moments_it_ends_the_same(undisturbed: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "run"
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(RECIPE))
-    nat = [sys.executable, "-m", "nat_plugin"]
-    moments = random.Random(0)
-    command = [*nat, "run", str(tmp_path / "recipe.yaml"), "--out", str(folder)]
-    killed = 0
-    while killed < 4:
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        wait_for_write(folder, process)
-        time.sleep(moments.uniform(0, 0.5))
-        process.kill()
-        if process.wait() == 0:  # it was done before it could be killed
-            break
-        killed += 1
-        command = [*nat, "resume", str(folder)]
-    assert killed >= 2
-    done = subprocess.run([*nat, "resume", str(folder), "--json"], capture_output=True, text=True, check=True)
-    assert json.loads(done.stdout) == json.loads((folder / "result.json").read_text())
-    assert contents(folder) == contents(undisturbed)
-
-
-def wait_for_write(folder: Path, process: subprocess.Popen[bytes]) -> None:
-    """Until the run has written something since it was started."""
-
-    def newest() -> float:
-        return max((path.stat().st_mtime for path in folder.glob("[!.]*") if path.is_file()), default=0.0)
-
-    before, deadline = newest(), time.monotonic() + 90
-    while process.poll() is None and newest() == before and time.monotonic() < deadline:
-        time.sleep(0.02)
+    command = ("run", str(tmp_path / "recipe.yaml"), "--out", str(tmp_path / "run"))
+    assert killed(tmp_path / "run", command, count=4, pause=0.5) >= 2
+    assert contents(tmp_path / "run") == contents(undisturbed)
 
 
 def test_a_finished_run_can_be_resumed_and_says_the_same(undisturbed: Path) -> None:

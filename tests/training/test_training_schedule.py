@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from nat_plugin.data import DataSet
 from nat_plugin.errors import NATError
-from nat_plugin.training import Schedule
+from nat_plugin.training.schedule import Schedule
 
 
 def test_defaults_are_those_of_the_darts_evaluation() -> None:

@@ -7,8 +7,14 @@ import pytest
 import torch
 
 from nat_plugin.errors import NATError
-from nat_plugin.training import Accuracy, Interval, paired_difference, wilson
-from nat_plugin.training.statistics import mean_intervals, unpaired_difference
+from nat_plugin.training.statistics import (
+    Accuracy,
+    Interval,
+    mean_intervals,
+    paired_difference,
+    unpaired_difference,
+    wilson,
+)
 from nat_plugin.training.verdict import ONE_TRAINING, Conclusion, conclude
 
 SURE = (Interval(0.8, 0.9), Interval(0.8, 0.9))

@@ -13,7 +13,8 @@ from nat_plugin.device import Compute
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Network
 from nat_plugin.nets import build
-from nat_plugin.training import Schedule, Trainer, train
+from nat_plugin.training.schedule import Schedule
+from nat_plugin.training.trainer import Trainer, train
 from tests.training.samples import same
 
 QUICK = Schedule(epochs=2, batch=32, lr=0.05, drop_path=0.2, cutout=2)

@@ -6,8 +6,7 @@ import math
 
 import pytest
 
-from nat_plugin.training import Interval
-from nat_plugin.training.statistics import Difference, mean_intervals, unpaired_difference
+from nat_plugin.training.statistics import Difference, Interval, mean_intervals, unpaired_difference
 from nat_plugin.training.verdict import NO_IMAGES, ONE_TRAINING, Conclusion, Word, conclude
 
 SURE = (Interval(0.4, 0.5), Interval(0.3, 0.5))

@@ -18,9 +18,9 @@ from nat_plugin.ir.budget import Metric
 from nat_plugin.outside import Outside, OutsideName
 from nat_plugin.search.base import Measurement, Proposal, State
 from nat_plugin.search.base import Settings as AnySettings
-from nat_plugin.training import Schedule, Trainer, train
+from nat_plugin.training.schedule import Schedule
 from nat_plugin.training.seeds import derive
-from nat_plugin.training.trainer import epoch_note
+from nat_plugin.training.trainer import Trainer, epoch_note, train
 from nat_timm.adapter import TimmAdapter, moved_document
 from nat_timm.building.build import build
 from nat_timm.building.entrypoint import attach

@@ -7,13 +7,12 @@ from typing import Any
 
 import numpy as np
 from scipy.special import ndtr
-from scipy.stats import spearmanr
 
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Budget, Moves, Rule, find_rule
 from nat_plugin.policy.apply import apply_policy
 from nat_plugin.policy.training.judging import Judge
-from nat_plugin.policy.training.spaces import MACS, NONE, Reach
+from nat_plugin.policy.training.spaces import MACS, NONE, Reach, means_of_kinds
 from nat_plugin.policy.training.tasks import Task
 from nat_plugin.policy.training.trainer import Trainer
 from nat_plugin.training.seeds import derive
@@ -31,20 +30,13 @@ _LEAST = 1e-9
 
 
 class Truth:
-    """The scores of a task by number and by kind of network, as far as they are known (NaN elsewhere).
-
-    Of a kind it is the mean over the networks written without dead operations, or over all where there is none."""
+    """The scores of a task by number and by kind of network, as far as they are known (NaN elsewhere)."""
 
     def __init__(self, task: Task, kinds: int) -> None:
         known = {**task.scores, **task.tested}
         self.scores = np.array([_number(known.get(at)) for at in range(len(task.kinds))])
-        self.kinds = np.full(kinds, np.nan)
         bare = np.array([_is_bare(task, at) for at in range(len(task.kinds))], bool)
-        there = np.isfinite(self.scores) & (task.kinds != NONE)
-        for part in (there, there & bare):
-            count = np.bincount(task.kinds[part], minlength=kinds)
-            total = np.bincount(task.kinds[part], self.scores[part], kinds)
-            self.kinds[count > 0] = total[count > 0] / count[count > 0]
+        self.kinds = means_of_kinds(self.scores, task.kinds, bare, kinds)
 
     def of(self, kinds: np.ndarray) -> np.ndarray:
         """Of kinds (n,), also of those that were met later or are ``NONE``."""
@@ -158,6 +150,8 @@ def _critic(
     mean, _ = judge.believed(int(kinds[0]), kinds)
     scores = truth.of(kinds)
     if len(set(scores.tolist())) > 1 and len(set(mean.tolist())) > 1:
+        from scipy.stats import spearmanr  # here alone: it takes a second
+
         row["spearman"] = float(spearmanr(mean, scores)[0])
     said, true, reachable = [], [], 0
     for at in inputs:

@@ -11,10 +11,10 @@ from pydantic import Field, model_validator
 from nat_plugin.data import DataSettings
 from nat_plugin.errors import NATError, NATErrors
 from nat_plugin.evaluators.base import Evaluator
+from nat_plugin.evaluators.table.settings import TableSettings
 from nat_plugin.ir import find_rule
 from nat_plugin.outside import OutsidePath
 from nat_plugin.plugins import Plugins
-from nat_plugin.policy.network import ENCODERS
 from nat_plugin.runs.checking import check_adapter, check_data, check_part, mapping, validate
 from nat_plugin.runs.reading import read_values
 from nat_plugin.runs.recipe import NetworkSettings
@@ -22,8 +22,6 @@ from nat_plugin.search.base import Settings
 
 KINDS = ("table", "runs", "evaluator")
 """The keys of a source, of which it has one: where its scores are from."""
-TABLE = "table"
-"""The evaluator whose settings a source of that kind has."""
 
 
 class SourceSettings(Settings):
@@ -164,7 +162,9 @@ class StageSettings(Settings):
 class PolicySettings(Settings):
     """The policy and how it learns."""
 
-    encoder: str = Field(default="graph", description="graph, blind or paper")
+    encoder: Literal["graph", "blind", "paper"] = Field(
+        default="graph", description="blind: without messages; paper: the one of the paper"
+    )
     hidden: int = Field(default=32, ge=1, le=4096, description="width")
     rounds: int = Field(default=3, ge=0, le=64, description="exchanges of messages")
     headroom: bool = Field(default=True, description="whether it sees what candidates take of the room under a limit")
@@ -189,12 +189,6 @@ class PolicySettings(Settings):
     proposals: int = Field(
         default=24, ge=1, le=100_000, description="samples of each input by which a later stage chooses what it reads"
     )
-
-    @model_validator(mode="after")
-    def _known_encoder(self) -> PolicySettings:
-        if self.encoder not in ENCODERS:
-            raise ValueError(f"unknown encoder '{self.encoder[:40]}'; allowed: {', '.join(ENCODERS)}")
-        return self
 
 
 class TrainingRecipe(Settings):
@@ -287,8 +281,7 @@ def plan_training(values: Mapping[str, Any], plugins: Plugins) -> TrainingPlan:
 def _part(label: str, given: Mapping[str, Any], plugins: Plugins, mistakes: list[str]) -> SourcePlan:
     """The parts of a source; those of another form the schema reports."""
     if isinstance(given.get("table"), dict):
-        settings = check_part("evaluators", f"{label}.table", {"name": TABLE, **given["table"]}, plugins, mistakes)
-        return SourcePlan(evaluator=settings)
+        return SourcePlan(evaluator=validate(TableSettings, given["table"], f"{label}.table", mistakes))
     if not isinstance(given.get("evaluator"), dict):
         return SourcePlan()
     check_adapter(given.get("adapter"), plugins, mistakes)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -15,22 +14,16 @@ from nat_plugin.data import load
 from nat_plugin.device import find_compute
 from nat_plugin.errors import NATError
 from nat_plugin.evaluators.base import Bench, Evaluator
-from nat_plugin.ir import Frame, Moves, Network, Op, find_rule, from_json, is_connected, key
+from nat_plugin.ir import Frame, Moves, Network, find_rule, is_connected, key
 from nat_plugin.outside import Outside
 from nat_plugin.plugins import Plugins
+from nat_plugin.policy.training.journals import pool_of_runs
 from nat_plugin.policy.training.recipe import SourcePlan, SourceSettings, TrainingRecipe
 from nat_plugin.policy.training.tables import pool_of_table
 from nat_plugin.policy.training.tasks import Pool
-from nat_plugin.runs.folder import read_journal
-from nat_plugin.runs.loading import NETWORK
-from nat_plugin.runs.recipe import plan
-from nat_plugin.runs.record import RUN_FILE, Record
 from nat_plugin.search.base import Proposal
-from nat_plugin.sources import find_adapter, find_source, read_text
+from nat_plugin.sources import find_source, read_text
 from nat_plugin.training.seeds import derive
-from nat_plugin.writing import extended
-
-JOURNAL = "journal.jsonl"
 
 
 def read_pool(name: str, source: SourceSettings, part: SourcePlan, recipe: TrainingRecipe, plugins: Plugins) -> Pool:
@@ -39,101 +32,10 @@ def read_pool(name: str, source: SourceSettings, part: SourcePlan, recipe: Train
         if source.table is not None:
             return pool_of_table(part.evaluator)
         if source.runs is not None:
-            return _of_runs(source.runs, plugins)
+            return pool_of_runs(source.runs, plugins)
         return _of_evaluator(source, part, recipe, plugins)
     except NATError as error:
         raise NATError(f"sources.{name}: {error}") from error
-
-
-@dataclass(frozen=True)
-class _Value:
-    """The mean of what was measured of a network, over so many times."""
-
-    network: Network
-    total: float
-    count: int = 1
-
-    @property
-    def mean(self) -> float:
-        return self.total / self.count
-
-
-def _of_runs(folders: Sequence[Path], plugins: Plugins) -> Pool:
-    known: dict[str, _Value] = {}
-    passed, formats = 0, set[str]()
-    for folder in folders:
-        record = Record.read(folder)
-        formats.add(record.origin.adapter)
-        passed += _read_run(folder, record, plugins, known)
-    if not known:
-        raise NATError(f"{folders[0]}: the journal has no evaluation that says which network it is of")
-    values = [known[name] for name in sorted(known)]
-    left_out = (f"{passed:,} lines of networks that cannot be told from their operations",) if passed else ()
-    return Pool(
-        tuple(value.network for value in values),
-        lambda numbers: [values[number].mean for number in numbers],
-        known=True,
-        what=f"measurements of {len(folders)} run{'s' * (len(folders) > 1)}",
-        space=", ".join(sorted(formats)),
-        left_out=left_out,
-        outside=tuple(
-            outside
-            for folder in folders
-            for outside in (Outside.all_of(folder / RUN_FILE), Outside.all_of(folder / JOURNAL))
-        ),
-    )
-
-
-def _read_run(folder: Path, record: Record, plugins: Plugins, known: dict[str, _Value]) -> int:
-    """Add what a run measured to ``known``; how many lines are of networks that are not known.
-
-    Shared weights change while a run goes on, so of those the gain over the run's own input counts, which was measured
-    at the same moment; otherwise the score."""
-    begun = plan(record.recipe, plugins)
-    own = _input_of(folder, record, plugins)
-    moving = plugins.find("evaluators", begun.recipe.evaluator_name).train is not Evaluator.train
-    passed = 0
-    for line in read_journal(folder / JOURNAL):
-        if line.get("stage") != "search" or line.get("failed"):
-            continue
-        found = _network_of(own, line)
-        if found is None or (moving and line["source"] != key(own)):
-            passed += 1
-            continue
-        pairs = [(found, line["gain"] if moving else line["score"])]
-        if line["source"] == key(own):
-            pairs.append((own, 0.0 if moving else line["source_score"]))
-        for network, value in pairs:
-            before = known.get(key(network), _Value(network, 0.0, 0))
-            known[key(network)] = replace(before, total=before.total + float(value), count=before.count + 1)
-    return passed
-
-
-def _input_of(folder: Path, record: Record, plugins: Plugins) -> Network:
-    """The input of a run at the size of its search."""
-    begun = plan(record.recipe, plugins)
-    adapter = find_adapter(begun.recipe.adapter or record.origin.adapter, plugins)
-    kind = plugins.find("evaluators", begun.recipe.evaluator_name)
-    if begun.data is None:
-        bare = kind.frame(begun.evaluator)
-    elif (folder / NETWORK).is_file():
-        final = from_json(read_text(folder / NETWORK))
-        bare = Frame(input=final.input, classes=final.head.classes)
-    else:
-        data = load(begun.data, find_compute("cpu").device, plugins.datasets)
-        bare = Frame(input=data.shape, classes=data.classes)
-    size = begun.recipe.network
-    network = adapter.read(record.origin.text, replace(bare, channels=size.channels, cells=size.cells))
-    return extended(network) if begun.recipe.extended else network
-
-
-def _network_of(own: Network, line: Mapping[str, Any]) -> Network | None:
-    """The network of a line of a journal, if it differs from the run's input in ops only."""
-    ops = [Op.parse(text) for text in line["ops"]]
-    if len(ops) != len(own.slots):
-        return None
-    network = own.with_ops(ops)
-    return network if is_connected(network) and key(network) == line["network"] else None
 
 
 def _of_evaluator(source: SourceSettings, part: SourcePlan, recipe: TrainingRecipe, plugins: Plugins) -> Pool:

@@ -24,6 +24,18 @@ PARAMS, MACS = 0, 1
 """Columns of ``Space.costs``."""
 
 
+def means_of_kinds(values: np.ndarray, kinds: np.ndarray, bare: np.ndarray, count: int) -> np.ndarray:
+    """What networks of each kind are worth, (``count``,): the mean of the values (n,) of those that are ``bare`` (n,),
+    written without dead operations, of all where none is; NaN where no value is known (finite)."""
+    found = np.full(count, np.nan)
+    there = np.isfinite(values) & (kinds != NONE)
+    for part in (there, there & bare):
+        number = np.bincount(kinds[part], minlength=count)
+        total = np.bincount(kinds[part], values[part], count)
+        found[number > 0] = total[number > 0] / number[number > 0]
+    return found
+
+
 class Kinds:
     """Networks without dead operations, one of each kind, by a number in the order in which they were met."""
 

@@ -9,35 +9,31 @@ from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 
+from nat_plugin.checksums import check, is_done, write_checksums
 from nat_plugin.device import find_compute
 from nat_plugin.errors import NATError
 from nat_plugin.files import WriteError, file_errors, write_text
 from nat_plugin.plugins import Plugins
 from nat_plugin.policy.files import SavedCritic, save_policy
 from nat_plugin.policy.training.recipe import TrainingPlan, TrainingRecipe, plan_training
+from nat_plugin.policy.training.record import FILE, TrainingRecord
 from nat_plugin.policy.training.report import facts_of, markdown, summary
 from nat_plugin.policy.training.sources import outside_of, read_pool
 from nat_plugin.policy.training.spaces import World
 from nat_plugin.policy.training.tasks import Task
 from nat_plugin.policy.training.trainer import Trainer
+from nat_plugin.runs.finished import read_result
 from nat_plugin.runs.folder import Journal, check_free, locked, tidy
 from nat_plugin.runs.progress import Reporter
-from nat_plugin.runs.record import Origin, Record
+from nat_plugin.runs.record import Origin
 from nat_plugin.runs.state import load_state, save_state
 
-FILE, CHECKPOINT, JOURNAL = "train.json", "checkpoint.safetensors", "journal.jsonl"
-POLICY, RESULT, REPORT = "policy.safetensors", "result.json", "report.md"
-
-
-class TrainingRecord(Record):
-    """``train.json``: what a training is gone on with."""
-
-    file: ClassVar[str] = FILE
-    what: ClassVar[str] = "training"
+CHECKPOINT, JOURNAL = "checkpoint.safetensors", "journal.jsonl"
+RESULTS = POLICY, RESULT, REPORT = "policy.safetensors", "result.json", "report.md"
 
 
 def start(plan: TrainingPlan, folder: Path, plugins: Plugins, reporter: Reporter) -> dict[str, Any]:
@@ -61,6 +57,7 @@ def resume(
     folder: Path, plugins: Plugins, reporter: Reporter, moved: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
     """Go on with a training after it was interrupted, however; ends with the same policy as without the interruption.
+    Of one that is done, the result.
 
     ``moved``: new places, by the old ones, of files and folders that it read. NATError for a folder, or for anything
     that it read, that is not as it was."""
@@ -70,17 +67,18 @@ def resume(
     with locked(folder):
         tidy(folder)
         record = TrainingRecord.read(folder).moved(moved or {})
+        if is_done(folder):
+            check(folder, record.run)
+            if moved:
+                record.check_there(folder)
+                record.write(folder)
+            return read_result(folder)
         record.check_there(folder)
         trainer = _set_up(plan_training(record.recipe, plugins), plugins)
         record.check_read(outside_of(task.pool for task in trainer.tasks))
         if moved:
             record.write(folder)
         return _carry_through(trainer, record.run, folder, reporter)
-
-
-def is_training(folder: Path) -> bool:
-    """Whether a folder is of a training."""
-    return (folder / FILE).is_file()
 
 
 def _settled(recipe: TrainingRecipe) -> TrainingRecipe:
@@ -132,7 +130,9 @@ def _carry_through(trainer: Trainer, run: str, folder: Path, reporter: Reporter)
                     _checkpoint(trainer, run, folder, journal, clock)
                     since = 0
                 reporter.step(trainer.steps_done, note)
-        return _write_result(trainer, folder, clock)
+        found = _write_result(trainer, folder, clock)
+        write_checksums(folder, run, (folder / name for name in (CHECKPOINT, JOURNAL, *RESULTS)))
+        return found
     except WriteError as error:
         raise NATError(f"{error}; mend that, then go on with: nat resume {shlex.quote(str(folder))}") from error
 

@@ -195,9 +195,9 @@ def test_networks_of_other_formats_are_refused(digits: DataSet) -> None:
 
 
 SMALL = [
-    "evaluator.data.limit=400",
-    "evaluator.train.epochs=2",
-    "search={warmup: 6, rounds: 2, proposals: 3, steps: 3}",
+    "evaluator.data.limit=250",
+    "evaluator.train.epochs=1",
+    "search={warmup: 2, rounds: 2, proposals: 2, steps: 2}",
     "final={candidates: 1, schedule: {epochs: 1, batch: 64, lr: 0.03, cutout: 0, auxiliary: 0, drop_path: 0}}",
     "threads=1",
 ]

@@ -108,7 +108,8 @@ def test_on_the_clock_of_the_machine_a_model_without_most_blocks_is_faster(monke
 
 
 LIMITED = [
-    "evaluator.data.limit=400",
+    "source=test_efficientnet",
+    "evaluator.data={name: digits, limit: 400, resolution: 32}",
     "evaluator.train=null",
     "rules=nat",
     "strategy.name=random",
@@ -117,6 +118,14 @@ LIMITED = [
 ]
 
 
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Measured fewer times: what a limit does does not depend on how well it was measured."""
+    for name in ("SAMPLES", "BLOCKS"):
+        monkeypatch.setattr(f"nat_timm.measuring.latency.{name}", 1)
+
+
+@pytest.mark.usefixtures("quick")
 def test_a_recipe_may_limit_it() -> None:
     plan = load_recipe("mobilenetv2-digits", [*LIMITED, "budget={latency: 0.9x}"], plugins())
     setup = set_up(plan, find_origin(plan, plugins()), plugins())
@@ -132,6 +141,7 @@ def test_without_saying_how_it_is_measured_it_cannot_be_limited() -> None:
         set_up(plan, find_origin(plan, plugins()), plugins())
 
 
+@pytest.mark.usefixtures("quick")
 def test_a_limit_that_nothing_keeps_is_one_line() -> None:
     plan = load_recipe("mobilenetv2-digits", [*LIMITED, "budget={latency: 0.0001x}"], plugins())
     with pytest.raises(NATError, match="latency") as caught:

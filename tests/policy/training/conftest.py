@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from nat_plugin.plugins import plugins
 from nat_plugin.policy.training.recipe import plan_training
@@ -62,3 +63,13 @@ def train(folder: Path, recipe: dict[str, Any], reporter: Reporter | None = None
 
 def contents(folder: Path) -> dict[str, bytes]:
     return {name: (folder / name).read_bytes() for name in KEPT}
+
+
+@pytest.fixture(scope="session")
+def ended(small_table: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of ``small(small_table)``, which nobody disturbed."""
+    threads = torch.get_num_threads()
+    folder = tmp_path_factory.mktemp("trainings") / "ended"
+    train(folder, small(small_table))
+    torch.set_num_threads(threads)
+    return folder

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from policy.samples import random_darts
 from policy.training.conftest import CRITICS
 from policy.training.test_policy_training_spaces import cells
@@ -106,3 +110,46 @@ def test_tasks_of_different_spaces_are_reported_each_by_what_is_known() -> None:
     assert found["few"]["inputs"] > 0
     assert found["few"]["critic"]["reachable"] == 0
     assert found["few"]["critic"]["pairs"] > 0
+
+
+NETWORKS = [*cells()[::7], *(network for network in cells() if not is_connected(network))][:60]
+
+
+@settings(max_examples=10, deadline=None)
+@given(
+    rows=st.lists(
+        st.tuples(st.integers(0, len(NETWORKS) - 1), st.sampled_from([None, 0.0, 1.0, 1.0, 2.5])),
+        min_size=6,
+        max_size=14,
+    ),
+    share=st.sampled_from([0.0, 0.1, 0.3, 0.9]),
+    known=st.booleans(),
+    rules=st.sampled_from([["nat"], ["nat++", "nat"]]),
+    limit=st.sampled_from([{}, {"macs": 1.0}, {"latency": 0.5, "devices": 1}]),
+)
+def test_however_few_are_held_out_there_is_a_report(
+    rows: list[tuple[int, float | None]], share: float, known: bool, rules: list[str], limit: dict[str, float]
+) -> None:
+    """Of tables with rows that are doubled, failed, dead or all alike; every number in it is one."""
+    world = World()
+    pool = Pool(
+        tuple(NETWORKS[at] for at, _ in rows), lambda numbers: [rows[at][1] for at in numbers], known, "few", "cells"
+    )
+    recipe = TrainingRecipe.model_validate({
+        "name": "a", "sources": {"a": {"table": {}}}, "rules": rules, "limits": {"macs": 0.0, **limit},
+        "stages": [{"updates": 1, "critic": CRITICS["tasks"] | {"steps": 2}}],
+        "policy": {"inputs": 4, "batch": 2, "hidden": 4, "rounds": 1, "samples": 2},
+    })  # fmt: skip
+    try:
+        trainer = Trainer(recipe, [Task.of("a", 1.0, pool, world, share, 201, None)], world, torch.device("cpu"))
+        while not trainer.finished:
+            trainer.advance(lambda line: None)
+    except NATError as error:  # nothing to learn from, or all failed
+        assert "\n" not in str(error)
+        return
+    trainer.settle()
+    found = held_out_figures(trainer)["a"]
+    json.dumps(found, allow_nan=False)
+    assert found["inputs"] <= len(rows)
+    for row in found["gains"]:
+        assert row["known"] <= row["inputs"] <= found["inputs"]

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
+from policy.training.conftest import small
 
 from nat_plugin.comparisons.recipe import load_comparison
 from nat_plugin.errors import NATError, NATErrors
 from nat_plugin.plugins import plugins
-from nat_plugin.policy.training.recipe import load_training, plan_training
+from nat_plugin.policy.network import ENCODERS
+from nat_plugin.policy.training.recipe import PolicySettings, load_training, plan_training
 from nat_plugin.policy.training.train import start
 from nat_plugin.runs.progress import Silent
 from nat_plugin.runs.recipe import load_recipe
@@ -83,7 +88,7 @@ def test_all_mistakes_come_at_once_and_name_their_place() -> None:
     [
         ({"rules": ["natt"]}, "rules: unknown rules 'natt'; allowed: nat, nat++"),
         ({"stages": [{"evaluations": 1.0}, {"evaluations": 0.5}]}, "stages: evaluations are what is read by then"),
-        ({"policy": {"encoder": "grahp"}}, "policy: unknown encoder 'grahp'; allowed: graph, blind, paper"),
+        ({"policy": {"encoder": "grahp"}}, "policy.encoder: Input should be 'graph', 'blind' or 'paper' (got 'grahp')"),
         ({"stages": [{"critic": {"epochs": 3}}]}, "stages.0.critic: epochs goes with kind ensemble; leave it out"),
         ({"sources": {}}, "sources: Dictionary should have at least 1 item"),
         ({"sources": {"a": {}}}, "sources.a: give one of table, runs, evaluator, not none"),
@@ -167,3 +172,65 @@ def test_a_hostile_override_is_refused_in_lines(nat: Nat, tmp_path: Path, overri
     assert done.err
     assert all(line.startswith("nat: ") and len(line) < 3000 for line in done.err.splitlines())
     assert not any((tmp_path / "out").glob("*.json"))
+
+
+def test_mistakes_are_found_before_torch_is_imported(small_table: Path, tmp_path: Path) -> None:
+    """Of the schema, of a table's settings, and of a training that cannot be gone on with."""
+    (tmp_path / "mine.yaml").write_text(json.dumps(small(small_table)))
+    (tmp_path / "t").mkdir()
+    (tmp_path / "t" / "train.json").write_text('{"version": "0.1", "checksum": "?"}')
+    program = """
+import sys, click
+from nat_plugin.cli import nat
+from nat_plugin.errors import NATError
+for command in sys.argv[1:]:
+    try:
+        nat.main(command.split(), standalone_mode=False)
+    except NATError as error:
+        print(error)
+print([name for name in ("torch", "timm", "nni", "scipy") if name in sys.modules])
+"""
+    wrong = ("rulez=[nat]", "sources.cells.table.metrik=loss", "policy.encoder=grahp")
+    commands = [*(f"train mine.yaml --set {each}" for each in wrong), "resume t", "resume nowhere"]
+    call = [sys.executable, "-c", program, *commands]
+    said = subprocess.run(call, cwd=tmp_path, capture_output=True, text=True, check=True).stdout.splitlines()
+    starts = (
+        "rulez: unknown",
+        "sources.cells.table.metrik: unknown",
+        "policy.encoder: ",
+        "t/train.json: ",
+        "nowhere: ",
+    )
+    assert [line[: len(start)] for line, start in zip(said, starts, strict=False)] == list(starts)
+    assert said[len(starts) :] == ["[]"]
+
+
+def test_every_encoder_can_be_named() -> None:
+    assert get_args(PolicySettings.model_fields["encoder"].annotation) == tuple(ENCODERS)
+
+
+HEAD, FIRST = "ops,c10_val12,c10_test12", "013333,50,50"
+TABLES = {
+    "empty": ("", "the file is empty"),
+    "without rows": (HEAD, "it has no row that can be used"),
+    "of one row": (f"{HEAD}\n{FIRST}", "1 networks, of which"),
+    "doubled": (f"{HEAD}\n{FIRST}\n113333,3,4\n{FIRST}", "line 4: this architecture stands in line 2 too"),
+    "NaN": (f"{HEAD}\n{FIRST}\n113333,nan,4", "line 3: c10_val12 is nan, no finite number"),
+    "infinite": (f"{HEAD}\n{FIRST}\n113333,inf,4", "line 3: c10_val12 is inf, no finite number"),
+    "cut off": (f"{HEAD}\n{FIRST}\n113333", "line 3: 1 fields, the header has 3"),
+    "unreadable": (f"{HEAD}\n{FIRST}\n993333,3,4", "line 3: ops: no architecture"),
+    "of other columns": ("a,b\n1,2", "of a table of your own say adapter and metric"),
+    "of a column twice": (f"ops,{HEAD}\n013333,{FIRST}", "the header has column 'ops' twice"),
+    "binary": ("\0\x01\n", "this is not a text file"),
+}
+
+
+@pytest.mark.parametrize("what", TABLES)
+def test_a_table_that_is_wrong_is_one_line(nat: Nat, tmp_path: Path, what: str) -> None:
+    text, line = TABLES[what]
+    (tmp_path / "cells.csv").write_text(text)
+    (tmp_path / "mine.yaml").write_text(json.dumps(small(tmp_path / "cells.csv")))
+    said = nat("train", str(tmp_path / "mine.yaml"), "-o", str(tmp_path / "t"))
+    assert (said.status, said.out, said.err.count("\n")) == (2, "", 1), said.err
+    assert said.err.startswith("nat: sources.cells: ")
+    assert line in said.err

@@ -16,7 +16,7 @@ from nat_plugin.plugins import plugins
 from nat_plugin.policy.training.devices import Device
 from nat_plugin.policy.training.inputs import Inputs
 from nat_plugin.policy.training.recipe import TrainingRecipe
-from nat_plugin.policy.training.spaces import NONE, Reach, World, split_place
+from nat_plugin.policy.training.spaces import NONE, Reach, World, means_of_kinds, split_place
 from nat_plugin.policy.training.tasks import Pool, Task
 
 
@@ -150,3 +150,13 @@ def test_what_moves_admit_is_what_a_training_admits() -> None:
         limit = float(moves.limits.values[0][1])
         mine = (space.kinds[rows] != NONE) & (space.costs[rows, 1] <= limit)
         assert set(map(tuple, reach.all()[mine].tolist())) == set(moves.all())
+
+
+def test_a_kind_is_worth_the_mean_of_what_is_written_without_dead_operations() -> None:
+    kinds = np.array([0, 0, 0, 1, 1, NONE, 3, 3])
+    bare = np.array([True, True, False, False, False, True, True, False])
+    values = np.array([1.0, 2.0, 9.0, 4.0, 6.0, 7.0, np.nan, 5.0])
+    found = means_of_kinds(values, kinds, bare, 5)
+    assert found[[0, 1, 3]].tolist() == [1.5, 5.0, 5.0]
+    assert np.isnan(found[[2, 4]]).all()
+    assert np.array_equal(found, means_of_kinds(values[::-1], kinds[::-1], bare[::-1], 5), equal_nan=True)

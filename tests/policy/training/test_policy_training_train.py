@@ -24,8 +24,6 @@ from nat_plugin.policy.training.spaces import split_place
 from nat_plugin.policy.training.train import resume
 from nat_plugin.runs.folder import read_journal
 from nat_plugin.runs.progress import Silent
-from nat_plugin.runs.recipe import plan
-from nat_plugin.runs.run import start as start_run
 from tests.command_line import Nat
 from tests.interrupting import Stop
 
@@ -149,33 +147,6 @@ def test_a_source_that_changed_is_refused(small_table: Path, tmp_path: Path) -> 
     (tmp_path / "new.csv").write_text(text)
     resume(tmp_path / "t", plugins(), Silent(), {str(table): str(tmp_path / "new.csv")})
     assert (tmp_path / "t" / "policy.safetensors").exists()
-
-
-def test_it_learns_from_the_journals_of_runs(small_table: Path, tmp_path: Path) -> None:
-    run: dict[str, Any] = {
-        "source": "|skip_connect~0|+|skip_connect~0|nor_conv_3x3~1|+|nor_conv_3x3~0|nor_conv_3x3~1|nor_conv_3x3~2|",
-        "adapter": "nasbench201",
-        "budget": {},
-        "strategy": {"name": "random"},
-        "evaluator": {"name": "table", "path": str(small_table)},
-        "search": {"rounds": 3, "proposals": 20},
-        "device": "cpu",
-    }
-    folders = []
-    for seed in (0, 1):
-        folders.append(tmp_path / f"run{seed}")
-        start_run(plan({**run, "seed": seed}, plugins()), folders[-1], plugins(), Silent())
-    recipe = small(small_table, sources={"mine": {"runs": [str(folder) for folder in folders]}})
-    found = train(tmp_path / "t", recipe)["tasks"]["mine"]
-    keys = {line["network"] for folder in folders for line in read_journal(folder / "journal.jsonl")}
-    assert found["networks"] == len(keys | {_key("113333")})
-    assert found["evaluations"] == found["networks"] - found["held_out"]
-    assert found["what"] == "measurements of 2 runs"
-    assert found["space"] == "nasbench201"
-
-
-def _key(digits: str) -> str:
-    return key(plugins().adapters["nasbench201"].read(from_digits(digits), Frame()))
 
 
 def test_it_learns_from_what_an_evaluator_says_of_networks(small_table: Path, tmp_path: Path) -> None:

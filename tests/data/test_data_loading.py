@@ -14,7 +14,7 @@ import torch
 
 from nat_plugin.data import LOADERS, Augment, DataSet, DataSettings, Images, Source, load
 from nat_plugin.data.dataset import SPLITS
-from nat_plugin.data.load import channel_statistics, resized
+from nat_plugin.data.loading import channel_statistics, resized
 
 
 def test_digits(device: torch.device) -> None:
