@@ -24,8 +24,8 @@ import torch
 from torch import nn
 
 from nat_plugin.ir import Network
+from nat_plugin.policy.geometric import scatter
 from nat_plugin.policy.graphs import Batch, Graph, build_batch
-from nat_plugin.policy.messages import scatter
 from nat_plugin.policy.network import GraphEncoder, PolicyConfig
 from nat_plugin.policy.search_space import space_name
 
@@ -78,7 +78,7 @@ class Member(GraphEncoder):
 
     def forward(self, batch: Batch) -> Tensor:
         _, edges, mean = self.encode(batch)
-        total = scatter(edges * batch.edge_x[:, :1], batch.edge_graph, len(batch.graph_x))
+        total = scatter(edges * batch.edge_x[:, :1], batch.edge_graph, 0, len(batch.graph_x), "sum")
         phi: Tensor = self.out(torch.cat([mean, total], 1))
         return phi
 

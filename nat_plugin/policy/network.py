@@ -14,6 +14,7 @@ from torch import nn
 
 from nat_plugin.errors import NATError
 from nat_plugin.policy.describe import WIDTH
+from nat_plugin.policy.geometric import gcn_conv, sage_conv, scatter
 from nat_plugin.policy.graphs import (
     CANDIDATE_ROOM,
     CANDIDATE_WIDTH,
@@ -24,7 +25,6 @@ from nat_plugin.policy.graphs import (
     NODE_WIDTH,
     Batch,
 )
-from nat_plugin.policy.messages import PlainConv, SumConv, scatter
 
 Tensor = torch.Tensor
 
@@ -57,8 +57,9 @@ class _Round(nn.Module):
 
     def __init__(self, hidden: int) -> None:
         super().__init__()
-        self.from_source, self.from_target = SumConv(hidden), SumConv(hidden)
-        self.from_entering, self.from_leaving = SumConv(hidden), SumConv(hidden)
+
+        self.from_source, self.from_target = sage_conv(hidden), sage_conv(hidden)
+        self.from_entering, self.from_leaving = sage_conv(hidden), sage_conv(hidden)
         self.edge_own, self.node_own = nn.Linear(hidden, hidden), nn.Linear(hidden, hidden)
         self.edge_out, self.node_out = nn.Linear(hidden, hidden), nn.Linear(hidden, hidden)
         self.edge_norm, self.node_norm = nn.LayerNorm(hidden), nn.LayerNorm(hidden)
@@ -66,12 +67,12 @@ class _Round(nn.Module):
     def forward(self, nodes: Tensor, edges: Tensor, links: _Links) -> tuple[Tensor, Tensor]:
         """(N, H), (E, H) to the same."""
         heard = self.node_own(nodes)
-        heard = heard + self.from_entering(links.sources(edges, nodes), links.entering, len(nodes))
-        heard = heard + self.from_leaving(links.sources(edges, nodes), links.leaving, len(nodes))
+        heard = heard + self.from_entering((links.sources(edges, nodes), nodes), links.entering)
+        heard = heard + self.from_leaving((links.sources(edges, nodes), nodes), links.leaving)
         nodes = self.node_norm(nodes + self.node_out(nn.functional.silu(heard)))
         heard = self.edge_own(edges)
-        heard = heard + self.from_source(links.sources(nodes, edges), links.to_source, len(edges))
-        heard = heard + self.from_target(links.sources(nodes, edges), links.to_target, len(edges))
+        heard = heard + self.from_source((links.sources(nodes, edges), edges), links.to_source)
+        heard = heard + self.from_target((links.sources(nodes, edges), edges), links.to_target)
         return nodes, self.edge_norm(edges + self.edge_out(nn.functional.silu(heard)))
 
 
@@ -133,7 +134,7 @@ class GraphEncoder(nn.Module):
         links = _Links(batch, self.blind)
         for layer in self.rounds:
             nodes, edges = layer(nodes, edges, links)
-        return ops, edges, self.summary(scatter(edges, batch.edge_graph, len(batch.graph_x), "mean"))
+        return ops, edges, self.summary(scatter(edges, batch.edge_graph, 0, len(batch.graph_x), "mean"))
 
 
 class GraphPolicy(GraphEncoder):
@@ -182,8 +183,8 @@ class PaperPolicy(nn.Module):
         self.config = config
         self._numbers = {text: number for number, text in enumerate(config.vocabulary)}
         self.embedding = nn.Embedding(len(config.vocabulary), config.hidden)
-        self.first = PlainConv(config.hidden, config.hidden)
-        self.second = PlainConv(config.hidden, config.hidden)
+        self.first = gcn_conv(config.hidden, config.hidden)
+        self.second = gcn_conv(config.hidden, config.hidden)
         self.last = nn.Linear(config.hidden, RANKS * len(config.vocabulary))
 
     def forward(self, batch: Batch) -> Tensor:
@@ -197,7 +198,7 @@ class PaperPolicy(nn.Module):
             )
         numbers = torch.tensor([self._numbers[text] for text in texts], dtype=torch.int64).to(batch.op_x.device)
         embedded = self.embedding(numbers)[batch.edge_op]
-        nodes = scatter(embedded, batch.target, len(batch.node_x))
+        nodes = scatter(embedded, batch.target, 0, len(batch.node_x), "sum")
         links = torch.stack([batch.source, batch.target])
         nodes = self.last(self.second(torch.relu(self.first(nodes, links)), links))
         logits = nodes.view(len(batch.node_x), RANKS, len(self._numbers))

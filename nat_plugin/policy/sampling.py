@@ -14,8 +14,8 @@ import numpy as np
 import torch
 
 from nat_plugin.ir import Choice, Moves
+from nat_plugin.policy.geometric import scatter
 from nat_plugin.policy.graphs import Batch
-from nat_plugin.policy.messages import scatter
 from nat_plugin.policy.network import Policy
 
 Tensor = torch.Tensor
@@ -176,15 +176,15 @@ def evaluate(scores: Tensor, decisions: Decisions) -> tuple[Tensor, Tensor]:
     closed = torch.finfo(scores.dtype).min
     logits = scores[decisions.rows].masked_fill(~decisions.open, closed)
     number = len(decisions.taken)
-    highest = scatter(logits.detach(), decisions.slot, number, "max")
+    highest = scatter(logits.detach(), decisions.slot, 0, number, "max")
     shifted = (logits - highest[decisions.slot]).clamp(min=-1e4)
     weights = shifted.exp() * decisions.open
-    normal = scatter(weights, decisions.slot, number).log()
+    normal = scatter(weights, decisions.slot, 0, number, "sum").log()
     log = shifted - normal[decisions.slot]
     probabilities = log.exp() * decisions.open
-    entropy = scatter(-probabilities * log.masked_fill(~decisions.open, 0.0), decisions.slot, number)
+    entropy = scatter(-probabilities * log.masked_fill(~decisions.open, 0.0), decisions.slot, 0, number, "sum")
     chosen = log[decisions.taken]
     return (
-        scatter(chosen, decisions.owner, decisions.count),
-        scatter(entropy, decisions.owner, decisions.count),
+        scatter(chosen, decisions.owner, 0, decisions.count, "sum"),
+        scatter(entropy, decisions.owner, 0, decisions.count, "sum"),
     )

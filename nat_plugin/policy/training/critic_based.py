@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from nat_plugin.policy.geometric import scatter
 from nat_plugin.policy.graphs import Batch
-from nat_plugin.policy.messages import scatter
 from nat_plugin.policy.network import Policy
 from nat_plugin.policy.reinforce import Learning, advantages
 
@@ -56,8 +56,8 @@ class Slots:
     def log_probabilities(self, scores: Tensor) -> Tensor:
         """Of every row within its slot, (R,), from scores (R,)."""
         number = len(self.first)
-        shifted = scores - scatter(scores.detach(), self.row_slot, number, "max")[self.row_slot]
-        log: Tensor = shifted - scatter(shifted.exp(), self.row_slot, number).log()[self.row_slot]
+        shifted = scores - scatter(scores.detach(), self.row_slot, 0, number, "max")[self.row_slot]
+        log: Tensor = shifted - scatter(shifted.exp(), self.row_slot, 0, number, "sum").log()[self.row_slot]
         return log
 
 
@@ -90,7 +90,7 @@ def critic_based_step(
     if known.any():
         values[known] = advantages(gains[known], np.nonzero(known)[0], learning)
     log = slots.log_probabilities(scores)
-    whole = scatter(log[torch.from_numpy(rows).to(device)], slots.graph, len(gains))
+    whole = scatter(log[torch.from_numpy(rows).to(device)], slots.graph, 0, len(gains), "sum")
     bits = -(log.exp() * log).sum() / len(gains)
     loss = -(torch.from_numpy(values).to(device) * whole).sum() / max(1, known.sum()) - entropy * bits
     optimizer.zero_grad(set_to_none=True)

@@ -17,8 +17,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from nat_plugin.policy.geometric import scatter
 from nat_plugin.policy.graphs import Batch
-from nat_plugin.policy.messages import scatter
 from nat_plugin.policy.network import Policy
 
 Tensor = torch.Tensor
@@ -35,9 +35,9 @@ def log_shares(scores: Tensor, batch: Batch, choices: Sequence[np.ndarray]) -> t
     of_row = torch.from_numpy(np.repeat(np.arange(len(slots)), slots)).to(scores.device)
     owner = torch.from_numpy(np.repeat(np.arange(len(counts)), counts)).to(scores.device)
     picked = scores[torch.from_numpy(np.concatenate(rows)).to(scores.device)]
-    whole = scatter(picked, of_row, len(slots))
-    shifted = whole - scatter(whole.detach(), owner, len(counts), "max")[owner]
-    return shifted - scatter(shifted.exp(), owner, len(counts)).log()[owner], owner
+    whole = scatter(picked, of_row, 0, len(slots), "sum")
+    shifted = whole - scatter(whole.detach(), owner, 0, len(counts), "max")[owner]
+    return shifted - scatter(shifted.exp(), owner, 0, len(counts), "sum").log()[owner], owner
 
 
 def exact_step(

@@ -21,8 +21,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from nat_plugin.policy.geometric import scatter
 from nat_plugin.policy.graphs import SHARE, Batch
-from nat_plugin.policy.messages import scatter
 from nat_plugin.policy.network import Policy
 from nat_plugin.policy.training.critic_based import GainOf, Slots
 
@@ -68,7 +68,7 @@ def sampled_step(
     host = np.stack([values, centred / max(spread, 1e-12), known]).astype(np.float32)
     gain, advantage, admits = torch.from_numpy(host).to(policy.device)
     picked = torch.from_numpy(rows).to(policy.device)
-    whole = scatter(scores[picked], slots.graph, len(live))[torch.from_numpy(live).to(policy.device)]
+    whole = scatter(scores[picked], slots.graph, 0, len(live), "sum")[torch.from_numpy(live).to(policy.device)]
     log = torch.log_softmax(whole.masked_fill(admits == 0, -1e9), 1) * admits
     share = log.exp() * admits
     bits = -(share * log).sum(1).mean()
