@@ -54,6 +54,7 @@ def _is_killed(child: int, folder: Path, pause: float) -> bool:
 
 def _import_all() -> None:
     import torch._dynamo  # noqa: F401 - what the first optimizer imports
+    import torch_geometric.nn  # noqa: F401 - what the first policy imports
 
     import nat_plugin.policy.training.train
     import nat_plugin.runs.run  # noqa: F401

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nat_plugin.ir import Choice, Edge, Moves, Network, Op, canonical, is_connected
+from nat_plugin.ir import NULL, Choice, Edge, Moves, Network, Op, canonical
+from nat_plugin.ir.wiring import wiring
 from nat_plugin.policy.critic import Critic, Expectation
 from nat_plugin.policy.graphs import build_graph
 
@@ -58,16 +59,25 @@ class Expecting:
         kinds: Sequence[dict[tuple[Op, ...], np.ndarray]],
         texts: Sequence[Sequence[tuple[Op, ...]]],
     ) -> None:
-        """See to it that there is a row for all."""
-        new = [
-            (rows, ops, _written(moves.network.with_ops(ops)))
+        """See to it that there is a row for all. Each is looked at once: proposals for many inputs meet."""
+        new: dict[tuple[int, tuple[Op, ...]], tuple[Moves, dict[tuple[Op, ...], np.ndarray]]] = {
+            (id(rows), ops): (moves, rows)
             for (moves, _), rows, some in zip(asked, kinds, texts, strict=True)
             for ops in some
             if ops not in rows
-        ]
-        self._learn([written for _, _, written in new if written is not None])
-        for rows, ops, written in new:
-            rows[ops] = self._broken if written is None else self._rows[written]
+        }
+        bare = {(where, ops): _bare(moves, ops) for (where, ops), (moves, _) in new.items()}
+        written: dict[tuple[int, tuple[Op, ...]], Network] = {}
+        for (where, ops), (moves, rows) in new.items():
+            own = bare[where, ops]
+            if own is not None and own not in rows and (where, own) not in written:
+                written[where, own] = canonical(moves.network.with_ops(own))
+        self._learn(list(written.values()))
+        for (where, ops), (_, rows) in new.items():
+            own = bare[where, ops]
+            if own is not None and own not in rows:
+                rows[own] = self._rows[written[where, own]]
+            rows[ops] = self._broken if own is None else rows[own]
 
     def _learn(self, written: Sequence[Network]) -> None:
         new = list(dict.fromkeys(each for each in written if each not in self._rows))
@@ -99,6 +109,17 @@ def _place(edge: Edge) -> tuple[object, ...]:
     return edge.source, edge.target, edge.key, edge.choices, None if edge.editable else edge.op
 
 
-def _written(network: Network) -> Network | None:
-    """None for a network whose output does not depend on its input."""
-    return canonical(network) if is_connected(network) else None
+def _bare(moves: Moves, ops: tuple[Op, ...]) -> tuple[Op, ...] | None:
+    """The ops as they are written, null in the place of what is dead: the same of all that are written the same. None
+    for a network whose output does not depend on its input."""
+    found = list(ops)
+    for name, first, end in moves.parts:
+        cell = moves.network.by_name[name]
+        state = wiring(cell).state(sum((not op.is_null) << number for number, op in enumerate(ops[first:end])))
+        if not state.connected:
+            return None
+        alive = set(state.edges)
+        for number in range(first, end):
+            if moves.slots[number].index not in alive:
+                found[number] = NULL
+    return tuple(found)

@@ -119,10 +119,10 @@ def _leaned(scores: np.ndarray, sizes: np.ndarray, moves: Moves) -> Choice:
 def most_probable(scores: np.ndarray, sizes: np.ndarray, moves: Moves, count: int, tries: int = 4096) -> list[Choice]:
     """Up to ``count`` admitted choices in order of falling probability (slots taken as independent), found among the
     ``tries`` most probable."""
-    ends = np.cumsum(sizes)
-    parts = [scores[b - n : b] for b, n in zip(ends, sizes, strict=True)]
-    orders = [np.argsort(-part, kind="stable") for part in parts]
-    losses = [(part.max() - part)[order] for part, order in zip(parts, orders, strict=True)]
+    ends, values = np.cumsum(sizes).tolist(), scores.tolist()
+    parts = [values[b - n : b] for b, n in zip(ends, sizes.tolist(), strict=True)]  # of a few numbers: lists are faster
+    orders = [sorted(range(len(part)), key=part.__getitem__, reverse=True) for part in parts]
+    losses = [[part[order[0]] - part[at] for at in order] for part, order in zip(parts, orders, strict=True)]
     queue: list[tuple[float, tuple[int, ...]]] = [(0.0, (0,) * len(parts))]
     seen = {queue[0][1]}
     found: list[Choice] = []
@@ -130,7 +130,7 @@ def most_probable(scores: np.ndarray, sizes: np.ndarray, moves: Moves, count: in
         if not queue or len(found) >= count:
             break
         loss, ranks = heapq.heappop(queue)
-        choice = tuple(int(order[rank]) for order, rank in zip(orders, ranks, strict=True))
+        choice = tuple([order[rank] for order, rank in zip(orders, ranks, strict=True)])
         if moves.admits(choice):
             found.append(choice)
         for i, rank in enumerate(ranks):
@@ -138,7 +138,7 @@ def most_probable(scores: np.ndarray, sizes: np.ndarray, moves: Moves, count: in
                 following = (*ranks[:i], rank + 1, *ranks[i + 1 :])
                 if following not in seen:
                     seen.add(following)
-                    heapq.heappush(queue, (loss + float(losses[i][rank + 1] - losses[i][rank]), following))
+                    heapq.heappush(queue, (loss + (losses[i][rank + 1] - losses[i][rank]), following))
     return found
 
 
