@@ -20,6 +20,7 @@ from nat_timm.moves.ops import TIMM
 if TYPE_CHECKING:
     from nat_plugin.evaluators.base import Evaluator
     from nat_timm.compacting.compact import compact
+    from nat_timm.fitting.fit import fit
     from nat_timm.models import inherit, to_network
     from nat_timm.saving.exporting import export_onnx, export_program
     from nat_timm.saving.folders import load, save
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 # In which module each name is, so that torch and timm are imported only where one of them is used.
 _LAZY = {
     "compact": "nat_timm.compacting.compact",
+    "fit": "nat_timm.fitting.fit",
     "timm_loaders": "nat_timm.training.loaders",
     "inherit": "nat_timm.models",
     "to_network": "nat_timm.models",
@@ -41,6 +43,7 @@ __all__ = [
     "compact",
     "export_onnx",
     "export_program",
+    "fit",
     "inherit",
     "load",
     "register_adapters",

@@ -104,7 +104,7 @@ def _read(base: Document, input: Shape, classes: int) -> Reading:
     from nat_timm.reading.trace import trace
 
     model = build(base, input, classes, device="meta")
-    return read(trace(model, input, base.architecture), classes, base.architecture)
+    return read(trace(model, input, base.architecture), classes, base.architecture, base.fits)
 
 
 def counted(network: Network) -> Cost:

@@ -13,7 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from nat_plugin.errors import NATError
-from nat_timm.documents.edits import ORDER, Edit
+from nat_timm.documents.edits import FITTED, ORDER, Edit
+from nat_timm.documents.forms import Form
+from nat_timm.surgery.fitted import Fitted, fitted
 from nat_timm.surgery.fusing import keep_fusible, note_kernel
 from nat_timm.surgery.hidden import shrink_hidden
 from nat_timm.surgery.standins import Skipped, add_shortcut, passed, remove_shortcut
@@ -68,11 +70,21 @@ def _conv(model: nn.Module, path: str, edit: Edit, name: str) -> nn.Conv2d:
 
 def _null(model: nn.Module, edit: Edit, name: str) -> None:
     block = find_module(model, edit.at[0], edit, name)
-    act = None
-    if edit.value is not None:
-        value = str(edit.value)
-        act = _FUNCTIONS[value]() if value in _FUNCTIONS else find_module(block, value, edit, name)
+    act = None if edit.value is None else _activation(block, str(edit.value), edit, name)
     _replace(model, edit.at[0], passed(block, act))
+
+
+def _fitted(model: nn.Module, edit: Edit, name: str) -> None:
+    block, form = find_module(model, edit.at[0], edit, name), edit.value
+    assert isinstance(form, Form)
+    act = None if form.activation is None else _activation(block, form.activation, edit, name)
+    _replace(model, edit.at[0], fitted(block, form, act))
+
+
+def _activation(block: nn.Module, value: str, edit: Edit, name: str) -> nn.Module:
+    if isinstance(block, Fitted):  # it has the one of the block that it stands for
+        return block.act
+    return _FUNCTIONS[value]() if value in _FUNCTIONS else find_module(block, value, edit, name)
 
 
 def _skip(model: nn.Module, edit: Edit, name: str) -> None:
@@ -153,6 +165,7 @@ _APPLY: dict[str, Callable[[nn.Module, Edit, str], None]] = {
     "kernel": _kernel,
     "hidden": _hidden,
     "pool": _pool,
+    FITTED: _fitted,
     "shortcut": _shortcut,
     "stride": _stride,
 }
