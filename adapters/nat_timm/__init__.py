@@ -19,6 +19,7 @@ from nat_timm.moves.ops import TIMM
 
 if TYPE_CHECKING:
     from nat_plugin.evaluators.base import Evaluator
+    from nat_timm.advising.advise import advise
     from nat_timm.compacting.compact import compact
     from nat_timm.fitting.fit import fit
     from nat_timm.models import inherit, to_network
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 # In which module each name is, so that torch and timm are imported only where one of them is used.
 _LAZY = {
+    "advise": "nat_timm.advising.advise",
     "compact": "nat_timm.compacting.compact",
     "fit": "nat_timm.fitting.fit",
     "timm_loaders": "nat_timm.training.loaders",
@@ -40,6 +42,7 @@ _LAZY = {
 }
 __all__ = [
     "TimmAdapter",
+    "advise",
     "compact",
     "export_onnx",
     "export_program",
