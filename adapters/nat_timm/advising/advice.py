@@ -87,9 +87,8 @@ class Advice:
         lines = [f"{self.model}: {costs} ({self.setting}); {self.pictures} pictures{accuracy}", ""]
         lines += _table(("part", "params", "MACs", "latency"), [_part(part) for part in self.parts])
         lines += ["", "moves, each by itself; best first by latency saved per change of the output:"]
-        head = ("block", "before", "after", "params", "MACs", "latency", "change", "same top-1")
-        if self.accuracy is not None:
-            head = (*head, "accuracy")
+        head = ["block", "before", "after", "params", "MACs", "latency", "change", "same top-1"]
+        head += ["accuracy"] * (self.accuracy is not None)
         lines += _table(head, [_row(move) for move in self.moves[:SHOWN]])
         if len(self.moves) > SHOWN:
             lines.append(f"and {len(self.moves) - SHOWN} more (--json has all)")

@@ -192,7 +192,7 @@ class _Session:
     def _compared(self, count: int) -> Iterator[tuple[Tensor, Tensor | None]]:
         """About ``count`` pictures, spread over all, as one batch: norms use its statistics."""
         x = torch.cat(list(self.pictures))
-        chosen = torch.linspace(0, len(x) - 1, min(count, len(x)), device=x.device).round().long().unique()
+        chosen = torch.linspace(0, len(x) - 1, min(count, len(x)), device=x.device).round().long()
         batch = x[chosen].contiguous(memory_format=torch.channels_last)
         yield batch, None if self.labels is None else self.labels[chosen]
 

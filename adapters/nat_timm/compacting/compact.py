@@ -220,7 +220,7 @@ class CompactionSession:
         made: nn.Module = inherit(self.model, network).to(  # type: ignore[call-overload]
             device=self.compute.device, memory_format=self.compute.memory_format
         )
-        fit(made, self.model, list(self.evaluator.pictures()))
+        fit(made, self.teacher, list(self.evaluator.pictures()), cut=False)
         images = self.evaluator.settings.recalibration
         if network != self.network and images:
             recalibrate(made, (x for x, _ in self.feed.sample(images)))

@@ -12,14 +12,17 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from nat_plugin.errors import NATError
+from nat_timm.documents.document import Document
+from nat_timm.documents.edits import Edit
 from nat_timm.documents.forms import LOW_RANK, Form
+from nat_timm.fitting.cuts import form_of, readers_of
 from nat_timm.fitting.moments import Moments
 from nat_timm.fitting.probing import Call, Point, calls, probe
 from nat_timm.fitting.rows import Window, rows
 from nat_timm.fitting.solving import Solution, solve
 from nat_timm.measuring.statistics import recalibrate
 from nat_timm.surgery.fitted import Fitted
-from nat_timm.surgery.standins import Passed
+from nat_timm.surgery.standins import Passed, Skipped
 
 Pictures: TypeAlias = Tensor | Sequence[Any] | Iterable[Any]
 """(N, C, H, W), or batches of such, or of pairs of such and labels, which can be gone through several times."""
@@ -48,37 +51,60 @@ class Fit:
 
 @torch.no_grad()
 def fit(
-    model: nn.Module, original: nn.Module, images: Pictures, *, norms: bool = True, seed: int = 0
+    model: nn.Module, original: nn.Module, images: Pictures, *, cut: bool = True, norms: bool = True, seed: int = 0
 ) -> tuple[Fit, ...]:
     """Give weights to every operation of ``model`` that was put in the place of a block of ``original``, in place.
 
     Each is fitted by ridge regression on what it gets in the model as it is by then, to what its block gave in the
-    original (with the blocks behind it that were left out, whose work it takes over). With ``norms`` the running
-    statistics behind it are estimated anew. No labels are needed. The model is left in evaluation mode. NATError where
-    there are too few pictures, or of another size than the model takes.
+    original (with the blocks behind it that were left out, whose work it takes over). With ``cut`` so are convolutions
+    that read what was cut (smaller kernels, fewer channels, a gate left out), to what they gave in the original. With
+    ``norms`` the running statistics behind are estimated anew. No labels are needed. The model is left in evaluation
+    mode. NATError where there are too few pictures, or of another size than the model takes.
     """
-    batches = checked(images, original)
     model.eval()
-    order = calls(model, batches[0][:1], (Fitted, Passed, _BatchNorm))
-    places = [number for number, call in enumerate(order) if isinstance(call.module, Fitted)]
-    if not places:
+    edits = set(_edits(model)) - set(_edits(original)) if cut else set()
+    if not edits and not any(isinstance(module, Fitted) for module in model.modules()):
         return ()
+    batches = checked(images, original)
+    order = calls(model, batches[0][:1], (Fitted, Passed, Skipped, _BatchNorm, nn.Conv2d))
+    readers = readers_of(edits, order, norms)
+    places = [at for at, call in enumerate(order) if isinstance(call.module, Fitted) or call.path in readers]
     was_training, found = original.training, []
     original.eval()
-    for place, after in zip(places, [*places[1:], len(order)], strict=True):
-        call = order[place]
-        assert isinstance(call.module, Fitted)
-        target = Point(_end(order, place), activation=call.module.form.activation)
-        moments = _moments(model, original, call.path, call.module.form, target, batches, seed)
-        solution = solution_of(call.module.form, moments)
-        install(call.module, solution)
-        found.append(Fit(call.path, call.module.form, solution.residual, solution.ridge))
-        behind = [each.module for each in order[place:after] if isinstance(each.module, _BatchNorm)]
-        ends = [Point(each.path, is_input=True) for each in order[after : after + 1]]
-        if norms:
-            recalibrate(model, batches, [each for each in behind if each.track_running_stats], _until(model, ends))
-    original.train(was_training)
+    try:
+        for place, after in zip(places, [*places[1:], len(order)], strict=True):
+            found.append(_fitted(model, original, order, place, batches, seed))
+            behind = [each.module for each in order[place:after] if isinstance(each.module, _BatchNorm)]
+            ends = [Point(each.path, is_input=True) for each in order[after : after + 1]]
+            if norms:
+                recalibrate(model, batches, [each for each in behind if each.track_running_stats], _until(model, ends))
+    finally:
+        original.train(was_training)
     return tuple(found)
+
+
+def _edits(model: nn.Module) -> tuple[Edit, ...]:
+    found = getattr(model, "nat_document", None)
+    return found.edits if isinstance(found, Document) else ()
+
+
+def _fitted(
+    model: nn.Module, original: nn.Module, order: Sequence[Call], place: int, batches: Sequence[Tensor], seed: int
+) -> Fit:
+    path, module = order[place].path, order[place].module
+    if isinstance(module, Fitted):
+        form, target = module.form, Point(_end(order, place), activation=module.form.activation)
+        solution = solution_of(form, _moments(model, original, path, form, target, batches, seed))
+        install(module, solution)
+    else:
+        assert isinstance(module, nn.Conv2d)
+        form = form_of(module)
+        moments = _moments(model, original, path, form, Point(path), batches, seed)
+        solution = solve(form, *moments, start=module.weight.flatten(1).T)
+        module.weight.copy_(solution.weights[0])
+        if module.bias is not None:
+            module.bias.copy_(solution.bias)
+    return Fit(path, form, solution.residual, solution.ridge)
 
 
 def _until(model: nn.Module, ends: Sequence[Point]) -> Callable[[Tensor], object]:
@@ -87,13 +113,15 @@ def _until(model: nn.Module, ends: Sequence[Point]) -> Callable[[Tensor], object
 
 def checked(images: Pictures, model: nn.Module) -> list[Tensor]:
     """The pictures in batches, on the device of the model. NATError for what is none, and for too few."""
-    given = images.split(BATCH) if isinstance(images, Tensor) else images
+    given = torch.split(images, BATCH) if isinstance(images, Tensor) else images
     like = next(model.parameters())
     found = []
     for number, each in enumerate(given):
         x = each[0] if isinstance(each, tuple | list) and each else each
         if not isinstance(x, Tensor) or x.dim() != 4 or not x.is_floating_point():
             raise NATError(f"images: batch {number} is no tensor of pictures (N, C, H, W) of floats")
+        if not torch.isfinite(x).all():
+            raise NATError(f"images: batch {number} has values that are infinite or no numbers")
         if len(x):
             found.append(x.to(like.device, like.dtype))
     count = sum(len(x) for x in found)
@@ -165,7 +193,6 @@ def _identity(form: Form, like: Tensor) -> Tensor | None:
 
 def install(module: Fitted, solution: Solution) -> None:
     """Give an operation its weights."""
-    layers = list(module.body)
-    for layer, weight in zip(layers, solution.weights, strict=True):
-        layer.weight.copy_(weight)  # type: ignore[operator]
-    layers[-1].bias.copy_(solution.bias)  # type: ignore[operator,union-attr]
+    values = [*solution.weights, solution.bias]  # of all layers only the last one has a bias
+    for parameter, value in zip(module.body.parameters(), values, strict=True):
+        parameter.copy_(value)

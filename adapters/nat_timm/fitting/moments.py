@@ -23,8 +23,8 @@ class Moments:
     def add(self, x: Tensor, y: Tensor) -> None:
         """``x`` is (rows, inputs), ``y`` (rows, outputs)."""
         self.rows += len(x)
-        for some, those in zip(x.split(CHUNK), y.split(CHUNK), strict=True):
-            ins, outs = some.double(), those.double()
+        for start in range(0, len(x), CHUNK):
+            ins, outs = (each[start : start + CHUNK].double() for each in (x, y))
             self.x += ins.sum(0)
             self.y += outs.sum(0)
             self.square += (outs**2).sum(0)

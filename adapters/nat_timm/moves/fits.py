@@ -90,6 +90,6 @@ def _activation(trace: Trace, unit: Unit) -> str | None:
     path, module = str(step.target), trace.module(step)
     if is_norm(module) and isinstance(getattr(module, "act", None), nn.Module):  # timm's norms may have one in them
         path, module = f"{path}.act", getattr(module, "act", None)
-    if is_activation(module) and not any(True for _ in module.parameters()) and _is_in(path, unit):
+    if module is not None and is_activation(module) and not list(module.parameters()) and _is_in(path, unit):
         return path.removeprefix(unit.path + ".")
-    return FUNCTIONS.get(step.target)
+    return next((name for function, name in FUNCTIONS.items() if step.target is function), None)

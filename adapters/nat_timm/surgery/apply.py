@@ -61,6 +61,10 @@ def _replace(model: nn.Module, path: str, module: nn.Module) -> None:
         setattr(owner, last, module)
 
 
+def _number(edit: Edit) -> int:
+    return edit.value if isinstance(edit.value, int) else 0
+
+
 def _conv(model: nn.Module, path: str, edit: Edit, name: str) -> nn.Conv2d:
     module = find_module(model, path, edit, name)
     if not isinstance(module, nn.Conv2d):
@@ -96,7 +100,7 @@ def _skip(model: nn.Module, edit: Edit, name: str) -> None:
 
 def _kernel(model: nn.Module, edit: Edit, name: str) -> None:
     conv = _conv(model, edit.at[0], edit, name)
-    k, before = int(edit.value or 0), conv.kernel_size
+    k, before = _number(edit), conv.kernel_size
     if before[0] != before[1] or not 0 < k <= before[0] or (before[0] - k) % 2:
         raise NATError(f"{name}: the edit '{edit}' cannot be made to a kernel of {before[0]}x{before[1]}")
     less = (before[0] - k) // 2
@@ -111,7 +115,7 @@ def _kernel(model: nn.Module, edit: Edit, name: str) -> None:
 def _hidden(model: nn.Module, edit: Edit, name: str) -> None:
     modules = [find_module(model, path, edit, name) for path in edit.at]
     try:
-        shrink_hidden(modules, int(edit.value or 0))
+        shrink_hidden(modules, _number(edit))
     except ValueError as error:
         raise NATError(f"{name}: the edit '{edit}' cannot be made: {error}") from None
 
@@ -144,9 +148,9 @@ def undo(model: nn.Module, edit: Edit) -> None:
 
 def _stride(model: nn.Module, edit: Edit, name: str) -> None:
     conv = _conv(model, edit.at[0], edit, name)
-    if int(edit.value or 0) < 1:
+    if _number(edit) < 1:
         raise NATError(f"{name}: the edit '{edit}': a stride is 1 or more")
-    conv.stride = (int(edit.value or 0),) * 2
+    conv.stride = (_number(edit),) * 2
 
 
 def _shortcut(model: nn.Module, edit: Edit, name: str) -> None:

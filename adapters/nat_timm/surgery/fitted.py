@@ -19,13 +19,14 @@ class Fitted(nn.Module):
     def __init__(self, form: Form, act: nn.Module, like: Tensor) -> None:
         super().__init__()
         self.form = form
-        self.body = nn.Sequential(*_layers(form, like))
+        layers = list(_layers(form, like))
+        self.body = nn.Sequential(*layers)
         self.act = act
         self.shortcut = form.shortcut
-        for layer in self.body:
+        for layer in layers:
             nn.init.dirac_(layer.weight, layer.groups)
         if form.shortcut:
-            nn.init.zeros_(self.body[-1].weight)
+            nn.init.zeros_(layers[-1].weight)
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.body(x)

@@ -107,6 +107,7 @@ def open_image(path: Path) -> Picture:
                     raise NATError(
                         f"{path}: has {image.width}x{image.height} pixels, more than {MAX_PIXELS}: shrink it"
                     )
-                return image.convert("RGB")
+                found: Picture = image.convert("RGB")
+                return found
     except (ValueError, SyntaxError, struct.error, Image.DecompressionBombError) as error:
         raise NATError(f"{path}: is not a sound image ({error}): replace or remove it") from error

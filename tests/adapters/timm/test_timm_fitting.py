@@ -17,6 +17,7 @@ from nat_timm.documents.forms import Form
 from nat_timm.fitting.alone import fits_alone
 from nat_timm.fitting.fit import add, checked, empty, install, solution_of
 from nat_timm.fitting.probing import Point, probe
+from nat_timm.measuring.statistics import recalibrate
 from nat_timm.surgery.fitted import Fitted
 from nat_timm.training.supernet import TimmSupernet
 from torch import nn
@@ -171,6 +172,21 @@ def test_shared_weights_of_a_search_begin_with_fits() -> None:
         mine, its = (probe(each, [block], x)[block] for each in (found, model))
         errors.append(float((mine - its).square().mean()))
     assert errors[1] < 0.5 * errors[0]
+
+
+@pytest.mark.parametrize("name", ["mbconv_k3_e3", "mbconv_k0_e6"])
+def test_what_reads_a_cut_is_fitted_to_what_it_gave_before(model: nn.Module, name: str) -> None:
+    network, x, test = nat_timm.to_network(model, (3, SIZE, SIZE)), images(SIZE, 64), images(SIZE, 32, seed=5)
+    block, errors = Point("blocks.2.1"), []
+    wanted = probe(model, [block], test)[block]
+    for is_fitted in (False, True):
+        made = nat_timm.inherit(model, put(network, "blocks.2.1", name))
+        if is_fitted:
+            assert [each.path for each in nat_timm.fit(made, model, x)] == ["blocks.2.1.conv_pwl"]
+        else:
+            recalibrate(made, [x])
+        errors.append(float((probe(made, [block], test)[block] - wanted).square().mean()))
+    assert errors[1] < errors[0]
 
 
 def test_fits_are_moves_only_where_they_are_asked_for(model: nn.Module) -> None:
