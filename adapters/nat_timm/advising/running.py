@@ -33,7 +33,6 @@ class Steps:
         self._done: dict[Step, list[Step]] = {}  # what nothing needs any more, once a step has computed
         for step, user in last.items():
             self._done.setdefault(user, []).append(step)
-        self._last = last
 
     @torch.no_grad()
     def cuts(self, x: Tensor, units: Sequence[Unit]) -> Iterator[Cut]:
