@@ -112,7 +112,7 @@ def _check(form: Form, where: str) -> None:
         raise NATError(f"{where}: kernel is an odd number, not {form.kernel}")
     if c_in % form.groups or c_out % form.groups or (form.groups > 1 and form.kind != CONV):
         raise NATError(f"{where}: {form.groups} groups do not divide the channels {c_in} and {c_out} of a {form.kind}")
-    if (form.kind == LOW_RANK) != _is_count(form.rank):
+    if type(form.rank) is not int or (form.kind == LOW_RANK) != (0 < form.rank <= MAX_CHANNELS):
         raise NATError(f"{where}: rank is a whole number, of the kind {LOW_RANK} only, not {form.rank!r:.40}")
     if form.shortcut and (c_in != c_out or form.stride > 1):
         raise NATError(f"{where}: a shortcut needs equal channels and stride 1")

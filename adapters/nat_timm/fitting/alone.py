@@ -88,8 +88,4 @@ def _solved(
     channels, outer = form.channels[0], Window.of(widest)
     columns = torch.tensor(outer.taps(Window.of(form), channels, sides), device=moments[0].x.device)
     known, held = (each.of(columns) for each in moments)
-    if form.shortcut:
-        area, middle = form.kernel**2, form.kernel**2 // 2
-        centres = torch.arange(channels, device=columns.device) * area + middle
-        known, held = (each.beyond(centres) for each in (known, held))
     return solution_of(form, (known, held), ridge if form.kernel == widest.kernel else None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -168,17 +168,23 @@ def add(pair: tuple[Moments, Moments], form: Form, x: Tensor, y: Tensor, number:
     """Rows of a batch, whose first picture is the ``number``-th of ``count``, to the moments that they belong to."""
     inputs = form.channels[0] * form.kernel**2
     pixels = max(FEWEST, -(-ROWS * inputs // count))
-    target = y - x if form.shortcut else y
     generator = torch.Generator().manual_seed(seed * 1_000_003 + number)
     is_held = (torch.arange(number, number + len(x)) % HELD == HELD - 1).to(x.device)
     for moments, chosen in zip(pair, (~is_held, is_held), strict=True):
         if chosen.any():
-            moments.add(*rows(x[chosen], target[chosen], Window.of(form), pixels, generator))
+            moments.add(*rows(x[chosen], y[chosen], Window.of(form), pixels, generator))
 
 
 def solution_of(form: Form, moments: tuple[Moments, Moments], ridge: float | None = None) -> Solution:
-    """See ``solve``."""
-    return solve(form, *moments, start=_identity(form, moments[0].xy), ridge=ridge)
+    """See ``solve``; the moments are of what the block gives, the shortcut of a form included."""
+    start, spread = _identity(form, moments[0].xy), moments[1].spread
+    if not form.shortcut:
+        return solve(form, *moments, start=start, ridge=ridge)
+    area = form.kernel**2
+    centres = torch.arange(form.channels[0], device=moments[0].x.device) * area + area // 2
+    known, held = (each.beyond(centres) for each in moments)
+    found = solve(form, known, held, start=start, ridge=ridge)
+    return replace(found, residual=found.residual * held.spread / max(spread, 1e-300))
 
 
 def _identity(form: Form, like: Tensor) -> Tensor | None:

@@ -29,15 +29,15 @@ class _Reached(Exception):
 
 
 @torch.no_grad()
-def probe(model: nn.Module, points: Sequence[Point], x: Tensor, is_whole: bool = False) -> dict[Point, Tensor]:
-    """The values at ``points`` for pictures ``x``, in the mode in which the model is; ``is_whole``: the model computes
-    to its end."""
+def probe(model: nn.Module, points: Sequence[Point], x: Tensor) -> dict[Point, Tensor]:
+    """The values at ``points`` for pictures ``x``, in the mode in which the model is; what comes after them is not
+    computed."""
     values: dict[Point, Tensor] = {}
     pending = set(points)
 
     def done(point: Point) -> None:
         pending.discard(point)
-        if not pending and not is_whole:
+        if not pending:
             raise _Reached
 
     with _hooks(model, points, values, done), suppress(_Reached):

@@ -238,6 +238,7 @@ def test_a_fitted_model_is_saved_loaded_and_exported(model: nn.Module, network: 
         ('{"channels": [8, 8], "kernel": 3, "groups": 3}', "3 groups do not divide"),
         ('{"channels": [8, 8], "kind": "dense"}', "kind is one of"),
         ('{"channels": [8, 8], "rank": 2}', "rank is a whole number, of the kind low_rank only"),
+        ('{"channels": [8, 8], "rank": "2"}', "rank is a whole number, of the kind low_rank only"),
         ('{"channels": [8, 8], "stride": 2, "shortcut": true}', "a shortcut needs"),
         ('{"channels": [100000, 100000]}', "more than 1,000,000,000 weights"),
         ('{"channels": [8, 8], "act": "relu"}', "unknown key 'act'"),
@@ -266,3 +267,23 @@ def test_pictures_that_cannot_be_fitted_on_are_refused(
     made = nat_timm.inherit(model, put(network, "blocks.2.1", "fit_conv_1x1"))
     with pytest.raises(NATError, match=said):
         nat_timm.fit(made, model, pictures)
+
+
+def test_compact_searches_among_fits_where_it_is_asked_to() -> None:
+    model = lively("test_efficientnet")
+    batch = [(images(SIZE, 16), torch.arange(16) % 7)]
+    result = nat_timm.compact(
+        model,
+        batch,
+        batch,
+        budget={"macs": "0.6x"},
+        strategy="random",
+        input=(3, SIZE, SIZE),
+        search={"warmup": 1, "rounds": 1, "proposals": 8, "steps": 1},
+        tuning={"epochs": 1},
+        candidates=2,
+        fits=True,
+        device="cpu",
+    )
+    assert any(_name(op).startswith("fit_") for each in result.tuned for op in each.network.ops)
+    assert result.best.cost.macs <= 0.6 * result.before.cost.macs
