@@ -16,6 +16,8 @@ from nat_plugin.ir import Frame, Network
 if TYPE_CHECKING:  # torch is slow to import, and an adapter by itself needs none of it
     from torch import Tensor, nn
 
+    from nat_plugin.advice import Advice, AdviceSettings
+
 
 @dataclass(frozen=True)
 class Published:
@@ -88,6 +90,12 @@ class Adapter(ABC):
         ops are opaque to the core; None: the core builds it from the layers of its ops."""
         del network
         return None
+
+    def advise(self, text: str, frame: Frame, wanted: AdviceSettings) -> Advice:
+        """What every move of an architecture with weights saves, and what it changes in its output, from images.
+        NATError by default: where weights are no part of a format there is nothing to say."""
+        del frame, wanted
+        raise NATError(f"{text[:60]!r}: `nat advise` needs a model with weights, which format '{self.name}' has not")
 
     def export(self, text: str, frame: Frame, folder: Path, weights: Mapping[str, Tensor] | None = None) -> None:
         """Write the architecture into a folder as a torch module that needs nothing but torch: ``model.py``, and with

@@ -19,7 +19,9 @@ from nat_timm.moves.ops import TIMM
 
 if TYPE_CHECKING:
     from nat_plugin.evaluators.base import Evaluator
+    from nat_timm.advising.advise import advise
     from nat_timm.compacting.compact import compact
+    from nat_timm.fitting.fit import fit
     from nat_timm.models import inherit, to_network
     from nat_timm.saving.exporting import export_onnx, export_program
     from nat_timm.saving.folders import load, save
@@ -27,7 +29,9 @@ if TYPE_CHECKING:
 
 # In which module each name is, so that torch and timm are imported only where one of them is used.
 _LAZY = {
+    "advise": "nat_timm.advising.advise",
     "compact": "nat_timm.compacting.compact",
+    "fit": "nat_timm.fitting.fit",
     "timm_loaders": "nat_timm.training.loaders",
     "inherit": "nat_timm.models",
     "to_network": "nat_timm.models",
@@ -38,9 +42,11 @@ _LAZY = {
 }
 __all__ = [
     "TimmAdapter",
+    "advise",
     "compact",
     "export_onnx",
     "export_program",
+    "fit",
     "inherit",
     "load",
     "register_adapters",

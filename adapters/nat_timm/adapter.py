@@ -15,6 +15,8 @@ from nat_timm.documents.document import Document, parse
 if TYPE_CHECKING:
     from torch import nn
 
+    from nat_plugin.advice import AdviceSettings
+    from nat_timm.advising.advice import Advice
     from nat_timm.moves.network import Reading
 
 VERSION = "1"
@@ -61,6 +63,12 @@ class TimmAdapter(Adapter):
         attach(made, found)
         return made
 
+    def advise(self, text: str, frame: Frame, wanted: AdviceSettings) -> Advice:
+        """See ``nat_timm.advise``."""
+        from nat_timm.advising.from_folder import advise_from_folder
+
+        return advise_from_folder(parse(text), text, frame, wanted)
+
     def unmoved(self, network: Network) -> Network | None:
         if network.origin is None or network.origin.format != self.name:
             return None
@@ -104,7 +112,7 @@ def _read(base: Document, input: Shape, classes: int) -> Reading:
     from nat_timm.reading.trace import trace
 
     model = build(base, input, classes, device="meta")
-    return read(trace(model, input, base.architecture), classes, base.architecture)
+    return read(trace(model, input, base.architecture), classes, base.architecture, base.fits)
 
 
 def counted(network: Network) -> Cost:

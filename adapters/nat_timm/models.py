@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -28,14 +29,18 @@ CURRENT = ("num_classes", "in_chans", "img_size", "global_pool")
 _OURS = ("base", "edits", "device")
 
 
-def to_network(model: nn.Module, input: Shape | None = None, model_args: Mapping[str, Any] | None = None) -> Network:
+def to_network(
+    model: nn.Module, input: Shape | None = None, model_args: Mapping[str, Any] | None = None, *, fits: bool = False
+) -> Network:
     """A timm model, pretrained or trained, as a network for images of ``input`` (default: what its pretrained_cfg
     says).
 
-    ``model_args``: the arguments of ``timm.create_model`` that it was made with, where timm did not note them. NATError
-    where they do not give this model, and where nothing in it can be edited.
+    ``model_args``: the arguments of ``timm.create_model`` that it was made with, where timm did not note them.
+    ``fits``: whether operations that are fitted in the place of a block are among its moves (``nat_timm.fit``).
+    NATError where the arguments do not give this model, and where nothing in it can be edited.
     """
     found = document_of(model, model_args)
+    found = replace(found, fits=found.fits or fits)
     own = input_size(model)
     size = own if input is None else read_shape(input)
     classes = int(getattr(model, "num_classes", 0))
@@ -108,7 +113,7 @@ def document_of(model: nn.Module, model_args: Mapping[str, Any] | None = None) -
     args = plain(getattr(model, "_model_args", {}) if model_args is None else model_args)
     kept = {key: value for key, value in args.items() if key not in (*CURRENT, *_OURS)}
     if isinstance(noted, Document):  # reset_classifier and the like change what timm noted
-        return document(noted.architecture, {**noted.model_args, **kept}, noted.edits)
+        return document(noted.architecture, {**noted.model_args, **kept}, noted.edits, noted.fits)
     config = getattr(model, "pretrained_cfg", None) or {}
     name = config.get("architecture")
     if not name:

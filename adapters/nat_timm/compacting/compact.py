@@ -34,6 +34,7 @@ from nat_timm.adapter import moved_document
 from nat_timm.compacting.checking import check_weights
 from nat_timm.compacting.magnitude import without_small_blocks
 from nat_timm.compacting.result import Result, Tuned
+from nat_timm.fitting.fit import fit
 from nat_timm.measuring.latency import LATENCY, Latency, Measured
 from nat_timm.measuring.statistics import recalibrate
 from nat_timm.models import inherit, to_network
@@ -68,7 +69,7 @@ class LoaderEvaluator(TimmEvaluator):
         return self.loaders
 
     def shared(self, template: Network) -> TimmSupernet:
-        return TimmSupernet(copy.deepcopy(self._given), template, self.bench.rule)
+        return TimmSupernet(copy.deepcopy(self._given), template, self.bench.rule, self.pictures)
 
 
 class CompactionSession:
@@ -88,13 +89,14 @@ class CompactionSession:
         device: str = "auto",
         precision: str = "auto",
         progress: Reporter | None = None,
+        fits: bool = False,
     ) -> None:
         """See ``compact``; ``progress`` hears what is going on."""
         self.progress = progress or Silent()
         settings = _checked(AdaptingSettings, evaluator or {}, "evaluator")
         self.compute, self.seed, self.rule = find_compute(device, precision), seed, find_rule(rules)
         self.model = model
-        self.network = to_network(model, input)
+        self.network = to_network(model, input, fits=fits)
         check_weights(model)
         self.steps = _batches_of(train_loader)
         if iter(val_loader) is val_loader:
@@ -218,6 +220,7 @@ class CompactionSession:
         made: nn.Module = inherit(self.model, network).to(  # type: ignore[call-overload]
             device=self.compute.device, memory_format=self.compute.memory_format
         )
+        fit(made, self.teacher, list(self.evaluator.pictures()), cut=False)
         images = self.evaluator.settings.recalibration
         if network != self.network and images:
             recalibrate(made, (x for x, _ in self.feed.sample(images)))
@@ -251,6 +254,7 @@ def compact(
     precision: str = "auto",
     report: Report = lambda _: None,
     progress: bool | None = None,
+    fits: bool = False,
 ) -> Result:
     """Make a timm model with weights leaner: one within ``budget`` that is as accurate as can be found.
 
@@ -267,11 +271,12 @@ def compact(
     ``nat_timm.training.tuning.Tuning``), from the weights named by ``starts``: one of them halves the time of
     fine-tuning. ``input``: (C, H, W); left out: as in ``to_network``. ``report`` gets a line for each step of the
     search, and of what it started from.
+    ``fits``: whether operations that are fitted in the place of blocks are among the moves (``nat_timm.fit``).
     ``progress``: a bar, or lines where standard error is no terminal; left out: on a terminal only.
 
     NATError of one line for whatever does not fit together, before anything is trained where it can be known then.
     """
-    plain = {"budget": budget, "rules": rules, "candidates": candidates, "starts": starts}
+    plain = {"budget": budget, "rules": rules, "candidates": candidates, "starts": starts, "fits": fits}
     _checked(Arguments, plain | {"seed": seed, "device": device, "precision": precision}, "compact")
     kind, chosen = _strategy(strategy)
     tune = _checked(Tuning, tuning or {}, "tuning")
@@ -288,6 +293,7 @@ def compact(
             device=device,
             precision=precision,
             progress=shown,
+            fits=fits,
         )
         task = session.task(budget, lengths.rounds * lengths.proposals)
         limits = task.budget.resolve(session.network)
@@ -327,6 +333,7 @@ class Arguments(Settings):
     seed: int = Field(ge=0, lt=2**63)
     device: str
     precision: str
+    fits: bool
 
     @field_validator("starts")
     @classmethod

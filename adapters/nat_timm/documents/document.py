@@ -13,13 +13,13 @@ from typing import Any
 
 from nat_plugin.errors import NATError
 from nat_plugin.ir.serial import strict_json
-from nat_timm.documents.edits import Edit, edits_from_json, edits_to_json
+from nat_timm.documents.edits import FITTED, Edit, edits_from_json, edits_to_json
 from nat_timm.limits import check_arguments
 
 EDITED = "nat_edited"
 """The entrypoint under which timm builds a base model and applies edits to it."""
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*(?:\.[A-Za-z0-9_]+)?")
-_OWN = ("architecture", "model_args", "edits")
+_OWN = ("architecture", "model_args", "edits", "fits")
 _CONFIG = ("pretrained_cfg", "num_classes", "num_features", "global_pool", "nat")
 """Further keys of a ``config.json``."""
 _FORBIDDEN = (
@@ -38,6 +38,12 @@ class Document:
     args: str = "{}"
     """``model_args`` as JSON, so that documents can be compared and hashed."""
     edits: tuple[Edit, ...] = ()
+    fits: bool = False
+    """Whether operations may be fitted in the place of blocks (``nat_timm.fit``); always where one is."""
+
+    def __post_init__(self) -> None:
+        if any(edit.op == FITTED for edit in self.edits):
+            object.__setattr__(self, "fits", True)
 
     @property
     def model_args(self) -> dict[str, Any]:
@@ -54,10 +60,14 @@ class Document:
             found["model_args"] = self.model_args
         if self.edits:
             found["edits"] = edits_to_json(self.edits)
+        if self.fits:
+            found["fits"] = True
         return self.architecture if len(found) == 1 else json.dumps(found)
 
 
-def document(architecture: str, model_args: Mapping[str, Any], edits: tuple[Edit, ...] = ()) -> Document:
+def document(
+    architecture: str, model_args: Mapping[str, Any], edits: tuple[Edit, ...] = (), fits: bool = False
+) -> Document:
     """NATError for arguments that are no JSON, or that do not belong to a model."""
     for name in _FORBIDDEN:
         if name in model_args:
@@ -70,7 +80,7 @@ def document(architecture: str, model_args: Mapping[str, Any], edits: tuple[Edit
         args = json.dumps(dict(model_args), sort_keys=True)
     except (TypeError, ValueError) as error:
         raise NATError(f"model_args: what cannot be written as JSON cannot be saved with the model: {error}") from None
-    return Document(architecture, args, edits)
+    return Document(architecture, args, edits, fits)
 
 
 def parse(text: str) -> Document:
@@ -92,7 +102,9 @@ def _document(values: dict[str, Any], is_inner: bool = False) -> Document:
         raise NATError(f"architecture: expected the name of a timm model, not {name!r:.60}")
     if not isinstance(args, dict):
         raise NATError(f"model_args: expected an object, not {args!r:.60}")
-    args, edits = dict(args), values.get("edits", [])
+    args, edits, fits = dict(args), values.get("edits", []), values.get("fits", False)
+    if not isinstance(fits, bool):
+        raise NATError(f"fits: true or false, not {fits!r:.40}")
     config = values.get("nat") if "pretrained_cfg" in values and not is_inner else None
     if isinstance(config, dict):  # a folder that was written as a stock model remembers what it was made from
         return _document(config, is_inner=True)
@@ -102,4 +114,4 @@ def _document(values: dict[str, Any], is_inner: bool = False) -> Document:
             raise NATError(f"model_args.base: expected the name of a timm model, not {name!r:.60}")
     if "num_classes" in values:
         args.setdefault("num_classes", values["num_classes"])
-    return document(name, args, edits_from_json(edits))
+    return document(name, args, edits_from_json(edits), fits)

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from nat_plugin.errors import NATError
+from nat_timm.documents.forms import Form, form_from_json
 
-ORDER = ("stride", "hidden", "kernel", "pool", "skip", "drop", "shortcut", "null")
+FITTED = "fitted"
+ORDER = ("stride", "hidden", "kernel", "pool", "skip", "drop", FITTED, "shortcut", "null")
 """In which edits are applied: what removes modules comes after what reads their weights."""
 _VALUES: dict[str, type | None] = {
     "stride": int,
@@ -21,6 +23,7 @@ _VALUES: dict[str, type | None] = {
     "pool": str,
     "skip": None,
     "drop": None,
+    FITTED: Form,
     "shortcut": None,
     "null": str,
 }
@@ -35,20 +38,27 @@ class Edit:
     ``skip``: each module at ``at`` becomes an identity; ``drop``: together they give zeros, as one branch of a sum;
     ``kernel``: the convolution keeps the centre, ``value`` wide;
     ``hidden``: ``at`` lists the producer, what stands between, and the consumer, which keep ``value`` channels;
+    ``fitted``: the block becomes an operation of the form ``value``, whose weights ``nat_timm.fit`` gives it;
     ``pool``: the pool becomes ``value`` (max or avg); ``shortcut``: the block adds its input to its output;
     ``stride``: the convolution gets stride ``value`` (no move, but how a model is adapted to small images).
     """
 
     op: str
     at: tuple[str, ...]
-    value: int | str | None = None
+    value: int | str | Form | None = None
 
     def to_json(self) -> dict[str, Any]:
         found: dict[str, Any] = {"op": self.op, "at": self.at[0] if len(self.at) == 1 else list(self.at)}
-        return found if self.value is None else {**found, "value": self.value}
+        value = self.value.to_json() if isinstance(self.value, Form) else self.value
+        return found if value is None else {**found, "value": value}
 
     def __str__(self) -> str:
         return f"{self.op} {self.at[0]}" + ("" if self.value is None else f" {self.value}")
+
+
+def forms_in(edits: Iterable[Edit]) -> list[tuple[str, Form]]:
+    """The blocks in whose place an operation stands, and which."""
+    return [(edit.at[0], edit.value) for edit in edits if isinstance(edit.value, Form)]
 
 
 def edits_to_json(edits: Iterable[Edit]) -> list[dict[str, Any]]:
@@ -75,6 +85,8 @@ def _edit(number: int, value: Any) -> Edit:
     if not paths or not all(isinstance(path, str) and path for path in paths):
         raise NATError(f"{where}: 'at' is the path of a module or a list of such, not {at!r:.60}")
     kind = _VALUES[op]
+    if kind is Form:
+        return Edit(op, paths, form_from_json(given, where))
     if op == "null" and given is None:
         return Edit(op, paths)
     if (kind is None) != (given is None) or (kind is not None and type(given) is not kind):

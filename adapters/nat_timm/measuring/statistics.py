@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -15,11 +15,18 @@ def norms(model: nn.Module) -> list[_BatchNorm]:
 
 
 @torch.no_grad()
-def recalibrate(model: nn.Module, batches: Iterable[Tensor]) -> None:
-    """Running statistics become the plain averages over ``batches``, (N, C, H, W) each, with all else in evaluation
-    mode, as it is left. A model without batch norms, or no batch, changes nothing."""
+def recalibrate(
+    model: nn.Module,
+    batches: Iterable[Tensor],
+    only: Sequence[_BatchNorm] | None = None,
+    run: Callable[[Tensor], object] | None = None,
+) -> None:
+    """Running statistics (of ``only``, or of all) become the plain averages over ``batches``, (N, C, H, W) each, with
+    all else in evaluation mode, as it is left. A model without batch norms, or no batch, changes nothing. ``run``: what
+    is done with a batch, where not the whole model is to be computed."""
     model.eval()
-    found = norms(model)
+    compute = model if run is None else run
+    found = norms(model) if only is None else only
     if not found:
         return
     momenta = [norm.momentum for norm in found]
@@ -30,7 +37,7 @@ def recalibrate(model: nn.Module, batches: Iterable[Tensor]) -> None:
                 norm.reset_running_stats()
                 norm.momentum, norm.training = None, True
             first = False
-        model(x)
+        compute(x)
     for norm, momentum in zip(found, momenta, strict=True):
         norm.momentum = momentum
     model.eval()

@@ -9,10 +9,12 @@ from typing import TypeAlias
 from torch import nn
 
 from nat_plugin.ir import NULL, SKIP, Edge, Op
-from nat_timm.documents.edits import Edit
+from nat_timm.documents.edits import FITTED, Edit
+from nat_timm.documents.forms import Form
+from nat_timm.moves.fits import forms
 from nat_timm.moves.naming import base_name, setting_name
 from nat_timm.moves.ops import timm_op
-from nat_timm.moves.variants import Component, components
+from nat_timm.moves.variants import Component, components, joined
 from nat_timm.reading.parts import Pair
 from nat_timm.reading.trace import Step, Trace
 from nat_timm.reading.units import Unit
@@ -61,8 +63,9 @@ class Links:
         self.here = after
 
 
-def links(trace: Trace, unit: Unit, otherwise: Place) -> Links:
-    """``otherwise`` is where a unit starts that reads no feature map."""
+def links(trace: Trace, unit: Unit, otherwise: Place, fits: bool = False) -> Links:
+    """``otherwise`` is where a unit starts that reads no feature map; ``fits``: whether operations may be fitted in the
+    place of a block, which is one edge then."""
     start = place(trace, unit.reads[0], otherwise) if unit.reads else otherwise
     made = Links(start)
     end = place(trace, unit.output, otherwise)
@@ -70,12 +73,14 @@ def links(trace: Trace, unit: Unit, otherwise: Place) -> Links:
     if unit.label == "pool" and not unit.is_block:
         made.add(unit.path, _pool(trace, unit), end)
         return made
-    parts = components(trace, unit)
+    parts, offered = components(trace, unit), forms(trace, unit) if fits else ()
+    if offered:
+        parts = joined(parts)
     spent = [component.variants[0].cost for component in parts]
     total = _total(trace, unit)
     rest = (total[0] - sum(cost[0] for cost in spent), total[1] - sum(cost[1] for cost in spent))
-    whole = len(parts) == 1 and not (
-        parts[0].is_skippable and (rest != (0, 0) or not _fits(trace, parts[0], start, end))
+    whole = bool(parts and offered) or (
+        len(parts) == 1 and not (parts[0].is_skippable and (rest != (0, 0) or not _fits(trace, parts[0], start, end)))
     )
     taken: set[str] = set()
     for component in parts:
@@ -84,11 +89,13 @@ def links(trace: Trace, unit: Unit, otherwise: Place) -> Links:
             base += "."
         taken.add(base)
         if whole:
-            made.add(unit.path, _meaning(unit, component, base, rest), end)
+            meaning = _meaning(unit, component, base, rest, is_part=not offered)
+            made.add(unit.path, meaning | _fitting(unit, offered), end)
         else:
             _add_component(made, trace, unit, component, base, end)
     if not whole and (not parts or rest != (0, 0) or made.here != end):
-        made.add(f"{unit.path}/rest" if parts else unit.path, {timm_op(_rest_name(unit, parts), *rest): ()}, end)
+        only: Meanings = {timm_op(_rest_name(unit, parts), *rest): ()}
+        made.add(f"{unit.path}/rest" if parts else unit.path, only | _fitting(unit, offered), end)
     _add_shortcut(made, trace, unit)
     return made
 
@@ -116,10 +123,15 @@ def _add_component(made: Links, trace: Trace, unit: Unit, component: Component, 
     made.add(knob.paths[0], meaning, after)
 
 
-def _meaning(unit: Unit, component: Component, base: str, rest: Pair) -> Meanings:
+def _fitting(unit: Unit, offered: tuple[tuple[Form, Pair], ...]) -> Meanings:
+    return {timm_op(form.name, *cost): (Edit(FITTED, (unit.path,), form),) for form, cost in offered}
+
+
+def _meaning(unit: Unit, component: Component, base: str, rest: Pair, is_part: bool = True) -> Meanings:
+    """``is_part``: a layer that is left out is a skip; of a whole block it is the block without it."""
     found: Meanings = {}
     for variant in component.variants:
-        if component.is_skippable and variant.settings == (0,):
+        if is_part and component.is_skippable and variant.settings == (0,):
             found[SKIP] = variant.edits
             continue
         name = setting_name(base, unit, component.knobs, variant.settings)

@@ -42,7 +42,8 @@ class Reading:
         return tuple(ops)
 
     def edits(self, network: Network) -> tuple[Edit, ...]:
-        """What was changed in a network with the cells of this one. Of a block that is left out nothing else counts."""
+        """What was changed in a network with the cells of this one. Of a block that is left out, or
+        in whose place another operation stands, nothing else inside it counts."""
         by_cell: dict[str, list[Edit]] = {}
         for slot in self.network.slots:
             by_cell.setdefault(slot.cell, []).extend(self.meanings[slot].get(network.edge(slot).op, ()))
@@ -52,9 +53,10 @@ class Reading:
         return tuple(found)
 
 
-def read(trace: Trace, classes: int, name: str) -> Reading:
-    """NATError where nothing can be edited, saying why."""
-    builder = _Builder(trace)
+def read(trace: Trace, classes: int, name: str, fits: bool = False) -> Reading:
+    """``fits``: with operations that are fitted in the place of blocks. NATError where nothing can be edited, saying
+    why."""
+    builder = _Builder(trace, fits)
     for unit in units(trace):
         builder.add(unit)
     if not builder.meanings:
@@ -73,8 +75,8 @@ def _why(trace: Trace) -> str:
 class _Builder:
     """Cells and placements in order of execution; tensor 0 is the image."""
 
-    def __init__(self, trace: Trace) -> None:
-        self.trace = trace
+    def __init__(self, trace: Trace, fits: bool) -> None:
+        self.trace, self.fits = trace, fits
         self.cells: list[tuple[str, Cell]] = []
         self.placements: list[Placement] = []
         self.tensors = [Place(trace.input[0], 0)]
@@ -83,7 +85,7 @@ class _Builder:
 
     def add(self, unit: Unit) -> None:
         start = place(self.trace, unit.reads[0], self.tensors[-1]) if unit.reads else self.tensors[-1]
-        made = links(self.trace, unit, self.tensors[-1])
+        made = links(self.trace, unit, self.tensors[-1], self.fits)
         source = self._source(unit, start)
         nodes = tuple(Node(node.level - start.level, node.channels) for node in made.nodes)
         cell = Cell(1, nodes, tuple(made.edges), (len(nodes),))

@@ -7,6 +7,7 @@ import re
 from nat_plugin.ir import OpKind, Site
 from nat_plugin.ir.layers import Conv, Layer, Opaque, SqueezeExcite
 from nat_plugin.ir.ops import Attributes, Op
+from nat_timm.documents.forms import form_named
 from nat_timm.moves.naming import is_dropped, is_grown
 
 _KERNELS = re.compile(r"_k([0-9.]+)(?=_|$)")
@@ -21,6 +22,11 @@ def _layers(attributes: Attributes, site: Site) -> tuple[Layer, ...]:
     """What the name says, for those who look at an op by its layers (depthwise convolutions, a gate), and a last layer
     that closes the account: together they cost what was counted, wherever they stand."""
     name, c = str(attributes["name"]), site.c_in
+    form = form_named(name, (c, site.c_out), site.stride)
+    if form is not None:
+        params, macs = form.cost(site.input)
+        rest = int(attributes["params"]) - params, int(attributes["macs"]) - macs
+        return (*form.layers, *([Opaque(name, rest, site.c_out)] if any(rest) else []))
     found = _KERNELS.search(name)
     kernels = [int(each) for each in found[1].split(".") if each != "0"] if found else []
     layers: list[Layer] = [Conv(c, c, (kernel, kernel), groups=c) for kernel in kernels if kernel > 1]

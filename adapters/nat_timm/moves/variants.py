@@ -76,6 +76,23 @@ def components(trace: Trace, unit: Unit) -> tuple[Component, ...]:
     return tuple(sorted(found, key=lambda each: trace.order[each.knobs[0].step]))
 
 
+def joined(parts: Sequence[Component]) -> tuple[Component, ...]:
+    """All components of a unit as one, of which the settings that change least are kept."""
+    if not parts:
+        return ()
+    knobs = tuple(knob for part in parts for knob in part.knobs)
+    present = tuple(knob.values[0] for knob in knobs)
+    found = []
+    for chosen in product(*(part.variants for part in parts)):
+        settings = tuple(value for each in chosen for value in each.settings)
+        if settings == present or _makes_sense(knobs, settings):
+            costs = [each.cost for each in chosen]
+            cost = sum(each[0] for each in costs), sum(each[1] for each in costs)
+            found.append(Variant(settings, tuple(edit for each in chosen for edit in each.edits), cost))
+    found.sort(key=lambda variant: len(variant.edits))
+    return (Component(knobs, tuple(found[:MOST]), frozenset().union(*(part.paths for part in parts))),)
+
+
 def _knobs(trace: Trace, unit: Unit) -> list[Knob]:
     members, knobs = set(unit.steps), list[Knob]()
     for step in unit.steps:

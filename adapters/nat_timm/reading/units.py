@@ -55,7 +55,7 @@ ACTIVATIONS = (
     nn.Tanh,
 )  # fmt: skip
 _GATES = frozenset(["Sigmoid", "Hardsigmoid", "HardSigmoid", "HardSigmoidJit", "HardSigmoidMe", "Tanh"])
-_FUNCTIONS = {functional.relu: "relu", torch.relu: "relu", functional.silu: "silu", functional.gelu: "gelu"}
+FUNCTIONS = {functional.relu: "relu", torch.relu: "relu", functional.silu: "silu", functional.gelu: "gelu"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,8 +169,8 @@ def _residual(trace: Trace, path: str, output: Step, source: Step, members: set[
             post = str(step.target).removeprefix(path + ".")
             if not str(step.target).startswith(path + "."):
                 return None
-        elif step.target in _FUNCTIONS and post is None:
-            post = _FUNCTIONS[step.target]
+        elif step.target in FUNCTIONS and post is None:
+            post = FUNCTIONS[step.target]
         else:
             return None
         if len(step.all_input_nodes) != 1 or step.all_input_nodes[0] not in members:

@@ -13,7 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from nat_plugin.errors import NATError
-from nat_timm.documents.edits import ORDER, Edit
+from nat_timm.documents.edits import FITTED, ORDER, Edit
+from nat_timm.documents.forms import Form
+from nat_timm.surgery.fitted import Fitted, fitted
 from nat_timm.surgery.fusing import keep_fusible, note_kernel
 from nat_timm.surgery.hidden import shrink_hidden
 from nat_timm.surgery.standins import Skipped, add_shortcut, passed, remove_shortcut
@@ -59,6 +61,10 @@ def _replace(model: nn.Module, path: str, module: nn.Module) -> None:
         setattr(owner, last, module)
 
 
+def _number(edit: Edit) -> int:
+    return edit.value if isinstance(edit.value, int) else 0
+
+
 def _conv(model: nn.Module, path: str, edit: Edit, name: str) -> nn.Conv2d:
     module = find_module(model, path, edit, name)
     if not isinstance(module, nn.Conv2d):
@@ -68,11 +74,21 @@ def _conv(model: nn.Module, path: str, edit: Edit, name: str) -> nn.Conv2d:
 
 def _null(model: nn.Module, edit: Edit, name: str) -> None:
     block = find_module(model, edit.at[0], edit, name)
-    act = None
-    if edit.value is not None:
-        value = str(edit.value)
-        act = _FUNCTIONS[value]() if value in _FUNCTIONS else find_module(block, value, edit, name)
+    act = None if edit.value is None else _activation(block, str(edit.value), edit, name)
     _replace(model, edit.at[0], passed(block, act))
+
+
+def _fitted(model: nn.Module, edit: Edit, name: str) -> None:
+    block, form = find_module(model, edit.at[0], edit, name), edit.value
+    assert isinstance(form, Form)
+    act = None if form.activation is None else _activation(block, form.activation, edit, name)
+    _replace(model, edit.at[0], fitted(block, form, act))
+
+
+def _activation(block: nn.Module, value: str, edit: Edit, name: str) -> nn.Module:
+    if isinstance(block, Fitted):  # it has the one of the block that it stands for
+        return block.act
+    return _FUNCTIONS[value]() if value in _FUNCTIONS else find_module(block, value, edit, name)
 
 
 def _skip(model: nn.Module, edit: Edit, name: str) -> None:
@@ -84,7 +100,7 @@ def _skip(model: nn.Module, edit: Edit, name: str) -> None:
 
 def _kernel(model: nn.Module, edit: Edit, name: str) -> None:
     conv = _conv(model, edit.at[0], edit, name)
-    k, before = int(edit.value or 0), conv.kernel_size
+    k, before = _number(edit), conv.kernel_size
     if before[0] != before[1] or not 0 < k <= before[0] or (before[0] - k) % 2:
         raise NATError(f"{name}: the edit '{edit}' cannot be made to a kernel of {before[0]}x{before[1]}")
     less = (before[0] - k) // 2
@@ -99,7 +115,7 @@ def _kernel(model: nn.Module, edit: Edit, name: str) -> None:
 def _hidden(model: nn.Module, edit: Edit, name: str) -> None:
     modules = [find_module(model, path, edit, name) for path in edit.at]
     try:
-        shrink_hidden(modules, int(edit.value or 0))
+        shrink_hidden(modules, _number(edit))
     except ValueError as error:
         raise NATError(f"{name}: the edit '{edit}' cannot be made: {error}") from None
 
@@ -132,9 +148,9 @@ def undo(model: nn.Module, edit: Edit) -> None:
 
 def _stride(model: nn.Module, edit: Edit, name: str) -> None:
     conv = _conv(model, edit.at[0], edit, name)
-    if int(edit.value or 0) < 1:
+    if _number(edit) < 1:
         raise NATError(f"{name}: the edit '{edit}': a stride is 1 or more")
-    conv.stride = (int(edit.value or 0),) * 2
+    conv.stride = (_number(edit),) * 2
 
 
 def _shortcut(model: nn.Module, edit: Edit, name: str) -> None:
@@ -153,6 +169,7 @@ _APPLY: dict[str, Callable[[nn.Module, Edit, str], None]] = {
     "kernel": _kernel,
     "hidden": _hidden,
     "pool": _pool,
+    FITTED: _fitted,
     "shortcut": _shortcut,
     "stride": _stride,
 }

@@ -34,9 +34,14 @@ def keep_fusible(model: nn.Module, paths: Iterable[str]) -> None:
 
 def is_fused_away(modules: Mapping[str, nn.Module], path: str) -> bool:
     """Whether timm makes one layer of the module at ``path`` and others, or puts another module in its place."""
+    return hasattr(modules[path], "fuse") or is_part_of_fused(modules, path)
+
+
+def is_part_of_fused(modules: Mapping[str, nn.Module], path: str) -> bool:
+    """Whether a module around the one at ``path`` is fused from what it was built of."""
     names = path.split(".")
     around = (modules[".".join(names[:end])] for end in range(1, len(names)))
-    return hasattr(modules[path], "fuse") or any(hasattr(each, name) for each in around for name in _METHODS)
+    return any(hasattr(each, name) for each in around for name in _METHODS)
 
 
 def note_kernel(conv: nn.Conv2d) -> None:

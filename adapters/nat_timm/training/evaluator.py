@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -30,6 +30,9 @@ from nat_timm.saving.folders import save
 from nat_timm.saving.weights import PRETRAINED, pretrained_file, starting_weights, weights_file
 from nat_timm.training.supernet import TimmSupernet
 from nat_timm.training.tuning import objective, said
+
+FITTED_ON = 300
+"""Images on which operations in the place of blocks are fitted."""
 
 
 class AdaptingSettings(SupernetSettings):
@@ -120,7 +123,11 @@ class TimmEvaluator(SupernetEvaluator):
         model = build(moved_document(template), template.input, template.head.classes)
         attach(model, moved_document(template))
         starting_weights(model, self.settings.weights)
-        return TimmSupernet(model, template, self.bench.rule)
+        return TimmSupernet(model, template, self.bench.rule, self.pictures)
+
+    def pictures(self) -> Iterator[Tensor]:
+        """What operations in the place of blocks are fitted on: images of training, without labels."""
+        return (x for x, _ in self.feed.sample(FITTED_ON))
 
     def objective(self, logits: Tensor, x: Tensor, y: Tensor) -> Tensor:
         teacher, settings = self.teacher if self.settings.distil else None, self.settings

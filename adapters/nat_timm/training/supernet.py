@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -13,9 +14,16 @@ from nat_plugin.errors import NATError
 from nat_plugin.ir import Network, Op, Rule, Slot
 from nat_plugin.nets import SharedWeights, move_paths
 from nat_timm.adapter import moved_document
+from nat_timm.documents.edits import forms_in
+from nat_timm.documents.forms import Form
+from nat_timm.fitting.alone import fits_alone
+from nat_timm.fitting.fit import checked, install
+from nat_timm.fitting.solving import Solution
 from nat_timm.models import inherit, make_moves, shell
 from nat_timm.surgery.apply import apply_edits
+from nat_timm.surgery.fitted import Fitted
 
+Pictures: TypeAlias = Callable[[], Iterable[Tensor]]
 MAX_KEPT = 256
 """How many networks keep their modules; they hold no weights of their own."""
 
@@ -25,15 +33,18 @@ class TimmSupernet(SharedWeights):
 
     Of every slot each op but the model's own has weights of its own, at first those that it inherits; all else is
     shared with the model itself. So the model keeps its weights, and what a move leaves alone learns in every network.
+    ``pictures``: batches to fit operations on that stand in the place of blocks; without them they copy their input.
     """
 
-    def __init__(self, model: nn.Module, network: Network, rule: Rule) -> None:
+    def __init__(self, model: nn.Module, network: Network, rule: Rule, pictures: Pictures | None = None) -> None:
         super().__init__()
-        self.base, self.network = model, network
+        self.base, self.network, self._pictures = model, network, pictures
         self._own: dict[tuple[Slot, Op], dict[str, nn.Parameter]] = {}
         self._modules_of: OrderedDict[Network, nn.Module] = OrderedDict()
-        for slot, op in _other_ops(network, rule):
-            self._own[slot, op] = self._inherited(slot, op)
+        others = _other_ops(network, rule)
+        fits = self._fits(others)
+        for slot, op in others:
+            self._own[slot, op] = self._inherited(slot, op, fits)
         self.variants = nn.ParameterList(each for own in self._own.values() for each in own.values())
 
     def forward(self, x: Tensor, network: Network) -> Tensor:
@@ -61,15 +72,35 @@ class TimmSupernet(SharedWeights):
 
     def refresh(self) -> None:
         """Let every op inherit anew from the model, whose weights have changed."""
+        fits = self._fits(list(self._own))
         with torch.no_grad():
             for (slot, op), own in self._own.items():
-                for name, values in self._inherited(slot, op).items():
+                for name, values in self._inherited(slot, op, fits).items():
                     own[name].copy_(values)
 
-    def _inherited(self, slot: Slot, op: Op) -> dict[str, nn.Parameter]:
+    def _fits(self, ops: Sequence[tuple[Slot, Op]]) -> dict[tuple[str, Form], Solution]:
+        """Weights of all operations that may stand in the place of a block."""
+        if self._pictures is None:
+            return {}
+        wanted: dict[str, list[Form]] = {}
+        for slot, op in ops:
+            for path, form in forms_in(moved_document(self.network.with_ops(_with(self.network, slot, op))).edits):
+                wanted.setdefault(path, []).append(form)
+        if not wanted:
+            return {}
+        mode = self.base.training
+        found = fits_alone(self.base.eval(), wanted, checked(self._pictures(), self.base))
+        self.base.train(mode)
+        return {(path, form): fit for path in found for form, fit in zip(wanted[path], found[path], strict=True)}
+
+    @torch.no_grad()
+    def _inherited(self, slot: Slot, op: Op, fits: Mapping[tuple[str, Form], Solution]) -> dict[str, nn.Parameter]:
         """The parameters that are others than the model's where only this op stands in its slot, by name."""
         shared = {id(each) for each in self.base.parameters()}
         made = self._moved(self.network.with_ops(_with(self.network, slot, op)))
+        for path, module in made.named_modules():
+            if isinstance(module, Fitted) and (path, module.form) in fits:
+                install(module, fits[path, module.form])
         return {name: each for name, each in made.named_parameters() if id(each) not in shared}
 
     def _moved(self, network: Network) -> nn.Module:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,9 @@ from nat_plugin.data.settings import DataSettings
 from nat_plugin.data.source import Source
 from nat_plugin.errors import NATError
 from nat_plugin.files import opened
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
 
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".bmp": "BMP", ".webp": "WEBP"}
 MAX_PIXELS = 80_000_000  # of one image before it is resized
@@ -76,13 +80,21 @@ def _read(classes: dict[str, list[Path]], size: int) -> tuple[NDArray[np.uint8],
 
 
 def read_image(path: Path, size: int) -> NDArray[np.uint8]:
-    """One image file as (size, size, 3).
+    """One image file as (size, size, 3), its middle square. NATError as for ``open_image``."""
+    image = open_image(path)
+    from PIL import Image, ImageOps
+
+    return np.asarray(ImageOps.fit(image, (size, size), method=Image.Resampling.BILINEAR), dtype=np.uint8)
+
+
+def open_image(path: Path) -> Picture:
+    """One image file in RGB.
 
     Raises:
         NATError: damaged, of another format than its name says, far too large, or Pillow is missing.
     """
     try:
-        from PIL import Image, ImageOps
+        from PIL import Image
     except ImportError as error:
         raise NATError(f"images need Pillow ({error}): pip install 'nat-plugin[vision]'") from error
     try:
@@ -95,7 +107,7 @@ def read_image(path: Path, size: int) -> NDArray[np.uint8]:
                     raise NATError(
                         f"{path}: has {image.width}x{image.height} pixels, more than {MAX_PIXELS}: shrink it"
                     )
-                fitted = ImageOps.fit(image.convert("RGB"), (size, size), method=Image.Resampling.BILINEAR)
-                return np.asarray(fitted, dtype=np.uint8)
+                found: Picture = image.convert("RGB")
+                return found
     except (ValueError, SyntaxError, struct.error, Image.DecompressionBombError) as error:
         raise NATError(f"{path}: is not a sound image ({error}): replace or remove it") from error

@@ -15,11 +15,11 @@ PAGE = (Path(__file__).resolve().parents[3] / "docs" / "timm.md").read_text(enco
 def test_the_scripts_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     scripts = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
-    assert len(scripts) == 2
+    assert len(scripts) == 3
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of torch's exporters
         exec(compile("\n".join(scripts), "docs/timm.md", "exec"), {"__name__": "page"})
-    for folder in ("lean", "leaner"):
+    for folder in ("lean", "leaner", "fitted"):
         assert {"config.json", "model.safetensors"} == {path.name for path in (tmp_path / folder).iterdir()}
     assert (tmp_path / "lean.onnx").stat().st_size > 100_000
     assert (tmp_path / "lean.pt2").stat().st_size > 100_000

@@ -1,0 +1,91 @@
+"""Fits of single blocks of a model as it is: what goes into a block and comes out of it is summed up once for all
+forms that may stand in its place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+from nat_timm.documents.forms import CONV, Form
+from nat_timm.fitting.fit import add, empty, solution_of
+from nat_timm.fitting.moments import Moments
+from nat_timm.fitting.probing import Point, probe
+from nat_timm.fitting.rows import Window
+from nat_timm.fitting.solving import Solution
+
+MAX_BYTES = 2**30
+"""Of the sums that are kept at a time; where all blocks need more, the pictures are gone through again."""
+Wanted: TypeAlias = Mapping[str, Sequence[Form]]
+"""The forms that may stand in the place of each block, by its path."""
+
+
+@torch.no_grad()
+def fits_alone(model: nn.Module, wanted: Wanted, batches: Sequence[Tensor], seed: int = 0) -> dict[str, list[Solution]]:
+    """For every block and form of it the weights that come nearest to the block in ``model``, which is in evaluation
+    mode, and stays as it is."""
+    found: dict[str, list[Solution]] = {}
+    for paths in _parts(wanted):
+        sums = _summed(model, {path: _widest(wanted[path]) for path in paths}, batches, seed)
+        for path in paths:
+            widest, sides, moments = sums.pop(path)
+            ridge = solution_of(widest, moments).ridge
+            found[path] = [_solved(form, widest, sides, moments, ridge) for form in wanted[path]]
+    return found
+
+
+def _widest(forms: Sequence[Form]) -> Form:
+    """A dense convolution that reads all that any of the forms does."""
+    widest = max(forms, key=lambda form: form.kernel)
+    return replace(widest, kind=CONV, groups=1, rank=0, shortcut=False)
+
+
+def _parts(wanted: Wanted) -> Iterable[list[str]]:
+    part, size = list[str](), 0
+    for path, forms in wanted.items():
+        if not forms:
+            continue
+        widest = _widest(forms)
+        inputs = widest.channels[0] * widest.kernel**2
+        needs = 16 * inputs * (inputs + widest.channels[1])  # two sums in float64
+        if part and size + needs > MAX_BYTES:
+            yield part
+            part, size = [], 0
+        part.append(path)
+        size += needs
+    if part:
+        yield part
+
+
+_Sums: TypeAlias = tuple[Form, tuple[int, int], tuple[Moments, Moments]]
+
+
+def _summed(model: nn.Module, widest: Mapping[str, Form], batches: Sequence[Tensor], seed: int) -> dict[str, _Sums]:
+    ends = {
+        path: (Point(path, is_input=True), Point(path, activation=form.activation)) for path, form in widest.items()
+    }
+    points = [point for pair in ends.values() for point in pair]
+    sums: dict[str, _Sums] = {}
+    number, count = 0, sum(len(x) for x in batches)
+    for batch in batches:
+        values = probe(model, points, batch)
+        for path, form in widest.items():
+            given, wanted = (values[point] for point in ends[path])
+            if path not in sums:
+                sums[path] = form, (given.shape[2], given.shape[3]), empty(form, given.device)
+            add(sums[path][2], form, given, wanted, number, count, seed)
+        number += len(batch)
+    return sums
+
+
+def _solved(
+    form: Form, widest: Form, sides: tuple[int, int], moments: tuple[Moments, Moments], ridge: float
+) -> Solution:
+    """By the sums for the widest form, of which those for this one are a part."""
+    channels, outer = form.channels[0], Window.of(widest)
+    columns = torch.tensor(outer.taps(Window.of(form), channels, sides), device=moments[0].x.device)
+    known, held = (each.of(columns) for each in moments)
+    return solution_of(form, (known, held), ridge if form.kernel == widest.kernel else None)

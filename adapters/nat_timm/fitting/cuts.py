@@ -1,0 +1,58 @@
+"""Convolutions that read what was cut before them: they can be fitted to what they gave before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from nat_timm.documents.edits import Edit
+from nat_timm.documents.forms import Form
+from nat_timm.fitting.probing import Call
+
+_CUTS = ("hidden", "kernel", "skip", "drop")
+
+
+def readers_of(edits: Iterable[Edit], order: Sequence[Call], norms: bool) -> set[str]:
+    """The paths of the first dense convolution at or behind each cut in the same block. ``norms``: a convolution
+    without a bias may be one whose norm, which comes next, takes what a bias would."""
+    found = set()
+    for edit in edits:
+        if edit.op not in _CUTS:
+            continue
+        start = edit.at[-1] if edit.op == "hidden" else edit.at[0]
+        block = start.rpartition(".")[0]
+        first = next((at for at, call in enumerate(order) if call.path == start), len(order))
+        for at in range(first, len(order)):
+            call = order[at]
+            if not block or not call.path.startswith(block + "."):
+                break
+            if not isinstance(call.module, nn.Conv2d) or call.module.groups > 1:
+                continue
+            is_normed = norms and at + 1 < len(order) and isinstance(order[at + 1].module, _BatchNorm)
+            if _is_plain(call.module) and (is_normed or call.module.bias is not None):
+                found.add(call.path)
+            break
+    return found
+
+
+def form_of(conv: nn.Conv2d) -> Form:
+    """What a dense convolution is."""
+    return Form(
+        (conv.in_channels, conv.out_channels), kernel=conv.kernel_size[0], stride=conv.stride[0], same=_is_same(conv)
+    )
+
+
+def _is_same(conv: nn.Conv2d) -> bool:
+    return type(conv).__name__ == "Conv2dSame"
+
+
+def _is_plain(conv: nn.Conv2d) -> bool:
+    """Whether it is as a form says it: a square window, padded by zeros on all sides alike or as TensorFlow does it."""
+    kernel, stride = conv.kernel_size, conv.stride
+    if kernel[0] != kernel[1] or not kernel[0] % 2 or stride[0] != stride[1] or conv.dilation != (1, 1):
+        return False
+    if type(conv) is nn.Conv2d:
+        return conv.padding_mode == "zeros" and conv.padding == (kernel[0] // 2,) * 2
+    return _is_same(conv)

@@ -1,0 +1,118 @@
+"""What goes into blocks and comes out of them while a model computes, and in which order its modules do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from nat_timm.surgery.fitted import Fitted
+from nat_timm.surgery.standins import Passed, has_shortcut
+
+
+@dataclass(frozen=True)
+class Point:
+    """A place in a model: what goes into the module at ``path`` (``is_input``), or comes out of it. ``activation``: the
+    path in the module of what it ends with; what goes into that is meant, then."""
+
+    path: str
+    is_input: bool = False
+    activation: str | None = None
+
+
+class _Reached(Exception):
+    """All that was asked for is known: the rest of the model need not be computed."""
+
+
+@torch.no_grad()
+def probe(model: nn.Module, points: Sequence[Point], x: Tensor) -> dict[Point, Tensor]:
+    """The values at ``points`` for pictures ``x``, in the mode in which the model is; what comes after them is not
+    computed."""
+    values: dict[Point, Tensor] = {}
+    pending = set(points)
+
+    def done(point: Point) -> None:
+        pending.discard(point)
+        if not pending:
+            raise _Reached
+
+    with _hooks(model, points, values, done), suppress(_Reached):
+        model(x)
+    return values
+
+
+@contextmanager
+def _hooks(
+    model: nn.Module, points: Sequence[Point], values: dict[Point, Tensor], done: Callable[[Point], None]
+) -> Iterator[None]:
+    handles: list[Any] = []
+    for point in points:
+        block = model.get_submodule(point.path)
+        if point.is_input:
+
+            def enter(_: nn.Module, given: tuple[Tensor, ...], point: Point = point) -> None:
+                values[point] = given[0].detach().clone()  # what follows may write over it
+                done(point)
+
+            handles.append(block.register_forward_pre_hook(enter))
+            continue
+        inner = _inner(block, point.activation)
+        if inner is not None:
+
+            def before(_: nn.Module, given: tuple[Tensor, ...], point: Point = point) -> None:
+                values[point] = given[0].detach().clone()
+
+            handles.append(inner.register_forward_pre_hook(before))
+
+        def leave(_: nn.Module, __: object, out: Tensor, point: Point = point, inner: object = inner) -> None:
+            if inner is None:
+                values[point] = out.detach().clone()
+            done(point)
+
+        handles.append(block.register_forward_hook(leave))
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _inner(block: nn.Module, path: str | None) -> nn.Module | None:
+    """The activation; None where it is a function, or an input is added behind it."""
+    if path is None or has_shortcut(block):
+        return None
+    return block.act if isinstance(block, Fitted | Passed) else dict(block.named_modules()).get(path)
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    """A module that computed, with what went in and what came out."""
+
+    path: str
+    module: nn.Module
+    given: Tensor
+    out: Tensor
+
+
+@torch.no_grad()
+def calls(model: nn.Module, x: Tensor, kinds: tuple[type[nn.Module], ...]) -> list[Call]:
+    """The modules of some kinds in the order in which they are called."""
+    found: list[Call] = []
+    handles = []
+    for path, module in model.named_modules():
+        if isinstance(module, kinds):
+
+            def note(module: nn.Module, given: tuple[Tensor, ...], out: Tensor, path: str = path) -> None:
+                found.append(Call(path, module, given[0], out))
+
+            handles.append(module.register_forward_hook(note))
+    try:
+        model(x)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return found

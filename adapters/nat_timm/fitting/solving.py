@@ -1,0 +1,131 @@
+"""Weights of a form in closed form, from moments of what goes in and what is to come out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import torch
+from torch import Tensor
+
+from nat_timm.documents.forms import CONV, LOW_RANK, SEPARABLE, Form
+from nat_timm.fitting.moments import Moments
+
+RIDGES = (1e-9, 1e-5, 1e-3, 1e-2, 1e-1)
+"""Of which one is chosen on pictures held out, as a share of the mean square of an input."""
+TURNS = 4
+"""Of alternating least squares."""
+
+
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """Weights of the layers of a form, the bias of the last one, and what is left unexplained of the spread of the
+    outputs on pictures that were held out."""
+
+    weights: tuple[Tensor, ...]
+    bias: Tensor
+    residual: float
+    ridge: float
+
+
+def solve(
+    form: Form, known: Moments, held: Moments, start: Tensor | None = None, ridge: float | None = None
+) -> Solution:
+    """``known`` and ``held`` are of rows of windows of the kernel of the form; the ridge that is best for ``held``, if
+    none is given, is taken for both together. ``start`` (inputs, outputs): the weights that the ridge draws to, zeros
+    if left out."""
+    towards, shape = torch.zeros_like(known.xy) if start is None else start.to(known.xy), _SHAPES[form.kind]
+    if ridge is None:  # chosen for the dense convolution that other forms approximate
+        scores = {each: _score(_dense, form, known, held, each, towards) for each in RIDGES}
+        ridge = min(scores, key=lambda each: scores[each])
+    residual = _score(shape, form, known, held, ridge, towards)
+    layers, _, bias = _layers(shape, form, known + held, ridge, towards)
+    return Solution(layers, bias, residual, ridge)
+
+
+def _score(shape: Shape, form: Form, known: Moments, held: Moments, ridge: float, towards: Tensor) -> float:
+    try:
+        _, whole, bias = _layers(shape, form, known, ridge, towards)
+    except RuntimeError:  # the products are singular: too few rows for such a small ridge
+        return float("inf")
+    return held.error(whole, bias) / max(held.spread, 1e-300)
+
+
+def _layers(
+    shape: Shape, form: Form, moments: Moments, ridge: float, towards: Tensor
+) -> tuple[tuple[Tensor, ...], Tensor, Tensor]:
+    """The weights of each layer, what they are together as one matrix (inputs, outputs), and the bias."""
+    xx, xy = moments.centred
+    grown = xx + ridge * xx.diagonal().mean().clamp(min=1e-12) * torch.eye(len(xx), dtype=xx.dtype, device=xx.device)
+    weights, whole = shape(form, grown, xy + (grown - xx) @ towards)
+    x, y = moments.mean
+    return weights, whole, y - x @ whole
+
+
+def _dense(form: Form, xx: Tensor, xy: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
+    whole = _solved(xx, xy)
+    return (_kernel(whole, form.kernel),), whole
+
+
+def _convolution(form: Form, xx: Tensor, xy: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
+    if form.groups == 1:
+        return _dense(form, xx, xy)
+    whole, kernels = torch.zeros_like(xy), []
+    ins, outs = len(xx) // form.groups, xy.shape[1] // form.groups
+    for number in range(form.groups):
+        rows, columns = slice(number * ins, (number + 1) * ins), slice(number * outs, (number + 1) * outs)
+        whole[rows, columns] = _solved(xx[rows, rows], xy[rows, columns])
+        kernels.append(_kernel(whole[rows, columns], form.kernel))
+    return (torch.cat(kernels),), whole
+
+
+def _low_rank(form: Form, xx: Tensor, xy: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
+    """Reduced-rank regression: the outputs of the full one, in the directions in which they spread most."""
+    full = _solved(xx, xy)
+    spread = full.T @ xx @ full
+    basis = torch.linalg.eigh((spread + spread.T) / 2).eigenvectors[:, -form.rank :]
+    first = full @ basis
+    return (_kernel(first, form.kernel), basis[..., None, None]), first @ basis.T
+
+
+def _separable(form: Form, xx: Tensor, xy: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
+    """Alternating least squares for the depthwise and the 1x1 weights, from the best rank one of each channel of the
+    full regression."""
+    channels, area, outputs = form.channels[0], form.kernel**2, xy.shape[1]
+    full = _solved(xx, xy).view(channels, area, outputs)
+    depthwise = torch.linalg.svd(full, full_matrices=False).U[:, :, 0]
+    squares, products = xx.view(channels, area, channels, area), xy.view(channels, area, outputs)
+
+    def best_pointwise() -> Tensor:
+        inner = torch.einsum("ct,ctds,ds->cd", depthwise, squares, depthwise)
+        return _solved(_lifted(inner), torch.einsum("ct,cto->co", depthwise, products))
+
+    pointwise = best_pointwise()
+    for _ in range(TURNS):
+        wanted = torch.einsum("co,cto->ct", pointwise, products).reshape(-1, 1)
+        grown = (squares * (pointwise @ pointwise.T)[:, None, :, None]).reshape(len(xx), len(xx))
+        found = _solved(_lifted(grown), wanted).view(channels, area)
+        depthwise = found / found.norm(dim=1, keepdim=True).clamp(min=1e-12)
+        pointwise = best_pointwise()
+    whole = (depthwise[:, :, None] * pointwise[:, None, :]).reshape(len(xx), outputs)
+    first = depthwise.view(channels, 1, form.kernel, form.kernel)
+    return (first, pointwise.T[..., None, None]), whole
+
+
+def _lifted(xx: Tensor) -> Tensor:
+    """With a little on the diagonal: a channel that nothing reads has no products."""
+    return xx + 1e-12 * xx.diagonal().mean().clamp(min=1e-12) * torch.eye(len(xx), dtype=xx.dtype, device=xx.device)
+
+
+def _solved(xx: Tensor, xy: Tensor) -> Tensor:
+    return torch.cholesky_solve(xy, torch.linalg.cholesky(xx))
+
+
+def _kernel(whole: Tensor, kernel: int) -> Tensor:
+    """A matrix (channels x kernel x kernel, outputs) as the weights of a convolution."""
+    return whole.T.reshape(whole.shape[1], -1, kernel, kernel)
+
+
+Shape: TypeAlias = Callable[[Form, Tensor, Tensor], tuple[tuple[Tensor, ...], Tensor]]
+_SHAPES: dict[str, Shape] = {CONV: _convolution, SEPARABLE: _separable, LOW_RANK: _low_rank}

@@ -1,0 +1,95 @@
+"""Which operations may be fitted in the place of a block, and what they cost."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from torch import nn
+
+from nat_timm.documents.forms import LOW_RANK, SEPARABLE, Form
+from nat_timm.reading.parts import Pair
+from nat_timm.reading.trace import Trace
+from nat_timm.reading.units import FUNCTIONS, Unit, is_activation, is_norm
+from nat_timm.surgery.fusing import is_part_of_fused
+
+_LISTS = ("dense",)
+"""Blocks that get a list of feature maps."""
+GROUPS, RANKS, NARROWEST = (2, 4), (2, 4), 8
+"""Numbers of groups, shares of the outputs that are a rank, channels in a group or rank at least."""
+MAX_INPUTS = 4608
+"""Values that an output may be a sum over (512 channels, 3x3): their products are held in float64."""
+
+
+def forms(trace: Trace, unit: Unit) -> tuple[tuple[Form, Pair], ...]:
+    """Forms with parameters and MACs; none where a block is no function of one feature map by itself."""
+    if not _is_replaceable(trace, unit):
+        return ()
+    assert unit.input is not None
+    shape, (c_out, *size) = unit.input.meta["shape"][1:], unit.output.meta["shape"][1:]
+    stride = _stride(trace, unit)
+    if [-(-side // stride) for side in shape[1:]] != size:
+        return ()
+    is_same = stride > 1 and any("Same" in type(module).__name__ for module in trace.modules[unit.path].modules())
+    plain = Form((shape[0], c_out), stride=stride, same=is_same, activation=_activation(trace, unit))
+    made = (replace(plain, **each) for each in _kinds(plain, unit.residual is not None))
+    return tuple((form, form.cost(shape)) for form in made if form.channels[0] * form.kernel**2 <= MAX_INPUTS)
+
+
+def _kinds(plain: Form, has_shortcut: bool) -> Iterator[dict[str, Any]]:
+    """From dear to cheap. A convolution can copy what it reads, so that it needs no shortcut beside it; of a low rank
+    it cannot."""
+    c_in, c_out = plain.channels
+    yield {"kernel": 3}
+    for groups in GROUPS:
+        if c_in % groups == 0 == c_out % groups and min(c_in, c_out) >= NARROWEST * groups:
+            yield {"kernel": 3, "groups": groups}
+    for share in RANKS:
+        if c_out >= NARROWEST * share:
+            yield {"kind": LOW_RANK, "kernel": 3, "rank": c_out // share, "shortcut": has_shortcut}
+    yield {"kind": SEPARABLE, "kernel": 3}
+    yield {"kernel": 1}
+
+
+def _is_replaceable(trace: Trace, unit: Unit) -> bool:
+    """Whether a block is called once, shares nothing with others, and is not fused with them."""
+    if not unit.is_block or unit.input is None or is_part_of_fused(trace.modules, unit.path):
+        return False
+    if unit.label in _LISTS or len(inspect.signature(trace.modules[unit.path].forward).parameters) != 1:
+        return False
+    if any(step.op == "call_module" and trace.calls[str(step.target)] > 1 for step in unit.steps):
+        return False
+    inside = {id(each) for each in trace.modules[unit.path].parameters()}
+    outside = (each for path, each in trace.model.named_parameters(remove_duplicate=False) if not _is_in(path, unit))
+    return not any(id(each) in inside for each in outside)
+
+
+def _is_in(path: str, unit: Unit) -> bool:
+    return path.startswith(unit.path + ".")
+
+
+def _stride(trace: Trace, unit: Unit) -> int:
+    """The largest of any layer: what is beside the main path has the same."""
+    strides = [1]
+    for module in (trace.module(step) for step in unit.steps):
+        if isinstance(module, nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d):
+            stride = module.stride
+            strides.append(stride if isinstance(stride, int) else max(stride))
+    return max(strides)
+
+
+def _activation(trace: Trace, unit: Unit) -> str | None:
+    """What a block ends with: the path of an activation without weights in it, or the name of a function."""
+    if unit.residual is not None:
+        return unit.residual.post
+    step = unit.output
+    while isinstance(trace.module(step), nn.Identity | nn.Dropout) and len(step.all_input_nodes) == 1:
+        step = step.all_input_nodes[0]
+    path, module = str(step.target), trace.module(step)
+    if is_norm(module) and isinstance(getattr(module, "act", None), nn.Module):  # timm's norms may have one in them
+        path, module = f"{path}.act", getattr(module, "act", None)
+    if module is not None and is_activation(module) and not list(module.parameters()) and _is_in(path, unit):
+        return path.removeprefix(unit.path + ".")
+    return next((name for function, name in FUNCTIONS.items() if step.target is function), None)

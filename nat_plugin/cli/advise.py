@@ -1,0 +1,62 @@
+"""``nat advise``: which operations of a model are dead weight."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from nat_plugin.cli.options import adapter_option, frame_options, json_option, make_frame, print_json
+
+
+@click.command()
+@click.argument("source")
+@adapter_option
+@click.option("--weights", required=True, help="Weights of the model: a .safetensors file, or a folder with one.")
+@click.option(
+    "--images", required=True, type=click.Path(path_type=Path), help="Folder of images like those it was trained on."
+)
+@click.option(
+    "--labels", "labelled", is_flag=True, help="The folders in it are classes, by number or in alphabetical order."
+)
+@click.option("--count", type=click.IntRange(4, 100_000), default=64, show_default=True, help="Images that are used.")
+@click.option("--rules", default="nat++", show_default=True, help="What may become of an operation.")
+@click.option("--mean", type=float, help="Of pixels from 0 to 1.  [default: what the model states]")
+@click.option("--std", type=click.FloatRange(0, min_open=True), help="The same for their standard deviation.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Which images are drawn.")
+@json_option
+@frame_options
+def advise(
+    source: str,
+    adapter: str | None,
+    weights: str,
+    images: Path,
+    labelled: bool,
+    count: int,
+    rules: str,
+    mean: float | None,
+    std: float | None,
+    device: str,
+    seed: int,
+    as_json: bool,
+    channels: int | None,
+    cells: int | None,
+    size: int | None,
+    classes: int | None,
+) -> None:
+    """Say for every single move of SOURCE what it saves, in parameters, MACs and measured time, and what it changes in
+    the output of the model; nothing is trained. Operations that could stand in the place of a block are fitted first.
+    """
+    from nat_plugin.advice import AdviceSettings
+    from nat_plugin.plugins import plugins
+    from nat_plugin.sources import find_source
+
+    found = find_source(source, adapter, plugins())
+    frame = make_frame(found, channels, cells, size, classes)
+    wanted = AdviceSettings(weights, images, labelled, count, rules, mean, std, device, seed)
+    advice = found.adapter.advise(found.text, frame, wanted)
+    if as_json:
+        print_json(advice.to_json())
+    else:
+        click.echo(str(advice))
