@@ -48,7 +48,7 @@ def apply_with_features(model: nn.Module, edits: Sequence[Edit], name: str) -> N
     """Apply edits in place, and have ``feature_info`` state channels and reductions as they then are."""
     info = getattr(model, "feature_info", None)
     entries = getattr(info, "info", info)
-    if not entries or not any(edit.op in ("hidden", "stride") for edit in edits):
+    if not entries or not any(edit.op in ("hidden", "stride", "width") for edit in edits):
         apply_edits(model, edits, name)
         return
     channels, height, width = input_size(model)

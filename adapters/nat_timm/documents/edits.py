@@ -11,11 +11,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from nat_plugin.errors import NATError
+from nat_timm.documents.uses import Use
 
-ORDER = ("stride", "hidden", "kernel", "pool", "skip", "drop", "shortcut", "null")
+ORDER = ("stride", "width", "hidden", "kernel", "pool", "skip", "drop", "shortcut", "null")
 """In which edits are applied: what removes modules comes after what reads their weights."""
+ADAPTATIONS = ("stride", "width")
+"""Edits of the model that moves start from: it is read with them."""
 _VALUES: dict[str, type | None] = {
     "stride": int,
+    "width": int,
     "hidden": int,
     "kernel": int,
     "pool": str,
@@ -36,12 +40,19 @@ class Edit:
     ``kernel``: the convolution keeps the centre, ``value`` wide;
     ``hidden``: ``at`` lists the producer, what stands between, and the consumer, which keep ``value`` channels;
     ``pool``: the pool becomes ``value`` (max or avg); ``shortcut``: the block adds its input to its output;
-    ``stride``: the convolution gets stride ``value`` (no move, but how a model is adapted to small images).
+    ``width``: ``at`` lists all layers that make, have or read a group of channels (``nat_timm.documents.uses``), which
+    keep ``value`` of them; ``stride``: the convolution gets stride ``value`` (both no moves, but what a model is before
+    it is moved: ``ADAPTATIONS``).
     """
 
     op: str
     at: tuple[str, ...]
     value: int | str | None = None
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Those of modules (or of parameters, among those with channels of a group)."""
+        return tuple(Use.parse(text).path for text in self.at) if self.op == "width" else self.at
 
     def to_json(self) -> dict[str, Any]:
         found: dict[str, Any] = {"op": self.op, "at": self.at[0] if len(self.at) == 1 else list(self.at)}
@@ -74,6 +85,11 @@ def _edit(number: int, value: Any) -> Edit:
     paths = (at,) if isinstance(at, str) else tuple(at) if isinstance(at, list | tuple) else ()
     if not paths or not all(isinstance(path, str) and path for path in paths):
         raise NATError(f"{where}: 'at' is the path of a module or a list of such, not {at!r:.60}")
+    if op == "width":
+        try:
+            paths = tuple(str(Use.parse(text)) for text in paths)
+        except ValueError as error:
+            raise NATError(f"{where}: {error}") from None
     kind = _VALUES[op]
     if op == "null" and given is None:
         return Edit(op, paths)

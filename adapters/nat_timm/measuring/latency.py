@@ -14,6 +14,7 @@ from nat_plugin.device import Compute, find_compute
 from nat_plugin.ir import Moves, Network, Op, Slot, find_rule
 from nat_plugin.ir.layers import Shape
 from nat_plugin.timing import Clock, Ratio, Run, compare, quickest, repeated
+from nat_timm.documents.edits import ADAPTATIONS
 from nat_timm.adapter import adaptations, moved_document, network_of, reading_of
 from nat_timm.building.build import build
 from nat_timm.building.entrypoint import attach
@@ -137,7 +138,7 @@ class Latency:
             ops = [op if each == slot else own for each, own in zip(self.network.slots, self.network.ops, strict=True)]
             after = moved_document(self.network.with_ops(ops))
             made = self._placed(make_moves(shell(self._model), after, apply_edits).eval())
-            places = [path for edit in after.edits if edit.op != "stride" for path in edit.at]
+            places = [path for edit in after.edits if edit.op not in ADAPTATIONS for path in edit.at]
             self._changes[slot, op] = self._difference(_around(places), made)
         return self._changes[slot, op]
 

@@ -1,0 +1,175 @@
+"""Fewer channels of a whole group with inherited weights: in every layer that makes, has or reads them.
+
+Each layer remembers which of its channels are left, so that a group can be cut again, and another one that stands beside
+it in a concatenation be found, whatever was cut before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from math import lcm
+
+import torch
+from torch import Tensor, nn
+
+from nat_timm.documents.uses import Side, Use
+from nat_timm.reading.parts import squeeze_layers
+from nat_timm.surgery.slicing import slice_between, slice_columns, slice_rows, weight_of
+from nat_timm.surgery.values import normed_size
+
+
+def narrow(model: nn.Module, uses: Sequence[Use], keep: int) -> None:
+    """Keep ``keep`` channels of a group in all layers of ``uses``. In place. ValueError where that cannot be."""
+    places = [_Place.find(model, use) for use in uses]
+    if not any(place.use.side == "out" for place in places) or not any(place.use.side == "in" for place in places):
+        raise ValueError("a group has a layer that makes its channels, and one that reads them")
+    present = {len(place.positions) for place in places}
+    if len(present) > 1:
+        raise ValueError(f"its layers have different numbers of channels left: {sorted(present)}")
+    here, unit = present.pop(), lcm(*(place.unit for place in places))
+    if not 0 < keep <= here or keep % unit:
+        raise ValueError(f"of {here} channels in groups of {unit}, {keep} cannot be kept")
+    chosen = _chosen(places, here, keep, unit)
+    for place in places:
+        place.cut(chosen)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Which of the channels that a module was built with are left, by side (and for bare parameters by their name)."""
+
+    left: dict[str, tuple[int, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class _Place:
+    """A use in a model as it is: ``positions`` are those that the group has there now."""
+
+    use: Use
+    module: nn.Module
+    parameter: str | None
+    left: tuple[int, ...]
+    positions: tuple[int, ...]
+
+    @staticmethod
+    def find(model: nn.Module, use: Use) -> _Place:
+        module, parameter = _target(model, use.path)
+        count = _count(module, parameter, use.side)
+        kept = getattr(module, "nat_kept", Kept()).left.get(parameter or use.side, tuple(range(count)))
+        if len(kept) != count:
+            raise ValueError(f"'{use.path}' has {count} channels, not the {len(kept)} that were left of it")
+        first, last = use.span or (kept[0], kept[-1])
+        positions = tuple(at for at, channel in enumerate(kept) if first <= channel <= last)
+        return _Place(use, module, parameter, kept, positions)
+
+    @property
+    def unit(self) -> int:
+        """Channels that go only together."""
+        if self.use.side == "both" and isinstance(self.module, nn.Conv2d):
+            return self.module.in_channels // self.module.groups
+        return 1
+
+    def cut(self, chosen: Tensor) -> None:
+        mine = set(self.positions)
+        stay = {self.positions[number] for number in chosen.tolist()} if not chosen.is_meta else None
+        keep = len(chosen)
+        index = [at for at in range(len(self.left)) if at not in mine or at in (stay or self.positions[:keep])]
+        where = torch.tensor(index, device=chosen.device)
+        left = tuple(self.left[at] for at in index)
+        known = getattr(self.module, "nat_kept", Kept()).left
+        self.module.nat_kept = Kept({**known, self.parameter or self.use.side: left})  # type: ignore[assignment]
+        if self.parameter is not None:
+            _cut_parameter(self.module, self.parameter, where, len(self.left))
+        elif self.use.side == "out":
+            slice_rows(self.module, where, len(self.left))
+        elif self.use.side == "in":
+            slice_columns(self.module, where)
+        elif type(self.module).__name__ == "EffectiveSEModule":
+            layer = self.module.fc
+            assert isinstance(layer, nn.Module)
+            slice_rows(layer, where, len(self.left))
+            slice_columns(layer, where)
+        else:
+            slice_between(self.module, where, len(self.left))
+
+
+def _target(model: nn.Module, path: str) -> tuple[nn.Module, str | None]:
+    """The module at a path; or, of a parameter that stands in a module by itself, that module and its name in it."""
+    owner, _, last = path.rpartition(".")
+    try:
+        found = model.get_submodule(owner)
+        if last in found._parameters:
+            return found, last
+        return model.get_submodule(path), None
+    except AttributeError:
+        raise ValueError(f"the model has no module '{path[:80]}'") from None
+
+
+def _count(module: nn.Module, parameter: str | None, side: Side) -> int:
+    if parameter is not None:
+        return module.get_parameter(parameter).numel()
+    if side != "both":
+        if not isinstance(module, nn.Linear | nn.Conv2d) or getattr(module, "groups", 1) != 1:
+            raise ValueError(f"a {type(module).__name__} is no dense layer")
+        return weight_of(module).shape[0 if side == "out" else 1]
+    names = squeeze_layers(module)
+    inner = getattr(module, names[0]) if names is not None else getattr(module, "fc", module)
+    if isinstance(inner, nn.Conv2d):
+        return inner.in_channels
+    own = {each.numel() for each in module.parameters(recurse=False)}
+    if len(own) != 1:
+        raise ValueError(f"a {type(module).__name__} has not one weight for each channel")
+    return own.pop()
+
+
+def _cut_parameter(module: nn.Module, name: str, index: Tensor, count: int) -> None:
+    values = module.get_parameter(name)
+    axis = list(values.shape).index(count)
+    setattr(module, name, nn.Parameter(values.detach().index_select(axis, index), values.requires_grad))
+
+
+def _chosen(places: Sequence[_Place], here: int, keep: int, unit: int) -> Tensor:
+    """The numbers of the channels that stay, among those of the group, ascending; those of a unit stay together."""
+    if any(parameter.is_meta for place in places for parameter in place.module.parameters(recurse=False)):
+        return torch.arange(keep, device="meta")
+    score = importance(places).view(-1, unit).sum(1)
+    best = score.sort(descending=True, stable=True).indices[: keep // unit].sort().values
+    return (best[:, None] * unit + torch.arange(unit, device=best.device)).flatten()
+
+
+def importance(places: Sequence[_Place]) -> Tensor:
+    """How much each channel of a group matters: the share that it has in the weights of the layers that read it, times
+    the size of its values, added up over the layers that make it."""
+    read = sum(_share(place) for place in places if place.use.side == "in")
+    made, normed = list[Tensor](), list[Tensor]()
+    for maker, behind in _makers(places):
+        made.append(_rows(maker).square())
+        size = next((size for size in map(_normed, behind) if size is not None), None)
+        if size is not None:
+            normed.append(size.square())
+    size = torch.stack(normed or made).sum(0).sqrt()
+    assert isinstance(read, Tensor)
+    return read.sqrt() * size
+
+
+def _share(place: _Place) -> Tensor:
+    """Squares: of what a layer reads, what it reads of each channel of the group."""
+    weight = weight_of(place.module).detach().float().transpose(0, 1).flatten(1).square().sum(1)
+    return weight[list(place.positions)] / weight.sum().clamp(min=1e-12)
+
+
+def _makers(places: Sequence[_Place]) -> Iterator[tuple[_Place, list[_Place]]]:
+    """The layers that make the channels, each with what stands behind it before the next one."""
+    starts = [number for number, place in enumerate(places) if place.use.side == "out"]
+    for start, end in zip(starts, [*starts[1:], len(places)], strict=True):
+        yield places[start], [place for place in places[start + 1 : end] if place.use.side == "both"]
+
+
+def _rows(place: _Place) -> Tensor:
+    return weight_of(place.module).detach().float().flatten(1).norm(dim=1)[list(place.positions)]
+
+
+def _normed(place: _Place) -> Tensor | None:
+    size = None if place.parameter is not None else normed_size(place.module)
+    return None if size is None or size.numel() != len(place.left) else size[list(place.positions)]
