@@ -6,8 +6,8 @@ its base and the list.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Set
+from dataclasses import dataclass, replace
 from typing import Any
 
 from nat_plugin.errors import NATError
@@ -53,6 +53,13 @@ class Edit:
     def paths(self) -> tuple[str, ...]:
         """Those of modules (or of parameters, among those with channels of a group)."""
         return tuple(Use.parse(text).path for text in self.at) if self.op == "width" else self.at
+
+    def within(self, paths: Set[str]) -> Edit | None:
+        """What is left of an edit where a model has only these; None if nothing."""
+        there = [path in paths for path in self.paths]
+        if self.op == "width" and any(there):
+            return replace(self, at=tuple(text for text, is_there in zip(self.at, there, strict=True) if is_there))
+        return self if all(there) else None
 
     def to_json(self) -> dict[str, Any]:
         found: dict[str, Any] = {"op": self.op, "at": self.at[0] if len(self.at) == 1 else list(self.at)}

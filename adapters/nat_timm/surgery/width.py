@@ -22,8 +22,8 @@ from nat_timm.surgery.values import normed_size
 def narrow(model: nn.Module, uses: Sequence[Use], keep: int) -> None:
     """Keep ``keep`` channels of a group in all layers of ``uses``. In place. ValueError where that cannot be."""
     places = [_Place.find(model, use) for use in uses]
-    if not any(place.use.side == "out" for place in places) or not any(place.use.side == "in" for place in places):
-        raise ValueError("a group has a layer that makes its channels, and one that reads them")
+    if not any(place.use.side == "out" for place in places):
+        raise ValueError("no layer among them makes the channels (PATH:out)")
     present = {len(place.positions) for place in places}
     if len(present) > 1:
         raise ValueError(f"its layers have different numbers of channels left: {sorted(present)}")
@@ -31,8 +31,11 @@ def narrow(model: nn.Module, uses: Sequence[Use], keep: int) -> None:
     if not 0 < keep <= here or keep % unit:
         raise ValueError(f"of {here} channels in groups of {unit}, {keep} cannot be kept")
     chosen = _chosen(places, here, keep, unit)
+    same: dict[tuple[str, str], list[_Place]] = {}
     for place in places:
-        place.cut(chosen)
+        same.setdefault((place.use.path, place.use.side), []).append(place)
+    for each in same.values():
+        _cut(each, chosen)
 
 
 @dataclass(frozen=True)
@@ -70,28 +73,33 @@ class _Place:
             return self.module.in_channels // self.module.groups
         return 1
 
-    def cut(self, chosen: Tensor) -> None:
-        mine = set(self.positions)
-        stay = {self.positions[number] for number in chosen.tolist()} if not chosen.is_meta else None
-        keep = len(chosen)
-        index = [at for at in range(len(self.left)) if at not in mine or at in (stay or self.positions[:keep])]
-        where = torch.tensor(index, device=chosen.device)
-        left = tuple(self.left[at] for at in index)
-        known = getattr(self.module, "nat_kept", Kept()).left
-        self.module.nat_kept = Kept({**known, self.parameter or self.use.side: left})  # type: ignore[assignment]
-        if self.parameter is not None:
-            _cut_parameter(self.module, self.parameter, where, len(self.left))
-        elif self.use.side == "out":
-            slice_rows(self.module, where, len(self.left))
-        elif self.use.side == "in":
-            slice_columns(self.module, where)
-        elif type(self.module).__name__ == "EffectiveSEModule":
-            layer = self.module.fc
-            assert isinstance(layer, nn.Module)
-            slice_rows(layer, where, len(self.left))
-            slice_columns(layer, where)
-        else:
-            slice_between(self.module, where, len(self.left))
+
+def _cut(places: Sequence[_Place], chosen: Tensor) -> None:
+    """Cut one side of a layer, which may have the channels several times (a value concatenated with itself)."""
+    gone = set[int]()
+    for place in places:
+        stay = range(len(chosen)) if chosen.is_meta else chosen.tolist()
+        gone |= set(place.positions) - {place.positions[number] for number in stay}
+    first = places[0]
+    module, count = first.module, len(first.left)
+    index = [at for at in range(count) if at not in gone]
+    where = torch.tensor(index, device=chosen.device)
+    known = getattr(module, "nat_kept", Kept()).left
+    left = tuple(first.left[at] for at in index)
+    module.nat_kept = Kept({**known, first.parameter or first.use.side: left})  # type: ignore[assignment]
+    if first.parameter is not None:
+        _cut_parameter(module, first.parameter, where, count)
+    elif first.use.side == "out":
+        slice_rows(module, where, count)
+    elif first.use.side == "in":
+        slice_columns(module, where)
+    elif type(module).__name__ == "EffectiveSEModule":
+        layer = module.fc
+        assert isinstance(layer, nn.Module)
+        slice_rows(layer, where, count)
+        slice_columns(layer, where)
+    else:
+        slice_between(module, where, count)
 
 
 def _target(model: nn.Module, path: str) -> tuple[nn.Module, str | None]:
@@ -131,17 +139,30 @@ def _cut_parameter(module: nn.Module, name: str, index: Tensor, count: int) -> N
 
 def _chosen(places: Sequence[_Place], here: int, keep: int, unit: int) -> Tensor:
     """The numbers of the channels that stay, among those of the group, ascending; those of a unit stay together."""
-    if any(parameter.is_meta for place in places for parameter in place.module.parameters(recurse=False)):
+    if _is_meta(places):
         return torch.arange(keep, device="meta")
     score = importance(places).view(-1, unit).sum(1)
     best = score.sort(descending=True, stable=True).indices[: keep // unit].sort().values
     return (best[:, None] * unit + torch.arange(unit, device=best.device)).flatten()
 
 
+def group_importance(model: nn.Module, uses: Sequence[Use]) -> Tensor:
+    """``importance`` of the channels that a group of a model has now; all alike where the model has no weights."""
+    places = [_Place.find(model, use) for use in uses]
+    if _is_meta(places):
+        return torch.ones(len(places[0].positions))
+    return importance(places)
+
+
+def _is_meta(places: Sequence[_Place]) -> bool:
+    return any(each.is_meta for place in places for each in place.module.parameters(recurse=False))
+
+
 def importance(places: Sequence[_Place]) -> Tensor:
     """How much each channel of a group matters: the share that it has in the weights of the layers that read it, times
     the size of its values, added up over the layers that make it."""
-    read = sum(_share(place) for place in places if place.use.side == "in")
+    readers = [_share(place) for place in places if place.use.side == "in"]
+    read = torch.stack(readers).sum(0) if readers else torch.ones(len(places[0].positions))
     made, normed = list[Tensor](), list[Tensor]()
     for maker, behind in _makers(places):
         made.append(_rows(maker).square())
@@ -149,8 +170,7 @@ def importance(places: Sequence[_Place]) -> Tensor:
         if size is not None:
             normed.append(size.square())
     size = torch.stack(normed or made).sum(0).sqrt()
-    assert isinstance(read, Tensor)
-    return read.sqrt() * size
+    return read.to(size.device).sqrt() * size
 
 
 def _share(place: _Place) -> Tensor:

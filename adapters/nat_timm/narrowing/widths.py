@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import nn
 
@@ -17,7 +17,7 @@ from nat_timm.documents.document import EDITED, Document
 from nat_timm.documents.edits import ADAPTATIONS, Edit
 from nat_timm.models import document_of, rebuilt
 from nat_timm.reading.coupling import Coupling, Group, coupling
-from nat_timm.reading.trace import trace
+from nat_timm.reading.trace import Trace, trace
 
 
 @dataclass(frozen=True)
@@ -31,24 +31,37 @@ class Width:
     unit: int
     group: Group
 
+    def edit(self, keep: int) -> Edit:
+        return Edit("width", tuple(map(str, self.group.uses)), keep)
+
 
 def widths(model: nn.Module, input: Shape | None = None) -> dict[str, Width]:
     """The groups of a timm model whose number of channels can change, by name, in order of execution."""
     found = document_of(model)
-    groups = coupling_of(model, found, input).free
+    return widths_of(coupling_of(model, found, input)[1], found)
+
+
+def widths_of(coupled: Coupling, found: Document) -> dict[str, Width]:
+    """The groups of what a document says, as it was built, with the widths that it says."""
     given = {edit.at: int(edit.value or 0) for edit in found.edits if edit.op == "width"}
-    made = [Width(each.name, each.size, given.get(_at(each), each.size), each.unit, each) for each in groups]
-    return {each.name: each for each in made}
+    made = [Width(each.name, each.size, each.size, each.unit, each) for each in coupled.free]
+    return {each.name: replace(each, now=given.get(each.edit(each.built).at, each.built)) for each in made}
 
 
 def narrowed(model: nn.Module, wanted: Mapping[str, int], input: Shape | None = None) -> nn.Module:
     """A copy of a timm model with fewer channels of some groups (``widths`` has their names): the important ones stay,
     with their weights. NATError for a name or a number that cannot be, and for a model that was moved already."""
-    before = document_of(model)
+    found = document_of(model)
+    return narrowed_by(model, found, widths_of(coupling_of(model, found, input)[1], found), wanted)
+
+
+def narrowed_by(
+    model: nn.Module, before: Document, known: Mapping[str, Width], wanted: Mapping[str, int]
+) -> nn.Module:
+    """``narrowed`` of a model whose document and groups are known."""
     moved = next((edit for edit in before.edits if edit.op not in ADAPTATIONS), None)
     if moved is not None:
         raise NATError(f"{before.architecture}: widths come before moves, and this model was moved ('{moved}')")
-    known = widths(model, input)
     edits = {edit.at: edit for edit in before.edits}
     new = []
     for name, keep in wanted.items():
@@ -66,15 +79,12 @@ def narrowed(model: nn.Module, wanted: Mapping[str, int], input: Shape | None = 
     return made
 
 
-def coupling_of(model: nn.Module, found: Document, input: Shape | None = None) -> Coupling:
-    """What of the channels of a model goes together, as it was built."""
+def coupling_of(model: nn.Module, found: Document, input: Shape | None = None) -> tuple[Trace, Coupling]:
+    """What of the channels of a model goes together, as it was built, and its graph."""
     built = found.with_edits(tuple(edit for edit in found.edits if edit.op == "stride"))
     bare = rebuilt(model, built, device="meta")
-    return coupling(trace(bare, input or input_size(model), found.architecture))
-
-
-def _at(group: Group) -> tuple[str, ...]:
-    return tuple(map(str, group.uses))
+    traced = trace(bare, input or input_size(model), found.architecture)
+    return traced, coupling(traced)
 
 
 def _edit(known: Mapping[str, Width], name: str, keep: int, model: str) -> Edit:
@@ -84,4 +94,4 @@ def _edit(known: Mapping[str, Width], name: str, keep: int, model: str) -> Edit:
     if type(keep) is not int or not 0 < keep <= found.now or keep % found.unit:
         what = f"a multiple of {found.unit}" if found.unit > 1 else "a number"
         raise NATError(f"{model}: '{name}' has {found.now} channels; {what} up to that can stay, not {keep!r:.40}")
-    return Edit("width", _at(found.group), keep)
+    return found.edit(keep)
