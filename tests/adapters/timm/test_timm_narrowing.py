@@ -17,6 +17,7 @@ from nat_timm.narrowing.widths import coupling_of, narrowed, widths, widths_of
 from nat_timm.models import document_of
 from nat_timm.surgery.apply import apply_edits
 from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
 
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Frame, cost
@@ -180,3 +181,30 @@ def test_what_cannot_be_is_said_in_one_line() -> None:
 
 def text(at: object) -> str:
     return json.dumps({"architecture": "regnety_002", "edits": [{"op": "width", "at": at, "value": 8}]})
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_channels_are_cut_before_a_search_that_goes_on_from_there() -> None:
+    given = lively("test_resnet", classes=10)
+    x, y = torch.randn(32, 3, 32, 32, generator=torch.Generator().manual_seed(0)), torch.arange(32) % 10
+    loader = DataLoader(TensorDataset(x, y), 16)
+    result = nat_timm.compact(
+        given,
+        *(loader, loader),
+        budget={"macs": "0.4x"},
+        widths={"macs": "0.6x"},
+        strategy="random",
+        search={"warmup": 0, "rounds": 1, "proposals": 2, "steps": 1},
+        tuning={"epochs": 1},
+        candidates=1,
+        device="cpu",
+        input=SIZE,
+    )
+    whole = count(given, SIZE)
+    assert result.before.cost == whole
+    assert count(result.model, SIZE) == result.best.cost
+    assert result.best.cost.macs <= 0.4 * whole.macs
+    assert any(each.now < each.built for each in widths(result.model, SIZE).values())
+    assert not any(each.now < each.built for each in widths(result.reference.model, SIZE).values())
+    with pytest.raises(NATError, match="a limit on latency and widths= do not go together"):
+        nat_timm.compact(given, loader, loader, budget={"latency": "0.5x"}, widths={"macs": "0.9x"}, input=SIZE)
