@@ -281,11 +281,11 @@ def compact(
     ``budget``, ``strategy``, ``search`` and ``evaluator`` are as in a recipe (docs/recipes.md), of the evaluator
     ``timm`` without ``weights``, ``train`` and what is about latency, which is that of one image on ``device``, and is
     measured again as a whole for what is tuned; ``strategy`` may also be ``magnitude``: without the blocks whose
-    weights are smallest. ``widths``: limits like those of ``budget`` to which the model gets narrower before anything is
-    searched (``nat_timm.thinned``), so that moves have less to save, or can reach the budget at all. ``candidates``: finalists to tune, by ``tuning`` (the fields of
-    ``nat_timm.training.tuning.Tuning``), from the weights named by ``starts``: one of them halves the time of
-    fine-tuning. ``input``: (C, H, W); left out: as in ``to_network``. ``report`` gets a line for each step of the
-    search, and of what it started from.
+    weights are smallest. ``widths``: limits like those of ``budget`` to which the model gets narrower before anything
+    is searched (``nat_timm.thinned``), so that moves have less to save, or can reach the budget at all.
+    ``candidates``: finalists to tune, by ``tuning`` (the fields of ``nat_timm.training.tuning.Tuning``), from the
+    weights named by ``starts``: one of them halves the time of fine-tuning. ``input``: (C, H, W); left out: as in
+    ``to_network``. ``report`` gets a line for each step of the search, and of what it started from.
     ``progress``: a bar, or lines where standard error is no terminal; left out: on a terminal only.
 
     NATError of one line for whatever does not fit together, before anything is trained where it can be known then.

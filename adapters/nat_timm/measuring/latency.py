@@ -14,11 +14,11 @@ from nat_plugin.device import Compute, find_compute
 from nat_plugin.ir import Moves, Network, Op, Slot, find_rule
 from nat_plugin.ir.layers import Shape
 from nat_plugin.timing import Clock, Ratio, Run, compare, quickest, repeated
-from nat_timm.documents.edits import ADAPTATIONS
 from nat_timm.adapter import adaptations, moved_document, network_of, reading_of
 from nat_timm.building.build import build
 from nat_timm.building.entrypoint import attach
 from nat_timm.documents.document import Document, parse
+from nat_timm.documents.edits import ADAPTATIONS
 from nat_timm.models import inherit, make_moves, shell
 from nat_timm.surgery.apply import apply_edits
 

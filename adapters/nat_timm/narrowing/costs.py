@@ -52,9 +52,7 @@ class WidthCosts:
         return {group: tuple(layers) for group, layers in found.items()}
 
     @staticmethod
-    def _more(
-        layers: tuple[_Layer, ...], widths: Mapping[int, int], than: Mapping[int, int]
-    ) -> tuple[int, int]:
+    def _more(layers: tuple[_Layer, ...], widths: Mapping[int, int], than: Mapping[int, int]) -> tuple[int, int]:
         params = macs = 0
         for layer in layers:
             mine, its = layer.cost(widths), layer.cost(than)
@@ -70,7 +68,7 @@ def width_costs(trace: Trace, coupled: Coupling) -> WidthCosts:
 
 
 def _parts(trace: Trace, coupled: Coupling) -> Iterator[tuple[str, Part]]:
-    """Every layer whose channels are understood. Of one that is called several times each call counts, its weights once."""
+    """Every layer whose channels are understood. Of one that is called again only its MACs count."""
     seen = set[str]()
     for step in trace.steps:
         path, module = str(step.target), trace.module(step)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from math import lcm
 
@@ -15,10 +14,10 @@ from nat_plugin.ir import Cost
 from nat_plugin.ir.budget import METRICS, Budget, plain
 from nat_plugin.ir.layers import Shape
 from nat_timm.building.build import input_size
+from nat_timm.models import document_of
 from nat_timm.narrowing.costs import WidthCosts, width_costs
 from nat_timm.narrowing.widths import Width, coupling_of, narrowed_by, widths_of
 from nat_timm.reading.coupling import Group
-from nat_timm.models import document_of
 from nat_timm.surgery.width import group_importance
 
 HARDWARE = 8

@@ -55,9 +55,7 @@ def narrowed(model: nn.Module, wanted: Mapping[str, int], input: Shape | None = 
     return narrowed_by(model, found, widths_of(coupling_of(model, found, input)[1], found), wanted)
 
 
-def narrowed_by(
-    model: nn.Module, before: Document, known: Mapping[str, Width], wanted: Mapping[str, int]
-) -> nn.Module:
+def narrowed_by(model: nn.Module, before: Document, known: Mapping[str, Width], wanted: Mapping[str, int]) -> nn.Module:
     """``narrowed`` of a model whose document and groups are known."""
     moved = next((edit for edit in before.edits if edit.op not in ADAPTATIONS), None)
     if moved is not None:

@@ -1,8 +1,8 @@
 """Groups of channels that can only become fewer together: what makes them, what has as many, and what reads them.
 
-In the traced graph every dense layer makes a run of channels. Sums make runs one, concatenations put them side by side;
-norms, activations, pools, depthwise convolutions and squeeze-excites have as many out as in. The tables say which kind of
-layer does what; the channels of all that stands in none of them are fixed, and it is said by what.
+In the traced graph every dense layer makes a run of channels. Sums make runs one, concatenations put them side by
+side; norms, activations, pools, depthwise convolutions and squeeze-excites have as many out as in. The tables say which
+kind of layer does what; the channels of all that stands in none of them are fixed, and it is said by what.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from nat_timm.reading.layouts import Layout, Runs, followed
 from nat_timm.reading.parts import norm_part, squeeze_part
 from nat_timm.reading.trace import Step, Trace
 from nat_timm.reading.units import is_activation, is_norm
+
 
 @dataclass(frozen=True, eq=False)
 class Group:
@@ -77,7 +78,9 @@ _PASSING_MODULES = (
     nn.Identity, nn.Dropout, nn.Dropout2d, nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d,
     nn.Upsample, nn.Flatten, nn.ZeroPad2d,
 )  # fmt: skip
-_PASSING_NAMES = frozenset(["DropPath", "DropBlock2d", "SelectAdaptivePool2d", "EcaModule", "CecaModule", "FastAdaptiveAvgPool"])
+_PASSING_NAMES = frozenset(
+    ["DropPath", "DropBlock2d", "SelectAdaptivePool2d", "EcaModule", "CecaModule", "FastAdaptiveAvgPool"]
+)
 _FOLLOWING_NAMES = frozenset(["GlobalResponseNorm", "LayerScale2d", "LayerScale", "EffectiveSEModule"])
 """Further kinds of modules with as many channels out as in, whose weights are by channel."""
 SEQUENCES = {"ConvMlp": ("fc1", "fc2")}
@@ -245,7 +248,7 @@ class _Reader:
         if step.meta["shape"] is None and target is not torch.split and name not in ("split", "chunk"):
             return None  # a shape is asked for
         if target is torch.cat:
-            return self._concatenated(step, sources)
+            return self._concatenated(step)
         if target in _ELEMENTWISE:
             return self._elementwise(step, sources)
         if target in _PASSING and len(sources) == 1:
@@ -268,7 +271,7 @@ class _Reader:
         sizes = step.args[1] if len(step.args) == 2 and isinstance(step.args[1], list | tuple) else step.args[1:]
         return step.meta["shape"] is not None and self.runs.size(layout) in sizes and self.runs.size(layout) > 1
 
-    def _concatenated(self, step: Step, sources: list[Step]) -> Layout | None:
+    def _concatenated(self, step: Step) -> Layout | None:
         given = step.args[1] if len(step.args) > 1 else step.kwargs.get("dim", step.kwargs.get("axis", 0))
         values: Any = step.args[0] if step.args else step.kwargs.get("tensors")
         layouts = [self.layouts.get(each) for each in values]
@@ -328,11 +331,12 @@ class _Reader:
         layout = self.layouts.get(source)
         if layout is None:
             return None
-        if len(step.meta["shape"]) == len(source.meta["shape"]) and step.meta["shape"][layout.axis] == self.runs.size(layout):
+        if len(step.meta["shape"]) == len(source.meta["shape"]) and step.meta["shape"][layout.axis] == self.runs.size(
+            layout
+        ):
             return layout
         return self._unknown(step, "a choice of some of them")
 
 
 def _is_plain_activation(module: nn.Module | None) -> bool:
     return is_activation(module) and module is not None and not any(True for _ in module.parameters())
-

@@ -1,7 +1,7 @@
 """Fewer channels of a whole group with inherited weights: in every layer that makes, has or reads them.
 
-Each layer remembers which of its channels are left, so that a group can be cut again, and another one that stands beside
-it in a concatenation be found, whatever was cut before.
+Each layer remembers which of its channels are left, so that a group can be cut again, and another one that stands
+beside it in a concatenation be found, whatever was cut before.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from nat_timm.documents.uses import Side, Use
 from nat_timm.reading.parts import squeeze_layers
+from nat_timm.surgery.fusing import fused_around
 from nat_timm.surgery.slicing import slice_between, slice_columns, slice_rows, weight_of
 from nat_timm.surgery.values import normed_size
 
@@ -30,12 +31,31 @@ def narrow(model: nn.Module, uses: Sequence[Use], keep: int) -> None:
     here, unit = present.pop(), lcm(*(place.unit for place in places))
     if not 0 < keep <= here or keep % unit:
         raise ValueError(f"of {here} channels in groups of {unit}, {keep} cannot be kept")
-    chosen = _chosen(places, here, keep, unit)
+    chosen = _chosen(places, keep, unit)
     same: dict[tuple[str, str], list[_Place]] = {}
     for place in places:
         same.setdefault((place.use.path, place.use.side), []).append(place)
     for each in same.values():
+        before = _noted(each[0].module)
         _cut(each, chosen)
+        after = _noted(each[0].module)
+        for around in fused_around(model, each[0].use.path):
+            for name in _NOTED[each[0].use.side]:
+                if name in around.__dict__ and around.__dict__[name] == before.get(_MEANS.get(name, name)):
+                    around.__dict__[name] = after[_MEANS.get(name, name)]
+
+
+_NOTED = {
+    "in": ("in_chs", "in_channels"),
+    "out": ("out_chs", "out_channels"),
+    "both": ("in_chs", "in_channels", "out_chs", "out_channels", "dim", "groups"),
+}
+"""What modules that timm fuses note of their convolutions, by the side that is cut."""
+_MEANS = {"in_chs": "in_channels", "out_chs": "out_channels", "dim": "in_channels"}
+
+
+def _noted(module: nn.Module) -> dict[str, int]:
+    return {name: getattr(module, name, 0) for name in ("in_channels", "out_channels", "groups")}
 
 
 @dataclass(frozen=True)
@@ -137,7 +157,7 @@ def _cut_parameter(module: nn.Module, name: str, index: Tensor, count: int) -> N
     setattr(module, name, nn.Parameter(values.detach().index_select(axis, index), values.requires_grad))
 
 
-def _chosen(places: Sequence[_Place], here: int, keep: int, unit: int) -> Tensor:
+def _chosen(places: Sequence[_Place], keep: int, unit: int) -> Tensor:
     """The numbers of the channels that stay, among those of the group, ascending; those of a unit stay together."""
     if _is_meta(places):
         return torch.arange(keep, device="meta")
