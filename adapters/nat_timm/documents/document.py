@@ -19,7 +19,7 @@ from nat_timm.limits import check_arguments
 EDITED = "nat_edited"
 """The entrypoint under which timm builds a base model and applies edits to it."""
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*(?:\.[A-Za-z0-9_]+)?")
-_OWN = ("architecture", "model_args", "edits")
+_OWN = ("architecture", "model_args", "edits", "widths")
 _CONFIG = ("pretrained_cfg", "num_classes", "num_features", "global_pool", "nat")
 """Further keys of a ``config.json``."""
 _FORBIDDEN = (
@@ -38,10 +38,18 @@ class Document:
     args: str = "{}"
     """``model_args`` as JSON, so that documents can be compared and hashed."""
     edits: tuple[Edit, ...] = ()
+    widths: str = "{}"
+    """Limits as JSON to which channels are still to be cut (``nat_timm.narrowing.thinning``); edits say so once they
+    are."""
 
     @property
     def model_args(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self.args)
+        return found
+
+    @property
+    def limits(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.widths)
         return found
 
     def with_edits(self, edits: tuple[Edit, ...]) -> Document:
@@ -54,6 +62,8 @@ class Document:
             found["model_args"] = self.model_args
         if self.edits:
             found["edits"] = edits_to_json(self.edits)
+        if self.limits:
+            found["widths"] = self.limits
         return self.architecture if len(found) == 1 else json.dumps(found)
 
 
@@ -92,7 +102,9 @@ def _document(values: dict[str, Any], is_inner: bool = False) -> Document:
         raise NATError(f"architecture: expected the name of a timm model, not {name!r:.60}")
     if not isinstance(args, dict):
         raise NATError(f"model_args: expected an object, not {args!r:.60}")
-    args, edits = dict(args), values.get("edits", [])
+    args, edits, widths = dict(args), values.get("edits", []), values.get("widths", {})
+    if not isinstance(widths, dict) or not all(isinstance(each, str | int | float) for each in widths.values()):
+        raise NATError(f'widths: expected limits such as {{"macs": "0.7x"}}, not {widths!r:.60}')
     config = values.get("nat") if "pretrained_cfg" in values and not is_inner else None
     if isinstance(config, dict):  # a folder that was written as a stock model remembers what it was made from
         return _document(config, is_inner=True)
@@ -102,4 +114,4 @@ def _document(values: dict[str, Any], is_inner: bool = False) -> Document:
             raise NATError(f"model_args.base: expected the name of a timm model, not {name!r:.60}")
     if "num_classes" in values:
         args.setdefault("num_classes", values["num_classes"])
-    return document(name, args, edits_from_json(edits))
+    return replace(document(name, args, edits_from_json(edits)), widths=json.dumps(widths, sort_keys=True))
