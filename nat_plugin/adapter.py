@@ -16,6 +16,9 @@ from nat_plugin.ir import Frame, Network
 if TYPE_CHECKING:  # torch is slow to import, and an adapter by itself needs none of it
     from torch import Tensor, nn
 
+    from nat_plugin.measuring.latency import Latency
+    from nat_plugin.measuring.settings import LatencySettings
+
 
 @dataclass(frozen=True)
 class Published:
@@ -88,6 +91,18 @@ class Adapter(ABC):
         ops are opaque to the core; None: the core builds it from the layers of its ops."""
         del network
         return None
+
+    def identity(self, network: Network) -> str:
+        """What decides what a network of this format costs, beside what the network shows: of a model whose ops are
+        opaque, which model it is. Tables of costs are of one identity."""
+        del network
+        return ""
+
+    def latency(self, network: Network, settings: LatencySettings) -> Latency:
+        """What times a network, and what it may become, as ``settings`` say."""
+        from nat_plugin.measuring.cells import CellLatency
+
+        return CellLatency(network, settings, self.module)
 
     def export(self, text: str, frame: Frame, folder: Path, weights: Mapping[str, Tensor] | None = None) -> None:
         """Write the architecture into a folder as a torch module that needs nothing but torch: ``model.py``, and with

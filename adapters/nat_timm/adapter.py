@@ -15,6 +15,8 @@ from nat_timm.documents.document import Document, parse
 if TYPE_CHECKING:
     from torch import nn
 
+    from nat_plugin.measuring.settings import LatencySettings
+    from nat_timm.measuring.latency import TimmLatency
     from nat_timm.moves.network import Reading
 
 VERSION = "1"
@@ -60,6 +62,15 @@ class TimmAdapter(Adapter):
         made = build(found, network.input, network.head.classes).train()
         attach(made, found)
         return made
+
+    def identity(self, network: Network) -> str:
+        """The model before any move: ops state costs, not activations."""
+        return "" if network.origin is None else adaptations(parse(network.origin.payload)).render()
+
+    def latency(self, network: Network, settings: LatencySettings) -> TimmLatency:
+        from nat_timm.measuring.latency import TimmLatency
+
+        return TimmLatency(network, settings)
 
     def unmoved(self, network: Network) -> Network | None:
         if network.origin is None or network.origin.format != self.name:

@@ -26,6 +26,7 @@ SUBCOMMANDS = {
     "convert": "convert",
     "transform": "transform",
     "export": "export",
+    "measure": "measure",
     "adapters": "listings",
     "strategies": "listings",
     "evaluators": "listings",

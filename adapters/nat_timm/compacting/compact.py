@@ -6,9 +6,9 @@ import copy
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from fractions import Fraction
 from functools import cached_property
 from itertools import islice
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias, TypeVar
 
@@ -22,19 +22,23 @@ from nat_plugin.evaluators.feed import Feed
 from nat_plugin.ir import Budget, Moves, Network, cost, find_rule
 from nat_plugin.ir.budget import METRICS, Limits
 from nat_plugin.ir.layers import Shape
+from nat_plugin.measuring.keeping import Keeper
+from nat_plugin.measuring.latency import LATENCY, Latency, Measured
+from nat_plugin.measuring.measure import measure, settings_of, to_measure
+from nat_plugin.measuring.settings import LatencySettings, Setting
+from nat_plugin.measuring.tables import Subject, TableMetric, table_metrics
 from nat_plugin.plugins import plugins
 from nat_plugin.runs.checking import check_part, validate
 from nat_plugin.runs.progress import Reporter, Silent, reporter
 from nat_plugin.runs.recipe import SearchSettings
 from nat_plugin.runs.search import Search
 from nat_plugin.search.base import Settings, Strategy, Task
-from nat_plugin.search.neighbourhood import greedy_repair
 from nat_plugin.training.seeds import derive, seeded
-from nat_timm.adapter import moved_document
+from nat_timm.adapter import TimmAdapter
 from nat_timm.compacting.checking import check_weights
 from nat_timm.compacting.magnitude import without_small_blocks
 from nat_timm.compacting.result import Result, Tuned
-from nat_timm.measuring.latency import LATENCY, Latency, Measured
+from nat_timm.measuring.latency import TimmLatency
 from nat_timm.measuring.statistics import recalibrate
 from nat_timm.models import inherit, to_network
 from nat_timm.training.evaluator import AdaptingSettings, TimmEvaluator, TimmSettings
@@ -48,8 +52,6 @@ SEARCH = {"warmup": 200, "rounds": 12, "proposals": 8, "steps": 8}
 """How long ``compact`` searches, where it is not told."""
 SPARE = 4
 """So many finalists for each that is tuned, in case that some are over a latency when they are measured as a whole."""
-ATTEMPTS = 3
-"""So often such a one is measured, each time made leaner by what it was over."""
 MAGNITUDE = "magnitude"
 """The strategy that is none: it needs weights, and no measurement."""
 OWN, ADAPTED = "own", "adapted"
@@ -87,14 +89,27 @@ class CompactionSession:
         seed: int = 0,
         device: str = "auto",
         precision: str = "auto",
+        latency: Mapping[str, Any] | None = None,
+        costs: Mapping[str, Path | str] | None = None,
         progress: Reporter | None = None,
     ) -> None:
         """See ``compact``; ``progress`` hears what is going on."""
         self.progress = progress or Silent()
+        self.tables = table_metrics({name: Path(path) for name, path in _costs(costs or {}).items()})
+        here = {"device": device, "precision": precision}
+        self._timing: LatencySettings | None = _checked(LatencySettings, latency or {}, "latency", here)
+        if LATENCY in self.tables:
+            if latency is not None:
+                raise NATError(
+                    "latency and costs['latency'] are both given: a table has its settings, leave latency out"
+                )
+            self._timing = settings_of(self.tables[LATENCY].table)
         settings = _checked(AdaptingSettings, evaluator or {}, "evaluator")
         self.compute, self.seed, self.rule = find_compute(device, precision), seed, find_rule(rules)
         self.model = model
         self.network = to_network(model, input)
+        for table in self.tables.values():
+            table.check(self.network, self.rule, TimmAdapter().identity(self.network))
         check_weights(model)
         self.steps = _batches_of(train_loader)
         if iter(val_loader) is val_loader:
@@ -116,60 +131,52 @@ class CompactionSession:
         bench = Bench((self.network,), self.rule, None, self.compute, seed)
         self.evaluator = LoaderEvaluator(bench, settings, model, self.feed)
         self.teacher = self.evaluator.teacher  # the model as it came, whatever its weights are adapted to
-        self._measured: dict[Network, Measured] = {}
         self._is_timed = False
 
-    def task(self, budget: Mapping[str, object], planned: int | None = None) -> Task:
+    def task(self, budget: Mapping[str, object], planned: int | None = None, sums: bool = False) -> Task:
+        """``sums``: for a strategy that needs the latency of all ops, which is measured then."""
         self._is_timed = LATENCY in budget
-        limited = Budget.parse(budget, {**METRICS, LATENCY: lambda network: self.latency(network)})
+        estimate = self.latencies if sums and self._is_timed else lambda network: self.latency(network)
+        limited = Budget.parse(budget, {**METRICS, LATENCY: estimate, **self.tables})
         return Task((self.network,), self.rule, limited, self.seed, planned, self.compute.device)
 
     @cached_property
     def latency(self) -> Latency:
-        """Of single images, on the device that all is computed on."""
-        network = self.network
-        self.progress.phase("latency of the model and its parts", 1)
-        found = Latency(moved_document(network), network.input, network.head.classes, self.compute)
+        """What times models here."""
+        assert self._timing is not None
+        self.progress.phase("latency of the model", 1)
+        found = TimmLatency(self.network, self._timing)
         self.progress.step(1, f"{found.whole:.3g} ms")
         return found
 
+    @cached_property
+    def latencies(self) -> TableMetric:
+        """Of all ops, as a sum: the table that was given, or one that is made here."""
+        if LATENCY in self.tables:
+            return self.tables[LATENCY]
+        self.progress.phase("latency of every op", len(to_measure(self.network)))
+        return TableMetric(measure(self.latency, Subject(None), self.progress.step), "latency")
+
+    @cached_property
+    def _keeper(self) -> Keeper | None:
+        """None where nothing is timed: no limit on latency, or one by a table of another device."""
+        if not self._is_timed or self._timing is None:
+            return None
+        return Keeper(self.network, self.rule, self.latency, self.tables.get(LATENCY, self.latency))
+
     def within(self, networks: Sequence[Network], limits: Limits) -> Iterator[Network]:
-        """Those that keep a limit on latency, if there is one, when they are measured as a whole. What is over, since
-        its latency was estimated too low, is made leaner by so much."""
-        most, known = dict(limits.values).get(LATENCY), set()
-        for network in networks:
-            kept = network if most is None else self._brought_within(network, limits, most)
-            if kept is not None and kept not in known:
-                known.add(kept)
-                yield kept
+        """Those that keep a limit on latency, if there is one, when they are timed as a whole: what is over is made
+        leaner, and what leaves much of it gets operations back."""
+        keeper = self._keeper if LATENCY in dict(limits.values) else None
+        return iter(dict.fromkeys(networks)) if keeper is None else keeper.within(networks, limits)
 
-    def _brought_within(self, network: Network, limits: Limits, most: Fraction) -> Network | None:
-        found: Network | None = network
-        for _ in range(ATTEMPTS):
-            if found is None or self.measured(found).ms <= most:
-                return found
-            found = self._leaner(found, limits, most)
-        return None
+    def measured(self, network: Network) -> Measured | None:
+        """The latency of a network as a whole, where that is limited and timed here."""
+        return None if self._keeper is None else self._keeper.measured(network)
 
-    def measured(self, network: Network) -> Measured:
-        """The latency of a network as a whole."""
-        if network not in self._measured:
-            self._measured[network] = self.latency.measured(network)
-        return self._measured[network]
-
-    def _leaner(self, network: Network, limits: Limits, most: Fraction) -> Network | None:
-        """Near to a network, with an estimate that is as far under the limit as what is saved was overestimated."""
-        found, whole = self.measured(network), self.latency.whole
-        if found.ms >= whole:
-            return None
-        least = whole - (whole - float(most)) * (whole - found.estimate) / (whole - found.ms)
-        room = tuple((name, Fraction(least) if name == LATENCY else limit) for name, limit in limits.values)
-        try:
-            moves = Moves(self.network, self.rule, Limits(room, limits.metrics))
-        except NATError:  # nothing fits
-            return None
-        choice = greedy_repair(moves, moves.choice(network))
-        return None if choice is None else moves.apply(choice)
+    @property
+    def setting(self) -> Setting | None:
+        return None if self._keeper is None else self.latency.setting
 
     def search(self, strategy: Strategy, settings: SearchSettings, report: Report = lambda _: None) -> int:
         """Adapt the weights and let a strategy search; how many networks were measured."""
@@ -224,9 +231,8 @@ class CompactionSession:
         return made
 
     def _tuned(self, network: Network, model: nn.Module, how: str) -> Tuned:
-        latency = self.measured(network) if self._is_timed else None
         right = accuracy(model, self.feed.validation(), self.compute)
-        return Tuned(network, cost(network), model, right, how, latency)
+        return Tuned(network, cost(network), model, right, how, self.measured(network))
 
     def _seeded(self, what: str) -> AbstractContextManager[None]:
         return seeded(self.compute.device, derive(self.seed, what))
@@ -249,6 +255,8 @@ def compact(
     seed: int = 0,
     device: str = "auto",
     precision: str = "auto",
+    latency: Mapping[str, Any] | None = None,
+    costs: Mapping[str, Path | str] | None = None,
     report: Report = lambda _: None,
     progress: bool | None = None,
 ) -> Result:
@@ -261,12 +269,14 @@ def compact(
 
     ``train_loader`` and ``val_loader`` give batches (x, y): normalised images (N, C, H, W), class numbers (N,).
     ``budget``, ``strategy``, ``search`` and ``evaluator`` are as in a recipe (docs/recipes.md), of the evaluator
-    ``timm`` without ``weights``, ``train`` and what is about latency, which is that of one image on ``device``, and is
-    measured again as a whole for what is tuned; ``strategy`` may also be ``magnitude``: without the blocks whose
-    weights are smallest. ``candidates``: finalists to tune, by ``tuning`` (the fields of
-    ``nat_timm.training.tuning.Tuning``), from the weights named by ``starts``: one of them halves the time of
-    fine-tuning. ``input``: (C, H, W); left out: as in ``to_network``. ``report`` gets a line for each step of the
-    search, and of what it started from.
+    ``timm`` without ``weights``, ``train`` and what is about latency; ``strategy`` may also be ``magnitude``: without
+    the blocks whose weights are smallest. ``latency``: what it is of, by the fields of ``LatencySettings``
+    (docs/latency.md); left out: of one image on ``device``. What is tuned is timed again as a whole. ``costs``: files
+    with tables of ``nat measure``, or your own, by the metric that ``budget`` then may limit.
+    ``candidates``: finalists to tune, by ``tuning`` (the fields of ``nat_timm.training.tuning.Tuning``), from the
+    weights named by ``starts``: one of them halves the time of fine-tuning. ``input``: (C, H, W); left out: as in
+    ``to_network``. ``report`` gets a line for each step of the search, and of what it
+    started from.
     ``progress``: a bar, or lines where standard error is no terminal; left out: on a terminal only.
 
     NATError of one line for whatever does not fit together, before anything is trained where it can be known then.
@@ -287,9 +297,11 @@ def compact(
             seed=seed,
             device=device,
             precision=precision,
+            latency=latency,
+            costs=costs,
             progress=shown,
         )
-        task = session.task(budget, lengths.rounds * lengths.proposals)
+        task = session.task(budget, lengths.rounds * lengths.proposals, kind is not None and kind.needs_sums)
         limits = task.budget.resolve(session.network)
         if kind is None:
             found, evaluated = [session.magnitude(budget)], 0
@@ -313,8 +325,13 @@ def compact(
     home = next(model.parameters()).device
     for each in (before, reference, *tuned):
         each.model.to(home)
-    setting = session.latency.setting if LATENCY in budget else None
-    return Result(before, reference, tuple(tuned), evaluated, session.feed.validation_images, setting)
+    return Result(before, reference, tuple(tuned), evaluated, session.feed.validation_images, session.setting)
+
+
+def _costs(given: Mapping[str, Path | str]) -> Mapping[str, Path | str]:
+    if not isinstance(given, Mapping) or not all(isinstance(each, str | Path) for each in given.values()):
+        raise NATError(f"costs is {str(given)[:40]!r}: give a dict of metrics and files")
+    return given
 
 
 class Arguments(Settings):

@@ -96,7 +96,9 @@ def undominated(rows: np.ndarray) -> np.ndarray:
     if rows.shape[1] == 2:
         best = np.minimum.accumulate(np.concatenate([[np.inf], rows[:-1, 1]]))
         return rows[rows[:, 1] < best] if len(rows) else rows
-    kept, costs, harms = [], [], []  # harms fall along second costs, of all rows with no larger first cost
+    kept: list[int] = []
+    costs: list[float] = []
+    harms: list[float] = []  # they fall along second costs, of all rows with no larger first cost
     for number, (_, cost, harm) in enumerate(rows.tolist()):
         place = bisect_right(costs, cost)
         if place and harms[place - 1] <= harm:

@@ -15,7 +15,6 @@ import torch
 from nat_timm.compacting.compact import STARTS, CompactionSession
 from nat_timm.compacting.magnitude import without_small_blocks
 from nat_timm.compacting.result import Result, Tuned
-from nat_timm.measuring.latency import Measured, Setting
 from nat_timm.training.loaders import LoaderFeed, batches, timm_loaders
 from nat_timm.training.tuning import Tuning, accuracy, distance, fine_tune
 from PIL import Image
@@ -26,6 +25,8 @@ from torch.utils.data import DataLoader, TensorDataset
 from nat_plugin.device import Compute
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Budget, Moves, Network, cost, find_rule
+from nat_plugin.measuring.latency import Measured
+from nat_plugin.measuring.settings import Setting
 from nat_plugin.search.neighbourhood import descent
 from tests.adapters.timm.samples import lively
 
@@ -137,7 +138,10 @@ def tuned(accuracy: float, how: str, measured: Measured | None = None) -> Tuned:
 
 
 def test_what_is_printed_says_what_holds() -> None:
-    measured, setting = Measured(8.0, 7.9, 8.1, 8.4, 0.8), Setting(1, "cpu", "float32", 2, "channels_last", "wall time")
+    measured, setting = (
+        Measured(8.0, 7.9, 8.1, 8.4, 0.8),
+        Setting(1, "cpu", "float32", 2, "channels_last", "eager", "wall time"),
+    )
     before, reference = tuned(0.5, "as it came", measured), tuned(0.52, "fine-tuned from own weights", measured)
     best = tuned(0.51, "fine-tuned from adapted weights", measured)
     said = str(Result(before, reference, (best,), 8, 500, setting)).splitlines()
@@ -146,7 +150,7 @@ def test_what_is_printed_says_what_holds() -> None:
     assert said[2].endswith("latency 8 ms [7.9, 8.1] (0.80x, estimated 8.4)")
     assert said[3].startswith("best against the model: -1.00 points [-")
     assert "images like the 500 of val_loader, which chose the best; no verdict on architectures: the spread" in said[3]
-    assert said[4].startswith("latency of 1 image, cpu, float32, 2 threads, channels_last, wall time; ")
+    assert said[4].startswith("latency of 1 image, cpu, float32, 2 threads, channels_last, eager, wall time; ")
     guessing = str(Result(tuned(0.001, ""), tuned(0.001, ""), (tuned(0.002, ""),), 8, 500))
     assert "no verdict on architectures: neither network can be told from guessing" in guessing
     alone = str(Result(before, before, (before,), 0, 500)).splitlines()
@@ -158,12 +162,13 @@ class Taken:
 
     def __init__(self, network: Network, belief: float) -> None:
         self.whole, self.belief = float(cost(network).macs), belief
-        self.setting = Setting(1, "cpu", "float32", 1, "channels_last", "MACs")
+        self.setting = Setting(1, "cpu", "float32", 1, "channels_last", "eager", "MACs")
 
     def __call__(self, network: Network) -> float:
         return self.whole - self.belief * (self.whole - cost(network).macs)
 
-    def measured(self, network: Network) -> Measured:
+    def measured(self, network: Network, estimate: float) -> Measured:
+        assert estimate == self(network)
         macs = cost(network).macs
         return Measured(macs, macs, macs, self(network), macs / self.whole)
 
@@ -181,7 +186,7 @@ def test_a_limit_on_latency_holds_for_whole_models_and_is_used(belief: float, mo
     assert any(cost(each).macs > most for each in candidates) == (belief > 1)
     found = list(session.within(candidates, limits))
     assert found
-    assert all(0.65 * cost(session.network).macs < cost(each).macs <= most for each in found)
+    assert all(0.9 * most < cost(each).macs <= most for each in found)
     before = session.original().latency
     assert before is not None
     assert (before.share, before.estimate) == (1.0, before.ms)
