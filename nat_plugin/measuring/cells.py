@@ -50,6 +50,11 @@ class CellLatency(Latency):
             return super().cost(slot, op)
         return Share(*(sum(parts) for parts in zip(*((s.value, s.low, s.high) for s in each), strict=True)))
 
+    def difference(self, slot: Slot, own: Op, op: Op) -> float:
+        if self._is_opaque:
+            return super().difference(slot, own, op)
+        return self.share(slot, op).value - self.share(slot, own).value
+
     def _by_itself(self, op: Op, site: Site) -> Share:
         if not op.layers(site):
             return NOTHING

@@ -88,6 +88,7 @@ class Latency(ABC):
             self._own = self._run(self._model)
             self.whole = 1e3 * min(quickest(self._own, self._clock) for _ in range(BLOCKS))
             """Of the original."""
+        self._changes: dict[tuple[Slot, Op], Share] = {}
         self._costs: dict[tuple[Slot, Op], Share] = {}
 
     @abstractmethod
@@ -102,13 +103,24 @@ class Latency(ABC):
         """What an op takes in a slot, as a share of the original: more than nothing being there. Where a slot cannot be
         null, more than the op that is there."""
         edge = self.network.edge(slot)
-        found = NOTHING if op == edge.op else self.change(slot, op)
-        return found if edge.op.is_null or NULL not in edge.choices else found.less(self._empty(slot))
+        found = self._change(slot, op)
+        return found if edge.op.is_null or NULL not in edge.choices else found.less(self._change(slot, NULL))
 
-    def _empty(self, slot: Slot) -> Share:
-        if (slot, NULL) not in self._costs:
-            self._costs[slot, NULL] = self.change(slot, NULL)
-        return self._costs[slot, NULL]
+    def difference(self, slot: Slot, own: Op, op: Op) -> float:
+        """What it changes that another op is alive in a slot. Of an op that was alive nothing else has to be timed."""
+        edge = self.network.edge(slot)
+        if own == edge.op and op in edge.choices:
+            return self._change(slot, op).value
+        return self.share(slot, op).value - self.share(slot, own).value
+
+    def _change(self, slot: Slot, op: Op) -> Share:
+        """``change``, measured once."""
+        if op == self.network.edge(slot).op:
+            return NOTHING
+        if (slot, op) not in self._changes:
+            with self.settings.on_threads():
+                self._changes[slot, op] = self.change(slot, op)
+        return self._changes[slot, op]
 
     def share(self, slot: Slot, op: Op) -> Share:
         """``cost``, measured once; null takes nothing."""
@@ -132,9 +144,7 @@ class Latency(ABC):
     def _changed(self, network: Network) -> float:
         """What the live ops of a network change, as a share of the original."""
         pairs = zip(live_ops(self.network), live_ops(network), strict=True)
-        return sum(
-            self.share(slot, op).value - self.share(slot, own).value for (slot, own), (_, op) in pairs if op != own
-        )
+        return sum(self.difference(slot, own, op) for (slot, own), (_, op) in pairs if op != own)
 
     @cached_property
     def factor(self) -> float:

@@ -29,8 +29,8 @@ def placed(module: nn.Module, compute: Compute) -> nn.Module:
 
 def runner(module: nn.Module, images: Tensor, settings: LatencySettings) -> Run:
     """A pass of a placed module, which has run once. NATError where a runtime is missing or cannot run the module."""
-    make = {COMPILE: _compiled, ONNX: _onnx}.get(settings.runtime, _eager)
-    run = make(module, images, settings)
+    makers: dict[str, Callable[[nn.Module, Tensor, LatencySettings], Run]] = {COMPILE: _compiled, ONNX: _onnx}
+    run = makers.get(settings.runtime, _eager)(module, images, settings)
     run()
     return run
 
