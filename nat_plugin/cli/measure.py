@@ -13,8 +13,8 @@ from nat_plugin.cli.options import adapter_option, frame_options, make_frame
 @click.argument("source")
 @adapter_option
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="JSON file to write.")
-@click.option("--batch", type=int, default=1, show_default=True, help="Images in a pass.")
-@click.option("--threads", type=int, help="Threads on the CPU.  [default: as torch has it]")
+@click.option("--batch", type=click.IntRange(1, 65_536), default=1, show_default=True, help="Images in a pass.")
+@click.option("--threads", type=click.IntRange(1, 1024), help="Threads on the CPU.  [default: as torch has it]")
 @click.option("--layout", help="channels_last or contiguous.  [default: channels_last]")
 @click.option("--precision", default="auto", show_default=True, help="float32, bfloat16, float16 or auto.")
 @click.option("--runtime", default="eager", show_default=True, help="eager, compile or onnxruntime.")

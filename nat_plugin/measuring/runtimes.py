@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from nat_plugin.device import Compute
 from nat_plugin.errors import NATError
-from nat_plugin.measuring.settings import COMPILE, ONNX, LatencySettings
+from nat_plugin.measuring.settings import COMPILE, EAGER, ONNX, LatencySettings
 from nat_plugin.timing import Run
 
 _COMPILED = 100_000
@@ -29,8 +29,7 @@ def placed(module: nn.Module, compute: Compute) -> nn.Module:
 
 def runner(module: nn.Module, images: Tensor, settings: LatencySettings) -> Run:
     """A pass of a placed module, which has run once. NATError where a runtime is missing or cannot run the module."""
-    makers: dict[str, Callable[[nn.Module, Tensor, LatencySettings], Run]] = {COMPILE: _compiled, ONNX: _onnx}
-    run = makers.get(settings.runtime, _eager)(module, images, settings)
+    run = _MAKERS[settings.runtime](module, images, settings)
     run()
     return run
 
@@ -94,6 +93,13 @@ def _onnx(module: nn.Module, images: Tensor, settings: LatencySettings) -> Run:
     except Exception as error:
         raise NATError(f"{type(module).__name__}: onnxruntime cannot run it: {_line(error)}") from error
     return lambda: session.run(None, given)
+
+
+_MAKERS: dict[str, Callable[[nn.Module, Tensor, LatencySettings], Run]] = {
+    EAGER: _eager,
+    COMPILE: _compiled,
+    ONNX: _onnx,
+}
 
 
 def _line(error: Exception) -> str:
