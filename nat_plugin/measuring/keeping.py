@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
 from nat_plugin.errors import NATError
@@ -52,26 +52,26 @@ class Keeper:
                 kept = following
             if LEAST_USE * most <= found.ms and found.high <= most:
                 break
-            change = filled if found.high <= most else greedy_repair
-            following = self._changed(following, limits, most, change)
+            following = self._changed(following, limits, most)
         return kept
 
-    def _changed(
-        self, network: Network, limits: Limits, most: Fraction, change: Callable[..., tuple[int, ...] | None]
-    ) -> Network | None:
-        """Near to a network, with an estimate that is as far from the limit as what is saved was estimated wrong."""
+    def _changed(self, network: Network, limits: Limits, most: Fraction) -> Network | None:
+        """Near to a network, leaner or fuller, with an estimate that is as far from the limit as what is saved was
+        estimated wrong."""
         found, whole = self.measured(network), self._timed.whole
         if found.ms >= whole or found.estimate >= whole:
             return None
-        spare = (found.high - found.ms) if found.high > most else 0.0
-        aim = whole - (whole - float(most) + spare) * (whole - found.estimate) / (whole - found.ms)
+        is_over = found.high > most
+        least_saved = whole - float(most) + (found.high - found.ms if is_over else 0.0)
+        aim = whole - least_saved * (whole - found.estimate) / (whole - found.ms)
         room = tuple((name, Fraction(aim) if name == LATENCY else limit) for name, limit in limits.values)
         try:
             moves = Moves(self._network, self._rule, Limits(room, limits.metrics))
         except NATError:  # nothing fits
             return None
         choice = moves.choice(network)
-        if change is filled and not moves.admits(choice):
-            return None
-        changed = change(moves, choice, LATENCY) if change is filled else change(moves, choice)
+        if is_over:
+            changed = greedy_repair(moves, choice)
+        else:
+            changed = filled(moves, choice, LATENCY) if moves.admits(choice) else None
         return None if changed is None else moves.apply(changed)

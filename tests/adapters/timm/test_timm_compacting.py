@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +23,11 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from nat_plugin.device import Compute
-from nat_plugin.errors import NATError
+from nat_plugin.errors import NATError, NATErrors
 from nat_plugin.ir import Budget, Moves, Network, cost, find_rule
 from nat_plugin.measuring.latency import Measured
 from nat_plugin.measuring.settings import Setting
+from nat_plugin.measuring.tables import Figure, Subject, blank_table, fingerprint
 from nat_plugin.search.neighbourhood import descent
 from tests.adapters.timm.samples import lively
 
@@ -449,3 +450,26 @@ def test_folders_that_do_not_fit_together_or_the_model_are_one_line(tmp_path: Pa
     (tmp_path / "valid").mkdir()
     with pytest.raises(NATError, match="has to hold the folders train and one of"):
         timm_loaders(given, str(tmp_path))
+
+
+def test_a_table_of_costs_limits_what_is_proposed_and_has_to_be_of_the_model(tmp_path: Path) -> None:
+    network = nat_timm.to_network(model(), (3, 16, 16))
+    own = fingerprint(network, nat_timm.TimmAdapter().identity(network))
+    blank = blank_table(network, "energy", "mJ", Subject(own, "mine"))
+    costs = {slot: {op: Figure(float(number)) for number, op in enumerate(ops)} for slot, ops in blank.costs.items()}
+    path = tmp_path / "energy.json"
+    replace(blank, fixed=Figure(9.0), costs=costs).write(path)
+    given = {"input": (3, 16, 16), "device": "cpu", "costs": {"energy": path}}
+    session = CompactionSession(model(), *loaders(32, 20), **given)
+    limits = session.task({"energy": "9"}).budget.resolve(session.network)
+    moves = Moves(session.network, session.rule, limits)
+    assert moves.admits(moves.identity)  # each op that is there costs nothing, the others do
+    assert moves.sample(np.random.default_rng(0)) is not None
+    with pytest.raises(NATError, match="this table is of 'mine'"):
+        CompactionSession(model(), *loaders(32, 20), **{**given, "input": (3, 32, 32)})
+    with pytest.raises(NATError, match="this table is of 'energy', not of 'latency'"):
+        CompactionSession(model(), *loaders(32, 20), **{**given, "costs": {"latency": path}})
+    with pytest.raises(NATError, match=r"costs is 'energy\.json': give a dict"):
+        CompactionSession(model(), *loaders(32, 20), **{**given, "costs": "energy.json"})
+    with pytest.raises(NATErrors, match=r"latency\.batch: Input should be greater than or equal to 1"):
+        CompactionSession(model(), *loaders(32, 20), **{**given, "latency": {"batch": 0}})

@@ -125,7 +125,7 @@ LIMITED = [
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Measured fewer times: what a limit does does not depend on how well it was measured."""
     for name in ("SAMPLES", "BLOCKS"):
-        monkeypatch.setattr(f"nat_timm.measuring.latency.{name}", 1)
+        monkeypatch.setattr(f"nat_plugin.measuring.latency.{name}", 1)
 
 
 @pytest.mark.usefixtures("quick")
