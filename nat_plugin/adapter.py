@@ -17,6 +17,8 @@ if TYPE_CHECKING:  # torch is slow to import, and an adapter by itself needs non
     from torch import Tensor, nn
 
     from nat_plugin.advice import Advice, AdviceSettings
+    from nat_plugin.measuring.latency import Latency
+    from nat_plugin.measuring.settings import LatencySettings
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,18 @@ class Adapter(ABC):
         NATError by default: where weights are no part of a format there is nothing to say."""
         del frame, wanted
         raise NATError(f"{text[:60]!r}: `nat advise` needs a model with weights, which format '{self.name}' has not")
+
+    def identity(self, network: Network) -> str:
+        """What decides what a network of this format costs, beside what the network shows: of a model whose ops are
+        opaque, which model it is. Tables of costs are of one identity."""
+        del network
+        return ""
+
+    def latency(self, network: Network, settings: LatencySettings) -> Latency:
+        """What times a network, and what it may become, as ``settings`` say."""
+        from nat_plugin.measuring.cells import CellLatency
+
+        return CellLatency(network, settings, self.module)
 
     def export(self, text: str, frame: Frame, folder: Path, weights: Mapping[str, Tensor] | None = None) -> None:
         """Write the architecture into a folder as a torch module that needs nothing but torch: ``model.py``, and with

@@ -29,6 +29,7 @@ def register_strategies(register: Callable[[str, type[Strategy]], None]) -> None
     from nat_plugin.search.greedy import GreedyStrategy
     from nat_plugin.search.hill_climb import HillClimbStrategy
     from nat_plugin.search.identity import IdentityStrategy
+    from nat_plugin.search.knapsack.strategy import KnapsackStrategy
     from nat_plugin.search.nat.strategy import NATStrategy
     from nat_plugin.search.random_search import RandomStrategy
     from nat_plugin.search.rules.strategy import RuleStrategy
@@ -40,6 +41,7 @@ def register_strategies(register: Callable[[str, type[Strategy]], None]) -> None
     register("evolution", EvolutionStrategy)
     register("surrogate", SurrogateStrategy)
     register("greedy", GreedyStrategy)
+    register("knapsack", KnapsackStrategy)
     register("exhaustive", ExhaustiveStrategy)
     register("rule", RuleStrategy)
     register("identity", IdentityStrategy)

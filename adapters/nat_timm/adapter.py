@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from torch import nn
 
     from nat_plugin.advice import AdviceSettings
+    from nat_plugin.measuring.settings import LatencySettings
     from nat_timm.advising.advice import Advice
+    from nat_timm.measuring.latency import TimmLatency
     from nat_timm.moves.network import Reading
 
 VERSION = "1"
@@ -75,6 +77,15 @@ class TimmAdapter(Adapter):
         from nat_timm.advising.from_folder import advise_from_folder
 
         return advise_from_folder(parse(text), text, frame, wanted)
+
+    def identity(self, network: Network) -> str:
+        """The model before any move: ops state costs, not activations."""
+        return "" if network.origin is None else adaptations(parse(network.origin.payload)).render()
+
+    def latency(self, network: Network, settings: LatencySettings) -> TimmLatency:
+        from nat_timm.measuring.latency import TimmLatency
+
+        return TimmLatency(network, settings)
 
     def unmoved(self, network: Network) -> Network | None:
         if network.origin is None or network.origin.format != self.name:

@@ -27,6 +27,7 @@ SUBCOMMANDS = {
     "transform": "transform",
     "export": "export",
     "advise": "advise",
+    "measure": "measure",
     "adapters": "listings",
     "strategies": "listings",
     "evaluators": "listings",

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import chain, repeat
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -34,6 +35,9 @@ RARE = 500_000
 @click.option("--rules", default="nat", show_default=True, help="Rules of transition.")
 @click.option("--budget", multiple=True, metavar="METRIC=LIMIT", help="macs=0.9x, params=2.5M, ...  [default: none]")
 @click.option(
+    "--cost", "costs", multiple=True, metavar="METRIC=FILE", help="A table of `nat measure`, or your own, for --budget."
+)
+@click.option(
     "--samples", type=click.IntRange(0, 100_000), default=0, help="Take the likeliest of so many samples too."
 )
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True)
@@ -48,6 +52,7 @@ def transform(
     policy: str,
     rules: str,
     budget: tuple[str, ...],
+    costs: tuple[str, ...],
     samples: int,
     seed: int,
     device: str,
@@ -64,9 +69,14 @@ def transform(
     With --json a SOURCE - becomes one document, in which each result is a line, printed as soon as it is there.
     """
     from nat_plugin.ir import Budget, find_rule
+    from nat_plugin.ir.budget import METRICS
+    from nat_plugin.measuring.tables import table_metrics
     from nat_plugin.policy.finding import check_policy_file, find_critic, find_policy
 
-    rule, limits = find_rule(rules), Budget.parse(pairs(budget, "--budget", "METRIC=LIMIT, as in macs=0.9x"))
+    files = {name: Path(file) for name, file in pairs(costs, "--cost", "METRIC=FILE, as in energy=energy.json").items()}
+    tables = table_metrics(files)
+    given = pairs(budget, "--budget", "METRIC=LIMIT, as in macs=0.9x")
+    rule, limits = find_rule(rules), Budget.parse(given, {**METRICS, **tables})
     check_policy_file(policy)  # before torch is imported, which takes seconds
 
     import torch
@@ -82,7 +92,16 @@ def transform(
     where = find_compute(device).device
     loaded, critic = find_policy(policy, where), find_critic(policy, where)
     asked = Transformation(
-        rule, limits, loaded, critic, samples, seed, extended, (channels, cells, size, classes), as_json
+        rule,
+        limits,
+        tuple(tables.values()),
+        loaded,
+        critic,
+        samples,
+        seed,
+        extended,
+        (channels, cells, size, classes),
+        as_json,
     )
     lines = Lines()
     remarks = Remarks(policy, channels, cells, size, classes)

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from nat_plugin.cli.options import make_frame
 from nat_plugin.errors import NATError, show_trace
 from nat_plugin.ir import Budget, Frame, Moves, Network, Rule, cost, is_connected, key
+from nat_plugin.measuring.tables import TableMetric
 from nat_plugin.policy.apply import apply_policy
 from nat_plugin.policy.critic import Critic
 from nat_plugin.policy.network import Policy
@@ -48,6 +49,7 @@ class Transformation:
 
     rule: Rule
     limits: Budget
+    tables: tuple[TableMetric, ...]
     policy: Policy
     critic: Critic | None
     samples: int
@@ -72,6 +74,8 @@ class Transformation:
         frame = make_frame(source, *self.size)
         network = source.adapter.read(source.text, frame)
         network = extended(network) if self.is_extended else network
+        for table in self.tables:
+            table.check(network, self.rule, source.adapter.identity(network))
         return _Begun(source, frame, Moves(network, self.rule, self.limits.resolve(network)))
 
     def _written(self, begun: _Begun, after: Network, suggestion: Suggestion | None) -> Done | Wrong:

@@ -142,7 +142,7 @@ def plan_comparison(values: Mapping[str, Any], plugins: Plugins) -> ComparisonPl
     if OPTIMUM in names:
         mistakes.append(f"strategies.{OPTIMUM}: this label stands for the best that can be reached; choose another")
     check_adapter(values.get("adapter"), plugins, mistakes)
-    check_budget(values.get("budget", {}), kind, mistakes)
+    check_budget(values.get("budget", {}), kind, mapping(values, "costs"), mistakes)
     if recipe is not None:
         if recipe.warmup and kind is not None and not shares_weights(kind):
             mistakes.append(f"warmup: evaluator '{recipe.evaluator_name}' has no shared weights; leave it out")

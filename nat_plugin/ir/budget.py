@@ -11,8 +11,10 @@ from fractions import Fraction
 from typing import TypeAlias
 
 from nat_plugin.errors import NATError
+from nat_plugin.ir.canonical import live_ops
 from nat_plugin.ir.costs import cost
-from nat_plugin.ir.network import Network
+from nat_plugin.ir.network import Network, Slot
+from nat_plugin.ir.ops import Op
 
 Metric: TypeAlias = Callable[[Network], float]
 
@@ -26,6 +28,22 @@ class Listed(ABC):
     @abstractmethod
     def like(self, network: Network) -> Sequence[Network]:
         """Those of the list that differ from a network in the ops of editable edges only."""
+
+
+class Additive(ABC):
+    """A metric that is a sum: what is always there, and of every live op what it takes in its slot. What is null or
+    dead takes nothing."""
+
+    @property
+    @abstractmethod
+    def fixed(self) -> float: ...
+
+    @abstractmethod
+    def of(self, slot: Slot, op: Op) -> float:
+        """What an op takes, which is not null."""
+
+    def __call__(self, network: Network) -> float:
+        return self.fixed + sum(self.of(slot, op) for slot, op in live_ops(network) if not op.is_null)
 
 
 METRICS: Mapping[str, Metric] = {

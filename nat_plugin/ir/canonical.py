@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from nat_plugin.errors import NATError
 from nat_plugin.ir.layers import Conv, FactorizedReduce, Layer, Norm, Opaque, SqueezeExcite
-from nat_plugin.ir.network import Cell, Network
+from nat_plugin.ir.network import Cell, Network, Slot
 from nat_plugin.ir.ops import NULL, Op, Role, Site
 
 _WEIGHTED = (Conv, FactorizedReduce, Norm, Opaque, SqueezeExcite)
@@ -75,6 +75,12 @@ def canonical(network: Network) -> Network:
     """
     placed = {placement.cell for placement in network.placements}
     return network.with_cells((name, canonical_cell(cell)) for name, cell in network.cells if name in placed)
+
+
+def live_ops(network: Network) -> tuple[tuple[Slot, Op], ...]:
+    """Every slot with its op; null where that is dead."""
+    alive = canonical(network)
+    return tuple((slot, alive.edge(slot).op) for slot in network.slots)
 
 
 _Terms: TypeAlias = tuple[tuple["_Term", int], ...]

@@ -17,7 +17,7 @@ from functools import cached_property
 import numpy as np
 
 from nat_plugin.errors import NATError
-from nat_plugin.ir.budget import METRICS, Limits, Listed, plain
+from nat_plugin.ir.budget import METRICS, Additive, Limits, Listed, plain
 from nat_plugin.ir.canonical import is_connected
 from nat_plugin.ir.completion import CellCosts, Pair
 from nat_plugin.ir.network import Edge, Network
@@ -170,6 +170,36 @@ class Moves:
                         found[choice] = None
         return tuple(found)
 
+    @cached_property
+    def cheapest(self) -> tuple[Choice, ...]:
+        """For every limit on a sum beyond parameters and MACs, a choice that takes little of it."""
+        metrics = (self.limits.metrics[name] for name, _ in self.limits.values)
+        return tuple(self._cheapest(metric) for metric in metrics if isinstance(metric, Additive))
+
+    def _cheapest(self, metric: Additive) -> Choice:
+        """Every slot by itself; where that does not hold a cell together, the most expensive ops go first."""
+        choice: list[int] = []
+        for name, first, end in self.parts:
+            best: list[int] = []
+            spare: list[tuple[float, int, int]] = []
+            for place in range(first, end):
+                nonnull = self.nonnull[place]
+                costs = [
+                    metric.of(self.slots[place], op) if live else 0.0
+                    for op, live in zip(self.candidates[place], nonnull, strict=True)
+                ]
+                order = sorted(range(len(costs)), key=costs.__getitem__)
+                best.append(next((index for index in order if nonnull[index]), order[0]))
+                null = nonnull.index(False) if not all(nonnull) else None
+                if null is not None and nonnull[best[-1]] and costs[best[-1]] >= 0:
+                    spare.append((-costs[best[-1]], place - first, null))
+            for _, place, null in sorted(spare):
+                without = [*best[:place], null, *best[place + 1 :]]
+                if self.is_whole(name, sum(self.nonnull[first + i][each] << i for i, each in enumerate(without))):
+                    best = without
+            choice += best
+        return tuple(choice)
+
     def _parts(self) -> tuple[tuple[str, int, int], ...]:
         """Every placed cell, and its first slot and the one after its last."""
         counts: dict[str, int] = {}
@@ -264,7 +294,8 @@ class Moves:
             return self.identity
         for between in (1, 31):
             self.search = Search(self, self._weights(between))
-            found = next((choice for choice in self.search.cheapest if self.admits(choice)), None)
+            tried = (*self.cheapest, *self.search.cheapest)
+            found = next((choice for choice in tried if self.admits(choice)), None)
             found = next(iter(self.listed), None) if found is None else found
             if found is not None or not np.isfinite(self.search.least).all():
                 return found
@@ -276,7 +307,8 @@ class Moves:
         lines = []
         for name, limit in self.limits.values:
             metric = self.limits.metrics[name]
-            least = min(metric(self.apply(choice)) for choice in self.search.cheapest)
+            tried = (*filter(self._is_connected, self.cheapest), *self.search.cheapest)
+            least = min(metric(self.apply(choice)) for choice in tried)
             lines.append(f"{name} {plain(least)} (limit {plain(limit)})")
         return (
             f"no network reachable under rules '{self.rule.name}' fits the budget; the cheapest has "

@@ -161,6 +161,10 @@ class Walk:
         for choice in moves.listed:
             if choice[: len(begun)] == begun:
                 return choice
+        for cheapest in moves.cheapest:
+            choice = (*begun, *cheapest[len(begun) :])
+            if moves.admits(choice):
+                return choice
         name, first, _ = moves.parts[self._part]
         for inner in self._endings(index):
             total = moves.cells[name].total(inner)

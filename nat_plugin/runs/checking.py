@@ -123,11 +123,14 @@ def check_data(kind: type[Evaluator] | None, given: Any, plugins: Plugins, mista
     return data
 
 
-def check_budget(budget: Any, kind: type[Evaluator] | None, mistakes: list[str]) -> None:
-    """Hold a budget to the metrics that there are with an evaluator; one of another form the schema reports."""
+def check_budget(budget: Any, kind: type[Evaluator] | None, costs: Mapping[str, Any], mistakes: list[str]) -> None:
+    """Hold a budget to the metrics that there are with an evaluator and tables of costs; one of another form the schema
+    reports."""
+    mistakes += [f"costs: {name} are counted, not looked up; leave them out" for name in METRICS if name in costs]
     if not isinstance(budget, dict) or not all(isinstance(each, str | int | float) for each in budget.values()):
         return
-    metrics = {**METRICS, **dict.fromkeys(kind.metric_names if kind else (), METRICS["params"])}
+    looked_up = (*(kind.metric_names if kind else ()), *map(str, costs))
+    metrics = {**dict.fromkeys(looked_up, METRICS["macs"]), **METRICS}
     try:
         Budget.parse(budget, metrics)
     except NATError as error:

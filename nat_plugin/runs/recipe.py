@@ -10,6 +10,7 @@ from pydantic import Field, field_validator
 from nat_plugin.data import DataSettings
 from nat_plugin.errors import NATError, NATErrors
 from nat_plugin.ir import find_rule
+from nat_plugin.outside import OutsidePath
 from nat_plugin.plugins import Plugins
 from nat_plugin.runs.checking import check_adapter, check_budget, check_data, check_part, mapping, validate
 from nat_plugin.runs.reading import read_values
@@ -80,6 +81,11 @@ class Common(Settings):
     budget: dict[str, str | int | float] = Field(
         default={"params": "1.0x", "macs": "1.0x"},
         description="hard limits by metric: 0.9x of the input, 60%, 2.5M",
+    )
+    costs: dict[str, OutsidePath] = Field(
+        default={},
+        description="files with tables of costs by slot and op, of `nat measure` or your own, by the metric that "
+        "`budget` then may limit: {latency: latency.json, energy: energy.json} (latency.md)",
     )
     evaluator: dict[str, Any] = Field(default={"name": "supernet"}, description="an evaluator, its data, its settings")
     seed: int = Field(default=0, ge=0, lt=2**31, description="everything random follows from it")
@@ -178,7 +184,7 @@ def plan(values: Mapping[str, Any], plugins: Plugins) -> Plan:
     strategy = check_part("strategies", "strategy", strategy_values, plugins, mistakes)
     evaluator = check_part("evaluators", "evaluator", evaluator_values, plugins, mistakes)
     check_adapter(values.get("adapter"), plugins, mistakes)
-    check_budget(values.get("budget", {}), kind, mistakes)
+    check_budget(values.get("budget", {}), kind, mapping(values, "costs"), mistakes)
     if mistakes or recipe is None:
         raise NATErrors(mistakes)
     return Plan(recipe=recipe, strategy=strategy, evaluator=evaluator, data=data)

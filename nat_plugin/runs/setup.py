@@ -14,7 +14,8 @@ from nat_plugin.device import Compute, find_compute
 from nat_plugin.errors import NATError
 from nat_plugin.evaluators.base import Bench, Evaluator, Split
 from nat_plugin.ir import Budget, Frame, Moves, Network, find_rule, is_connected
-from nat_plugin.ir.budget import METRICS
+from nat_plugin.ir.budget import METRICS, Metric
+from nat_plugin.measuring.tables import table_metrics
 from nat_plugin.outside import Outside
 from nat_plugin.plugins import Plugins
 from nat_plugin.runs.recipe import Common, NetworkSettings, Plan
@@ -67,7 +68,8 @@ class Setup:
     def outside(self) -> tuple[Outside, ...]:
         """Everything that was read of paths in the recipe."""
         data = self.data.outside if self.data is not None else ()
-        return (*data, *self.evaluator.outside, *self.strategy.outside)
+        tables = (Outside.all_of(path) for path in self.plan.recipe.costs.values())
+        return (*data, *tables, *self.evaluator.outside, *self.strategy.outside)
 
 
 _C = TypeVar("_C", bound=Common)
@@ -118,11 +120,12 @@ def set_up(
     bare = kind.frame(chosen.evaluator) if data is None else Frame(input=data.shape, classes=data.classes)
     adapter = find_adapter(recipe.adapter or origin.adapter, plugins)
     rule = find_rule(recipe.rules)
-    metrics = kind.metrics(chosen.evaluator)
+    tables = table_metrics(recipe.costs)
+    metrics: dict[str, Metric] = {**kind.metrics(chosen.evaluator), **tables}
     for name in set(kind.metric_names).intersection(recipe.budget).difference(metrics):
         raise NATError(
             f"budget.{name}: it is measured only where the settings of evaluator '{recipe.evaluator_name}' say how "
-            f"(evaluator.{name}…); see docs/recipes.md"
+            f"(evaluator.{name}…), or by a table (costs.{name}); see docs/recipes.md"
         )
     budget = Budget.parse(recipe.budget, {**METRICS, **metrics})
 
@@ -130,6 +133,8 @@ def set_up(
         frame = replace(bare, channels=size.channels or bare.channels, cells=size.cells or bare.cells)
         network = adapter.read(origin.text, frame)
         _check_frame(network, bare)
+        for table in tables.values():
+            table.check(network, rule, adapter.identity(network))
         return frame, extended(network) if recipe.extended else network
 
     frame, network = network_at(recipe.network)

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
@@ -90,6 +90,8 @@ class Strategy(ABC):
     """Proposes transformations. Knows networks and numbers; never a format, a data set or a module."""
 
     Settings: type[AnySettings] = AnySettings
+    needs_sums: ClassVar[bool] = False
+    """Whether it works on what every op costs: a metric that is measured lazily is then measured for all of them."""
 
     def __init__(self, task: Task, settings: AnySettings) -> None:
         self.task, self.settings = task, settings

@@ -83,6 +83,23 @@ def greedy_repair(moves: Moves, choice: Choice) -> Choice | None:
     return choice
 
 
+def filled(moves: Moves, choice: Choice, name: str) -> Choice:
+    """An admitted choice that takes more of a limit, step by step: what was there in the input comes back first, of
+    that what takes most, then any op that takes more, as long as all limits are kept."""
+    metric = moves.limits.metrics[name]
+    now = metric(moves.apply(choice))
+    for only_back in (True, False):
+        while True:
+            around = [changed(choice, slot, 0) for slot, index in enumerate(choice) if index]
+            around = around if only_back else neighbours(moves, choice)
+            sizes = [(metric(moves.apply(each)), each) for each in around if moves.admits(each)]
+            most, best = max(sizes, default=(now, choice))
+            if not most > now:
+                break
+            now, choice = most, best
+    return choice
+
+
 def descent(moves: Moves, rng: np.random.Generator, start: Choice | None = None) -> Choice | None:
     """A random walk from a connected choice (left out: the input), one leaner change after the other, to the first that
     is within the limits: unlike a uniform choice it leaves no room that it does not have to. None if that leads

@@ -16,6 +16,7 @@ import torch
 
 from nat_plugin.checksums import write_checksums
 from nat_plugin.ir import Frame, to_json
+from nat_plugin.measuring.tables import Subject, blank_table, fingerprint
 from nat_plugin.outside import Outside
 from nat_plugin.plugins import plugins
 from nat_plugin.sealing import unseal
@@ -196,6 +197,16 @@ def own_tables() -> list[bytes]:
 
 def packed_tables() -> list[bytes]:
     return [gzip.compress(text, mtime=0) for text in tables()]
+
+
+CELL = "|nor_conv_3x3~0|+|nor_conv_3x3~0|none~1|+|skip_connect~0|nor_conv_3x3~1|avg_pool_3x3~2|"
+
+
+def costs() -> list[bytes]:
+    network = plugins().find("adapters", "nasbench201").read(CELL, Frame())
+    blank = blank_table(network, "energy", "mJ", Subject(fingerprint(network), "a cell"))
+    text = blank.render().replace("null,", "1,").replace("null}", "1}")
+    return [text.replace('"fixed": 1', '"fixed": [2.5, 2, 3.5]').encode()]
 
 
 def latencies() -> list[bytes]:

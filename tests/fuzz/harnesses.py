@@ -280,6 +280,13 @@ def own_table(path: Path) -> None:
     open_table(TableSettings(path=path, lower_is_better=True, **given))
 
 
+def costs(path: Path) -> object:
+    from nat_plugin.measuring.tables import TableMetric, read_table
+
+    network = plugins().find("adapters", "nasbench201").read(valid.CELL, Frame())
+    return TableMetric(read_table(path), path)(network)
+
+
 def latencies(path: Path) -> object:
     from nat_plugin.evaluators.table import read_latencies
 
@@ -369,6 +376,7 @@ def harnesses() -> Mapping[str, Harness]:
         "table": Harness(in_file(table, "table.csv"), valid.tables),
         "table-own": Harness(in_file(own_table, "own.csv"), valid.own_tables),
         "table-packed": Harness(in_file(table, "table.csv.gz"), valid.packed_tables, text=False),
+        "costs": Harness(in_file(costs, "costs.json"), valid.costs),
         "latencies": Harness(in_file(latencies, "latencies.csv"), valid.latencies),
         "database": Harness(in_file(database, "nasbench.db"), valid.databases, text=False, count=60),
         "idx": Harness(in_file(idx, "images"), valid.idx_files, text=False),

@@ -26,6 +26,7 @@ from nat_plugin.search.exhaustive import ExhaustiveSettings, ExhaustiveStrategy
 from nat_plugin.search.greedy import GreedyStrategy
 from nat_plugin.search.hill_climb import HillClimbStrategy
 from nat_plugin.search.identity import IdentityStrategy
+from nat_plugin.search.knapsack.strategy import KnapsackSettings, KnapsackStrategy
 from nat_plugin.search.nat.settings import NATSettings
 from nat_plugin.search.nat.strategy import NATStrategy
 from nat_plugin.search.random_search import RandomStrategy
@@ -46,6 +47,7 @@ MAKERS: dict[str, Callable[[Task], Strategy]] = {
     "evolution": lambda task: EvolutionStrategy(task, EvolutionSettings(population=4, tournament=2)),
     "surrogate": lambda task: SurrogateStrategy(task, SurrogateSettings(candidates=30)),
     "greedy": lambda task: GreedyStrategy(task, Settings()),
+    "knapsack": lambda task: KnapsackStrategy(task, KnapsackSettings()),
     "exhaustive": lambda task: ExhaustiveStrategy(task, ExhaustiveSettings()),
     "rule": lambda task: RuleStrategy(task, RuleSettings(map={"*": {"sep_*": "skip", "skip": "null", "*": "skip"}})),
     "identity": lambda task: IdentityStrategy(task, Settings()),
@@ -54,7 +56,7 @@ WITH_PRIOR = "nat, general policy"
 """Dearer than the others, and so in fewer places."""
 COMPLETE = ["random", "hill_climb", "evolution", "surrogate", "exhaustive"]
 """Those that go on until everything was proposed."""
-PER_INPUT = [*COMPLETE, "greedy", "rule"]
+PER_INPUT = [*COMPLETE, "greedy", "knapsack", "rule"]
 """Those that propose nothing twice for an input."""
 
 

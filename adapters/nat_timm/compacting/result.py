@@ -9,9 +9,10 @@ from torch import nn
 
 from nat_plugin.ir import Network
 from nat_plugin.ir.costs import Cost
+from nat_plugin.measuring.latency import Measured
+from nat_plugin.measuring.settings import Setting
 from nat_plugin.training.statistics import unpaired_difference, wilson
 from nat_plugin.training.verdict import conclude
-from nat_timm.measuring.latency import Measured, Setting
 from nat_timm.saving.folders import save
 
 

@@ -43,7 +43,7 @@ def widths(model: nn.Module, input: Shape | None = None) -> dict[str, Width]:
 
 def widths_of(coupled: Coupling, found: Document) -> dict[str, Width]:
     """The groups of what a document says, as it was built, with the widths that it says."""
-    given = {edit.at: int(edit.value or 0) for edit in found.edits if edit.op == "width"}
+    given = {edit.at: edit.value for edit in found.edits if edit.op == "width" and isinstance(edit.value, int)}
     made = [Width(each.name, each.size, each.size, each.unit, each) for each in coupled.free]
     return {each.name: replace(each, now=given.get(each.edit(each.built).at, each.built)) for each in made}
 

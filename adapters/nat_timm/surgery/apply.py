@@ -124,7 +124,7 @@ def _hidden(model: nn.Module, edit: Edit, name: str) -> None:
 
 def _width(model: nn.Module, edit: Edit, name: str) -> None:
     try:
-        narrow(model, [Use.parse(text) for text in edit.at], int(edit.value or 0))
+        narrow(model, [Use.parse(text) for text in edit.at], _number(edit))
     except ValueError as error:
         raise NATError(f"{name}: the edit '{edit}' cannot be made: {error}") from None
 

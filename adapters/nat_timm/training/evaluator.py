@@ -15,6 +15,8 @@ from nat_plugin.evaluators.base import Assessment, Bench, Saved, Split
 from nat_plugin.evaluators.supernet import SupernetEvaluator, SupernetSettings
 from nat_plugin.ir import Network
 from nat_plugin.ir.budget import Metric
+from nat_plugin.measuring.latency import LATENCY
+from nat_plugin.measuring.settings import LatencySettings
 from nat_plugin.outside import Outside, OutsideName
 from nat_plugin.search.base import Measurement, Proposal, State
 from nat_plugin.search.base import Settings as AnySettings
@@ -24,7 +26,7 @@ from nat_plugin.training.trainer import Trainer, epoch_note, train
 from nat_timm.adapter import TimmAdapter, moved_document
 from nat_timm.building.build import build
 from nat_timm.building.entrypoint import attach
-from nat_timm.measuring.latency import LATENCY, latency_metric
+from nat_timm.measuring.latency import latency_metric
 from nat_timm.measuring.statistics import recalibrate
 from nat_timm.saving.folders import save
 from nat_timm.saving.weights import PRETRAINED, pretrained_file, starting_weights, weights_file
@@ -75,7 +77,8 @@ class TimmSettings(AdaptingSettings):
         default=None,
         ge=1,
         le=65_536,
-        description="images in a pass that is timed; with it a budget may limit `latency`, in ms",
+        description="images in a pass that is timed when the run begins; with it a budget may limit `latency`, in ms; "
+        "other settings, and a table that is kept: `nat measure` and `costs`",
     )
     latency_device: str = Field(default="auto", description="where it is timed: auto, cpu, cuda or cuda:N")
 
@@ -99,7 +102,8 @@ class TimmEvaluator(SupernetEvaluator):
         assert isinstance(settings, TimmSettings)
         if settings.latency_batch is None:
             return {}
-        return {LATENCY: latency_metric(settings.latency_device, settings.latency_batch)}
+        timed = LatencySettings(batch=settings.latency_batch, device=settings.latency_device)
+        return {LATENCY: latency_metric(timed)}
 
     def __init__(self, bench: Bench, settings: TimmSettings) -> None:
         super().__init__(bench, settings)

@@ -8,14 +8,17 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from nat_timm.documents.document import parse
-from nat_timm.measuring.latency import Latency, Measured
+from nat_timm.adapter import TimmAdapter
+from nat_timm.measuring.latency import TimmLatency
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook
 
-from nat_plugin.device import find_compute
 from nat_plugin.errors import NATError
-from nat_plugin.ir import NULL, Budget, Moves, Network, Op, Slot, find_rule
+from nat_plugin.ir import NULL, Budget, Frame, Moves, Network, Op, Slot, find_rule
+from nat_plugin.measuring.latency import Measured, Share
+from nat_plugin.measuring.measure import measure
+from nat_plugin.measuring.settings import LatencySettings
+from nat_plugin.measuring.tables import Subject, TableMetric, fingerprint
 from nat_plugin.plugins import plugins
 from nat_plugin.runs.recipe import load_recipe
 from nat_plugin.runs.setup import find_origin, set_up
@@ -46,13 +49,13 @@ def turned() -> Iterator[Turned]:
     hook.remove()
 
 
-DOCUMENT = parse('{"architecture": "test_efficientnet"}')
-IMAGES = (3, 32, 32)
+NETWORK = TimmAdapter().read("test_efficientnet", Frame(input=(3, 32, 32), classes=10))
+HERE = LatencySettings(device="cpu")
 
 
 @pytest.fixture(scope="module")
-def latency(turned: Turned) -> Latency:
-    return Latency(DOCUMENT, IMAGES, 10, find_compute("cpu"), clock=turned.clock)
+def latency(turned: Turned) -> TimmLatency:
+    return TimmLatency(NETWORK, HERE, turned.clock)
 
 
 def walks(network: Network, count: int = 4) -> list[Network]:
@@ -60,7 +63,7 @@ def walks(network: Network, count: int = 4) -> list[Network]:
     return [moves.apply(moves.sample(np.random.default_rng(seed))) for seed in range(100, 100 + count)]
 
 
-def test_where_costs_add_up_the_estimate_is_what_the_whole_takes(latency: Latency) -> None:
+def test_where_costs_add_up_the_estimate_is_what_the_whole_takes(latency: TimmLatency) -> None:
     assert latency(latency.network) == latency.whole > 0
     assert latency.factor == pytest.approx(1, abs=1e-3)
     for network in walks(latency.network):
@@ -71,22 +74,22 @@ def test_where_costs_add_up_the_estimate_is_what_the_whole_takes(latency: Latenc
 
 
 def test_a_sum_of_changes_that_says_too_little_is_corrected(turned: Turned) -> None:
-    class Low(Latency):
-        def _change(self, slot: Slot, op: Op) -> float:
-            return super()._change(slot, op) / 1.5
+    class Low(TimmLatency):
+        def change(self, slot: Slot, op: Op) -> Share:
+            return super().change(slot, op).times(1 / 1.5)
 
-    found = Low(DOCUMENT, IMAGES, 10, find_compute("cpu"), clock=turned.clock)
+    found = Low(NETWORK, HERE, turned.clock)
     assert found.factor == pytest.approx(1.5, abs=0.01)
     for network in walks(found.network, 2):
         assert found(network) == pytest.approx(found.measured(network).ms, rel=0.01)
 
 
-def test_it_says_what_it_is_of(latency: Latency) -> None:
-    assert str(latency.setting) == "1 image, cpu, float32, 1 thread, channels_last, fake"
+def test_it_says_what_it_is_of(latency: TimmLatency) -> None:
+    assert str(latency.setting) == "1 image, cpu, float32, 1 thread, channels_last, eager, fake"
     assert str(Measured(8.123, 8.0, 8.25, 8.5, 0.8123)) == "8.12 ms [8, 8.25] (0.81x, estimated 8.5)"
 
 
-def test_every_op_can_be_asked_for(latency: Latency) -> None:
+def test_every_op_can_be_asked_for(latency: TimmLatency) -> None:
     """Of layers in no block, too, whose norms stand elsewhere."""
     base = latency.network
     for place, slot in enumerate(base.slots[:4]):
@@ -97,8 +100,8 @@ def test_every_op_can_be_asked_for(latency: Latency) -> None:
 
 
 def test_on_the_clock_of_the_machine_a_model_without_most_blocks_is_faster(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nat_timm.measuring.latency.SAMPLES", 1)
-    found = Latency(parse('{"architecture": "test_resnet"}'), (3, 64, 64), 10, find_compute("cpu"))
+    monkeypatch.setattr("nat_plugin.measuring.latency.SAMPLES", 1)
+    found = TimmLatency(TimmAdapter().read("test_resnet", Frame(input=(3, 64, 64), classes=10)), HERE)
     base = found.network
     lean = base.with_ops(
         [NULL if NULL in base.edge(s).choices else op for s, op in zip(base.slots, base.ops, strict=True)]
@@ -122,7 +125,7 @@ LIMITED = [
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Measured fewer times: what a limit does does not depend on how well it was measured."""
     for name in ("SAMPLES", "BLOCKS"):
-        monkeypatch.setattr(f"nat_timm.measuring.latency.{name}", 1)
+        monkeypatch.setattr(f"nat_plugin.measuring.latency.{name}", 1)
 
 
 @pytest.mark.usefixtures("quick")
@@ -147,3 +150,31 @@ def test_a_limit_that_nothing_keeps_is_one_line() -> None:
     with pytest.raises(NATError, match="latency") as caught:
         set_up(plan, find_origin(plan, plugins()), plugins())
     assert "\n" not in str(caught.value)
+
+
+def test_a_table_is_of_the_model_before_any_move(latency: TimmLatency) -> None:
+    """Whatever was moved in it, but of no other with the same costs."""
+    adapter = TimmAdapter()
+    own = fingerprint(NETWORK, adapter.identity(NETWORK))
+    table = TableMetric(measure(latency, Subject(own, "test_efficientnet")), "latency.json")
+    for network in walks(latency.network, 3):
+        assert table(network) == pytest.approx(latency(network), rel=1e-4)
+        moved = adapter.read(adapter.write(network), Frame(input=(3, 32, 32), classes=10))
+        table.check(moved, find_rule("nat"), adapter.identity(moved))
+        assert table(moved) == pytest.approx(latency(network), rel=1e-4)
+    text = '{"architecture": "test_efficientnet", "model_args": {"act_layer": "relu"}}'
+    other = adapter.read(text, Frame(input=(3, 32, 32), classes=10))
+    assert fingerprint(other) == fingerprint(NETWORK)
+    with pytest.raises(NATError, match="this table is of 'test_efficientnet'"):
+        table.check(other, find_rule("nat"), adapter.identity(other))
+
+
+@pytest.mark.parametrize("runtime", ["onnxruntime"])
+def test_other_runtimes_time_parts_by_themselves(runtime: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("onnxruntime", reason="needs the extra onnx")
+    monkeypatch.setattr("nat_timm.measuring.latency.PART", 1.0)
+    found = TimmLatency(NETWORK, LatencySettings(runtime=runtime, threads=1))
+    slot = NETWORK.slots[0]
+    assert found.setting.runtime == runtime
+    assert -1 < found.share(slot, NETWORK.edge(slot).choices[-1]).value < 1
+    assert found.whole > 0

@@ -1,0 +1,272 @@
+"""A model that is a supernet of its own moves, with images to adapt, measure and tune on."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from torch import nn
+
+from nat_plugin.device import Compute, find_compute
+from nat_plugin.errors import NATError
+from nat_plugin.evaluators.base import Bench
+from nat_plugin.evaluators.feed import Feed
+from nat_plugin.ir import Budget, Moves, Network, cost, find_rule
+from nat_plugin.ir.budget import METRICS, Limit, Limits
+from nat_plugin.ir.layers import Shape
+from nat_plugin.measuring.keeping import Keeper
+from nat_plugin.measuring.latency import LATENCY, Latency, Measured
+from nat_plugin.measuring.measure import measure, settings_of, to_measure
+from nat_plugin.measuring.settings import LatencySettings, Setting
+from nat_plugin.measuring.tables import Subject, TableMetric, table_metrics
+from nat_plugin.runs.progress import Reporter, Silent
+from nat_plugin.runs.recipe import SearchSettings
+from nat_plugin.runs.search import Search
+from nat_plugin.search.base import Strategy, Task
+from nat_plugin.training.seeds import derive, seeded
+from nat_timm.adapter import TimmAdapter
+from nat_timm.compacting.checking import check_weights, checked
+from nat_timm.compacting.magnitude import without_small_blocks
+from nat_timm.compacting.result import Tuned
+from nat_timm.fitting.fit import fit
+from nat_timm.measuring.latency import TimmLatency
+from nat_timm.measuring.statistics import recalibrate
+from nat_timm.models import inherit, to_network
+from nat_timm.narrowing.thinning import thinned
+from nat_timm.training.evaluator import AdaptingSettings, TimmEvaluator, TimmSettings
+from nat_timm.training.loaders import Loader, LoaderFeed
+from nat_timm.training.supernet import TimmSupernet
+from nat_timm.training.tuning import Tuning, accuracy, fine_tune
+
+Report: TypeAlias = Callable[[str], None]
+OWN, ADAPTED = "own", "adapted"
+STARTS = (OWN, ADAPTED)
+"""The weights that fine-tuning may begin from: those of the model that was given, or those that the search left."""
+
+
+class LoaderEvaluator(TimmEvaluator):
+    """The evaluator ``timm`` for a model at hand and images of loaders."""
+
+    def __init__(
+        self, bench: Bench, settings: AdaptingSettings, model: nn.Module, feed: LoaderFeed, teacher: nn.Module
+    ) -> None:
+        """``teacher`` is ``model`` as it came, where that is another one."""
+        self._given, self.loaders = model, feed
+        super().__init__(bench, TimmSettings(**settings.model_dump()))
+        if teacher is not model:
+            self._teacher = _placed(copy.deepcopy(teacher), bench.compute).eval().requires_grad_(False)
+
+    def images(self) -> Feed:
+        return self.loaders
+
+    def shared(self, template: Network) -> TimmSupernet:
+        return TimmSupernet(copy.deepcopy(self._given), template, self.bench.rule, self.pictures)
+
+
+class CompactionSession:
+    """A model that is a supernet of its own moves, with images to adapt, measure and tune on; ``compact`` in parts, for
+    whoever compares strategies on the same weights."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        train_loader: Loader,
+        val_loader: Loader,
+        *,
+        rules: str = "nat++",
+        evaluator: Mapping[str, Any] | None = None,
+        widths: Mapping[str, object] | None = None,
+        input: Shape | None = None,
+        seed: int = 0,
+        device: str = "auto",
+        precision: str = "auto",
+        latency: Mapping[str, Any] | None = None,
+        costs: Mapping[str, Path | str] | None = None,
+        progress: Reporter | None = None,
+        fits: bool = False,
+    ) -> None:
+        """See ``compact``; ``progress`` hears what is going on."""
+        self.progress = progress or Silent()
+        self.tables = table_metrics({name: Path(path) for name, path in _costs(costs or {}).items()})
+        here = {"device": device, "precision": precision}
+        self._timing: LatencySettings | None = checked(LatencySettings, latency or {}, "latency", here)
+        if LATENCY in self.tables:
+            if latency is not None:
+                raise NATError(
+                    "latency and costs['latency'] are both given: a table has its settings, leave latency out"
+                )
+            self._timing = settings_of(self.tables[LATENCY].table)
+        settings = checked(AdaptingSettings, evaluator or {}, "evaluator")
+        self.compute, self.seed, self.rule = find_compute(device, precision), seed, find_rule(rules)
+        self.given, self.source = model, to_network(model, input, fits=fits)
+        for table in self.tables.values():
+            table.check(self.source, self.rule, TimmAdapter().identity(self.source))
+        check_weights(model)
+        self.model = model if widths is None else thinned(model, widths, input)
+        self.network = self.source if widths is None else to_network(self.model, input, fits=fits)
+        self.steps = _batches_of(train_loader)
+        if iter(val_loader) is val_loader:
+            raise NATError(
+                "val_loader can be gone through only once; it is several times: give a loader, not an iterator"
+            )
+        size = settings.reward_batch
+        with self._seeded("images"):
+            self.feed = LoaderFeed(
+                train_loader,
+                val_loader,
+                self.network.input,
+                self.network.head.classes,
+                self.compute,
+                seed,
+                images=settings.reward_images,
+                batch=size,
+            )
+        bench = Bench((self.network,), self.rule, None, self.compute, seed)
+        self.evaluator = LoaderEvaluator(bench, settings, self.model, self.feed, model)
+        self.teacher = self.evaluator.teacher  # the model as it came, whatever its weights are adapted to
+        self._fitted_to = self.teacher if self.model is self.given else _placed(self.model, self.compute).eval()
+        self._is_timed = False
+
+    def task(self, budget: Mapping[str, object], planned: int | None = None, sums: bool = False) -> Task:
+        """``sums``: for a strategy that needs the latency of all ops, which is measured then."""
+        self._is_timed = LATENCY in budget
+        estimate = self.latencies if sums and self._is_timed else lambda network: self.latency(network)
+        limited = Budget.parse(budget, {**METRICS, LATENCY: estimate, **self.tables})
+        if self.model is not self.given:
+            measured = sorted({LATENCY, *self.tables} & set(budget))
+            if measured:
+                raise NATError(f"a limit on {measured[0]} and widths= do not go together: limit {measured[0]} alone")
+            absolute = limited.resolve(self.source).values
+            limited = replace(limited, limits=tuple(Limit(name, value, False) for name, value in absolute))
+        return Task((self.network,), self.rule, limited, self.seed, planned, self.compute.device)
+
+    @cached_property
+    def latency(self) -> Latency:
+        """What times models here."""
+        assert self._timing is not None
+        self.progress.phase("latency of the model", 1)
+        found = TimmLatency(self.network, self._timing)
+        self.progress.step(1, f"{found.whole:.3g} ms")
+        return found
+
+    @cached_property
+    def latencies(self) -> TableMetric:
+        """Of all ops, as a sum: the table that was given, or one that is made here."""
+        if LATENCY in self.tables:
+            return self.tables[LATENCY]
+        self.progress.phase("latency of every op", len(to_measure(self.network)))
+        return TableMetric(measure(self.latency, Subject(None), self.progress.step), "latency")
+
+    @cached_property
+    def _keeper(self) -> Keeper | None:
+        """None where nothing is timed: no limit on latency, or one by a table of another device."""
+        if not self._is_timed or self._timing is None:
+            return None
+        return Keeper(self.network, self.rule, self.latency, self.tables.get(LATENCY, self.latency))
+
+    def within(self, networks: Sequence[Network], limits: Limits) -> Iterator[Network]:
+        """Those that keep a limit on latency, if there is one, when they are timed as a whole: what is over is made
+        leaner, and what leaves much of it gets operations back."""
+        keeper = self._keeper if LATENCY in dict(limits.values) else None
+        return iter(dict.fromkeys(networks)) if keeper is None else keeper.within(networks, limits)
+
+    def measured(self, network: Network) -> Measured | None:
+        """The latency of a network as a whole, where that is limited and timed here."""
+        return None if self._keeper is None else self._keeper.measured(network)
+
+    @property
+    def setting(self) -> Setting | None:
+        return None if self._keeper is None else self.latency.setting
+
+    def search(self, strategy: Strategy, settings: SearchSettings, report: Report = lambda _: None) -> int:
+        """Adapt the weights and let a strategy search; how many networks were measured."""
+        search = Search(strategy, self.evaluator, settings, self.seed)
+        with self._seeded("search"):
+            if search.warming:
+                self.progress.phase("warm-up", settings.warmup)
+            while search.warming:
+                found = search.advance()
+                self.progress.step(search.warmed)
+                report(f"warm-up {search.warmed}: {_listed(found)}")
+            if not search.finished:
+                self.progress.phase("search", settings.rounds)
+            while not search.finished:
+                found = search.advance()
+                self.progress.step(search.round, f"gain {found['gain/best']:+.4f}" if "gain/best" in found else "")
+                report(f"round {search.round}: {_listed(found)}")
+        return len(search.keys)
+
+    def magnitude(self, budget: Mapping[str, object]) -> Network:
+        """The baseline that asks nothing; see ``without_small_blocks``."""
+        moves = Moves(self.network, self.rule, self.task(budget).budget.resolve(self.network))
+        return without_small_blocks(self.model, moves)
+
+    def original(self) -> Tuned:
+        """The model as it came."""
+        return self._tuned(self.source, self.teacher, "as it came")
+
+    def tune(self, network: Network, tuning: Tuning, start: str = OWN) -> Tuned:
+        """A network fine-tuned from ``start``, one of ``STARTS``: for all on the same batches in the same order."""
+        with self._seeded("tuning"):
+            model = self._own(network) if start == OWN else self.evaluator.module(network)
+            self.progress.phase(f"fine-tuning from {start} weights", tuning.epochs * self.steps)
+            fine_tune(
+                model, self.feed.training, self.steps, tuning, self.compute, self.teacher, after_step=self.progress.step
+            )
+        return self._tuned(network, model, f"fine-tuned from {start} weights")
+
+    def best(self, network: Network, tuning: Tuning, starts: Sequence[str]) -> Tuned:
+        """A network fine-tuned from each of ``starts``; the most accurate counts. Where channels were cut, there are no
+        adapted weights of the model as it came."""
+        known = [OWN] if self._is_uncut(network) else starts
+        return min((self.tune(network, tuning, start) for start in known), key=Tuned.rank)
+
+    def _is_uncut(self, network: Network) -> bool:
+        return self.model is not self.given and network == self.source
+
+    def _own(self, network: Network) -> nn.Module:
+        """With the weights of the model that was given. Where something is moved, its running statistics are measured
+        anew: they fit the model itself only."""
+        made = _placed(inherit(self.given if self._is_uncut(network) else self.model, network), self.compute)
+        fit(made, self._fitted_to, list(self.evaluator.pictures()), cut=False)
+        images = self.evaluator.settings.recalibration
+        if network != self.source and images:
+            recalibrate(made, (x for x, _ in self.feed.sample(images)))
+        return made
+
+    def _tuned(self, network: Network, model: nn.Module, how: str) -> Tuned:
+        right = accuracy(model, self.feed.validation(), self.compute)
+        return Tuned(network, cost(network), model, right, how, self.measured(network))
+
+    def _seeded(self, what: str) -> AbstractContextManager[None]:
+        return seeded(self.compute.device, derive(self.seed, what))
+
+
+def _costs(given: Mapping[str, Path | str]) -> Mapping[str, Path | str]:
+    if not isinstance(given, Mapping) or not all(isinstance(each, str | Path) for each in given.values()):
+        raise NATError(f"costs is {str(given)[:40]!r}: give a dict of metrics and files")
+    return given
+
+
+def _placed(model: nn.Module, compute: Compute) -> nn.Module:
+    made: nn.Module = model.to(device=compute.device, memory_format=compute.memory_format)  # type: ignore[call-overload]
+    return made
+
+
+def _listed(figures: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {value:.4g}" for name, value in figures.items())
+
+
+def _batches_of(loader: Loader) -> int:
+    try:
+        found = len(loader)  # type: ignore[arg-type]
+    except TypeError:
+        raise NATError("train_loader has no len(), the number of its batches, which a schedule needs") from None
+    if not found:
+        raise NATError("train_loader has no batch: no images, or with drop_last fewer than a batch")
+    return found

@@ -1,0 +1,91 @@
+"""A table of the latency of every op in every slot, in one pass."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import ValidationError
+
+from nat_plugin.errors import NATError
+from nat_plugin.files import ReadError, read_text
+from nat_plugin.ir import Network, Op, Slot
+from nat_plugin.ir.canonical import live_ops
+from nat_plugin.measuring.latency import LATENCY, Latency, Share
+from nat_plugin.measuring.settings import ONNX, LatencySettings
+from nat_plugin.measuring.tables import CostTable, Figure, Subject, keys_of, ops_of
+
+UNIT = "ms"
+
+
+def to_measure(network: Network) -> list[tuple[Slot, Op]]:
+    """All that a table of a network holds."""
+    return [(slot, op) for slot in network.slots for op in ops_of(network, slot)]
+
+
+def measure(latency: Latency, of: Subject, after_op: Callable[[int], None] = lambda _: None) -> CostTable:
+    """The table of what is timed; ``after_op`` hears how many ops are done."""
+    network = latency.network
+    for number, (slot, op) in enumerate(to_measure(network), start=1):
+        latency.share(slot, op)
+        after_op(number)
+    scale = latency.whole * latency.factor
+
+    def figure(share: Share) -> Figure:
+        found = share.times(scale)
+        return Figure(found.value, found.low, found.high)
+
+    costs = {slot: {op: figure(latency.share(slot, op)) for op in ops_of(network, slot)} for slot in network.slots}
+    live = sum(costs[slot][op].value for slot, op in live_ops(network) if not op.is_null)
+    return CostTable(LATENCY, UNIT, of, Figure(latency.whole - live), costs, keys_of(network), measured_by(latency))
+
+
+def measured_by(latency: Latency) -> dict[str, Any]:
+    """What a reader of a table wants to know of how it came about."""
+    names = ["nat-plugin", "torch", *(["onnxruntime"] if latency.settings.runtime == ONNX else [])]
+    return {
+        "whole": latency.whole,
+        "factor": latency.factor,
+        "setting": latency.setting.plain(),
+        "device": device_name(latency.settings.compute.device),
+        "versions": {name: _version(name) for name in names},
+    }
+
+
+def settings_of(table: CostTable) -> LatencySettings | None:
+    """How a table was measured, if that can be done here too: on the same device."""
+    setting = table.measured.get("setting")
+    if table.metric != LATENCY or not isinstance(setting, dict):
+        return None
+    given = {name: setting.get(name) for name in LatencySettings.model_fields}
+    if given["runtime"] == ONNX:
+        given["layout"] = None
+    try:
+        settings = LatencySettings.model_validate(given)
+        here = device_name(settings.compute.device)
+    except (ValidationError, NATError):
+        return None
+    return settings if here == table.measured.get("device") else None
+
+
+def device_name(device: torch.device) -> str:
+    """What computes, as its maker calls it."""
+    if device.type == "cuda":
+        return str(torch.cuda.get_device_name(device))
+    try:
+        lines = read_text(Path("/proc/cpuinfo"), 2**22, "a list of processors").splitlines()
+    except ReadError:
+        lines = []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor() or platform.machine())
+
+
+def _version(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return "unknown"

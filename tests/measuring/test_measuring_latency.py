@@ -1,0 +1,183 @@
+"""Latency of networks that the core builds: by the settings that a user names, op by op and as a whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from measuring.conftest import Turned
+from policy.samples import ladder
+from pydantic import ValidationError
+from torch import nn
+
+from nat_plugin.errors import NATError
+from nat_plugin.ir import NULL, SKIP, Budget, Moves, Network, find_rule
+from nat_plugin.ir.budget import METRICS
+from nat_plugin.measuring import runtimes
+from nat_plugin.measuring.cells import CellLatency
+from nat_plugin.measuring.keeping import LEAST_USE, Keeper
+from nat_plugin.measuring.latency import Share
+from nat_plugin.measuring.measure import device_name, measure, settings_of, to_measure
+from nat_plugin.measuring.runtimes import check_runtime, placed, runner
+from nat_plugin.measuring.settings import LatencySettings
+from nat_plugin.measuring.tables import Subject, TableMetric, fingerprint, read_table
+from nat_plugin.nets import build
+from nat_plugin.timing import Clock
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+NETWORK = ladder([3, 2, 3, 3, 1, 3])
+RULE = find_rule("nat++")
+SETTINGS = LatencySettings(device="cpu", threads=1)
+
+
+@pytest.fixture(scope="module")
+def latency(turned: Turned) -> CellLatency:
+    return CellLatency(NETWORK, SETTINGS, clock=turned.clock)
+
+
+def walks(limit: float = 1.0, count: int = 4) -> list[Network]:
+    moves = Moves(NETWORK, RULE, Budget.parse({"macs": f"{limit}x"}).resolve(NETWORK))
+    return [moves.apply(moves.sample(np.random.default_rng(seed))) for seed in range(count)]
+
+
+def test_where_costs_add_up_the_estimate_is_what_the_whole_takes(latency: CellLatency) -> None:
+    assert latency(NETWORK) == latency.whole > 0
+    for network in walks():
+        assert latency.measured(network).ms == pytest.approx(latency(network), rel=1e-3)
+
+
+def test_networks_that_an_adapter_builds_are_timed_as_a_whole(turned: Turned, latency: CellLatency) -> None:
+    """An op is what it changes, and what nothing changes is nothing."""
+    opaque = CellLatency(NETWORK, SETTINGS, build, turned.clock)
+    alone = NETWORK.slots[3]  # from the input to the output: nothing else dies with it
+    own = NETWORK.edge(alone).op
+    assert opaque.share(alone, own).value == pytest.approx(latency.share(alone, own).value, rel=1e-3)
+    assert opaque.share(alone, SKIP).value == pytest.approx(0, abs=1e-6)
+
+
+def test_a_table_says_what_was_timed_and_is_used_without_timing(latency: CellLatency, tmp_path: Path) -> None:
+    done: list[int] = []
+    table = measure(latency, Subject(fingerprint(NETWORK), "a ladder"), done.append)
+    assert done == list(range(1, len(to_measure(NETWORK)) + 1))
+    assert (table.metric, table.unit, table.measured["device"]) == ("latency", "ms", device_name(torch.device("cpu")))
+    assert table.measured["setting"] == latency.setting.plain()
+    table.write(tmp_path / "latency.json")
+    metric = TableMetric(read_table(tmp_path / "latency.json", "latency"), "latency.json")
+    metric.check(NETWORK, RULE)
+    for network in [NETWORK, *walks()]:
+        assert metric(network) == pytest.approx(latency(network), rel=1e-4)
+    other = ladder([3, 3, 2, 3, 3, 3])  # of the same slots
+    metric.check(other, RULE)
+    assert metric(other) > metric(NETWORK)
+    assert settings_of(table) == SETTINGS.model_copy(update={"layout": "channels_last", "precision": "float32"})
+
+
+@pytest.mark.parametrize("setting", [None, "eager", {"batch": -1}, {"device": "cuda:99"}])
+def test_a_table_of_another_device_is_not_timed_again_here(latency: CellLatency, setting: object) -> None:
+    table = measure(latency, Subject(None))
+    elsewhere = {**table.measured, "device": "a telephone"}
+    assert settings_of(type(table)(**{**vars(table), "measured": elsewhere})) is None
+    broken = {**table.measured, "setting": setting}
+    assert settings_of(type(table)(**{**vars(table), "measured": broken})) is None
+
+
+@pytest.mark.parametrize(("limit", "belief"), [(0.5, 1.25), (0.7, 0.8), (0.85, 1.0)])
+def test_what_is_kept_is_within_the_limit_as_a_whole_and_uses_it(
+    latency: CellLatency, limit: float, belief: float
+) -> None:
+    """From whatever a search ended with, also where the estimate believes in more or less of what is saved."""
+
+    def estimate(network: Network) -> float:
+        return latency.whole - belief * (latency.whole - latency(network))
+
+    most = limit * latency.whole
+    limits = Budget.parse({"latency": f"{limit}x"}, {**METRICS, "latency": estimate}).resolve(NETWORK)
+    moves = Moves(NETWORK, RULE, limits)
+    found = [moves.apply(moves.sample(np.random.default_rng(seed))) for seed in range(4)]
+    kept = list(Keeper(NETWORK, RULE, latency, estimate).within(found, limits))
+    assert kept
+    assert all(LEAST_USE * most <= latency(each) <= most for each in kept)
+    assert len(set(kept)) == len(kept)
+
+
+def test_an_interval_of_a_difference_is_that_of_both() -> None:
+    assert Share(0.5, 0.47, 0.54).less(Share(0.2, 0.16, 0.23)) == Share(
+        pytest.approx(0.3), pytest.approx(0.3 - 0.03 * 2**0.5), pytest.approx(0.3 + 0.04 * 2**0.5)
+    )
+
+
+def small() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Conv2d(3, 4, 3)  # more would have to be compiled by a compiler of C++, for seconds
+
+
+IMAGES = torch.linspace(-1, 1, 2 * 3 * 8 * 8).view(2, 3, 8, 8)
+
+
+def outcome(settings: LatencySettings) -> torch.Tensor:
+    run = runner(placed(small(), settings.compute), IMAGES, settings)
+    found = run()
+    return torch.as_tensor(found[0] if isinstance(found, list) else found)
+
+
+@pytest.mark.parametrize("runtime", ["compile", "onnxruntime"])
+def test_every_runtime_computes_the_same(runtime: str) -> None:
+    if runtime == "onnxruntime":
+        pytest.importorskip("onnxruntime", reason="needs the extra onnx")
+    expected = outcome(LatencySettings(device="cpu", layout="contiguous"))
+    torch.testing.assert_close(outcome(LatencySettings(device="cpu", runtime=runtime)), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_precision_and_layout_are_those_that_are_named() -> None:
+    settings = LatencySettings(device="cpu", precision="bfloat16", layout="contiguous", batch=2)
+    assert outcome(settings).dtype == torch.bfloat16
+    assert next(placed(small(), settings.compute).parameters()).is_contiguous()
+
+
+def test_threads_are_those_that_are_named_and_come_back_after(turned: Turned) -> None:
+    before = torch.get_num_threads()
+    seen: list[int] = []
+
+    class Seen(CellLatency):
+        def module(self, network: Network) -> nn.Module:
+            seen.append(torch.get_num_threads())
+            return super().module(network)
+
+    found = Seen(NETWORK, LatencySettings(device="cpu", threads=2), clock=turned.clock)
+    assert found.setting.threads == 2
+    found.measured(walks(count=1)[0])
+    assert set(seen) == {2}
+    assert torch.get_num_threads() == before
+
+
+def test_a_missing_runtime_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runtimes, "find_spec", lambda _: None)
+    with pytest.raises(NATError, match=r"needs onnx and onnxruntime, not installed here: pip install"):
+        check_runtime(LatencySettings(runtime="onnxruntime"))
+    check_runtime(LatencySettings(runtime="compile"))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"runtime": "onnxruntime", "layout": "contiguous"},
+        {"runtime": "onnxruntime", "precision": "bfloat16"},
+        {"runtime": "onnxruntime", "device": "cuda"},
+        {"batch": 0},
+        {"threads": True},
+        {"layout": "rows"},
+        {"runtime": "tensorrt"},
+        {"batches": 1},
+    ],
+)
+def test_settings_that_cannot_be_are_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        LatencySettings.model_validate(wrong)
+
+
+def test_null_takes_nothing_and_is_not_timed(latency: CellLatency) -> None:
+    assert latency.share(NETWORK.slots[0], NULL).value == 0
+    assert Clock.of(torch.device("cpu")).name == "CPU time"
