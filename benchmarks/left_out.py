@@ -35,6 +35,9 @@ class Sources:
     def names(self) -> list[str]:
         return [name for name, source in self._plan.recipe.sources.items() if source.table is not None]
 
+    def weight(self, name: str) -> float:
+        return self._plan.recipe.sources[name].weight
+
     def table(self, name: str) -> MeasuredTable:
         if name not in self._tables:
             self._tables[name] = read_table(self.settings(name))
@@ -63,7 +66,8 @@ class Sources:
             raise NATError("nothing is left to train on; give a recipe with other sources")
         plan = plan_training(recipe, plugins())
         if (folder / FILE).exists():
-            if _compared(TrainingRecord.read(folder).recipe) != _compared(plan.resolved()):
+            begun = plan_training(TrainingRecord.read(folder).recipe, plugins())  # keys that came since have defaults
+            if _compared(begun.resolved()) != _compared(plan.resolved()):
                 raise NATError(f"{folder}: this training is of another recipe; choose another --work")
             if not (folder / POLICY).exists():
                 with reporter() as progress:

@@ -118,6 +118,10 @@ class MeasuredTask:
             )
         return kind
 
+    def network_of(self, kind: int) -> Network:
+        """Without dead operations."""
+        return self._world.kinds.networks[kind]
+
     def chosen_by(self, row: int, kind: int) -> float:
         """The score by which to choose what a network becomes."""
         return float(self.table.scores[row] if kind == self.kinds[row] else self._chosen_by[kind])

@@ -7,14 +7,13 @@ with validation accuracy, and the mean change of what is reported (test accuracy
 value where there is one alone) if the best by a score replaces the input, where it has a better score than the input.
 Defaults were chosen on inputs that were drawn with another seed (``--seed 7``).
 
-``python benchmarks/proxies.py --data ../shared/data --results benchmarks/results/proxies.json [--spaces nb201 macro]``
+``python benchmarks/proxies.py --data DATA --results benchmarks/results/proxies.json [--spaces nb201 "svhn darts"]``
 ``python benchmarks/proxies.py --results benchmarks/results/proxies.json --table`` prints what was kept.
 """
 
 from __future__ import annotations
 
 import argparse
-import ast
 import csv
 import gzip
 import json
@@ -37,6 +36,8 @@ from nat_plugin.evaluators.base import Bench
 from nat_plugin.evaluators.proxies import PROXIES
 from nat_plugin.evaluators.proxies.combining import Features, combination_of
 from nat_plugin.evaluators.proxies.evaluator import DEFAULT, ProxiesEvaluator, ProxiesSettings
+from nat_plugin.evaluators.proxies.kept import KeptProxies, ScoredLike
+from nat_plugin.evaluators.table import TableSettings, read_table
 from nat_plugin.ir import Frame, Moves, Network, canonical, find_rule, is_connected, key
 from nat_plugin.plugins import plugins
 from nat_plugin.sources import find_source
@@ -49,10 +50,25 @@ COMBINED: Mapping[str, tuple[str, ...]] = {
     "without macs": tuple(name for name in DEFAULT if name != "macs"),
 }
 NB201_DIGITS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
-NB301_OPS = (
-    *("max_pool_3x3", "avg_pool_3x3", "skip_connect"),
-    *("sep_conv_3x3", "sep_conv_5x5", "dil_conv_3x3", "dil_conv_5x5"),
-)
+RANDOM: Mapping[str, tuple[str, Mapping[str, str]]] = {
+    "nb101": ("nasbench101_500.csv.gz", {}),
+    "nb301": ("nasbench301_surrogate_725.csv.gz", {}),
+    "darts214": ("darts214.csv.gz", {}),
+    "svhn nb201": ("suite_zero_svhn.csv.gz", {"space": "nasbench201"}),
+    "svhn darts": ("suite_zero_svhn.csv.gz", {"space": "nasbench301"}),
+    "svhn transnas": ("suite_zero_svhn.csv.gz", {"space": "transbench101_micro"}),
+}
+"""Tables of random networks, and which of their rows."""
+PUBLISHED = {
+    "params": "params",
+    "macs": "flops",
+    "naswot": "nwot",
+    "jacobian": "jacov",
+    "gradient_norm": "grad_norm",
+    "snip": "snip",
+    "synflow": "synflow",
+}
+"""Proxies here, and the columns of NAS-Bench-Suite-Zero that are made after the same papers."""
 FORMATS = (
     *(("DARTS_V2", "darts"), ("ENAS_micro", "enas-micro"), ("darts-v2", "nni"), ("NB201_AllConv3x3", "nasbench201")),
     *(("NBMacro_MB3_K3", "nasbench-macro"), ("mobilenetv2_100", "timm"), ("resnet18", "timm"), ("cream-014", "nni")),
@@ -156,12 +172,6 @@ def macro(data: Path) -> Space:
     return Space(read, write, "nat++", {"all": Group(tuple(first), first, others)})
 
 
-def nb301_cell(text: str) -> Network:
-    parts = [[(NB301_OPS[op], source) for source, op in cell] for cell in ast.literal_eval(text)]
-    shape = "Genotype(normal={}, normal_concat=[2, 3, 4, 5], reduce={}, reduce_concat=[2, 3, 4, 5])"
-    return adapter("darts").read(shape.format(*parts), SIZE)
-
-
 SPACES: Mapping[str, Callable[[Path], Space]] = {"nb201": nb201, "transnas": transnas, "macro": macro}
 
 
@@ -223,9 +233,7 @@ def measured(space: Space, group: Group, scorer: Scorer, inputs: int, count: int
         best.append(gains[int(np.argmax(truth))] if max(truth) > group.chosen[name] else 0.0)
         for label, scores in scored(own, rest).items():
             top = int(np.argmax(scores))
-            constant = np.ptp(scores) == 0
-            rank = 0.0 if constant else float(spearmanr(scores, truth)[0])
-            found.setdefault(label, []).append((rank, gains[top] if scores[top] > 0 else 0.0))
+            found.setdefault(label, []).append((rank(scores, truth), gains[top] if scores[top] > 0 else 0.0))
     means = {
         label: {"rank": mean(r for r, _ in each), "gain": mean(g for _, g in each)} for label, each in found.items()
     }
@@ -241,23 +249,40 @@ def scored(own: Features, rest: Sequence[Features]) -> dict[str, list[float]]:
     return found
 
 
+def rank(scores: Sequence[float] | np.ndarray, truth: Sequence[float] | np.ndarray) -> float:
+    """Of what is the same for all, 0."""
+    return 0.0 if np.ptp(scores) == 0 else float(spearmanr(scores, truth)[0])
+
+
 def mean(values: Iterable[float]) -> float:
     return float(np.mean(list(values)))
 
 
-def nb301(data: Path, count: int, seed: int) -> dict[str, Any]:
-    """Random cells of a space, none of which another can become: ranks over all of them."""
-    table = rows(data / "nasbench301_surrogate_725.csv.gz")
-    picked = [table[number] for number in np.random.default_rng(seed).permutation(len(table))[:count]]
-    scorer = Scorer(seed)
-    found = scorer([nb301_cell(row["arch"]) for row in picked])
-    truth = [float(row["val_accuracy_surrogate"]) for row in picked]
+def over_random(given: argparse.Namespace, name: str) -> dict[str, Any]:
+    """Ranks over random networks of a table in which hardly any can become another, and those of the published proxies
+    in it."""
+    file, where = RANDOM[name]
+    table = read_table(TableSettings(path=given.data / file, where=dict(where)))
+    there = [row for row, network in enumerate(table.networks) if is_connected(network)]
+    order = np.random.default_rng(given.seed).permutation(len(there))[: 2 * given.networks]
+    picked = [there[number] for number in order]
+    kept = KeptProxies(tuple(PROXIES), given.kept)
+    rows = kept.of([ScoredLike(table.texts[row], table.adapter)(table.networks[row]) for row in picked])
+    sound = np.isfinite(rows).all(axis=1)
+    picked = [row for row, there in zip(picked, sound.tolist(), strict=True) if there]
+    found = [dict(zip(PROXIES, each, strict=True)) for each in rows[sound].tolist()]
+    truth = table.test[picked]
     centre = {name: float(np.median([each[name] for each in found])) for name in PROXIES}
-    scores = scored(centre, found)
+    published = {
+        ours: rank(table.metrics[theirs][picked], truth)
+        for ours, theirs in PUBLISHED.items()
+        if theirs in table.metrics and np.isfinite(table.metrics[theirs][picked]).all()
+    }
     return {
-        "inputs": count,
-        "scores": {label: {"rank": float(spearmanr(each, truth)[0])} for label, each in scores.items()},
-        "seconds": scorer.each,
+        "networks": len(picked),
+        "broken": int((~sound).sum()),
+        "scores": {label: {"rank": rank(each, truth)} for label, each in scored(centre, found).items()},
+        "published": published,
     }
 
 
@@ -287,7 +312,7 @@ def times(repeats: int) -> dict[str, float]:
 
 def print_table(path: Path) -> None:
     known = json.loads(path.read_text())
-    spaces = {name: known[name] for name in (*SPACES, "nb301") if name in known}
+    spaces = {name: known[name] for name in SPACES if name in known}
     columns = [(space, group) for space, found in spaces.items() for group in found["groups"]]
     print("| | " + " | ".join(f"{space} {group}" for space, group in columns) + " |")
     print("|---" * (len(columns) + 1) + "|")
@@ -296,10 +321,21 @@ def print_table(path: Path) -> None:
         print(f"| {label} | " + " | ".join(_cell(each) for each in cells) + " |")
     best = [spaces[space]["groups"][group].get("best") for space, group in columns]
     print("| best by validation | " + " | ".join("" if each is None else f"{each:+.2f}" for each in best) + " |")
+    tables = {name: known[name] for name in RANDOM if name in known}
+    print("\n| | " + " | ".join(tables) + " |")
+    print("|---" * (len(tables) + 1) + "|")
+    for label in (*PROXIES, *COMBINED):
+        print(f"| {label} | " + " | ".join(_beside(each, label) for each in tables.values()) + " |")
     if "times" in known:
         print("\n| network | processor seconds |\n|---|---|")
         for name, seconds in known["times"]["seconds"].items():
             print(f"| {name} | {seconds:.2f} |")
+
+
+def _beside(found: Mapping[str, Any], label: str) -> str:
+    """A rank, and in brackets that of the published proxy."""
+    published = found["published"].get(label)
+    return f"{found['scores'][label]['rank']:.2f}" + ("" if published is None else f" ({published:.2f})")
 
 
 def _cell(found: Mapping[str, float]) -> str:
@@ -311,7 +347,8 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--results", type=Path, required=True)
     parser.add_argument("--table", action="store_true", help="print what was kept, and measure nothing")
-    parser.add_argument("--spaces", nargs="+", default=[*SPACES, "nb301", "times"])
+    parser.add_argument("--spaces", nargs="+", default=[*SPACES, *RANDOM, "times"])
+    parser.add_argument("--kept", type=Path, help="File of proxies of random networks that are known already.")
     parser.add_argument("--inputs", type=int, default=6, help="of each group")
     parser.add_argument("--networks", type=int, default=24, help="of each input")
     parser.add_argument("--seed", type=int, default=11)
@@ -326,11 +363,10 @@ def main() -> None:
 def figures(name: str, given: argparse.Namespace) -> dict[str, Any]:
     if name == "times":
         return {"seconds": times(3)}
-    if name == "nb301":
-        found = nb301(given.data, 2 * given.networks, given.seed)
-        return {"groups": {"all": found}, "seconds": found.pop("seconds")}
+    if name in RANDOM:
+        return over_random(given, name)
     if name not in SPACES:
-        raise NATError(f"unknown space '{name}'; allowed: {', '.join([*SPACES, 'nb301', 'times'])}")
+        raise NATError(f"unknown space '{name}'; allowed: {', '.join([*SPACES, *RANDOM, 'times'])}")
     space, scorer = SPACES[name](given.data), Scorer(given.seed)
     run = partial(measured, space, scorer=scorer, inputs=given.inputs, count=given.networks, seed=given.seed)
     groups = {label: run(group) for label, group in space.groups.items()}

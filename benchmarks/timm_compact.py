@@ -26,8 +26,8 @@ from typing import Any
 import torch
 from nat_timm.building.build import build
 from nat_timm.building.entrypoint import attach
-from nat_timm.compacting.session import STARTS, CompactionSession
 from nat_timm.compacting.result import Tuned
+from nat_timm.compacting.session import STARTS, CompactionSession
 from nat_timm.documents.document import parse
 from nat_timm.training.tuning import Tuning, accuracy
 from results import add_result

@@ -40,6 +40,9 @@ RARE = 500_000
 @click.option(
     "--samples", type=click.IntRange(0, 100_000), default=0, help="Take the likeliest of so many samples too."
 )
+@click.option(
+    "--proxies", is_flag=True, help="Score finalists without training, for a critic that knows how to use it."
+)
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True)
 @click.option("--device", default="auto", show_default=True)
 @click.option("--extended", is_flag=True, help="Allow null where the format cannot say it; writes network JSON.")
@@ -54,6 +57,7 @@ def transform(
     budget: tuple[str, ...],
     costs: tuple[str, ...],
     samples: int,
+    proxies: bool,
     seed: int,
     device: str,
     extended: bool,
@@ -91,6 +95,10 @@ def transform(
     torch.set_num_threads(1)  # a policy is small, and threads would wait for each other
     where = find_compute(device).device
     loaded, critic = find_policy(policy, where), find_critic(policy, where)
+    if proxies and (critic is None or not critic.config.proxies):
+        raise NATError(
+            f"--proxies: policy '{policy[:80]}' has no critic that was trained with proxies (docs/training.md)"
+        )
     asked = Transformation(
         rule,
         limits,
@@ -102,6 +110,7 @@ def transform(
         extended,
         (channels, cells, size, classes),
         as_json,
+        proxies,
     )
     lines = Lines()
     remarks = Remarks(policy, channels, cells, size, classes)

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from nat_plugin.cli.options import make_frame
 from nat_plugin.errors import NATError, show_trace
+from nat_plugin.evaluators.proxies.kept import ScoredLike
 from nat_plugin.ir import Budget, Frame, Moves, Network, Rule, cost, is_connected, key
 from nat_plugin.measuring.tables import TableMetric
 from nat_plugin.policy.apply import apply_policy
@@ -45,7 +46,7 @@ class Done:
 @dataclass(frozen=True)
 class Transformation:
     """What is to be done; ``size``: channels, cells, image side and classes, as far as they are given. With a critic an
-    input stays where it does not know."""
+    input stays where it does not know; ``with_proxies``: it is told those of its finalists."""
 
     rule: Rule
     limits: Budget
@@ -57,18 +58,22 @@ class Transformation:
     is_extended: bool
     size: tuple[int | None, int | None, int | None, int | None]
     rows: bool
+    with_proxies: bool = False
 
     def of(self, found: Sequence[Source | Wrong]) -> list[Done | Wrong]:
         """In the same order. What of an architecture comes does not depend on the others."""
         read = [each if isinstance(each, Wrong) else _tried(each, self._read) for each in found]
         begun = [each for each in read if not isinstance(each, Wrong)]
-        after = iter(self._transformed([each.moves for each in begun]))
+        after = iter(self._transformed(begun))
         return [each if isinstance(each, Wrong) else self._written(each, *next(after)) for each in read]
 
-    def _transformed(self, moves: Sequence[Moves]) -> list[tuple[Network, Suggestion | None]]:
+    def _transformed(self, begun: Sequence[_Begun]) -> list[tuple[Network, Suggestion | None]]:
+        moves = [each.moves for each in begun]
         if self.critic is None:
             return [(each, None) for each in apply_policy(moves, self.policy, self.samples, self.seed)]
-        return [(each.network, each) for each in suggest(moves, self.policy, self.critic, self.samples, self.seed)]
+        scoring = [ScoredLike(each.source.text, each.source.adapter) for each in begun] if self.with_proxies else None
+        found = suggest(moves, self.policy, self.critic, self.samples, self.seed, scoring=scoring)
+        return [(each.network, each) for each in found]
 
     def _read(self, source: Source) -> _Begun:
         frame = make_frame(source, *self.size)

@@ -27,6 +27,7 @@ from nat_plugin.ir import Network
 from nat_plugin.policy.geometric import scatter
 from nat_plugin.policy.graphs import Batch, Graph, build_batch
 from nat_plugin.policy.network import GraphEncoder, PolicyConfig
+from nat_plugin.policy.proxy_inputs import told
 from nat_plugin.policy.search_space import space_name
 
 Tensor = torch.Tensor
@@ -40,12 +41,19 @@ LEAST_NOISE = 1e-3
 
 @dataclass(frozen=True)
 class CriticConfig:
-    """``members``: of the ensemble; ``hidden`` and ``rounds`` of each, as of a policy; ``width``: of phi."""
+    """``members``: of the ensemble; ``hidden`` and ``rounds`` of each, as of a policy; ``width``: of phi; ``proxies``:
+    those that it is told of a network, where somebody computed them."""
 
     members: int = 2
     hidden: int = 48
     rounds: int = 2
     width: int = 24
+    proxies: tuple[str, ...] = ()
+
+    @property
+    def features(self) -> int:
+        """Numbers of phi, with what proxies add to it."""
+        return self.width + len(self.proxies)
 
 
 @dataclass(frozen=True)
@@ -69,18 +77,26 @@ class Member(GraphEncoder):
 
     def __init__(self, config: CriticConfig) -> None:
         super().__init__(PolicyConfig("graph", config.hidden, config.rounds, room=False))  # it judges without a limit
-        hidden, width = config.hidden, config.width
-        self.out = nn.Sequential(nn.Linear(2 * hidden, hidden), nn.SiLU(), nn.Linear(hidden, width))
+        hidden, width, self.proxies = config.hidden, config.features, config.proxies
+        inputs = 2 * hidden + (1 if config.proxies else 0)
+        self.out = nn.Sequential(nn.Linear(inputs, hidden), nn.SiLU(), nn.Linear(hidden, config.width))
         self.center = nn.Parameter(0.1 * torch.randn(width))
         self.root = nn.Parameter(0.5 * torch.eye(width))
         self.log_noise = nn.Parameter(torch.tensor(-1.0))
         self.log_offset = nn.Parameter(torch.tensor(0.0))
 
-    def forward(self, batch: Batch) -> Tensor:
+    def forward(self, batch: Batch, proxies: Tensor | None = None) -> Tensor:
+        """``proxies`` (G, names): ``in_units``, NaN for networks of which they are not known; None: for all."""
         _, edges, mean = self.encode(batch)
         total = scatter(edges * batch.edge_x[:, :1], batch.edge_graph, 0, len(batch.graph_x), "sum")
-        phi: Tensor = self.out(torch.cat([mean, total], 1))
-        return phi
+        pooled = torch.cat([mean, total], 1)
+        if not self.proxies:
+            phi: Tensor = self.out(pooled)
+            return phi
+        if proxies is None:
+            proxies = pooled.new_full((len(pooled), len(self.proxies)), torch.nan)
+        known, found = told(proxies)
+        return torch.cat([self.out(torch.cat([pooled, known], 1)), found], 1)
 
     @property
     def spread(self) -> Tensor:
@@ -156,14 +172,19 @@ class Critic(nn.Module):
         return next(self.parameters()).dtype
 
     @torch.no_grad()
-    def expect(self, graphs: Sequence[Graph]) -> Expectation:
-        """What it expects of graphs (of networks without dead operations), (G,)."""
+    def expect(self, graphs: Sequence[Graph], proxies: np.ndarray | None = None) -> Expectation:
+        """What it expects of graphs (of networks without dead operations), (G,); ``proxies`` as a member takes them."""
         count = len(self.members)
         means = [torch.zeros(0, device=self.device)]
-        features = [torch.zeros(0, count * (self.config.width + 1), device=self.device)]
+        features = [torch.zeros(0, count * (self.config.features + 1), device=self.device)]
+        given = None if proxies is None else torch.from_numpy(proxies).to(self.device, self.real)
         for start in range(0, len(graphs), CHUNK):
-            batch = build_batch(graphs[start : start + CHUNK]).to(self.device, self.real)
-            found = [(each(batch), each) for each in map(self.member, range(len(self.members)))]
+            part = slice(start, start + CHUNK)
+            batch, told_of = (
+                build_batch(graphs[part]).to(self.device, self.real),
+                None if given is None else given[part],
+            )
+            found = [(each(batch, told_of), each) for each in map(self.member, range(len(self.members)))]
             own = torch.stack([phi @ each.center for phi, each in found])  # (members, g)
             apart = (own - own.mean(0)).T
             means.append(own.mean(0))

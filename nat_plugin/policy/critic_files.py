@@ -7,9 +7,10 @@ from dataclasses import asdict
 from pathlib import Path
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from nat_plugin.errors import NATError
+from nat_plugin.evaluators.proxies import PROXIES
 from nat_plugin.policy.critic import Critic, CriticConfig, Familiar
 from nat_plugin.policy.files import Fact, SavedCritic, load_critic
 
@@ -19,7 +20,7 @@ MAX_MEMBERS, MAX_SIZE = 64, 1024
 
 
 class _Values(BaseModel):
-    """``spaces``: names parted by blanks."""
+    """``spaces``, ``proxies``: names parted by blanks."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
     members: int = Field(ge=1, le=MAX_MEMBERS)
@@ -29,12 +30,24 @@ class _Values(BaseModel):
     spaces: str = Field(default="", max_length=100_000)
     doubt: float = Field(default=1.0, ge=1, le=1e6)
     within: float = Field(default=1.0, ge=1, le=1e6)
+    proxies: str = Field(default="", max_length=10_000)
+
+    @field_validator("proxies")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        for name in value.split():
+            if name not in PROXIES:
+                raise ValueError(f"unknown proxy '{name[:40]}': install a newer nat-plugin")
+        return value
 
 
 def saved_critic(critic: Critic) -> SavedCritic:
     """What a file has of it."""
     familiar = critic.familiar
     values: dict[str, Fact] = {**asdict(critic.config), **asdict(familiar), "spaces": " ".join(sorted(familiar.spaces))}
+    values.pop("proxies")  # what has none is written as before there were any
+    if critic.config.proxies:
+        values["proxies"] = " ".join(critic.config.proxies)
     return SavedCritic({"kind": KIND, **values}, dict(critic.state_dict()))
 
 
@@ -61,7 +74,8 @@ def read_critic(path: Path, device: torch.device) -> Critic | None:
     if values.members * (1 + values.rounds) > len(saved.tensors):  # before modules are made in vain
         raise NATError(f"policy {path}: critic: tensors of {values.members} members are missing")
     with torch.device("meta"):
-        critic = Critic(CriticConfig(values.members, values.hidden, values.rounds, values.width))
+        sizes = values.members, values.hidden, values.rounds, values.width
+        critic = Critic(CriticConfig(*sizes, tuple(values.proxies.split())))
     _compare(path, critic.state_dict(), saved.tensors)
     critic.load_state_dict(saved.tensors, strict=True, assign=True)
     critic.familiar = familiar_of(values.model_dump())

@@ -27,6 +27,7 @@ class Expecting:
         self._rows: dict[Network, np.ndarray] = {}
         self._of_ops: dict[tuple[object, ...], dict[tuple[Op, ...], np.ndarray]] = {}
         """By what networks that differ in ops only have in common: rows by ops."""
+        self._told: dict[tuple[Network, bytes], np.ndarray] = {}
         self._factors: dict[Network, float] = {}
         self._noise: float | None = None
 
@@ -34,6 +35,21 @@ class Expecting:
         """What is expected of what a network becomes by each of the choices."""
         [found] = self.of_each([(moves, choices)])
         return found
+
+    def told(self, moves: Moves, choices: Sequence[Choice], proxies: np.ndarray) -> Expectation:
+        """The same by a critic that is told of proxies (n, names) of what is written, NaN where they are not known."""
+        found = self.of(moves, choices)
+        known = np.flatnonzero(np.isfinite(proxies).all(axis=1)).tolist()
+        named = {at: (canonical(moves.apply(choices[at])), proxies[at].tobytes()) for at in known}
+        new = {name: at for at, name in named.items() if name not in self._told}
+        if new:
+            graphs = [build_graph(network) for network, _ in new]
+            more = self._critic.expect(graphs, proxies[list(new.values())])
+            self._told.update(zip(new, np.concatenate([more.mean[:, None], more.features], axis=1), strict=True))
+        mean, features, factor = found.mean.copy(), found.features.copy(), self._factor(moves.network)
+        for at, name in named.items():
+            mean[at], features[at] = self._told[name][0], factor * self._told[name][1:]
+        return Expectation(mean, features, found.noise)
 
     def of_each(self, asked: Sequence[tuple[Moves, Sequence[Choice]]]) -> list[Expectation]:
         """The same of several, which takes far less time at once."""
@@ -93,6 +109,7 @@ class Expecting:
         if max(len(self._rows), sum(map(len, self._of_ops.values()))) > MOST_KNOWN:
             self._rows.clear()
             self._of_ops.clear()
+            self._told.clear()
             self._factors.clear()
 
 

@@ -20,6 +20,7 @@ from nat_plugin.ir.scaffold import scaffold
 from nat_plugin.policy.apply import decode
 from nat_plugin.policy.critic import Critic, Expectation
 from nat_plugin.policy.expecting import Expecting
+from nat_plugin.policy.input_proxies import InputProxies, ScoredOf
 from nat_plugin.policy.network import Policy
 from nat_plugin.policy.sampling import draw, greedy, most_probable
 
@@ -29,6 +30,8 @@ DECIMALS = 3
 """Of what proposals are worth: what differs by less is equal. Sums round by what else is in a batch."""
 AT_ONCE = 512
 """Architectures of which all proposals are judged together."""
+FINALISTS = 12
+"""So many of what is worth most are judged again where proxies of them can be had."""
 LIKELY, LIKELY_WITHIN = 8, 64
 """So many of the likeliest transformations are judged; so many of those within limits."""
 STEPS, BEAM, NEIGHBOURS = 6, 4, 32
@@ -48,10 +51,18 @@ class Suggestion:
 
 
 def suggest(
-    moves: Sequence[Moves], policy: Policy, critic: Critic, samples: int = 0, seed: int = 0, caution: float = CAUTION
+    moves: Sequence[Moves],
+    policy: Policy,
+    critic: Critic,
+    samples: int = 0,
+    seed: int = 0,
+    caution: float = CAUTION,
+    scoring: Sequence[ScoredOf] | None = None,
 ) -> list[Suggestion]:
-    """In the same order; what becomes of one does not depend on the others. ``samples``: drawn from the policy too."""
+    """In the same order; what becomes of one does not depend on the others. ``samples``: drawn from the policy too;
+    ``scoring``: how proxies are computed of what each becomes, for a critic that is to be told of them."""
     expecting, found = Expecting(critic), []
+    proxies = None if scoring is None else InputProxies(critic)
     with torch.no_grad():
         scored = decode(policy, moves)
         for start in range(0, len(moves), AT_ONCE):
@@ -59,6 +70,11 @@ def suggest(
             for each in asked:
                 each.tried += _tried(each, samples, seed)
             expected = _climbed(asked, expecting, caution)
+            if scoring is not None and proxies is not None:
+                for number, (each, how) in enumerate(zip(asked, scoring[start : start + AT_ONCE], strict=True)):
+                    each.tried = _finalists(each, expected[number], caution)
+                    told = proxies.of(each.moves, each.tried, how)
+                    expected[number] = expecting.told(each.moves, each.tried, told)
             found += [_chosen(each, of, caution) for each, of in zip(asked, expected, strict=True)]
     return found
 
@@ -88,6 +104,12 @@ def _worth(expected: Expectation, caution: float) -> np.ndarray:
     gain, deviation = expected.gain(0, np.arange(len(expected.mean)))
     worth: np.ndarray = np.round(gain - caution * deviation, DECIMALS)
     return worth
+
+
+def _finalists(asked: _Asked, expected: Expectation, caution: float) -> list[Choice]:
+    """What changes nothing, and what is worth most, the best first."""
+    worth = _worth(expected, caution)[1:]
+    return [asked.tried[0], *(asked.tried[1 + at] for at in np.argsort(-worth, kind="stable")[:FINALISTS].tolist())]
 
 
 def _tried(asked: _Asked, samples: int, seed: int) -> list[Choice]:

@@ -13,6 +13,7 @@ from nat_plugin.data import DataSet, DataSettings, load
 from nat_plugin.device import Compute, find_compute
 from nat_plugin.errors import NATError
 from nat_plugin.evaluators.base import Bench, Evaluator, Split
+from nat_plugin.evaluators.proxies.kept import ScoredLike
 from nat_plugin.ir import Budget, Frame, Moves, Network, find_rule, is_connected
 from nat_plugin.ir.budget import METRICS, Metric
 from nat_plugin.measuring.tables import table_metrics
@@ -152,7 +153,7 @@ def set_up(
     if search.moves.count == 1:
         raise NATError(f"'{origin.label}': rules '{rule.name}' allow no move on this architecture")
     planned = recipe.search.rounds * recipe.search.proposals
-    task = Task((network,), rule, budget, recipe.seed, planned, compute.device)
+    task = Task((network,), rule, budget, recipe.seed, planned, compute.device, ScoredLike(origin.text, adapter))
     strategy: Strategy = plugins.find("strategies", recipe.strategy_name)(task, chosen.strategy)
 
     def resized(channels: int | None, cells: int | None) -> Network:

@@ -19,6 +19,8 @@ from nat_plugin.search.neighbourhood import descent
 if TYPE_CHECKING:
     import torch
 
+    from nat_plugin.policy.input_proxies import ScoredOf
+
 State: TypeAlias = dict[str, Any]
 """Nested dicts (with text keys) and lists of tensors and plain JSON values; what a checkpoint stores."""
 
@@ -81,6 +83,8 @@ class Task:
     evaluations: int | None = None
     """How many are planned, if that is known: schedules of a strategy run over these."""
     device: torch.device = field(default_factory=_cpu)
+    scoring: ScoredOf | None = None
+    """How training-free proxies are computed of what becomes of a single input, where they can be."""
 
 
 AnySettings: TypeAlias = Settings

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import critic_proxies
 import numpy as np
 import pytest
 from leave_one_out_tables import entry_of, tables_of
@@ -35,6 +36,8 @@ def test_the_page_has_the_tables_of_the_results(request: pytest.FixtureRequest) 
     root = request.config.rootpath
     expected = tables_of(json.loads((root / RESULTS).read_text()))
     assert {name: table for name, table in tables_on(root / PAGE).items() if name in expected} == expected
+    known = json.loads((root / RESULTS.parent / f"{critic_proxies.TABLE}.json").read_text())
+    assert tables_on(root / PAGE)[critic_proxies.TABLE] == critic_proxies.table_of(known)
 
 
 def test_what_is_noted_of_a_run_has_no_paths_of_a_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -102,6 +102,27 @@ def test_the_same_seed_learns_the_same_and_a_stop_changes_nothing() -> None:
     assert all(torch.equal(whole[name], stopped[name]) for name in whole)
 
 
+def test_what_proxies_tell_counts_where_they_are_known() -> None:
+    """Scores that nothing in a graph tells: with the proxy they are ranked, without it they are not, and networks with
+    and without it can be compared."""
+    networks = sample(120, 6)
+    graphs, rng = [build_graph(each) for each in networks], np.random.default_rng(0)
+    config = CriticConfig(members=1, hidden=8, rounds=1, width=4, proxies=("zico",))
+    known = []
+    for number in range(3):
+        hidden = rng.normal(size=(len(graphs), 1))
+        known.append(MeasuredTask(str(number), graphs, hidden[:, 0] + rng.normal(size=120) / 4, proxies=hidden))
+    critic = new_critic(config, 0, CPU)
+    CriticTraining(critic, known, CriticLearning(steps=60, batch=40, lr=2e-2), 0).run()
+    unseen = rng.normal(size=(120, 1))
+    told = critic.expect(graphs, unseen).mean
+    assert spearmanr(told, unseen[:, 0])[0] > 0.9
+    alone = critic.expect(graphs)
+    assert abs(spearmanr(alone.mean, unseen[:, 0])[0]) < 0.4
+    some = critic.expect(graphs, np.where(np.arange(120)[:, None] < 60, unseen, np.nan))
+    assert np.allclose(some.mean, np.where(np.arange(120) < 60, told, alone.mean), atol=1e-5)
+
+
 def test_without_measurements_it_says_so() -> None:
     with pytest.raises(NATError, match="two measured networks"):
         CriticTraining(new_critic(SMALL, 0, CPU), [MeasuredTask("empty", [], np.zeros(0))], FAST, 0)

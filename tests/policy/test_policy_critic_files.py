@@ -46,6 +46,17 @@ def test_round_trip(tmp_path: Path, device: torch.device) -> None:
     assert load_policy(path)[1] == {"rules": "nat"}
 
 
+def test_one_without_proxies_is_written_as_before_there_were_any(tmp_path: Path) -> None:
+    assert "proxies" not in saved_critic(critic()).config
+    told = new_critic(CriticConfig(members=1, hidden=8, rounds=1, width=4, proxies=("macs", "zico")), 3, CPU)
+    found = read_critic(written(tmp_path / "p.safetensors", saved_critic(told)), CPU)
+    assert found is not None
+    assert found.config == told.config
+    unknown = replace(saved_critic(told), config=saved_critic(told).config | {"proxies": "macs luck"})
+    with pytest.raises(NATError, match=r"critic: proxies: .*unknown proxy 'luck'"):
+        read_critic(written(tmp_path / "unknown.safetensors", unknown), CPU)
+
+
 @pytest.mark.parametrize("kind", [None, "ensemble"])
 def test_a_policy_without_one_has_none(kind: str | None, tmp_path: Path) -> None:
     saved = None if kind is None else SavedCritic({"kind": kind}, {"0.w": torch.zeros(1)})

@@ -15,8 +15,6 @@ from nat_plugin.errors import NATError
 from nat_plugin.evaluators.base import Assessment, Bench, Evaluator, Split
 from nat_plugin.evaluators.proxies.combining import Combination, Features, combination_of
 from nat_plugin.evaluators.proxies.features import (
-    PROXIES,
-    check_names,
     explained,
     in_order,
     measured_features,
@@ -24,6 +22,8 @@ from nat_plugin.evaluators.proxies.features import (
     values,
 )
 from nat_plugin.evaluators.proxies.initial import Batch, synthetic_batches
+from nat_plugin.evaluators.proxies.kept import with_ops_of
+from nat_plugin.evaluators.proxies.names import PROXIES, check_names
 from nat_plugin.evaluators.scale import Scale
 from nat_plugin.ir import Frame, Moves, Network, key
 from nat_plugin.nets import build
@@ -239,7 +239,7 @@ class ProxiesEvaluator(Evaluator):
     def _at_size(self, network: Network) -> Network:
         if self._small is self._home:
             return network
-        return self._small.with_cells(network.cells) if self.bench.wirings else self._small.with_ops(network.ops)
+        return self._small.with_cells(network.cells) if self.bench.wirings else with_ops_of(self._small, network)
 
     @staticmethod
     def _compare(source: float | None, network: float | None) -> Measurement | None:

@@ -17,6 +17,7 @@ from nat_plugin.errors import NATError
 from nat_plugin.evaluators.proxies.activations import Patterns, entropies
 from nat_plugin.evaluators.proxies.gradients import gradient_norm, jacobian, snip, zico
 from nat_plugin.evaluators.proxies.initial import Batch, initialise, synthetic_batches, weights_of
+from nat_plugin.evaluators.proxies.names import PROXIES, check_names
 from nat_plugin.evaluators.proxies.synflow import synflow
 from nat_plugin.evaluators.proxies.trainability import trainability
 from nat_plugin.evaluators.proxies.watching import ActivationWatch, BlockWatch
@@ -24,22 +25,6 @@ from nat_plugin.ir import Network, cost
 from nat_plugin.ir.layers import Shape
 from nat_plugin.nets import build, count
 from nat_plugin.training.seeds import seeded
-
-PROXIES: Mapping[str, str] = {
-    "params": "logarithm of the number of parameters",
-    "macs": "logarithm of the MACs",
-    "naswot": "NASWOT: how differently images switch the activations",
-    "swap": "SWAP: how many patterns of images the activations have",
-    "expressivity": "AZ-NAS: in how many directions the features of the blocks spread, added up",
-    "progressivity": "AZ-NAS: the least growth of that from block to block",
-    "trainability": "AZ-NAS: how evenly gradients pass from block to block",
-    "gradient_norm": "norms of the gradients of the loss, added up",
-    "snip": "SNIP: gradients of the loss times weights",
-    "zico": "ZiCo: size of the gradients over their spread between batches, layer by layer",
-    "jacobian": "Jacobian covariance: how differently images pull at the loss",
-    "synflow": "SynFlow: what passes through positive weights, without images",
-}
-"""Every proxy by name, and what it is. All are logarithms or sums of such: their differences can be compared."""
 
 OF_SIZE = frozenset({"params", "macs"})
 OF_PATTERNS = frozenset({"naswot", "swap"})
@@ -83,15 +68,6 @@ def proxy_features(
         sizes = size_features(network if isinstance(network, Network) else module, shape, names)
         measured = measured_features(module, on_device, seed, names)
         return in_order(sizes | values([measured])[0], names)
-
-
-def check_names(names: Collection[str]) -> None:
-    """NATError for a name that is no proxy, and for none at all."""
-    for name in names:
-        if name not in PROXIES:
-            raise NATError(f"unknown proxy '{str(name)[:60]}'; allowed: {', '.join(PROXIES)}")
-    if not names:
-        raise NATError(f"there is no proxy to score by; choose among {', '.join(PROXIES)}")
 
 
 def size_features(network: Network | nn.Module, shape: Shape, names: Collection[str]) -> dict[str, float]:

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from nat_plugin.adapter import Adapter
 from nat_plugin.errors import NATError
 from nat_plugin.evaluators.table.choosing import choose
 from nat_plugin.evaluators.table.layout import Results, Unit
@@ -18,6 +19,7 @@ from nat_plugin.evaluators.table.rows import no_number
 from nat_plugin.evaluators.table.settings import CSV, TableSettings
 from nat_plugin.ir import Frame, Network
 from nat_plugin.plugins import plugins
+from nat_plugin.sources import find_adapter
 
 _T = TypeVar("_T")
 
@@ -27,7 +29,7 @@ class MeasuredTable:
     """Networks and what was measured of each, in the order of the rows.
 
     ``metrics``: every column of numbers by its name, as it stands there, NaN where a field is empty; ``results``: which
-    of them choose and which are reported, and of what task; ``texts``: the architectures as the adapter read them;
+    of them choose and which are reported, and of what task; ``texts``: the architectures as the ``adapter`` read them;
     ``complete``: whether every network of its space is there; ``rewires``: whether that is every wiring of a cell.
     """
 
@@ -35,6 +37,7 @@ class MeasuredTable:
     path: Path
     networks: tuple[Network, ...]
     texts: tuple[str, ...]
+    adapter: Adapter
     lines: tuple[int, ...]
     metrics: Mapping[str, Values]
     results: Results
@@ -102,6 +105,7 @@ def read_table(settings: TableSettings) -> MeasuredTable:
         path=settings.path,
         networks=_kept(rows.networks, kept),
         texts=_kept(rows.texts, kept),
+        adapter=find_adapter(chosen.adapter, plugins()),
         lines=_kept(rows.lines, kept),
         metrics=metrics,
         results=replace(results, unit=unit, images=results.images if _is_accuracy(results, unit) else (0, 0)),

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from nat_plugin.errors import NATError
+from nat_plugin.evaluators.proxies import PROXIES
 from nat_plugin.policy.critic import Critic, CriticConfig, new_critic
 from nat_plugin.policy.critic_files import familiar_of, saved_critic
 from nat_plugin.policy.files import Fact
@@ -53,7 +54,8 @@ class TaskCritic:
     network, then those that its deviations follow from."""
 
     def __init__(self, settings: CriticSettings, seed: int, device: torch.device) -> None:
-        self._config = CriticConfig(**settings.given("members", "hidden", "rounds", "width"))
+        told = tuple(name for name in PROXIES if name in (settings.proxies or ()))
+        self._config = CriticConfig(**settings.given("members", "hidden", "rounds", "width"), proxies=told)
         self._learning = CriticLearning(**settings.given("steps", "tasks", "batch", "lr", "weight_decay"))
         self._doubt_steps = settings.doubt_steps or 0
         self._seed, self._critic = seed, new_critic(self._config, seed, device)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from nat_plugin.adapter import Adapter
 from nat_plugin.checksums import check, is_done
 from nat_plugin.data import load
 from nat_plugin.device import find_compute
 from nat_plugin.errors import NATError
 from nat_plugin.evaluators.base import Evaluator
+from nat_plugin.evaluators.proxies.kept import Scored, ScoredLike
 from nat_plugin.ir import Frame, Network, Op, from_json, is_connected, key
 from nat_plugin.outside import Outside
 from nat_plugin.plugins import Plugins
@@ -43,9 +46,10 @@ class _Line(BaseModel):
 
 @dataclass(frozen=True)
 class _Value:
-    """The mean of what was measured of a network, over so many times."""
+    """The mean of what was measured of a network, over so many times; ``scored``: as proxies are computed of it."""
 
     network: Network
+    scored: Callable[[], Scored]
     total: float
     count: int = 1
 
@@ -73,6 +77,7 @@ def pool_of_runs(folders: Sequence[Path], plugins: Plugins) -> Pool:
         known=True,
         what=f"measurements of {len(folders)} run{'s' * (len(folders) > 1)}",
         space=", ".join(sorted(formats)),
+        scored=lambda number: values[number].scored(),
         left_out=left_out,
         outside=tuple(
             outside
@@ -89,7 +94,8 @@ def _read_run(folder: Path, record: Record, plugins: Plugins, known: dict[str, _
     Shared weights change while a run goes on, so of those the gain over the run's own input counts, which was measured
     at the same moment; otherwise the score."""
     begun = plan(record.recipe, plugins)
-    own = _input_of(folder, record, plugins)
+    adapter = find_adapter(begun.recipe.adapter or record.origin.adapter, plugins)
+    own, like = _input_of(folder, record, adapter, plugins), ScoredLike(record.origin.text, adapter)
     moving = plugins.find("evaluators", begun.recipe.evaluator_name).train is not Evaluator.train
     passed, own_key = 0, key(own)
     for number, values in enumerate(read_journal(folder / JOURNAL), start=1):
@@ -109,7 +115,7 @@ def _read_run(folder: Path, record: Record, plugins: Plugins, known: dict[str, _
         if line.source == own_key:
             pairs.append((own, 0.0 if moving else line.source_score))
         for network, value in pairs:
-            before = known.get(key(network), _Value(network, 0.0, 0))
+            before = known.get(key(network), _Value(network, partial(like, network), 0.0, 0))
             known[key(network)] = replace(before, total=before.total + value, count=before.count + 1)
     return passed
 
@@ -121,10 +127,9 @@ def _said(error: ValidationError | NATError) -> str:
     return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
 
 
-def _input_of(folder: Path, record: Record, plugins: Plugins) -> Network:
+def _input_of(folder: Path, record: Record, adapter: Adapter, plugins: Plugins) -> Network:
     """The input of a run at the size of its search."""
     begun = plan(record.recipe, plugins)
-    adapter = find_adapter(begun.recipe.adapter or record.origin.adapter, plugins)
     kind = plugins.find("evaluators", begun.recipe.evaluator_name)
     if begun.data is None:
         bare = kind.frame(begun.evaluator)

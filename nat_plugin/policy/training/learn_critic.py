@@ -16,6 +16,7 @@ from nat_plugin.errors import NATError
 from nat_plugin.policy.critic import Critic
 from nat_plugin.policy.graphs import Graph, build_batch
 from nat_plugin.policy.optimizers import optimizer_state, restore_optimizer
+from nat_plugin.policy.proxy_inputs import dropped
 from nat_plugin.policy.ranks import normal_ranks
 
 
@@ -42,13 +43,15 @@ class CriticLearning:
 @dataclass(frozen=True)
 class MeasuredTask:
     """Graphs (of networks without dead operations) and their scores (N,), higher is better, on one task. ``weight``:
-    how often it is drawn, relative to others; ``space``: the ``space_name`` of its networks."""
+    how often it is drawn, relative to others; ``space``: the ``space_name`` of its networks; ``proxies`` (N, names):
+    ``in_units``, NaN where they are not known."""
 
     name: str
     graphs: Sequence[Graph]
     scores: np.ndarray
     weight: float = 1.0
     space: str = ""
+    proxies: np.ndarray | None = None
 
 
 class CriticTraining:
@@ -101,13 +104,16 @@ class CriticTraining:
 
     def _surprises(self, number: int, tasks: Sequence[int]) -> list[torch.Tensor]:
         """Of a sample of the measurements of each task; all graphs in one pass, which takes less time."""
-        member, graphs, wanted = self.critic.member(number), [], []
+        member, graphs, wanted, proxies = self.critic.member(number), [], [], []
         for task in tasks:
             every = self._tasks[task].graphs
             some = self._rng.choice(len(every), min(self.learning.batch, len(every)), replace=False)
             graphs += [every[each] for each in some.tolist()]
             wanted.append(self._targets[task][torch.from_numpy(some).to(self.critic.device)])
-        phi = member(build_batch(graphs, self.critic.device)).split([len(each) for each in wanted])
+            if member.proxies:
+                proxies.append(dropped(self._tasks[task].proxies, some, len(member.proxies), self._rng))
+        told = torch.cat(proxies).to(self.critic.device) if proxies else None
+        phi = member(build_batch(graphs, self.critic.device), told).split([len(each) for each in wanted])
         return [member.surprise(own, scores) for own, scores in zip(phi, wanted, strict=True)]
 
     def state(self) -> dict[str, Any]:

@@ -6,11 +6,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from nat_plugin.data import DataSettings
 from nat_plugin.errors import NATError, NATErrors
 from nat_plugin.evaluators.base import Evaluator
+from nat_plugin.evaluators.proxies.names import PROXIES, check_names
 from nat_plugin.evaluators.table.settings import TableSettings
 from nat_plugin.ir import find_rule
 from nat_plugin.outside import OutsidePath
@@ -90,7 +91,7 @@ class LimitSettings(Settings):
         return self
 
 
-ONLY = {"ensemble": ("epochs", "least_steps"), "tasks": ("width", "steps", "tasks", "doubt_steps")}
+ONLY = {"ensemble": ("epochs", "least_steps"), "tasks": ("width", "steps", "tasks", "doubt_steps", "proxies")}
 """Keys of a critic that only one kind has."""
 
 
@@ -126,6 +127,20 @@ class CriticSettings(Settings):
         description="tasks: steps of each of the critics that leave a search space or a task out, by which it is found "
         "how much less it knows of another; left out or 0: it is not",
     )
+    proxies: list[str] | None = Field(
+        default=None,
+        min_length=1,
+        description=f"tasks: training-free proxies that it is told of networks; there are {', '.join(PROXIES)}",
+    )
+
+    @field_validator("proxies")
+    @classmethod
+    def _known_proxies(cls, value: list[str] | None) -> list[str] | None:
+        try:
+            check_names(value or tuple(PROXIES))
+        except NATError as error:
+            raise ValueError(str(error)) from None
+        return value
 
     @model_validator(mode="after")
     def _of_its_kind(self) -> CriticSettings:
@@ -138,6 +153,18 @@ class CriticSettings(Settings):
     def given(self, *names: str) -> dict[str, Any]:
         """The values of these keys, without those that are left out."""
         return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+
+
+class ProxySettings(Settings):
+    """Training-free proxies of the networks of all sources, for critics that are told of them."""
+
+    networks: int = Field(
+        default=1500, ge=2, le=10**6, description="different networks of each source of which they are computed"
+    )
+    file: OutsidePath | None = Field(
+        default=None,
+        description="where they are kept, and found by the next training; left out: in the training's own folder",
+    )
 
 
 _Temperature = Annotated[float, Field(gt=0, le=100)]
@@ -204,6 +231,7 @@ class TrainingRecipe(Settings):
         description="in turn; the evaluations never fall",
     )
     policy: PolicySettings = Field(default=PolicySettings(), description="the policy")
+    proxies: ProxySettings = Field(default=ProxySettings(), description="for stages whose critic has `proxies`")
     report: int = Field(default=500, ge=1, le=10**6, description="held-out networks of each task in the report")
     checkpoint: int = Field(default=50, ge=1, le=10**6, description="updates between checkpoints")
     seed: int = Field(default=0, ge=0, lt=2**31, description="everything random follows from it, but the split")

@@ -10,6 +10,7 @@ from nat_plugin.policy.files import Fact
 from nat_plugin.policy.search_space import cells_of
 from nat_plugin.policy.trained_on import CELLS
 from nat_plugin.policy.training.heldout import held_out_figures
+from nat_plugin.policy.training.proxies import TaskProxies
 from nat_plugin.policy.training.tasks import Task
 from nat_plugin.policy.training.trainer import Trainer
 
@@ -28,12 +29,13 @@ def summary(trainer: Trainer) -> dict[str, Any]:
         "objective": trainer.recipe.policy.objective,
         "inputs": len(trainer.inputs),
         "updates": trainer.steps,
-        "tasks": {task.name: _read(task) | held_out[task.name] for task in trainer.tasks},
+        "tasks": {task.name: _read(task, trainer.proxies) | held_out[task.name] for task in trainer.tasks},
     }
 
 
-def _read(task: Task) -> dict[str, Any]:
+def _read(task: Task, proxies: TaskProxies | None) -> dict[str, Any]:
     kinds, _ = task.measured
+    unscored = [] if proxies is None else proxies.left_out(task)
     return {
         "what": task.pool.what,
         "space": task.pool.space,
@@ -42,7 +44,7 @@ def _read(task: Task) -> dict[str, Any]:
         "evaluations": len(task.scores),
         "failed": len(task.scores) - len(kinds),
         "distinct": len(set(kinds.tolist())),
-        "left_out": list(task.pool.left_out),
+        "left_out": [*task.pool.left_out, *unscored],
     }
 
 

@@ -14,6 +14,7 @@ from nat_plugin.data import load
 from nat_plugin.device import find_compute
 from nat_plugin.errors import NATError
 from nat_plugin.evaluators.base import Bench, Evaluator
+from nat_plugin.evaluators.proxies.kept import Scored, ScoredLike
 from nat_plugin.ir import Frame, Moves, Network, find_rule, is_connected, key
 from nat_plugin.outside import Outside
 from nat_plugin.plugins import Plugins
@@ -45,25 +46,32 @@ def _of_evaluator(source: SourceSettings, part: SourcePlan, recipe: TrainingReci
     data = load(part.data, compute.device, plugins.datasets) if part.data is not None else None
     bare = kind.frame(part.evaluator) if data is None else Frame(input=data.shape, classes=data.classes)
     frame = replace(bare, channels=source.network.channels, cells=source.network.cells)
-    adapter, inputs = _networks(source, frame, plugins)
+    adapter, read = _networks(source, frame, plugins)
+    inputs = [network for _, network in read]
     networks = _moved(inputs, source.moves, recipe)
     bench = Bench(tuple(inputs), find_rule(recipe.rules[0]), data, compute, recipe.seed, True, adapter.module)
     evaluator = kind(bench, part.evaluator)
     outside = (*(data.outside if data is not None else ()), *evaluator.outside)
     if isinstance(source.networks, Path):
         outside = (*outside, Outside.all_of(source.networks))
+
+    def scored(number: int) -> Scored:
+        text = next(text for text, own in read if own.differs_in_ops_only(networks[number]))
+        return ScoredLike(text, adapter)(networks[number])
+
     return Pool(
         tuple(networks),
         _measuring(evaluator, networks),
         known=False,
         what=f"scores of evaluator {source.evaluator['name']}",
         space=adapter.name,
+        scored=scored,
         outside=outside,
     )
 
 
-def _networks(source: SourceSettings, frame: Frame, plugins: Plugins) -> tuple[Adapter, list[Network]]:
-    """The networks of a source as they are given. NATError names the line of a file that is wrong."""
+def _networks(source: SourceSettings, frame: Frame, plugins: Plugins) -> tuple[Adapter, list[tuple[str, Network]]]:
+    """The networks of a source as they are given, with their texts. NATError names the line of a file that is wrong."""
     label = ""
     if isinstance(source.networks, Path):
         lines = enumerate(read_text(source.networks).splitlines(), start=1)
@@ -78,7 +86,7 @@ def _networks(source: SourceSettings, frame: Frame, plugins: Plugins) -> tuple[A
             adapter = adapter or each.adapter
             if each.adapter.name != adapter.name:
                 raise NATError(f"this is in format '{each.adapter.name}', those before in '{adapter.name}'")
-            found.append(each.adapter.read(each.text, frame))
+            found.append((each.text, each.adapter.read(each.text, frame)))
         except NATError as error:
             raise NATError(f"{label}{error}") from None
     if adapter is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from nat_plugin.evaluators.proxies.kept import Scored, ScoredLike
 from nat_plugin.evaluators.table import TableSettings, read_table
 from nat_plugin.evaluators.table.reading import LeftOut
 from nat_plugin.outside import Outside
@@ -28,13 +29,18 @@ def _shown(lines: Sequence[int]) -> str:
 def pool_of_table(settings: TableSettings) -> Pool:
     """Every network of the table that the settings of the evaluator ``table`` name."""
     table = read_table(settings)
-    scores = table.scores
+    scores, adapter = table.scores, table.adapter
+
+    def scored(number: int) -> Scored:
+        return ScoredLike(table.texts[number], adapter)(table.networks[number])
+
     return Pool(
         table.networks,
         lambda numbers: [float(scores[number]) for number in numbers],
         known=True,
         what=str(table.results),
         space=table.title,
+        scored=scored,
         left_out=_counted(table.left_out),
         outside=(Outside.all_of(settings.path),),
     )

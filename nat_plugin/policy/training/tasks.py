@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from nat_plugin.evaluators.proxies.kept import Scored
 from nat_plugin.ir import Network
 from nat_plugin.outside import Outside
 from nat_plugin.policy.training.spaces import NONE, Space, World, split_place
@@ -20,7 +21,8 @@ class Pool:
     """What a source gives: networks, how their scores are read, and a line on every part that was left out.
 
     ``known``: whether scores are looked up; otherwise every one is measured and takes time. ``what``: the task in a few
-    words, ``space``: what its networks are."""
+    words, ``space``: what its networks are; ``scored``: a network, by its number, as proxies of it are computed
+    (None: of none they are)."""
 
     networks: tuple[Network, ...]
     scores: ScoresOf
@@ -29,6 +31,7 @@ class Pool:
     space: str
     left_out: tuple[str, ...] = ()
     outside: tuple[Outside, ...] = ()
+    scored: Callable[[int], Scored] | None = None
 
 
 @dataclass(eq=False)

@@ -19,6 +19,7 @@ from nat_plugin.errors import NATError
 from nat_plugin.files import WriteError, file_errors, write_text
 from nat_plugin.plugins import Plugins
 from nat_plugin.policy.files import SavedCritic, save_policy
+from nat_plugin.policy.training.proxies import TaskProxies
 from nat_plugin.policy.training.recipe import TrainingPlan, TrainingRecipe, plan_training
 from nat_plugin.policy.training.record import FILE, TrainingRecord
 from nat_plugin.policy.training.report import facts_of, markdown, summary
@@ -46,7 +47,7 @@ def start(plan: TrainingPlan, folder: Path, plugins: Plugins, reporter: Reporter
     with locked(folder):
         check_free(folder, FILE)
         tidy(folder)
-        trainer = _set_up(plan, plugins)
+        trainer = _set_up(plan, folder, plugins)
         origin = Origin("", "", plan.recipe.name)
         record = TrainingRecord.of(plan.resolved(), origin, outside_of(task.pool for task in trainer.tasks))
         record.write(folder)
@@ -74,7 +75,7 @@ def resume(
                 record.write(folder)
             return read_result(folder)
         record.check_there(folder)
-        trainer = _set_up(plan_training(record.recipe, plugins), plugins)
+        trainer = _set_up(plan_training(record.recipe, plugins), folder, plugins)
         record.check_read(outside_of(task.pool for task in trainer.tasks))
         if moved:
             record.write(folder)
@@ -87,7 +88,7 @@ def _settled(recipe: TrainingRecipe) -> TrainingRecipe:
     return recipe.model_copy(update=found)
 
 
-def _set_up(plan: TrainingPlan, plugins: Plugins) -> Trainer:
+def _set_up(plan: TrainingPlan, folder: Path, plugins: Plugins) -> Trainer:
     """Read the sources and draw the inputs. NATError for anything that is wrong with them."""
     recipe, world, tasks = plan.recipe, World(), []
     if recipe.threads is not None:
@@ -100,7 +101,8 @@ def _set_up(plan: TrainingPlan, plugins: Plugins) -> Trainer:
                 f"sources.{name}: {len(pool.networks):,} networks, of which {tasks[-1].most} can be learned from; a "
                 "training needs two at least: add some, or lower held_out"
             )
-    return Trainer(recipe, tasks, world, find_compute(recipe.device).device)
+    device = find_compute(recipe.device).device
+    return Trainer(recipe, tasks, world, device, TaskProxies(recipe, folder, device))
 
 
 @dataclass

@@ -25,6 +25,7 @@ from nat_plugin.policy.training.inputs import Input, Inputs
 from nat_plugin.policy.training.judging import Judge
 from nat_plugin.policy.training.learn_critic import MeasuredTask
 from nat_plugin.policy.training.objectives import Update, find_objective
+from nat_plugin.policy.training.proxies import TaskProxies
 from nat_plugin.policy.training.recipe import StageSettings, TrainingRecipe
 from nat_plugin.policy.training.spaces import NONE, World
 from nat_plugin.policy.training.tasks import Task
@@ -54,8 +55,15 @@ class Position:
 class Trainer:
     """Critic and policy of one training."""
 
-    def __init__(self, recipe: TrainingRecipe, tasks: Sequence[Task], world: World, device: torch.device) -> None:
-        self.recipe, self.tasks, self.world, self.device = recipe, tasks, world, device
+    def __init__(
+        self,
+        recipe: TrainingRecipe,
+        tasks: Sequence[Task],
+        world: World,
+        device: torch.device,
+        proxies: TaskProxies | None = None,
+    ) -> None:
+        self.recipe, self.tasks, self.world, self.proxies, self.device = recipe, tasks, world, proxies, device
         settings = recipe.policy
         few = settings.enumerate if settings.objective == "exact" else 0
         self.inputs = Inputs(recipe, world, few).draw(tasks)
@@ -100,8 +108,8 @@ class Trainer:
         return sum(stage.updates for stage in self.recipe.stages[: self.position.stage]) + self.position.updates
 
     def advance(self, say: Say) -> str:
-        """One step: some scores are read, or a critic is fitted, or the policy is updated once. What it was, in a few
-        words."""
+        """One step: scores are read, proxies computed, a critic is fitted, or the policy is updated. What it was, in a
+        few words."""
         if self._waiting is None:
             self._waiting = self._held_out() if self.learned else self._choose()
         if self._waiting:
@@ -109,6 +117,8 @@ class Trainer:
         if self.learned:
             return "nothing is left to read"
         if self.judge is None:
+            if self.proxies is not None and (note := self.proxies.advance(self.tasks)):
+                return note
             self.judge = self._criticise()
             return "critic"
         if self.position.updates < self.stage.updates:
@@ -224,7 +234,9 @@ class Trainer:
                 graphs = {kind: build_graph(networks[kind]) for kind in np.unique(kinds).tolist()}
                 space = space_name(networks[int(kinds[0])])
                 of_task = [graphs[kind] for kind in kinds.tolist()]
-                measured.append(MeasuredTask(task.name, of_task, scores, task.weight, space))
+                told = self.stage.critic.proxies
+                proxies = self.proxies.of(task, told) if self.proxies is not None and told else None
+                measured.append(MeasuredTask(task.name, of_task, scores, task.weight, space, proxies))
         if sum(len(each.scores) for each in measured) < LEAST:
             failed = sum(len(task.scores) for task in self.tasks)
             raise NATError(f"a critic needs {LEAST} scores at least: of {failed:,} networks nearly all failed")

@@ -11,6 +11,7 @@ import numpy as np
 from nat_plugin.ir import Choice, Moves
 from nat_plugin.policy.critic import Critic, Expectation
 from nat_plugin.policy.expecting import Expecting
+from nat_plugin.search.nat.prior_proxies import PriorProxies
 
 SAMPLES = 128
 """Random transformations of an input that show how far scores are apart."""
@@ -25,8 +26,8 @@ class CriticPrior:
 
     dear = True
 
-    def __init__(self, critic: Critic, moves: Sequence[Moves]) -> None:
-        self._expecting, self._moves = Expecting(copy.deepcopy(critic).double()), moves
+    def __init__(self, critic: Critic, moves: Sequence[Moves], proxies: PriorProxies | None = None) -> None:
+        self._expecting, self._moves, self._proxies = Expecting(copy.deepcopy(critic).double()), moves, proxies
         self._units: dict[int, tuple[float, float]] = {}
         self._rows: list[dict[Choice, np.ndarray]] = [{} for _ in moves]  # mean and features of what was asked before
 
@@ -52,7 +53,11 @@ class CriticPrior:
         return np.stack([rows[choice] for choice in choices])
 
     def _of(self, source: int, choices: Sequence[Choice]) -> Expectation:
-        return self._expecting.of(self._moves[source], choices)
+        moves = self._moves[source]
+        if self._proxies is None:
+            return self._expecting.of(moves, choices)
+        told = self._proxies.of(source, choices, lambda some: self._expecting.of(moves, some))
+        return self._expecting.told(moves, choices, told)
 
     def _unit(self, source: int) -> tuple[float, float]:
         """What is expected of a random transformation, and how far from that they are."""

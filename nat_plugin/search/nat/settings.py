@@ -71,6 +71,9 @@ class NATSettings(Settings):
     evaluations for local search from each of the user's inputs by the process alone; 0 is REINFORCE throughout."""
     trust: Annotated[float, Field(ge=0, le=10)] = 0.5
     """Weight of ``policy`` as a prior of the process."""
+    proxies: Annotated[int, Field(ge=0, le=10_000)] = 0
+    """Of how many of the most promising transformations of an input the critic of ``policy`` is told training-free
+    proxies; each takes a fraction of a second, and the critic has to be trained with them."""
     pool: Annotated[int, Field(ge=1, le=100_000)] = 200
     """Networks to choose each proposal of the process from."""
     largest: Annotated[int, Field(ge=10, le=5_000)] = 250

@@ -6,6 +6,7 @@ import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from nat_plugin.errors import NATError
 from nat_plugin.ir import Moves, Network
 from nat_plugin.policy.critic import Critic
 from nat_plugin.policy.finding import find_critic, find_policy
@@ -13,6 +14,7 @@ from nat_plugin.policy.network import Policy, PolicyConfig, new_policy
 from nat_plugin.policy.trained_on import say_where_trained, where_trained
 from nat_plugin.search.base import Task
 from nat_plugin.search.nat.critic_prior import CriticPrior
+from nat_plugin.search.nat.prior_proxies import PriorProxies
 from nat_plugin.search.nat.settings import NATSettings
 from nat_plugin.search.surrogate.acquisition import Model
 from nat_plugin.search.surrogate.policy_prior import PolicyPrior
@@ -43,6 +45,8 @@ class Start:
 def find_start(task: Task, settings: NATSettings, moves: Sequence[Moves]) -> Start:
     """Of a policy that was trained, or of one that has learned nothing. NATError for a policy that is none."""
     name = settings.policy
+    if settings.proxies and (name is None or not settings.trust or find_critic(name, task.device) is None):
+        raise NATError("strategy.proxies: they are for a policy whose critic was trained with them (docs/training.md)")
     if name is None:
         return _nothing(task, settings, "Prior: none")
     policy, critic = find_policy(name, task.device), find_critic(name, task.device)
@@ -57,7 +61,16 @@ def find_start(task: Task, settings: NATSettings, moves: Sequence[Moves]) -> Sta
         return Start(policy, trained, None, f"Prior: none (trust is 0); the search started from {about}")
     if critic is None:
         return Start(policy, trained, trained, f"Prior: {about}")
-    return Start(policy, trained, CriticPrior(critic, moves), f"Prior: {about}; {_known(critic, task.inputs)}")
+    prior = CriticPrior(critic, moves, _proxies(task, settings, critic, moves))
+    return Start(policy, trained, prior, f"Prior: {about}; {_known(critic, task.inputs)}")
+
+
+def _proxies(task: Task, settings: NATSettings, critic: Critic, moves: Sequence[Moves]) -> PriorProxies | None:
+    if not settings.proxies:
+        return None
+    if task.scoring is None:
+        raise NATError("strategy.proxies: networks cannot be scored without training here; leave it out")
+    return PriorProxies(critic, moves, task.scoring, settings.proxies)
 
 
 def _nothing(task: Task, settings: NATSettings, about: str) -> Start:

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 import timm
 import torch
-from nat_timm.compacting.session import STARTS, CompactionSession
 from nat_timm.compacting.magnitude import without_small_blocks
 from nat_timm.compacting.result import Result, Tuned
+from nat_timm.compacting.session import STARTS, CompactionSession
 from nat_timm.training.loaders import LoaderFeed, batches, timm_loaders
 from nat_timm.training.tuning import Tuning, accuracy, distance, fine_tune
 from PIL import Image

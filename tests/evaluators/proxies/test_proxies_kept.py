@@ -1,0 +1,28 @@
+"""What is scored of a network is the same network at another size, whatever its ops are."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from nat_plugin.evaluators.proxies.kept import KeptProxies, ScoredLike
+from nat_plugin.ir import Frame, Moves, find_rule, key
+from nat_plugin.plugins import plugins
+
+RULE = find_rule("nat++")
+
+
+@pytest.mark.parametrize("name", ["nasbench101", "nasbench201"])
+def test_a_network_and_what_it_becomes_can_be_scored_at_another_size(name: str) -> None:
+    adapter = plugins().adapters[name]
+    texts = [each.text for each in adapter.published().values()]
+    text = max(texts, key=lambda each: Moves(adapter.read(each, Frame()), RULE).count)
+    network = adapter.read(text, Frame())
+    moves, rng = Moves(network, RULE), np.random.default_rng(1)
+    moved = next(each for _ in range(100) if key(each := moves.apply(moves.sample(rng))) != key(network))
+    like, kept = ScoredLike(text, adapter), KeptProxies(["macs", "synflow"])
+    found = kept.of([like(network), like(moved)])
+    assert not kept.failed
+    assert np.isfinite(found).all()
+    assert (found[0] != found[1]).all()
+    assert adapter.write(like(moved).network) == adapter.write(moved)
