@@ -3,8 +3,8 @@ it is trained.
 
 Each recipe is searched as ``nat compare`` does it: one input, weights shared by all strategies of a seed and trained as
 long as the recipe says, every network measured on all reward images. After 40 and after 120 measurements the best by
-these is trained for real, by the final stage of the recipe, and tested; so is the input. NNI's hub is searched from its
-``darts-v2``, under ``nat++``, with the settings of the recipe ``quickstart``.
+these, the input aside, is trained for real by the final stage of the recipe, and tested; so is the input. NNI's hub is
+searched from its ``darts-v2``, under ``nat++``, with the settings of the recipe ``quickstart``.
 
 Whatever is done is kept in ``--work``: the same command goes on where it was stopped, and does nothing twice.
 
@@ -26,7 +26,7 @@ from statistics_of_seeds import interval
 from nat_plugin.comparisons.compare import compare
 from nat_plugin.comparisons.recipe import ComparisonPlan, plan_comparison
 from nat_plugin.comparisons.record import Record
-from nat_plugin.comparisons.search import Trace
+from nat_plugin.comparisons.search import Moved, Trace
 from nat_plugin.comparisons.units import Unit, Work, read_trace, same_data, seed_of, warm_up
 from nat_plugin.evaluators.base import Evaluator
 from nat_plugin.ir import Network, key
@@ -92,7 +92,9 @@ def trained(name: str, data: Path | None, wanted: ComparisonPlan, traces: Mappin
     setup = set_up(planned, find_origin(planned, plugins()), plugins(), same_data)
     if type(setup.evaluator).module is not Evaluator.module:  # what is trained goes on from the shared weights
         warm_up(setup, wanted.recipe.warmup, "", {})
-    best = {label: [setup.search.moves.apply(each) for each in choices(trace)] for label, trace in traces.items()}
+    best = {
+        label: [setup.search.moves.apply(each.choice) for each in best_of(trace)] for label, trace in traces.items()
+    }
     choice = _choice(setup, folder, list({key(each): each for some in best.values() for each in some}.values()))
     shown.phase("trainings", choice.steps, choice.steps_done)
     while not choice.finished:
@@ -106,21 +108,14 @@ def trained(name: str, data: Path | None, wanted: ComparisonPlan, traces: Mappin
     return {
         "input": tested[key(setup.search.network)],
         "tested": {label: [tested[key(each)] for each in some] for label, some in best.items()},
-        "measured": {label: [step.gain for step in _steps(trace)] for label, trace in traces.items()},
+        "measured": {label: [each.gain for each in best_of(trace)] for label, trace in traces.items()},
         "notes": list(traces[NAT].notes),
     }
 
 
-def _steps(trace: Trace) -> list[Any]:
-    curve = trace.curve(max(TRIALS))
-    found = [curve[count] for count in TRIALS]
-    assert all(found), "nothing within the budget was found"
-    return found
-
-
-def choices(trace: Trace) -> list[Any]:
-    """The moves that lead to what was best after each of ``TRIALS``."""
-    return [step.choice for step in _steps(trace)]
+def best_of(trace: Trace) -> list[Moved]:
+    """What was best after each of ``TRIALS`` of what the input may become: a final stage trains the input anyway."""
+    return [[each for each in trace.moved if each.query <= count][-1] for count in TRIALS]
 
 
 def _choice(setup: Setup, folder: Path, networks: list[Network]) -> Choice:

@@ -17,14 +17,23 @@ PATIENCE = 1000
 
 @dataclass(frozen=True)
 class Step:
-    """After so many queries: the network that is the best so far by its measured gain over the input, that gain, how
-    much more accurate than the input it is on images that it was not chosen by, and the moves that lead to it."""
+    """After so many queries: the network that is the best so far by its measured gain over the input, that gain, and
+    how much more accurate than the input it is on images that it was not chosen by."""
 
     query: int
     network: str
     gain: float
     held_out: float
-    choice: Choice = ()
+
+
+@dataclass(frozen=True)
+class Moved:
+    """After so many queries: the moves to the best so far of what the input may become, whatever the input itself is
+    worth, and its gain."""
+
+    query: int
+    gain: float
+    choice: Choice
 
 
 @dataclass(frozen=True)
@@ -40,31 +49,33 @@ class HeldOutInput:
 class Trace:
     """What came of a search: every improvement, and how many queries were used. ``spent``: whether there was more to be
     asked when the queries were used up; otherwise the strategy had no more proposals. ``held_out_input`` is None where
-    nothing was better than the input; ``notes`` are those of the strategy."""
+    nothing was better than the input; ``notes`` are those of the strategy. ``moved``: every improvement among what the
+    input may become."""
 
     steps: tuple[Step, ...]
     queries: int
     spent: bool
     held_out_input: HeldOutInput | None = None
     notes: tuple[str, ...] = ()
+    moved: tuple[Moved, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        steps = [[step.query, step.network, step.gain, step.held_out, list(step.choice)] for step in self.steps]
+        steps = [[step.query, step.network, step.gain, step.held_out] for step in self.steps]
+        moved = [[each.query, each.gain, list(each.choice)] for each in self.moved]
         held_out_input = None if self.held_out_input is None else astuple(self.held_out_input)
         found = {"queries": self.queries, "spent": self.spent, "steps": steps, "input": held_out_input}
-        return found | {"notes": list(self.notes)}
+        return found | {"notes": list(self.notes), "moved": moved}
 
     @staticmethod
     def from_json(value: dict[str, Any]) -> Trace:
-        steps = tuple(
-            Step(int(query), str(name), float(gain), float(out), tuple(map(int, choice)))
-            for query, name, gain, out, choice in value["steps"]
-        )
+        steps = tuple(Step(int(query), str(name), float(gain), float(out)) for query, name, gain, out in value["steps"])
+        moved = tuple(Moved(int(query), float(gain), tuple(map(int, moves))) for query, gain, moves in value["moved"])
         given = None
         if value["input"] is not None:
             accuracy, images, chance = value["input"]
             given = HeldOutInput(float(accuracy), int(images), float(chance))
-        return Trace(steps, int(value["queries"]), bool(value["spent"]), given, tuple(map(str, value["notes"])))
+        notes = tuple(map(str, value["notes"]))
+        return Trace(steps, int(value["queries"]), bool(value["spent"]), given, notes, moved)
 
     def curve(self, queries: int) -> list[Step | None]:
         """What was best after 0 to ``queries`` queries, (queries + 1); None before there is anything within the
@@ -93,23 +104,25 @@ def search(
     """
     source, moves = setup.search.network, setup.search.moves
     asked = Queries(setup.evaluator, source, queries)
-    steps = [Step(0, key(source), 0.0, 0.0, moves.identity)] if moves.limits.fit(source) else []
+    steps = [Step(0, key(source), 0.0, 0.0)] if moves.limits.fit(source) else []
+    moved: list[Moved] = []
     idle = 0
     while asked.left and idle < PATIENCE:
         proposals = setup.strategy.ask(min(batch, asked.left))
         if not proposals:
-            return Trace(tuple(steps), asked.used, False)
+            return Trace(tuple(steps), asked.used, False, moved=tuple(moved))
         for proposal in proposals:
             price = asked.price(proposal)
             if price > asked.left:
-                return Trace(tuple(steps), asked.used, True)
+                return Trace(tuple(steps), asked.used, True, moved=tuple(moved))
             idle = 0 if price else idle + 1
             found = asked.ask(proposal)
             note(f"query {asked.used} of {queries}")
             setup.strategy.tell(proposal, found)
             if found is None or not math.isfinite(found.gain) or proposal.source != source:
                 continue
+            if price and (not moved or found.gain > moved[-1].gain):
+                moved.append(Moved(asked.used, found.gain, moves.choice(proposal.network)))
             if not steps or found.gain > steps[-1].gain:
-                network = proposal.network
-                steps.append(Step(asked.used, key(network), found.gain, held_out(network), moves.choice(network)))
-    return Trace(tuple(steps), asked.used, not asked.left)
+                steps.append(Step(asked.used, key(proposal.network), found.gain, held_out(proposal.network)))
+    return Trace(tuple(steps), asked.used, not asked.left, moved=tuple(moved))

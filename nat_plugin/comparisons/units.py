@@ -187,5 +187,4 @@ def _optimum(setup: Setup, held_out: HeldOut) -> Trace:
         gains[own] = 0.0
     best = max(gains, key=lambda name: gains[name])
     value = 0.0 if best == own else held_out(networks[best])
-    choice = moves.choice(networks[best])
-    return Trace((Step(0, best, gains[best], value, choice),), len(networks), False)
+    return Trace((Step(0, best, gains[best], value),), len(networks), False)

@@ -144,9 +144,13 @@ class Familiar:
     doubt: float = 1.0
     within: float = 1.0
 
+    def knows(self, network: Network) -> bool:
+        """Whether the network is of a space that it has learned."""
+        return not self.spaces or space_name(network) in self.spaces
+
     def factor(self, network: Network) -> float:
         """Of deviations of gains between what a network may become."""
-        return self.within if not self.spaces or space_name(network) in self.spaces else self.doubt
+        return self.within if self.knows(network) else self.doubt
 
 
 class Critic(nn.Module):

@@ -86,10 +86,11 @@ def _edges(network: Network) -> int:
 
 
 def _known(critic: Critic, inputs: Sequence[Network]) -> str:
-    doubt = max(critic.familiar.factor(each) for each in inputs)
-    if doubt == 1:
-        return "it has learned this search space"
-    return f"it has not learned this search space, and counts itself {doubt:g} times less sure there"
+    familiar = critic.familiar
+    learned = "has learned" if all(map(familiar.knows, inputs)) else "has not learned"
+    doubt = max(map(familiar.factor, inputs))
+    less = f", and counts itself {doubt:g} times less sure of a task there" if doubt > 1 else ""
+    return f"it {learned} this search space{less}"
 
 
 def _judged(model: Model | None, has_features: bool) -> str:
