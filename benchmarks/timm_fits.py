@@ -82,9 +82,9 @@ class Bench:
     def __init__(self, weights: Path, archive: Path, fit: int, test: int, seed: int) -> None:
         self.model = timm.create_model("mobilenetv2_100", pad_type="same").eval()
         self.model.load_state_dict(load_file(weights))
-        self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.model.to(memory_format=torch.channels_last)
         x, y = pictures(archive, seed, 1000)
-        self.fit, self.x, self.y = list(x[:fit].split(BATCH)), x[-test:], y[-test:]
+        self.fit, self.x, self.y = list(torch.split(x[:fit], BATCH)), x[-test:], y[-test:]
         self.network = nat_timm.to_network(self.model, (3, SIZE, SIZE), fits=True)
         found = trace(to_meta(self.model), (3, SIZE, SIZE), "mobilenetv2_100")
         self.units, self.steps = units(found), Steps(found, self.model)
@@ -95,14 +95,14 @@ class Bench:
         return 100 * right / len(self.y)
 
     def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        return zip(self.x.split(BATCH), self.y.split(BATCH), strict=True)
+        return zip(torch.split(self.x, BATCH), torch.split(self.y, BATCH), strict=True)
 
     def one_by_one(self, block: str) -> dict[str, float]:
         """Top-1 with each form in the place of a block; only what comes after the block is computed anew."""
         unit, (c_in, high), (c_out, low) = self._block(f"blocks.{block}")
         plain = Form((c_in, c_out), stride=high // low, same=high > low)
         has_shortcut = unit.residual is not None
-        shapes = {**FORMS, LOW_RANK: FORMS[LOW_RANK] | {"rank": c_out // 4, "shortcut": has_shortcut}}
+        shapes = {**FORMS, LOW_RANK: {**FORMS[LOW_RANK], "rank": c_out // 4, "shortcut": has_shortcut}}
         forms = {name: replace(plain, **values) for name, values in shapes.items()}
         solved = fits_alone(self.model, {unit.path: list(forms.values())}, self.fit)[unit.path]
         made: dict[str, nn.Module] = {LEFT_OUT: nn.Identity()} if has_shortcut else {}
@@ -127,7 +127,7 @@ class Bench:
         """Top-1, and MACs as a share, with several blocks replaced."""
         after = with_ops(self.network, {f"blocks.{block}": f"fit_conv_{form}" for block in blocks})
         made = nat_timm.inherit(self.model, after)
-        nat_timm.fit(made.to(memory_format=torch.channels_last), self.model, self.fit)  # type: ignore[call-overload]
+        nat_timm.fit(made.to(memory_format=torch.channels_last), self.model, self.fit)
         return {"top1": self.top1(made), "macs": cost(after).macs / cost(self.network).macs}
 
 
