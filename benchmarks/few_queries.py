@@ -45,7 +45,7 @@ OWN: dict[str, Any] = {"mix": {"input": 1, "neighbours": 0}}
 STRATEGIES: dict[str, tuple[str | type[Strategy], dict[str, Any]]] = {
     "nat, shipped policy": ("nat", {"policy": "nasbench201", **OWN}),
     "nat, policy for budgets": ("nat", {"policy": "nasbench201-budgets", **OWN}),
-    "nat, from scratch": ("nat", OWN),
+    "nat, from scratch": ("nat", {"policy": "none", **OWN}),
     "surrogate": ("surrogate", {}),
     "hill_climb": ("hill_climb", {}),
     "evolution": ("evolution", {}),

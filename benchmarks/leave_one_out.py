@@ -150,7 +150,7 @@ def searched(wanted: Search, row: int) -> list[float]:
     task = task_of(wanted.table)
     moves, network = task.moves(row, wanted.setting), task.table.networks[row]
     kind: type[Strategy] = plugins().find("strategies", wanted.strategy)
-    settings = {"policy": wanted.policy} if wanted.policy else {}
+    settings = {"policy": wanted.policy or "none"} if wanted.strategy == "nat" else {}
     given = Task((network,), wanted.setting.rule, task.budget(wanted.setting.limit), row, max(wanted.queries))
     own = int(task.kinds[row])
 

@@ -36,6 +36,8 @@ random_darts = import_module("policy.samples").random_darts
 landscape = import_module("search.landscapes").landscape
 
 TRIALS = (10, 40, 120, 400)
+SETTINGS = {"nat": {"policy": "none"}}
+"""The landscapes are of no search space that a policy has learned."""
 STRATEGIES = {
     "nat": ("nat", TRIALS[-1]),
     "nat, 40 planned": ("nat", 40),
@@ -70,7 +72,9 @@ def search(table: Path | None, wanted: tuple[str, int]) -> list[float]:
     (named, planned), seed = STRATEGIES[wanted[0]], wanted[1]
     (task, score), kind = place_of(table, seed), plugins().find("strategies", named)
     own, best = score(task.inputs[0]), [0.0]
-    strategy: Strategy = kind(Task(task.inputs, task.rule, task.budget, seed, planned), kind.Settings())
+    strategy: Strategy = kind(
+        Task(task.inputs, task.rule, task.budget, seed, planned), kind.Settings(**SETTINGS.get(named, {}))
+    )
     while len(best) <= planned and (proposals := strategy.ask(1)):
         value = score(proposals[0].network)
         strategy.tell(proposals[0], Measurement(value, own))

@@ -23,7 +23,8 @@ from nat_plugin.plugins import plugins
 from nat_plugin.search.base import Measurement, State, Strategy, Task
 
 STRATEGIES: dict[str, tuple[str, dict[str, Any]]] = {
-    "nat": ("nat", {"mix": {"input": 1, "neighbours": 0}}),
+    "nat": ("nat", {"policy": "none", "mix": {"input": 1, "neighbours": 0}}),
+    "nat, the policy that ships": ("nat", {"mix": {"input": 1, "neighbours": 0}}),
     "nat, trained policy": ("nat", {"policy": "nasbench201", "mix": {"input": 1, "neighbours": 0}}),
     "surrogate": ("surrogate", {}),
 }
