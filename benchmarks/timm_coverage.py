@@ -4,7 +4,9 @@ A name counts as convolutional if its model has a convolution with overlapping w
 no module whose class name says attention over positions, a transformer, a mixer of tokens or a state space (``_OTHER``
 without ``_CONVOLUTIONAL``). All models are on the meta device. Each is read at the size of its pretrained_cfg, its
 costs are compared with ``numel`` and ``FlopCounterMode``/2, and so are those of a network moved at random under nat++
-(which has all moves of nat), as timm builds it from the text that was written.
+(which has all moves of nat), as timm builds it from the text that was written. Its floors are the shares of its MACs
+and of its parameters that remain at least: by moves of nat++ alone, and by those of the model with the narrowest widths
+that ``nat_timm.thinned`` gives it, which is counted too.
 
     python benchmarks/timm_coverage.py --out coverage.json               # all names: about 16 minutes of one core
     python benchmarks/timm_coverage.py --out part.json --part 0/12       # every twelfth name
@@ -19,6 +21,7 @@ import os
 import re
 import statistics
 import time
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +31,15 @@ import numpy as np
 import timm
 from nat_timm.adapter import TimmAdapter, counted
 from nat_timm.documents.document import EDITED
+from nat_timm.models import document_of
+from nat_timm.narrowing.thinning import settings_of
+from nat_timm.narrowing.widths import coupling_of, widths_of
 from results import add_result
 from torch import nn
 
 from nat_plugin.errors import NATError
-from nat_plugin.ir import Frame, Moves, canonical, cost, find_rule, same
+from nat_plugin.ir import Frame, Moves, Network, canonical, cost, find_rule, same
+from nat_plugin.ir.budget import METRICS, Limits
 
 _OTHER = re.compile(r"Attention|Attn|Transformer|Mixer|Mamba|SSM|HSM")
 _CONVOLUTIONAL = {
@@ -41,6 +48,8 @@ _CONVOLUTIONAL = {
 }
 """Attention over channels or branches, gates made by convolutions, and names that say more than the module is."""
 RULES = ("nat", "nat++")
+SHARES = (0.3, 0.4, 0.5, 0.6)
+"""Of MACs and of parameters: how many names come down to each."""
 
 
 def is_convolutional(model: nn.Module) -> bool:
@@ -73,12 +82,31 @@ def examine(name: str) -> dict[str, Any] | None:
         for rule in RULES:
             moves = Moves(network, find_rule(rule))
             row[f"moves {rule}"] = sum(len(options) - 1 for options in moves.candidates)
+        row["floors"] = {"moves": least(network, network), **narrow_floors(model, network, frame)}
         moved = moves.apply(moves.sample(np.random.default_rng(0)))
         written = adapter.read(adapter.write(canonical(moved)), frame)  # write counts, and refuses what differs
         row["exact moved"] = same(written, moved)
     except NATError as error:
         row["failed"] = str(error)
     return row
+
+
+def least(network: Network, whole: Network) -> dict[str, float]:
+    """What is left at least under nat++, as shares of ``whole``."""
+    found = {}
+    for metric in METRICS:
+        limit = Limits(((metric, Fraction(METRICS[metric](network))),))
+        found[metric] = float(Moves(network, find_rule("nat++"), limit).search.least[0] / METRICS[metric](whole))
+    return found
+
+
+def narrow_floors(model: nn.Module, whole: Network, frame: Frame) -> dict[str, Any]:
+    """The same of the narrowest model, how many groups it has, and whether it costs what is counted."""
+    _, coupled = coupling_of(model, document_of(model), frame.input)
+    edits = [(each, settings_of(each)[-1]) for each in widths_of(coupled, document_of(model)).values()]
+    found = document_of(model).with_edits(tuple(each.edit(keep) for each, keep in edits if keep < each.built))
+    narrow = TimmAdapter().read(found.render(), frame)
+    return {"groups": len(edits), "widths": least(narrow, whole), "exact": counted(narrow) == cost(narrow)}
 
 
 def figures(rows: list[dict[str, Any]]) -> dict[str, Any]:
@@ -93,11 +121,28 @@ def figures(rows: list[dict[str, Any]]) -> dict[str, Any]:
         "failed": {row["name"]: row["failed"] for row in rows if "failed" in row},
         "not exact": [row["name"] for row in fine if not (row["exact"] and row["exact moved"])],
         "without a move": {rule: [row["name"] for row in fine if not row[f"moves {rule}"]] for rule in RULES},
+        "floors": {
+            how: {
+                metric: {
+                    **{f"{share}x": sum(row["floors"][how][metric] <= share for row in fine) for share in SHARES},
+                    f"over {SHARES[-1]}x": over(fine, how, metric),
+                }
+                for metric in METRICS
+            }
+            for how in ("moves", "widths")
+        },
+        "narrowest not exact": [row["name"] for row in fine if not row["floors"]["exact"]],
         "time of a model": {
             what: {"median": statistics.median(values), "95%": values[len(values) * 95 // 100]}
             for what, values in times.items()
         },
     }
+
+
+def over(rows: list[dict[str, Any]], how: str, metric: str) -> dict[str, float]:
+    """The names of which more remains at least than the largest share, with that."""
+    found = {row["name"]: round(row["floors"][how][metric], 3) for row in rows}
+    return {name: share for name, share in found.items() if share > SHARES[-1]} if how == "widths" else {}
 
 
 def summarise(found: dict[str, Any]) -> str:
@@ -112,6 +157,12 @@ def summarise(found: dict[str, Any]) -> str:
         f"parameters and MACs exact, unmoved and moved: {converted - len(inexact)} of {converted} converted; "
         f"not: {listed(inexact)}"
     )
+    for how, metrics in found["floors"].items():
+        for metric, reached in metrics.items():
+            counts = ", ".join(f"{share} {number}" for share, number in reached.items() if isinstance(number, int))
+            lines.append(f"names of which so little of the {metric} can be left, by {how}: {counts} of {converted}")
+            lines += [f"    not 0.6x: {name} {share}" for name, share in reached[f"over {SHARES[-1]}x"].items()]
+    lines.append(f"the narrowest does not cost what is counted: {listed(found['narrowest not exact'])}")
     for what, times in found["time of a model"].items():
         lines.append(f"{what} a model: median {times['median']:.2f}, 95% {times['95%']:.2f}")
     return "\n".join(lines + [f"failed: {name}: {why}" for name, why in failed.items()])

@@ -35,6 +35,9 @@ _LAZY = {
     "timm_loaders": "nat_timm.training.loaders",
     "inherit": "nat_timm.models",
     "to_network": "nat_timm.models",
+    "narrowed": "nat_timm.narrowing.widths",
+    "thinned": "nat_timm.narrowing.thinning",
+    "widths": "nat_timm.narrowing.widths",
     "load": "nat_timm.saving.folders",
     "save": "nat_timm.saving.folders",
     "export_onnx": "nat_timm.saving.exporting",
@@ -49,12 +52,15 @@ __all__ = [
     "fit",
     "inherit",
     "load",
+    "narrowed",
     "register_adapters",
     "register_evaluators",
     "register_ops",
     "save",
+    "thinned",
     "timm_loaders",
     "to_network",
+    "widths",
 ]
 
 register_op(TIMM)

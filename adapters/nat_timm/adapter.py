@@ -11,6 +11,7 @@ from nat_plugin.errors import NATError
 from nat_plugin.ir import Cost, Frame, Network, Origin, cost
 from nat_plugin.ir.layers import Shape
 from nat_timm.documents.document import Document, parse
+from nat_timm.documents.edits import ADAPTATIONS
 
 if TYPE_CHECKING:
     from torch import nn
@@ -79,8 +80,8 @@ class TimmAdapter(Adapter):
 
 
 def adaptations(found: Document) -> Document:
-    """The base: the model as it was before any move, with the strides that it was given."""
-    return found.with_edits(tuple(edit for edit in found.edits if edit.op == "stride"))
+    """The base: the model as it was before any move, with the strides and widths that it was given."""
+    return found.with_edits(tuple(edit for edit in found.edits if edit.op in ADAPTATIONS))
 
 
 def reading_of(found: Document, input: Shape, classes: int) -> Reading:
@@ -89,7 +90,7 @@ def reading_of(found: Document, input: Shape, classes: int) -> Reading:
 
 
 def network_of(found: Document, reading: Reading, text: str) -> Network:
-    moves = tuple(edit for edit in found.edits if edit.op != "stride")
+    moves = tuple(edit for edit in found.edits if edit.op not in ADAPTATIONS)
     network = reading.network.with_ops(reading.ops(moves, found.architecture)) if moves else reading.network
     return replace(network, origin=Origin(TimmAdapter.name, VERSION, text))
 

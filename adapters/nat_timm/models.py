@@ -20,7 +20,7 @@ from nat_timm.building.comparing import module_that_differs
 from nat_timm.building.entrypoint import attach, base_config, plain
 from nat_timm.building.features import apply_with_features
 from nat_timm.documents.document import EDITED, Document, document
-from nat_timm.documents.edits import Edit
+from nat_timm.documents.edits import ADAPTATIONS, Edit
 from nat_timm.framework import create
 from nat_timm.surgery.apply import apply_edits, undo
 
@@ -104,7 +104,7 @@ def shell(module: nn.Module, known: dict[nn.Module, nn.Module] | None = None) ->
 
 
 def adapted(found: Document) -> frozenset[Edit]:
-    return frozenset(edit for edit in found.edits if edit.op == "stride")
+    return frozenset(edit for edit in found.edits if edit.op in ADAPTATIONS)
 
 
 def document_of(model: nn.Module, model_args: Mapping[str, Any] | None = None) -> Document:

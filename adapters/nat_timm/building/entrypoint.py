@@ -61,8 +61,8 @@ class _Edited:
         device, edits = kwargs.pop("device", None), self.edits
         model: nn.Module = create(self.base, {**kwargs, **self.extractor}, device).train()
         if self.extractor:  # what an extractor leaves out of the model cannot be edited
-            paths = dict(model.named_modules())
-            edits = tuple(edit for edit in edits if paths.keys() >= set(edit.at))
+            paths = {*dict(model.named_modules()), *dict(model.named_parameters())}
+            edits = tuple(edit for edit in (each.within(paths) for each in edits) if edit is not None)
         apply_with_features(model, edits, self.base)
         if not self.extractor:
             attach(model, document(self.base, plain(kwargs), self.edits))

@@ -44,48 +44,86 @@ def args_without_device(args: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in args.items() if name != "device"}
 
 
+RESIZING = ("hidden", "stride", "width")
+"""Edits after which features have other channels or reductions."""
+
+
 def apply_with_features(model: nn.Module, edits: Sequence[Edit], name: str) -> None:
-    """Apply edits in place, and have ``feature_info`` state channels and reductions as they then are."""
-    info = getattr(model, "feature_info", None)
-    entries = getattr(info, "info", info)
-    if not entries or not any(edit.op in ("hidden", "stride") for edit in edits):
+    """Apply edits in place, and have a model state its channels and reductions as they then are: in ``feature_info``,
+    and in what ``reset_classifier`` goes by."""
+    if not any(edit.op in RESIZING for edit in edits):
         apply_edits(model, edits, name)
         return
+    info = getattr(model, "feature_info", None)
+    entries = getattr(info, "info", info) or []
     channels, height, width = input_size(model)
     input = (1, channels, height, width)
-    before = _shapes(to_meta(model), entries, input)
+    before = _Shapes(to_meta(model), entries, input)
     apply_edits(model, edits, name)
-    after = _shapes(to_meta(model), entries, input)
+    after = _Shapes(to_meta(model), entries, input)
     for entry in entries:
-        old, new = before.get(entry["module"]), after.get(entry["module"])
+        old, new = before.of.get(entry["module"]), after.of.get(entry["module"])
         if old is None or new is None or old == new or old[1] != entry["num_chs"]:
             continue  # a family that does not mean the output of the module by it
         entry["num_chs"], entry["reduction"] = new[1], round(height / new[2])
+    if any(edit.op == "width" for edit in edits):
+        head = getattr(model, "head", None)
+        _restate(model, {"num_features": _FEATURES, "head_hidden_size": _CLASSIFIER}, before, after)
+        _restate(head, {"in_features": _HEAD, "num_features": _CLASSIFIER, "hidden_size": _CLASSIFIER}, before, after)
 
 
-def _shapes(
-    model: nn.Module, entries: Sequence[Mapping[str, Any]], input: tuple[int, ...]
-) -> dict[str, tuple[int, ...]]:
-    found: dict[str, tuple[int, ...]] = {}
+_FEATURES, _HEAD, _CLASSIFIER = "forward_features", "what the head reads", "what the classifier reads"
 
-    def note(path: str) -> Any:
-        def hook(*values: Any) -> None:
-            value = values[-1][0] if isinstance(values[-1], tuple | list) else values[-1]
-            if isinstance(value, torch.Tensor) and value.dim() == 4:
-                found[path] = tuple(value.shape)
 
-        return hook
+def _restate(owner: Any, names: Mapping[str, str], before: _Shapes, after: _Shapes) -> None:
+    """Numbers of channels that a module noted when it was built."""
+    for name, what in names.items():
+        old, new = before.of.get(what), after.of.get(what)
+        said = getattr(owner, name, None)
+        if type(said) is int and old is not None and new is not None and said in old[1:]:
+            setattr(owner, name, new[old.index(said, 1)])
 
-    modules = dict(model.named_modules())
-    for entry in entries:
-        module = modules.get(entry["module"])
-        if module is None:  # some models name one that they do not have (HRNet's stem)
-            continue
-        if entry.get("hook_type") == "forward_pre":
-            module.register_forward_pre_hook(note(entry["module"]))
-        else:
-            module.register_forward_hook(note(entry["module"]))
-    model.eval()
-    with torch.no_grad():
-        model(torch.empty(input, device="meta"))
-    return found
+
+class _Shapes:
+    """The shapes of what a model on the meta device computes for an image, by module and by part of its forward."""
+
+    def __init__(self, model: nn.Module, entries: Sequence[Mapping[str, Any]], input: tuple[int, ...]) -> None:
+        self.of: dict[str, tuple[int, ...]] = {}
+        modules = dict(model.named_modules())
+        for entry in entries:
+            module = modules.get(entry["module"])
+            if module is None:  # some models name one that they do not have (HRNet's stem)
+                continue
+            if entry.get("hook_type") == "forward_pre":
+                module.register_forward_pre_hook(self._hook(entry["module"]))
+            else:
+                module.register_forward_hook(self._hook(entry["module"]))
+        head, classifier = getattr(model, "head", None), _classifier(model)
+        if isinstance(head, nn.Module):
+            head.register_forward_pre_hook(self._hook(_HEAD))
+        if classifier is not None:
+            self.of[_CLASSIFIER] = tuple(classifier.weight.shape)
+        if hasattr(model, "forward_features"):
+            computed = model.forward_features
+
+            def noted(*values: Any) -> Any:
+                found = computed(*values)  # type: ignore[operator]
+                self._note(_FEATURES, found)
+                return found
+
+            model.forward_features = noted  # type: ignore[assignment]
+        model.eval()
+        with torch.no_grad():
+            model(torch.empty(input, device="meta"))
+
+    def _hook(self, path: str) -> Any:
+        return lambda *values: self._note(path, values[-1][0] if isinstance(values[-1], tuple | list) else values[-1])
+
+    def _note(self, path: str, value: Any) -> None:
+        if isinstance(value, torch.Tensor) and value.dim() == 4:
+            self.of[path] = tuple(value.shape)
+
+
+def _classifier(model: nn.Module) -> nn.Module | None:
+    found = model.get_classifier() if hasattr(model, "get_classifier") else None  # type: ignore[operator]
+    return found if isinstance(found, nn.Linear | nn.Conv2d) else None

@@ -6,6 +6,7 @@ import copy
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from fractions import Fraction
 from functools import cached_property
 from itertools import islice
@@ -15,12 +16,12 @@ from typing import Any, Literal, TypeAlias, TypeVar
 from pydantic import BaseModel, Field, field_validator
 from torch import nn
 
-from nat_plugin.device import find_compute
+from nat_plugin.device import Compute, find_compute
 from nat_plugin.errors import NATError, NATErrors
 from nat_plugin.evaluators.base import Bench
 from nat_plugin.evaluators.feed import Feed
 from nat_plugin.ir import Budget, Moves, Network, cost, find_rule
-from nat_plugin.ir.budget import METRICS, Limits
+from nat_plugin.ir.budget import METRICS, Limit, Limits
 from nat_plugin.ir.layers import Shape
 from nat_plugin.plugins import plugins
 from nat_plugin.runs.checking import check_part, validate
@@ -38,6 +39,7 @@ from nat_timm.fitting.fit import fit
 from nat_timm.measuring.latency import LATENCY, Latency, Measured
 from nat_timm.measuring.statistics import recalibrate
 from nat_timm.models import inherit, to_network
+from nat_timm.narrowing.thinning import thinned
 from nat_timm.training.evaluator import AdaptingSettings, TimmEvaluator, TimmSettings
 from nat_timm.training.loaders import Loader, LoaderFeed
 from nat_timm.training.supernet import TimmSupernet
@@ -61,9 +63,14 @@ STARTS = (OWN, ADAPTED)
 class LoaderEvaluator(TimmEvaluator):
     """The evaluator ``timm`` for a model at hand and images of loaders."""
 
-    def __init__(self, bench: Bench, settings: AdaptingSettings, model: nn.Module, feed: LoaderFeed) -> None:
+    def __init__(
+        self, bench: Bench, settings: AdaptingSettings, model: nn.Module, feed: LoaderFeed, teacher: nn.Module
+    ) -> None:
+        """``teacher`` is ``model`` as it came, where that is another one."""
         self._given, self.loaders = model, feed
         super().__init__(bench, TimmSettings(**settings.model_dump()))
+        if teacher is not model:
+            self._teacher = _placed(copy.deepcopy(teacher), bench.compute).eval().requires_grad_(False)
 
     def images(self) -> Feed:
         return self.loaders
@@ -84,6 +91,7 @@ class CompactionSession:
         *,
         rules: str = "nat++",
         evaluator: Mapping[str, Any] | None = None,
+        widths: Mapping[str, object] | None = None,
         input: Shape | None = None,
         seed: int = 0,
         device: str = "auto",
@@ -95,9 +103,10 @@ class CompactionSession:
         self.progress = progress or Silent()
         settings = _checked(AdaptingSettings, evaluator or {}, "evaluator")
         self.compute, self.seed, self.rule = find_compute(device, precision), seed, find_rule(rules)
-        self.model = model
-        self.network = to_network(model, input, fits=fits)
+        self.given, self.source = model, to_network(model, input, fits=fits)
         check_weights(model)
+        self.model = model if widths is None else thinned(model, widths, input)
+        self.network = self.source if widths is None else to_network(self.model, input, fits=fits)
         self.steps = _batches_of(train_loader)
         if iter(val_loader) is val_loader:
             raise NATError(
@@ -116,7 +125,7 @@ class CompactionSession:
                 batch=size,
             )
         bench = Bench((self.network,), self.rule, None, self.compute, seed)
-        self.evaluator = LoaderEvaluator(bench, settings, model, self.feed)
+        self.evaluator = LoaderEvaluator(bench, settings, self.model, self.feed, model)
         self.teacher = self.evaluator.teacher  # the model as it came, whatever its weights are adapted to
         self._measured: dict[Network, Measured] = {}
         self._is_timed = False
@@ -124,6 +133,11 @@ class CompactionSession:
     def task(self, budget: Mapping[str, object], planned: int | None = None) -> Task:
         self._is_timed = LATENCY in budget
         limited = Budget.parse(budget, {**METRICS, LATENCY: lambda network: self.latency(network)})
+        if self.model is not self.given:
+            if self._is_timed:
+                raise NATError("a limit on latency and widths= do not go together: limit the latency alone")
+            absolute = limited.resolve(self.source).values
+            limited = replace(limited, limits=tuple(Limit(name, value, False) for name, value in absolute))
         return Task((self.network,), self.rule, limited, self.seed, planned, self.compute.device)
 
     @cached_property
@@ -198,7 +212,7 @@ class CompactionSession:
 
     def original(self) -> Tuned:
         """The model as it came."""
-        return self._tuned(self.network, self.teacher, "as it came")
+        return self._tuned(self.source, self.teacher, "as it came")
 
     def tune(self, network: Network, tuning: Tuning, start: str = OWN) -> Tuned:
         """A network fine-tuned from ``start``, one of ``STARTS``: for all on the same batches in the same order."""
@@ -211,18 +225,21 @@ class CompactionSession:
         return self._tuned(network, model, f"fine-tuned from {start} weights")
 
     def best(self, network: Network, tuning: Tuning, starts: Sequence[str]) -> Tuned:
-        """A network fine-tuned from each of ``starts``; the most accurate counts."""
-        return min((self.tune(network, tuning, start) for start in starts), key=Tuned.rank)
+        """A network fine-tuned from each of ``starts``; the most accurate counts. Where channels were cut, there are no
+        adapted weights of the model as it came."""
+        known = [OWN] if self._is_uncut(network) else starts
+        return min((self.tune(network, tuning, start) for start in known), key=Tuned.rank)
+
+    def _is_uncut(self, network: Network) -> bool:
+        return self.model is not self.given and network == self.source
 
     def _own(self, network: Network) -> nn.Module:
         """With the weights of the model that was given. Where something is moved, its running statistics are measured
         anew: they fit the model itself only."""
-        made: nn.Module = inherit(self.model, network).to(  # type: ignore[call-overload]
-            device=self.compute.device, memory_format=self.compute.memory_format
-        )
+        made = _placed(inherit(self.given if self._is_uncut(network) else self.model, network), self.compute)
         fit(made, self.teacher, list(self.evaluator.pictures()), cut=False)
         images = self.evaluator.settings.recalibration
-        if network != self.network and images:
+        if network != self.source and images:
             recalibrate(made, (x for x, _ in self.feed.sample(images)))
         return made
 
@@ -245,6 +262,7 @@ def compact(
     strategy: str | Mapping[str, Any] = "nat",
     search: Mapping[str, Any] | None = None,
     evaluator: Mapping[str, Any] | None = None,
+    widths: Mapping[str, object] | None = None,
     tuning: Mapping[str, Any] | None = None,
     candidates: int = 3,
     starts: Sequence[str] = STARTS,
@@ -267,10 +285,11 @@ def compact(
     ``budget``, ``strategy``, ``search`` and ``evaluator`` are as in a recipe (docs/recipes.md), of the evaluator
     ``timm`` without ``weights``, ``train`` and what is about latency, which is that of one image on ``device``, and is
     measured again as a whole for what is tuned; ``strategy`` may also be ``magnitude``: without the blocks whose
-    weights are smallest. ``candidates``: finalists to tune, by ``tuning`` (the fields of
-    ``nat_timm.training.tuning.Tuning``), from the weights named by ``starts``: one of them halves the time of
-    fine-tuning. ``input``: (C, H, W); left out: as in ``to_network``. ``report`` gets a line for each step of the
-    search, and of what it started from.
+    weights are smallest. ``widths``: limits like those of ``budget`` to which the model gets narrower before anything
+    is searched (``nat_timm.thinned``), so that moves have less to save, or can reach the budget at all.
+    ``candidates``: finalists to tune, by ``tuning`` (the fields of ``nat_timm.training.tuning.Tuning``), from the
+    weights named by ``starts``: one of them halves the time of fine-tuning. ``input``: (C, H, W); left out: as in
+    ``to_network``. ``report`` gets a line for each step of the search, and of what it started from.
     ``fits``: whether operations that are fitted in the place of blocks are among the moves (``nat_timm.fit``).
     ``progress``: a bar, or lines where standard error is no terminal; left out: on a terminal only.
 
@@ -288,6 +307,7 @@ def compact(
             val_loader,
             rules=rules,
             evaluator=evaluator,
+            widths=widths,
             input=input,
             seed=seed,
             device=device,
@@ -296,7 +316,7 @@ def compact(
             fits=fits,
         )
         task = session.task(budget, lengths.rounds * lengths.proposals)
-        limits = task.budget.resolve(session.network)
+        limits = task.budget.resolve(session.source)
         if kind is None:
             found, evaluated = [session.magnitude(budget)], 0
             adapting, chosen = _strategy("random")
@@ -308,12 +328,12 @@ def compact(
             for note in searching.notes:
                 report(note)
             found = list(searching.finalists(session.network, SPARE * candidates))
-        kept = (network for network in session.within(found, limits) if network != session.network)
-        found, fits = list(islice(kept, candidates)), limits.fit(session.network)
+        kept = (network for network in session.within(found, limits) if network != session.source)
+        found, fits = list(islice(kept, candidates)), limits.fit(session.source)
         if not found and not fits:
             raise NATError("nothing within the budget was found; raise the limit or let it search longer")
         before = session.original()
-        reference = min(before, session.best(session.network, tune, starts), key=Tuned.rank)
+        reference = min(before, session.best(session.source, tune, starts), key=Tuned.rank)
         tuned = [session.best(network, tune, starts) for network in found] + ([reference] if fits else [])
     tuned.sort(key=Tuned.rank)
     home = next(model.parameters()).device
@@ -365,6 +385,11 @@ def _checked(
     if found is None:
         raise NATErrors(mistakes)
     return found
+
+
+def _placed(model: nn.Module, compute: Compute) -> nn.Module:
+    made: nn.Module = model.to(device=compute.device, memory_format=compute.memory_format)  # type: ignore[call-overload]
+    return made
 
 
 def _listed(figures: Mapping[str, float]) -> str:

@@ -6,18 +6,22 @@ its base and the list.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Set
+from dataclasses import dataclass, replace
 from typing import Any
 
 from nat_plugin.errors import NATError
 from nat_timm.documents.forms import Form, form_from_json
+from nat_timm.documents.uses import Use
 
 FITTED = "fitted"
-ORDER = ("stride", "hidden", "kernel", "pool", "skip", "drop", FITTED, "shortcut", "null")
+ORDER = ("stride", "width", "hidden", "kernel", "pool", "skip", "drop", FITTED, "shortcut", "null")
 """In which edits are applied: what removes modules comes after what reads their weights."""
+ADAPTATIONS = ("stride", "width")
+"""Edits of the model that moves start from: it is read with them."""
 _VALUES: dict[str, type | None] = {
     "stride": int,
+    "width": int,
     "hidden": int,
     "kernel": int,
     "pool": str,
@@ -40,12 +44,26 @@ class Edit:
     ``hidden``: ``at`` lists the producer, what stands between, and the consumer, which keep ``value`` channels;
     ``fitted``: the block becomes an operation of the form ``value``, whose weights ``nat_timm.fit`` gives it;
     ``pool``: the pool becomes ``value`` (max or avg); ``shortcut``: the block adds its input to its output;
-    ``stride``: the convolution gets stride ``value`` (no move, but how a model is adapted to small images).
+    ``width``: ``at`` lists all layers that make, have or read a group of channels (``nat_timm.documents.uses``), which
+    keep ``value`` of them; ``stride``: the convolution gets stride ``value`` (both no moves, but what a model is before
+    it is moved: ``ADAPTATIONS``).
     """
 
     op: str
     at: tuple[str, ...]
     value: int | str | Form | None = None
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Those of modules (or of parameters, among those with channels of a group)."""
+        return tuple(Use.parse(text).path for text in self.at) if self.op == "width" else self.at
+
+    def within(self, paths: Set[str]) -> Edit | None:
+        """What is left of an edit where a model has only these; None if nothing."""
+        there = [path in paths for path in self.paths]
+        if self.op == "width" and any(there):
+            return replace(self, at=tuple(text for text, is_there in zip(self.at, there, strict=True) if is_there))
+        return self if all(there) else None
 
     def to_json(self) -> dict[str, Any]:
         found: dict[str, Any] = {"op": self.op, "at": self.at[0] if len(self.at) == 1 else list(self.at)}
@@ -84,6 +102,11 @@ def _edit(number: int, value: Any) -> Edit:
     paths = (at,) if isinstance(at, str) else tuple(at) if isinstance(at, list | tuple) else ()
     if not paths or not all(isinstance(path, str) and path for path in paths):
         raise NATError(f"{where}: 'at' is the path of a module or a list of such, not {at!r:.60}")
+    if op == "width":
+        try:
+            paths = tuple(str(Use.parse(text)) for text in paths)
+        except ValueError as error:
+            raise NATError(f"{where}: {error}") from None
     kind = _VALUES[op]
     if kind is Form:
         return Edit(op, paths, form_from_json(given, where))

@@ -18,6 +18,7 @@ from nat_timm.adapter import adaptations, moved_document, network_of, reading_of
 from nat_timm.building.build import build
 from nat_timm.building.entrypoint import attach
 from nat_timm.documents.document import Document, parse
+from nat_timm.documents.edits import ADAPTATIONS
 from nat_timm.models import inherit, make_moves, shell
 from nat_timm.surgery.apply import apply_edits
 
@@ -137,7 +138,7 @@ class Latency:
             ops = [op if each == slot else own for each, own in zip(self.network.slots, self.network.ops, strict=True)]
             after = moved_document(self.network.with_ops(ops))
             made = self._placed(make_moves(shell(self._model), after, apply_edits).eval())
-            places = [path for edit in after.edits if edit.op != "stride" for path in edit.at]
+            places = [path for edit in after.edits if edit.op not in ADAPTATIONS for path in edit.at]
             self._changes[slot, op] = self._difference(_around(places), made)
         return self._changes[slot, op]
 

@@ -24,6 +24,9 @@ _OPENED = frozenset(
         "Mlp",
         "ConvMlp",
         "GlobalResponseNormMlp",
+        "ClassifierHead",
+        "NormMlpClassifierHead",
+        "ClNormMlpClassifierHead",
     ]
 )
 """Modules of ``timm.layers`` that are looked into: their convolutions are choices."""
@@ -38,6 +41,8 @@ class _Tracer(fx.Tracer):
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         kind = type(m)
+        if kind.__name__ == "NormFreeBlock":  # timm's reason not to trace it matters only for graphs that are run
+            return False
         if isinstance(m, self._leaves) or kind.__name__ == "SqueezeExcite":
             return True
         if kind.__module__.startswith("timm.layers"):

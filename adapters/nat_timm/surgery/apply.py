@@ -15,10 +15,12 @@ from torch import Tensor, nn
 from nat_plugin.errors import NATError
 from nat_timm.documents.edits import FITTED, ORDER, Edit
 from nat_timm.documents.forms import Form
+from nat_timm.documents.uses import Use
 from nat_timm.surgery.fitted import Fitted, fitted
 from nat_timm.surgery.fusing import keep_fusible, note_kernel
 from nat_timm.surgery.hidden import shrink_hidden
 from nat_timm.surgery.standins import Skipped, add_shortcut, passed, remove_shortcut
+from nat_timm.surgery.width import narrow
 
 _FUNCTIONS: dict[str, Callable[[], nn.Module]] = {"relu": nn.ReLU, "silu": nn.SiLU, "gelu": nn.GELU}
 """Activations after a sum that are functions in a forward of timm, as modules."""
@@ -120,6 +122,13 @@ def _hidden(model: nn.Module, edit: Edit, name: str) -> None:
         raise NATError(f"{name}: the edit '{edit}' cannot be made: {error}") from None
 
 
+def _width(model: nn.Module, edit: Edit, name: str) -> None:
+    try:
+        narrow(model, [Use.parse(text) for text in edit.at], int(edit.value or 0))
+    except ValueError as error:
+        raise NATError(f"{name}: the edit '{edit}' cannot be made: {error}") from None
+
+
 def _pool(model: nn.Module, edit: Edit, name: str) -> None:
     pool = find_module(model, edit.at[0], edit, name)
     if not isinstance(pool, nn.MaxPool2d | nn.AvgPool2d) or edit.value not in ("max", "avg"):
@@ -168,6 +177,7 @@ _APPLY: dict[str, Callable[[nn.Module, Edit, str], None]] = {
     "drop": _skip,
     "kernel": _kernel,
     "hidden": _hidden,
+    "width": _width,
     "pool": _pool,
     FITTED: _fitted,
     "shortcut": _shortcut,

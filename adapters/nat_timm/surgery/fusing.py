@@ -32,6 +32,13 @@ def keep_fusible(model: nn.Module, paths: Iterable[str]) -> None:
                 add_shortcut(module)
 
 
+def fused_around(model: nn.Module, path: str) -> list[nn.Module]:
+    """The modules around a path that timm fuses."""
+    names = path.split(".")
+    around = (model.get_submodule(".".join(names[:end])) for end in range(1, len(names)))
+    return [each for each in around if any(hasattr(each, name) for name in _METHODS)]
+
+
 def is_fused_away(modules: Mapping[str, nn.Module], path: str) -> bool:
     """Whether timm makes one layer of the module at ``path`` and others, or puts another module in its place."""
     return hasattr(modules[path], "fuse") or is_part_of_fused(modules, path)

@@ -1,0 +1,119 @@
+"""A model made narrower until it is within a budget: of all groups, in steps, what carries least for what it costs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from math import lcm
+
+import torch
+from torch import nn
+
+from nat_plugin.errors import NATError
+from nat_plugin.ir import Cost
+from nat_plugin.ir.budget import METRICS, Budget, plain
+from nat_plugin.ir.layers import Shape
+from nat_timm.building.build import input_size
+from nat_timm.models import document_of
+from nat_timm.narrowing.costs import WidthCosts, width_costs
+from nat_timm.narrowing.widths import Width, coupling_of, narrowed_by, widths_of
+from nat_timm.reading.coupling import Group
+from nat_timm.surgery.width import group_importance
+
+HARDWARE = 8
+"""Channels that processors compute at once: widths are multiples of it."""
+STEPS = 16
+"""So many steps, at most, from all channels of a group to none."""
+LEAST = Fraction(1, 4)
+"""The share of its channels that a group keeps at least."""
+
+
+def settings_of(width: Width) -> tuple[int, ...]:
+    """The widths that a group may get, from what it has now down, multiples of what a processor likes where it is wide
+    enough."""
+    together = HARDWARE if width.built > 2 * HARDWARE else HARDWARE // 2
+    unit = lcm(width.unit, together)
+    if unit >= width.built:
+        unit = width.unit
+    step = unit * -(-width.built // (unit * STEPS))
+    fewest = max(step, -(-width.built * LEAST.numerator // (LEAST.denominator * step)) * step)
+    return (width.now, *(each for each in range(width.now // step * step, fewest - 1, -step) if each < width.now))
+
+
+def thinned(model: nn.Module, budget: Mapping[str, object], input: Shape | None = None) -> nn.Module:
+    """A copy of a timm model with fewer channels, within ``budget`` (``{"macs": "0.8x", "params": "2M"}``).
+
+    In each step one group loses some channels: the one whose least important ones carry least for what is saved of what
+    is over the budget. What stays keeps its weights. NATError where the narrowest model is over the budget.
+    """
+    size = input or input_size(model)
+    found = document_of(model)
+    traced, coupled = coupling_of(model, found, size)
+    known = widths_of(coupled, found)
+    costs = width_costs(traced, coupled)
+    search = _Thinning(costs, {each.group.number: each for each in known.values()}, _scores(model, coupled.free))
+    chosen = search.run(_limits(budget, search.cost), found.architecture)
+    names = {each.group.number: name for name, each in known.items()}
+    return narrowed_by(model, found, known, {names[number]: width for number, width in chosen.items()})
+
+
+def _limits(budget: Mapping[str, object], now: Cost) -> dict[str, Fraction]:
+    values = {"params": now.params, "macs": now.macs}
+    found: dict[str, Fraction] = {}
+    for limit in Budget.parse(budget, METRICS).limits:
+        value = limit.value * (values[limit.metric] if limit.relative else 1)
+        found[limit.metric] = min(value, found.get(limit.metric, value))
+    return found
+
+
+class _Thinning:
+    def __init__(self, costs: WidthCosts, widths: Mapping[int, Width], scores: Mapping[int, torch.Tensor]) -> None:
+        self.costs = costs
+        self.settings = {number: settings_of(width) for number, width in widths.items()}
+        self.lost = {number: _lost(scores[number], settings) for number, settings in self.settings.items()}
+        self.at = dict.fromkeys(self.settings, 0)
+
+    @property
+    def widths(self) -> dict[int, int]:
+        return {number: settings[self.at[number]] for number, settings in self.settings.items()}
+
+    @property
+    def cost(self) -> Cost:
+        return self.costs.cost(self.widths)
+
+    def run(self, limits: Mapping[str, Fraction], name: str) -> dict[int, int]:
+        while True:
+            cost, widths = self.cost, self.widths
+            over = {metric: getattr(cost, metric) - limit for metric, limit in limits.items()}
+            over = {metric: excess for metric, excess in over.items() if excess > 0}
+            if not over:
+                return widths
+            best = min(self._steps(over, widths), default=None)
+            if best is None:
+                lines = [f"{metric} {plain(getattr(cost, metric))} (limit {plain(limits[metric])})" for metric in over]
+                raise NATError(f"{name}: the narrowest model has {', '.join(lines)}; raise the limit")
+            self.at[best[1]] += 1
+
+    def _steps(self, over: Mapping[str, Fraction], widths: Mapping[int, int]) -> list[tuple[float, int]]:
+        """What every group would lose in its next step, for each part of the excess that is saved."""
+        found = []
+        for number, settings in self.settings.items():
+            at = self.at[number]
+            if at + 1 == len(settings):
+                continue
+            saved = self.costs.saved(number, widths, settings[at + 1])
+            share = sum(min(1.0, getattr(saved, metric) / excess) for metric, excess in over.items())
+            if share > 0:
+                found.append(((self.lost[number][at + 1] - self.lost[number][at]) / share, number))
+        return found
+
+
+def _lost(scores: torch.Tensor, settings: Sequence[int]) -> list[float]:
+    """The share of what a group carries that is lost in each setting."""
+    carried = scores.double().square().sort(descending=True).values.cumsum(0)
+    whole = float(carried[-1].clamp(min=1e-30))
+    return [1 - float(carried[keep - 1]) / whole for keep in settings]
+
+
+def _scores(model: nn.Module, groups: Sequence[Group]) -> dict[int, torch.Tensor]:
+    return {group.number: group_importance(model, group.uses) for group in groups}

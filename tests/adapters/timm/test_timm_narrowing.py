@@ -1,0 +1,227 @@
+"""Widths: what has to stay as wide as what, narrower models with their weights, and what they cost."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import nat_timm
+import pytest
+import timm
+import torch
+from nat_timm.documents.edits import Edit
+from nat_timm.models import document_of
+from nat_timm.narrowing.costs import width_costs
+from nat_timm.narrowing.thinning import settings_of, thinned
+from nat_timm.narrowing.widths import coupling_of, narrowed, widths, widths_of
+from nat_timm.reading.coupling import coupling
+from nat_timm.reading.trace import to_meta, trace
+from nat_timm.surgery.apply import apply_edits
+from timm.models.byobnet import MobileOneBlock
+from timm.utils import reparameterize_model
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+from nat_plugin.errors import NATError
+from nat_plugin.ir import Frame, cost
+from nat_plugin.nets.counting import count
+from tests.adapters.timm.samples import images, lively, moved
+
+SIZE = (3, 32, 32)
+FAMILIES = (  # sums, squeeze-excites, plain, groups, a layer scale, no norms, concatenations
+    *("resnet18", "mobilenetv3_small_050", "vgg11_bn", "regnety_002", "convnext_atto", "nf_regnet_b0", "dla34"),
+)
+
+
+def bare(name: str) -> nn.Module:
+    found: nn.Module = timm.create_model(name, num_classes=7, device="meta")
+    return found.eval()
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_any_widths_run_and_cost_what_is_said_without_building(name: str) -> None:
+    model = bare(name)
+    traced, coupled = coupling_of(model, document_of(model), SIZE)
+    costs, rng = width_costs(traced, coupled), random.Random(0)
+    assert costs.cost({}) == count(model, SIZE)
+    wanted = {each: rng.choice(settings_of(each)) for each in widths_of(coupled, document_of(model)).values()}
+    apply_edits(model, [each.edit(width) for each, width in wanted.items()], name)
+    assert costs.cost({each.group.number: width for each, width in wanted.items()}) == count(model, SIZE)
+
+
+def test_all_that_is_added_up_is_as_wide_as_each_other() -> None:
+    found = widths(bare("resnet18"), SIZE)
+    stem = found["conv1"].group
+    assert {str(use) for use in stem.uses} == {
+        *("conv1:out", "bn1", "layer1.0.conv1:in", "layer1.0.conv2:out", "layer1.0.bn2", "layer1.1.conv1:in"),
+        *("layer1.1.conv2:out", "layer1.1.bn2", "layer2.0.conv1:in", "layer2.0.downsample.0:in"),
+    }
+    assert [str(use) for use in found["layer1.0.conv1"].group.uses] == [
+        *("layer1.0.conv1:out", "layer1.0.bn1", "layer1.0.conv2:in")
+    ]
+
+
+def test_what_cannot_change_is_said() -> None:
+    model = bare("resnet18")
+    _, coupled = coupling_of(model, document_of(model), SIZE)
+    assert {each.fixed for each in coupled.groups} == {None, "they are those of the images", "they are the output"}
+    model = bare("skresnet18")
+    _, coupled = coupling_of(model, document_of(model), SIZE)
+    assert "a SelectiveKernel reads them" in {each.fixed for each in coupled.groups}
+
+
+def test_channels_that_nothing_reads_are_the_ones_that_go() -> None:
+    model = lively("resnet18")
+    for name in ("conv1", "layer1.0.conv1", "layer4.0.conv2"):
+        each = widths(model, SIZE)[name]
+        gone = torch.arange(0, each.built, 2)
+        with torch.no_grad():
+            for use in each.group.uses:
+                if use.side == "in":
+                    model.get_submodule(use.path).weight[:, gone] = 0  # type: ignore[operator,index]
+            narrow = narrowed(model, {name: each.built - len(gone)}, SIZE)
+            torch.testing.assert_close(narrow(images(32)), model(images(32)), rtol=1e-4, atol=1e-4)
+
+
+class Beside(nn.Module):
+    """Two values side by side, one of them twice, with a norm over all and a weight for each channel."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.other = nn.Conv2d(3, 4, 1), nn.Conv2d(3, 6, 1)
+        self.norm, self.out = nn.BatchNorm2d(14), nn.Conv2d(14, 5, 1)
+        self.scale = nn.Parameter(torch.rand(1, 6, 1, 1))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        one, other = self.one(x), self.other(x) * self.scale
+        found: torch.Tensor = self.out(self.norm(torch.cat([one, other, one], 1)))
+        return found
+
+
+def test_what_stands_beside_others_is_found_whatever_was_cut_before() -> None:
+    torch.manual_seed(0)
+    net = Beside().eval()
+    first = Edit("width", ("one:out", "norm@0-3", "norm@10-13", "out:in@0-3", "out:in@10-13"), 2)
+    second = Edit("width", ("other:out", "scale", "norm@4-9", "out:in@4-9"), 3)
+    with torch.no_grad():
+        net.out.weight[:, [1, 2, 11, 12, 4, 6, 9]] = 0
+        before = net(images(8))
+        for edit in (first, second):
+            apply_edits(net, [edit], "net")
+        assert net.out.weight.shape[1] == net.norm.num_features == 7
+        torch.testing.assert_close(net(images(8)), before)
+        again = Edit("width", second.at, 1)
+        apply_edits(net, [again], "net")
+        assert net.other.out_channels == net.scale.numel() == 1
+        assert net(images(8)).shape == before.shape
+
+
+def test_a_narrower_block_is_fused_to_the_same() -> None:
+    torch.manual_seed(0)
+    block = MobileOneBlock(16, 16, group_size=1, num_conv_branches=2)
+    net = nn.Sequential(nn.Conv2d(3, 16, 1), block, nn.Conv2d(16, 4, 1)).eval()
+    (group,) = coupling(trace(to_meta(net), (3, 8, 8), "net")).free
+    apply_edits(net, [Edit("width", tuple(map(str, group.uses)), 8)], "net")
+    with torch.no_grad():
+        before = net(images(8))
+        fused = reparameterize_model(net)
+        torch.testing.assert_close(fused(images(8)), before)
+    assert fused[1].reparam_conv.groups == 8
+
+
+def test_a_narrower_model_is_moved_saved_and_loaded(tmp_path: Path) -> None:
+    model = lively("mobilenetv3_small_050")
+    narrow = narrowed(model, {"conv_stem": 8, "blocks.1.0.conv_pwl": 16, "conv_head": 512}, SIZE)
+    network = nat_timm.to_network(narrow, SIZE)
+    assert cost(network) == count(narrow, SIZE)
+    after = moved(network, "nat++", 0, 0.8)
+    lean = nat_timm.inherit(narrow, after)
+    assert count(lean, SIZE) == cost(after)
+    assert not nat_timm.save(lean, tmp_path / "lean")
+    loaded = timm.create_model(f"local-dir:{tmp_path / 'lean'}", pretrained=True).eval()
+    with torch.no_grad():
+        assert torch.equal(loaded(images(32)), lean(images(32)))
+    assert nat_timm.to_network(loaded, SIZE) == after
+    features = timm.create_model(f"local-dir:{tmp_path / 'lean'}", pretrained=True, features_only=True).eval()
+    assert [each.shape[1] for each in features(images(32))] == features.feature_info.channels()
+    loaded.reset_classifier(3)
+    assert loaded(images(32)).shape == (2, 3)
+
+
+@pytest.mark.parametrize("name", ["vgg11_bn", "convnext_atto"])
+def test_a_narrower_model_gets_another_classifier(name: str) -> None:
+    model = bare(name)
+    wanted = {each.name: settings_of(each)[-1] for each in widths(model, SIZE).values()}
+    narrow = narrowed(model, wanted, SIZE)
+    with torch.no_grad():
+        assert narrow.forward_features(torch.empty(1, *SIZE, device="meta")).shape[1] == narrow.num_features
+        narrow.reset_classifier(3)
+        assert narrow.to("meta")(torch.empty(1, *SIZE, device="meta")).shape == (1, 3)
+
+
+def test_a_model_is_thinned_to_every_limit_at_once() -> None:
+    model = lively("mobilenetv3_small_050")
+    whole, narrow = count(model, SIZE), thinned(model, {"macs": "0.7x", "params": "0.8x"}, SIZE)
+    lean = count(narrow, SIZE)
+    assert 0.6 < lean.macs / whole.macs <= 0.7
+    assert lean.params <= 0.8 * whole.params
+    again = thinned(narrow, {"macs": "0.9x"}, SIZE)
+    assert count(again, SIZE).macs <= 0.9 * lean.macs
+    assert count(model, SIZE) == whole
+    with pytest.raises(NATError, match="the narrowest model has macs"):
+        thinned(model, {"macs": "0.01x"}, SIZE)
+
+
+def test_what_cannot_be_is_said_in_one_line() -> None:
+    model = bare("regnety_002")
+    with pytest.raises(NATError, match="no group of channels is called 'nowhere'"):
+        narrowed(model, {"nowhere": 8}, SIZE)
+    with pytest.raises(NATError, match="has 56 channels; a multiple of 8 up to that can stay, not 20"):
+        narrowed(model, {"s2.b1.conv1.conv": 20}, SIZE)
+    with pytest.raises(NATError, match="can stay, not 64"):
+        narrowed(model, {"s2.b1.conv1.conv": 64}, SIZE)
+    lean = nat_timm.inherit(model, moved(nat_timm.to_network(model, SIZE), "nat", 0))
+    with pytest.raises(NATError, match="widths come before moves"):
+        narrowed(lean, {"stem.conv": 8}, SIZE)
+    for at, said in (
+        ("stem.conv:up", "is not a path, perhaps with :in or :out"),
+        (["stem.conv:out", "nowhere:in"], "the model has no module 'nowhere'"),
+        (["stem.conv:out", "s1.b1.conv1.conv:in", "s2.b1.conv1.conv:in"], "different numbers of channels left"),
+        (["stem.bn", "s1.b1.conv1.conv:in"], "no layer among them makes the channels"),
+        (["stem.conv:out", "s1.b1.conv2.conv:in"], "is no dense layer"),
+        ("stem.conv:out", "the model does not run on images of 3x32x32"),
+    ):
+        with pytest.raises(NATError, match=said):
+            nat_timm.TimmAdapter().read(text(at), Frame(input=SIZE, classes=7))
+
+
+def text(at: object) -> str:
+    return json.dumps({"architecture": "regnety_002", "edits": [{"op": "width", "at": at, "value": 8}]})
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_channels_are_cut_before_a_search_that_goes_on_from_there() -> None:
+    given = lively("test_resnet", classes=10)
+    x, y = torch.randn(32, 3, 32, 32, generator=torch.Generator().manual_seed(0)), torch.arange(32) % 10
+    loader = DataLoader(TensorDataset(x, y), 16)
+    result = nat_timm.compact(
+        given,
+        *(loader, loader),
+        budget={"macs": "0.4x"},
+        widths={"macs": "0.6x"},
+        strategy="random",
+        search={"warmup": 0, "rounds": 1, "proposals": 2, "steps": 1},
+        tuning={"epochs": 1},
+        candidates=1,
+        device="cpu",
+        input=SIZE,
+    )
+    whole = count(given, SIZE)
+    assert result.before.cost == whole
+    assert count(result.model, SIZE) == result.best.cost
+    assert result.best.cost.macs <= 0.4 * whole.macs
+    assert any(each.now < each.built for each in widths(result.model, SIZE).values())
+    assert not any(each.now < each.built for each in widths(result.reference.model, SIZE).values())
+    with pytest.raises(NATError, match="a limit on latency and widths= do not go together"):
+        nat_timm.compact(given, loader, loader, budget={"latency": "0.5x"}, widths={"macs": "0.9x"}, input=SIZE)
