@@ -28,7 +28,8 @@ class TimmAdapter(Adapter):
 
     name = "timm"
     summary = (
-        "models of timm: a name (mobilenetv2_100), a folder with config.json, JSON with architecture, model_args, edits"
+        "models of timm: a name (mobilenetv2_100), a folder with config.json, JSON with architecture, model_args, "
+        "edits, widths"
     )
 
     def recognises(self, text: str) -> bool:
@@ -45,6 +46,11 @@ class TimmAdapter(Adapter):
         """The model for images of ``frame.input`` in ``frame.classes`` classes, traced on the meta device. NATError
         for an unknown name, for edits that the model cannot have, and where nothing can be edited."""
         found = parse(text)
+        if found.limits:
+            from nat_timm.narrowing.thinning import thinned_document
+
+            found = thinned_document(found, frame.input, frame.classes)
+            text = found.render()
         return network_of(found, reading_of(found, frame.input, frame.classes), text)
 
     def write(self, network: Network) -> str:

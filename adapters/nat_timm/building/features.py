@@ -124,6 +124,6 @@ class _Shapes:
             self.of[path] = tuple(value.shape)
 
 
-def _classifier(model: nn.Module) -> nn.Module | None:
+def _classifier(model: nn.Module) -> nn.Linear | nn.Conv2d | None:
     found = model.get_classifier() if hasattr(model, "get_classifier") else None  # type: ignore[operator]
     return found if isinstance(found, nn.Linear | nn.Conv2d) else None

@@ -19,7 +19,7 @@ from nat_timm.limits import check_arguments
 EDITED = "nat_edited"
 """The entrypoint under which timm builds a base model and applies edits to it."""
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*(?:\.[A-Za-z0-9_]+)?")
-_OWN = ("architecture", "model_args", "edits", "fits")
+_OWN = ("architecture", "model_args", "edits", "fits", "widths")
 _CONFIG = ("pretrained_cfg", "num_classes", "num_features", "global_pool", "nat")
 """Further keys of a ``config.json``."""
 _FORBIDDEN = (
@@ -40,6 +40,9 @@ class Document:
     edits: tuple[Edit, ...] = ()
     fits: bool = False
     """Whether operations may be fitted in the place of blocks (``nat_timm.fit``); always where one is."""
+    widths: str = "{}"
+    """Limits as JSON to which channels are still to be cut (``nat_timm.narrowing.thinning``); edits say so once they
+    are."""
 
     def __post_init__(self) -> None:
         if any(edit.op == FITTED for edit in self.edits):
@@ -48,6 +51,11 @@ class Document:
     @property
     def model_args(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self.args)
+        return found
+
+    @property
+    def limits(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.widths)
         return found
 
     def with_edits(self, edits: tuple[Edit, ...]) -> Document:
@@ -62,6 +70,8 @@ class Document:
             found["edits"] = edits_to_json(self.edits)
         if self.fits:
             found["fits"] = True
+        if self.limits:
+            found["widths"] = self.limits
         return self.architecture if len(found) == 1 else json.dumps(found)
 
 
@@ -105,6 +115,9 @@ def _document(values: dict[str, Any], is_inner: bool = False) -> Document:
     args, edits, fits = dict(args), values.get("edits", []), values.get("fits", False)
     if not isinstance(fits, bool):
         raise NATError(f"fits: true or false, not {fits!r:.40}")
+    widths = values.get("widths", {})
+    if not isinstance(widths, dict) or not all(isinstance(each, str | int | float) for each in widths.values()):
+        raise NATError(f'widths: expected limits such as {{"macs": "0.7x"}}, not {widths!r:.60}')
     config = values.get("nat") if "pretrained_cfg" in values and not is_inner else None
     if isinstance(config, dict):  # a folder that was written as a stock model remembers what it was made from
         return _document(config, is_inner=True)
@@ -114,4 +127,4 @@ def _document(values: dict[str, Any], is_inner: bool = False) -> Document:
             raise NATError(f"model_args.base: expected the name of a timm model, not {name!r:.60}")
     if "num_classes" in values:
         args.setdefault("num_classes", values["num_classes"])
-    return document(name, args, edits_from_json(edits), fits)
+    return replace(document(name, args, edits_from_json(edits), fits), widths=json.dumps(widths, sort_keys=True))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from math import lcm
 
@@ -13,11 +14,13 @@ from nat_plugin.errors import NATError
 from nat_plugin.ir import Cost
 from nat_plugin.ir.budget import METRICS, Budget, plain
 from nat_plugin.ir.layers import Shape
-from nat_timm.building.build import input_size
+from nat_timm.building.build import build, input_size
+from nat_timm.building.entrypoint import attach
+from nat_timm.documents.document import Document
+from nat_timm.documents.edits import ADAPTATIONS
 from nat_timm.models import document_of
 from nat_timm.narrowing.costs import WidthCosts, width_costs
 from nat_timm.narrowing.widths import Width, coupling_of, narrowed_by, widths_of
-from nat_timm.reading.coupling import Group
 from nat_timm.surgery.width import group_importance
 
 HARDWARE = 8
@@ -46,15 +49,43 @@ def thinned(model: nn.Module, budget: Mapping[str, object], input: Shape | None 
     In each step one group loses some channels: the one whose least important ones carry least for what is saved of what
     is over the budget. What stays keeps its weights. NATError where the narrowest model is over the budget.
     """
-    size = input or input_size(model)
     found = document_of(model)
-    traced, coupled = coupling_of(model, found, size)
+    known, chosen = _chosen(model, found, budget, input or input_size(model))
+    return narrowed_by(model, found, known, chosen)
+
+
+def thinned_document(found: Document, input: Shape, classes: int) -> Document:
+    """A document with edits instead of the limits that it states for widths. Without weights all channels of a group
+    carry alike. NATError as for ``thinned``."""
+    base = replace(found, widths="{}", edits=tuple(edit for edit in found.edits if edit.op in ADAPTATIONS))
+    if base.edits != found.edits:
+        raise NATError(
+            f"{found.architecture}: widths come before moves: 'widths' and moves among 'edits' do not go together"
+        )
+    model = build(base, input, classes, device="meta")
+    attach(model, base)
+    known, chosen = _chosen(model, base, found.limits, input)
+    edits = {edit.at: edit for edit in base.edits}
+    for name, width in chosen.items():
+        if width < known[name].now:
+            edit = known[name].edit(width)
+            edits[edit.at] = edit
+    return base.with_edits(tuple(edits.values()))
+
+
+def _chosen(
+    model: nn.Module, found: Document, budget: Mapping[str, object], input: Shape
+) -> tuple[dict[str, Width], dict[str, int]]:
+    """The groups of a model, and how wide each is to be."""
+    traced, coupled = coupling_of(model, found, input)
     known = widths_of(coupled, found)
-    costs = width_costs(traced, coupled)
-    search = _Thinning(costs, {each.group.number: each for each in known.values()}, _scores(model, coupled.free))
+    search = _Thinning(
+        width_costs(traced, coupled),
+        {each.group.number: each for each in known.values()},
+        {each.number: group_importance(model, each.uses) for each in coupled.free},
+    )
     chosen = search.run(_limits(budget, search.cost), found.architecture)
-    names = {each.group.number: name for name, each in known.items()}
-    return narrowed_by(model, found, known, {names[number]: width for number, width in chosen.items()})
+    return known, {name: chosen[each.group.number] for name, each in known.items()}
 
 
 def _limits(budget: Mapping[str, object], now: Cost) -> dict[str, Fraction]:
@@ -113,7 +144,3 @@ def _lost(scores: torch.Tensor, settings: Sequence[int]) -> list[float]:
     carried = scores.double().square().sort(descending=True).values.cumsum(0)
     whole = float(carried[-1].clamp(min=1e-30))
     return [1 - float(carried[keep - 1]) / whole for keep in settings]
-
-
-def _scores(model: nn.Module, groups: Sequence[Group]) -> dict[int, torch.Tensor]:
-    return {group.number: group_importance(model, group.uses) for group in groups}

@@ -138,8 +138,10 @@ class _Reader:
             if step in self.layouts:
                 self.runs.fix(self.layouts[step].runs, why)
 
-    def _unknown(self, step: Step, what: str) -> None:
+    def _unknown(self, step: Step, what: str) -> Layout | None:
+        """No layout: what is read is fixed, what is made is not known."""
         self._fix(step.all_input_nodes, f"{what} reads them")
+        return None
 
     def _passed(self, step: Step, source: Step) -> Layout | None:
         """The layout of ``source`` where ``step`` has it."""
@@ -198,9 +200,10 @@ class _Reader:
             layout = None
         if getattr(module, "groups", 1) == 1:
             return self._dense(module, path, layout, axis)
-        width = module.weight.shape[1]  # type: ignore[union-attr,index]
         if layout is None:
             return None
+        assert isinstance(module.weight, nn.Parameter)
+        width = module.weight.shape[1]
         if module.in_channels != module.out_channels or any(self.runs.sizes[run] % width for run in layout.runs):
             self.runs.fix(layout.runs, f"the grouped convolution '{path}' reads them")
             return None

@@ -198,6 +198,8 @@ def _loose(trace: Trace, taken: set[Step]) -> Iterator[Unit]:
         module = trace.module(step)
         if step in taken or not isinstance(module, nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d) or not is_map(step):
             continue
+        if any(type(trace.modules[path]).__name__.endswith("ClassifierHead") for path in trace.owners(step)):
+            continue  # a classifier that is a convolution belongs to the head
         if len(step.all_input_nodes) != 1 or not is_map(step.all_input_nodes[0]):
             continue
         steps = group(trace, step) if isinstance(module, nn.Conv2d) else (step,)

@@ -16,24 +16,48 @@ from nat_plugin.errors import NATError
 from nat_plugin.files import ReadError, opened
 from nat_plugin.tensors import read_tensors
 from nat_timm.framework import said, timm
-from nat_timm.models import document_of, load_weights
+from nat_timm.models import document_of, load_weights, rebuilt
+from nat_timm.surgery.apply import apply_edits
 
 PRETRAINED = "pretrained"
 MAX_BYTES = 64 * 2**30
 _PICKLES = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 """First bytes of what torch.save writes: a zip of pickles, or a pickle."""
+_LAYER = ("weight", "bias")
 _log = logging.getLogger(__name__)
 
 
 def starting_weights(model: nn.Module, source: str | None) -> None:
-    """Load weights into a model, strictly; None leaves it as it is. ``pretrained``: those of its pretrained_cfg. Where
-    they are for other classes or channels of images, the classifier starts afresh and the first convolution is
-    adapted, as timm does it; a line of the log says so. NATError of one line for anything that is missing or does not
-    fit."""
+    """Load weights into a model, strictly; None leaves it as it is. ``pretrained``: those of its pretrained_cfg.
+
+    Those of what an edited model was before are cut to size. Where they are for other classes or channels of images,
+    the classifier starts afresh and the first convolution is adapted, as timm does it; a line of the log says so.
+    NATError of one line for anything that is missing or does not fit.
+    """
     if source is None:
         return
-    if source != PRETRAINED:
-        load_weights(model, _fitted(model, read_weights(Path(source)), source), source)
+    edits, state = document_of(model).edits, None if source == PRETRAINED else read_weights(Path(source))
+    if edits and (state is None or not _are_its_own(model, state)):
+        whole = rebuilt(model, document_of(model).with_edits(()))
+        _load(whole, source, state)
+        model.load_state_dict(apply_edits(whole, edits, source).state_dict())
+        return
+    _load(model, source, state)
+
+
+def _are_its_own(model: nn.Module, state: Mapping[str, Tensor]) -> bool:
+    """Whether weights are those of an edited model, and not of what it was before: by their shapes, but for those of
+    other classes and channels of images."""
+    other = {
+        f"{path}.{name}" for what in ("classifier", "first_conv") for path in _named(model, what) for name in _LAYER
+    }
+    own = {name: value.shape for name, value in model.state_dict().items() if name not in other}
+    return all(name not in state or state[name].shape == shape for name, shape in own.items())
+
+
+def _load(model: nn.Module, source: str, state: Mapping[str, Tensor] | None) -> None:
+    if state is not None:
+        load_weights(model, _fitted(model, state, source), source)
         return
     name = document_of(model).architecture
     try:

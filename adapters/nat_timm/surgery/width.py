@@ -207,7 +207,8 @@ def _makers(places: Sequence[_Place]) -> Iterator[tuple[_Place, list[_Place]]]:
 
 
 def _rows(place: _Place) -> Tensor:
-    return weight_of(place.module).detach().float().flatten(1).norm(dim=1)[list(place.positions)]
+    found: Tensor = weight_of(place.module).detach().float().flatten(1).norm(dim=1)
+    return found[list(place.positions)]
 
 
 def _normed(place: _Place) -> Tensor | None:
