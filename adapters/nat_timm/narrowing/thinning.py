@@ -18,9 +18,8 @@ from nat_timm.building.build import build, input_size
 from nat_timm.building.entrypoint import attach
 from nat_timm.documents.document import Document
 from nat_timm.documents.edits import ADAPTATIONS
-from nat_timm.models import document_of
 from nat_timm.narrowing.costs import WidthCosts, width_costs
-from nat_timm.narrowing.widths import Width, coupling_of, narrowed_by, widths_of
+from nat_timm.narrowing.widths import Width, coupling_of, narrowed_by, unmoved_document, widths_of
 from nat_timm.surgery.width import group_importance
 
 HARDWARE = 8
@@ -49,7 +48,7 @@ def thinned(model: nn.Module, budget: Mapping[str, object], input: Shape | None 
     In each step one group loses some channels: the one whose least important ones carry least for what is saved of what
     is over the budget. What stays keeps its weights. NATError where the narrowest model is over the budget.
     """
-    found = document_of(model)
+    found = unmoved_document(model)
     known, chosen = _chosen(model, found, budget, input or input_size(model))
     return narrowed_by(model, found, known, chosen)
 

@@ -51,15 +51,21 @@ def widths_of(coupled: Coupling, found: Document) -> dict[str, Width]:
 def narrowed(model: nn.Module, wanted: Mapping[str, int], input: Shape | None = None) -> nn.Module:
     """A copy of a timm model with fewer channels of some groups (``widths`` has their names): the important ones stay,
     with their weights. NATError for a name or a number that cannot be, and for a model that was moved already."""
-    found = document_of(model)
+    found = unmoved_document(model)
     return narrowed_by(model, found, widths_of(coupling_of(model, found, input)[1], found), wanted)
+
+
+def unmoved_document(model: nn.Module) -> Document:
+    """What a model was made from. NATError if it was moved: blocks that were left out would keep their width."""
+    found = document_of(model)
+    moved = next((edit for edit in found.edits if edit.op not in ADAPTATIONS), None)
+    if moved is not None:
+        raise NATError(f"{found.architecture}: widths come before moves, and this model was moved ('{moved}')")
+    return found
 
 
 def narrowed_by(model: nn.Module, before: Document, known: Mapping[str, Width], wanted: Mapping[str, int]) -> nn.Module:
     """``narrowed`` of a model whose document and groups are known."""
-    moved = next((edit for edit in before.edits if edit.op not in ADAPTATIONS), None)
-    if moved is not None:
-        raise NATError(f"{before.architecture}: widths come before moves, and this model was moved ('{moved}')")
     edits = {edit.at: edit for edit in before.edits}
     new = []
     for name, keep in wanted.items():

@@ -16,7 +16,7 @@ from nat_timm.documents.edits import Edit
 from nat_timm.models import document_of
 from nat_timm.narrowing.costs import width_costs
 from nat_timm.narrowing.thinning import settings_of, thinned
-from nat_timm.narrowing.widths import coupling_of, narrowed, narrowed_by, widths, widths_of
+from nat_timm.narrowing.widths import coupling_of, narrowed, widths, widths_of
 from nat_timm.reading.coupling import coupling
 from nat_timm.reading.trace import to_meta, trace
 from nat_timm.saving.weights import starting_weights
@@ -195,8 +195,9 @@ def test_what_cannot_be_is_said_in_one_line() -> None:
         with pytest.raises(NATError, match=said):
             narrowed(model, wanted, SIZE)  # type: ignore[arg-type]
     attach(model, document("resnet18", {}, (Edit("null", ("layer1.1",)),)))
-    with pytest.raises(NATError, match="widths come before moves"):
-        narrowed_by(model, document_of(model), {}, {})
+    for cut in (narrowed, thinned):
+        with pytest.raises(NATError, match="widths come before moves"):
+            cut(model, {}, SIZE)
     for at, said in (
         ("conv1:up", "is not a path, perhaps with :in or :out"),
         (["conv1:out", "nowhere:in"], "the model has no module 'nowhere'"),
