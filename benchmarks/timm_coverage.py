@@ -142,7 +142,7 @@ def figures(rows: list[dict[str, Any]]) -> dict[str, Any]:
 def over(rows: list[dict[str, Any]], how: str, metric: str) -> dict[str, float]:
     """The names of which more remains at least than the largest share, with that."""
     found = {row["name"]: round(row["floors"][how][metric], 3) for row in rows}
-    return {name: share for name, share in found.items() if share > SHARES[-1]} if how == "widths" else {}
+    return {name: share for name, share in found.items() if share > SHARES[-1]}
 
 
 def summarise(found: dict[str, Any]) -> str:
@@ -161,7 +161,8 @@ def summarise(found: dict[str, Any]) -> str:
         for metric, reached in metrics.items():
             counts = ", ".join(f"{share} {number}" for share, number in reached.items() if isinstance(number, int))
             lines.append(f"names of which so little of the {metric} can be left, by {how}: {counts} of {converted}")
-            lines += [f"    not 0.6x: {name} {share}" for name, share in reached[f"over {SHARES[-1]}x"].items()]
+            above = reached[f"over {SHARES[-1]}x"] if how == "widths" else {}
+            lines += [f"    more is left of {name}: {share}" for name, share in above.items()]
     lines.append(f"the narrowest does not cost what is counted: {listed(found['narrowest not exact'])}")
     for what, times in found["time of a model"].items():
         lines.append(f"{what} a model: median {times['median']:.2f}, 95% {times['95%']:.2f}")
