@@ -69,8 +69,8 @@ _PASSING = frozenset({
     functional.relu, functional.relu6, functional.silu, functional.gelu, functional.hardtanh, functional.hardswish,
     functional.hardsigmoid, functional.leaky_relu, functional.elu, functional.mish, functional.dropout,
     functional.avg_pool2d, functional.max_pool2d, functional.adaptive_avg_pool2d, functional.adaptive_max_pool2d,
-    functional.interpolate, torch.relu, torch.sigmoid, torch.tanh, torch.clone, torch.flatten, torch.mean, torch.square,
-    "relu", "relu_", "sigmoid", "tanh", "clone", "contiguous", "flatten", "float", "detach", "clamp", "clamp_", "mean",
+    functional.interpolate, torch.relu, torch.sigmoid, torch.tanh, torch.clone, torch.flatten, torch.square,
+    "relu", "relu_", "sigmoid", "tanh", "clone", "contiguous", "flatten", "float", "detach", "clamp", "clamp_",
     "square",
 })  # fmt: skip
 """Those that give the channels of their one operand."""
@@ -182,6 +182,9 @@ class _Reader:
         if layout is None:
             return False
         channels = self.runs.size(layout)
+        is_last = layout.axis == len(source.meta["shape"]) - 1
+        if isinstance(module, nn.LayerNorm) and "2d" not in type(module).__name__ and not is_last:
+            return False
         if is_norm(module) or is_activation(module):
             return norm_part(module, channels) is not None and all(
                 each.numel() == channels for each in module.parameters()
@@ -248,8 +251,12 @@ class _Reader:
     def _function(self, step: Step) -> Layout | None:
         sources = [each for each in step.all_input_nodes if each.meta["shape"] is not None]
         target, name = step.target, getattr(step.target, "__name__", str(step.target))
-        if step.meta["shape"] is None and target is not torch.split and name not in ("split", "chunk"):
+        if name in ("size", "getattr", "dim", "len") and step.meta["shape"] is None:
             return None  # a shape is asked for
+        if step.meta["shape"] is None:
+            return self._unknown(step, f"'{name}'")
+        if name == "mean" and len(sources) == 1:
+            return self._averaged(step, sources[0])
         if target is torch.cat:
             return self._concatenated(step)
         if target in _ELEMENTWISE:
@@ -265,6 +272,15 @@ class _Reader:
         if target is functional.pad and len(step.args[1]) <= 4:  # type: ignore[arg-type]
             return self._passed(step, sources[0])
         return self._unknown(step, f"'{name}'")
+
+    def _averaged(self, step: Step, source: Step) -> Layout | None:
+        """Over pixels, not over channels."""
+        layout, count = self.layouts.get(source), len(source.meta["shape"])
+        given: Any = step.args[1] if len(step.args) > 1 else step.kwargs.get("dim")
+        axes = [given] if isinstance(given, int) else given
+        if layout is None or axes is None or layout.axis in [axis % count for axis in axes]:
+            return self._unknown(step, "a mean over them")
+        return self._passed(step, source)
 
     def _names_channels(self, step: Step, source: Step) -> bool:
         """Whether the number of channels stands in a call as it is, so that it would stay what it was."""

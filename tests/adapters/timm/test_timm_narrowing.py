@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 import nat_timm
@@ -17,7 +18,7 @@ from nat_timm.models import document_of
 from nat_timm.narrowing.costs import width_costs
 from nat_timm.narrowing.thinning import settings_of, thinned
 from nat_timm.narrowing.widths import coupling_of, narrowed, widths, widths_of
-from nat_timm.reading.coupling import coupling
+from nat_timm.reading.coupling import Coupling, coupling
 from nat_timm.reading.trace import to_meta, trace
 from nat_timm.saving.weights import starting_weights
 from nat_timm.surgery.apply import apply_edits
@@ -127,6 +128,50 @@ def test_what_stands_beside_others_is_found_whatever_was_cut_before() -> None:
         apply_edits(net, [again], "net")
         assert net.other.out_channels == net.scale.numel() == 1
         assert net(images(8)).shape == before.shape
+
+
+class Odd(nn.Module):
+    """A square image of as many pixels a side as channels, so that shapes alone do not tell the axes apart."""
+
+    def __init__(self, between: Callable[[torch.Tensor], torch.Tensor]) -> None:
+        super().__init__()
+        self.make, self.norm, self.read = nn.Conv2d(3, 8, 1), nn.LayerNorm(8), nn.Linear(8, 4)
+        self.between = between
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        made = self.make(x)
+        found: torch.Tensor = self.read(self.norm(made) if self.between is None else self.between(made))
+        return found
+
+
+@pytest.mark.parametrize(
+    ("between", "is_free"),
+    [
+        (lambda x: x.mean((2, 3)), True),
+        (lambda x: x.permute(0, 2, 3, 1), True),
+        (lambda x: x.mean(1), False),
+        (lambda x: x.max(3)[0], False),
+        (lambda x: x.flatten(2).transpose(1, 2).unflatten(1, (8, 8)), False),
+        (lambda x: x.reshape(1, 8, 64)[:, :, 0], False),  # it names the channels
+        (lambda x: x[:, :, ::2, ::2].mean((2, 3)), True),
+        (lambda x: x.view(x.shape[0], 2, 4, 8, 8).sum(1)[:, 0], False),
+        (None, False),  # a norm over pixels
+    ],
+)
+def test_channels_are_free_only_where_it_is_understood_what_reads_them(
+    between: Callable[[torch.Tensor], torch.Tensor], is_free: bool
+) -> None:
+    net = Odd(between).eval()
+    found = coupling(trace(to_meta(net), (3, 8, 8), "net"))
+    made = next(group for group in found.groups if group.name == "make" and group.uses[0].side == "out")
+    assert (made.fixed is None) == is_free, made.fixed
+    if is_free:
+        apply_edits(net, [found_edit(found, 4)], "net")
+        assert net(torch.randn(1, 3, 8, 8)).shape[-1] == 4
+
+
+def found_edit(found: Coupling, keep: int) -> Edit:
+    return Edit("width", tuple(map(str, found.free[0].uses)), keep)
 
 
 def test_a_narrower_block_is_fused_to_the_same() -> None:
