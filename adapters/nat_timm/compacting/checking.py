@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from nat_plugin.errors import NATError
+from nat_timm.training.loaders import Loader
 
 
 def check_weights(model: nn.Module) -> None:
@@ -24,3 +25,14 @@ def check_weights(model: nn.Module) -> None:
             raise NATError(f"'{name}' of the model holds values that are infinite or no numbers")
     if not any(each.requires_grad for each in model.parameters()):
         raise NATError("all weights of the model are frozen: nothing can learn; model.requires_grad_(True) thaws them")
+
+
+def batches_of(loader: Loader) -> int:
+    """How many batches a loader has. NATError where that cannot be told, or there is none."""
+    try:
+        found = len(loader)  # type: ignore[arg-type]
+    except TypeError:
+        raise NATError("train_loader has no len(), the number of its batches, which a schedule needs") from None
+    if not found:
+        raise NATError("train_loader has no batch: no images, or with drop_last fewer than a batch")
+    return found
