@@ -12,6 +12,7 @@ from torch import nn
 
 from nat_plugin.errors import NATError, NATErrors
 from nat_plugin.runs.checking import validate
+from nat_timm.training.loaders import Loader
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -44,4 +45,15 @@ def checked(
     found = validate(model, {**usual, **values}, label, mistakes)
     if found is None:
         raise NATErrors(mistakes)
+    return found
+
+
+def batches_of(loader: Loader) -> int:
+    """How many batches a loader has. NATError where that cannot be told, or there is none."""
+    try:
+        found = len(loader)  # type: ignore[arg-type]
+    except TypeError:
+        raise NATError("train_loader has no len(), the number of its batches, which a schedule needs") from None
+    if not found:
+        raise NATError("train_loader has no batch: no images, or with drop_last fewer than a batch")
     return found

@@ -30,7 +30,7 @@ from nat_plugin.runs.search import Search
 from nat_plugin.search.base import Strategy, Task
 from nat_plugin.training.seeds import derive, seeded
 from nat_timm.adapter import TimmAdapter
-from nat_timm.compacting.checking import check_weights, checked
+from nat_timm.compacting.checking import batches_of, check_weights, checked
 from nat_timm.compacting.magnitude import without_small_blocks
 from nat_timm.compacting.result import Tuned
 from nat_timm.fitting.fit import fit
@@ -109,7 +109,7 @@ class CompactionSession:
         check_weights(model)
         self.model = model if widths is None else thinned(model, widths, input)
         self.network = self.source if widths is None else to_network(self.model, input, fits=fits)
-        self.steps = _batches_of(train_loader)
+        self.steps = batches_of(train_loader)
         if iter(val_loader) is val_loader:
             raise NATError(
                 "val_loader can be gone through only once; it is several times: give a loader, not an iterator"
@@ -260,13 +260,3 @@ def _placed(model: nn.Module, compute: Compute) -> nn.Module:
 
 def _listed(figures: Mapping[str, float]) -> str:
     return ", ".join(f"{name} {value:.4g}" for name, value in figures.items())
-
-
-def _batches_of(loader: Loader) -> int:
-    try:
-        found = len(loader)  # type: ignore[arg-type]
-    except TypeError:
-        raise NATError("train_loader has no len(), the number of its batches, which a schedule needs") from None
-    if not found:
-        raise NATError("train_loader has no batch: no images, or with drop_last fewer than a batch")
-    return found
