@@ -19,6 +19,7 @@ SHARED = ROOT.parent / "shared" / "data"
 if str(ROOT) not in sys.path:  # for "from tests.networks import ..."; last, so that the installed package is tested
     sys.path.append(str(ROOT))
 from tests.adapters.nasbench import tables  # noqa: E402
+from tests.clocks import turned  # noqa: E402, F401 - a fixture for all
 from tests.command_line import nat  # noqa: E402, F401 - a fixture for all
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from measuring.conftest import Turned
 from policy.samples import ladder
 from pydantic import ValidationError
 from torch import nn
@@ -25,6 +24,7 @@ from nat_plugin.measuring.settings import LatencySettings
 from nat_plugin.measuring.tables import Subject, TableMetric, fingerprint, read_table
 from nat_plugin.nets import build
 from nat_plugin.timing import Clock
+from tests.clocks import Turned
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

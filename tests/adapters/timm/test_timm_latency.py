@@ -4,14 +4,11 @@ clock themselves."""
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
 from nat_timm.adapter import TimmAdapter
 from nat_timm.measuring.latency import TimmLatency
-from torch import Tensor, nn
-from torch.nn.modules.module import register_module_forward_hook
 
 from nat_plugin.errors import NATError
 from nat_plugin.ir import NULL, Budget, Frame, Moves, Network, Op, Slot, find_rule
@@ -22,31 +19,9 @@ from nat_plugin.measuring.tables import Subject, TableMetric, fingerprint
 from nat_plugin.plugins import plugins
 from nat_plugin.runs.recipe import load_recipe
 from nat_plugin.runs.setup import find_origin, set_up
-from nat_plugin.timing import Clock
+from tests.clocks import Turned
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-
-
-class Turned:
-    """A clock that convolutions and linear layers turn, by their MACs and a little each."""
-
-    now = 0.0
-
-    def after(self, module: nn.Module, _inputs: object, output: Tensor) -> None:
-        if isinstance(module, nn.Conv2d | nn.Linear):
-            self.now += 1e-5 + 1e-9 * output.numel() * module.weight[0].numel()
-
-    @property
-    def clock(self) -> Clock:
-        return Clock("fake", lambda: self.now)
-
-
-@pytest.fixture(scope="module")
-def turned() -> Iterator[Turned]:
-    found = Turned()
-    hook = register_module_forward_hook(found.after)
-    yield found
-    hook.remove()
 
 
 NETWORK = TimmAdapter().read("test_efficientnet", Frame(input=(3, 32, 32), classes=10))
