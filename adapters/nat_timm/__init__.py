@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from nat_timm.compacting.compact import compact
     from nat_timm.fitting.fit import fit
     from nat_timm.models import inherit, to_network
+    from nat_timm.narrowing.thinning import thinned
+    from nat_timm.narrowing.widths import narrowed, widths
     from nat_timm.saving.exporting import export_onnx, export_program
     from nat_timm.saving.folders import load, save
     from nat_timm.training.loaders import timm_loaders

@@ -21,10 +21,10 @@ from nat_plugin.cli.options import adapter_option, frame_options, json_option, m
 )
 @click.option("--count", type=click.IntRange(4, 100_000), default=64, show_default=True, help="Images that are used.")
 @click.option("--rules", default="nat++", show_default=True, help="What may become of an operation.")
-@click.option("--mean", type=float, help="Of pixels from 0 to 1.  [default: what the model states]")
-@click.option("--std", type=click.FloatRange(0, min_open=True), help="The same for their standard deviation.")
+@click.option("--mean", type=click.FloatRange(0, 1), help="Of pixels from 0 to 1.  [default: what the model states]")
+@click.option("--std", type=click.FloatRange(0, 1, min_open=True), help="The same for their standard deviation.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Which images are drawn.")
+@click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True, help="Which images are drawn.")
 @json_option
 @frame_options
 def advise(

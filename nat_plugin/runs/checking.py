@@ -130,7 +130,7 @@ def check_budget(budget: Any, kind: type[Evaluator] | None, costs: Mapping[str, 
     if not isinstance(budget, dict) or not all(isinstance(each, str | int | float) for each in budget.values()):
         return
     looked_up = (*(kind.metric_names if kind else ()), *map(str, costs))
-    metrics = {**dict.fromkeys(looked_up, METRICS["macs"]), **METRICS}
+    metrics = {**METRICS, **dict.fromkeys(looked_up, METRICS["macs"])}
     try:
         Budget.parse(budget, metrics)
     except NATError as error:

@@ -117,6 +117,6 @@ def test_every_number_of_the_command_line_has_bounds() -> None:
     ]
     assert len(options) > 8
     for name, option in options:
-        assert isinstance(option.type, click.IntRange), f"{name} --{option.name}"
-        assert option.type.min is not None
+        assert isinstance(option.type, click.IntRange | click.FloatRange), f"{name} --{option.name}"
+        assert option.type.min is not None, f"{name} --{option.name}"
         assert option.type.max is not None, f"{name} --{option.name}"

@@ -49,7 +49,6 @@ class Fit:
         return f"{self.path}: {self.form}, {self.residual:.1%} of the spread left unexplained"
 
 
-@torch.no_grad()
 def fit(
     model: nn.Module, original: nn.Module, images: Pictures, *, cut: bool = True, norms: bool = True, seed: int = 0
 ) -> tuple[Fit, ...]:
@@ -61,6 +60,11 @@ def fit(
     ``norms`` the running statistics behind are estimated anew. No labels are needed. The model is left in evaluation
     mode. NATError where there are too few pictures, or of another size than the model takes.
     """
+    with torch.no_grad():
+        return _fit(model, original, images, cut, norms, seed)
+
+
+def _fit(model: nn.Module, original: nn.Module, images: Pictures, cut: bool, norms: bool, seed: int) -> tuple[Fit, ...]:
     model.eval()
     edits = set(_edits(model)) - set(_edits(original)) if cut else set()
     if not edits and not any(isinstance(module, Fitted) for module in model.modules()):

@@ -18,3 +18,7 @@ def __getattr__(name: str) -> Any:
     from nat_plugin.evaluators.proxies.features import proxy_features
 
     return proxy_features
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -100,7 +100,9 @@ def test_results_that_arrive_late_and_in_another_thread(strategy: Any) -> None:
 
 
 def test_the_same_seed_brings_the_same_samples() -> None:
-    first, again, other = ([m.sample for m in explore(NAT(initial=DEAR, seed=seed), 12)] for seed in (3, 3, 4))
+    first, again, other = (
+        [m.sample for m in explore(NAT(initial=DEAR, seed=seed, policy="none"), 12)] for seed in (3, 3, 4)
+    )
     assert first == again != other
 
 

@@ -15,7 +15,7 @@ PAGE = (Path(__file__).resolve().parents[3] / "docs" / "timm.md").read_text(enco
 def test_the_scripts_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     scripts = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
-    assert len(scripts) == 3
+    assert len(scripts) == 4
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of torch's exporters
         exec(compile("\n".join(scripts), "docs/timm.md", "exec"), {"__name__": "page"})
