@@ -65,11 +65,15 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {name: (folder / name).read_bytes() for name in KEPT}
 
 
-@pytest.fixture(scope="session")
-def ended(small_table: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of ``small(small_table)``, which nobody disturbed."""
+def undisturbed(recipe: dict[str, Any], folder: Path) -> Path:
+    """The folder of a whole training, which takes the number of threads from its recipe."""
     threads = torch.get_num_threads()
-    folder = tmp_path_factory.mktemp("trainings") / "ended"
-    train(folder, small(small_table))
+    train(folder, recipe)
     torch.set_num_threads(threads)
     return folder
+
+
+@pytest.fixture(scope="session")
+def ended(small_table: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of ``small(small_table)``."""
+    return undisturbed(small(small_table), tmp_path_factory.mktemp("trainings") / "ended")

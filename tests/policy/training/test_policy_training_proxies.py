@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from policy.training.conftest import CRITICS, contents, small, train
+from policy.training.conftest import CRITICS, contents, small, train, undisturbed
 
 from nat_plugin.errors import NATError
 from nat_plugin.plugins import plugins
@@ -33,11 +33,7 @@ def recipe(table: Path, file: Path | None = None) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def told(small_table: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    threads = torch.get_num_threads()
-    folder = tmp_path_factory.mktemp("told") / "training"
-    train(folder, recipe(small_table))
-    torch.set_num_threads(threads)
-    return folder
+    return undisturbed(recipe(small_table), tmp_path_factory.mktemp("told") / "training")
 
 
 def test_it_ends_the_same_where_it_was_interrupted_and_where_proxies_are_known_already(
