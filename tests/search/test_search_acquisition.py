@@ -108,8 +108,8 @@ class _Given:
 
     dear = False
 
-    def __init__(self, mean: Sequence[Score] = (), features: Sequence[Score] = ()) -> None:
-        self._mean, self._features = mean, features
+    def __init__(self, mean: Sequence[Score] = (), features: Sequence[Score] = (), sure: bool = True) -> None:
+        self._mean, self._features, self.sure = mean, features, sure
 
     def mean(self, source: int, choices: Sequence[Choice]) -> np.ndarray:
         del source
@@ -150,6 +150,34 @@ def test_before_anything_is_told_the_order_is_nearly_that_of_the_prior() -> None
     gains = [gain(choice) for choice in acquisition.order(0, ())]
     assert gains[0] == max(gains)
     assert np.corrcoef(gains, -np.arange(len(gains)))[0, 1] > 0.9
+
+
+def test_where_a_prior_is_not_sure_it_orders_what_is_one_change_away_from_the_input() -> None:
+    acquisition = Acquisition([MOVES], np.random.default_rng(0), 1000, 250, _Given([SCORE], sure=False), first=3)
+    first, *others = acquisition.order(0, ())
+    assert first == MOVES.identity
+    gains = [gain(choice) for choice in others]
+    assert all(sum(a != b for a, b in zip(choice, first, strict=True)) == 1 for choice in others)
+    assert gains == sorted(gains, reverse=True)
+
+
+@pytest.mark.parametrize("part", ["mean", "features"])
+def test_a_prior_that_is_not_sure_counts_once_the_measurements_speak_for_it(part: str) -> None:
+    rng = np.random.default_rng(3)
+    told = [MOVES.sample(rng) for _ in range(60)]
+    shares = {}
+    for sure in (True, False):
+        for count in (2, 60):
+            prior = _Given(**{part: [SCORE]}, sure=sure)
+            acquisition = Acquisition([MOVES], np.random.default_rng(0), 100, 250, prior)
+            for choice in told[:count]:
+                acquisition.observations.add(Observation(0, choice, gain(choice), 0.0))
+            acquisition.belief(0)
+            assert acquisition.model is not None
+            kernel = acquisition.model.kernel
+            shares[sure, count] = acquisition.model.share if part == "mean" else kernel.scale
+    assert shares[True, 2] > 0 == shares[False, 2]
+    assert shares[False, 60] > 0
 
 
 @pytest.mark.parametrize(("dear", "most"), [(False, 0.8), (True, 0.3)])

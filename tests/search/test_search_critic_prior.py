@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import torch
 from policy.samples import random_ladder
 
 from nat_plugin.ir import Budget, Moves, Network, canonical, find_rule, key
-from nat_plugin.policy.critic import Critic, CriticConfig, new_critic
+from nat_plugin.policy.critic import Critic, CriticConfig, Familiar, new_critic
 from nat_plugin.policy.critic_files import saved_critic
 from nat_plugin.policy.files import save_policy
 from nat_plugin.policy.graphs import build_graph
@@ -45,7 +46,11 @@ def critic() -> Critic:
 
 @pytest.fixture
 def policy(critic: Critic, tmp_path: Path) -> str:
-    path = tmp_path / "p.safetensors"
+    return policy_file(critic, tmp_path)
+
+
+def policy_file(critic: Critic, folder: Path) -> str:
+    path = folder / "p.safetensors"
     save_policy(new_policy(PolicyConfig(hidden=8, rounds=1), 0, CPU), path, {}, saved_critic(critic))
     return str(path)
 
@@ -69,6 +74,23 @@ def gained(policy: str | None, queries: int, sign: float, seed: int) -> float:
     [source] = strategy.task.inputs
     most = max(sign * (worth(Moves(source, RULE).apply(each)) - worth(source)) for each in Moves(source, RULE).all())
     return best / most if most > 0 else 1.0
+
+
+def test_in_a_space_that_the_critic_never_saw_its_first_proposals_are_single_changes(
+    critic: Critic, tmp_path: Path
+) -> None:
+    source = random_ladder(np.random.default_rng(3))
+    unknown = copy.deepcopy(critic)
+    unknown.familiar = Familiar(frozenset({"another space"}), doubt=8.0)
+    for each, sure in ((critic, True), (unknown, False)):
+        assert CriticPrior(each, [Moves(source, RULE)]).sure is sure
+    path = policy_file(unknown, tmp_path)
+    strategy = NATStrategy(Task((source,), RULE, Budget(), 0, 10), NATSettings(policy=path))
+    for _ in range(2):
+        [proposal] = strategy.ask(1)
+        changed = sum(a != b for a, b in zip(proposal.network.ops, source.ops, strict=True))
+        assert changed == 1
+        strategy.tell(proposal, Measurement(worth(proposal.network), worth(source)))
 
 
 def test_its_first_proposals_are_nearly_the_best(policy: str) -> None:

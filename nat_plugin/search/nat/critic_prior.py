@@ -22,12 +22,14 @@ _DECIMALS = 6
 
 
 class CriticPrior:
-    """Expectations of a critic in units of the spread of scores among all transformations of an input."""
+    """Expectations of a critic in units of the spread of scores among all transformations of an input. They are sure
+    where the critic has learned the search spaces of all inputs."""
 
     dear = True
 
     def __init__(self, critic: Critic, moves: Sequence[Moves], proxies: PriorProxies | None = None) -> None:
         self._expecting, self._moves, self._proxies = Expecting(copy.deepcopy(critic).double()), moves, proxies
+        self.sure = all(critic.familiar.knows(each.network) for each in moves)
         self._units: dict[int, tuple[float, float]] = {}
         self._rows: list[dict[Choice, np.ndarray]] = [{} for _ in moves]  # mean and features of what was asked before
 

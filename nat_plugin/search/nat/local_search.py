@@ -21,7 +21,7 @@ from nat_plugin.search.surrogate.acquisition import Acquisition, Model
 from nat_plugin.search.surrogate.observations import Observation
 
 FIRST = 3
-"""Measurements before there is a process, where no policy says what to begin with."""
+"""Measurements before there is a process, where nothing that is sure says what to begin with."""
 _SMALL = 4096
 """With as many combinations, all can be tried."""
 _DRAWS = 32
@@ -67,7 +67,7 @@ class LocalSearch:
         )
         self._samples, self._at_once = settings.samples, settings.sources
         self._led = start.prior is None or start.prior is start.trained
-        first = FIRST if start.trained is None else 0
+        first = FIRST if start.trained is None or not (start.prior is None or start.prior.sure) else 0
         self._acquisition = Acquisition(moves, rng, settings.pool, settings.largest, start.prior, first)
         self._engines = Engines()
         self._batches: dict[int, Round] = {}  # by input: what the policy proposed since it learned from that

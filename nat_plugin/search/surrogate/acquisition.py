@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from itertools import chain
+from itertools import islice
 from typing import Any, TypeVar
 
 import numpy as np
@@ -37,9 +37,10 @@ _BEST = 3
 """So many of the best known networks have their neighbours looked at."""
 _GROWTH = 1.25
 """The kernel is chosen anew when there are so many times as many measurements."""
-_SHARES = {1.0: 0.0, 0.0: -2.0}
-"""How much of the mean of a prior may count, and by how many nats each is likely before anything is measured."""
-_SCALES = {1.0: 0.0, 0.25: -1.0, 4.0: -1.0, 0.0: -2.0}
+_SHARES = {True: {1.0: 0.0, 0.0: -2.0}, False: {1.0: -2.0, 0.0: 0.0}}
+"""By whether a prior is sure: how much of its mean may count, and by how many nats each is likely before anything is
+measured."""
+_SCALES = {True: {1.0: 0.0, 0.25: -1.0, 4.0: -1.0, 0.0: -2.0}, False: {1.0: -2.0, 0.25: -2.0, 4.0: -3.0, 0.0: 0.0}}
 """The same of the variance of its features."""
 _SHOWN = 64
 """Candidates, and measured networks, that a policy learns from."""
@@ -113,10 +114,15 @@ class Acquisition:
         return list(dict.fromkeys([*best, *self.observations.best(source, _SHOWN), self.start[source]]))
 
     def _beginnings(self, source: int) -> Iterator[Choice]:
+        """What to go out from, and what is one change away: as the prior expects, or at random."""
         moves, start = self._moves[source], self.start[source]
         around = neighbours(moves, start)
         shuffled = (around[number] for number in self._rng.permutation(len(around)))
-        yield from (choice for choice in chain([start], shuffled) if moves.admits(choice))
+        admitted = list(islice(filter(moves.admits, shuffled), self._count))
+        if moves.admits(start):
+            yield start
+        expected = self.prior.mean(source, admitted)
+        yield from (admitted[number] for number in np.argsort(-expected, kind="stable"))
 
     def belief(self, source: int) -> Belief:
         """What is thought of an input's transformations after all that was told by now."""
@@ -176,11 +182,12 @@ class Acquisition:
         count = len(self.observations.told)
         if self.model is None or count >= _GROWTH * self.model.count:
             points = self._points_of(names)
-            shares = _SHARES if prior.any() else {1.0: 0.0}
-            scales = _SCALES if points.features.shape[1] else {0.0: 0.0}
+            shares = _SHARES[self.prior.sure] if prior.any() else {1.0: 0.0}
+            scales = _SCALES[self.prior.sure] if points.features.shape[1] else {0.0: 0.0}
             grid = [
-                (Kernel(length, noise, scale), share, _SHARES[share] + nats)
-                for share in shares for scale, nats in scales.items() for length in LENGTHS for noise in NOISES
+                (Kernel(length, noise, scale), share, nats + more)
+                for share, nats in shares.items() for scale, more in scales.items()
+                for length in LENGTHS for noise in NOISES
             ]  # fmt: skip
             best = likeliest(points, ((kernel, ranks - share * prior, nats) for kernel, share, nats in grid))
             self.model = Model(grid[best][0], grid[best][1], count)

@@ -18,6 +18,9 @@ class Prior(Protocol):
 
     dear: bool
     """Whether it takes long to say what is thought of a choice that was not asked before."""
+    sure: bool
+    """Whether it counts until measurements speak against it; otherwise until they speak for it only its order counts,
+    among what is one change away from an input."""
 
     def mean(self, source: int, choices: Sequence[Choice]) -> np.ndarray:
         """Of choices of an input (n,)."""
@@ -31,7 +34,7 @@ class Prior(Protocol):
 class NoPrior:
     """Nothing is thought of anything."""
 
-    dear = False
+    dear, sure = False, True
 
     def mean(self, source: int, choices: Sequence[Choice]) -> np.ndarray:
         del source
