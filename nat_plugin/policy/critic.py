@@ -7,9 +7,10 @@ that nobody measured has an expectation and a deviation, and a few measurements 
 Bayesian linear regression: Perrone et al., NeurIPS 2018; Harrison et al., ALPaCA, 2018). Several members, each with a
 phi of its own, are one Gaussian process: the mean of their kernels, and how far their expectations are apart.
 
-That deviation is of tasks that it has learned. Of another task of a space that it knows, deviations are ``within``
-times as large, as was found by leaving out each such task; of another space phi says what it never learned to say, and
-there they are ``doubt`` times as large, as was found by leaving out each space.
+In another space phi says what it never learned to say: deviations are ``doubt`` times as large there, as was found by
+leaving out each space. And what is chosen as the best of many gains less than is expected of it: for the probability
+that a proposal is better, deviations are ``within`` times as large, as was found by leaving out each task of a space
+of which others are known.
 
 Scores are in units of normal quantiles of the ranks within a task, whatever the task measures.
 """
@@ -137,8 +138,8 @@ class Member(GraphEncoder):
 
 @dataclass(frozen=True)
 class Familiar:
-    """The search spaces that a critic has learned, by ``space_name``, and how many times as large deviations are for a
-    task that it has not learned: ``within`` these spaces, and in any other (``doubt``)."""
+    """The search spaces that a critic has learned, by ``space_name``; how many times as large deviations are in others
+    (``doubt``), and those of what was chosen as the best of many in these (``within``)."""
 
     spaces: frozenset[str] = frozenset()
     doubt: float = 1.0
@@ -150,7 +151,11 @@ class Familiar:
 
     def factor(self, network: Network) -> float:
         """Of deviations of gains between what a network may become."""
-        return self.within if self.knows(network) else self.doubt
+        return 1.0 if self.knows(network) else self.doubt
+
+    def chosen_factor(self, network: Network) -> float:
+        """The same of what was chosen as the best of many, on top of that."""
+        return self.within if self.knows(network) else 1.0
 
 
 class Critic(nn.Module):

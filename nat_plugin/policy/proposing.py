@@ -1,7 +1,8 @@
 """What to make of an architecture before anything is measured: a policy proposes, a critic doubts.
 
 A proposal has to be worth its risk: its expected gain, less ``caution`` times the deviation of that gain, is compared
-with that of the input, which is 0. So an input stays where the critic does not know. What every network of a kind has
+with that of the input, which is 0. So an input stays where the critic does not know; one that cannot stay, in a search
+space that it does not know, is changed by what the limits force and no more. What every network of a kind has
 (operations where it reduces, most of which have to stay) may fall to measurements, not to an expectation.
 """
 
@@ -18,11 +19,12 @@ from scipy.special import ndtr
 from nat_plugin.ir import Choice, Moves, Network, Role, live
 from nat_plugin.ir.scaffold import scaffold
 from nat_plugin.policy.apply import decode
-from nat_plugin.policy.critic import Critic, Expectation
+from nat_plugin.policy.critic import Critic, Expectation, Familiar
 from nat_plugin.policy.expecting import Expecting
 from nat_plugin.policy.input_proxies import InputProxies, ScoredOf
 from nat_plugin.policy.network import Policy
 from nat_plugin.policy.sampling import draw, greedy, most_probable
+from nat_plugin.search.neighbourhood import projection
 
 CAUTION = 0.5
 """How much of the deviation is taken off the expected gain."""
@@ -41,7 +43,8 @@ STEPS, BEAM, NEIGHBOURS = 6, 4, 32
 @dataclass(frozen=True)
 class Suggestion:
     """``network``: the input itself where nothing is worth its risk. ``probability``: that a measurement of the best
-    proposal is better than one of the input; ``gain`` and ``deviation`` of it, in deviations among all networks."""
+    proposal is better than one of the input, with what is lost by having chosen the best of many; ``gain`` and
+    ``deviation`` of it as the critic expects them, in deviations among all networks."""
 
     network: Network
     kept: bool
@@ -66,7 +69,8 @@ def suggest(
     with torch.no_grad():
         scored = decode(policy, moves)
         for start in range(0, len(moves), AT_ONCE):
-            asked = [_Asked(each, *next(scored)) for each in moves[start : start + AT_ONCE]]
+            some = moves[start : start + AT_ONCE]
+            asked = [_Asked(each, *next(scored), critic.familiar.knows(each.network)) for each in some]
             for each in asked:
                 each.tried += _tried(each, samples, seed)
             expected = _climbed(asked, expecting, caution)
@@ -75,7 +79,7 @@ def suggest(
                     each.tried = _finalists(each, expected[number], caution)
                     told = proxies.of(each.moves, each.tried, how)
                     expected[number] = expecting.told(each.moves, each.tried, told)
-            found += [_chosen(each, of, caution) for each, of in zip(asked, expected, strict=True)]
+            found += [_chosen(each, of, caution, critic.familiar) for each, of in zip(asked, expected, strict=True)]
     return found
 
 
@@ -86,11 +90,14 @@ class _Asked:
     moves: Moves
     scores: np.ndarray
     sizes: np.ndarray
+    known: bool
+    """Whether the critic has learned its search space."""
 
     def __post_init__(self) -> None:
         self.tried: list[Choice] = [self.moves.identity]
         self.widened: set[Choice] = set()  # whose neighbours are judged, too
         self.stays = self.moves.admits(self.moves.identity)  # it is connected and within the budget
+        self.forced = not (self.stays or self.known)  # what is judged is what the limits force
 
     def best(self, expected: Expectation, caution: float) -> list[Choice]:
         """The best few of what is judged whose neighbours are not; of equals the first, which the policy likes more."""
@@ -113,8 +120,11 @@ def _finalists(asked: _Asked, expected: Expectation, caution: float) -> list[Cho
 
 
 def _tried(asked: _Asked, samples: int, seed: int) -> list[Choice]:
-    """Changes that the policy finds likely, without what breaks the structure of a cell."""
+    """Changes that the policy finds likely, without what breaks the structure of a cell; or the one that is forced."""
     scores, sizes, moves = asked.scores, asked.sizes, asked.moves
+    if asked.forced and (nearest := _keeping_structure(moves, [projection(moves, moves.identity)])):
+        return nearest
+    asked.forced = False
     tried = [
         greedy(scores, sizes, moves),
         *most_probable(scores, sizes, moves, LIKELY_WITHIN if moves.limits.values else LIKELY),
@@ -131,7 +141,7 @@ def _climbed(asked: Sequence[_Asked], expecting: Expecting, caution: float) -> l
     far, step by step (a beam search): the policy scores slot by slot, and what is likely there need not fit a limit
     together."""
     expected = expecting.of_each([(each.moves, each.tried) for each in asked])
-    climbing = [number for number, each in enumerate(asked) if each.moves.limits.values and len(each.tried) > 1]
+    climbing = [number for number, each in enumerate(asked) if _climbs(each)]
     for _ in range(STEPS):
         climbing = [number for number in climbing if _widen(asked[number], expected[number], caution)]
         if not climbing:
@@ -140,6 +150,10 @@ def _climbed(asked: Sequence[_Asked], expecting: Expecting, caution: float) -> l
         for number, each in zip(climbing, found, strict=True):
             expected[number] = each
     return expected
+
+
+def _climbs(asked: _Asked) -> bool:
+    return bool(asked.moves.limits.values) and len(asked.tried) > 1 and not asked.forced
 
 
 def _widen(asked: _Asked, expected: Expectation, caution: float) -> bool:
@@ -166,14 +180,15 @@ def _one_change_away(asked: _Asked, choice: Choice) -> list[Choice]:
     return [each for each in _keeping_structure(moves, list(islice(admitted, NEIGHBOURS))) if each not in known]
 
 
-def _chosen(asked: _Asked, expected: Expectation, caution: float) -> Suggestion:
+def _chosen(asked: _Asked, expected: Expectation, caution: float, familiar: Familiar) -> Suggestion:
     """The best of what is judged besides the input, or the input where that is not worth its risk."""
     if len(asked.tried) == 1:
         return Suggestion(asked.moves.network, True, 0.0, 0.0, 0.0)
     worth = _worth(expected, caution)
     best = 1 + int(np.argmax(worth[1:]))
     gain, deviation = expected.gain(0, np.array([best]))
-    noisy = np.sqrt(deviation[0] ** 2 + 2 * expected.noise)
+    unsure = familiar.chosen_factor(asked.moves.network) * deviation[0]
+    noisy = np.sqrt(unsure**2 + 2 * expected.noise)
     probability = float(ndtr(gain[0] / max(noisy, 1e-9)))
     kept = asked.stays and not worth[best] > 0
     network = asked.moves.network if kept else asked.moves.apply(asked.tried[best])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
@@ -13,12 +14,14 @@ from policy.samples import random_darts, random_ladder
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Budget, Moves, Network, Role, canonical, cost, find_rule, key, live
 from nat_plugin.ir.scaffold import scaffold
-from nat_plugin.policy.critic import Critic, CriticConfig, new_critic
+from nat_plugin.policy.critic import Critic, CriticConfig, Familiar, new_critic
 from nat_plugin.policy.expecting import Expecting
 from nat_plugin.policy.graphs import build_graph
 from nat_plugin.policy.network import PolicyConfig, new_policy
 from nat_plugin.policy.proposing import Suggestion, suggest
+from nat_plugin.policy.search_space import space_name
 from nat_plugin.policy.training.learn_critic import CriticLearning, CriticTraining, MeasuredTask
+from nat_plugin.search.neighbourhood import projection
 
 CPU, NAT = torch.device("cpu"), find_rule("nat")
 POLICY = new_policy(PolicyConfig("graph", 16, 2), 0, CPU)
@@ -98,6 +101,39 @@ def test_an_input_over_the_budget_does_not_stay(split: Critic) -> None:
         each.verify(one.network)
         assert not one.kept
         assert cost(one.network).macs <= 0.9 * cost(each.network).macs
+
+
+def test_in_a_space_that_it_does_not_know_an_input_over_the_budget_changes_as_far_as_it_has_to(agreed: Critic) -> None:
+    unknown = copy.deepcopy(agreed)
+    unknown.familiar = Familiar(frozenset({"elsewhere"}), doubt=8.0)
+    moves = limited(40)
+    for each, one in zip(moves, suggest(moves, POLICY, unknown, samples=4), strict=True):
+        assert each.choice(one.network) == projection(each, each.identity)
+        assert not one.kept
+
+
+def test_there_a_cell_that_reduces_keeps_half_of_the_operations_that_do_where_a_limit_lets_it(agreed: Critic) -> None:
+    unknown = copy.deepcopy(agreed)
+    unknown.familiar = Familiar(frozenset({"elsewhere"}), doubt=8.0)
+    rng, budget = np.random.default_rng(3), Budget.parse({"macs": "0.9x"})
+    for network in (random_darts(rng) for _ in range(8)):
+        moves = Moves(network, NAT, budget.resolve(network))
+        [one] = suggest([moves], POLICY, unknown)
+        after = reducing(one.network)
+        assert all(2 * after[name] >= count for name, count in reducing(network).items())
+
+
+def test_what_is_chosen_as_the_best_of_many_is_said_to_be_less_likely_better(agreed: Critic) -> None:
+    """The choice itself is the same."""
+    moves, less = ladders(20), copy.deepcopy(agreed)
+    names = frozenset(space_name(each.network) for each in moves)
+    less.familiar = Familiar(names, within=2.0)
+    plain, sober = suggest(moves, POLICY, agreed), suggest(moves, POLICY, less)
+    assert [one.network for one in plain] == [one.network for one in sober]
+    moved = [(a, b) for a, b in zip(plain, sober, strict=True) if not a.kept]
+    assert len(moved) > 10
+    assert all(0.5 < b.probability < a.probability for a, b in moved)
+    assert all((a.gain, a.deviation) == (b.gain, b.deviation) for a, b in moved)
 
 
 def test_under_a_limit_no_single_change_is_expected_to_be_better(agreed: Critic) -> None:

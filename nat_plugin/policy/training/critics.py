@@ -66,12 +66,19 @@ class TaskCritic:
             spaces: dict[str, list[MeasuredTask]] = {}
             for task in tasks:
                 spaces.setdefault(task.space, []).append(task)
-            self._critic.familiar = learned_doubt(spaces, self._short, np.random.default_rng(self._seed))
+            self._critic.familiar = learned_doubt(spaces, self._short, self._long, np.random.default_rng(self._seed))
 
     def _short(self, tasks: Sequence[MeasuredTask]) -> Critic:
-        """A critic of some of the tasks, to see what it makes of the others."""
-        found = new_critic(self._config, self._seed, self._critic.device)
-        CriticTraining(found, tasks, replace(self._learning, steps=self._doubt_steps), self._seed).run()
+        """A critic of some of the tasks, to see what it makes of a space."""
+        return self._other(tasks, self._config, replace(self._learning, steps=self._doubt_steps))
+
+    def _long(self, tasks: Sequence[MeasuredTask]) -> Critic:
+        """The same for a task: one member, which learns as long as those of the critic itself."""
+        return self._other(tasks, replace(self._config, members=1), self._learning)
+
+    def _other(self, tasks: Sequence[MeasuredTask], config: CriticConfig, learning: CriticLearning) -> Critic:
+        found = new_critic(config, self._seed, self._critic.device)
+        CriticTraining(found, tasks, learning, self._seed).run()
         return found
 
     def encode(self, graphs: Sequence[Graph]) -> np.ndarray:

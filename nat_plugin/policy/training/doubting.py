@@ -1,9 +1,10 @@
-"""How much less a critic knows than it thinks of a search space that it has not learned, and of a task that it has not
-learned of a space that it has: found by leaving out each in turn."""
+"""How much less a critic knows than it thinks of a search space that it has not learned, and of what it chooses on a
+task that it has not learned of a space that it has: found by leaving out each in turn."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
 
 import numpy as np
 from scipy.special import ndtr
@@ -21,16 +22,20 @@ TOLD = 300
 """Measurements of a task that can tell how far a critic without it is to be believed."""
 
 
+Fit: TypeAlias = Callable[[Sequence[MeasuredTask]], Critic]
+"""Makes a critic of some tasks."""
+
+
 def learned_doubt(
-    spaces: Mapping[str, Sequence[MeasuredTask]],
-    fit: Callable[[Sequence[MeasuredTask]], Critic],
-    rng: np.random.Generator,
+    spaces: Mapping[str, Sequence[MeasuredTask]], fit: Fit, fit_long: Fit, rng: np.random.Generator
 ) -> Familiar:
-    """What a critic of all tasks is familiar with; tasks go by the ``space_name`` of their networks. ``fit`` makes a
-    critic of some of them. With one space nothing can be left out, and the doubt is ``MOST``; with one task in each,
-    nothing says how far tasks are apart beyond what the critic thinks."""
+    """What a critic of all tasks is familiar with; tasks go by the ``space_name`` of their networks. ``fit`` makes the
+    critics that leave out a space, ``fit_long`` those that leave out a task: the longer a critic learns, the surer it
+    is of what it has not learned, so these have to learn as long as the one that they stand for. With one space nothing
+    can be left out, and the doubt is ``MOST``; with one task in each, nothing says how far tasks are apart beyond what
+    the critic thinks."""
     names = frozenset(spaces)
-    within = _doubt_of_tasks(spaces, fit, rng)
+    within = _doubt_of_tasks(spaces, fit_long, rng)
     if len(spaces) < 2:
         return Familiar(names, MOST, within)
     sure, better = [], []
@@ -43,11 +48,7 @@ def learned_doubt(
     return Familiar(names, max(within, inflation(np.concatenate(sure), np.concatenate(better))), within)
 
 
-def _doubt_of_tasks(
-    spaces: Mapping[str, Sequence[MeasuredTask]],
-    fit: Callable[[Sequence[MeasuredTask]], Critic],
-    rng: np.random.Generator,
-) -> float:
+def _doubt_of_tasks(spaces: Mapping[str, Sequence[MeasuredTask]], fit: Fit, rng: np.random.Generator) -> float:
     """For a task of a space of which others are known. Inputs are those that the critic thinks good."""
     every = [task for name in sorted(spaces) for task in spaces[name]]
     sure, better = [], []

@@ -124,8 +124,8 @@ class CriticSettings(Settings):
         default=None,
         ge=0,
         le=10**7,
-        description="tasks: steps of each of the critics that leave a search space or a task out, by which it is found "
-        "how much less it knows of another; left out or 0: it is not",
+        description="tasks: steps of each of the critics that leave a search space out, by which it is found how much "
+        "less it knows of another; those that leave a task out learn as long as itself; left out or 0: it is not found",
     )
     proxies: list[str] | None = Field(
         default=None,
