@@ -125,5 +125,8 @@ class _Shapes:
 
 
 def _classifier(model: nn.Module) -> nn.Linear | nn.Conv2d | None:
-    found = model.get_classifier() if hasattr(model, "get_classifier") else None  # type: ignore[operator]
+    try:
+        found = model.get_classifier()  # type: ignore[operator]
+    except AttributeError:  # it has none; some models look for a layer of it then
+        return None
     return found if isinstance(found, nn.Linear | nn.Conv2d) else None

@@ -115,6 +115,15 @@ def test_a_model_that_takes_no_classifier_without_pooling_loads_without_both(tmp
         assert torch.equal(made.forward_features(images(SIZE)), lean.forward_features(images(SIZE)))
 
 
+def test_a_model_whose_classifier_is_a_layer_within_its_head_loads_without_one(tmp_path: Path) -> None:
+    model = lively("shvit_s1")
+    lean = nat_timm.inherit(model, moved(nat_timm.to_network(model, (3, SIZE, SIZE)), "nat++", 0))
+    nat_timm.save(lean, tmp_path)
+    made = timm.create_model(f"local-dir:{tmp_path}", pretrained=True, num_classes=0).eval()
+    with torch.no_grad():
+        assert torch.equal(made(images(SIZE)), lean.forward_head(lean.forward_features(images(SIZE)), pre_logits=True))
+
+
 @pytest.mark.parametrize("kind", [None, "list", "dict", "hook", "fx", "getter"])
 def test_features_of_every_class_have_the_channels_that_they_say(folder: Path, kind: str | None) -> None:
     more = {} if kind is None else {"feature_cls": kind}
