@@ -48,7 +48,7 @@ NAMES = (
 )
 """Of each class of blocks that is moved a small model, hybrids at the end."""
 SIZE = 64
-LARGER = {"inception_v3": 128}
+LARGER = {"inception_v3": 128, "swiftformer_xs": 224}
 """Where a model does not take images of that size."""
 CLASSES = 7
 AT_ONCE = 8
@@ -304,16 +304,19 @@ def main() -> None:
     parser.add_argument("--names", nargs="*", default=NAMES)
     parser.add_argument("--walks", type=int, default=2, help="models moved at random")
     parser.add_argument("--size", type=int, default=SIZE)
+    parser.add_argument("--again", action="store_true", help="put --names in the place of what --out has of them")
     parser.add_argument("--results", type=Path, help="a JSON file, with what the figures came from")
     arguments = parser.parse_args()
-    rows = []
+    rows: dict[str, Any] = {}
+    if arguments.again:
+        rows = {row["name"]: row for row in json.loads(arguments.out.read_text(encoding="utf-8"))}
     with get_context("spawn").Pool(1, maxtasksperchild=AT_ONCE) as worker:
         for row in worker.imap(partial(row_of, walks=arguments.walks, size=arguments.size), arguments.names):
-            rows.append(row)
-            arguments.out.write_text(json.dumps(rows, indent=1), encoding="utf-8")
+            rows[row["name"]] = row
+            arguments.out.write_text(json.dumps([*rows.values()], indent=1), encoding="utf-8")
             tell(row)
     if arguments.results is not None:
-        add_result(arguments.results, f"timm {timm.__version__}", {"checks": list(CHECKS), "models": rows})
+        add_result(arguments.results, f"timm {timm.__version__}", {"checks": list(CHECKS), "models": [*rows.values()]})
 
 
 if __name__ == "__main__":

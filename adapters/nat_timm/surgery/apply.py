@@ -25,8 +25,8 @@ from nat_timm.surgery.width import narrow
 _FUNCTIONS: dict[str, Callable[[], nn.Module]] = {"relu": nn.ReLU, "silu": nn.SiLU, "gelu": nn.GELU}
 """Activations after a sum that are functions in a forward of timm, as modules."""
 _DOES: dict[str, Literal["copies", "drops"]] = {"skip": "copies", "drop": "drops"}
-_INSIDE = ("kernel", "skip", "drop")
-"""Edits of layers, which may be parts of a module that timm fuses."""
+_INSIDE = ("kernel", "skip", "drop", "null", FITTED)
+"""Edits of what may be part of a module that timm fuses."""
 _PASSING = ("skip", "drop", "null", "shortcut")
 """Edits after which an activation may get what others read too, and must not write over it."""
 

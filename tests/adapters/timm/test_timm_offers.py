@@ -9,7 +9,8 @@ import nat_timm
 import pytest
 import timm
 import torch
-from nat_timm.documents.edits import Edit
+from nat_timm.documents.edits import FITTED, Edit
+from nat_timm.documents.forms import Form
 from nat_timm.reading.branches import is_branch
 from nat_timm.reading.trace import to_meta, trace
 from nat_timm.surgery.apply import apply_edits
@@ -45,6 +46,20 @@ def test_a_moved_model_offers_what_the_unmoved_one_does(name: str, tmp_path: Pat
     row = examine(name, 1, SIZE, tmp_path, {check: CHECKS[check] for check in MODELS[name]})
     assert row["lost"] == {}
     assert row["unmoved lacks"] == {}
+
+
+@pytest.mark.parametrize("op", ["null", FITTED])
+def test_what_fuses_with_a_block_that_is_gone_stays_as_it_is(op: str) -> None:
+    model = timm.create_model("iformer_t", num_classes=7).eval()
+    path = next(f"{path}.cpe" for path, module in model.named_modules() if type(module).__name__ == "RepCPE")
+    channels = model.get_submodule(path).module.c.in_channels  # type: ignore[union-attr]
+    apply_edits(model, [Edit(op, (path,), Form((channels, channels), kernel=3) if op == FITTED else None)], "iformer_t")
+    parts = sum(isinstance(each, nn.BatchNorm2d) for each in model.modules())
+    with torch.no_grad():
+        ours = model(images(SIZE))
+        fused = timm.utils.reparameterize_model(model)
+        torch.testing.assert_close(fused(images(SIZE)), ours, rtol=1e-4, atol=1e-5)
+    assert sum(isinstance(each, nn.BatchNorm2d) for each in fused.modules()) < parts / 2
 
 
 @pytest.mark.parametrize("name", ["mobileone_s0", "ghostnetv3_050"])
