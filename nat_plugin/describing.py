@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from nat_plugin.drawing import draw_cell
@@ -59,12 +60,19 @@ def summary(network: Network) -> str:
     )
 
 
+def headings(network: Network) -> list[tuple[str, str]]:
+    """Name and heading of every placed cell."""
+    counts = Counter(placement.cell for placement in network.placements)
+    return [
+        (name, f"{name} (placed {counts[name]} {'time' if counts[name] == 1 else 'times'})")
+        for name, _ in network.cells
+        if counts[name]
+    ]
+
+
 def drawings(network: Network, before: Network | None = None) -> list[tuple[str, list[str]]]:
     """A heading and a drawing for every placed cell; with ``before``, changes are marked."""
-    found = []
-    for name, cell in network.cells:
-        count = sum(placement.cell == name for placement in network.placements)
-        if count:
-            lines = draw_cell(cell, before.by_name[name] if before else None)
-            found.append((f"{name} (placed {count} {'time' if count == 1 else 'times'})", lines))
-    return found
+    return [
+        (heading, draw_cell(network.by_name[name], before.by_name[name] if before else None))
+        for name, heading in headings(network)
+    ]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -48,3 +49,14 @@ def find_compute(device: str = "auto", precision: str = "auto") -> Compute:
     if precision not in dtypes:
         raise NATError(f"precision '{precision}' is not one of auto, {', '.join(dtypes)}")
     return Compute(torch.device(device), dtypes[precision])
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """On the CPU, one thread within; as many as before behind it."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

@@ -5,13 +5,18 @@ from __future__ import annotations
 from nat_plugin.ir import Cell, Network, canonical
 
 
+def node_names(cell: Cell) -> list[str]:
+    """What the inputs and inner nodes of a cell are called, by their numbers."""
+    inputs = [f"in{number}" for number in range(cell.inputs)] if cell.inputs > 1 else ["in"]
+    return [*inputs, *(str(number) for number in range(cell.inputs, cell.inputs + len(cell.nodes)))]
+
+
 def draw_cell(cell: Cell, before: Cell | None = None) -> list[str]:
     """One line per inner node, and one for the output: ``3 = sep_conv_3x3(in0) + skip(2)``.
 
     With ``before``, the cell that this one was made from, changed ops show as ``[sep_conv_3x3 -> skip](in0)``.
     """
-    names = [f"in{number}" for number in range(cell.inputs)] if cell.inputs > 1 else ["in"]
-    names += [str(number) for number in range(cell.inputs, cell.inputs + len(cell.nodes))]
+    names = node_names(cell)
     width = max(map(len, names))
     lines = []
     for node in range(cell.inputs, len(names)):

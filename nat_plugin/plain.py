@@ -3,13 +3,30 @@
 from __future__ import annotations
 
 import math
+import numbers
+import os
 import re
+from collections.abc import Mapping
 
 from nat_plugin.errors import NATError
 
 LARGEST = 2**63
 MAX_DEPTH = 100
 _HALF = re.compile("[\ud800-\udfff]")
+
+
+def as_plain(value: object) -> object:
+    """What a script gives as a file would have it: mappings as dicts, sequences as lists, paths as texts, numbers of
+    NumPy as numbers. Anything else stays, for ``check_plain`` to refuse."""
+    if isinstance(value, Mapping):
+        return {name: as_plain(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [as_plain(inner) for inner in value]
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, numbers.Integral) and not isinstance(value, bool):
+        return int(value)
+    return float(value) if isinstance(value, numbers.Real) and not isinstance(value, int) else value
 
 
 def check_plain(value: object, where: str, depth: int = 0) -> None:

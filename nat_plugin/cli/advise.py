@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from nat_plugin.cli.options import adapter_option, frame_options, json_option, make_frame, print_json
+from nat_plugin.cli.options import adapter_option, frame_options, json_option, print_json
 
 
 @click.command()
@@ -50,7 +50,7 @@ def advise(
     """
     from nat_plugin.advice import AdviceSettings
     from nat_plugin.plugins import plugins
-    from nat_plugin.sources import find_source
+    from nat_plugin.sources import find_source, make_frame
 
     found = find_source(source, adapter, plugins())
     frame = make_frame(found, channels, cells, size, classes)

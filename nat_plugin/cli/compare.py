@@ -30,29 +30,19 @@ def compare(
 
     The same command goes on with a comparison that was interrupted or killed.
     """
-    from nat_plugin.plugins import plugins
-    from nat_plugin.runs.reading import read_values
+    from nat_plugin.api.recipes import compare_job
 
-    if device is not None:
-        overrides = (*overrides, f"device={device}")
-    if processes is not None:
-        overrides = (*overrides, f"processes={processes}")
-    values = read_values(recipe, overrides, plugins())  # before torch is imported, which takes seconds
+    job = compare_job(recipe, overrides, out, device, processes)
 
     from rich.console import Console
 
     from nat_plugin.cli import stoppable
-    from nat_plugin.comparisons.compare import compare as carry_through
-    from nat_plugin.comparisons.compare import default_folder
     from nat_plugin.comparisons.plots import MISSING, available
-    from nat_plugin.comparisons.recipe import plan_of_file
     from nat_plugin.comparisons.report import table
-    from nat_plugin.runs.progress import reporter
 
-    plan = plan_of_file(recipe, values, plugins())
-    folder = out or default_folder(recipe)
-    with stoppable(lambda: "stopped; the same command goes on"), reporter() as progress:
-        found = carry_through(plan, folder, plugins(), progress)
+    with stoppable(lambda: "stopped; the same command goes on"):
+        result = job.carry_through(progress=True)
+    found, folder = result.figures, result.folder
     if not available():
         click.echo(MISSING, err=True)
     if as_json:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from nat_plugin.cli.lines import keep_going_option
-from nat_plugin.cli.options import frame_options, make_frame
+from nat_plugin.cli.options import frame_options
 
 
 @click.command()
@@ -29,17 +29,18 @@ def convert(
     classes: int | None,
 ) -> None:
     """Write SOURCE, which is in one format, in another; the IR's own is `network`."""
+    from nat_plugin.api.architectures import Architecture
     from nat_plugin.cli.lines import Problems, each_source
     from nat_plugin.files import write_text
     from nat_plugin.plugins import plugins
-    from nat_plugin.writing import translate
+    from nat_plugin.sources import make_frame
 
-    target = plugins().find("adapters", target_adapter)
+    plugins().find("adapters", target_adapter)
     problems, texts = Problems(keep_going), []
     for found in each_source(source, source_adapter, plugins(), problems):
         with problems.of(found.line):
-            frame = make_frame(found, channels, cells, size, classes)
-            text = translate(found.adapter.read(found.text, frame), target, frame)
+            read = Architecture.of(found, make_frame(found, channels, cells, size, classes))
+            text = read.convert(target_adapter).text
             if output is None:
                 click.echo(text)
             else:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from nat_plugin.cli.options import adapter_option, frame_options, make_frame
+from nat_plugin.cli.options import adapter_option, frame_options
 
 
 @click.command()
@@ -50,7 +50,7 @@ def export(
             trained = load_weights(run.weights)
         save_network(run.network, output, trained, run.adapter.module(run.network))
     else:
-        from nat_plugin.sources import find_source
+        from nat_plugin.sources import find_source, make_frame
 
         found = find_source(source, adapter, plugins())
         found.adapter.export(found.text, make_frame(found, channels, cells, size, classes), output, trained)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from nat_plugin.cli.options import adapter_option, frame_options, make_frame
+from nat_plugin.cli.options import adapter_option, frame_options
 
 
 @click.command()
@@ -46,7 +46,7 @@ def measure(
     from nat_plugin.errors import NATErrors
     from nat_plugin.measuring.tables import Subject, blank_table, fingerprint
     from nat_plugin.plugins import plugins
-    from nat_plugin.sources import find_source
+    from nat_plugin.sources import find_source, make_frame
 
     read_path("--output", output)
     found = find_source(source, adapter, plugins())

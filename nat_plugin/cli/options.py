@@ -5,15 +5,11 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
 
 from nat_plugin.errors import NATError
-from nat_plugin.ir import Frame
-
-if TYPE_CHECKING:
-    from nat_plugin.sources import Source
 
 _C = TypeVar("_C", bound=Callable[..., Any])
 
@@ -22,7 +18,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 
 
 def frame_options(command: _C) -> _C:
-    """``--channels``, ``--cells``, ``--input`` and ``--classes``; ``make_frame`` makes a ``Frame`` of them."""
+    """``--channels``, ``--cells``, ``--input`` and ``--classes``; for ``nat_plugin.sources.make_frame``."""
     for option in reversed(
         (
             click.option("--channels", type=click.IntRange(1, 4096), help="Channels of the first cells."),
@@ -37,13 +33,6 @@ def frame_options(command: _C) -> _C:
     ):
         command = option(command)
     return command
-
-
-def make_frame(source: Source, channels: int | None, cells: int | None, size: int | None, classes: int | None) -> Frame:
-    """The frame of an architecture: what the options say, the rest as its adapter has it."""
-    own = source.adapter.natural_frame(source.text)
-    input = own.input if size is None else (own.input[0], size, size)
-    return Frame(channels or own.channels, cells or own.cells, input, classes or own.classes)
 
 
 def pairs(given: Iterable[str], option: str, form: str) -> dict[str, str]:

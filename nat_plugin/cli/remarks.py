@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from nat_plugin.cli.options import make_frame
 from nat_plugin.errors import NATError
 from nat_plugin.policy.trained_on import say_where_trained
-from nat_plugin.sources import Source
+from nat_plugin.sources import Source, make_frame
 
 
 class Remarks:

@@ -20,23 +20,13 @@ def run(
     recipe: str, overrides: tuple[str, ...], out: Path | None, device: str | None, extended: bool, as_json: bool
 ) -> None:
     """Run RECIPE: a file, or one of `nat recipes`."""
-    from nat_plugin.plugins import plugins
-    from nat_plugin.runs.reading import read_values
+    from nat_plugin.api.recipes import run_job
 
-    if device is not None:
-        overrides = (*overrides, f"device={device}")
-    if extended:
-        overrides = (*overrides, "extended=true")
-    values = read_values(recipe, overrides, plugins())  # before torch is imported, which takes seconds
+    job = run_job(recipe, overrides, out, device, extended)
 
     from nat_plugin.cli import stoppable
     from nat_plugin.cli.closing import going_on, print_result
-    from nat_plugin.runs.progress import reporter
-    from nat_plugin.runs.recipe import plan_of_file
-    from nat_plugin.runs.run import default_folder, start
 
-    plan = plan_of_file(recipe, values, plugins())
-    folder = out or default_folder(recipe)
-    with stoppable(lambda: going_on(folder)), reporter() as progress:
-        result = start(plan, folder, plugins(), progress)
-    print_json(result) if as_json else print_result(result, folder)
+    with stoppable(lambda: going_on(job.folder)):
+        result = job.carry_through(progress=True)
+    print_json(result.figures) if as_json else print_result(result.figures, result.folder)

@@ -6,11 +6,11 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from nat_plugin.api.architectures import Architecture
 from nat_plugin.cli.lines import keep_going_option
-from nat_plugin.cli.options import adapter_option, frame_options, json_option, make_frame, print_json
-from nat_plugin.describing import describe, drawings, summary
-from nat_plugin.ir import Network
-from nat_plugin.sources import Source
+from nat_plugin.cli.options import adapter_option, frame_options, json_option, print_json
+from nat_plugin.describing import drawings, summary
+from nat_plugin.sources import make_frame
 
 
 @click.command()
@@ -36,29 +36,25 @@ def show(
     problems = Problems(keep_going)
     for found in each_source(source, adapter, plugins(), problems):
         with problems.of(found.line):
-            network = found.adapter.read(found.text, make_frame(found, channels, cells, size, classes))
-            described = describe(network)
-            if as_json:
-                print_json({"source": found.label, "format": found.adapter.name, **described})
-            else:
-                _print(found, network)
+            read = Architecture.of(found, make_frame(found, channels, cells, size, classes))
+            print_json(read.describe()) if as_json else _print(read)
     problems.end()
 
 
-def _print(found: Source, network: Network) -> None:
-    click.echo(f"{found.label} ({found.adapter.name}): {summary(network)}")
-    before = found.adapter.unmoved(network)
+def _print(read: Architecture) -> None:
+    click.echo(f"{read.label} ({read.format}): {read.summary}")
+    before = read.before
     if before is not None:
         click.echo(f"made from: {summary(before)}; changed below: [before -> after]")
-    for heading, lines in drawings(network, before):
+    for heading, lines in drawings(read.network, before):
         click.echo("\n".join(["", heading, *("  " + line for line in lines)]))
     click.echo()
-    _print_edges(network)
+    _print_edges(read)
 
 
-def _print_edges(network: Network) -> None:
+def _print_edges(read: Architecture) -> None:
     table = Table("cell", "edge", "op", "parameters", "MACs", "key", box=None, header_style="bold")
-    for name, cell in describe(network)["cells"].items():
+    for name, cell in read.describe()["cells"].items():
         for edge in cell["edges"]:
             dead = "" if edge["live"] or edge["op"] == "null" else " (dead)"
             where = f"{edge['source']} -> {edge['target']}"

@@ -19,20 +19,13 @@ from nat_plugin.cli.options import json_option, print_json
 @json_option
 def train(recipe: str, overrides: tuple[str, ...], out: Path | None, device: str | None, as_json: bool) -> None:
     """Train a policy by RECIPE: a file, or one of `nat recipes`. `nat resume` goes on with it."""
-    from nat_plugin.plugins import plugins
-    from nat_plugin.policy.training.recipe import load_training
+    from nat_plugin.api.recipes import train_job
 
-    if device is not None:
-        overrides = (*overrides, f"device={device}")
-    plan = load_training(recipe, overrides, plugins())  # before torch is imported, which takes seconds
+    job = train_job(recipe, overrides, out, device)
 
     from nat_plugin.cli import stoppable
     from nat_plugin.cli.closing import going_on, print_training
-    from nat_plugin.policy.training.train import start
-    from nat_plugin.runs.progress import reporter
-    from nat_plugin.runs.run import default_folder
 
-    folder = out or default_folder(recipe, Path("nat-trainings"))
-    with stoppable(lambda: going_on(folder)), reporter() as progress:
-        found = start(plan, folder, plugins(), progress)
-    print_json(found) if as_json else print_training(found, folder)
+    with stoppable(lambda: going_on(job.folder)):
+        result = job.carry_through(progress=True)
+    print_json(result.figures) if as_json else print_training(result.figures, result.folder)

@@ -7,7 +7,6 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import chain, repeat
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -24,6 +23,18 @@ FIRST, CHUNK = 32, 512
 """Lines worked on together: so many at first, for a result soon, and then twice as many each time, up to so many."""
 RARE = 500_000
 """New objects until garbage is looked for."""
+
+
+@contextmanager
+def _rare_collection() -> Iterator[None]:
+    """Garbage is looked for rarely: a tenth of the time for many architectures, and of that of imports."""
+    usual = gc.get_threshold()
+    gc.set_threshold(RARE, *usual[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*usual)
+        gc.unfreeze()
 
 
 @click.command()
@@ -49,6 +60,7 @@ RARE = 500_000
 @keep_going_option
 @frame_options
 @json_option
+@_rare_collection()
 def transform(
     source: str,
     adapter: str | None,
@@ -72,46 +84,24 @@ def transform(
 
     With --json a SOURCE - becomes one document, in which each result is a line, printed as soon as it is there.
     """
-    from nat_plugin.ir import Budget, find_rule
-    from nat_plugin.ir.budget import METRICS
-    from nat_plugin.measuring.tables import table_metrics
-    from nat_plugin.policy.finding import check_policy_file, find_critic, find_policy
+    from nat_plugin.api.transforming import prepare
 
-    files = {name: Path(file) for name, file in pairs(costs, "--cost", "METRIC=FILE, as in energy=energy.json").items()}
-    tables = table_metrics(files)
-    given = pairs(budget, "--budget", "METRIC=LIMIT, as in macs=0.9x")
-    rule, limits = find_rule(rules), Budget.parse(given, {**METRICS, **tables})
-    check_policy_file(policy)  # before torch is imported, which takes seconds
+    tables = pairs(costs, "--cost", "METRIC=FILE, as in energy=energy.json")
+    limits = pairs(budget, "--budget", "METRIC=LIMIT, as in macs=0.9x")
+    settings = {"rules": rules, "samples": samples, "proxies": proxies, "seed": seed, "extended": extended}
+    transformation = prepare(policy, limits, tables, settings, device)
 
     import torch
 
     from nat_plugin.cli.remarks import Remarks
     from nat_plugin.cli.side_by_side import side_by_side
-    from nat_plugin.cli.transforming import Transformation, Wrong
-    from nat_plugin.device import find_compute
+    from nat_plugin.cli.transforming import Printing, Wrong
     from nat_plugin.plugins import plugins
     from nat_plugin.sources import find_source
 
     torch.set_num_threads(1)  # a policy is small, and threads would wait for each other
-    where = find_compute(device).device
-    loaded, critic = find_policy(policy, where), find_critic(policy, where)
-    if proxies and (critic is None or not critic.config.proxies):
-        raise NATError(
-            f"--proxies: policy '{policy[:80]}' has no critic that was trained with proxies (docs/training.md)"
-        )
-    asked = Transformation(
-        rule,
-        limits,
-        tuple(tables.values()),
-        loaded,
-        critic,
-        samples,
-        seed,
-        extended,
-        (channels, cells, size, classes),
-        as_json,
-        proxies,
-    )
+    where = transformation.policy.policy.device
+    asked = Printing(transformation, (channels, cells, size, classes), as_json)
     lines = Lines()
     remarks = Remarks(policy, channels, cells, size, classes)
 
@@ -131,8 +121,9 @@ def transform(
             most = min(CHUNK, 2 * most)
 
     problems = Problems(keep_going)
-    with _rare_collection(), _printing(as_json, source == "-") as show:
-        for done in side_by_side(asked.of, parts(), None if loaded.device.type == "cpu" else 1, lines.ready):
+    gc.freeze()  # what was imported is no garbage
+    with _printing(as_json, source == "-") as show:
+        for done in side_by_side(asked.of, parts(), None if where.type == "cpu" else 1, lines.ready):
             for each in done:
                 if isinstance(each, Wrong):
                     problems.meet(each.problem, each.line)
@@ -159,16 +150,3 @@ def _printing(as_json: bool, is_stream: bool) -> Iterator[Callable[[Done], None]
         yield lambda done: click.echo(next(separators) + json.dumps(done.row))
     finally:
         click.echo("]}")
-
-
-@contextmanager
-def _rare_collection() -> Iterator[None]:
-    """Garbage is looked for rarely, and not among what was imported: a tenth of the time for many architectures."""
-    usual = gc.get_threshold()
-    gc.freeze()
-    gc.set_threshold(RARE, *usual[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*usual)
-        gc.unfreeze()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from nat_plugin.ir.costs import Cost
 from nat_plugin.ir.layers import Shape
@@ -13,6 +12,8 @@ from nat_plugin.ir.layers import Shape
 def count(module: nn.Module, input: Shape) -> Cost:
     """Parameters by ``numel`` and MACs of one image (C, H, W) by ``FlopCounterMode`` / 2, in evaluation mode, on the
     device of the module (``meta`` computes nothing)."""
+    from torch.utils.flop_counter import FlopCounterMode  # here alone: it has the compiler of kernels imported
+
     parameters = list(module.parameters())
     device = parameters[0].device if parameters else torch.device("cpu")
     training = module.training

@@ -81,8 +81,12 @@ class Member(GraphEncoder):
         hidden, width, self.proxies = config.hidden, config.features, config.proxies
         inputs = 2 * hidden + (1 if config.proxies else 0)
         self.out = nn.Sequential(nn.Linear(inputs, hidden), nn.SiLU(), nn.Linear(hidden, config.width))
-        self.center = nn.Parameter(0.1 * torch.randn(width))
-        self.root = nn.Parameter(0.5 * torch.eye(width))
+        center, root = torch.empty(width), torch.empty(width, width)
+        if (
+            not center.is_meta
+        ):  # where only shapes are wanted, torch would import its compiler, half a second, for these
+            center, root = 0.1 * torch.randn(width), 0.5 * torch.eye(width)
+        self.center, self.root = nn.Parameter(center), nn.Parameter(root)
         self.log_noise = nn.Parameter(torch.tensor(-1.0))
         self.log_offset = nn.Parameter(torch.tensor(0.0))
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from nat_plugin.errors import NATError
 from nat_plugin.evaluators.proxies import PROXIES
 from nat_plugin.policy.critic import Critic, CriticConfig, Familiar
-from nat_plugin.policy.files import Fact, SavedCritic, load_critic
+from nat_plugin.policy.files import Fact, SavedCritic, load_critic, shapes
 
 KIND, OF_A_TRAINING = "tasks", "ensemble"
 """The second is of use in its training alone: what it says of single gains is not calibrated."""
@@ -76,17 +76,15 @@ def read_critic(path: Path, device: torch.device) -> Critic | None:
     with torch.device("meta"):
         sizes = values.members, values.hidden, values.rounds, values.width
         critic = Critic(CriticConfig(*sizes, tuple(values.proxies.split())))
-    _compare(path, critic.state_dict(), saved.tensors)
+    _compare(path, shapes(critic), saved.tensors)
     critic.load_state_dict(saved.tensors, strict=True, assign=True)
     critic.familiar = familiar_of(values.model_dump())
     return critic.to(device)
 
 
-def _compare(path: Path, wanted: Mapping[str, torch.Tensor], given: Mapping[str, torch.Tensor]) -> None:
+def _compare(path: Path, wanted: Mapping[str, tuple[int, ...]], given: Mapping[str, torch.Tensor]) -> None:
     for name in sorted(wanted.keys() ^ given.keys()):
         raise NATError(f"policy {path}: critic: '{name[:80]}' is {'missing' if name in wanted else 'not expected'}")
     for name, value in given.items():
-        if value.shape != wanted[name].shape:
-            raise NATError(
-                f"policy {path}: critic: '{name}' has shape {tuple(value.shape)}, not {tuple(wanted[name].shape)}"
-            )
+        if tuple(value.shape) != wanted[name]:
+            raise NATError(f"policy {path}: critic: '{name}' has shape {tuple(value.shape)}, not {wanted[name]}")

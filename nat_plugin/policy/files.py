@@ -14,6 +14,7 @@ import safetensors
 import safetensors.torch
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from torch import nn
 
 from nat_plugin.errors import NATError
 from nat_plugin.files import ReadError, file_errors, write_bytes
@@ -80,12 +81,17 @@ def load_policy(path: Path, device: torch.device | None = None) -> tuple[Policy,
     device = device or torch.device("cpu")
     with _opened(path) as (file, header):
         policy = _empty(header)
-        expected = {name: tuple(value.shape) for name, value in policy.state_dict().items()}
+        expected = shapes(policy)
         names = [name for name in file.keys() if header.critic is None or not name.startswith(CRITIC)]  # noqa: SIM118
         _compare(path, expected, {name: tuple(file.get_slice(name).get_shape()) for name in names})
         weights = _tensors(path, file, expected)
     policy.load_state_dict(weights, strict=True, assign=True)
     return policy.to(device), header.facts
+
+
+def shapes(module: nn.Module) -> dict[str, tuple[int, ...]]:
+    """Of what ``state_dict`` would hold: asking torch-geometric for that imports ONNX."""
+    return {name: tuple(value.shape) for name, value in (*module.named_parameters(), *module.named_buffers())}
 
 
 def load_critic(path: Path) -> SavedCritic | None:

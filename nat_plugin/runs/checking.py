@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from nat_plugin.data import DataSettings
-from nat_plugin.errors import NATError
+from nat_plugin.errors import NATError, NATErrors
 from nat_plugin.evaluators.base import Evaluator
 from nat_plugin.ir import Budget
 from nat_plugin.ir.budget import METRICS
@@ -40,6 +40,19 @@ def _mistake(model: type[BaseModel], label: str, error: Any) -> str:
     message = error["msg"].removeprefix("Value error, ")
     given = "" if error["type"] == "missing" else f" (got {str(error['input'])[:60]!r})"
     return f"{where}: {message}{given}"
+
+
+def checked(
+    model: type[_M], values: Mapping[str, Any], label: str, usual: Mapping[str, Any] = types.MappingProxyType({})
+) -> _M:
+    """``values`` as settings. NATErrors with every mistake in them, each after ``label``."""
+    if not isinstance(values, Mapping):
+        raise NATError(f"{label} is {str(values)[:40]!r}: give a dict of settings")
+    mistakes: list[str] = []
+    found = validate(model, {**usual, **values}, label, mistakes)
+    if found is None:
+        raise NATErrors(mistakes)
+    return found
 
 
 def unknown(name: Any, allowed: Iterable[str]) -> str:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from nat_plugin.errors import NATError
-from nat_plugin.plain import check_plain, show
+from nat_plugin.plain import as_plain, check_plain, show
 from nat_plugin.plugins import Plugins
 from nat_plugin.sources import read_text
 
@@ -60,32 +60,60 @@ def parse_yaml(text: str, label: str) -> Any:
     return value
 
 
-def read_values(name: str, overrides: Iterable[str], plugins: Plugins) -> dict[str, Any]:
-    """The values of a recipe file, or of one that ships, with ``key=value`` overrides. NATError says what is wrong."""
+def label_of(recipe: str | os.PathLike[str] | Mapping[str, Any]) -> str:
+    """How to name a recipe to a person."""
+    return "recipe" if isinstance(recipe, Mapping) else os.fspath(recipe)
+
+
+def read_values(
+    recipe: str | os.PathLike[str] | Mapping[str, Any], overrides: Mapping[str, Any] | Iterable[str], plugins: Plugins
+) -> dict[str, Any]:
+    """The values of a recipe file, of one that ships, or of a script, with other values of some keys: ``KEY=VALUE`` in
+    YAML, or a mapping. NATError says what is wrong."""
+    if isinstance(recipe, Mapping):
+        values = _of_script(recipe, "recipe")
+    else:
+        path = _path(os.fspath(recipe), plugins)
+        values = parse_yaml(read_text(path), str(path))
+        if not isinstance(values, dict):
+            raise NATError(f"{path}: a recipe is a mapping of keys to values")
+    if isinstance(overrides, Mapping):
+        for key, value in _of_script(overrides, "overrides").items():
+            _set(values, key, value, "overrides: ")
+        return values
+    for override in overrides:
+        key, equals, text = override.partition("=")
+        if not equals or not key:
+            raise NATError(f"--set {override[:60]!r}: write key=value, as in --set strategy.name=random")
+        _set(values, key, parse_yaml(text, f"--set {key}"), "--set ")
+    return values
+
+
+def _path(name: str, plugins: Plugins) -> Path:
     path = Path(name)
     if not os.path.exists(path) or os.path.isdir(path):  # pathlib raises where a name is too long
         if name not in plugins.recipes:
             known = ", ".join(sorted(plugins.recipes))
             raise NATError(f"'{name}' is neither a file nor a recipe that ships; recipes: {known}")
-        path = plugins.recipes[name]
-    values = parse_yaml(read_text(path), str(path))
-    if not isinstance(values, dict):
-        raise NATError(f"{path}: a recipe is a mapping of keys to values")
-    for override in overrides:
-        _set(values, override)
+        return plugins.recipes[name]
+    return path
+
+
+def _of_script(given: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Values of their own, that a file could hold."""
+    values = as_plain(given)
+    check_plain(values, where)
+    assert isinstance(values, dict)
     return values
 
 
-def _set(values: dict[str, Any], override: str) -> None:
-    key, equals, text = override.partition("=")
-    if not equals or not key:
-        raise NATError(f"--set {override[:60]!r}: write key=value, as in --set strategy.name=random")
+def _set(values: dict[str, Any], key: str, value: Any, label: str) -> None:
     *parents, last = key.split(".")
     for parent in parents:
         inner = values.get(parent)
         if inner is None:
             inner = values[parent] = {}
         if not isinstance(inner, dict):
-            raise NATError(f"--set {key}: '{parent}' is not a group of settings")
+            raise NATError(f"{label}{key}: '{parent}' is not a group of settings")
         values = inner
-    values[last] = parse_yaml(text, f"--set {key}")
+    values[last] = value

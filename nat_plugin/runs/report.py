@@ -44,6 +44,7 @@ def write_result(setup: Setup, choice: Choice, evaluated: int, folder: Path) -> 
         "input": _side(setup, setup.final.network, setup.origin.text, verdict.selection[0], verdict.test[0]),
         "result": _side(setup, network, text, verdict.selection[verdict.winner], verdict.test[1]),
         "changed": verdict.winner != 0,
+        "frame": {**asdict(setup.final.frame), "input": list(setup.final.frame.input)},
         "input_fits": setup.final.moves.limits.fit(setup.final.network),
         "format": adapter.name,
         "weights": None if saved is None else saved.path,

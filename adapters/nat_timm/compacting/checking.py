@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
-from typing import Any, TypeVar
-
 import torch
-from pydantic import BaseModel
 from torch import nn
 
-from nat_plugin.errors import NATError, NATErrors
-from nat_plugin.runs.checking import validate
+from nat_plugin.errors import NATError
 from nat_timm.training.loaders import Loader
-
-M = TypeVar("M", bound=BaseModel)
 
 
 def check_weights(model: nn.Module) -> None:
@@ -33,19 +25,6 @@ def check_weights(model: nn.Module) -> None:
             raise NATError(f"'{name}' of the model holds values that are infinite or no numbers")
     if not any(each.requires_grad for each in model.parameters()):
         raise NATError("all weights of the model are frozen: nothing can learn; model.requires_grad_(True) thaws them")
-
-
-def checked(
-    model: type[M], values: Mapping[str, Any], label: str, usual: Mapping[str, Any] = MappingProxyType({})
-) -> M:
-    """``values`` as settings. NATErrors with every mistake in them, each after ``label``."""
-    if not isinstance(values, Mapping):
-        raise NATError(f"{label} is {str(values)[:40]!r}: give a dict of settings")
-    mistakes: list[str] = []
-    found = validate(model, {**usual, **values}, label, mistakes)
-    if found is None:
-        raise NATErrors(mistakes)
-    return found
 
 
 def batches_of(loader: Loader) -> int:

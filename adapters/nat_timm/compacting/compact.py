@@ -14,11 +14,10 @@ from torch import nn
 from nat_plugin.errors import NATError, NATErrors
 from nat_plugin.ir.layers import Shape
 from nat_plugin.plugins import plugins
-from nat_plugin.runs.checking import check_part
+from nat_plugin.runs.checking import check_part, checked
 from nat_plugin.runs.progress import reporter
 from nat_plugin.runs.recipe import SearchSettings
 from nat_plugin.search.base import Settings, Strategy
-from nat_timm.compacting.checking import checked
 from nat_timm.compacting.result import Result, Tuned
 from nat_timm.compacting.session import STARTS, CompactionSession, Report
 from nat_timm.training.loaders import Loader

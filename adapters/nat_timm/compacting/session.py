@@ -24,13 +24,14 @@ from nat_plugin.measuring.latency import LATENCY, Latency, Measured
 from nat_plugin.measuring.measure import measure, settings_of, to_measure
 from nat_plugin.measuring.settings import LatencySettings, Setting
 from nat_plugin.measuring.tables import Subject, TableMetric, table_metrics
+from nat_plugin.runs.checking import checked
 from nat_plugin.runs.progress import Reporter, Silent
 from nat_plugin.runs.recipe import SearchSettings
 from nat_plugin.runs.search import Search
 from nat_plugin.search.base import Strategy, Task
 from nat_plugin.training.seeds import derive, seeded
 from nat_timm.adapter import TimmAdapter
-from nat_timm.compacting.checking import batches_of, check_weights, checked
+from nat_timm.compacting.checking import batches_of, check_weights
 from nat_timm.compacting.magnitude import without_small_blocks
 from nat_timm.compacting.result import Tuned
 from nat_timm.fitting.fit import fit

@@ -283,7 +283,11 @@ class TrainingPlan(Settings):
 
 def load_training(name: str, overrides: Iterable[str], plugins: Plugins) -> TrainingPlan:
     """A recipe file, or one that ships, with ``key=value`` overrides. NATErrors lists everything that is wrong."""
-    values = read_values(name, overrides, plugins)
+    return plan_of_file(name, read_values(name, overrides, plugins), plugins)
+
+
+def plan_of_file(name: str, values: Mapping[str, Any], plugins: Plugins) -> TrainingPlan:
+    """The plan that the values of a recipe file stand for, see ``load_training``."""
     other = "strategies" if "strategies" in values else "source" if "source" in values else None
     if other is not None and "sources" not in values:
         raise NATError(f"{name}: this recipe is of a run (it has '{other}'): use `nat run {name}`")

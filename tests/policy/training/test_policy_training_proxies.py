@@ -71,7 +71,7 @@ def test_the_critic_in_the_file_is_told_of_proxies_and_can_do_without(told: Path
 def test_where_the_critic_knows_no_proxies_one_line_says_so(nat: Nat) -> None:
     found = nat("transform", CELL, "--proxies")
     assert found.status == 2
-    assert found.err.startswith("nat: --proxies: policy 'general' has no critic that was trained with proxies")
+    assert found.err.startswith("nat: proxies: policy 'general' has no critic that was trained with proxies")
     assert found.err.count("\n") == 1
 
 

@@ -1,0 +1,84 @@
+"""Architectures transformed together by one policy: what came of each, or what is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from nat_plugin.api.architectures import Architecture
+from nat_plugin.api.policies import LoadedPolicy
+from nat_plugin.api.transforming import Transformed, TransformSettings
+from nat_plugin.errors import NATError
+from nat_plugin.ir import Budget, Moves, Network, Rule
+from nat_plugin.measuring.tables import TableMetric
+from nat_plugin.policy.apply import apply_policy
+from nat_plugin.policy.proposing import Suggestion, suggest
+from nat_plugin.writing import extended, result_adapter, write_back
+
+if TYPE_CHECKING:
+    from nat_plugin.evaluators.proxies.kept import ScoredLike
+
+_G = TypeVar("_G")
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Transformation:
+    """What is to be done. With a critic an input stays where it does not know."""
+
+    rule: Rule
+    limits: Budget
+    tables: tuple[TableMetric, ...]
+    policy: LoadedPolicy
+    settings: TransformSettings
+
+    def of(self, given: Sequence[Architecture | NATError]) -> list[Transformed | NATError]:
+        """In the same order; errors stay as they are. What of an architecture comes does not depend on the others."""
+        read = [each if isinstance(each, NATError) else tried(self._begin, each) for each in given]
+        begun = [each for each in read if not isinstance(each, NATError)]
+        after = iter(self._transformed(begun))
+        return [each if isinstance(each, NATError) else self._written(each, *next(after)) for each in read]
+
+    def _begin(self, architecture: Architecture) -> _Begun:
+        network = extended(architecture.network) if self.settings.extended else architecture.network
+        for table in self.tables:
+            table.check(network, self.rule, architecture.adapter.identity(network))
+        return _Begun(architecture, Moves(network, self.rule, self.limits.resolve(network)))
+
+    def _transformed(self, begun: Sequence[_Begun]) -> list[tuple[Network, Suggestion | None]]:
+        moves, chosen, policy = [each.moves for each in begun], self.settings, self.policy
+        if policy.critic is None:
+            return [(each, None) for each in apply_policy(moves, policy.policy, chosen.samples, chosen.seed)]
+        scoring = _scoring(begun) if chosen.proxies else None
+        found = suggest(moves, policy.policy, policy.critic, chosen.samples, chosen.seed, scoring=scoring)
+        return [(each.network, each) for each in found]
+
+    def _written(self, begun: _Begun, after: Network, suggestion: Suggestion | None) -> Transformed | NATError:
+        def write(own: Architecture) -> Transformed:
+            writer = result_adapter(own.adapter, self.settings.extended)
+            text = write_back(writer, begun.moves, after, own.frame)
+            kept, sure = (False, None) if suggestion is None else (suggestion.kept, suggestion.probability)
+            return Transformed(text, after, writer, own.frame, own.label, input=own, confidence=sure, kept=kept)
+
+        return tried(write, begun.architecture)
+
+
+@dataclass(frozen=True)
+class _Begun:
+    architecture: Architecture
+    moves: Moves
+
+
+def _scoring(begun: Sequence[_Begun]) -> list[ScoredLike]:
+    from nat_plugin.evaluators.proxies.kept import ScoredLike
+
+    return [ScoredLike(each.architecture.text, each.architecture.adapter) for each in begun]
+
+
+def tried(work: Callable[[_G], _T], given: _G) -> _T | NATError:
+    """What comes of something, or what is wrong with it."""
+    try:
+        return work(given)
+    except NATError as error:
+        return error

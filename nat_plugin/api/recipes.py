@@ -1,0 +1,220 @@
+"""Recipes carried through: what ``nat run``, ``compare``, ``train`` and ``resume`` do, for scripts."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
+
+from nat_plugin.api.architectures import Architecture
+from nat_plugin.api.results import ComparisonResult, RunResult, TrainingResult
+from nat_plugin.errors import NATError
+from nat_plugin.plugins import plugins
+from nat_plugin.runs.reading import label_of, read_values
+
+if TYPE_CHECKING:
+    from nat_plugin.runs.progress import Reporter
+
+_R = TypeVar("_R")
+Recipe: TypeAlias = "str | os.PathLike[str] | Mapping[str, Any]"
+"""The name of a recipe that ships, a file, or the values that such a file has."""
+Overrides: TypeAlias = "Mapping[str, Any] | Iterable[str] | None"
+"""Keys of a recipe with dots, as in ``search.rounds``, and their values; of the command line ``KEY=VALUE``."""
+Folder: TypeAlias = "str | os.PathLike[str]"
+
+
+@dataclass(frozen=True)
+class Job(Generic[_R]):
+    """A recipe that was checked, and the folder that it is carried through in."""
+
+    folder: Path
+    work: Callable[[Reporter], _R]
+
+    def carry_through(self, progress: bool | None = None) -> _R:
+        """``progress``: a bar, or lines where standard error is no terminal; left out: on a terminal only. Torch has as
+        many threads afterwards as before, whatever the recipe says."""
+        import torch
+
+        from nat_plugin.runs.progress import reporter
+
+        threads = torch.get_num_threads()
+        try:
+            with reporter(quiet=not (sys.stderr.isatty() if progress is None else progress)) as shown:
+                return self.work(shown)
+        finally:
+            torch.set_num_threads(threads)
+
+
+def run(
+    recipe: Recipe,
+    overrides: Mapping[str, Any] | None = None,
+    *,
+    out: Folder | None = None,
+    device: str | None = None,
+    extended: bool = False,
+    progress: bool | None = None,
+) -> RunResult:
+    """Carry a recipe through: search, train for real, choose, write the result.
+
+    ``recipe``: one that ships by its name, a file, or a dict of its keys (docs/recipes.md); its ``source`` may be an
+    ``Architecture``. ``overrides``: other values, by keys with dots. ``out``: a new or empty folder; left out:
+    ``nat-runs/NAME``. ``extended``: allow null where the format cannot say it. ``progress``: a bar, or lines where
+    standard error is no terminal; left out: on a terminal only. What is interrupted, ``resume`` goes on with.
+    NATError of one line, or of one for each mistake, for whatever is wrong.
+
+    >>> import nat_plugin as nat
+    >>> recipe = {
+    ...     "source": "DARTS_V2",
+    ...     "network": {"channels": 4, "cells": 3},
+    ...     "strategy": {"name": "random"},
+    ...     "evaluator": {"name": "proxies", "proxies": ["params"]},
+    ...     "search": {"rounds": 1, "proposals": 2},
+    ... }
+    >>> result = nat.run(recipe, {"budget.macs": "0.9x"})
+    >>> result.folder.as_posix(), result.winner.macs <= 0.9 * result.input.macs
+    ('nat-runs/recipe', True)
+    """
+    return run_job(recipe, _given(overrides), out, device, extended).carry_through(progress)
+
+
+def compare(
+    recipe: Recipe,
+    overrides: Mapping[str, Any] | None = None,
+    *,
+    out: Folder | None = None,
+    device: str | None = None,
+    processes: int | None = None,
+    progress: bool | None = None,
+) -> ComparisonResult:
+    """Compare strategies with equal queries, by a recipe as ``run`` takes it; the same call goes on with one that was
+    interrupted. ``out``: left out: ``nat-comparisons/NAME``. ``processes``: searches that go on side by side.
+
+    >>> import nat_plugin as nat
+    >>> nat.compare("compare-digits", {"queries": 0})
+    Traceback (most recent call last):
+    nat_plugin.errors.NATErrors: queries: Input should be greater than or equal to 1 (got '0')
+    """
+    return compare_job(recipe, _given(overrides), out, device, processes).carry_through(progress)
+
+
+def train(
+    recipe: Recipe,
+    overrides: Mapping[str, Any] | None = None,
+    *,
+    out: Folder | None = None,
+    device: str | None = None,
+    progress: bool | None = None,
+) -> TrainingResult:
+    """Train a policy and its critic, by a recipe as ``run`` takes it; ``transform(..., policy=result.policy)`` takes
+    what comes of it. ``out``: left out: ``nat-trainings/NAME``. What is interrupted, ``resume`` goes on with.
+
+    >>> import nat_plugin as nat
+    >>> nat.train("quickstart")
+    Traceback (most recent call last):
+    nat_plugin.errors.NATError: quickstart: this recipe is of a run (it has 'source'): use `nat run quickstart`
+    """
+    return train_job(recipe, _given(overrides), out, device).carry_through(progress)
+
+
+def resume(
+    folder: Folder, moved: Mapping[str, str] | None = None, *, progress: bool | None = None
+) -> RunResult | TrainingResult:
+    """Go on with a run or a training that was interrupted, however: it ends as if it had not been. Of one that is done,
+    the result. ``moved``: new places, by the old ones, of files and folders that it read.
+
+    >>> import nat_plugin as nat
+    >>> nat.resume("nowhere")
+    Traceback (most recent call last):
+    nat_plugin.errors.NATError: nowhere: there is no such folder
+    """
+    return resume_job(_folder("folder", folder), moved or {}).carry_through(progress)
+
+
+def run_job(
+    recipe: Recipe, overrides: Overrides, out: Folder | None, device: str | None, extended: bool
+) -> Job[RunResult]:
+    """See ``run``. NATError for what is wrong with a recipe before torch is imported, which takes seconds."""
+    values, label = _values(recipe, overrides, device=device, extended=extended or None), label_of(recipe)
+
+    from nat_plugin.runs.recipe import plan_of_file
+    from nat_plugin.runs.run import default_folder, start
+
+    plan = plan_of_file(label, values, plugins())
+    folder = default_folder(label) if out is None else _folder("out", out)
+    return Job(folder, lambda shown: RunResult(folder, start(plan, folder, plugins(), shown)))
+
+
+def compare_job(
+    recipe: Recipe, overrides: Overrides, out: Folder | None, device: str | None, processes: int | None
+) -> Job[ComparisonResult]:
+    """See ``compare``."""
+    values, label = _values(recipe, overrides, device=device, processes=processes), label_of(recipe)
+
+    from nat_plugin.comparisons.compare import compare, default_folder
+    from nat_plugin.comparisons.recipe import plan_of_file
+
+    plan = plan_of_file(label, values, plugins())
+    folder = default_folder(label) if out is None else _folder("out", out)
+    return Job(folder, lambda shown: ComparisonResult(folder, compare(plan, folder, plugins(), shown)))
+
+
+def train_job(recipe: Recipe, overrides: Overrides, out: Folder | None, device: str | None) -> Job[TrainingResult]:
+    """See ``train``."""
+    from nat_plugin.policy.training.recipe import plan_of_file
+
+    label = label_of(recipe)
+    plan = plan_of_file(label, _values(recipe, overrides, device=device), plugins())
+
+    from nat_plugin.policy.training.train import start
+    from nat_plugin.runs.run import default_folder
+
+    folder = default_folder(label, Path("nat-trainings")) if out is None else _folder("out", out)
+    return Job(folder, lambda shown: TrainingResult(folder, start(plan, folder, plugins(), shown)))
+
+
+def resume_job(folder: Path, moved: Mapping[str, str]) -> Job[RunResult] | Job[TrainingResult]:
+    """See ``resume``. NATError for a folder that cannot be gone on with, by its record, before torch is imported."""
+    from nat_plugin.policy.training.recipe import plan_training
+    from nat_plugin.policy.training.record import TrainingRecord, is_training
+    from nat_plugin.runs.record import Record
+
+    if not isinstance(moved, Mapping):
+        raise NATError(f"moved: {moved!r:.60} is no mapping of old places to new ones")
+    if not folder.is_dir():
+        raise NATError(f"{folder}: there is no such folder")
+    if is_training(folder):
+        plan_training(TrainingRecord.read(folder).moved(moved).recipe, plugins())
+
+        from nat_plugin.policy.training.train import resume as go_on_training
+
+        return Job(folder, lambda shown: TrainingResult(folder, go_on_training(folder, plugins(), shown, moved)))
+    Record.read(folder)
+
+    from nat_plugin.runs.run import resume as go_on
+
+    return Job(folder, lambda shown: RunResult(folder, go_on(folder, plugins(), shown, moved)))
+
+
+def _given(overrides: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    if overrides is not None and not isinstance(overrides, Mapping):
+        raise NATError(f"overrides: {overrides!r:.60} is no mapping; write {{'search.rounds': 3}}")
+    return overrides or {}
+
+
+def _values(recipe: Recipe, overrides: Overrides, **others: object) -> dict[str, Any]:
+    """Of a recipe, and what arguments of their own say. An architecture stands for its text and format."""
+    if not isinstance(recipe, str | os.PathLike | Mapping):
+        raise NATError(f"recipe: a {type(recipe).__name__} is none; give a name, a file, or a dict of its keys")
+    if isinstance(recipe, Mapping) and isinstance(own := recipe.get("source"), Architecture):
+        recipe = {"adapter": own.format, **recipe, "source": own.text}
+    values = read_values(recipe, overrides or (), plugins())
+    return read_values(values, {name: value for name, value in others.items() if value is not None}, plugins())
+
+
+def _folder(name: str, given: Folder) -> Path:
+    if not isinstance(given, str | os.PathLike) or not os.fspath(given):
+        raise NATError(f"{name}: {given!r:.60} is no folder")
+    return Path(given)

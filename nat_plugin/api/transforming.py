@@ -1,0 +1,155 @@
+"""A trained policy on architectures, measuring nothing: ``transform``, and what ``nat transform`` begins with."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from nat_plugin.api.architectures import Architecture, Readable, read
+from nat_plugin.api.policies import LoadedPolicy, load_policy
+from nat_plugin.drawing import draw_change
+from nat_plugin.errors import NATError
+from nat_plugin.ir import Budget, Network, find_rule, key
+from nat_plugin.ir.budget import METRICS
+from nat_plugin.measuring.tables import table_metrics
+from nat_plugin.policy.finding import check_policy_file, shipped_policies
+from nat_plugin.runs.checking import checked
+from nat_plugin.search.base import Settings
+
+if TYPE_CHECKING:
+    from nat_plugin.api.applying import Transformation
+
+
+@dataclass(frozen=True, repr=False)
+class Transformed(Architecture):
+    """What became of an architecture; ``input``: the one that it was.
+
+    ``confidence``: the probability, by the policy's critic, that a measurement of the best proposal is better than one
+    of the input; None: the policy has no critic. ``kept``: no proposal was worth its risk, so this is the input.
+    """
+
+    input: Architecture
+    confidence: float | None
+    kept: bool
+
+    @property
+    def before(self) -> Network:
+        return self.input.network
+
+    @property
+    def changed(self) -> bool:
+        """Whether it computes something else than the input."""
+        return key(self.before) != key(self.network)
+
+    @property
+    def diff(self) -> str:
+        """Its cells as text, without dead operations; what was changed is marked ``[before -> after]``."""
+        return draw_change(self.before, self.network)
+
+    @property
+    def remark(self) -> str | None:
+        """What there is to say of how sure it is."""
+        if self.confidence is None:
+            return None
+        said = f"with probability {self.confidence:.2f} it is better than the input"
+        if self.kept:
+            return f"the input stays: no proposal is worth its risk (of the best, {said}, by the policy's critic)"
+        return f"nothing was measured: {said}, by the policy's critic"
+
+    def _repr_html_(self) -> str:
+        from nat_plugin.picture.notebook import architecture_html
+
+        return architecture_html(self, f"input: {self.input.summary}", *([self.remark] if self.remark else []))
+
+
+class TransformSettings(Settings):
+    """What there is to set beside the policy and the budget."""
+
+    rules: str = "nat"
+    samples: int = Field(default=0, ge=0, le=100_000)
+    proxies: bool = False
+    seed: int = Field(default=0, ge=0, lt=2**31)
+    extended: bool = False
+
+
+def transform(
+    architecture: Readable,
+    budget: Mapping[str, object] | None = None,
+    *,
+    policy: str | os.PathLike[str] | LoadedPolicy = "general",
+    rules: str = "nat",
+    costs: Mapping[str, str | os.PathLike[str]] | None = None,
+    samples: int = 0,
+    proxies: bool = False,
+    seed: int = 0,
+    device: str = "auto",
+    extended: bool = False,
+) -> Transformed:
+    """Make an architecture leaner or better by a trained policy, in its own format, without measuring anything.
+
+    ``architecture``: whatever ``read`` takes. ``budget``: limits by metric, as in a recipe: ``0.9x`` of the input,
+    ``60%``, ``2.5M``; the result never exceeds one. ``policy``: one that ships, a file, the folder of a run or a
+    training, or what ``load_policy`` gave. ``rules``: what may become of an operation. ``costs``: tables of
+    ``nat measure``, or your own, by the metric that ``budget`` then may limit. ``samples``: so many are drawn from the
+    policy too. ``proxies``: score finalists without training, for a critic that knows how to use it. ``extended``:
+    allow null where the format cannot say it; the result is network JSON then. NATError of one line for whatever is
+    wrong, and where nothing legal fits the budget.
+
+    >>> import nat_plugin as nat
+    >>> lean = nat.transform("DARTS_V2", {"macs": "0.9x"})
+    >>> lean.changed, lean.macs <= 0.9 * lean.input.macs, 0 < lean.confidence < 1
+    (True, True, True)
+    >>> "->" in lean.diff
+    True
+    """
+    given = {"rules": rules, "samples": samples, "proxies": proxies, "seed": seed, "extended": extended}
+    asked = prepare(policy, {} if budget is None else budget, {} if costs is None else costs, given, device)
+
+    from nat_plugin.device import one_thread
+    from nat_plugin.policy.trained_on import say_where_trained
+
+    found = read(architecture)
+    say_where_trained(asked.policy.name, [found.network])
+    with one_thread():  # a policy is small, and threads would wait for each other
+        (result,) = asked.of([found])
+    if isinstance(result, NATError):
+        raise result
+    return result
+
+
+def prepare(
+    policy: str | os.PathLike[str] | LoadedPolicy,
+    budget: Mapping[str, object],
+    costs: Mapping[str, str | os.PathLike[str]],
+    settings: Mapping[str, Any],
+    device: str,
+) -> Transformation:
+    """What is to be done to architectures. NATError for anything that is wrong with it: before torch is imported, which
+    takes seconds, as far as that can be."""
+    chosen = checked(TransformSettings, settings, "transform")
+    if not isinstance(costs, Mapping) or not all(isinstance(each, str | os.PathLike) for each in costs.values()):
+        raise NATError(f"costs: {costs!r:.60} is no mapping of metrics to files; write {{'energy': 'energy.json'}}")
+    tables = table_metrics({name: Path(path) for name, path in costs.items()})
+    rule, limits = find_rule(chosen.rules), Budget.parse(budget, {**METRICS, **tables})
+    if not isinstance(policy, LoadedPolicy):
+        if isinstance(policy, str | os.PathLike):
+            check_policy_file(os.fspath(policy))
+        policy = _shipped(policy, device) if policy in shipped_policies() else load_policy(policy, device)
+    if chosen.proxies and (policy.critic is None or not policy.critic.config.proxies):
+        raise NATError(
+            f"proxies: policy '{policy.name[:80]}' has no critic that was trained with proxies (docs/training.md)"
+        )
+
+    from nat_plugin.api.applying import Transformation
+
+    return Transformation(rule, limits, tuple(tables.values()), policy, chosen)
+
+
+_shipped = lru_cache(maxsize=8)(load_policy)
+"""Files that ship are read once."""

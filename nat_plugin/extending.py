@@ -1,0 +1,106 @@
+"""What a plugin needs beside ``nat_plugin`` (``Adapter``, ``Strategy``, ``Evaluator``, ``hookimpl``, ``NATError``) and
+``nat_plugin.ir``: the parts that adapters, strategies, evaluators, data sets and tables are made of.
+
+Everything is imported when it is first used, so an adapter that needs no torch imports none. docs/adapters.md and
+docs/python.md say what is promised of it.
+"""
+
+from typing import TYPE_CHECKING
+
+__all__ = [
+    "AdapterSettings",
+    "Additive",
+    "Advice",
+    "AdviceSettings",
+    "Assessment",
+    "Bench",
+    "Call",
+    "DataSet",
+    "DataSettings",
+    "ImageSource",
+    "Latency",
+    "LatencySettings",
+    "Literal",
+    "Loader",
+    "Measurement",
+    "Metric",
+    "NATErrors",
+    "Outside",
+    "OutsideName",
+    "OutsidePath",
+    "Patches",
+    "Proposal",
+    "Published",
+    "Results",
+    "Saved",
+    "Scale",
+    "Settings",
+    "Split",
+    "State",
+    "TableLayout",
+    "TableReader",
+    "TableSettings",
+    "Task",
+    "Trained",
+    "Unit",
+    "closing",
+    "is_network",
+    "parse_literal",
+    "parse_value",
+    "read_text",
+    "refusal",
+    "strict_json",
+]
+
+if TYPE_CHECKING:
+    from nat_plugin.adapter import AdapterSettings, Published, refusal
+    from nat_plugin.advice import Advice, AdviceSettings
+    from nat_plugin.data.dataset import DataSet
+    from nat_plugin.data.settings import DataSettings
+    from nat_plugin.data.source import Loader
+    from nat_plugin.data.source import Source as ImageSource
+    from nat_plugin.errors import NATErrors
+    from nat_plugin.evaluators.base import Assessment, Bench, Saved, Split
+    from nat_plugin.evaluators.scale import Scale
+    from nat_plugin.evaluators.table import Layout as TableLayout
+    from nat_plugin.evaluators.table import Results, TableReader, TableSettings, Trained, Unit
+    from nat_plugin.ir.budget import Additive, Metric
+    from nat_plugin.ir.serial import strict_json
+    from nat_plugin.literals import Call, Literal, parse_literal, parse_value
+    from nat_plugin.measuring.latency import Latency
+    from nat_plugin.measuring.settings import LatencySettings
+    from nat_plugin.network_json import is_network
+    from nat_plugin.outside import Outside, OutsideName, OutsidePath
+    from nat_plugin.patches import Patches, closing
+    from nat_plugin.search.base import Measurement, Proposal, Settings, State, Task
+    from nat_plugin.sources import read_text
+else:
+    from nat_plugin.lazy import lazy_names
+
+    _IN = {
+        "nat_plugin.adapter": ("AdapterSettings", "Published", "refusal"),
+        "nat_plugin.advice": ("Advice", "AdviceSettings"),
+        "nat_plugin.data.dataset": ("DataSet",),
+        "nat_plugin.data.settings": ("DataSettings",),
+        "nat_plugin.data.source": ("Loader",),
+        "nat_plugin.errors": ("NATErrors",),
+        "nat_plugin.evaluators.base": ("Assessment", "Bench", "Saved", "Split"),
+        "nat_plugin.evaluators.scale": ("Scale",),
+        "nat_plugin.evaluators.table": ("Results", "TableReader", "TableSettings", "Trained", "Unit"),
+        "nat_plugin.ir.budget": ("Additive", "Metric"),
+        "nat_plugin.ir.serial": ("strict_json",),
+        "nat_plugin.literals": ("Call", "Literal", "parse_literal", "parse_value"),
+        "nat_plugin.measuring.latency": ("Latency",),
+        "nat_plugin.measuring.settings": ("LatencySettings",),
+        "nat_plugin.network_json": ("is_network",),
+        "nat_plugin.outside": ("Outside", "OutsideName", "OutsidePath"),
+        "nat_plugin.patches": ("Patches", "closing"),
+        "nat_plugin.search.base": ("Measurement", "Proposal", "Settings", "State", "Task"),
+        "nat_plugin.sources": ("read_text",),
+    }
+    _PLACES = {name: module for module, names in _IN.items() for name in names}
+    _PLACES |= {
+        "ImageSource": "nat_plugin.data.source:Source",
+        "TableLayout": "nat_plugin.evaluators.table:Layout",
+    }
+    __getattr__, __dir__ = lazy_names(__name__, _PLACES)

@@ -1,0 +1,26 @@
+"""Names of a module that are imported when they are first asked for, since torch takes seconds."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import Any
+
+
+def lazy_names(module: str, places: Mapping[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """``__getattr__`` and ``__dir__`` of a module; ``places``: in which other module each of its names is, as
+    ``module``, or as ``module:name`` where it has another name there."""
+
+    def get(name: str) -> Any:
+        if name not in places:
+            raise AttributeError(f"module '{module}' has no attribute '{name}'")
+        place, _, other = places[name].partition(":")
+        found = getattr(import_module(place), other or name)
+        setattr(sys.modules[module], name, found)
+        return found
+
+    def listed() -> list[str]:
+        return sorted({*vars(sys.modules[module]), *places})
+
+    return get, listed

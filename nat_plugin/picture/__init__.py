@@ -1,0 +1,1 @@
+"""Networks as pictures: scalable graphics for notebooks, reports and files."""
