@@ -24,9 +24,11 @@ def as_plain(value: object) -> object:
         return [as_plain(inner) for inner in value]
     if isinstance(value, os.PathLike):
         return os.fspath(value)
-    if isinstance(value, numbers.Integral) and not isinstance(value, bool):
+    if isinstance(value, bool | str):
+        return value
+    if isinstance(value, numbers.Integral):
         return int(value)
-    return float(value) if isinstance(value, numbers.Real) and not isinstance(value, int) else value
+    return float(value) if isinstance(value, numbers.Real) else value
 
 
 def check_plain(value: object, where: str, depth: int = 0) -> None:

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+import yaml
+
+from nat_plugin import __version__
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = (ROOT / "CONTRIBUTING.md").read_text()
@@ -23,6 +32,27 @@ def test_the_files_with_tests_that_need_data_are_listed(files_that_need_data: di
 def test_its_links_lead_somewhere() -> None:
     for path in re.findall(r"\]\(([^)#]+)", PAGE):
         assert (ROOT / path).is_file(), path
+
+
+def test_the_map_answers_ten_questions() -> None:
+    rows = re.findall(r"^\| .*\? \| .*\]\(", PAGE, re.MULTILINE)
+    assert len(rows) == 10
+
+
+def test_what_is_said_of_the_project_is_the_same_everywhere() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert (citation["version"], citation["license"], citation["title"]) == (__version__, "MIT", "nat-plugin")
+    assert all({"title", "authors", "year"} <= set(each) for each in citation["references"])
+    jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())["jobs"]
+    assert [step["run"] for step in jobs["test"]["steps"] if "run" in step] == [".ci/run"]
+    versions = jobs["test"]["strategy"]["matrix"]["python"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    supported = [each.rpartition(" ")[2] for each in project["classifiers"] if re.search(r":: 3\.\d+$", each)]
+    assert versions == supported == ["3.10", "3.11", "3.12"]
+    assert project["requires-python"] == ">=3.10,<3.13"
+    for form in (ROOT / ".github" / "ISSUE_TEMPLATE").glob("*.yml"):
+        asked = yaml.safe_load(form.read_text())
+        assert {"name", "description", "body"} <= set(asked)
 
 
 @pytest.mark.parametrize("fails", ["", "pip", "pytest", "pytest-data", "ruff", "mypy"])

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import sysconfig
+import tarfile
 import venv
 import zipfile
 from pathlib import Path
@@ -26,10 +27,10 @@ DATA = (".json", ".safetensors", ".typed")
 
 
 def build(kind: str, folder: Path) -> Path:
-    """The file that pip gets from the build backend: ``wheel`` or ``editable``."""
+    """The file that the build backend makes: ``wheel``, ``editable`` or ``sdist``."""
     program = f"import sys; from hatchling.build import build_{kind} as build; build(sys.argv[1])"
     subprocess.run([sys.executable, "-c", program, folder], cwd=ROOT, capture_output=True, check=True)
-    return next(folder.glob("*.whl"))
+    return next(folder.glob("*.tar.gz" if kind == "sdist" else "*.whl"))
 
 
 def test_a_wheel_holds_every_package_and_all_data(tmp_path: Path) -> None:
@@ -39,6 +40,17 @@ def test_a_wheel_holds_every_package_and_all_data(tmp_path: Path) -> None:
     files = [path for room in ("nat_plugin", "adapters") for path in (ROOT / room).rglob("*.*") if path.suffix in DATA]
     assert {path.relative_to(ROOT).as_posix().removeprefix("adapters/") for path in files} <= names
     assert not [name for name in names if name.startswith(("tests/", "benchmarks/", "adapters/", "docs/"))]
+
+
+def test_what_would_be_published_is_sound(tmp_path: Path) -> None:
+    made = [build(kind, tmp_path) for kind in ("wheel", "sdist")]
+    command = [sys.executable, "-m", "twine", "check", "--strict", *made]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    with tarfile.open(made[1]) as sources:
+        names = {name.partition("/")[2] for name in sources.getnames()}
+    assert {"README.md", "LICENSE", "CITATION.cff", "tests/conftest.py", "recipes/quickstart.yaml"} <= names
+    assert not [name for name in names if name.startswith((".ci", ".github", "shared"))]
 
 
 @pytest.mark.parametrize("kind", ["wheel", "editable"])

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import combinations
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 
+import nat_plugin as api
 from nat_plugin.ir import NULL, SKIP, Network, canonical, is_connected
 from nat_plugin.picture.placing import Item, NodeItem, OpItem, place
 from nat_plugin.picture.svg import network_svg
+from tests.command_line import Nat
 from tests.networks import genotype_network, networks
 
 NAMESPACE = "{http://www.w3.org/2000/svg}"
@@ -80,3 +83,14 @@ def test_any_name_makes_a_picture(name: str) -> None:
     placements = [replace(each, cell=name) if each.cell == "normal" else each for each in network.placements]
     odd = replace(network, cells=((name, network.cells[0][1]), network.cells[1]), placements=tuple(placements))
     assert drawn(odd).tag == f"{NAMESPACE}svg"
+
+
+def test_show_writes_the_picture_into_a_file(nat: Nat, tmp_path: Path) -> None:
+    shown = nat("show", "DARTS_V2", "--svg", str(tmp_path / "cells.svg"))
+    assert shown.out == nat("show", "DARTS_V2").out
+    assert (tmp_path / "cells.svg").read_text() == network_svg(api.read("DARTS_V2").network, alone=True)
+    refused = nat("show", "-", "--svg", str(tmp_path / "other.svg"), stdin="DARTS_V2\n")
+    assert (refused.status, refused.out) == (2, "")
+    assert refused.err.startswith("nat: --svg: a file holds the drawing of one architecture")
+    assert not (tmp_path / "other.svg").exists()
+    assert nat("show", "DARTS_V2", "--svg", str(tmp_path / "no" / "cells.svg")).status == 2

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
+import numpy as np
 import pytest
 
 from nat_plugin.errors import NATError
 from nat_plugin.ir.serial import strict_json
 from nat_plugin.literals import parse_literal
-from nat_plugin.plain import LARGEST, check_plain
+from nat_plugin.plain import LARGEST, as_plain, check_plain
 from nat_plugin.runs.reading import parse_yaml
 
 
@@ -88,3 +91,13 @@ def test_yaml(text: str) -> None:
 def test_python_literals(text: str) -> None:
     with pytest.raises(NATError, match="line 1"):
         parse_literal(f"[{text}]")
+
+
+def test_values_of_a_script_become_those_of_a_file() -> None:
+    given = {"a": (np.int64(3), np.float32(0.5), True, None), "b": MappingProxyType({"c": Path("x") / "y"}), "d": "e"}
+    found = as_plain(given)
+    assert found == {"a": [3, 0.5, True, None], "b": {"c": "x/y"}, "d": "e"}
+    assert [type(each) for each in found["a"]] == [int, float, bool, type(None)]  # type: ignore[index]
+    check_plain(found, "it")
+    odd = object()
+    assert as_plain([odd]) == [odd]

@@ -40,11 +40,29 @@ def test_what_is_offered_is_there_and_listed(module: str) -> None:
     assert all(getattr(found, name) is not None for name in found.__all__)
 
 
+CALLS = {
+    'read("x")': "Architecture",
+    'read("x").network': "Network",
+    'transform("x", {"macs": "0.9x"})': "Transformed",
+    'transform("x").confidence': "float | None",
+    'run("x")': "RunResult",
+    'run("x").winner': "Transformed",
+    'compare("x")': "ComparisonResult",
+    'train("x").policy': "Path",
+    'cost("x").macs': "int",
+    "load_policy()": "LoadedPolicy",
+    "timm.compact": "-> nat_timm.compacting.result.Result",
+    "timm.advise": "-> nat_timm.advising.advice.Advice",
+}
+"""What is called of ``nat_plugin``, and how the type ends that outside checkers see."""
+
+
 def test_no_name_that_is_offered_is_any(tmp_path: Path) -> None:
     names = [(module, name) for module in offering() for name in importlib.import_module(module).__all__]
     assert len(names) > 120
     asked = [f"import {module}\nreveal_type({module}.{name})" for module, name in names]
-    (tmp_path / "asked.py").write_text("\n".join(asked))
+    asked += [f"import nat_plugin\nreveal_type(nat_plugin.{call})" for call in CALLS]
+    (tmp_path / "asked.py").write_text("\n".join([*asked, "nat_plugin.raed"]))
     libraries = ("torch", "torchvision", "numpy", "scipy", "sklearn", "matplotlib")  # not looked into: seconds
     (tmp_path / "mypy.ini").write_text(
         textwrap.dedent(f"""
@@ -64,3 +82,6 @@ def test_no_name_that_is_offered_is_any(tmp_path: Path) -> None:
     said = dict(re.findall(r"^asked\.py:(\d+): note: Revealed type is \"(.*)\"$", done.stdout, re.MULTILINE))
     revealed = {f"{module}.{name}": said.get(str(2 * at + 2), "nothing") for at, (module, name) in enumerate(names)}
     assert [name for name, kind in revealed.items() if kind in ("Any", "nothing")] == [], done.stdout[-2000:]
+    calls = {call: said.get(str(2 * (len(names) + at) + 2), "nothing") for at, call in enumerate(CALLS)}
+    assert [call for call, kind in calls.items() if not kind.endswith(CALLS[call])] == [], calls
+    assert 'Module has no attribute "raed"' in done.stdout

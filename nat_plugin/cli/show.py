@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 from rich.console import Console
 from rich.table import Table
@@ -10,18 +12,22 @@ from nat_plugin.api.architectures import Architecture
 from nat_plugin.cli.lines import keep_going_option
 from nat_plugin.cli.options import adapter_option, frame_options, json_option, print_json
 from nat_plugin.describing import drawings, summary
+from nat_plugin.errors import NATError
+from nat_plugin.files import write_text
 from nat_plugin.sources import make_frame
 
 
 @click.command()
 @click.argument("source")
 @adapter_option
+@click.option("--svg", type=click.Path(path_type=Path), help="Draw its cells into this file.")
 @keep_going_option
 @frame_options
 @json_option
 def show(
     source: str,
     adapter: str | None,
+    svg: Path | None,
     keep_going: bool,
     channels: int | None,
     cells: int | None,
@@ -33,10 +39,14 @@ def show(
     from nat_plugin.cli.lines import Problems, each_source
     from nat_plugin.plugins import plugins
 
+    if svg is not None and source == "-":
+        raise NATError("--svg: a file holds the drawing of one architecture; give it in the place of -")
     problems = Problems(keep_going)
     for found in each_source(source, adapter, plugins(), problems):
         with problems.of(found.line):
             read = Architecture.of(found, make_frame(found, channels, cells, size, classes))
+            if svg is not None:
+                write_text(svg, read.svg(alone=True))
             print_json(read.describe()) if as_json else _print(read)
     problems.end()
 

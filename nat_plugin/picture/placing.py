@@ -111,7 +111,8 @@ def _arranged(items: Sequence[Item]) -> Placed:
         width = max(item.width for item in column)
         for item in column:
             item.x = left + width / 2
-            item.width = item.width or width  # a link passes all of the column
+            if not isinstance(item, NodeItem):
+                item.width = width  # so that links bend between columns only, where nothing is to be crossed
         left += width + GAP_X
     top = min(item.y - item.height / 2 for item in items)
     for item in items:

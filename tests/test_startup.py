@@ -1,0 +1,48 @@
+"""What a command imports: nothing that takes long before it is needed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from nat_plugin.policy.geometric import _Placeholder
+
+SLOW = (
+    *("matplotlib", "nni", "pandas", "scipy", "sklearn", "sympy", "tensorboard", "timm", "torchvision", "triton"),
+    *("torch._dynamo", "torch.onnx", "torch.utils.benchmark", "torch_geometric.llm"),
+)
+PROGRAM = """
+import json, sys
+from nat_plugin.cli import nat
+nat.main(sys.argv[1:], standalone_mode=False)
+print(json.dumps(sorted(sys.modules)))
+"""
+
+
+def imported(*command: str) -> set[str]:
+    done = subprocess.run([sys.executable, "-c", PROGRAM, *command], capture_output=True, text=True, check=True)
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+def test_transforming_imports_what_a_policy_needs_and_no_more() -> None:
+    found = imported("transform", "DARTS_V2", "--budget", "macs=0.9x")
+    assert {"torch", "torch_geometric.nn"} <= found
+    assert found.isdisjoint(SLOW)
+
+
+def test_showing_imports_neither_torch_nor_what_is_slow() -> None:
+    assert imported("show", "DARTS_V2", "--json").isdisjoint({"torch", "torch_geometric", *SLOW})
+
+
+def test_what_stands_for_a_module_imports_it_when_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "colorsys", raising=False)
+    placeholder = _Placeholder("colorsys")
+    monkeypatch.setitem(sys.modules, "colorsys", placeholder)
+    assert not hasattr(placeholder, "__file__")
+    assert sys.modules["colorsys"] is placeholder
+    assert placeholder.rgb_to_hsv(0, 0, 0) == (0.0, 0.0, 0)
+    assert sys.modules["colorsys"] is not placeholder
+    assert sys.modules["colorsys"].__file__ is not None
