@@ -66,6 +66,17 @@ class Measured:
         return f"{self.ms:.3g} ms [{self.low:.3g}, {self.high:.3g}] ({self.share:.2f}x, estimated {self.estimate:.3g})"
 
 
+class Timed(ABC):
+    """A metric of budgets: milliseconds, estimated by what can time whole networks, too."""
+
+    @abstractmethod
+    def latency(self, network: Network) -> Latency:
+        """What times a network and what may become of it."""
+
+    def __call__(self, network: Network) -> float:
+        return self.latency(network)(network)
+
+
 class Latency(ABC):
     """Milliseconds of a forward pass, without gradients and in evaluation mode.
 

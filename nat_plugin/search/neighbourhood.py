@@ -15,6 +15,8 @@ Weight: TypeAlias = tuple[int, int, int]
 """MACs, parameters, and how much there is besides: 2 for every slot with an operation, 1 for a skip."""
 _LEAST = 1e-12
 """Of an excess that a float would round to nothing."""
+STEPS_BACK = 32
+"""So many choices are gone on from anew where a limit is not used."""
 _BESIDES = {Role.OPERATION: 2, Role.SKIP: 1, Role.NULL: 0}
 
 
@@ -83,20 +85,31 @@ def greedy_repair(moves: Moves, choice: Choice) -> Choice | None:
     return choice
 
 
-def filled(moves: Moves, choice: Choice, name: str) -> Choice:
+def filled(moves: Moves, choice: Choice, name: str, enough: float = math.inf) -> Choice:
     """An admitted choice that takes more of a limit, step by step: what was there in the input comes back first, of
-    that what takes most, then any op that takes more, as long as all limits are kept."""
+    that what takes most, then any op that takes more, as long as all limits are kept. Where that ends below ``enough``,
+    the same again from one step back, the smallest first."""
     metric = moves.limits.metrics[name]
-    now = metric(moves.apply(choice))
-    for only_back in (True, False):
-        while True:
-            around = [changed(choice, slot, 0) for slot, index in enumerate(choice) if index]
-            around = around if only_back else neighbours(moves, choice)
-            sizes = [(metric(moves.apply(each)), each) for each in around if moves.admits(each)]
-            most, best = max(sizes, default=(now, choice))
-            if not most > now:
+
+    def taken(choices: Iterable[Choice]) -> list[tuple[float, Choice]]:
+        return [(metric(moves.apply(each)), each) for each in choices if moves.admits(each)]
+
+    def climbed(now: float, choice: Choice) -> tuple[float, Choice]:
+        for only_back in (True, False):
+            while True:
+                back = (changed(choice, slot, 0) for slot, index in enumerate(choice) if index)
+                most, best = max(taken(back if only_back else neighbours(moves, choice)), default=(now, choice))
+                if not most > now:
+                    break
+                now, choice = most, best
+        return now, choice
+
+    now, choice = climbed(metric(moves.apply(choice)), choice)
+    if now < enough:
+        for start in sorted(taken(neighbours(moves, choice)), reverse=True)[:STEPS_BACK]:
+            now, choice = max((now, choice), climbed(*start))
+            if now >= enough:
                 break
-            now, choice = most, best
     return choice
 
 

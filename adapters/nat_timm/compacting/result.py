@@ -45,7 +45,8 @@ class Result:
     ``before``: the model as it came. ``reference``: the best that it reaches with the same fine-tuning. ``tuned``: the
     finalists, and ``reference`` where that is within the budget; best first. By the accuracy that is stated here, on
     ``images`` of ``val_loader``, the best was chosen: images of neither loader say more of it. ``setting``: how latency
-    was measured, where it is limited. Modules are on the device of the model that was given.
+    was measured, where it is limited. ``notes``: what else has to be said, a line each. Modules are on the device of
+    the model that was given.
     """
 
     before: Tuned
@@ -54,6 +55,7 @@ class Result:
     evaluated: int
     images: int
     setting: Setting | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def best(self) -> Tuned:
@@ -74,7 +76,7 @@ class Result:
         lines.append(self._difference())
         if self.setting is not None:
             lines.append(f"latency of {self.setting}; whole models in turns with the model, 95 % intervals")
-        return "\n".join(lines)
+        return "\n".join([*lines, *self.notes])
 
     def _difference(self) -> str:
         if self.best is self.reference:

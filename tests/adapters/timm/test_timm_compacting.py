@@ -185,7 +185,7 @@ def test_a_limit_on_latency_holds_for_whole_models_and_is_used(belief: float, mo
     candidates = [moves.apply(walk) for walk in walks if walk is not None]
     most = 0.8 * cost(session.network).macs
     assert any(cost(each).macs > most for each in candidates) == (belief > 1)
-    found = list(session.within(candidates, limits))
+    found = list(session.within(candidates))
     assert found
     assert all(0.9 * most < cost(each).macs <= most for each in found)
     before = session.original().latency
