@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 
 from nat_plugin.errors import NATError
@@ -123,8 +123,3 @@ def find_keeper(
     except NATError as error:
         return Untimed(str(error))
     return Untimed("the evaluator looks latencies up")
-
-
-def without_latency(budget: Budget) -> Budget:
-    """What is left of a budget to be held by counting where latency is timed as a whole."""
-    return replace(budget, limits=tuple(each for each in budget.limits if each.metric != LATENCY))

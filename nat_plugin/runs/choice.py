@@ -13,7 +13,7 @@ from nat_plugin.errors import NATError
 from nat_plugin.evaluators.base import Assessment, Saved
 from nat_plugin.files import file_errors
 from nat_plugin.ir import Moves, Network, cost, from_json, key, to_json
-from nat_plugin.measuring.keeping import without_latency
+from nat_plugin.measuring.latency import LATENCY
 from nat_plugin.runs.loading import loading
 from nat_plugin.runs.setup import Setup
 from nat_plugin.runs.timing import Timing
@@ -79,7 +79,7 @@ class Choice:
         self.setup, self.folder, timing = setup, folder, timing or Timing()
         own = setup.final.network
         self.moves = (
-            Moves(own, setup.final.moves.rule, without_latency(setup.final.budget).resolve(own))
+            Moves(own, setup.final.moves.rule, setup.final.moves.limits.without(LATENCY))
             if timing.measured
             else setup.final.moves
         )

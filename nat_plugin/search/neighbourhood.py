@@ -41,16 +41,32 @@ def weight(moves: Moves, choice: Choice) -> Weight | None:
 
 
 def cheaper_neighbours(moves: Moves, choice: Choice) -> list[tuple[Weight, Choice]]:
-    """The connected neighbours that have less in some respect and more in none, each with its weight."""
-    return list(_cheaper_of(moves, weight(moves, choice), neighbours(moves, choice)))
+    """The connected neighbours that have less in some respect and more in none, each with its weight. Where an op may
+    stand in for another because it takes less of what is limited, those that take less of all limits together."""
+    return list(_cheaper_of(moves, choice, weight(moves, choice), neighbours(moves, choice)))
 
 
-def _cheaper_of(moves: Moves, own: Weight | None, choices: Iterable[Choice]) -> Iterator[tuple[Weight, Choice]]:
+def _cheaper_of(
+    moves: Moves, choice: Choice, own: Weight | None, choices: Iterable[Choice]
+) -> Iterator[tuple[Weight, Choice]]:
     """Those that are connected and leaner than a choice of that weight."""
+    taken = _taken(moves, choice) if moves.by_measure else 0.0
     for each in choices:
         its = weight(moves, each)
-        if its is not None and (own is None or (its != own and all(a <= b for a, b in zip(its, own, strict=True)))):
+        if its is None:
+            continue
+        if moves.by_measure:
+            is_leaner = _taken(moves, each) < taken
+        else:
+            is_leaner = own is None or (its != own and all(a <= b for a, b in zip(its, own, strict=True)))
+        if is_leaner:
             yield its, each
+
+
+def _taken(moves: Moves, choice: Choice) -> float:
+    """Of all limits, as shares added up."""
+    network = moves.apply(choice)
+    return sum(moves.limits.metrics[name](network) / max(1.0, float(limit)) for name, limit in moves.limits.values)
 
 
 def violation(moves: Moves, choice: Choice, its: Weight) -> float:
@@ -123,7 +139,7 @@ def descent(moves: Moves, rng: np.random.Generator, start: Choice | None = None)
     while its is not None and violation(moves, choice, its):
         drawn = (pairs[number] for number in rng.permutation(len(pairs)))
         around = (changed(choice, slot, index) for slot, index in drawn if index != choice[slot])
-        its, choice = next(_cheaper_of(moves, its, around), (None, choice))
+        its, choice = next(_cheaper_of(moves, choice, its, around), (None, choice))
     return None if its is None else choice
 
 

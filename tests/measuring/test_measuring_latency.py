@@ -17,7 +17,7 @@ from nat_plugin.ir import NULL, SKIP, Budget, Moves, Network, find_rule
 from nat_plugin.ir.budget import METRICS
 from nat_plugin.measuring import runtimes
 from nat_plugin.measuring.cells import CellLatency
-from nat_plugin.measuring.keeping import LEAST_USE, Keeper, Untimed, find_keeper, without_latency
+from nat_plugin.measuring.keeping import LEAST_USE, Keeper, Untimed, find_keeper
 from nat_plugin.measuring.latency import Share
 from nat_plugin.measuring.measure import device_name, measure, settings_of, to_measure
 from nat_plugin.measuring.runtimes import check_runtime, placed, runner
@@ -100,7 +100,7 @@ def test_a_table_that_cannot_be_measured_again_here_holds_by_itself(
     assert isinstance(found, Untimed)
     assert said in str(found)
     assert "\n" not in str(found)
-    assert find_keeper(NETWORK, RULE, without_latency(budget), never) is None
+    assert find_keeper(NETWORK, RULE, Budget.parse({"macs": "0.8x"}, budget.metrics), never) is None
 
 
 def test_a_relative_limit_is_on_shares_whatever_the_table_took_when_it_was_made(latency: CellLatency) -> None:
