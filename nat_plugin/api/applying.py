@@ -68,9 +68,18 @@ class Transformation:
             text = write_back(writer, held.moves, after, own.frame)
             is_judged = suggestion is not None and after == proposed
             kept, sure = (suggestion.kept, suggestion.probability) if suggestion and is_judged else (False, None)
-            parts = (text, after, writer, own.frame, own.label)
             return Transformed(
-                *parts, input=own, confidence=sure, kept=kept, timed=held.measured, note=held.note
+                text,
+                after,
+                writer,
+                own.frame,
+                own.label,
+                input=own,
+                confidence=sure,
+                kept=kept,
+                timed=held.measured,
+                note=held.note,
+                looked_up={each.table.metric: each(after) for each in self.tables},
             )
 
         return tried(write, begun.architecture)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,7 +34,7 @@ class Transformed(Architecture):
     ``confidence``: the probability, by the policy's critic, that a measurement of the best proposal is better than one
     of the input; None: the policy has no critic, or the proposal was changed to keep a limit on latency as a whole.
     ``kept``: no proposal was worth its risk, so this is the input. ``timed``: its latency as a whole, where that is
-    limited and timed here; ``note``: what there is to say of that.
+    limited and timed here; ``note``: what there is to say of that; ``looked_up``: what tables of costs say of it.
     """
 
     input: Architecture
@@ -42,6 +42,7 @@ class Transformed(Architecture):
     kept: bool
     timed: Measured | None = None
     note: str = ""
+    looked_up: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def before(self) -> Network:

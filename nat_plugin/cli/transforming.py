@@ -64,6 +64,8 @@ def _row(found: Transformed) -> dict[str, Any]:
     more: dict[str, Any] = {}
     if found.confidence is not None:
         more |= {"kept": found.kept, "probability": round(found.confidence, 4)}
+    if found.looked_up:
+        more["measured"] = dict(found.looked_up)
     if found.timed is not None:
         more["timed"] = asdict(found.timed)
     return {

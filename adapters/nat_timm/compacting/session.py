@@ -254,7 +254,12 @@ class CompactionSession:
 
     def _tuned(self, network: Network, model: nn.Module, how: str) -> Tuned:
         right = accuracy(model, self.feed.validation(), self.compute)
-        return Tuned(network, cost(network), model, right, how, self.measured(network))
+        timed = self.measured(network)
+        tables = self.tables.items() if self.model is self.given else ()  # of the channels that it came with
+        looked_up = {
+            name: (each(network), each.table.unit) for name, each in tables if name != LATENCY or timed is None
+        }
+        return Tuned(network, cost(network), model, right, how, timed, looked_up)
 
     def _seeded(self, what: str) -> AbstractContextManager[None]:
         return seeded(self.compute.device, derive(self.seed, what))
