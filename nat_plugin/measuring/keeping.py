@@ -19,6 +19,8 @@ ATTEMPTS = 4
 """So often a network is timed as a whole, each time changed by what it was over the limit or below it."""
 LEAST_USE = 0.9
 """Of what a limit allows: what takes less gets operations back."""
+SPARE = 4
+"""So many networks are asked for, for each that is wanted: nothing near to some may keep the limit."""
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from nat_plugin.checksums import check, is_done, write_checksums
 from nat_plugin.errors import NATError
 from nat_plugin.files import WriteError, file_errors
 from nat_plugin.ir import Network
+from nat_plugin.measuring.keeping import SPARE
 from nat_plugin.measuring.latency import LATENCY
 from nat_plugin.plugins import Plugins
 from nat_plugin.runs.choice import Choice, Epoch, check_final
@@ -35,8 +36,6 @@ from nat_plugin.training.trainer import epoch_note
 CHECKPOINT, JOURNAL = "checkpoint.safetensors", "journal.jsonl"
 MOST_NAMED = 4096
 """Finalists that a strategy is asked for until enough of them can be assessed."""
-SPARE = 4
-"""So many finalists for each that is wanted, where some may be over a latency when they are timed as a whole."""
 Keep: TypeAlias = Callable[["Choice | None"], None]
 """Writes a checkpoint."""
 

@@ -13,7 +13,7 @@ from torch import nn
 
 from nat_plugin.errors import NATError, NATErrors
 from nat_plugin.ir.layers import Shape
-from nat_plugin.measuring.keeping import Untimed
+from nat_plugin.measuring.keeping import SPARE, Untimed
 from nat_plugin.plugins import plugins
 from nat_plugin.runs.checking import check_part, checked
 from nat_plugin.runs.progress import reporter
@@ -26,8 +26,6 @@ from nat_timm.training.tuning import Tuning
 
 SEARCH = {"warmup": 200, "rounds": 12, "proposals": 8, "steps": 8}
 """How long ``compact`` searches, where it is not told."""
-SPARE = 4
-"""So many finalists for each that is tuned, in case that some are over a latency when they are measured as a whole."""
 MAGNITUDE = "magnitude"
 """The strategy that is none: it needs weights, and no measurement."""
 

@@ -50,7 +50,7 @@ def merged(blocks: Sequence[nn.Module], form: Form, sides: tuple[int, int]) -> S
 
 def is_linear(blocks: Sequence[nn.Module], activation: str | None) -> bool:
     """Whether no module in blocks is an activation, but the one at the end of the last. Functions are not seen."""
-    last = blocks[-1].get_submodule(activation) if activation in dict(blocks[-1].named_modules()) else None
+    last = None if activation is None else dict(blocks[-1].named_modules()).get(activation)
     return not any(is_activation(each) and each is not last for block in blocks for each in block.modules())
 
 
@@ -75,7 +75,7 @@ def _kernel(whole: nn.Module, form: Form, device: torch.device) -> Tensor | None
     first = middle * form.stride - window.before(side)
     taps = slice(first, first + form.kernel)
     found = []
-    for outputs in torch.arange(c_out, device=device).split(_AT_ONCE):
+    for outputs in torch.split(torch.arange(c_out, device=device), _AT_ONCE):
         x = torch.zeros(len(outputs), c_in, side, side, dtype=torch.float64, device=device, requires_grad=True)
         with torch.enable_grad():
             out = whole(x)
@@ -95,5 +95,5 @@ def _border(constant: Tensor, window: Window, sides: tuple[int, int]) -> Tensor:
     ones = window.padded(torch.ones(1, 1, *sides, dtype=constant.dtype, device=constant.device))
     seen = functional.unfold(ones, window.kernel, stride=window.stride)[0].T  # (pixels, taps)
     values = constant[0].flatten(1).T  # (pixels, channels)
-    taps = torch.linalg.pinv(seen) @ values
+    taps: Tensor = torch.linalg.pinv(seen) @ values
     return taps.T.reshape(-1, window.kernel, window.kernel)
