@@ -2,7 +2,9 @@
 
 One block at a time: left out, a 1x1, a 3x3, a separable or a low-rank convolution in its place, fitted on the first
 ``--fit`` pictures (drawn by the seed), top-1 on ``--test`` others, with all else as it was. ``--row``: several blocks
-one after the other, each fitted in the model as it is by then, with the norms behind it estimated anew. Figures are
+one after the other, each fitted in the model as it is by then, with the norms behind it estimated anew. ``--cuts``:
+blocks that are cut (hidden channels, the depthwise kernel), by importance alone, and with what reads the cut fitted to
+what it gave before; norms from there on are estimated anew in both. Figures are
 kept in ``--out`` as they come, and what is there is not done again; ``--results`` writes them into one file, ``--page``
 the tables into a page.
 
@@ -19,7 +21,7 @@ import re
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,7 @@ from nat_timm.advising.running import Steps
 from nat_timm.documents.forms import Form
 from nat_timm.fitting.alone import fits_alone
 from nat_timm.fitting.fit import install
+from nat_timm.measuring.statistics import norms, recalibrate
 from nat_timm.reading.trace import to_meta, trace
 from nat_timm.reading.units import Unit, units
 from nat_timm.surgery.fitted import Fitted
@@ -50,6 +53,10 @@ FORMS: Mapping[str, Mapping[str, Any]] = {
     LOW_RANK: {"kernel": 3, "kind": "low_rank"},
 }
 ROWS = {"3x3": ("3.2", "2.2", "3.1", "2.1", "4.2"), "1x1": ("3.2", "4.1", "2.2", "3.1", "3.3")}
+CUTS = ("mbconv_k3_e4", "mbconv_k3_e2", "mbconv_k0_e6")
+"""Two thirds and a third of the hidden channels, no depthwise convolution."""
+CUT_BLOCKS = ("1.1", "2.1", "3.1", "4.1", "5.1")
+IMPORTANCE, REFITTED = "importance alone", "what reads the cut refitted"
 BATCH, SIZE = 50, 224
 
 
@@ -86,6 +93,7 @@ class Bench:
         x, y = pictures(archive, seed, 1000)
         self.fit, self.x, self.y = list(torch.split(x[:fit], BATCH)), x[-test:], y[-test:]
         self.network = nat_timm.to_network(self.model, (3, SIZE, SIZE), fits=True)
+        self.plain = nat_timm.to_network(self.model, (3, SIZE, SIZE))
         found = trace(to_meta(self.model), (3, SIZE, SIZE), "mobilenetv2_100")
         self.units, self.steps = units(found), Steps(found, self.model)
 
@@ -93,6 +101,10 @@ class Bench:
     def top1(self, model: Callable[[Tensor], Tensor]) -> float:
         right = sum(int((model(x).argmax(1) == y).sum()) for x, y in self.batches())
         return 100 * right / len(self.y)
+
+    @cached_property
+    def logits(self) -> list[Tensor]:
+        return [self.model(x) for x, _ in self.batches()]
 
     def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         return zip(torch.split(self.x, BATCH), torch.split(self.y, BATCH), strict=True)
@@ -130,6 +142,28 @@ class Bench:
         nat_timm.fit(made.to(memory_format=torch.channels_last), self.model, self.fit)
         return {"top1": self.top1(made), "macs": cost(after).macs / cost(self.network).macs}
 
+    def cut(self, block: str, name: str) -> dict[str, float]:
+        """Top-1 with a block cut in both ways, and how far the logits are from those of the model, in units of their
+        spread: few pictures show that."""
+        after = with_ops(self.plain, {f"blocks.{block}": name})
+        found = {}
+        for how in (IMPORTANCE, REFITTED):
+            made = nat_timm.inherit(self.model, after).to(memory_format=torch.channels_last)
+            if how == REFITTED:
+                nat_timm.fit(made, self.model, self.fit)
+            else:
+                paths = [path for path, _ in made.named_modules()]  # in the order in which they compute
+                behind = set(paths[paths.index(f"blocks.{block}") :])
+                known = norms(made)
+                recalibrate(
+                    made, self.fit, [each for path, each in made.named_modules() if path in behind and each in known]
+                )
+            pairs = [(made(x), wanted, y) for (x, y), wanted in zip(self.batches(), self.logits, strict=True)]
+            found[how] = 100 * sum(int((mine.argmax(1) == y).sum()) for mine, _, y in pairs) / len(self.y)
+            apart = sum(float((mine - wanted).square().sum()) for mine, wanted, _ in pairs)
+            found[f"change, {how}"] = (apart / float(torch.cat(self.logits).var(0).sum() * len(self.y))) ** 0.5
+        return found | {"macs": cost(after).macs / cost(self.plain).macs}
+
 
 def table(figures: Mapping[str, Mapping[str, float]]) -> str:
     names = (LEFT_OUT, *FORMS)
@@ -138,6 +172,17 @@ def table(figures: Mapping[str, Mapping[str, float]]) -> str:
         if block in figures:
             cells = (f"{figures[block][name]:.1f}" if name in figures[block] else "–" for name in names)
             lines.append(f"| {block} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def cuts(figures: Mapping[str, Mapping[str, float]]) -> str:
+    head = f"| block | becomes | MACs | {IMPORTANCE}: top-1, change of the logits | {REFITTED} |"
+    lines = [head, "|---|---|---|---|---|"]
+    for name, each in figures.items():
+        if REFITTED in each:
+            block, _, op = name.partition(" ")
+            said = [f"{each[how]:.1f}, {each[f'change, {how}']:.2f}" for how in (IMPORTANCE, REFITTED)]
+            lines.append(f"| {block} | {op} | {each['macs']:.2f}x | {' | '.join(said)} |")
     return "\n".join(lines)
 
 
@@ -160,7 +205,9 @@ def main() -> None:
     parser.add_argument("--test", type=int, default=400)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--blocks", nargs="*", default=BLOCKS)
+    parser.add_argument("--cut-blocks", nargs="*", default=CUT_BLOCKS)
     parser.add_argument("--row", action="store_true", help="several blocks in a row too")
+    parser.add_argument("--cuts", action="store_true", help="blocks cut in two ways too")
     parser.add_argument("--results", type=Path)
     parser.add_argument("--page", type=Path)
     given = parser.parse_args()
@@ -171,6 +218,9 @@ def main() -> None:
     if given.row:
         for form, blocks in ROWS.items():
             tasks[f"{form} {', '.join(blocks)}"] = partial(bench.in_a_row, form, blocks)
+    if given.cuts:
+        for block in given.cut_blocks:
+            tasks |= {f"{block} {name}": partial(bench.cut, block, name) for name in CUTS}
     for name, task in tasks.items():
         if name not in known:
             known[name] = task()
@@ -179,7 +229,7 @@ def main() -> None:
     if given.results:
         add_result(given.results, "mobilenetv2_100", {"fit": given.fit, "test": given.test, "figures": known})
     if given.page:
-        put_tables(given.page, {"timm_fits": table(known), "timm_fits_rows": rows(known)})
+        put_tables(given.page, {"timm_fits": table(known), "timm_fits_rows": rows(known), "timm_cuts": cuts(known)})
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ if str(ROOT) not in sys.path:  # for "from tests.networks import ..."; last, so 
 from tests.adapters.nasbench import tables  # noqa: E402
 from tests.clocks import turned  # noqa: E402, F401 - a fixture for all
 from tests.command_line import nat  # noqa: E402, F401 - a fixture for all
+from tests.timed_cells import clock  # noqa: E402, F401 - a fixture for all
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 

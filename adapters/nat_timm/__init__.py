@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from nat_timm.advising.advise import advise
     from nat_timm.compacting.compact import compact
     from nat_timm.fitting.fit import fit
-    from nat_timm.models import inherit, to_network
+    from nat_timm.models import inherit, linearised, to_network
     from nat_timm.narrowing.thinning import thinned
     from nat_timm.narrowing.widths import narrowed, widths
     from nat_timm.saving.exporting import export_onnx, export_program
@@ -36,6 +36,7 @@ _LAZY = {
     "fit": "nat_timm.fitting.fit",
     "timm_loaders": "nat_timm.training.loaders",
     "inherit": "nat_timm.models",
+    "linearised": "nat_timm.models",
     "to_network": "nat_timm.models",
     "narrowed": "nat_timm.narrowing.widths",
     "thinned": "nat_timm.narrowing.thinning",
@@ -53,6 +54,7 @@ __all__ = [
     "export_program",
     "fit",
     "inherit",
+    "linearised",
     "load",
     "narrowed",
     "register_adapters",

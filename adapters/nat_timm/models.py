@@ -75,6 +75,42 @@ def inherit(model: nn.Module, network: Network) -> nn.Module:
     return moved
 
 
+def adapt(model: nn.Module, before: Document, new: Sequence[Edit], edits: Sequence[Edit]) -> nn.Module:
+    """A copy of a model, made from ``before``, with ``new`` edits that moves start from; ``edits``: all that it has
+    then."""
+    made = copy.deepcopy(model)
+    apply_with_features(made, new, before.architecture)
+    attach(made, before.with_edits(tuple(edits)))
+    if edits:
+        config = getattr(made, "pretrained_cfg", None) or base_config(before.architecture) or {}
+        made.pretrained_cfg = {**config, "architecture": EDITED}  # type: ignore[assignment]
+        made.default_cfg = made.pretrained_cfg  # timm's older name for it
+    return made
+
+
+def linearised(model: nn.Module, activations: Sequence[str]) -> nn.Module:
+    """A copy of a timm model without the activations at these paths, to be tuned so. Where a block has none left
+    between its convolutions, ``fits`` offer the one convolution that they all are together: ``nat_timm.fit`` merges
+    them exactly. NATError for a path of anything else, and for a model that was moved already."""
+    before = unmoved_document(model)
+    edit = Edit("linear", tuple(activations))
+    if isinstance(activations, str) or not edit.at or not all(isinstance(each, str) for each in edit.at):
+        raise NATError(f"{before.architecture}: give a list of paths of activations, not {activations!r:.60}")
+    return adapt(model, before, [edit], [*before.edits, edit])
+
+
+def unmoved_document(model: nn.Module) -> Document:
+    """What a model was made from. NATError if it was moved: what is adapted has to be there."""
+    found = document_of(model)
+    moved = next((edit for edit in found.edits if edit.op not in ADAPTATIONS), None)
+    if moved is not None:
+        raise NATError(
+            f"{found.architecture}: widths and what else moves start from come before moves, and this model was moved "
+            f"('{moved}')"
+        )
+    return found
+
+
 def make_moves(
     model: nn.Module, after: Document, apply: Callable[[nn.Module, Sequence[Edit], str], object]
 ) -> nn.Module:

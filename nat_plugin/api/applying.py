@@ -11,6 +11,8 @@ from nat_plugin.api.policies import LoadedPolicy
 from nat_plugin.api.transforming import Transformed, TransformSettings
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Budget, Moves, Network, Rule
+from nat_plugin.measuring.keeping import Keeper, find_keeper
+from nat_plugin.measuring.latency import LATENCY, Measured
 from nat_plugin.measuring.tables import TableMetric
 from nat_plugin.policy.apply import apply_policy
 from nat_plugin.policy.proposing import Suggestion, suggest
@@ -54,20 +56,67 @@ class Transformation:
         found = suggest(moves, policy.policy, policy.critic, chosen.samples, chosen.seed, scoring=scoring)
         return [(each.network, each) for each in found]
 
-    def _written(self, begun: _Begun, after: Network, suggestion: Suggestion | None) -> Transformed | NATError:
+    @property
+    def times(self) -> bool:
+        """Whether results may be timed as a whole: nothing else should run beside that."""
+        return any(each.metric == LATENCY for each in self.limits.limits)
+
+    def _written(self, begun: _Begun, proposed: Network, suggestion: Suggestion | None) -> Transformed | NATError:
         def write(own: Architecture) -> Transformed:
-            writer = result_adapter(own.adapter, self.settings.extended)
-            text = write_back(writer, begun.moves, after, own.frame)
-            kept, sure = (False, None) if suggestion is None else (suggestion.kept, suggestion.probability)
-            return Transformed(text, after, writer, own.frame, own.label, input=own, confidence=sure, kept=kept)
+            held = self._held(begun, proposed)
+            after, writer = held.network, result_adapter(own.adapter, self.settings.extended)
+            text = write_back(writer, held.moves, after, own.frame)
+            is_judged = suggestion is not None and after == proposed
+            kept, sure = (suggestion.kept, suggestion.probability) if suggestion and is_judged else (False, None)
+            return Transformed(
+                text,
+                after,
+                writer,
+                own.frame,
+                own.label,
+                input=own,
+                confidence=sure,
+                kept=kept,
+                timed=held.measured,
+                note=held.note,
+                looked_up={each.table.metric: each(after) for each in self.tables},
+            )
 
         return tried(write, begun.architecture)
+
+    def _held(self, begun: _Begun, proposed: Network) -> _Held:
+        """What becomes of a proposal so that a limit on latency holds for it as a whole, if there is one. NATError
+        where nothing near to it keeps the limit."""
+        moves = begun.moves
+        keeper = find_keeper(moves.network, self.rule, self.limits, begun.architecture.adapter.latency)
+        if not isinstance(keeper, Keeper):
+            return _Held(proposed, moves, note="" if keeper is None else str(keeper))
+        network = keeper.kept(proposed)
+        if network is None:
+            raise NATError(
+                f"timed as a whole it takes {keeper.measured(proposed)}, and nothing near to it keeps the limit of "
+                f"{keeper.most:.3g} ms; raise the limit"
+            )
+        changed = "" if network == proposed else "what the policy proposed was changed to keep the limit and use it, "
+        note = f"{changed}timed as a whole: {keeper.measured(network)} of {keeper.most:.3g} ms"
+        by_counting = Moves(moves.network, self.rule, moves.limits.without(LATENCY))
+        return _Held(network, by_counting, keeper.measured(network), note)
 
 
 @dataclass(frozen=True)
 class _Begun:
     architecture: Architecture
     moves: Moves
+
+
+@dataclass(frozen=True)
+class _Held:
+    """A result, and the moves that it is held to by counting."""
+
+    network: Network
+    moves: Moves
+    measured: Measured | None = None
+    note: str = ""
 
 
 def _scoring(begun: Sequence[_Begun]) -> list[ScoredLike]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,7 @@ from nat_plugin.search.base import Settings
 
 if TYPE_CHECKING:
     from nat_plugin.api.applying import Transformation
+    from nat_plugin.measuring.latency import Measured
 
 
 @dataclass(frozen=True, repr=False)
@@ -31,12 +32,17 @@ class Transformed(Architecture):
     """What became of an architecture; ``input``: the one that it was.
 
     ``confidence``: the probability, by the policy's critic, that a measurement of the best proposal is better than one
-    of the input; None: the policy has no critic. ``kept``: no proposal was worth its risk, so this is the input.
+    of the input; None: the policy has no critic, or the proposal was changed to keep a limit on latency as a whole.
+    ``kept``: no proposal was worth its risk, so this is the input. ``timed``: its latency as a whole, where that is
+    limited and timed here; ``note``: what there is to say of that; ``looked_up``: what tables of costs say of it.
     """
 
     input: Architecture
     confidence: float | None
     kept: bool
+    timed: Measured | None = None
+    note: str = ""
+    looked_up: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def before(self) -> Network:
@@ -54,9 +60,12 @@ class Transformed(Architecture):
 
     @property
     def remark(self) -> str | None:
-        """What there is to say of how sure it is."""
+        """What there is to say of how sure it is, and of what was timed."""
+        return "; ".join(filter(None, [self._sure(), self.note])) or None
+
+    def _sure(self) -> str:
         if self.confidence is None:
-            return None
+            return ""
         said = f"with probability {self.confidence:.2f} it is better than the input"
         if self.kept:
             return f"the input stays: no proposal is worth its risk (of the best, {said}, by the policy's critic)"

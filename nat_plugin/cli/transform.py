@@ -123,7 +123,8 @@ def transform(
     problems = Problems(keep_going)
     gc.freeze()  # what was imported is no garbage
     with _printing(as_json, source == "-") as show:
-        for done in side_by_side(asked.of, parts(), None if where.type == "cpu" else 1, lines.ready):
+        count = None if where.type == "cpu" and not transformation.times else 1
+        for done in side_by_side(asked.of, parts(), count, lines.ready):
             for each in done:
                 if isinstance(each, Wrong):
                     problems.meet(each.problem, each.line)

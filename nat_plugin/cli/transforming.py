@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from nat_plugin.api.applying import Transformation, tried
@@ -61,7 +61,13 @@ class Printing:
 
 def _row(found: Transformed) -> dict[str, Any]:
     old = cost(found.before) if is_connected(found.before) else None
-    sure = {} if found.confidence is None else {"kept": found.kept, "probability": round(found.confidence, 4)}
+    more: dict[str, Any] = {}
+    if found.confidence is not None:
+        more |= {"kept": found.kept, "probability": round(found.confidence, 4)}
+    if found.looked_up:
+        more["measured"] = dict(found.looked_up)
+    if found.timed is not None:
+        more["timed"] = asdict(found.timed)
     return {
         "source": found.label,
         "format": found.format,
@@ -71,4 +77,4 @@ def _row(found: Transformed) -> dict[str, Any]:
         "macs": found.macs,
         "source_params": old and old.params,
         "source_macs": old and old.macs,
-    } | sure
+    } | more

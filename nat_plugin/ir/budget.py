@@ -6,7 +6,7 @@ import math
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import TypeAlias
 
@@ -30,7 +30,18 @@ class Listed(ABC):
         """Those of the list that differ from a network in the ops of editable edges only."""
 
 
-class Additive(ABC):
+class BySlot(ABC):
+    """A metric that can say of a single op about how much it changes."""
+
+    @abstractmethod
+    def __call__(self, network: Network) -> float: ...
+
+    @abstractmethod
+    def change(self, network: Network, slot: Slot, op: Op) -> float:
+        """By how much the network takes more with the op in that slot."""
+
+
+class Additive(BySlot):
     """A metric that is a sum: what is always there, and of every live op what it takes in its slot. What is null or
     dead takes nothing."""
 
@@ -41,6 +52,9 @@ class Additive(ABC):
     @abstractmethod
     def of(self, slot: Slot, op: Op) -> float:
         """What an op takes, which is not null."""
+
+    def change(self, network: Network, slot: Slot, op: Op) -> float:
+        return self.of(slot, op) - self.of(slot, network.edge(slot).op)
 
     def __call__(self, network: Network) -> float:
         return self.fixed + sum(self.of(slot, op) for slot, op in live_ops(network) if not op.is_null)
@@ -126,10 +140,15 @@ class Budget:
 
 @dataclass(frozen=True)
 class Limits:
-    """Absolute limits by metric."""
+    """Absolute limits by metric. ``held_elsewhere``: others of them are held by who measures networks as a whole."""
 
     values: tuple[tuple[str, Fraction], ...] = ()
     metrics: Mapping[str, Metric] = field(default_factory=lambda: METRICS, compare=False)
+    held_elsewhere: bool = False
+
+    def without(self, name: str) -> Limits:
+        """The others, where who calls holds networks to this one."""
+        return replace(self, values=tuple(each for each in self.values if each[0] != name), held_elsewhere=True)
 
     def broken(self, network: Network) -> list[str]:
         """A line for every limit that the network exceeds."""

@@ -17,10 +17,10 @@ from functools import cached_property
 import numpy as np
 
 from nat_plugin.errors import NATError
-from nat_plugin.ir.budget import METRICS, Additive, Limits, Listed, plain
+from nat_plugin.ir.budget import METRICS, Additive, BySlot, Limits, Listed, plain
 from nat_plugin.ir.canonical import is_connected
 from nat_plugin.ir.completion import CellCosts, Pair
-from nat_plugin.ir.network import Edge, Network
+from nat_plugin.ir.network import Edge, Network, Slot
 from nat_plugin.ir.ops import Op
 from nat_plugin.ir.rules import Rule
 from nat_plugin.ir.scaffold import Scaffold, scaffold
@@ -39,7 +39,8 @@ class Moves:
     """What may become of ``network`` under ``rule`` within ``limits``.
 
     Ensures for every network reached by ``walk``: same nodes, legal moves only, within every limit, output connected;
-    a cell whose output is read as it stands (no projection after it) keeps its width.
+    a cell whose output is read as it stands (no projection after it) keeps its width. Where the rule is ``by_measure``
+    what is limited decides which ops may stand in for others.
     Raises NATError if no legal network fits.
     """
 
@@ -48,8 +49,13 @@ class Moves:
         self.slots = network.slots
         self._frame = scaffold(network)
         found = [_candidates(self._frame, rule, slot.cell, network.edge(slot)) for slot in self.slots]
-        self.candidates: tuple[tuple[Op, ...], ...] = tuple(options for options, _ in found)
-        self.nonnull = tuple(nonnull for _, nonnull in found)
+        others = [self._stand_ins(slot) for slot in self.slots]
+        self.candidates: tuple[tuple[Op, ...], ...] = tuple(
+            options + more for (options, _), more in zip(found, others, strict=True)
+        )
+        self.nonnull = tuple(nonnull + (True,) * len(more) for (_, nonnull), more in zip(found, others, strict=True))
+        self.by_measure = any(others)
+        """Whether some candidates cost less by a measure that is limited, and more by another."""
         self.parts = self._parts()
         self._wirings = {
             name: (wiring(network.by_name[name]), self._frame.keeps_width(name)) for name, _, _ in self.parts
@@ -199,6 +205,21 @@ class Moves:
                     best = without
             choice += best
         return tuple(choice)
+
+    def _stand_ins(self, slot: Slot) -> tuple[Op, ...]:
+        """Ops that may do the work of the one in a slot because they cost less by a measure that is limited."""
+        edge = self.network.edge(slot)
+        options = self.rule.stand_ins(edge, self._frame.sites(slot.cell, edge.source, edge.target))
+        if self.limits.held_elsewhere:
+            return options
+        return tuple(op for op in options if any(self._saves(name, slot, op) for name, _ in self.limits.values))
+
+    def _saves(self, name: str, slot: Slot, op: Op) -> bool:
+        metric, edge = self.limits.metrics[name], self.network.edge(slot)
+        if metric is METRICS.get(name):
+            its, own = (self._frame.cost(slot.cell, edge.source, edge.target, each) for each in (op, edge.op))
+            return its[_COLUMNS[name]] < own[_COLUMNS[name]]
+        return isinstance(metric, BySlot) and metric.change(self.network, slot, op) < 0
 
     def _parts(self) -> tuple[tuple[str, int, int], ...]:
         """Every placed cell, and its first slot and the one after its last."""

@@ -72,6 +72,10 @@ def _never(_before: Attributes, _after: Attributes) -> bool:
     return False
 
 
+def _of_no_other(_attributes: Attributes) -> bool:
+    return False
+
+
 @dataclass(frozen=True)
 class OpKind:
     """A family of ops.
@@ -82,7 +86,8 @@ class OpKind:
     NAT++ move between operations); ``legal`` says at which sites the op can stand, ``valid`` which attributes it can
     have; ``residual`` adds the input to the output where the shape is kept; ``drops`` says of a composite op whether
     other attributes mean the same op with a part of it left out, which is a move of NAT on that part; ``grows``,
-    whether they make a part larger or bring it back, which no rule allows, however cheap the whole is.
+    whether they make a part larger or bring it back, which no rule allows, however cheap the whole is; ``stands_in``
+    says whether an op does the work of whatever stood in its place, with weights that are fitted to that.
     """
 
     name: str
@@ -95,6 +100,7 @@ class OpKind:
     valid: Callable[[Attributes], bool] = _always
     drops: Callable[[Attributes, Attributes], bool] = _never
     grows: Callable[[Attributes, Attributes], bool] = _never
+    stands_in: Callable[[Attributes], bool] = _of_no_other
     pattern: re.Pattern[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -18,11 +18,14 @@ _REFERENCES = (_REFERENCE, Site(24, 24, 1, 6, 6), Site(20, 40, 2, 8, 8))
 
 @dataclass(frozen=True)
 class Rule:
-    """``allows(before, after)`` says whether one op may become another; staying the same is always allowed."""
+    """``allows(before, after)`` says whether one op may become another; staying the same is always allowed.
+    ``by_measure``: whether an op that does the work of another (``OpKind.stands_in``) may also take its place where it
+    costs less by any measure that is limited, whatever it costs by others."""
 
     name: str
     summary: str
     allows: Callable[[Op, Op], bool]
+    by_measure: bool = False
 
     def candidates(self, edge: Edge, sites: tuple[Site, ...]) -> tuple[Op, ...]:
         """The op of the edge first, then what its format can say, the rule allows and every site can hold."""
@@ -32,6 +35,13 @@ class Rule:
             if op != edge.op and self.allows(edge.op, op) and all(op.legal(site) for site in sites)
         )
         return (edge.op, *others)
+
+    def stand_ins(self, edge: Edge, sites: tuple[Site, ...]) -> tuple[Op, ...]:
+        """Those beyond ``candidates`` that are legal where they cost less by a measure."""
+        if not self.by_measure or edge.op.role is not Role.OPERATION:
+            return ()
+        others = (op for op in edge.choices if op != edge.op and op_kind(op.kind).stands_in(op.values))
+        return tuple(op for op in others if not self.allows(edge.op, op) and all(op.legal(site) for site in sites))
 
 
 def _nat(before: Op, after: Op) -> bool:
@@ -133,9 +143,11 @@ def _is_pool(op: Op) -> bool:
 
 
 NAT = Rule("nat", "operation -> {itself, skip, null}; skip -> {skip, null}; null -> {null, skip}", _nat)
-NAT_PLUS = Rule("nat++", "nat, and any cheaper operation: conv, sep_conv, dil_conv, pool; smaller kernels", _nat_plus)
+NAT_PLUS = Rule(
+    "nat++", "nat, and any cheaper operation: conv, sep_conv, dil_conv, pool; smaller kernels", _nat_plus, True
+)
 NAT_PLUS_EQUAL = Rule(
-    "nat++equal", "nat++, and any operation of the same parameters and MACs in place of another", _nat_plus_equal
+    "nat++equal", "nat++, and any operation of the same parameters and MACs in place of another", _nat_plus_equal, True
 )
 
 _RULES: dict[str, Rule] = {}

@@ -2,76 +2,126 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 
 from nat_plugin.errors import NATError
-from nat_plugin.ir import Moves, Network, Rule
-from nat_plugin.ir.budget import Limits, Metric
-from nat_plugin.measuring.latency import LATENCY, Latency, Measured
+from nat_plugin.ir import Budget, Moves, Network, Rule
+from nat_plugin.ir.budget import Limits
+from nat_plugin.measuring.latency import LATENCY, Latency, Measured, Timed
+from nat_plugin.measuring.measure import settings_of
+from nat_plugin.measuring.settings import LatencySettings
+from nat_plugin.measuring.tables import TableMetric
 from nat_plugin.search.neighbourhood import filled, greedy_repair
 
 ATTEMPTS = 4
 """So often a network is timed as a whole, each time changed by what it was over the limit or below it."""
 LEAST_USE = 0.9
 """Of what a limit allows: what takes less gets operations back."""
+SPARE = 4
+"""So many networks are asked for, for each that is wanted: nothing near to some may keep the limit."""
+
+
+@dataclass(frozen=True)
+class Untimed:
+    """Why a limit on latency holds by estimate or table alone, in one line."""
+
+    reason: str
+
+    def __str__(self) -> str:
+        return f"latency holds by the table, nothing was timed as a whole: {self.reason}"
 
 
 class Keeper:
     """Holds the networks that may become of one to a limit on latency. ``timed`` measures them as a whole; they are
-    changed by ``estimate``, corrected by how far that was off."""
+    changed by the estimate that ``budget`` is kept by, corrected by how far that was off. A limit that is relative is
+    one on shares of the network, whatever a table says that it took when that was made."""
 
-    def __init__(self, network: Network, rule: Rule, timed: Latency, estimate: Metric) -> None:
-        self._network, self._rule, self._timed, self._estimate = network, rule, timed, estimate
+    def __init__(self, network: Network, rule: Rule, timed: Latency, budget: Budget) -> None:
+        self._network, self._rule, self.timed = network, rule, timed
+        self._limits, self._estimate = budget.resolve(network), budget.metrics[LATENCY]
+        limits = [each for each in budget.limits if each.metric == LATENCY]
+        self.most = float(min(each.value * (Fraction(timed.whole) if each.relative else 1) for each in limits))
+        """Milliseconds that are allowed."""
         self._known: dict[Network, Measured] = {}
 
     def measured(self, network: Network) -> Measured:
-        """The latency of a network as a whole."""
+        """The latency of a network as a whole, in turns with the original, of which it is a share."""
         if network not in self._known:
-            self._known[network] = self._timed.measured(network, self._estimate(network))
+            whole, estimate = self.timed.whole, self._estimate(network)
+            is_own = network == self._network
+            own = Measured(whole, whole, whole, estimate, 1.0)
+            self._known[network] = own if is_own else self.timed.measured(network, estimate)
         return self._known[network]
 
-    def within(self, networks: Sequence[Network], limits: Limits) -> Iterator[Network]:
-        """What becomes of networks that keep the limits by estimate: each at most once."""
+    def fits(self, network: Network) -> bool:
+        """Whether it is within the limit with its whole interval."""
+        return self.measured(network).high <= self.most
+
+    def within(self, networks: Sequence[Network]) -> Iterator[Network]:
+        """What becomes of networks that keep the budget by estimate: each at most once."""
         known: set[Network] = set()
         for network in networks:
-            kept = self._kept(network, limits)
+            kept = self.kept(network)
             if kept is not None and kept not in known:
                 known.add(kept)
                 yield kept
 
-    def _kept(self, network: Network, limits: Limits) -> Network | None:
+    def kept(self, network: Network) -> Network | None:
         """The nearest to the limit of all that was tried; None if all are over it."""
-        most, kept = dict(limits.values)[LATENCY], None
+        kept: Network | None = None
         tried: set[Network] = set()
         following: Network | None = network
         while following is not None and following not in tried and len(tried) < ATTEMPTS:
             tried.add(following)
             found = self.measured(following)
-            if found.high <= most and (kept is None or found.ms > self.measured(kept).ms):
+            if self.fits(following) and (kept is None or found.ms > self.measured(kept).ms):
                 kept = following
-            if LEAST_USE * most <= found.ms and found.high <= most:
+            if self.fits(following) and LEAST_USE * self.most <= found.ms:
                 break
-            following = self._changed(following, limits, most)
+            following = self._changed(following)
         return kept
 
-    def _changed(self, network: Network, limits: Limits, most: Fraction) -> Network | None:
+    def _changed(self, network: Network) -> Network | None:
         """Near to a network, leaner or fuller, with an estimate that is as far from the limit as what is saved was
-        estimated wrong."""
-        found, whole = self.measured(network), self._timed.whole
-        if found.ms >= whole or found.estimate >= whole:
+        estimated wrong. A limit that the original keeps asks for nothing to be used."""
+        found, whole, expected = self.measured(network), self.timed.whole, self._estimate(self._network)
+        takes, takes_by_estimate, allowed = found.ms / whole, found.estimate / expected, self.most / whole
+        is_over, saves = not self.fits(network), takes < 1 and takes_by_estimate < 1
+        if not is_over and (allowed >= 1 or not saves):
             return None
-        is_over = found.high > most
-        least_saved = whole - float(most) + (found.high - found.ms if is_over else 0.0)
-        aim = whole - least_saved * (whole - found.estimate) / (whole - found.ms)
-        room = tuple((name, Fraction(aim) if name == LATENCY else limit) for name, limit in limits.values)
+        off = (1 - takes_by_estimate) / (1 - takes) if saves else 1.0
+        spare = (found.high - found.ms) / whole if is_over else 0.0
+        aim, enough = (expected * (1 - (1 - share + spare) * off) for share in (allowed, LEAST_USE * allowed))
+        room = tuple((name, Fraction(aim) if name == LATENCY else limit) for name, limit in self._limits.values)
         try:
-            moves = Moves(self._network, self._rule, Limits(room, limits.metrics))
+            moves = Moves(self._network, self._rule, Limits(room, self._limits.metrics))
         except NATError:  # nothing fits
             return None
         choice = moves.choice(network)
         if is_over:
             changed = greedy_repair(moves, choice)
         else:
-            changed = filled(moves, choice, LATENCY) if moves.admits(choice) else None
+            changed = filled(moves, choice, LATENCY, enough) if moves.admits(choice) else None
         return None if changed is None else moves.apply(changed)
+
+
+def find_keeper(
+    network: Network, rule: Rule, budget: Budget, latency: Callable[[Network, LatencySettings], Latency]
+) -> Keeper | Untimed | None:
+    """Who holds what becomes of a network to a limit on latency as a whole; None where a budget has none.
+
+    ``latency``: what times networks by the settings of a table (``Adapter.latency``). What cannot be timed here, by
+    whatever made the estimate, is ``Untimed``."""
+    if not any(each.metric == LATENCY for each in budget.limits):
+        return None
+    metric = budget.metrics[LATENCY]
+    try:
+        if isinstance(metric, Timed):
+            return Keeper(network, rule, metric.latency(network), budget)
+        if isinstance(metric, TableMetric):
+            return Keeper(network, rule, latency(network, settings_of(metric.table, str(metric.path))), budget)
+    except NATError as error:
+        return Untimed(str(error))
+    return Untimed("the evaluator looks latencies up")

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from nat_plugin.ir import NULL, Moves, Network, Op, Slot, find_rule
+from nat_plugin.ir.budget import BySlot
 from nat_plugin.ir.canonical import live_ops
 from nat_plugin.measuring.runtimes import check_runtime, placed, runner
 from nat_plugin.measuring.settings import LatencySettings, Setting
@@ -64,6 +65,20 @@ class Measured:
 
     def __str__(self) -> str:
         return f"{self.ms:.3g} ms [{self.low:.3g}, {self.high:.3g}] ({self.share:.2f}x, estimated {self.estimate:.3g})"
+
+
+class Timed(BySlot):
+    """A metric of budgets: milliseconds, estimated by what can time whole networks, too."""
+
+    @abstractmethod
+    def latency(self, network: Network) -> Latency:
+        """What times a network and what may become of it."""
+
+    def change(self, network: Network, slot: Slot, op: Op) -> float:
+        return self.latency(network).difference(slot, network.edge(slot).op, op)
+
+    def __call__(self, network: Network) -> float:
+        return self.latency(network)(network)
 
 
 class Latency(ABC):

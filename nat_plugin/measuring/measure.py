@@ -56,20 +56,25 @@ def measured_by(latency: Latency) -> dict[str, Any]:
     }
 
 
-def settings_of(table: CostTable) -> LatencySettings | None:
-    """How a table was measured, if that can be done here too: on the same device."""
+def settings_of(table: CostTable, name: str = LATENCY) -> LatencySettings:
+    """How a table was measured, so that it can be done again. NATError where it cannot be done here: it says not how,
+    or it was done on another device."""
     setting = table.measured.get("setting")
     if table.metric != LATENCY or not isinstance(setting, dict):
-        return None
-    given = {name: setting.get(name) for name in LatencySettings.model_fields}
+        raise NATError(f"{name} does not say how it was measured")
+    given = {field: setting.get(field) for field in LatencySettings.model_fields}
     if given["runtime"] == ONNX:
         given["layout"] = None
     try:
         settings = LatencySettings.model_validate(given)
-        here = device_name(settings.compute.device)
-    except (ValidationError, NATError):
-        return None
-    return settings if here == table.measured.get("device") else None
+    except ValidationError as error:
+        raise NATError(
+            f"{name} says how it was measured by settings that are none: {error.errors()[0]['msg']}"
+        ) from None
+    there, here = str(table.measured.get("device"))[:60], device_name(settings.compute.device)
+    if here != there:
+        raise NATError(f"{name} was measured on '{there}', this is '{here}'")
+    return settings
 
 
 def device_name(device: torch.device) -> str:

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from nat_plugin.errors import NATError
 from nat_plugin.files import read_text, write_text
 from nat_plugin.ir import NULL, Moves, Network, Op, Slot, to_json
-from nat_plugin.ir.budget import METRICS, Additive
+from nat_plugin.ir.budget import METRICS, Additive, Limits
 from nat_plugin.ir.rules import Rule
 from nat_plugin.plain import check_plain
 
@@ -164,7 +164,8 @@ class TableMetric(Additive):
                 f"{self.path}: this table is of {what}{size}, not of this network at this size; measure this one: "
                 "`nat measure`"
             )
-        for slot, options in zip(network.slots, Moves(network, rule).candidates, strict=True):
+        anything = Moves(network, rule, Limits(held_elsewhere=True))
+        for slot, options in zip(network.slots, anything.candidates, strict=True):
             for op in options:
                 self.of(slot, op)
 

@@ -49,8 +49,8 @@ def fixed_paths(network: Network) -> dict[str, set[Path]]:
 
 
 def move_paths(networks: Iterable[Network], rule: Rule) -> dict[str, frozenset[Path]]:
-    """Every op that any sequence of moves under ``rule`` can put on the edges of the networks: choices of the format
-    that are legal at all sites of the edge."""
+    """Every op that any sequence of moves under ``rule`` can put on the edges of the networks, whatever is limited:
+    choices of the format that are legal at all sites of the edge."""
     found: dict[str, set[Path]] = {}
     for network in networks:
         for name, paths in fixed_paths(network).items():
@@ -61,7 +61,8 @@ def move_paths(networks: Iterable[Network], rule: Rule) -> dict[str, frozenset[P
             occurrence = occurrences(network.by_name[slot.cell])[slot.index]
             reached, ahead = {edge.op}, [edge.op]
             while ahead:
-                nexts = set(rule.candidates(replace(edge, op=ahead.pop()), sites[slot])) - reached
+                now = replace(edge, op=ahead.pop())
+                nexts = {*rule.candidates(now, sites[slot]), *rule.stand_ins(now, sites[slot])} - reached
                 reached |= nexts
                 ahead += nexts
             found[slot.cell].update(Path(edge.source, edge.target, occurrence, op) for op in reached if not op.is_null)

@@ -12,9 +12,11 @@ from nat_plugin.data import DataSet, Images
 from nat_plugin.errors import NATError
 from nat_plugin.evaluators.base import Assessment, Saved
 from nat_plugin.files import file_errors
-from nat_plugin.ir import Network, cost, from_json, key, to_json
+from nat_plugin.ir import Moves, Network, cost, from_json, key, to_json
+from nat_plugin.measuring.latency import LATENCY
 from nat_plugin.runs.loading import loading
 from nat_plugin.runs.setup import Setup
+from nat_plugin.runs.timing import Timing
 from nat_plugin.runs.weights import check_weights, load_weights, save_weights, weights_file
 from nat_plugin.search.base import State
 from nat_plugin.training.statistics import (
@@ -71,13 +73,22 @@ class Verdict:
 class Choice:
     """Trains (with a final stage) or scores on shared weights (without one) every candidate, unit by unit."""
 
-    def __init__(self, setup: Setup, folder: Path, finalists: list[Network]) -> None:
-        """``finalists`` are networks of the search; those that break the budget at the final size are left out."""
-        self.setup, self.folder = setup, folder
-        self.searched = [
-            setup.search.network,
-            *(n for n in finalists if setup.final.moves.limits.fit(setup.enlarge(n))),
+    def __init__(self, setup: Setup, folder: Path, finalists: list[Network], timing: Timing | None = None) -> None:
+        """``finalists`` are networks of the search; those that break the budget at the final size are left out.
+        ``timing``: of the input and these as a whole, which counts instead of the latency that was estimated."""
+        self.setup, self.folder, timing = setup, folder, timing or Timing()
+        own = setup.final.network
+        self.moves = (
+            Moves(own, setup.final.moves.rule, setup.final.moves.limits.without(LATENCY))
+            if timing.measured
+            else setup.final.moves
+        )
+        """What the result is held to by counting."""
+        fitting = [
+            number for number, each in enumerate(finalists, start=1) if self.moves.limits.fit(setup.enlarge(each))
         ]
+        self.searched = [setup.search.network, *(finalists[number - 1] for number in fitting)]
+        self.timing = timing.of([0, *fitting])
         self.candidates = [setup.enlarge(network) for network in self.searched]
         self.done: list[Assessed] = []
         self._trainer: Trainer | None = None
@@ -134,10 +145,11 @@ class Choice:
             total = cost(self.candidates[number])
             return -selection[number].value, total.macs, total.params, number
 
-        limits = self.setup.final.moves.limits
-        within = [number for number, network in enumerate(self.candidates) if limits.fit(network)]
+        within = [number for number in range(len(self.candidates)) if self.fits(number)]
         if not within:
-            raise NATError("the input is over the budget, and of no proposal within it was anything measured")
+            none = "no proposal was within the limit on latency as a whole"
+            unknown = "of no proposal within it was anything measured"
+            raise NATError(f"the input is over the budget, and {none if self.timing.measured else unknown}")
         winner = min(within, key=rank)
         before = self.tested(0)
         if winner == 0:
@@ -151,6 +163,10 @@ class Choice:
         if self.setup.untrained:
             conclusion = Conclusion("none", "nothing was trained")
         return Verdict(winner, selection, (first, second), difference, conclusion)
+
+    def fits(self, number: int) -> bool:
+        """Whether a candidate is within the budget."""
+        return self.moves.limits.fit(self.candidates[number]) and self.timing.fits(number)
 
     def tested(self, number: int) -> list[Assessment]:
         """Of a candidate, what each of its trainings gets right on the test split."""
@@ -196,12 +212,14 @@ class Choice:
             "candidates": [to_json(network, None) for network in self.searched[1:]],
             "done": [[e.candidate, e.seed, e.weights, e.found.value, e.found.images, e.found.hits] for e in self.done],
             "trainer": self._trainer.state() if self._trainer else None,
+            "timing": self.timing.state(),
         }
 
     @staticmethod
     def restored(setup: Setup, folder: Path, state: State) -> Choice:
         """NATError for weights that are not those which were trained."""
-        choice = Choice(setup, folder, [from_json(text) for text in state["candidates"]])
+        timing = Timing.restored(state["timing"]) if "timing" in state else None
+        choice = Choice(setup, folder, [from_json(text) for text in state["candidates"]], timing)
         choice.done = [
             Assessed(number, seed, Assessment(*found), weights) for number, seed, weights, *found in state["done"]
         ]

@@ -17,6 +17,7 @@ from nat_plugin.evaluators.scale import Scale
 from nat_plugin.files import write_text
 from nat_plugin.ir import Network, cost, key, to_json
 from nat_plugin.ir.budget import METRICS, Listed, plain
+from nat_plugin.measuring.latency import LATENCY
 from nat_plugin.runs.choice import Choice, Share
 from nat_plugin.runs.finished import RESULT
 from nat_plugin.runs.loading import NETWORK, section
@@ -33,7 +34,7 @@ def write_result(setup: Setup, choice: Choice, evaluated: int, folder: Path) -> 
     verdict = choice.verdict()
     network = choice.candidates[verdict.winner]
     adapter = result_adapter(setup.adapter, setup.plan.recipe.extended)
-    text = write_back(adapter, setup.final.moves, network, setup.final.frame)
+    text = write_back(adapter, choice.moves, network, setup.final.frame)
     recipe = setup.plan.recipe
     write_text(folder / "architecture.txt", text + "\n")
     write_text(folder / NETWORK, to_json(network, None) + "\n")
@@ -41,11 +42,11 @@ def write_result(setup: Setup, choice: Choice, evaluated: int, folder: Path) -> 
     saved = choice.save(verdict.winner, folder)
     result = {
         "version": __version__,
-        "input": _side(setup, setup.final.network, setup.origin.text, verdict.selection[0], verdict.test[0]),
-        "result": _side(setup, network, text, verdict.selection[verdict.winner], verdict.test[1]),
+        "input": _side(setup, choice, 0, setup.origin.text, verdict.selection[0], verdict.test[0]),
+        "result": _side(setup, choice, verdict.winner, text, verdict.selection[verdict.winner], verdict.test[1]),
         "changed": verdict.winner != 0,
         "frame": {**asdict(setup.final.frame), "input": list(setup.final.frame.input)},
-        "input_fits": setup.final.moves.limits.fit(setup.final.network),
+        "input_fits": choice.fits(0),
         "format": adapter.name,
         "weights": None if saved is None else saved.path,
         "scale": asdict(Scale() if recipe.final else setup.evaluator.scale(setup.plan.evaluator)),
@@ -63,9 +64,10 @@ def write_result(setup: Setup, choice: Choice, evaluated: int, folder: Path) -> 
         "untrained": setup.untrained,
         "evaluated": evaluated,
         "rules": recipe.rules,
-        "budget": {name: float(limit) for name, limit in setup.final.moves.limits.values},
+        "budget": {name: float(limit) for name, limit in setup.final.moves.limits.values} | _allowed(choice),
+        "timed_as": choice.timing.setting or None,
         "strategy": recipe.strategy_name,
-        "notes": list(setup.strategy.notes),
+        "notes": [*setup.strategy.notes, *filter(None, [choice.timing.note])],
         "seed": recipe.seed,
         "data": setup.evaluator.summary(),
     }
@@ -74,8 +76,15 @@ def write_result(setup: Setup, choice: Choice, evaluated: int, folder: Path) -> 
     return result
 
 
-def _side(setup: Setup, network: Network, text: str, selection: Share, test: Share) -> dict[str, Any]:
-    """Of the input or the result; with what else a budget could limit, as far as it is known (a latency)."""
+def _allowed(choice: Choice) -> dict[str, float]:
+    """Of latency, where it was timed as a whole: the milliseconds that were allowed of what was measured then."""
+    return {LATENCY: choice.timing.most} if choice.timing.measured else {}
+
+
+def _side(setup: Setup, choice: Choice, number: int, text: str, selection: Share, test: Share) -> dict[str, Any]:
+    """Of a candidate; with what else a budget could limit, as far as it is known (a latency), and the latency of the
+    whole where it was timed."""
+    network = choice.candidates[number]
     total = cost(network)
     metrics = setup.final.moves.limits.metrics.items()
     others = {name: each for name, each in metrics if name not in METRICS and not isinstance(each, Listed)}
@@ -86,6 +95,7 @@ def _side(setup: Setup, network: Network, text: str, selection: Share, test: Sha
         "params": total.params,
         "macs": total.macs,
         "measured": {name: value if math.isfinite(value) else None for name, value in measured.items()},
+        "timed": choice.timing.plain(number),
         "selection": _share(selection),
         "test": _share(test),
     }
@@ -118,6 +128,10 @@ def rows(result: dict[str, Any]) -> list[tuple[str, str, str, str]]:
         new = after["measured"][name]
         known = [f"{each:,.4g}" if each is not None else "not known" for each in (old, new)]
         table.append((name, *known, f"{new / old - 1:+.1%}" if old and new is not None else ""))
+    own, its = before.get("timed"), after.get("timed")
+    if own and its:
+        said = f"{its['ms']:,.4g} [{its['low']:,.4g}, {its['high']:,.4g}]"
+        table.append((f"{LATENCY} as a whole, ms", f"{own['ms']:,.4g}", said, f"{its['share'] - 1:+.1%}"))
     if result.get("untrained"):  # one value, whatever the split
         old, new = (side["selection"]["value"] for side in (before, after))
         return [*table, (scale.name, scale.value(old), scale.value(new), scale.change(new - old))]

@@ -13,6 +13,8 @@ from nat_plugin.checksums import check, is_done, write_checksums
 from nat_plugin.errors import NATError
 from nat_plugin.files import WriteError, file_errors
 from nat_plugin.ir import Network
+from nat_plugin.measuring.keeping import SPARE
+from nat_plugin.measuring.latency import LATENCY
 from nat_plugin.plugins import Plugins
 from nat_plugin.runs.choice import Choice, Epoch, check_final
 from nat_plugin.runs.curves import Curves
@@ -27,6 +29,7 @@ from nat_plugin.runs.report import RESULTS, write_result
 from nat_plugin.runs.search import Search
 from nat_plugin.runs.setup import Setup, find_origin, set_up, settled
 from nat_plugin.runs.state import load_state, save_state
+from nat_plugin.runs.timing import Timing, timed
 from nat_plugin.runs.weights import FOLDER as WEIGHTS
 from nat_plugin.training.trainer import epoch_note
 
@@ -94,7 +97,7 @@ def _carry_through(setup: Setup, run: str, folder: Path, reporter: Reporter) -> 
             if choice is None:
                 _search(search, folder, keep, reporter)
                 count = recipe.final.candidates if recipe.final else 1
-                choice = Choice(setup, folder, _finalists(setup, count))
+                choice = Choice(setup, folder, *_finalists(setup, count, reporter))
                 keep(choice)
             _choose(setup, choice, Curves(folder, journal), keep, reporter)
             result = write_result(setup, choice, len(search.keys), folder)
@@ -153,14 +156,15 @@ def _search(search: Search, folder: Path, keep: Keep, reporter: Reporter) -> Non
                 keep(None)
 
 
-def _finalists(setup: Setup, count: int) -> list[Network]:
-    """The best that the strategy names of those that can be assessed: where that are few, it is asked for more."""
-    asked = count
+def _finalists(setup: Setup, count: int, reporter: Reporter) -> tuple[list[Network], Timing]:
+    """The best that the strategy names of those that can be assessed: where that are few, it is asked for more. Some
+    are spare: what is over a limit on latency as a whole may have nothing near to it that keeps it."""
+    wanted = asked = SPARE * count if LATENCY in dict(setup.final.moves.limits.values) else count
     while True:
         named = setup.strategy.finalists(setup.search.network, asked)
         known = [network for network in named if setup.evaluator.can_assess(network)]
-        if len(known) >= count or len(named) < asked or asked >= MOST_NAMED:
-            return known[:count]
+        if len(known) >= wanted or len(named) < asked or asked >= MOST_NAMED:
+            return timed(setup, known[:wanted], count, reporter)
         asked *= 4
 
 

@@ -14,7 +14,7 @@ from nat_plugin.device import Compute, find_compute
 from nat_plugin.errors import NATError
 from nat_plugin.evaluators.base import Bench, Evaluator, Split
 from nat_plugin.evaluators.proxies.kept import ScoredLike
-from nat_plugin.ir import Budget, Frame, Moves, Network, find_rule, is_connected
+from nat_plugin.ir import Budget, Frame, Moves, Network, Rule, find_rule, is_connected
 from nat_plugin.ir.budget import METRICS, Metric
 from nat_plugin.measuring.tables import table_metrics
 from nat_plugin.outside import Outside
@@ -28,11 +28,16 @@ from nat_plugin.writing import extended
 
 @dataclass(frozen=True)
 class Stage:
-    """The architecture at one size: its frame, its network, and what may become of it within the budget."""
+    """The architecture at one size: its frame, its network, the budget, and what may become of it within that."""
 
     frame: Frame
     network: Network
+    budget: Budget
     moves: Moves
+
+    @staticmethod
+    def of(frame: Frame, network: Network, rule: Rule, budget: Budget) -> Stage:
+        return Stage(frame, network, budget, Moves(network, rule, budget.resolve(network)))
 
 
 @dataclass(frozen=True)
@@ -144,12 +149,12 @@ def set_up(
         raise NATError(f"'{origin.label}': the output of this architecture does not depend on its input; {hint}")
     own_size = recipe.final.network if recipe.final else None
     if own_size is None:
-        search = final = Stage(frame, network, Moves(network, rule, budget.resolve(network)))
+        search = final = Stage.of(frame, network, rule, budget)
     else:
         large_frame, large = network_at(own_size)
-        final = Stage(large_frame, large, Moves(large, rule, budget.resolve(large)))
+        final = Stage.of(large_frame, large, rule, budget)
         budget = budget.relative_to(large)
-        search = Stage(frame, network, Moves(network, rule, budget.resolve(network)))
+        search = Stage.of(frame, network, rule, budget)
     if search.moves.count == 1:
         raise NATError(f"'{origin.label}': rules '{rule.name}' allow no move on this architecture")
     planned = recipe.search.rounds * recipe.search.proposals

@@ -15,6 +15,8 @@ Weight: TypeAlias = tuple[int, int, int]
 """MACs, parameters, and how much there is besides: 2 for every slot with an operation, 1 for a skip."""
 _LEAST = 1e-12
 """Of an excess that a float would round to nothing."""
+STEPS_BACK = 32
+"""So many choices are gone on from anew where a limit is not used."""
 _BESIDES = {Role.OPERATION: 2, Role.SKIP: 1, Role.NULL: 0}
 
 
@@ -39,16 +41,32 @@ def weight(moves: Moves, choice: Choice) -> Weight | None:
 
 
 def cheaper_neighbours(moves: Moves, choice: Choice) -> list[tuple[Weight, Choice]]:
-    """The connected neighbours that have less in some respect and more in none, each with its weight."""
-    return list(_cheaper_of(moves, weight(moves, choice), neighbours(moves, choice)))
+    """The connected neighbours that have less in some respect and more in none, each with its weight. Where an op may
+    stand in for another because it takes less of what is limited, those that take less of all limits together."""
+    return list(_cheaper_of(moves, choice, weight(moves, choice), neighbours(moves, choice)))
 
 
-def _cheaper_of(moves: Moves, own: Weight | None, choices: Iterable[Choice]) -> Iterator[tuple[Weight, Choice]]:
+def _cheaper_of(
+    moves: Moves, choice: Choice, own: Weight | None, choices: Iterable[Choice]
+) -> Iterator[tuple[Weight, Choice]]:
     """Those that are connected and leaner than a choice of that weight."""
+    taken = _taken(moves, choice) if moves.by_measure else 0.0
     for each in choices:
         its = weight(moves, each)
-        if its is not None and (own is None or (its != own and all(a <= b for a, b in zip(its, own, strict=True)))):
+        if its is None:
+            continue
+        if moves.by_measure:
+            is_leaner = _taken(moves, each) < taken
+        else:
+            is_leaner = own is None or (its != own and all(a <= b for a, b in zip(its, own, strict=True)))
+        if is_leaner:
             yield its, each
+
+
+def _taken(moves: Moves, choice: Choice) -> float:
+    """Of all limits, as shares added up."""
+    network = moves.apply(choice)
+    return sum(moves.limits.metrics[name](network) / max(1.0, float(limit)) for name, limit in moves.limits.values)
 
 
 def violation(moves: Moves, choice: Choice, its: Weight) -> float:
@@ -83,20 +101,31 @@ def greedy_repair(moves: Moves, choice: Choice) -> Choice | None:
     return choice
 
 
-def filled(moves: Moves, choice: Choice, name: str) -> Choice:
+def filled(moves: Moves, choice: Choice, name: str, enough: float = math.inf) -> Choice:
     """An admitted choice that takes more of a limit, step by step: what was there in the input comes back first, of
-    that what takes most, then any op that takes more, as long as all limits are kept."""
+    that what takes most, then any op that takes more, as long as all limits are kept. Where that ends below ``enough``,
+    the same again from one step back, the smallest first."""
     metric = moves.limits.metrics[name]
-    now = metric(moves.apply(choice))
-    for only_back in (True, False):
-        while True:
-            around = [changed(choice, slot, 0) for slot, index in enumerate(choice) if index]
-            around = around if only_back else neighbours(moves, choice)
-            sizes = [(metric(moves.apply(each)), each) for each in around if moves.admits(each)]
-            most, best = max(sizes, default=(now, choice))
-            if not most > now:
+
+    def taken(choices: Iterable[Choice]) -> list[tuple[float, Choice]]:
+        return [(metric(moves.apply(each)), each) for each in choices if moves.admits(each)]
+
+    def climbed(now: float, choice: Choice) -> tuple[float, Choice]:
+        for only_back in (True, False):
+            while True:
+                back = (changed(choice, slot, 0) for slot, index in enumerate(choice) if index)
+                most, best = max(taken(back if only_back else neighbours(moves, choice)), default=(now, choice))
+                if not most > now:
+                    break
+                now, choice = most, best
+        return now, choice
+
+    now, choice = climbed(metric(moves.apply(choice)), choice)
+    if now < enough:
+        for start in sorted(taken(neighbours(moves, choice)), reverse=True)[:STEPS_BACK]:
+            now, choice = max((now, choice), climbed(*start))
+            if now >= enough:
                 break
-            now, choice = most, best
     return choice
 
 
@@ -110,7 +139,7 @@ def descent(moves: Moves, rng: np.random.Generator, start: Choice | None = None)
     while its is not None and violation(moves, choice, its):
         drawn = (pairs[number] for number in rng.permutation(len(pairs)))
         around = (changed(choice, slot, index) for slot, index in drawn if index != choice[slot])
-        its, choice = next(_cheaper_of(moves, its, around), (None, choice))
+        its, choice = next(_cheaper_of(moves, choice, its, around), (None, choice))
     return None if its is None else choice
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +17,12 @@ from nat_plugin.ir import NULL, SKIP, Budget, Moves, Network, find_rule
 from nat_plugin.ir.budget import METRICS
 from nat_plugin.measuring import runtimes
 from nat_plugin.measuring.cells import CellLatency
-from nat_plugin.measuring.keeping import LEAST_USE, Keeper
+from nat_plugin.measuring.keeping import LEAST_USE, Keeper, Untimed, find_keeper
 from nat_plugin.measuring.latency import Share
 from nat_plugin.measuring.measure import device_name, measure, settings_of, to_measure
 from nat_plugin.measuring.runtimes import check_runtime, placed, runner
 from nat_plugin.measuring.settings import LatencySettings
-from nat_plugin.measuring.tables import Subject, TableMetric, fingerprint, read_table
+from nat_plugin.measuring.tables import Figure, Subject, TableMetric, fingerprint, read_table
 from nat_plugin.nets import build
 from nat_plugin.timing import Clock
 from tests.clocks import Turned
@@ -75,13 +76,53 @@ def test_a_table_says_what_was_timed_and_is_used_without_timing(latency: CellLat
     assert settings_of(table) == SETTINGS.model_copy(update={"layout": "channels_last", "precision": "float32"})
 
 
-@pytest.mark.parametrize("setting", [None, "eager", {"batch": -1}, {"device": "cuda:99"}])
-def test_a_table_of_another_device_is_not_timed_again_here(latency: CellLatency, setting: object) -> None:
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"device": "a telephone"}, "latency.json was measured on 'a telephone', this is '"),
+        ({"setting": None}, "latency.json does not say how it was measured"),
+        ({"setting": "eager"}, "latency.json does not say how it was measured"),
+        ({"setting": {"batch": -1}}, "by settings that are none: Input should be greater"),
+        ({"setting": {"batch": 1, "runtime": "eager", "device": "cuda:99", "precision": "auto"}}, "cuda"),
+    ],
+)
+def test_a_table_that_cannot_be_measured_again_here_holds_by_itself(
+    latency: CellLatency, change: dict[str, object], said: str
+) -> None:
     table = measure(latency, Subject(None))
-    elsewhere = {**table.measured, "device": "a telephone"}
-    assert settings_of(type(table)(**{**vars(table), "measured": elsewhere})) is None
-    broken = {**table.measured, "setting": setting}
-    assert settings_of(type(table)(**{**vars(table), "measured": broken})) is None
+    elsewhere = TableMetric(replace(table, measured={**table.measured, **change}), "latency.json")
+    budget = Budget.parse({"latency": "0.8x"}, {**METRICS, "latency": elsewhere})
+
+    def never(*_: object) -> CellLatency:
+        raise AssertionError
+
+    found = find_keeper(NETWORK, RULE, budget, never)
+    assert isinstance(found, Untimed)
+    assert said in str(found)
+    assert "\n" not in str(found)
+    assert find_keeper(NETWORK, RULE, Budget.parse({"macs": "0.8x"}, budget.metrics), never) is None
+
+
+def test_a_relative_limit_is_on_shares_whatever_the_table_took_when_it_was_made(latency: CellLatency) -> None:
+    """The machine had been half as fast."""
+    found = measure(latency, Subject(None))
+    costs = {slot: {op: Figure(2 * each.value) for op, each in costs.items()} for slot, costs in found.costs.items()}
+    table = TableMetric(replace(found, fixed=Figure(2 * found.fixed.value), costs=costs), "latency.json")
+    for given, most in (("0.7x", 0.7 * latency.whole), (f"{0.6 * latency.whole}", 0.6 * latency.whole)):
+        budget = Budget.parse({"latency": given}, {**METRICS, "latency": table})
+        keeper = find_keeper(NETWORK, RULE, budget, lambda *_: latency)
+        assert isinstance(keeper, Keeper)
+        assert keeper.most == pytest.approx(most)
+        moves = Moves(NETWORK, RULE, Budget.parse({"latency": "0.7x"}, budget.metrics).resolve(NETWORK))
+        kept = keeper.kept(moves.apply(moves.sample(np.random.default_rng(0))))
+        assert kept is not None
+        assert LEAST_USE * most <= latency(kept) <= most
+
+
+def test_a_limit_that_the_original_keeps_asks_for_nothing_to_be_used(latency: CellLatency) -> None:
+    keeper = Keeper(NETWORK, RULE, latency, Budget.parse({"latency": "1.0x"}, {**METRICS, "latency": latency}))
+    [lean, *_] = walks(0.6)
+    assert list(keeper.within([lean, NETWORK, lean])) == [lean, NETWORK]
 
 
 @pytest.mark.parametrize(("limit", "belief"), [(0.5, 1.25), (0.7, 0.8), (0.85, 1.0)])
@@ -94,10 +135,10 @@ def test_what_is_kept_is_within_the_limit_as_a_whole_and_uses_it(
         return latency.whole - belief * (latency.whole - latency(network))
 
     most = limit * latency.whole
-    limits = Budget.parse({"latency": f"{limit}x"}, {**METRICS, "latency": estimate}).resolve(NETWORK)
-    moves = Moves(NETWORK, RULE, limits)
+    budget = Budget.parse({"latency": f"{limit}x"}, {**METRICS, "latency": estimate})
+    moves = Moves(NETWORK, RULE, budget.resolve(NETWORK))
     found = [moves.apply(moves.sample(np.random.default_rng(seed))) for seed in range(4)]
-    kept = list(Keeper(NETWORK, RULE, latency, estimate).within(found, limits))
+    kept = list(Keeper(NETWORK, RULE, latency, budget).within(found))
     assert kept
     assert all(LEAST_USE * most <= latency(each) <= most for each in kept)
     assert len(set(kept)) == len(kept)

@@ -12,7 +12,7 @@ import pytest
 from policy.samples import ladder, random_darts
 
 from nat_plugin.errors import NATError
-from nat_plugin.ir import NULL, SKIP, Budget, Moves, Network, find_rule
+from nat_plugin.ir import NULL, SKIP, Budget, Frame, Moves, Network, find_rule
 from nat_plugin.ir.budget import METRICS
 from nat_plugin.measuring.tables import (
     CostTable,
@@ -25,6 +25,7 @@ from nat_plugin.measuring.tables import (
     ops_of,
     read_table,
 )
+from nat_plugin.plugins import plugins
 from nat_plugin.writing import extended
 from tests.command_line import Nat
 
@@ -170,8 +171,14 @@ def test_the_command_line_makes_a_blank_table_and_transforms_within_it(nat: Nat,
         slot["costs"] = {op: 0 if op == "skip" else len(op) for op in slot["costs"]}
     path.write_text(json.dumps(value))
     given = ("--cost", f"energy={path}", "--budget", "energy=0.6x", *sizes)
-    found = nat("transform", source, "--rules", "nat++", "--policy", "nasbench201", *given)
+    found = nat("transform", source, "--rules", "nat++", "--policy", "nasbench201", *given, "--json")
     assert found.status == 0, found.err
+    metric = TableMetric(read_table(path, "energy"), path)
+    frame = Frame(channels=4, cells=4, input=(3, 8, 8))
+    adapter = plugins().find("adapters", "darts")
+    texts = adapter.published()[source].text, json.loads(found.out)["architecture"]
+    before, after = (adapter.read(text, frame) for text in texts)
+    assert json.loads(found.out)["measured"]["energy"] == metric(after) <= 0.6 * metric(before)
     again = nat("transform", "DARTS_V1", "--policy", "nasbench201", *given)
     assert again.status == 2
     assert "this table is of 'DARTS_V2'" in again.err

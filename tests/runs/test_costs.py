@@ -11,7 +11,9 @@ from nat_plugin.errors import NATError
 from nat_plugin.ir import Frame
 from nat_plugin.measuring.tables import Figure, Subject, blank_table, fingerprint
 from nat_plugin.plugins import plugins
+from nat_plugin.runs.progress import Silent
 from nat_plugin.runs.recipe import plan
+from nat_plugin.runs.run import start
 from nat_plugin.runs.setup import find_origin, set_up
 
 SOURCE = "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_1x1~1|+|skip_connect~0|nor_conv_3x3~1|avg_pool_3x3~2|"
@@ -45,6 +47,17 @@ def test_a_table_limits_what_is_proposed(tmp_path: Path) -> None:
     assert all(metric(each.network) <= limit < metric(setup.search.network) for each in proposals)
     assert path in [each.path for each in setup.outside]
     assert plan(chosen.resolved(), plugins()).recipe.costs == {"energy": path}
+
+
+def test_a_run_ends_within_a_table_and_says_what_its_result_takes(tmp_path: Path) -> None:
+    path = table(tmp_path / "energy.json")
+    changes = {"costs": {"energy": str(path)}, "search": {"rounds": 1, "proposals": 2, "steps": 0}, "device": "cpu"}
+    result = start(plan({**VALUES, **changes}, plugins()), tmp_path / "run", plugins(), Silent())
+    before, after = (result[side]["measured"]["energy"] for side in ("input", "result"))
+    assert result["changed"]
+    assert after <= result["budget"]["energy"] == pytest.approx(0.6 * before)
+    assert "| energy | " in (tmp_path / "run" / "report.md").read_text()
+    assert "Limits: energy ≤ " in (tmp_path / "run" / "report.md").read_text()
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from torch import nn
 
 from nat_plugin.errors import NATError, NATErrors
 from nat_plugin.ir.layers import Shape
+from nat_plugin.measuring.keeping import SPARE, Untimed
 from nat_plugin.plugins import plugins
 from nat_plugin.runs.checking import check_part, checked
 from nat_plugin.runs.progress import reporter
@@ -25,8 +26,6 @@ from nat_timm.training.tuning import Tuning
 
 SEARCH = {"warmup": 200, "rounds": 12, "proposals": 8, "steps": 8}
 """How long ``compact`` searches, where it is not told."""
-SPARE = 4
-"""So many finalists for each that is tuned, in case that some are over a latency when they are measured as a whole."""
 MAGNITUDE = "magnitude"
 """The strategy that is none: it needs weights, and no measurement."""
 
@@ -113,7 +112,10 @@ def compact(
             for note in searching.notes:
                 report(note)
             found = list(searching.finalists(session.network, SPARE * candidates))
-        kept = (network for network in session.within(found, limits) if network != session.source)
+        notes = (str(session.keeper),) if isinstance(session.keeper, Untimed) else ()
+        for note in notes:
+            report(note)
+        kept = (network for network in session.within(found) if network != session.source)
         found, stays = list(islice(kept, candidates)), limits.fit(session.source)
         if not found and not stays:
             raise NATError("nothing within the budget was found; raise the limit or let it search longer")
@@ -124,7 +126,7 @@ def compact(
     home = next(model.parameters()).device
     for each in (before, reference, *tuned):
         each.model.to(home)
-    return Result(before, reference, tuple(tuned), evaluated, session.feed.validation_images, session.setting)
+    return Result(before, reference, tuple(tuned), evaluated, session.feed.validation_images, session.setting, notes)
 
 
 class Arguments(Settings):

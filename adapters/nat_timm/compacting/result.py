@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from torch import nn
@@ -19,7 +20,7 @@ from nat_timm.saving.folders import save
 @dataclass(frozen=True, eq=False)
 class Tuned:
     """A network, what it costs, its module in evaluation mode, its accuracy on ``val_loader``, how it came by its
-    weights and, where that is limited, its latency."""
+    weights, its latency where that is limited and timed, and what tables of costs say of it, with their units."""
 
     network: Network
     cost: Cost
@@ -27,6 +28,7 @@ class Tuned:
     accuracy: float
     how: str
     latency: Measured | None = None
+    looked_up: Mapping[str, tuple[float, str]] = field(default_factory=dict)
 
     def rank(self) -> tuple[float, int, int]:
         """The smallest is the best."""
@@ -34,7 +36,8 @@ class Tuned:
 
     def __str__(self) -> str:
         latency = "" if self.latency is None else f", latency {self.latency}"
-        costs = f"{self.cost.params:,} parameters, {self.cost.macs:,} MACs"
+        looked_up = (f"{name} {value:.4g} {unit}" for name, (value, unit) in self.looked_up.items())
+        costs = ", ".join([f"{self.cost.params:,} parameters, {self.cost.macs:,} MACs", *looked_up])
         return f"{self.how}: accuracy {self.accuracy:.2%}, {costs}{latency}"
 
 
@@ -45,7 +48,8 @@ class Result:
     ``before``: the model as it came. ``reference``: the best that it reaches with the same fine-tuning. ``tuned``: the
     finalists, and ``reference`` where that is within the budget; best first. By the accuracy that is stated here, on
     ``images`` of ``val_loader``, the best was chosen: images of neither loader say more of it. ``setting``: how latency
-    was measured, where it is limited. Modules are on the device of the model that was given.
+    was measured, where it is limited. ``notes``: what else has to be said, a line each. Modules are on the device of
+    the model that was given.
     """
 
     before: Tuned
@@ -54,6 +58,7 @@ class Result:
     evaluated: int
     images: int
     setting: Setting | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def best(self) -> Tuned:
@@ -74,7 +79,7 @@ class Result:
         lines.append(self._difference())
         if self.setting is not None:
             lines.append(f"latency of {self.setting}; whole models in turns with the model, 95 % intervals")
-        return "\n".join(lines)
+        return "\n".join([*lines, *self.notes])
 
     def _difference(self) -> str:
         if self.best is self.reference:

@@ -17,11 +17,11 @@ from nat_plugin.errors import NATError
 from nat_plugin.evaluators.base import Bench
 from nat_plugin.evaluators.feed import Feed
 from nat_plugin.ir import Budget, Moves, Network, cost, find_rule
-from nat_plugin.ir.budget import METRICS, Limit, Limits
+from nat_plugin.ir.budget import METRICS, Limit
 from nat_plugin.ir.layers import Shape
-from nat_plugin.measuring.keeping import Keeper
-from nat_plugin.measuring.latency import LATENCY, Latency, Measured
-from nat_plugin.measuring.measure import measure, settings_of, to_measure
+from nat_plugin.measuring.keeping import Keeper, Untimed, find_keeper
+from nat_plugin.measuring.latency import LATENCY, Latency, Measured, Timed
+from nat_plugin.measuring.measure import measure, to_measure
 from nat_plugin.measuring.settings import LatencySettings, Setting
 from nat_plugin.measuring.tables import Subject, TableMetric, table_metrics
 from nat_plugin.runs.checking import checked
@@ -69,6 +69,17 @@ class LoaderEvaluator(TimmEvaluator):
         return TimmSupernet(copy.deepcopy(self._given), template, self.bench.rule, self.pictures)
 
 
+class TimedHere(Timed):
+    """As a session times its model, which it does when it is first asked."""
+
+    def __init__(self, session: CompactionSession) -> None:
+        self._session = session
+
+    def latency(self, network: Network) -> Latency:
+        del network  # there is one model
+        return self._session.latency
+
+
 class CompactionSession:
     """A model that is a supernet of its own moves, with images to adapt, measure and tune on; ``compact`` in parts, for
     whoever compares strategies on the same weights."""
@@ -95,13 +106,9 @@ class CompactionSession:
         self.progress = progress or Silent()
         self.tables = table_metrics({name: Path(path) for name, path in _costs(costs or {}).items()})
         here = {"device": device, "precision": precision}
-        self._timing: LatencySettings | None = checked(LatencySettings, latency or {}, "latency", here)
-        if LATENCY in self.tables:
-            if latency is not None:
-                raise NATError(
-                    "latency and costs['latency'] are both given: a table has its settings, leave latency out"
-                )
-            self._timing = settings_of(self.tables[LATENCY].table)
+        self._timing = checked(LatencySettings, latency or {}, "latency", here)
+        if LATENCY in self.tables and latency is not None:
+            raise NATError("latency and costs['latency'] are both given: a table has its settings, leave latency out")
         settings = checked(AdaptingSettings, evaluator or {}, "evaluator")
         self.compute, self.seed, self.rule = find_compute(device, precision), seed, find_rule(rules)
         self.given, self.source = model, to_network(model, input, fits=fits)
@@ -131,12 +138,12 @@ class CompactionSession:
         self.evaluator = LoaderEvaluator(bench, settings, self.model, self.feed, model)
         self.teacher = self.evaluator.teacher  # the model as it came, whatever its weights are adapted to
         self._fitted_to = self.teacher if self.model is self.given else _placed(self.model, self.compute).eval()
-        self._is_timed = False
+        self._budget = Budget()
+        self._keepers: dict[Budget, Keeper | Untimed | None] = {}
 
     def task(self, budget: Mapping[str, object], planned: int | None = None, sums: bool = False) -> Task:
         """``sums``: for a strategy that needs the latency of all ops, which is measured then."""
-        self._is_timed = LATENCY in budget
-        estimate = self.latencies if sums and self._is_timed else lambda network: self.latency(network)
+        estimate = self.latencies if sums and LATENCY in budget else TimedHere(self)
         limited = Budget.parse(budget, {**METRICS, LATENCY: estimate, **self.tables})
         if self.model is not self.given:
             measured = sorted({LATENCY, *self.tables} & set(budget))
@@ -144,14 +151,17 @@ class CompactionSession:
                 raise NATError(f"a limit on {measured[0]} and widths= do not go together: limit {measured[0]} alone")
             absolute = limited.resolve(self.source).values
             limited = replace(limited, limits=tuple(Limit(name, value, False) for name, value in absolute))
+        self._budget = limited
         return Task((self.network,), self.rule, limited, self.seed, planned, self.compute.device)
 
     @cached_property
     def latency(self) -> Latency:
         """What times models here."""
-        assert self._timing is not None
+        return self._latency_by(self.network, self._timing)
+
+    def _latency_by(self, network: Network, settings: LatencySettings) -> Latency:
         self.progress.phase("latency of the model", 1)
-        found = TimmLatency(self.network, self._timing)
+        found = TimmLatency(network, settings)
         self.progress.step(1, f"{found.whole:.3g} ms")
         return found
 
@@ -163,26 +173,28 @@ class CompactionSession:
         self.progress.phase("latency of every op", len(to_measure(self.network)))
         return TableMetric(measure(self.latency, Subject(None), self.progress.step), "latency")
 
-    @cached_property
-    def _keeper(self) -> Keeper | None:
-        """None where nothing is timed: no limit on latency, or one by a table of another device."""
-        if not self._is_timed or self._timing is None:
-            return None
-        return Keeper(self.network, self.rule, self.latency, self.tables.get(LATENCY, self.latency))
+    @property
+    def keeper(self) -> Keeper | Untimed | None:
+        """Who holds networks to the limit on latency of the task, if it has one, when they are timed as a whole."""
+        budget = self._budget
+        if budget not in self._keepers:
+            by = self._latency_by if LATENCY in self.tables else lambda *_: self.latency
+            self._keepers[budget] = find_keeper(self.network, self.rule, budget, by)
+        return self._keepers[budget]
 
-    def within(self, networks: Sequence[Network], limits: Limits) -> Iterator[Network]:
+    def within(self, networks: Sequence[Network]) -> Iterator[Network]:
         """Those that keep a limit on latency, if there is one, when they are timed as a whole: what is over is made
         leaner, and what leaves much of it gets operations back."""
-        keeper = self._keeper if LATENCY in dict(limits.values) else None
-        return iter(dict.fromkeys(networks)) if keeper is None else keeper.within(networks, limits)
+        keeper = self.keeper
+        return keeper.within(networks) if isinstance(keeper, Keeper) else iter(dict.fromkeys(networks))
 
     def measured(self, network: Network) -> Measured | None:
         """The latency of a network as a whole, where that is limited and timed here."""
-        return None if self._keeper is None else self._keeper.measured(network)
+        return self.keeper.measured(network) if isinstance(self.keeper, Keeper) else None
 
     @property
     def setting(self) -> Setting | None:
-        return None if self._keeper is None else self.latency.setting
+        return self.keeper.timed.setting if isinstance(self.keeper, Keeper) else None
 
     def search(self, strategy: Strategy, settings: SearchSettings, report: Report = lambda _: None) -> int:
         """Adapt the weights and let a strategy search; how many networks were measured."""
@@ -242,7 +254,12 @@ class CompactionSession:
 
     def _tuned(self, network: Network, model: nn.Module, how: str) -> Tuned:
         right = accuracy(model, self.feed.validation(), self.compute)
-        return Tuned(network, cost(network), model, right, how, self.measured(network))
+        timed = self.measured(network)
+        tables = self.tables.items() if self.model is self.given else ()  # of the channels that it came with
+        looked_up = {
+            name: (each(network), each.table.unit) for name, each in tables if name != LATENCY or timed is None
+        }
+        return Tuned(network, cost(network), model, right, how, timed, looked_up)
 
     def _seeded(self, what: str) -> AbstractContextManager[None]:
         return seeded(self.compute.device, derive(self.seed, what))

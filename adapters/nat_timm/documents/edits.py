@@ -15,11 +15,12 @@ from nat_timm.documents.forms import Form, form_from_json
 from nat_timm.documents.uses import Use
 
 FITTED = "fitted"
-ORDER = ("stride", "width", "hidden", "kernel", "pool", "skip", "drop", FITTED, "shortcut", "null")
+ORDER = ("linear", "stride", "width", "hidden", "kernel", "pool", "skip", "drop", FITTED, "shortcut", "null")
 """In which edits are applied: what removes modules comes after what reads their weights."""
-ADAPTATIONS = ("stride", "width")
+ADAPTATIONS = ("linear", "stride", "width")
 """Edits of the model that moves start from: it is read with them."""
 _VALUES: dict[str, type | None] = {
+    "linear": None,
     "stride": int,
     "width": int,
     "hidden": int,
@@ -45,8 +46,8 @@ class Edit:
     ``fitted``: the block becomes an operation of the form ``value``, whose weights ``nat_timm.fit`` gives it;
     ``pool``: the pool becomes ``value`` (max or avg); ``shortcut``: the block adds its input to its output;
     ``width``: ``at`` lists all layers that make, have or read a group of channels (``nat_timm.documents.uses``), which
-    keep ``value`` of them; ``stride``: the convolution gets stride ``value`` (both no moves, but what a model is before
-    it is moved: ``ADAPTATIONS``).
+    keep ``value`` of them; ``stride``: the convolution gets stride ``value``; ``linear``: each activation at ``at`` is
+    taken out (the last three are no moves, but what a model is before it is moved: ``ADAPTATIONS``).
     """
 
     op: str

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from nat_timm.documents.forms import CONV, Form
-from nat_timm.fitting.fit import add, empty, solution_of
+from nat_timm.fitting.fit import add, empty, inputs_of, solution_of
+from nat_timm.fitting.merging import merged
 from nat_timm.fitting.moments import Moments
 from nat_timm.fitting.probing import Point, probe
 from nat_timm.fitting.rows import Window
@@ -33,14 +34,18 @@ def fits_alone(model: nn.Module, wanted: Wanted, batches: Sequence[Tensor], seed
         for path in paths:
             widest, sides, moments = sums.pop(path)
             ridge = solution_of(widest, moments).ridge
-            found[path] = [_solved(form, widest, sides, moments, ridge) for form in wanted[path]]
+            block = [model.get_submodule(path)]
+            found[path] = [
+                merged(block, form, sides) or _solved(form, widest, sides, moments, ridge) for form in wanted[path]
+            ]
     return found
 
 
 def _widest(forms: Sequence[Form]) -> Form:
     """A dense convolution that reads all that any of the forms does."""
     widest = max(forms, key=lambda form: form.kernel)
-    return replace(widest, kind=CONV, groups=1, rank=0, shortcut=False)
+    border = any(form.border for form in forms)
+    return replace(widest, kind=CONV, groups=1, rank=0, shortcut=False, border=border)
 
 
 def _parts(wanted: Wanted) -> Iterable[list[str]]:
@@ -49,7 +54,7 @@ def _parts(wanted: Wanted) -> Iterable[list[str]]:
         if not forms:
             continue
         widest = _widest(forms)
-        inputs = widest.channels[0] * widest.kernel**2
+        inputs = inputs_of(widest)
         needs = 16 * inputs * (inputs + widest.channels[1])  # two sums in float64
         if part and size + needs > MAX_BYTES:
             yield part
@@ -85,7 +90,7 @@ def _solved(
     form: Form, widest: Form, sides: tuple[int, int], moments: tuple[Moments, Moments], ridge: float
 ) -> Solution:
     """By the sums for the widest form, of which those for this one are a part."""
-    channels, outer = form.channels[0], Window.of(widest)
+    channels, outer = form.channels[0] + form.border, Window.of(widest)
     columns = torch.tensor(outer.taps(Window.of(form), channels, sides), device=moments[0].x.device)
     known, held = (each.of(columns) for each in moments)
     return solution_of(form, (known, held), ridge if form.kernel == widest.kernel else None)

@@ -16,6 +16,7 @@ from nat_timm.documents.document import Document
 from nat_timm.documents.edits import Edit
 from nat_timm.documents.forms import LOW_RANK, Form
 from nat_timm.fitting.cuts import form_of, readers_of
+from nat_timm.fitting.merging import is_linear, merged
 from nat_timm.fitting.moments import Moments
 from nat_timm.fitting.probing import Call, Point, calls, probe
 from nat_timm.fitting.rows import Window, rows
@@ -31,6 +32,8 @@ HELD = 4
 """Of so many pictures one is held out to choose the ridge and to say how good a fit is."""
 ROWS = 8
 """So many rows of inputs for each input, where there are as many pixels."""
+ROUNDING = 1e-4
+"""By how much what a block reads may differ where nothing before it was changed but for exact products."""
 FEWEST = 40
 """Places of each picture at least."""
 
@@ -97,8 +100,15 @@ def _fitted(
 ) -> Fit:
     path, module = order[place].path, order[place].module
     if isinstance(module, Fitted):
-        form, target = module.form, Point(_end(order, place), activation=module.form.activation)
-        solution = solution_of(form, _moments(model, original, path, form, target, batches, seed))
+        form, ends = module.form, _blocks(order, place)
+        blocks = [original.get_submodule(each) for each in ends]
+        solution = None
+        if is_linear(blocks, form.activation) and _reads_the_same(model, original, path, batches[0]):
+            height, width = order[place].given.shape[2:]
+            solution = merged(blocks, form, (height, width))
+        if solution is None:
+            target = Point(ends[-1], activation=form.activation)
+            solution = solution_of(form, _moments(model, original, path, form, target, batches, seed))
         install(module, solution)
     else:
         assert isinstance(module, nn.Conv2d)
@@ -137,13 +147,21 @@ def checked(images: Pictures, model: nn.Module) -> list[Tensor]:
     return found
 
 
-def _end(order: Sequence[Call], place: int) -> str:
-    """The path of the last of the blocks whose work an operation takes over: those that were left out right behind."""
-    path, value = order[place].path, order[place].out
+def _blocks(order: Sequence[Call], place: int) -> list[str]:
+    """The paths of the blocks whose work an operation takes over: its own, and those left out right behind."""
+    paths, value = [order[place].path], order[place].out
     for call in order[place + 1 :]:
         if isinstance(call.module, Passed) and call.given is value:
-            path, value = call.path, call.out
-    return path
+            paths.append(call.path)
+            value = call.out
+    return paths
+
+
+def _reads_the_same(model: nn.Module, original: nn.Module, path: str, x: Tensor) -> bool:
+    """Whether nothing before a block was changed, so that it is to do what it did, and not to make up for anything."""
+    given = Point(path, is_input=True)
+    mine, its = (probe(each, [given], x)[given] for each in (model, original))
+    return bool((mine - its).abs().max() <= ROUNDING * its.abs().max())
 
 
 def _moments(
@@ -163,15 +181,20 @@ def _moments(
     return pair
 
 
+def inputs_of(form: Form) -> int:
+    """How many values an output is a sum over."""
+    return (form.channels[0] + form.border) * form.kernel**2
+
+
 def empty(form: Form, device: torch.device) -> tuple[Moments, Moments]:
-    inputs, outputs = form.channels[0] * form.kernel**2, form.channels[1]
+    inputs, outputs = inputs_of(form), form.channels[1]
     return Moments(inputs, outputs, device), Moments(inputs, outputs, device)
 
 
 def add(pair: tuple[Moments, Moments], form: Form, x: Tensor, y: Tensor, number: int, count: int, seed: int) -> None:
     """Rows of a batch, whose first picture is the ``number``-th of ``count``, to the moments that they belong to."""
-    inputs = form.channels[0] * form.kernel**2
-    pixels = max(FEWEST, -(-ROWS * inputs // count))
+    x = torch.cat([x, torch.ones_like(x[:, :1])], 1) if form.border else x
+    pixels = max(FEWEST, -(-ROWS * inputs_of(form) // count))
     generator = torch.Generator().manual_seed(seed * 1_000_003 + number)
     is_held = (torch.arange(number, number + len(x)) % HELD == HELD - 1).to(x.device)
     for moments, chosen in zip(pair, (~is_held, is_held), strict=True):
@@ -183,12 +206,21 @@ def solution_of(form: Form, moments: tuple[Moments, Moments], ridge: float | Non
     """See ``solve``; the moments are of what the block gives, the shortcut of a form included."""
     start, spread = _identity(form, moments[0].xy), moments[1].spread
     if not form.shortcut:
-        return solve(form, *moments, start=start, ridge=ridge)
+        found = solve(form, *moments, start=start, ridge=ridge)
+        return _with_border(found) if form.border else found
     area = form.kernel**2
     centres = torch.arange(form.channels[0], device=moments[0].x.device) * area + area // 2
     known, held = (each.beyond(centres) for each in moments)
     found = solve(form, known, held, start=start, ridge=ridge)
     return replace(found, residual=found.residual * held.spread / max(spread, 1e-300))
+
+
+def _with_border(found: Solution) -> Solution:
+    """With the bias in the middle of the windows of the channel of ones, which always lies within the map."""
+    weights = found.weights[0].clone()
+    middle = weights.shape[-1] // 2
+    weights[:, -1, middle, middle] += found.bias
+    return replace(found, weights=(weights,))
 
 
 def _identity(form: Form, like: Tensor) -> Tensor | None:
@@ -203,6 +235,6 @@ def _identity(form: Form, like: Tensor) -> Tensor | None:
 
 def install(module: Fitted, solution: Solution) -> None:
     """Give an operation its weights."""
-    values = [*solution.weights, solution.bias]  # of all layers only the last one has a bias
+    values = solution.weights if module.border else (*solution.weights, solution.bias)  # only the last layer has one
     for parameter, value in zip(module.body.parameters(), values, strict=True):
         parameter.copy_(value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import takewhile
 
 import torch
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from nat_plugin.ir import Network, Op, Slot
 from nat_plugin.ir.layers import Shape
-from nat_plugin.measuring.latency import PART, Latency, Share
+from nat_plugin.measuring.latency import PART, Latency, Share, Timed
 from nat_plugin.measuring.runtimes import placed
 from nat_plugin.measuring.settings import EAGER, LatencySettings
 from nat_plugin.timing import Clock, compare, quickest, repeated
@@ -105,15 +105,16 @@ def _around(paths: Sequence[str]) -> str:
     return ".".join(names[0] for names in levels)
 
 
-def latency_metric(settings: LatencySettings) -> Callable[[Network], float]:
-    """For budgets of a recipe: the table of a model is made when its first network is asked about."""
-    tables: dict[tuple[Document, Shape, int], TimmLatency] = {}
+class ModelLatency(Timed):
+    """For budgets of a recipe: a model is timed when its first network is asked about."""
 
-    def metric(network: Network) -> float:
+    def __init__(self, settings: LatencySettings) -> None:
+        self._settings = settings
+        self._known: dict[tuple[Document, Shape, int], TimmLatency] = {}
+
+    def latency(self, network: Network) -> TimmLatency:
         assert network.origin is not None
         wanted = (adaptations(parse(network.origin.payload)), network.input, network.head.classes)
-        if wanted not in tables:
-            tables[wanted] = TimmLatency(network, settings)
-        return tables[wanted](network)
-
-    return metric
+        if wanted not in self._known:
+            self._known[wanted] = TimmLatency(network, self._settings)
+        return self._known[wanted]

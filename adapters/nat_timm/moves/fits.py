@@ -8,10 +8,12 @@ from dataclasses import replace
 from typing import Any
 
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from nat_timm.documents.forms import LOW_RANK, SEPARABLE, Form
+from nat_timm.reading.branches import ADDS
 from nat_timm.reading.parts import Pair
-from nat_timm.reading.trace import Trace
+from nat_timm.reading.trace import Step, Trace
 from nat_timm.reading.units import FUNCTIONS, Unit, is_activation, is_norm
 from nat_timm.surgery.fusing import is_part_of_fused
 
@@ -19,6 +21,8 @@ _LISTS = ("dense",)
 """Blocks that get a list of feature maps."""
 GROUPS, RANKS, NARROWEST = (2, 4), (2, 4), 8
 """Numbers of groups, shares of the outputs that are a rank, channels in a group or rank at least."""
+LARGEST = 7
+"""Kernel of a product."""
 MAX_INPUTS = 4608
 """Values that an output may be a sum over (512 channels, 3x3): their products are held in float64."""
 
@@ -34,7 +38,8 @@ def forms(trace: Trace, unit: Unit) -> tuple[tuple[Form, Pair], ...]:
         return ()
     is_same = stride > 1 and any("Same" in type(module).__name__ for module in trace.modules[unit.path].modules())
     plain = Form((shape[0], c_out), stride=stride, same=is_same, activation=_activation(trace, unit))
-    made = (replace(plain, **each) for each in _kinds(plain, unit.residual is not None))
+    kinds = [*_kinds(plain, unit.residual is not None), *_product(trace, unit, plain.activation)]
+    made = dict.fromkeys(replace(plain, **each) for each in kinds)
     return tuple((form, form.cost(shape)) for form in made if form.channels[0] * form.kernel**2 <= MAX_INPUTS)
 
 
@@ -51,6 +56,45 @@ def _kinds(plain: Form, has_shortcut: bool) -> Iterator[dict[str, Any]]:
             yield {"kind": LOW_RANK, "kernel": 3, "rank": c_out // share, "shortcut": has_shortcut}
     yield {"kind": SEPARABLE, "kernel": 3}
     yield {"kernel": 1}
+
+
+def _product(trace: Trace, unit: Unit, activation: str | None) -> Iterator[dict[str, Any]]:
+    """The one convolution that a block without activations is, exactly: where one of its convolutions looks around at
+    most, as zeros that others put between them belong to no window on the input."""
+    spatial = []
+    for step in unit.steps:
+        module = trace.module(step)
+        if step.op == "call_module" and str(step.target) == f"{unit.path}.{activation}":
+            continue
+        if isinstance(module, nn.Conv2d) and module.kernel_size != (1, 1):
+            spatial.append(step)
+        elif not _is_linear(module) and (module is not None or step.target not in ADDS):
+            return
+    if len(spatial) != 1:
+        return
+    conv = trace.module(spatial[0])
+    assert isinstance(conv, nn.Conv2d)
+    kernel = conv.kernel_size[0]
+    if conv.kernel_size == (kernel, kernel) and kernel % 2 and kernel <= LARGEST and conv.dilation == (1, 1):
+        yield {"kernel": kernel, "border": _reads_a_bias(trace, spatial[0], set(unit.steps))}
+
+
+def _is_linear(module: nn.Module | None) -> bool:
+    if is_norm(module):
+        return isinstance(module, _BatchNorm) and not any(is_activation(each) for each in module.modules())
+    return isinstance(module, nn.Conv2d | nn.Identity | nn.Dropout | nn.BatchNorm2d)
+
+
+def _reads_a_bias(trace: Trace, step: Step, members: set[Step]) -> bool:
+    """Whether a layer before a convolution adds something to every pixel, of which its padding knows nothing."""
+    ahead = [each for each in step.all_input_nodes if each in members]
+    while ahead:
+        at = ahead.pop()
+        module = trace.module(at)
+        if is_norm(module) or (isinstance(module, nn.Conv2d) and module.bias is not None):
+            return True
+        ahead += [each for each in at.all_input_nodes if each in members]
+    return False
 
 
 def _is_replaceable(trace: Trace, unit: Unit) -> bool:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from nat_plugin.ir import OpKind, Site
 from nat_plugin.ir.layers import Conv, Layer, Opaque, SqueezeExcite
 from nat_plugin.ir.ops import Attributes, Op
-from nat_timm.documents.forms import form_named
+from nat_timm.documents.forms import form_named, is_form
 from nat_timm.moves.naming import is_dropped, is_grown
 
 _KERNELS = re.compile(r"_k([0-9.]+)(?=_|$)")
@@ -24,6 +25,7 @@ def _layers(attributes: Attributes, site: Site) -> tuple[Layer, ...]:
     name, c = str(attributes["name"]), site.c_in
     form = form_named(name, (c, site.c_out), site.stride)
     if form is not None:
+        form = replace(form, border=False)  # whose channel of ones is no channel of the network
         params, macs = form.cost(site.input)
         rest = int(attributes["params"]) - params, int(attributes["macs"]) - macs
         return (*form.layers, *([Opaque(name, rest, site.c_out)] if any(rest) else []))
@@ -46,4 +48,10 @@ def _grows(before: Attributes, after: Attributes) -> bool:
     return is_grown(str(before["name"]), str(after["name"]))
 
 
-TIMM = OpKind("timm", "timm:{name:word}:{params}:{macs}", _layers, order=0, drops=_drops, grows=_grows)
+def _is_fitted(attributes: Attributes) -> bool:
+    return is_form(str(attributes["name"]))
+
+
+TIMM = OpKind(
+    "timm", "timm:{name:word}:{params}:{macs}", _layers, order=0, drops=_drops, grows=_grows, stands_in=_is_fitted
+)

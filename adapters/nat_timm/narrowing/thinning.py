@@ -18,8 +18,9 @@ from nat_timm.building.build import build, input_size
 from nat_timm.building.entrypoint import attach
 from nat_timm.documents.document import Document
 from nat_timm.documents.edits import ADAPTATIONS
+from nat_timm.models import unmoved_document
 from nat_timm.narrowing.costs import WidthCosts, width_costs
-from nat_timm.narrowing.widths import Width, coupling_of, narrowed_by, unmoved_document, widths_of
+from nat_timm.narrowing.widths import Width, coupling_of, narrowed_by, widths_of
 from nat_timm.surgery.width import group_importance
 
 HARDWARE = 8

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -11,11 +10,9 @@ from torch import nn
 from nat_plugin.errors import NATError
 from nat_plugin.ir.layers import Shape
 from nat_timm.building.build import input_size
-from nat_timm.building.entrypoint import attach, base_config
-from nat_timm.building.features import apply_with_features
-from nat_timm.documents.document import EDITED, Document
-from nat_timm.documents.edits import ADAPTATIONS, Edit
-from nat_timm.models import document_of, rebuilt
+from nat_timm.documents.document import Document
+from nat_timm.documents.edits import Edit
+from nat_timm.models import adapt, document_of, rebuilt, unmoved_document
 from nat_timm.reading.coupling import Coupling, Group, coupling
 from nat_timm.reading.trace import Trace, trace
 
@@ -55,15 +52,6 @@ def narrowed(model: nn.Module, wanted: Mapping[str, int], input: Shape | None = 
     return narrowed_by(model, found, widths_of(coupling_of(model, found, input)[1], found), wanted)
 
 
-def unmoved_document(model: nn.Module) -> Document:
-    """What a model was made from. NATError if it was moved: blocks that were left out would keep their width."""
-    found = document_of(model)
-    moved = next((edit for edit in found.edits if edit.op not in ADAPTATIONS), None)
-    if moved is not None:
-        raise NATError(f"{found.architecture}: widths come before moves, and this model was moved ('{moved}')")
-    return found
-
-
 def narrowed_by(model: nn.Module, before: Document, known: Mapping[str, Width], wanted: Mapping[str, int]) -> nn.Module:
     """``narrowed`` of a model whose document and groups are known."""
     edits = {edit.at: edit for edit in before.edits}
@@ -73,14 +61,7 @@ def narrowed_by(model: nn.Module, before: Document, known: Mapping[str, Width], 
         if keep != known[name].now:
             edits[edit.at] = edit
             new.append(edit)
-    made = copy.deepcopy(model)
-    apply_with_features(made, new, before.architecture)
-    attach(made, before.with_edits(tuple(edits.values())))
-    if edits:
-        config = getattr(made, "pretrained_cfg", None) or base_config(before.architecture) or {}
-        made.pretrained_cfg = {**config, "architecture": EDITED}  # type: ignore[assignment]
-        made.default_cfg = made.pretrained_cfg
-    return made
+    return adapt(model, before, new, tuple(edits.values()))
 
 
 def coupling_of(model: nn.Module, found: Document, input: Shape | None = None) -> tuple[Trace, Coupling]:

@@ -16,6 +16,7 @@ from nat_plugin.errors import NATError
 from nat_timm.documents.edits import FITTED, ORDER, Edit
 from nat_timm.documents.forms import Form
 from nat_timm.documents.uses import Use
+from nat_timm.reading.units import is_activation
 from nat_timm.surgery.fitted import Fitted, fitted
 from nat_timm.surgery.fusing import keep_fusible, note_kernel
 from nat_timm.surgery.hidden import shrink_hidden
@@ -162,6 +163,18 @@ def _stride(model: nn.Module, edit: Edit, name: str) -> None:
     conv.stride = (_number(edit),) * 2
 
 
+def _linear(model: nn.Module, edit: Edit, name: str) -> None:
+    for path in edit.at:
+        module = find_module(model, path, edit, name)
+        if isinstance(module, nn.Identity):
+            continue
+        if not is_activation(module) or list(module.parameters()):
+            raise NATError(
+                f"{name}: the edit '{edit}' needs activations without weights, '{path}' is a {type(module).__name__}"
+            )
+        _replace(model, path, nn.Identity())
+
+
 def _shortcut(model: nn.Module, edit: Edit, name: str) -> None:
     add_shortcut(find_module(model, edit.at[0], edit, name))
 
@@ -180,6 +193,7 @@ _APPLY: dict[str, Callable[[nn.Module, Edit, str], None]] = {
     "width": _width,
     "pool": _pool,
     FITTED: _fitted,
+    "linear": _linear,
     "shortcut": _shortcut,
     "stride": _stride,
 }

@@ -22,14 +22,15 @@ class Fitted(nn.Module):
         layers = list(_layers(form, like))
         self.body = nn.Sequential(*layers)
         self.act = act
-        self.shortcut = form.shortcut
+        self.shortcut, self.border = form.shortcut, form.border
         for layer in layers:
             nn.init.dirac_(layer.weight, layer.groups)
         if form.shortcut:
             nn.init.zeros_(layers[-1].weight)
 
     def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.body(x)
+        given = torch.cat([x, torch.ones_like(x[:, :1])], 1) if self.border else x
+        out: Tensor = self.body(given)
         if self.shortcut:
             out = out + x
         acted: Tensor = self.act(out)

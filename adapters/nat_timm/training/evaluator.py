@@ -26,7 +26,7 @@ from nat_plugin.training.trainer import Trainer, epoch_note, train
 from nat_timm.adapter import TimmAdapter, moved_document
 from nat_timm.building.build import build
 from nat_timm.building.entrypoint import attach
-from nat_timm.measuring.latency import latency_metric
+from nat_timm.measuring.latency import ModelLatency
 from nat_timm.measuring.statistics import recalibrate
 from nat_timm.saving.folders import save
 from nat_timm.saving.weights import PRETRAINED, pretrained_file, starting_weights, weights_file
@@ -103,7 +103,7 @@ class TimmEvaluator(SupernetEvaluator):
         if settings.latency_batch is None:
             return {}
         timed = LatencySettings(batch=settings.latency_batch, device=settings.latency_device)
-        return {LATENCY: latency_metric(timed)}
+        return {LATENCY: ModelLatency(timed)}
 
     def __init__(self, bench: Bench, settings: TimmSettings) -> None:
         super().__init__(bench, settings)

@@ -185,7 +185,7 @@ def test_a_limit_on_latency_holds_for_whole_models_and_is_used(belief: float, mo
     candidates = [moves.apply(walk) for walk in walks if walk is not None]
     most = 0.8 * cost(session.network).macs
     assert any(cost(each).macs > most for each in candidates) == (belief > 1)
-    found = list(session.within(candidates, limits))
+    found = list(session.within(candidates))
     assert found
     assert all(0.9 * most < cost(each).macs <= most for each in found)
     before = session.original().latency
@@ -465,6 +465,8 @@ def test_a_table_of_costs_limits_what_is_proposed_and_has_to_be_of_the_model(tmp
     moves = Moves(session.network, session.rule, limits)
     assert moves.admits(moves.identity)  # each op that is there costs nothing, the others do
     assert moves.sample(np.random.default_rng(0)) is not None
+    assert session.original().looked_up == {"energy": (9.0, "mJ")}
+    assert " MACs, energy 9 mJ" in str(session.original())
     with pytest.raises(NATError, match="this table is of 'mine'"):
         CompactionSession(model(), *loaders(32, 20), **{**given, "input": (3, 32, 32)})
     with pytest.raises(NATError, match="this table is of 'energy', not of 'latency'"):

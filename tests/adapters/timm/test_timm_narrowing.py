@@ -8,12 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import nat_timm
+import numpy as np
 import pytest
 import timm
 import torch
 from nat_timm.building.entrypoint import attach
 from nat_timm.documents.document import document
 from nat_timm.documents.edits import Edit
+from nat_timm.fitting.probing import Point, probe
 from nat_timm.models import document_of
 from nat_timm.narrowing.costs import width_costs
 from nat_timm.narrowing.thinning import settings_of, thinned
@@ -29,7 +31,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from nat_plugin.errors import NATError
-from nat_plugin.ir import Frame, cost
+from nat_plugin.ir import Frame, Moves, cost, find_rule
 from nat_plugin.nets.counting import count
 from tests.adapters.timm.samples import images, lively, moved
 
@@ -204,6 +206,65 @@ def test_a_narrower_model_is_moved_saved_and_loaded(tmp_path: Path) -> None:
     assert [each.shape[1] for each in features(images(32))] == features.feature_info.channels()
     loaded.reset_classifier(3)
     assert loaded(images(32)).shape == (2, 3)
+
+
+def fits_of(moves: Moves) -> list[list[int]]:
+    """Of every slot, which candidates are fitted."""
+    names = [[str(op.values.get("name", "")) for op in ops] for ops in moves.candidates]
+    return [[at for at, name in enumerate(each) if name.startswith("fit_")] for each in names]
+
+
+@pytest.mark.parametrize("name", ["test_efficientnet", "test_resnet"])
+def test_operations_stand_in_for_blocks_of_a_narrower_model(name: str, tmp_path: Path) -> None:
+    """Fitted to what its blocks give, of its channels; counted, saved and loaded; from text, too."""
+    model, x = lively(name), images(32, 32)
+    thin = thinned(model, {"macs": "0.7x"}, SIZE)
+    network = nat_timm.to_network(thin, SIZE, fits=True)
+    moves, rng = Moves(network, find_rule("nat++")), np.random.default_rng(0)
+    fitted = fits_of(moves)
+    after = moves.apply([int(rng.choice(each)) if each else 0 for each in fitted])
+    assert after != network
+    lean, unfitted = (nat_timm.inherit(thin, after) for _ in range(2))
+    found = nat_timm.fit(lean, thin, x)
+    assert len(found) == sum(map(bool, fitted))
+    first = Point(found[0].path)
+    wanted, mine, copied = (probe(each, [first], x)[first] for each in (thin, lean, unfitted))
+    assert (mine - wanted).square().mean() < (copied - wanted).square().mean()
+    assert count(lean, SIZE) == cost(after)
+    nat_timm.save(lean, tmp_path / "lean")
+    loaded = timm.create_model(f"local-dir:{tmp_path / 'lean'}", pretrained=True).eval()
+    with torch.no_grad():
+        assert torch.equal(loaded(x), lean(x))
+    assert nat_timm.to_network(loaded, SIZE) == after
+    with pytest.raises(NATError, match="come before moves"):
+        thinned(lean, {"macs": "0.9x"}, SIZE)
+    text = json.dumps({"architecture": name, "widths": {"macs": "0.7x"}, "fits": True})
+    read = nat_timm.TimmAdapter().read(text, Frame(input=SIZE, classes=7))
+    moves = Moves(read, find_rule("nat++"))  # without weights other channels are the narrow ones
+    said = moves.apply([each[0] if each else 0 for each in fits_of(moves)])
+    written = nat_timm.TimmAdapter().write(said)
+    assert nat_timm.TimmAdapter().read(written, Frame(input=SIZE, classes=7)).ops == said.ops
+
+
+def test_compact_searches_fits_of_a_narrower_model() -> None:
+    batch = [(images(32, 16), torch.arange(16) % 7)]
+    result = nat_timm.compact(
+        lively("test_efficientnet"),
+        batch,
+        batch,
+        budget={"macs": "0.45x"},
+        widths={"macs": "0.7x"},
+        fits=True,
+        strategy="random",
+        input=SIZE,
+        search={"warmup": 1, "rounds": 1, "proposals": 6, "steps": 1},
+        tuning={"epochs": 1},
+        candidates=2,
+        device="cpu",
+    )
+    assert any("fit_" in str(op) for each in result.tuned for op in each.network.ops)
+    assert result.best.cost == count(result.model, SIZE)
+    assert result.best.cost.macs <= 0.45 * result.before.cost.macs
 
 
 @pytest.mark.parametrize("name", ["vgg11_bn", "test_convnext"])

@@ -1,0 +1,69 @@
+"""Latency of the candidates as whole networks, where a budget limits it: timed once, before one of them is chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from nat_plugin.ir import Network
+from nat_plugin.measuring.keeping import Untimed, find_keeper
+from nat_plugin.measuring.latency import Measured
+from nat_plugin.runs.progress import Reporter
+from nat_plugin.runs.setup import Setup
+from nat_plugin.search.base import State
+
+
+@dataclass(frozen=True)
+class Timing:
+    """What was measured of the input and of every finalist, and the milliseconds that are allowed; nothing where no
+    limit is on latency, or none that is timed here, of which ``note`` says why."""
+
+    measured: tuple[Measured, ...] = ()
+    most: float = 0.0
+    setting: dict[str, Any] = field(default_factory=dict)
+    note: str = ""
+
+    def of(self, candidates: Sequence[int]) -> Timing:
+        """Of some of the candidates, in that order."""
+        return replace(self, measured=tuple(self.measured[each] for each in candidates)) if self.measured else self
+
+    def fits(self, candidate: int) -> bool:
+        """Whether a candidate (0 is the input) is within the limit with its whole interval."""
+        return not self.measured or self.measured[candidate].high <= self.most
+
+    def plain(self, candidate: int) -> dict[str, float] | None:
+        """Of a candidate, ready for JSON."""
+        return asdict(self.measured[candidate]) if self.measured else None
+
+    def state(self) -> State:
+        return asdict(self)
+
+    @staticmethod
+    def restored(state: State) -> Timing:
+        measured = tuple(Measured(**each) for each in state["measured"])
+        return Timing(measured, state["most"], state["setting"], state["note"])
+
+
+def timed(setup: Setup, finalists: Sequence[Network], count: int, reporter: Reporter) -> tuple[list[Network], Timing]:
+    """The first ``count`` of what becomes of finalists, which are networks of the search, so that a limit on latency
+    holds for them as a whole at the final size, and is used; with what was measured."""
+    final, search = setup.final.network, setup.search.network
+    keeper = find_keeper(final, setup.search.moves.rule, setup.final.budget, setup.adapter.latency)
+    if isinstance(keeper, Untimed):
+        reporter.phase("latency as a whole", 0)
+        reporter.step(0, str(keeper))
+        return list(finalists[:count]), Timing(note=str(keeper))
+    if keeper is None:
+        return list(finalists[:count]), Timing()
+    reporter.phase("latency as a whole", count)
+    kept: list[Network] = []
+    for network in keeper.within([setup.enlarge(each) for each in finalists]):
+        known = search.with_ops(network.ops)
+        if network != final and setup.evaluator.can_assess(known):
+            kept.append(known)
+            reporter.step(len(kept), str(keeper.measured(network)))
+        if len(kept) == count:
+            break
+    measured = tuple(keeper.measured(each) for each in (final, *map(setup.enlarge, kept)))
+    return kept, Timing(measured, keeper.most, keeper.timed.setting.plain())
