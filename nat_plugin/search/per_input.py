@@ -53,6 +53,9 @@ class PerInput(Strategy):
     def learn(self, source: int, number: int, choice: Choice, found: Measurement | None) -> None:
         """What came of a proposal, once for each; None if it failed."""
 
+    def hear(self, source: int, number: int, choice: Choice, found: Measurement) -> None:
+        """What somebody else proposed and measured: it may be over the budget, and is no result then."""
+
     def ask(self, count: int) -> list[Proposal]:
         """Fewer than ``count`` when no input has another proposal."""
         proposals: list[Proposal] = []
@@ -74,17 +77,20 @@ class PerInput(Strategy):
 
     def tell(self, proposal: Proposal, measurement: Measurement | None) -> None:
         """A gain that is not finite counts as a failure. What was measured elsewhere can be told too, and is not
-        proposed then."""
+        proposed then; where it is over the budget it says something of others, and is no finalist."""
         found = measurement if measurement is not None and math.isfinite(measurement.gain) else None
         asked = self._waiting.pop(proposal.number, None)
         source = self.records.find(proposal.source) if asked is None else asked[0]
         if source is None:
             return
         self._seen[source].add(key(proposal.network))
-        if found is not None:
+        choice = self.moves[source].choice(proposal.network) if asked is None else asked[1]
+        if found is not None and (asked is not None or self.moves[source].admits(choice)):
             self.records.add(source, proposal.network, found.gain, proposal.number)
         if asked is not None:
-            self.learn(source, proposal.number, asked[1], found)
+            self.learn(source, proposal.number, choice, found)
+        elif found is not None:
+            self.hear(source, proposal.number, choice, found)
 
     def key_of(self, source: int, choice: Choice) -> str:
         """The key of the network that a choice gives."""

@@ -29,6 +29,7 @@ from nat_plugin.search.identity import IdentityStrategy
 from nat_plugin.search.knapsack.strategy import KnapsackSettings, KnapsackStrategy
 from nat_plugin.search.nat.settings import NATSettings
 from nat_plugin.search.nat.strategy import NATStrategy
+from nat_plugin.search.neighbourhood import changed
 from nat_plugin.search.random_search import RandomStrategy
 from nat_plugin.search.rules.strategy import RuleSettings, RuleStrategy
 from nat_plugin.search.surrogate.strategy import SurrogateSettings, SurrogateStrategy
@@ -256,6 +257,30 @@ def test_what_was_measured_elsewhere_can_be_told_and_is_not_asked_again(kind: st
     strategy.tell(Proposal(-1, network, known), Measurement(9.0, 0.0))
     assert strategy.finalists(network, 1) == [known]
     assert key(known) not in {key(proposal.network) for proposal in strategy.ask(1000)}
+
+
+@pytest.mark.parametrize("kind", ["nat", *COMPLETE, "greedy", "knapsack"])
+def test_what_is_over_the_budget_can_be_told_and_is_no_finalist(kind: str) -> None:
+    """Single changes of a network that has to become much cheaper say what is in it, and none of them is a result."""
+    network = one_ladder(kind).task.inputs[0]
+    task = Task((network,), find_rule("nat"), Budget.parse({"macs": "0.6x"}), 0, 40)
+    strategy, restored = MAKERS[kind](task), MAKERS[kind](task)
+    moves = strategy.moves_of(network)
+    singles = [
+        changed(moves.identity, slot, i) for slot, ops in enumerate(moves.candidates) for i in range(1, len(ops))
+    ]
+    over = [choice for choice in singles if not moves.admits(choice)]
+    assert len(over) > len(singles) / 2
+    for number, choice in enumerate(over):
+        strategy.tell(Proposal(-1 - number, network, moves.apply(choice)), Measurement(9.0, 0.0))
+    assert all(moves.admits(moves.choice(each)) for each in strategy.finalists(network, 5))
+    asked = strategy.ask(4)
+    for proposal in asked:
+        moves.verify(proposal.network)
+        strategy.tell(proposal, Measurement(-float(proposal.number), 0.0))
+    restored.restore(strategy.state())
+    assert [each.network for each in restored.ask(3)] == [each.network for each in strategy.ask(3)]
+    assert all(moves.admits(moves.choice(each)) for each in strategy.finalists(network, 5))
 
 
 def test_nat_starts_from_a_policy_file(tmp_path: Path) -> None:

@@ -14,11 +14,14 @@ from policy.samples import ladder, random_darts
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Budget, Choice, Moves, Network, Op, Slot, find_rule
 from nat_plugin.ir.budget import METRICS, Additive
-from nat_plugin.search.base import Measurement, Task
+from nat_plugin.search.base import Measurement, Proposal, Task
 from nat_plugin.search.knapsack import packing
 from nat_plugin.search.knapsack.harms import harms
 from nat_plugin.search.knapsack.packing import Packing, undominated
 from nat_plugin.search.knapsack.strategy import KnapsackSettings, KnapsackStrategy, combinations
+from nat_plugin.search.nat.settings import NATSettings
+from nat_plugin.search.nat.strategy import NATStrategy
+from nat_plugin.search.neighbourhood import changed
 from tests.networks import networks
 
 NUMBERS = st.integers(-3, 9)
@@ -164,6 +167,37 @@ def test_where_harms_add_up_the_first_combination_is_the_best() -> None:
     assert len(set(singles)) == 12
     [first] = told(1)
     assert first == min(moves.all(), key=lambda choice: total(weights, choice))
+
+
+def test_of_an_input_over_the_budget_changes_that_were_told_are_not_measured_again() -> None:
+    network, budget = ladder([3, 4, 4, 3, 4, 3]), Budget.parse({"macs": "0.6x"})
+    strategy = KnapsackStrategy(Task((network,), find_rule("nat"), budget, 0), KnapsackSettings())
+    [moves] = strategy.moves
+    weights = drawn(moves, 1)
+    singles = [
+        changed(moves.identity, slot, i) for slot, ops in enumerate(moves.candidates) for i in range(1, len(ops))
+    ]
+    for number, choice in enumerate(singles):
+        strategy.tell(Proposal(-1 - number, network, moves.apply(choice)), Measurement(-total(weights, choice), 0.0))
+    [first] = strategy.ask(1)
+    assert moves.choice(first.network) == min(moves.all(), key=lambda choice: total(weights, choice))
+
+
+def test_nat_begins_with_what_single_changes_add_up_to() -> None:
+    network, budget = ladder([3, 4, 4, 3, 4, 3]), Budget.parse({"macs": "0.6x"})
+    strategy = NATStrategy(Task((network,), find_rule("nat"), budget, 0, 8), NATSettings(hidden=8, rounds=1))
+    moves = strategy.moves_of(network)
+    weights = drawn(moves, 1)
+    singles = [
+        changed(moves.identity, slot, i) for slot, ops in enumerate(moves.candidates) for i in range(1, len(ops))
+    ]
+    for number, choice in enumerate(singles):
+        strategy.tell(Proposal(-1 - number, network, moves.apply(choice)), Measurement(-total(weights, choice), 0.0))
+    found = [moves.choice(each.network) for each in strategy.ask(4)]
+    ordered = sorted(moves.all(), key=lambda choice: total(weights, choice))
+    assert found[0] == ordered[0]
+    assert len(set(found)) == 4
+    assert not set(found) <= set(ordered[:4])  # the others are the process's and the policy's
 
 
 def test_from_an_input_over_the_budget_changes_are_measured_together() -> None:

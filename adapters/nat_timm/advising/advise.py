@@ -20,7 +20,6 @@ from nat_timm.advising.advice import Advice, Effect, Move, Part
 from nat_timm.advising.effects import effects, output
 from nat_timm.advising.running import Cut, Steps
 from nat_timm.advising.timing import Stopwatch
-from nat_timm.compacting.checking import check_weights
 from nat_timm.documents.edits import forms_in
 from nat_timm.documents.forms import Form
 from nat_timm.fitting.alone import fits_alone
@@ -29,6 +28,7 @@ from nat_timm.fitting.solving import Solution
 from nat_timm.models import make_moves, shell, to_network
 from nat_timm.reading.trace import Trace, to_meta, trace
 from nat_timm.reading.units import Unit, units
+from nat_timm.saving.weights import check_usable
 from nat_timm.surgery.apply import apply_edits
 from nat_timm.surgery.fitted import Fitted
 
@@ -59,7 +59,7 @@ def advise(
     pictures = checked(images, own)
     shape = _shape(pictures)
     network = to_network(model, shape, fits=True)
-    check_weights(model)
+    check_usable(model)
     session = _Session(own, network, pictures, _checked_labels(labels, pictures), Stopwatch(compute), seed)
     return session.advice(Moves(network, find_rule(rules)))
 

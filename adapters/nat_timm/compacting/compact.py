@@ -19,6 +19,7 @@ from nat_plugin.runs.checking import check_part, checked
 from nat_plugin.runs.progress import reporter
 from nat_plugin.runs.recipe import SearchSettings
 from nat_plugin.search.base import Settings, Strategy
+from nat_timm.advising.advice import Advice
 from nat_timm.compacting.result import Result, Tuned
 from nat_timm.compacting.session import STARTS, CompactionSession, Report
 from nat_timm.training.loaders import Loader
@@ -26,6 +27,8 @@ from nat_timm.training.tuning import Tuning
 
 SEARCH = {"warmup": 200, "rounds": 12, "proposals": 8, "steps": 8}
 """How long ``compact`` searches, where it is not told."""
+BY_ADVICE = {"warmup": 0, "rounds": 4, "proposals": 4, "steps": 0}
+"""The same with an advice, when nothing is trained."""
 MAGNITUDE = "magnitude"
 """The strategy that is none: it needs weights, and no measurement."""
 
@@ -53,6 +56,7 @@ def compact(
     report: Report = lambda _: None,
     progress: bool | None = None,
     fits: bool = False,
+    advice: Advice | bool = False,
 ) -> Result:
     """Make a timm model with weights leaner: one within ``budget`` that is as accurate as can be found.
 
@@ -69,7 +73,10 @@ def compact(
     with tables of ``nat measure``, or your own, by the metric that ``budget`` then may limit.
     ``widths``: limits like those of ``budget`` to which the model gets narrower before anything
     is searched (``nat_timm.thinned``), so that moves have less to save, or can reach the budget at all. ``fits``:
-    whether operations that are fitted in the place of blocks are among the moves (``nat_timm.fit``). ``candidates``:
+    whether operations that are fitted in the place of blocks are among the moves (``nat_timm.fit``). ``advice``: what
+    ``nat_timm.advise`` said of this model, or True to let it say so now. The search then trains nothing: the strategy
+    is told what every single move changes, and what it proposes is fitted in closed form and compared with the model
+    on images of ``val_loader``. ``candidates``:
     finalists to tune, by ``tuning`` (the fields of ``nat_timm.training.tuning.Tuning``), from the weights named by
     ``starts``: one of them halves the time of fine-tuning. ``input``: (C, H, W); left out: as in ``to_network``.
     ``report`` gets a line for each step of the search, and of what it started from.
@@ -78,10 +85,14 @@ def compact(
     NATError of one line for whatever does not fit together, before anything is trained where it can be known then.
     """
     plain = {"budget": budget, "rules": rules, "candidates": candidates, "starts": starts, "fits": fits}
+    if not isinstance(advice, Advice | bool):
+        raise NATError(f"advice is {str(advice)[:40]!r}: give True, or what nat_timm.advise gives for this model")
     checked(Arguments, plain | {"seed": seed, "device": device, "precision": precision}, "compact")
     kind, chosen = _strategy(strategy)
     tune = checked(Tuning, tuning or {}, "tuning")
-    lengths = checked(SearchSettings, search or {}, "search", SEARCH)
+    lengths = checked(SearchSettings, search or {}, "search", BY_ADVICE if advice else SEARCH)
+    if advice and (lengths.warmup or lengths.steps):
+        raise NATError("search: with an advice nothing is trained; leave out warmup and steps")
     with reporter(quiet=not (sys.stderr.isatty() if progress is None else progress)) as shown:
         session = CompactionSession(
             model,
@@ -99,16 +110,22 @@ def compact(
             progress=shown,
             fits=fits,
         )
-        task = session.task(budget, lengths.rounds * lengths.proposals, kind is not None and kind.needs_sums)
+        sums = kind is not None and (kind.needs_sums or bool(advice))
+        task = session.task(budget, lengths.rounds * lengths.proposals, sums)
         limits = task.budget.resolve(session.source)
         if kind is None:
             found, evaluated = [session.magnitude(budget)], 0
             adapting, chosen = _strategy("random")
             assert adapting is not None
-            session.search(adapting(task, chosen), lengths.model_copy(update={"rounds": 0}), report)
+            if lengths.warmup:
+                session.search(adapting(task, chosen), lengths.model_copy(update={"rounds": 0}), report)
         else:
             searching = kind(task, chosen)
-            evaluated = session.search(searching, lengths, report)
+            if advice:
+                made = advice if isinstance(advice, Advice) else None
+                evaluated = session.advised(searching, made, lengths, report)
+            else:
+                evaluated = session.search(searching, lengths, report)
             for note in searching.notes:
                 report(note)
             found = list(searching.finalists(session.network, SPARE * candidates))

@@ -14,7 +14,7 @@ from torch import nn
 
 from nat_plugin.device import Compute, find_compute
 from nat_plugin.errors import NATError
-from nat_plugin.evaluators.base import Bench
+from nat_plugin.evaluators.base import Bench, Evaluator
 from nat_plugin.evaluators.feed import Feed
 from nat_plugin.ir import Budget, Moves, Network, cost, find_rule
 from nat_plugin.ir.budget import METRICS, Limit
@@ -28,10 +28,13 @@ from nat_plugin.runs.checking import checked
 from nat_plugin.runs.progress import Reporter, Silent
 from nat_plugin.runs.recipe import SearchSettings
 from nat_plugin.runs.search import Search
-from nat_plugin.search.base import Strategy, Task
+from nat_plugin.search.base import Proposal, Strategy, Task
 from nat_plugin.training.seeds import derive, seeded
 from nat_timm.adapter import TimmAdapter
-from nat_timm.compacting.checking import batches_of, check_weights
+from nat_timm.advising.advice import Advice
+from nat_timm.advising.advise import advise
+from nat_timm.compacting.checking import batches_of
+from nat_timm.compacting.fitted import FittedEvaluator, told
 from nat_timm.compacting.magnitude import without_small_blocks
 from nat_timm.compacting.result import Tuned
 from nat_timm.fitting.fit import fit
@@ -39,7 +42,8 @@ from nat_timm.measuring.latency import TimmLatency
 from nat_timm.measuring.statistics import recalibrate
 from nat_timm.models import inherit, to_network
 from nat_timm.narrowing.thinning import thinned
-from nat_timm.training.evaluator import AdaptingSettings, TimmEvaluator, TimmSettings
+from nat_timm.saving.weights import check_usable
+from nat_timm.training.evaluator import FITTED_ON, AdaptingSettings, TimmEvaluator, TimmSettings
 from nat_timm.training.loaders import Loader, LoaderFeed
 from nat_timm.training.supernet import TimmSupernet
 from nat_timm.training.tuning import Tuning, accuracy, fine_tune
@@ -48,6 +52,8 @@ Report: TypeAlias = Callable[[str], None]
 OWN, ADAPTED = "own", "adapted"
 STARTS = (OWN, ADAPTED)
 """The weights that fine-tuning may begin from: those of the model that was given, or those that the search left."""
+ADVISED_ON = 64
+"""Training images that an advice is of, and on which combinations are fitted in a search by it."""
 
 
 class LoaderEvaluator(TimmEvaluator):
@@ -56,11 +62,10 @@ class LoaderEvaluator(TimmEvaluator):
     def __init__(
         self, bench: Bench, settings: AdaptingSettings, model: nn.Module, feed: LoaderFeed, teacher: nn.Module
     ) -> None:
-        """``teacher`` is ``model`` as it came, where that is another one."""
+        """``teacher``: the model as it came, in evaluation mode and without gradients."""
         self._given, self.loaders = model, feed
         super().__init__(bench, TimmSettings(**settings.model_dump()))
-        if teacher is not model:
-            self._teacher = _placed(copy.deepcopy(teacher), bench.compute).eval().requires_grad_(False)
+        self._teacher = teacher
 
     def images(self) -> Feed:
         return self.loaders
@@ -109,12 +114,12 @@ class CompactionSession:
         self._timing = checked(LatencySettings, latency or {}, "latency", here)
         if LATENCY in self.tables and latency is not None:
             raise NATError("latency and costs['latency'] are both given: a table has its settings, leave latency out")
-        settings = checked(AdaptingSettings, evaluator or {}, "evaluator")
+        settings = self._settings = checked(AdaptingSettings, evaluator or {}, "evaluator")
         self.compute, self.seed, self.rule = find_compute(device, precision), seed, find_rule(rules)
         self.given, self.source = model, to_network(model, input, fits=fits)
         for table in self.tables.values():
             table.check(self.source, self.rule, TimmAdapter().identity(self.source))
-        check_weights(model)
+        check_usable(model)
         self.model = model if widths is None else thinned(model, widths, input)
         self.network = self.source if widths is None else to_network(self.model, input, fits=fits)
         self.steps = batches_of(train_loader)
@@ -134,12 +139,23 @@ class CompactionSession:
                 images=settings.reward_images,
                 batch=size,
             )
-        bench = Bench((self.network,), self.rule, None, self.compute, seed)
-        self.evaluator = LoaderEvaluator(bench, settings, self.model, self.feed, model)
-        self.teacher = self.evaluator.teacher  # the model as it came, whatever its weights are adapted to
+        self._bench = Bench((self.network,), self.rule, None, self.compute, seed)
+        self.teacher = _placed(copy.deepcopy(model), self.compute).eval().requires_grad_(False)
+        """The model as it came, whatever its weights are adapted to."""
         self._fitted_to = self.teacher if self.model is self.given else _placed(self.model, self.compute).eval()
         self._budget = Budget()
         self._keepers: dict[Budget, Keeper | Untimed | None] = {}
+        self._has_fits = fits
+
+    @cached_property
+    def evaluator(self) -> LoaderEvaluator:
+        """With the shared weights of all that may be proposed: a search by advice does without."""
+        return LoaderEvaluator(self._bench, self._settings, self.model, self.feed, self.teacher)
+
+    @property
+    def is_adapted(self) -> bool:
+        """Whether a step on shared weights was taken."""
+        return "evaluator" in vars(self) and self.evaluator.steps_done > 0
 
     def task(self, budget: Mapping[str, object], planned: int | None = None, sums: bool = False) -> Task:
         """``sums``: for a strategy that needs the latency of all ops, which is measured then."""
@@ -196,9 +212,35 @@ class CompactionSession:
     def setting(self) -> Setting | None:
         return self.keeper.timed.setting if isinstance(self.keeper, Keeper) else None
 
-    def search(self, strategy: Strategy, settings: SearchSettings, report: Report = lambda _: None) -> int:
-        """Adapt the weights and let a strategy search; how many networks were measured."""
-        search = Search(strategy, self.evaluator, settings, self.seed)
+    def advised(
+        self, strategy: Strategy, advice: Advice | None, settings: SearchSettings, report: Report = lambda _: None
+    ) -> int:
+        """Let a strategy search without training anything: it is told what ``advice`` (None: one made here) measured of
+        single moves, and what it proposes is fitted in closed form; how many networks were measured so."""
+        if advice is None:
+            self.progress.phase("advice", 1)
+            pictures = [x for x, _ in self.feed.sample(ADVISED_ON)]
+            advice = advise(self.model, pictures, rules=self.rule.name, device=str(self.compute.device))
+            self.progress.step(1, f"{len(advice.moves)} moves")
+        singles = list(told(advice, strategy.moves_of(self.network)))
+        for number, (network, found) in enumerate(singles):
+            strategy.tell(Proposal(-1 - number, self.network, network), found)
+        report(f"advice: {len(singles)} single moves told")
+        pictures, compared = ([x for x, _ in found] for found in (self.feed.sample(ADVISED_ON), self.feed.reward(0, 0)))
+        return self.search(
+            strategy, settings, report, FittedEvaluator(self._bench, self._fitted_to, pictures, compared)
+        )
+
+    def search(
+        self,
+        strategy: Strategy,
+        settings: SearchSettings,
+        report: Report = lambda _: None,
+        evaluator: Evaluator | None = None,
+    ) -> int:
+        """Adapt the weights and let a strategy search; how many networks were measured. ``evaluator``: another one than
+        that of shared weights."""
+        search = Search(strategy, evaluator or self.evaluator, settings, self.seed)
         with self._seeded("search"):
             if search.warming:
                 self.progress.phase("warm-up", settings.warmup)
@@ -235,19 +277,20 @@ class CompactionSession:
 
     def best(self, network: Network, tuning: Tuning, starts: Sequence[str]) -> Tuned:
         """A network fine-tuned from each of ``starts``; the most accurate counts. Where channels were cut, there are no
-        adapted weights of the model as it came."""
-        known = [OWN] if self._is_uncut(network) else starts
+        adapted weights of the model as it came, and where nothing was adapted the two are the same."""
+        known = starts if self.is_adapted and not self._is_uncut(network) else [OWN]
         return min((self.tune(network, tuning, start) for start in known), key=Tuned.rank)
 
     def _is_uncut(self, network: Network) -> bool:
         return self.model is not self.given and network == self.source
 
     def _own(self, network: Network) -> nn.Module:
-        """With the weights of the model that was given. Where something is moved, its running statistics are measured
-        anew: they fit the model itself only."""
+        """With the weights of the model that was given; with ``fits`` what was put in place of blocks, and what reads a
+        cut, is fitted to it. Where something is moved, its running statistics are measured anew: they fit the model
+        itself only."""
         made = _placed(inherit(self.given if self._is_uncut(network) else self.model, network), self.compute)
-        fit(made, self._fitted_to, list(self.evaluator.pictures()), cut=False)
-        images = self.evaluator.settings.recalibration
+        fit(made, self._fitted_to, [x for x, _ in self.feed.sample(FITTED_ON)], cut=self._has_fits)
+        images = self._settings.recalibration
         if network != self.source and images:
             recalibrate(made, (x for x, _ in self.feed.sample(images)))
         return made

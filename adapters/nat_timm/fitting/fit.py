@@ -76,6 +76,8 @@ def _fit(model: nn.Module, original: nn.Module, images: Pictures, cut: bool, nor
     order = calls(model, batches[0][:1], (Fitted, Passed, Skipped, _BatchNorm, nn.Conv2d))
     readers = readers_of(edits, order, norms)
     places = [at for at, call in enumerate(order) if isinstance(call.module, Fitted) or call.path in readers]
+    if not places:  # blocks were left out, and nothing reads a cut
+        return ()
     was_training, found = original.training, []
     original.eval()
     try:

@@ -147,3 +147,21 @@ def _config(name: str) -> dict[str, Any]:
         raise NATError(f"{name}: timm has no pretrained weights of this model")
     found: dict[str, Any] = config.to_dict()
     return found
+
+
+def check_usable(model: nn.Module) -> None:
+    """NATError for a model without weights, with weights that are no float32 numbers, or with none that may learn."""
+    tensors = [*model.named_parameters(), *model.named_buffers()]
+    for name, each in tensors:
+        if each.is_meta:
+            raise NATError(f"the model has no weights: '{name}' is on the device 'meta'; make it on a real device")
+    for name, each in tensors:
+        if each.is_floating_point() and each.dtype != torch.float32:
+            raise NATError(
+                f"'{name}' of the model is {str(each.dtype).removeprefix('torch.')}: give the model in float32 "
+                "(model.float()); precision= says what is computed in"
+            )
+        if not torch.isfinite(each).all():
+            raise NATError(f"'{name}' of the model holds values that are infinite or no numbers")
+    if not any(each.requires_grad for each in model.parameters()):
+        raise NATError("all weights of the model are frozen: nothing can learn; model.requires_grad_(True) thaws them")

@@ -51,9 +51,9 @@ class KnapsackStrategy(PerInput):
     def propose(self, source: int) -> Choice | None:
         singles = self._singles[source]
         while self._at[source] < len(singles):
-            choice = singles[self._at[source]]
+            single, choice = singles[self._at[source]]
             self._at[source] += 1
-            if self.is_new(source, choice):
+            if self.is_new(source, choice) and self.is_new(source, single):
                 return choice
         if self._combinations[source] is None:
             if self.waiting(source):
@@ -63,26 +63,27 @@ class KnapsackStrategy(PerInput):
         assert combinations is not None
         return next((choice for choice in combinations if self.is_new(source, choice)), None)
 
+    def hear(self, source: int, number: int, choice: Choice, found: Measurement) -> None:
+        self.learn(source, number, choice, found)
+
     def learn(self, source: int, number: int, choice: Choice, found: Measurement | None) -> None:
         if self._combinations[source] is None and found is not None:
             self._measured[source].append((number, choice, -found.gain))
 
-    def _drawn(self, moves: Moves) -> list[Choice]:
-        """Every single change, as it can be measured."""
+    def _drawn(self, moves: Moves) -> list[tuple[Choice, Choice]]:
+        """Every single change, and as it can be measured."""
         queues = [list(self.rng.permutation(np.arange(1, len(options)))) for options in moves.candidates]
         turns = itertools.zip_longest(*queues)
         singles = [(slot, int(index)) for turn in turns for slot, index in enumerate(turn) if index is not None]
         if self.task.evaluations is not None:
             singles = singles[: max(1, round(self.settings.singles * self.task.evaluations / len(self.task.inputs)))]
-        found: dict[Choice, None] = {}
+        found: dict[Choice, Choice] = {}
         for slot, index in singles:
-            single: Choice | None = changed(moves.identity, slot, index)
-            assert single is not None
-            if not moves.admits(single):
-                single = descent(moves, self.rng, single)
-            if single is not None and moves.admits(single):
-                found[single] = None
-        return list(found)
+            single: Choice = changed(moves.identity, slot, index)
+            measured = single if moves.admits(single) else descent(moves, self.rng, single)
+            if measured is not None and moves.admits(measured):
+                found.setdefault(measured, single)
+        return [(single, measured) for measured, single in found.items()]
 
     def _ordered(self, source: int) -> Iterator[Choice]:
         measured = [(choice, harm) for _, choice, harm in sorted(self._measured[source])]

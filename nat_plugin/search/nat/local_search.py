@@ -5,12 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
 from nat_plugin.ir import Choice, Moves, Network, key
 from nat_plugin.policy.sampling import Sample
 from nat_plugin.search.base import Measurement, Proposal, State
+from nat_plugin.search.nat.added import can_add, least_harm
 from nat_plugin.search.nat.engines import Engines
 from nat_plugin.search.nat.learner import Learner
 from nat_plugin.search.nat.rounds import Round, restored_sample, sample_state
@@ -30,6 +32,10 @@ _EVERY = 8
 """Measurements between two times that the policy learns from what the process expects."""
 _NAMED = 100_000
 """Keys that are kept at most."""
+_HEARD = 8
+"""Times at most that the policy learns of what was told and is over the budget, before the next proposal."""
+_ADDED = 256
+"""So many sums of single changes are looked at for one that is new."""
 _COMPARED = 32
 """Measurements of an input that a new one is compared with."""
 
@@ -46,8 +52,9 @@ class Asked:
 
 class LocalSearch:
     """Inputs take turns. Of each the trained policy's own proposal comes first, unless a critic judges it; then the
-    process or the policy proposes (``Engines``; without ``learner`` always the process). What computes the same is
-    proposed once, and what failed is not proposed again."""
+    process or the policy proposes (``Engines``; without ``learner`` always the process). Where single changes over the
+    budget were told, every other proposal is what they add up to least harm in. What computes the same is proposed
+    once, and what failed is not proposed again."""
 
     def __init__(
         self,
@@ -77,6 +84,8 @@ class LocalSearch:
         self._rest: list[dict[str, Choice] | None] = [None for _ in moves]  # of small spaces, once it is needed
         self._exhausted = [False for _ in moves]
         self._turn = 0
+        self._heard = 0  # measurements of what is over the budget, since the policy learned
+        self._adds: list[bool | None] = [None for _ in moves]  # whether the next proposal is a sum of single changes
 
     @property
     def model(self) -> Model | None:
@@ -85,6 +94,10 @@ class LocalSearch:
 
     def propose(self, number: int) -> Proposal | None:
         """A proposal of that number for the next input that has something new."""
+        if self._learner is not None:
+            for _ in range(min(_HEARD, self._heard // _EVERY)):
+                self._learn_expected()
+        self._heard = 0
         for _ in self._moves:
             source = self._turn % len(self._moves)
             self._turn += 1
@@ -98,6 +111,13 @@ class LocalSearch:
 
     def _next(self, source: int) -> Asked | None:
         waiting = {asked.name: asked.choice for asked in self._waiting.values() if asked.source == source}
+        adds = self._adds[source]
+        if adds is not None:
+            self._adds[source] = not adds
+            for choice in islice(self._added(source), _ADDED) if adds else ():
+                name = self._new(source, choice, waiting)
+                if name is not None:
+                    return Asked(source, name, choice)
         if self._learner is not None and self._engines.policy_is_next():
             for sample in self._learner.samples(source):
                 name = self._new(source, sample.choice, waiting)
@@ -109,6 +129,10 @@ class LocalSearch:
                 return Asked(source, name, choice)
         self._exhausted[source] = not waiting and self._moves[source].count <= _SMALL
         return None
+
+    def _added(self, source: int) -> Iterator[Choice]:
+        told = self._acquisition.observations
+        return least_harm(self._moves[source], [told.told[number] for number in told.by_source[source]])
 
     def _new(self, source: int, choice: Choice, waiting: Iterable[str]) -> str | None:
         """The key of what is not known of an input yet."""
@@ -145,22 +169,31 @@ class LocalSearch:
         self._rest[source] = left
         return list(left.values())
 
-    def tell(self, number: int, source: int, network: Network, found: Measurement | None) -> None:
+    def tell(self, number: int, source: int, network: Network, found: Measurement | None, is_within: bool) -> None:
         """What came of a network that was made of an input, by whoever proposed it; None if it failed."""
         asked, told = self._waiting.pop(number, None), self._acquisition.observations
         if asked is not None:
             self._engines.tell(asked.sample is not None, 0.0 if found is None else self._standing(source, found.gain))
         if found is not None:
             choice = asked.choice if asked is not None else self._moves[source].choice(network)
-            told.add(Observation(source, choice, found.gain, found.source_score))
+            told.add(Observation(source, choice, found.gain, found.source_score, is_within))
         elif asked is not None:
             self._failed[source].add(asked.name)
+        if not is_within:
+            self._hear(source, found)
+            return
         if self._learner is None:
             return
         if asked is not None and asked.sample is not None:
             self._learn_measured(source, number, None if found is None else found.gain)
         if found is not None and len(told.told) % _EVERY == 0:
             self._learn_expected()
+
+    def _hear(self, source: int, found: Measurement | None) -> None:
+        """Of something over the budget, which says what single changes do."""
+        self._heard += found is not None
+        if self._adds[source] is None and can_add(self._moves[source]):
+            self._adds[source] = True
 
     def _standing(self, source: int, gain: float) -> float:
         """The share of the last measurements of an input that a gain is better than, equals by half."""
@@ -207,6 +240,8 @@ class LocalSearch:
             "failed": [sorted(names) for names in self._failed],
             "exhausted": list(self._exhausted),
             "turn": self._turn,
+            "heard": self._heard,
+            "adds": list(self._adds),
             "acquisition": self._acquisition.state(),
             "engines": self._engines.state(),
             "batches": [[source, batch.state()] for source, batch in self._batches.items()],
@@ -220,7 +255,7 @@ class LocalSearch:
         self._failed = [set(names) for names in state["failed"]]
         self._rest = [None for _ in self._moves]
         self._exhausted = list(state["exhausted"])
-        self._turn = state["turn"]
+        self._turn, self._heard, self._adds = state["turn"], state["heard"], list(state["adds"])
         self._acquisition.restore(state["acquisition"])
         self._engines.restore(state["engines"])
         self._batches = {

@@ -142,14 +142,16 @@ class NATStrategy(Strategy):
         return started.proposals()
 
     def tell(self, proposal: Proposal, measurement: Measurement | None) -> None:
-        """A gain that is not finite counts as a failure."""
+        """A gain that is not finite counts as a failure. What was measured elsewhere can be told too; where it is over
+        the budget it says something of others, and is no finalist."""
         self._told += 1
         found = measurement if measurement is not None and math.isfinite(measurement.gain) else None
         gain = None if found is None else found.gain
         source = self._records.find(proposal.source)
+        is_within = source is None or self._is_within(proposal)
         if source is not None:
-            self._local.tell(proposal.number, source, proposal.network, found)
-        if gain is not None and source is not None:
+            self._local.tell(proposal.number, source, proposal.network, found, is_within)
+        if gain is not None and source is not None and is_within:
             self._records.add(source, proposal.network, gain, proposal.number)
         for each in self._rounds:
             if each.tell(proposal.number, gain):
@@ -157,6 +159,10 @@ class NATStrategy(Strategy):
                     self._rounds.remove(each)
                     self._learner.learn_measured(each, min(1.0, self._told / max(1, self._learned)))
                 return
+
+    def _is_within(self, proposal: Proposal) -> bool:
+        moves = self.moves_of(proposal.source)
+        return moves.admits(moves.choice(proposal.network))
 
     def finalists(self, source: Network, count: int) -> Sequence[Network]:
         """What was measured best and what the policy thinks most probable, taken in turn: the best measured first if it

@@ -134,8 +134,11 @@ class Acquisition:
         process.hold(names, lambda first: self._points_of(names[first:]))
         posterior, own = process.fit(ranks - model.share * prior), self.observations.is_result
         means = posterior.own_mean() + model.share * prior
-        best = max(mean for name, mean in zip(names, means.tolist(), strict=True) if own(name, source))
-        return Belief(self, source, model.share, process, posterior, names, best)
+        results = [mean for name, mean in zip(names, means.tolist(), strict=True) if own(name, source)]
+        belief = Belief(self, source, model.share, process, posterior, names, max(results, default=0.0))
+        if not results:  # all that was told is over the budget
+            belief.best = float(belief.mean([self.start[source]])[0])
+        return belief
 
     def points(self, source: int, choices: Sequence[Choice]) -> Points:
         return Points(self.observations.space.rows(source, choices), self.prior.features(source, choices))

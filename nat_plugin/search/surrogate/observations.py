@@ -18,12 +18,14 @@ _TOP = 16
 
 @dataclass(frozen=True)
 class Observation:
-    """A measurement: which input, what became of it, what that gained, and the score of the input at that time."""
+    """A measurement: which input, what became of it, what that gained, and the score of the input at that time.
+    ``is_within``: whether it keeps the limits; what does not says something of others, and is no result."""
 
     source: int
     choice: Choice
     gain: float
     source_score: float
+    is_within: bool = True
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,8 @@ class Observations:
         self.by_source[told.source].append(number)
         self.choices[told.source].add(told.choice)
         self._sums[told.source] += told.source_score
-        self._top[told.source] = self._best_of([*self._top[told.source], number])
+        if told.is_within:
+            self._top[told.source] = self._best_of([*self._top[told.source], number])
 
     def _best_of(self, numbers: list[int]) -> list[int]:
         return sorted(numbers, key=lambda number: (-self.told[number].gain, number))[:_TOP]
@@ -126,19 +129,19 @@ class Observations:
         return best
 
     def is_result(self, name: int, source: int) -> bool:
-        """Whether what has that name can be a result for an input: what was told of it, and where it is within the
-        budget or nothing was told the input itself."""
+        """Whether what has that name can be a result for an input: what was told of it that is within the budget, and
+        where it is within itself or nothing was told the input."""
         if name >= 0:
-            return self.told[name].source == source
+            return self.told[name].source == source and self.told[name].is_within
         return -1 - name == source and (self._is_within[source] or not self.by_source[source])
 
     def state(self) -> list[Any]:
-        return [[each.source, list(each.choice), each.gain, each.source_score] for each in self.told]
+        return [[each.source, list(each.choice), each.gain, each.source_score, each.is_within] for each in self.told]
 
     def restore(self, state: list[Any]) -> None:
         """Into a new observations."""
-        for source, choice, gain, score in state:
-            self.add(Observation(source, tuple(choice), gain, score))
+        for source, choice, gain, score, is_within in state:
+            self.add(Observation(source, tuple(choice), gain, score, is_within))
 
 
 def _left_out(count: int, room: int, step: int) -> int:

@@ -49,6 +49,12 @@ class SurrogateStrategy(PerInput):
         if found is not None:
             self._acquisition.observations.add(Observation(source, choice, found.gain, found.source_score))
 
+    def hear(self, source: int, number: int, choice: Choice, found: Measurement) -> None:
+        del number
+        is_within = self.moves[source].admits(choice)
+        told = Observation(source, choice, found.gain, found.source_score, is_within)
+        self._acquisition.observations.add(told)
+
     def state(self) -> State:
         return super().state() | {"acquisition": self._acquisition.state()}
 

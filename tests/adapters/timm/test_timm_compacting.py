@@ -133,6 +133,38 @@ def test_the_better_start_counts_and_of_the_model_itself_also_as_it_came() -> No
     assert session.best(session.network, tuning, STARTS[:1]).accuracy == tuned[0]
 
 
+def test_where_nothing_was_adapted_a_network_is_tuned_once() -> None:
+    session = CompactionSession(model(), *loaders(), input=(3, 16, 16), device="cpu")
+    assert session.best(session.network, Tuning(epochs=0), STARTS[::-1]).how == "fine-tuned from own weights"
+    session.evaluator.train([session.network])
+    assert session.best(session.network, Tuning(epochs=0), STARTS[1:]).how == "fine-tuned from adapted weights"
+
+
+def test_with_fits_what_reads_a_cut_begins_from_least_squares() -> None:
+    given, still = lively("test_efficientnet", classes=10), Tuning(epochs=0)
+    session = CompactionSession(given, *loaders(), input=(3, 16, 16), device="cpu", fits=True)
+    after, path = _halved(session.network)
+    weights = [session.tune(after, still).model, nat_timm.inherit(given, after)]
+    found, inherited = (each.get_submodule(f"{path}.conv_pwl").weight for each in weights)
+    assert found.shape == inherited.shape
+    assert not torch.allclose(found, inherited)
+
+
+def _halved(network: Network) -> tuple[Network, str]:
+    """With fewer hidden channels in one block, and the path of that."""
+    return next(
+        (
+            network.with_ops(
+                [op if each == slot else own for each, own in zip(network.slots, network.ops, strict=True)]
+            ),
+            slot.cell,
+        )
+        for slot in network.slots
+        for op in network.edge(slot).choices
+        if str(op.values.get("name", "")).startswith("mbconv_k3_e3")
+    )
+
+
 def tuned(accuracy: float, how: str, measured: Measured | None = None) -> Tuned:
     network = nat_timm.to_network(timm.create_model("test_resnet"), (3, 32, 32))
     return Tuned(network, cost(network), nn.Identity(), accuracy, how, measured)

@@ -272,6 +272,11 @@ def test_what_reads_a_cut_is_fitted_to_what_it_gave_before(model: nn.Module, nam
     assert errors[1] < errors[0]
 
 
+def test_a_model_that_only_lost_a_block_has_nothing_to_fit(model: nn.Module, network: Network) -> None:
+    made = nat_timm.inherit(model, put(network, "blocks.2.1", "null"))
+    assert nat_timm.fit(made, model, images(SIZE, 8)) == ()
+
+
 def test_fits_are_moves_only_where_they_are_asked_for(model: nn.Module) -> None:
     plain = TimmAdapter().read(SMALL, Frame(input=(3, SIZE, SIZE), classes=7))
     asked = TimmAdapter().read(f'{{"architecture": "{SMALL}", "fits": true}}', Frame(input=(3, SIZE, SIZE), classes=7))

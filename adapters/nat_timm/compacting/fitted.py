@@ -1,0 +1,82 @@
+"""A search without training: single moves are known from the advice, combinations are fitted and compared."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from nat_plugin.errors import NATError
+from nat_plugin.evaluators.base import Assessment, Bench, Evaluator, Split
+from nat_plugin.ir import Moves, Network
+from nat_plugin.search.base import Measurement, Proposal, Settings
+from nat_timm.advising.advice import Advice
+from nat_timm.fitting.fit import fit
+from nat_timm.measuring.statistics import recalibrate
+from nat_timm.models import inherit
+
+
+class FittedEvaluator(Evaluator):
+    """Scores a network by how far its output is from that of the model, once all that changed is fitted in closed form,
+    one change after the other. Neither labels nor training are needed.
+
+    A score is minus the mean square of the difference of the logits, as a share of their spread over the pictures:
+    about the sum of what the changes of a network do each by itself.
+    """
+
+    how = "scored on weights fitted in closed form"
+    assessed = "these two networks with weights fitted in closed form"
+
+    def __init__(self, bench: Bench, model: nn.Module, pictures: Sequence[Tensor], compared: Sequence[Tensor]) -> None:
+        """``pictures``: to fit on; ``compared``: others, to compare on."""
+        super().__init__(bench, Settings())
+        self._model, self._pictures, self._compared = model.eval(), pictures, compared
+        self._wanted = self._logits(model)
+
+    def measure(self, proposals: Sequence[Proposal]) -> list[Measurement | None]:
+        return [self._measured(each.network) for each in proposals]
+
+    def assess(self, network: Network, split: Split) -> Assessment:
+        """How often it says what the model says; ``split`` makes no difference."""
+        del split
+        return Assessment.of(self._logits(self._fitted(network)).argmax(1) == self._wanted.argmax(1))
+
+    def _fitted(self, network: Network) -> nn.Module:
+        made = inherit(self._model, network)
+        if network == self.bench.inputs[0]:
+            return made
+        if not fit(made, self._model, self._pictures):
+            recalibrate(made, self._pictures)
+        return made
+
+    def _measured(self, network: Network) -> Measurement | None:
+        found = self._logits(self._fitted(network))
+        spread = float((self._wanted - self._wanted.mean(0)).square().sum())
+        change = float((found - self._wanted).square().sum()) / max(spread, 1e-30)
+        if not math.isfinite(change):
+            return None
+        return measurement(change, float((found.argmax(1) == self._wanted.argmax(1)).double().mean()))
+
+    @torch.no_grad()
+    def _logits(self, model: nn.Module) -> Tensor:
+        return torch.cat([model(x).float() for x in self._compared])
+
+
+def measurement(square: float, agreement: float) -> Measurement:
+    return Measurement(-square, 0.0, {"change": square**0.5, "agreement": agreement})
+
+
+def told(advice: Advice, moves: Moves) -> Iterator[tuple[Network, Measurement]]:
+    """The single moves that the advice measured, as networks: the most harmful first, since what a strategy was told
+    last counts longest. NATError where it is of another model."""
+    places = {(moves.network.edge(slot).key, str(op.values.get("name", op))): (place, index)
+              for place, (slot, ops) in enumerate(zip(moves.slots, moves.candidates, strict=True))
+              for index, op in enumerate(ops) if index}  # fmt: skip
+    known = [(places[move.at, move.after], move) for move in advice.moves if (move.at, move.after) in places]
+    if not known:
+        raise NATError(f"advice: it is of '{advice.model}', and has no move of this model")
+    for (place, index), move in sorted(known, key=lambda each: -each[1].effect.change):
+        choice = tuple(index if at == place else 0 for at in range(len(moves.slots)))
+        yield moves.apply(choice), measurement(move.effect.change**2, move.effect.agreement)

@@ -1,0 +1,139 @@
+"""``compact`` by an advice: single moves are told, combinations fitted in closed form, nothing is trained."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import nat_timm
+import numpy as np
+import pytest
+import torch
+from nat_timm.advising.advice import Advice
+from nat_timm.compacting.fitted import FittedEvaluator, told
+from nat_timm.compacting.session import CompactionSession
+from torch import Tensor, nn
+
+from nat_plugin.device import Compute
+from nat_plugin.errors import NATError
+from nat_plugin.evaluators.base import Bench
+from nat_plugin.ir import Budget, Moves, Network, cost, find_rule
+from nat_plugin.plugins import plugins
+from nat_plugin.runs.recipe import SearchSettings
+from nat_plugin.search.base import Proposal
+from tests.adapters.timm.samples import images, lively
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+SIZE = 32
+NAME = "test_efficientnet"
+
+
+@pytest.fixture(scope="module")
+def model() -> nn.Module:
+    return lively(NAME)
+
+
+@pytest.fixture(scope="module")
+def advice(model: nn.Module) -> Advice:
+    return nat_timm.advise(model, images(SIZE, 48))
+
+
+@pytest.fixture(scope="module")
+def batches() -> list[tuple[Tensor, Tensor]]:
+    return [(x, torch.arange(len(x)) % 7) for x in images(SIZE, 64).split(32)]
+
+
+def network_of(model: nn.Module) -> Network:
+    return nat_timm.to_network(model, (3, SIZE, SIZE), fits=True)
+
+
+def session_of(model: nn.Module, batches: Any) -> CompactionSession:
+    return CompactionSession(model, batches, batches, input=(3, SIZE, SIZE), device="cpu", fits=True)
+
+
+def test_what_the_advice_measured_is_told_of_single_moves_the_worst_first(model: nn.Module, advice: Advice) -> None:
+    moves = Moves(network_of(model), find_rule("nat++"))
+    found = list(told(advice, moves))
+    changes = [measured.details["change"] for _, measured in found]
+    assert changes == sorted(changes, reverse=True)
+    assert len({network for network, _ in found}) == len(advice.moves)
+    assert all(sum(index > 0 for index in moves.choice(network)) == 1 for network, _ in found)
+    saved = {cost(moves.network).macs - cost(network).macs for network, _ in found}
+    assert saved == {move.macs for move in advice.moves}
+
+
+def test_an_advice_of_another_model_is_refused(advice: Advice) -> None:
+    other = Moves(network_of(lively("test_resnet")), find_rule("nat++"))
+    with pytest.raises(NATError, match=f"advice: it is of '{NAME}', and has no move of this model"):
+        list(told(advice, other))
+
+
+def test_a_network_scores_by_how_far_its_output_is_from_the_model(model: nn.Module) -> None:
+    network = network_of(model)
+    bench = Bench((network,), find_rule("nat++"), None, Compute(torch.device("cpu")))
+    x, test = images(SIZE, 32), images(SIZE, 16, seed=5)
+    evaluator = FittedEvaluator(bench, model, [x], [test])
+    moves = Moves(network, find_rule("nat++"), Budget.parse({"macs": "0.7x"}).resolve(network))
+    after = moves.apply(moves.sample(np.random.default_rng(0)))
+    same, found = evaluator.measure([Proposal(n, network, each) for n, each in enumerate((network, after))])
+    assert same is not None
+    assert found is not None
+    assert (same.gain, same.details["agreement"]) == (pytest.approx(0, abs=1e-6), 1)
+    made = nat_timm.inherit(model, after)
+    nat_timm.fit(made, model, [x])
+    with torch.no_grad():
+        ours, its = made(test), model(test)
+    square = (ours - its).square().sum() / (its - its.mean(0)).square().sum()
+    assert found.gain == pytest.approx(-float(square), rel=1e-4)
+
+
+@pytest.mark.parametrize("name", ["nat", "knapsack", "greedy"])
+def test_a_search_by_advice_finds_combinations_without_shared_weights(
+    model: nn.Module, advice: Advice, batches: list[tuple[Tensor, Tensor]], name: str
+) -> None:
+    session = session_of(model, batches)
+    kind, task = plugins().find("strategies", name), session.task({"macs": "0.7x"}, 4)
+    strategy = kind(task, kind.Settings())
+    lengths = SearchSettings(warmup=0, rounds=2, proposals=2, steps=0)
+    assert session.advised(strategy, advice, lengths) == 5  # the model and four combinations
+    assert not session.is_adapted
+    limits = task.budget.resolve(session.network)
+    found = strategy.finalists(session.network, 8)
+    assert found
+    assert all(limits.fit(network) for network in found)
+
+
+def test_compact_by_advice_is_within_the_budget_and_trains_no_shared_weights(
+    model: nn.Module, batches: list[tuple[Tensor, Tensor]]
+) -> None:
+    result = nat_timm.compact(
+        model,
+        batches,
+        batches,
+        budget={"macs": "0.7x"},
+        strategy="knapsack",
+        input=(3, SIZE, SIZE),
+        search={"rounds": 1, "proposals": 2},
+        tuning={"epochs": 0},
+        candidates=1,
+        fits=True,
+        advice=True,
+        device="cpu",
+    )
+    assert result.best.cost.macs <= 0.7 * result.before.cost.macs
+    assert {each.how for each in result.tuned} == {"fine-tuned from own weights"}
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"advice": "yes"}, "advice is 'yes': give True, or what nat_timm.advise gives"),
+        ({"advice": True, "search": {"warmup": 3}}, "search: with an advice nothing is trained; leave out warmup"),
+        ({"advice": True, "search": {"steps": 3}}, "search: with an advice nothing is trained; leave out warmup"),
+    ],
+)
+def test_what_does_not_go_with_an_advice_is_one_line(
+    model: nn.Module, batches: list[tuple[Tensor, Tensor]], given: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(NATError, match=message):
+        nat_timm.compact(model, batches, batches, budget={"macs": "0.7x"}, input=(3, SIZE, SIZE), **given)
