@@ -161,7 +161,7 @@ def _halved(network: Network) -> tuple[Network, str]:
         )
         for slot in network.slots
         for op in network.edge(slot).choices
-        if str(op.values.get("name", "")).startswith("mbconv_k3_e3")
+        if str(op.values.get("name", "")).startswith(("mbconv_k3_e3", "mbconv_e3"))
     )
 
 
