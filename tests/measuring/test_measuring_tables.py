@@ -170,9 +170,9 @@ def test_the_command_line_makes_a_blank_table_and_transforms_within_it(nat: Nat,
         slot["costs"] = {op: 0 if op == "skip" else len(op) for op in slot["costs"]}
     path.write_text(json.dumps(value))
     given = ("--cost", f"energy={path}", "--budget", "energy=0.6x", *sizes)
-    found = nat("transform", source, "--rules", "nat++", "--policy", "nasbench201", *given)
+    found = nat("transform", source, "--rules", "nat++", *given)
     assert found.status == 0, found.err
-    again = nat("transform", "DARTS_V1", "--policy", "nasbench201", *given)
+    again = nat("transform", "DARTS_V1", *given)
     assert again.status == 2
     assert "this table is of 'DARTS_V2'" in again.err
     assert again.err.count("\n") == 1

@@ -115,7 +115,6 @@ def test_the_policy_file_says_what_it_is_of_and_has_the_critic(undisturbed: Path
     assert facts["objective"] == kinds[0]
     assert facts["evaluations"] == 100
     assert facts["space"] == "NAS-Bench-201"
-    assert "0->1" in str(facts["cells"])
     saved = load_critic(undisturbed / "policy.safetensors")
     assert saved is not None
     critic = make_critic(CriticSettings.model_validate(CRITICS[kinds[1]]), 0, torch.device("cpu"))
@@ -130,6 +129,24 @@ def test_the_policy_file_says_what_it_is_of_and_has_the_critic(undisturbed: Path
     budget = Budget.parse({"macs": "1.0x"})
     [after] = transform([network], find_rule("nat"), budget, policy)
     Moves(network, find_rule("nat"), budget.resolve(network)).verify(after)
+
+
+def test_it_is_applied_and_starts_a_search_with_and_without_a_critic_to_judge_it(
+    undisturbed: Path, kinds: tuple[str, str], nat: Nat
+) -> None:
+    """One that was learned from an ensemble has no critic that says how likely a gain is, and proposes all the same."""
+    text = "|nor_conv_3x3~0|+|nor_conv_3x3~0|none~1|+|none~0|skip_connect~1|nor_conv_3x3~2|"
+    said, judged = nat("transform", text, "--policy", str(undisturbed), "--json"), kinds[1] == "tasks"
+    row = json.loads(said.out)
+    assert (said.status, "probability" in row, bool(said.err)) == (0, judged, judged)
+    network, rule = plugins().adapters["nasbench201"].read(text, Frame()), find_rule("nat")
+    strategy = NATStrategy(Task((network,), rule, Budget()), NATSettings(policy=str(undisturbed)))
+    assert f"policy '{undisturbed}', trained on NAS-Bench-201" in strategy.notes[0]
+    [proposal] = strategy.ask(1)
+    Moves(network, rule).verify(proposal.network)
+    if not judged:  # the policy's own proposal comes first
+        assert row["changed"]
+        assert plugins().adapters["nasbench201"].write(canonical(proposal.network)) == row["architecture"]
 
 
 def test_a_source_that_changed_is_refused(small_table: Path, tmp_path: Path) -> None:
