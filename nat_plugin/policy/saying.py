@@ -9,6 +9,7 @@ _said: set[str] = set()
 
 
 def say_once(line: str) -> None:
+    """For what is the same however often a policy is used."""
     if line not in _said and parent_process() is None:
         _said.add(line)
         print(line, file=sys.stderr)
