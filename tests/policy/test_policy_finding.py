@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from nat_plugin import load_policy
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Budget, Frame, find_rule
 from nat_plugin.plugins import plugins
@@ -75,6 +76,11 @@ def test_the_command_line_says_it_and_does_as_without_a_name(nat: Nat) -> None:
     plain, named = nat(*stream, stdin=cells), nat(*stream, "--policy", "nasbench201-budgets", stdin=cells)
     assert (named.status, named.out) == (0, plain.out)
     assert (plain.err, named.err) == ("", SAID.format("nasbench201-budgets"))
+
+
+def test_python_says_it_and_names_the_policy_that_it_loaded(capsys: pytest.CaptureFixture[str]) -> None:
+    assert (load_policy("nasbench201").name, load_policy("nasbench201").critic is None) == ("general", False)
+    assert capsys.readouterr().err == SAID.format("nasbench201")
 
 
 def test_a_search_says_it_once_and_reports_the_policy_that_it_used(capsys: pytest.CaptureFixture[str]) -> None:
