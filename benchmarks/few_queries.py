@@ -1,15 +1,16 @@
 """What strategies gain on single cells of NAS-Bench-201 with few queries: the real strategies, one cell at a time.
 
-The inputs are held out of the training of the shipped policy: so many drawn of each group. A query is a distinct
-network (by ``nat_plugin.ir.key``), worth the mean validation accuracy of the cells that compute the same, whichever of
-them is asked for; proposals that compute what is known cost nothing. The best by validation counts, with its test
-accuracy less that of the input. Every input has a seed of its own, the same for all strategies; intervals are 95 % over
-inputs, by Student's t, and differences from ``random`` are paired. Under ``--budget``, a limit below 1x on MACs,
-parameters or the latency of a device (which needs ``--latency``), the input is no result itself: what is best within is
-compared with it all the same. AssertionError for a proposal that is over the limit by the tables.
+The inputs are held out of the training of the policy (``--policy``; by default the one that ships): so many drawn of
+each group. A query is a distinct network (by ``nat_plugin.ir.key``), worth the mean validation accuracy of the cells
+that compute the same, whichever of them is asked for; proposals that compute what is known cost nothing. The best by
+validation counts, with its test accuracy less that of the input. Every input has a seed of its own, the same for all
+strategies; intervals are 95 % over inputs, by Student's t, and differences from ``random`` are paired. Under
+``--budget``, a limit below 1x on MACs, parameters or the latency of a device (which needs ``--latency``), the input is
+no result itself: what is best within is compared with it all the same. AssertionError for a proposal that is over the
+limit by the tables.
 
-``python benchmarks/few_queries.py --table nasbench201.csv.gz [--inputs N] [--ablations] [--budget NAME=0.8x]
-[--latency nasbench201_latency_ms.csv.gz] [--processes N] [--json FILE]``
+``python benchmarks/few_queries.py --table nasbench201.csv.gz [--inputs N] [--policy FILE] [--ablations]
+[--budget NAME=0.8x] [--latency nasbench201_latency_ms.csv.gz] [--processes N] [--json FILE]``
 """
 
 from __future__ import annotations
@@ -28,8 +29,9 @@ from typing import Any
 import numpy as np
 import torch
 from climb_from_policy import ClimbFromPolicy
-from nb201 import DATA, GROUPS, Reach, Space, fixed_rule, held_out, load_space
+from nb201 import DATA, GROUPS, Reach, Space, fixed_rule, load_space
 from nb201_limits import Cost, by_cost, by_latency, number_of
+from no_query import held_out_by, load_trained
 from searches import Found, gains_after
 from statistics_of_seeds import interval
 
@@ -42,9 +44,10 @@ from nat_plugin.search.base import Strategy, Task
 QUERIES = (1, 3, 10, 30, 100)
 OWN: dict[str, Any] = {"mix": {"input": 1, "neighbours": 0}}
 """All queries of ``nat`` go to the input itself."""
+GIVEN = "given"
+"""In the place of a policy: that of ``--policy``."""
 STRATEGIES: dict[str, tuple[str | type[Strategy], dict[str, Any]]] = {
-    "nat, shipped policy": ("nat", {"policy": "nasbench201", **OWN}),
-    "nat, policy for budgets": ("nat", {"policy": "nasbench201-budgets", **OWN}),
+    "nat, with the policy": ("nat", {"policy": GIVEN, **OWN}),
     "nat, from scratch": ("nat", {"policy": "none", **OWN}),
     "surrogate": ("surrogate", {}),
     "hill_climb": ("hill_climb", {}),
@@ -53,23 +56,24 @@ STRATEGIES: dict[str, tuple[str | type[Strategy], dict[str, Any]]] = {
     "random": ("random", {}),
 }
 ABLATIONS: dict[str, tuple[str | type[Strategy], dict[str, Any]]] = {
-    "nat, shipped policy": STRATEGIES["nat, shipped policy"],
-    "the policy no prior": ("nat", {"policy": "nasbench201", "trust": 0, **OWN}),
-    "climbing for the predictor": (ClimbFromPolicy, {"policy": "nasbench201"}),
-    "REINFORCE for the predictor": ("nat", {"policy": "nasbench201", "refine": 0, **OWN}),
+    "nat, with the policy": STRATEGIES["nat, with the policy"],
+    "the policy no prior": ("nat", {"policy": GIVEN, "trust": 0, **OWN}),
+    "climbing for the predictor": (ClimbFromPolicy, {"policy": GIVEN}),
+    "REINFORCE for the predictor": ("nat", {"policy": GIVEN, "refine": 0, **OWN}),
     "random": STRATEGIES["random"],
 }
-"""Of ``nat`` with the shipped policy: one part left out or replaced in each."""
+"""Of ``nat`` with the policy: one part left out or replaced in each."""
 BASELINE = "random"
 
 
 @dataclass(frozen=True)
 class Files:
-    """The tables, and the limit as ``NAME=LIMIT`` or empty."""
+    """The tables, the limit as ``NAME=LIMIT`` or empty, and the policy."""
 
     table: Path
     latency: Path | None
     limit: str
+    policy: str
 
 
 @dataclass(frozen=True)
@@ -108,6 +112,7 @@ def search(files: Files, wanted: Search) -> list[float]:
     """Test gain of the best by validation after each of ``QUERIES``."""
     space, limited = space_of(files.table), cost_of(files)
     named, settings = (STRATEGIES | ABLATIONS)[wanted.strategy]
+    settings = {name: files.policy if value == GIVEN else value for name, value in settings.items()}
     validation, test = (known[wanted.data] for known in (space.validation, space.test))
     validations, tests = space.of_kinds(validation), space.of_kinds(test)
     source = space.networks[wanted.cell]
@@ -127,10 +132,10 @@ def search(files: Files, wanted: Search) -> list[float]:
     return gains_after(strategy, itself, look_up, budget.resolve(source).fit(source), QUERIES)
 
 
-def inputs(space: Space, group: str, count: int, rule: Rule, limited: Cost | None) -> np.ndarray:
+def inputs(space: Space, held: np.ndarray, group: str, count: int, rule: Rule, limited: Cost | None) -> np.ndarray:
     """Held-out, connected cells of a group that something within the budget can be made of, drawn by a fixed seed."""
     known = space.connected & (np.isfinite(limited.values) if limited else True)
-    cells, budget = np.flatnonzero(held_out() & space.group(group) & known), limited.budget if limited else Budget()
+    cells, budget = np.flatnonzero(held & space.group(group) & known), limited.budget if limited else Budget()
     drawn = np.random.default_rng(0).permutation(cells)
     return np.array(list(islice((cell for cell in drawn if _fits(space.networks[cell], rule, budget)), count)))
 
@@ -163,6 +168,7 @@ def main() -> None:
     parser.add_argument("--rules", default="nat")
     parser.add_argument("--budget", default="", metavar="NAME=LIMIT", help="macs=0.8x, params=0.8x or DEVICE=0.8x")
     parser.add_argument("--latency", type=Path, help="nasbench201_latency_ms.csv.gz")
+    parser.add_argument("--policy", default="general", help="A file or a name.")
     parser.add_argument("--groups", nargs="*", choices=GROUPS, default=list(GROUPS))
     parser.add_argument("--data", nargs="*", choices=DATA, default=list(DATA))
     parser.add_argument("--strategies", nargs="*", choices=STRATEGIES, default=list(STRATEGIES))
@@ -170,14 +176,19 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
-    begun, space, files = time.perf_counter(), space_of(args.table), Files(args.table, args.latency, args.budget)
+    begun, space, files = (
+        time.perf_counter(),
+        space_of(args.table),
+        Files(args.table, args.latency, args.budget, args.policy),
+    )
     reach, fixed, rule = Reach(space, find_rule(args.rules)), fixed_rule(space), find_rule(args.rules)
     limited, under = cost_of(files), args.budget or "no limit"
+    held = held_out_by(space.networks, load_trained(args.policy).split)
     wanted = list(ABLATIONS) if args.ablations else [n for n in STRATEGIES if n in {*args.strategies, BASELINE}]
     points: dict[str, Any] = {}
     with ProcessPoolExecutor(args.processes, get_context("spawn")) as pool:
         for group in args.groups:
-            cells = inputs(space, group, args.inputs, rule, limited)
+            cells = inputs(space, held, group, args.inputs, rule, limited)
             for data in args.data:
                 validation, test = space.of_kinds(space.validation[data]), space.test[data]
                 at = limited.best(reach, cells, validation) if limited else reach.best(validation)[cells]

@@ -25,7 +25,7 @@ import torch
 from nasbench201 import Yardstick
 from nb201 import DATA, GROUPS, Space, load_space
 from nb201_limits import number_of
-from nb201_training import held_out_by_recipe, train
+from nb201_training import train
 from no_query import Trained
 from statistics_of_seeds import interval
 
@@ -58,7 +58,7 @@ class Rows:
 
 def measured_only(space: Space, steps: int, proposals: int, rows: int, seed: int) -> Policy:
     """REINFORCE on what was measured."""
-    rng, may = np.random.default_rng(seed), ~held_out_by_recipe(space) & space.connected
+    rng, may = np.random.default_rng(seed), ~space.held_out & space.connected
     cells = rng.permutation(np.flatnonzero(may))[:INPUTS]
     task = Task(tuple(space.networks[cell] for cell in cells), find_rule("nat"), Budget(), seed, proposals, CPU)
     settings = NATSettings(
@@ -91,7 +91,7 @@ def main() -> None:
     torch.set_num_threads(1)
     plugins()
     begun, space = time.perf_counter(), load_space(args.table)
-    yardstick = Yardstick(space, held_out_by_recipe(space))
+    yardstick = Yardstick(space, space.held_out)
     arms: dict[str, Callable[[int], Policy]] = {
         "one step": partial(measured_only, space, 1, args.proposals, args.rows),
         "several steps": partial(measured_only, space, STEPS, args.proposals, args.rows),

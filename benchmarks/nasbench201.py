@@ -32,7 +32,7 @@ from nat_nasbench.nb201 import OPS
 from nb201 import CELLS, DATA, GROUPS, PLACES, Reach, Space, digits_of, fixed_rule, load_space, numbers
 from nb201_budgets import Case
 from nb201_limits import by_cost
-from nb201_training import RULES, held_out_by_recipe, train
+from nb201_training import RULES, train
 from no_query import Trained, held_out_by, load_trained
 from results import add_result, put_tables
 from statistics_of_seeds import interval
@@ -273,7 +273,7 @@ def main() -> None:
     args.work.mkdir(parents=True, exist_ok=True)
     begun = time.perf_counter()
     space = load_space(args.table)
-    yardstick = Yardstick(space, held_out_by_recipe(space))
+    yardstick = Yardstick(space, space.held_out)
     best = yardstick.gains(lambda rule, data: yardstick.reach[rule].best(space.validation[data]))
     fixed = fixed_rule(space)
     known = {rule: reach.best(space.validation["CIFAR-10"]) for rule, reach in yardstick.reach.items()}

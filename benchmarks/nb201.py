@@ -17,6 +17,7 @@ import numpy as np
 from nat_nasbench import NB201Adapter
 from nat_nasbench.forms201 import ENDS
 from nat_nasbench.nb201 import OPS, spell
+from no_query import SPLIT, held_out_by
 
 from nat_plugin.ir import Frame, Moves, Network, Rule, canonical, cost, is_connected, key
 from nat_plugin.policy.training.spaces import means_of_kinds
@@ -26,16 +27,7 @@ CELLS = DIGITS**EDGES
 PLACES = DIGITS ** np.arange(EDGES - 1, -1, -1)
 GROUPS = {"all": -np.inf, "≥ 90": 90.0, "≥ 93": 93.0}
 """Least CIFAR-10 test accuracy of the inputs in each group."""
-SPLIT = 201
-"""Seed of the cells that were held out of the trainings of the policies that ship."""
 DATA = {"CIFAR-10": "c10", "CIFAR-100": "c100"}
-
-
-def held_out() -> np.ndarray:
-    """Whether each cell was held out of the trainings of the policies that ship, (CELLS,): exactly a fifth."""
-    held = np.zeros(CELLS, bool)
-    held[np.random.default_rng(SPLIT).permutation(CELLS)[: CELLS // 5]] = True
-    return held
 
 
 def numbers(digits: np.ndarray) -> np.ndarray:
@@ -63,6 +55,11 @@ class Space:
     @cached_property
     def connected(self) -> np.ndarray:
         return np.array([is_connected(network) for network in self.networks])
+
+    @cached_property
+    def held_out(self) -> np.ndarray:
+        """Whether each cell is held out by the recipes that ship, (CELLS,): by what it computes."""
+        return held_out_by(self.networks, SPLIT)
 
     @cached_property
     def written(self) -> np.ndarray:

@@ -1,6 +1,6 @@
 """NAS-Bench-201 under budgets: limits on MACs, and on the latency that was measured on each device of a table.
 
-On the cells that were held out of the trainings of the policies that ship: policies with no query; the best reachable
+On the cells that are held out of the training of the policies: policies with no query; the best reachable
 within the budget by validation; and, on some of these cells, strategies of the library with 10 and 30 queries. Gains
 are differences in CIFAR-10 test accuracy to the input, which is itself over the budget; choices are by CIFAR-10
 validation. Every network that is proposed is held against its limit, by ``Moves.verify`` and once more by the tables.
@@ -20,9 +20,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import torch
-from nb201 import GROUPS, SPLIT, Reach, Space, held_out, load_space
+from nb201 import GROUPS, Reach, Space, load_space
 from nb201_limits import Cost, by_cost, by_latency, devices, number_of
-from no_query import Trained, load_trained
+from no_query import SPLIT, Trained, held_out_by, load_trained
 from searches import SEARCHES, search
 from statistics_of_seeds import interval
 
@@ -138,9 +138,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--table", type=Path, required=True)
     parser.add_argument("--latency", type=Path, required=True)
-    parser.add_argument(
-        "--policy", nargs="+", default=["nasbench201-budgets"], help="One training each: files or names."
-    )
+    parser.add_argument("--policy", nargs="+", default=["general"], help="Files or names, each a training.")
     parser.add_argument("--rules", nargs="+", default=["nat", "nat++"])
     parser.add_argument("--searched", type=int, default=100, help="Inputs of each group where strategies search.")
     parser.add_argument("--json", type=Path)
@@ -151,12 +149,13 @@ def main() -> None:
     space = load_space(args.table)
     limits = costs(space, args.table, args.latency)
     policies = [load_trained(name) for name in args.policy]
+    held = held_out_by(space.networks, policies[0].split)
     found: dict[str, Any] = {}
     for rule in args.rules:
         reach = Reach(space, find_rule(rule))
         rows = found[rule] = {}
         for limited in limits:
-            case = Case(space, reach, limited, held_out())
+            case = Case(space, reach, limited, held)
             rows[limited.name] = measure(case, policies, args.searched)
             if args.json:  # after every budget: a run takes long
                 args.json.write_text(json.dumps(found, indent=1) + "\n")

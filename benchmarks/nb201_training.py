@@ -1,4 +1,4 @@
-"""Policies for NAS-Bench-201 by the recipe that ships, for benchmarks; and which cells it holds out."""
+"""Policies for NAS-Bench-201 by the recipe that ships, for benchmarks."""
 
 from __future__ import annotations
 
@@ -6,25 +6,14 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from nb201 import Space
-
 from nat_plugin.plugins import plugins
 from nat_plugin.policy.training.recipe import load_training
 from nat_plugin.policy.training.record import is_training
-from nat_plugin.policy.training.spaces import split_place
 from nat_plugin.policy.training.train import resume, start
 from nat_plugin.runs.progress import Silent
 
 RECIPE, SOURCE = "train-nasbench201", "nasbench201"
 RULES = tuple(load_training(RECIPE, [], plugins()).recipe.rules)
-
-
-def held_out_by_recipe(space: Space) -> np.ndarray:
-    """Whether each cell is held out, (CELLS,): by what it computes, so that nothing in training computes the same."""
-    recipe = load_training(RECIPE, [], plugins()).recipe
-    share = recipe.sources[SOURCE].held_out
-    return np.array([split_place(network, recipe.split) < share for network in space.networks])
 
 
 def train(table: Path, folder: Path, seed: int, evaluations: int = 3000, encoder: str = "graph") -> dict[str, Any]:

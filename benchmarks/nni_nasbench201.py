@@ -1,12 +1,13 @@
-"""How many models a search inside NNI needs on NAS-Bench-201, the table as evaluator: NAT with the policy that ships
-against random search, hill climbing and evolution over the same moves.
+"""How many models a search inside NNI needs on NAS-Bench-201, the table as evaluator: NAT with a policy against random
+search, hill climbing and evolution over the same moves.
 
 Each search is an NNI strategy on the hub's NasBench201 space and the ``sequential`` engine, from one input. A model is
 a trial, the input is the first. What counts after so many models is the best by validation accuracy so far; its gain in
-test accuracy over the input is reported too, in points. Inputs are drawn from the fifth of the cells on which the
-policy was not trained; transformed cells are looked up as NNI would build them. Means over inputs.
+test accuracy over the input is reported too, in points. Inputs are drawn from the fifth of the cells that
+was held out of the training of the policy; transformed cells are looked up as NNI would build them. Means over inputs.
 
-``python benchmarks/nni_nasbench201.py --table nasbench201.csv.gz [--inputs 100] [--models 100] [--json FILE]``
+``python benchmarks/nni_nasbench201.py --table nasbench201.csv.gz [--inputs 100] [--models 100] [--policy FILE]
+[--json FILE]``
 """
 
 from __future__ import annotations
@@ -23,17 +24,18 @@ import numpy as np
 import torch
 from nat_nasbench.forms201 import ENDS
 from nat_nni import NAT, Evolution, HillClimb, RandomSearch
-from nb201 import DATA, GROUPS, Space, digits_of, held_out, load_space, numbers
+from nb201 import DATA, GROUPS, Space, digits_of, load_space, numbers
 from nni.nas.evaluator import Evaluator
 from nni.nas.execution import SequentialExecutionEngine
 from nni.nas.hub.pytorch import NasBench201
 from nni.nas.space import RawFormatModelSpace
+from no_query import held_out_by, load_trained
 
 Sample: TypeAlias = Mapping[str, Any]
 NAMES = ("none", "skip_connect", "conv_1x1", "conv_3x3", "avg_pool_3x3")
 LABELS = [f"cell/{source}_{target}" for source, target in ENDS]
 STRATEGIES: dict[str, Callable[..., Any]] = {
-    "NAT, policy nasbench201": lambda **given: NAT(policy="nasbench201", **given),
+    "NAT": NAT,
     "hill climbing": HillClimb,
     "evolution": Evolution,
     "random": RandomSearch,
@@ -80,14 +82,19 @@ def needed(curve_of: np.ndarray, gain: float) -> int | None:
     return int(reached[0]) + 1 if len(reached) else None
 
 
-def measure(table: Space, data: str, group: str, inputs: int, models: int) -> dict[str, np.ndarray]:
+def measure(
+    table: Space, held: np.ndarray, data: str, group: str, options: argparse.Namespace
+) -> dict[str, np.ndarray]:
     """Mean curves by strategy, (models, [validation, test])."""
-    cells = np.flatnonzero(held_out() & table.connected & table.group(group))
-    cells = np.random.default_rng(0).permutation(cells)[:inputs]
+    cells = np.flatnonzero(held & table.connected & table.group(group))
+    cells = np.random.default_rng(0).permutation(cells)[: options.inputs]
     space, found = NasBench201(), {}
     for name, make in STRATEGIES.items():
+        settings = {"policy": options.policy} if make is NAT else {}
         curves = [
-            curve(make(initial=sample(cell), budget={}, seed=seed), space, table, data, cell, models)
+            curve(
+                make(initial=sample(cell), budget={}, seed=seed, **settings), space, table, data, cell, options.models
+            )
             for seed, cell in enumerate(map(int, cells))
         ]
         found[name] = np.mean(curves, axis=0)
@@ -116,6 +123,7 @@ def main() -> None:
     parser.add_argument("--models", type=int, default=100)
     parser.add_argument("--data", nargs="+", choices=DATA, default=list(DATA))
     parser.add_argument("--groups", nargs="+", choices=GROUPS, default=list(GROUPS))
+    parser.add_argument("--policy", default="general", help="Of NAT: a file or a name.")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     if options.models < GOAL:
@@ -123,13 +131,16 @@ def main() -> None:
     torch.set_num_threads(1)
     logging.disable(logging.WARNING)
     table = load_space(options.table)
+    held = held_out_by(table.networks, load_trained(options.policy).split)
     results = [
-        report(data, group, measure(table, data, group, options.inputs, options.models))
+        report(data, group, measure(table, held, data, group, options))
         for data in options.data
         for group in options.groups
     ]
     if options.json:
-        options.json.write_text(json.dumps({"inputs": options.inputs, "results": results}, indent=1))
+        options.json.write_text(
+            json.dumps({"inputs": options.inputs, "policy": options.policy, "results": results}, indent=1)
+        )
 
 
 if __name__ == "__main__":

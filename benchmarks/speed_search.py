@@ -3,7 +3,8 @@
 Random DARTS cells under ``nat++`` and MACs 1.0x; the observations are random networks with made-up gains, put in by
 ``state`` and ``restore``. A proposal is one ``ask`` and one ``tell``, with all that is learned in them.
 
-``python benchmarks/speed_search.py [--observations N ...] [--proposals N] [--name NAME --json FILE]``
+``python benchmarks/speed_search.py [--observations N ...] [--proposals N] [--policy FILE]
+[--name NAME --json FILE]``
 """
 
 from __future__ import annotations
@@ -25,7 +26,6 @@ from nat_plugin.search.base import Measurement, State, Strategy, Task
 STRATEGIES: dict[str, tuple[str, dict[str, Any]]] = {
     "nat": ("nat", {"policy": "none", "mix": {"input": 1, "neighbours": 0}}),
     "nat, the policy that ships": ("nat", {"mix": {"input": 1, "neighbours": 0}}),
-    "nat, trained policy": ("nat", {"policy": "nasbench201", "mix": {"input": 1, "neighbours": 0}}),
     "surrogate": ("surrogate", {}),
 }
 
@@ -62,13 +62,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--observations", type=int, nargs="*", default=[50, 250, 1000, 5000])
     parser.add_argument("--proposals", type=int, default=32)
+    parser.add_argument("--policy", metavar="FILE", help="One more of nat: with this policy.")
     parser.add_argument("--name", default="now")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     torch.set_num_threads(1)
     figures: dict[str, Any] = {"observations": args.observations, "ms": {}}
     print("| ms | " + " | ".join(map(str, args.observations)) + " |\n" + "|---" * (len(args.observations) + 1) + "|")
-    for name, (named, settings) in STRATEGIES.items():
+    own = {"policy": args.policy, "mix": {"input": 1, "neighbours": 0}}
+    strategies = STRATEGIES | ({"nat, with the policy of --policy": ("nat", own)} if args.policy else {})
+    for name, (named, settings) in strategies.items():
         found = [time_of(named, settings, count, args.proposals) for count in args.observations]
         figures["ms"][name] = [round(each, 2) for each in found]
         print(f"| {name} | " + " | ".join(f"{each:.1f}" for each in found) + " |", flush=True)

@@ -8,8 +8,9 @@ reporting only, except where a line says so. Beside it, from the same measuremen
 - the policy's proposals, or only those that the critic finds better than the input;
 - ``critic``: for every input the best it can become by the critic, or only if that is better by ``--margin``;
 - ``pool``: for every input the best measured network that it can become: random search that shares its evaluations;
-- ``shipped``: the shipped policy, trained on the table; ``prior``: what maximises the critic's gain less ``w`` times
-  the divergence from the shipped policy, which is known in closed form: the most of log p(a | b) + gain / w;
+- with ``--policy FILE``, made by ``nat train train-nasbench201``: that policy, trained on the table; ``prior``: what
+  maximises the critic's gain less ``w`` times the divergence from it, which is known in closed form: the most of
+  log p(a | b) + gain / w;
 - ``trained``: the input and so many candidates are really trained and the best is kept (``nb201_final.py``): the
   likeliest by the policy, the best by the critic, random ones, or what hill climbing comes to by these trainings;
 - random search, hill climbing and greedy with ``--queries`` measurements for each of ``--inputs`` inputs of each group,
@@ -17,7 +18,8 @@ reporting only, except where a line says so. Beside it, from the same measuremen
   the pool, and where the best three of what they measured are trained; with ``--everything`` the best of all that they
   can become by the measurements themselves.
 
-``python benchmarks/supernet_nb201.py --table nasbench201.csv.gz --data cifar10_small.npz --work DIR [--seeds N]``
+``python benchmarks/supernet_nb201.py --table nasbench201.csv.gz --data cifar10_small.npz --work DIR [--seeds N]
+[--policy FILE]``
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ import numpy as np
 import torch
 from nasbench201 import Scores, hill_climbing, random_search
 from nat_nasbench.nb201 import OPS
-from nb201 import CELLS, GROUPS, PLACES, Reach, Space, digits_of, fixed_rule, held_out, load_space, numbers
+from nb201 import CELLS, GROUPS, PLACES, Reach, Space, digits_of, fixed_rule, load_space, numbers
 from nb201_final import best_trained, different, trainings
 from scipy.stats import spearmanr
 from statistics_of_seeds import interval
@@ -68,7 +70,7 @@ class Truth:
 
     def __init__(self, space: Space) -> None:
         self.space, self.reach = space, Reach(space, find_rule("nat"))
-        self.cells = np.flatnonzero(held_out())
+        self.cells = np.flatnonzero(space.held_out)
         self.moves = [Moves(space.networks[cell], self.reach.rule) for cell in self.cells]
         self._digits = {op: digit for digit, op in enumerate(OPS.values())}
         good = np.flatnonzero(space.test[DATA] >= 90)
@@ -183,7 +185,7 @@ SEARCHES = {"random search": random_search, "hill climbing": hill_climbing, "gre
 def sampled(space: Space, count: int) -> np.ndarray:
     """So many held-out inputs of each group, together: among them good ones are more frequent than among all inputs,
     so that their mean over "all" is no mean over all inputs."""
-    rng, held = np.random.default_rng(3), held_out()
+    rng, held = np.random.default_rng(3), space.held_out
     return np.unique([rng.choice(np.flatnonzero(held & space.group(name)), count, replace=False) for name in GROUPS])
 
 
@@ -243,8 +245,9 @@ def measure_seed(truth: Truth, rewards: SupernetRewards, seed: int, args: argpar
     }
     finals = truth.after_training(policy, values, seed)
     rows |= {name: truth.gains(found) for name, found in finals.items()}
-    shipped = truth.with_prior(find_policy("nasbench201", CPU), values, PRIORS)
-    rows |= {f"prior, w = {weight:g}": row for weight, row in shipped.items()}
+    if args.policy:
+        by_weight = truth.with_prior(find_policy(args.policy, CPU), values, PRIORS)
+        rows |= {f"prior, w = {weight:g}": row for weight, row in by_weight.items()}
     if args.inputs:
         some = sampled(space, args.inputs)
         rows["policy on supernet rewards, sampled inputs"] = truth.gains(becomes, some)
@@ -270,8 +273,9 @@ def summary(truth: Truth, seeds: Sequence[dict[str, Any]], args: argparse.Namesp
     rows: dict[str, Any] = {
         "best by validation": truth.gains(truth.reach.best(space.validation[DATA])),
         "fixed rule (made from the table)": truth.gains(fixed_rule(space)),
-        "shipped policy (trained on the table)": truth.gains(truth.of_policy(find_policy("nasbench201", CPU))),
     }
+    if args.policy:
+        rows["policy trained on the table"] = truth.gains(truth.of_policy(find_policy(args.policy, CPU)))
     rows |= over_seeds([each["gains"] for each in seeds])
     together = np.mean([each["values"] for each in seeds], axis=0)
     policies = [truth.of_policy(trained(space, together, seed, args)) for seed in range(POLICIES)]
@@ -299,6 +303,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     ask_for_setting(parser)
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--policy", metavar="FILE", help="trained on the table: measured too, and as prior")
     parser.add_argument("--pool", type=int, default=500, help="networks measured on each supernet")
     parser.add_argument("--updates", type=int, default=600, help="of the policy")
     parser.add_argument("--entropy", type=float, default=0.1, help="weight of the bonus at first; falls to 0")

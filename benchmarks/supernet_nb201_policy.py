@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from nb201 import EDGES, Reach, Space, digits_of, held_out, numbers
+from nb201 import EDGES, Reach, Space, digits_of, numbers
 
 from nat_plugin.ir import Moves, find_rule
 from nat_plugin.policy.graphs import build_batch, build_graph
@@ -25,7 +25,7 @@ def learn_from(space: Space, values: np.ndarray, seed: int, inputs: int, updates
     the bonus at first, which falls to nothing as the learning rate does."""
     rng, reach = np.random.default_rng(seed), [Reach(space, find_rule(name)) for name in RULES]
     by_cell = np.where(space.connected, values[space.kinds], np.nan)
-    cells = rng.permutation(np.flatnonzero(~held_out()))[:inputs]
+    cells = rng.permutation(np.flatnonzero(~space.held_out))[:inputs]
     owns = [reach[rng.integers(len(reach))] for _ in cells]
     options = [own.table[digits_of(cell)] for own, cell in zip(owns, cells, strict=True)]
     graphs = [

@@ -14,10 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 import nat_plugin as nat
 from nat_plugin.ir import Frame, key
 from nat_plugin.plugins import plugins
+from nat_plugin.policy.files import save_policy
+from nat_plugin.policy.network import PolicyConfig, new_policy
 from tests.adapters.texts import TEXTS
 from tests.command_line import Nat
 
@@ -135,8 +138,9 @@ def test_transform_is_that_of_the_command_line(command: Nat) -> None:
     assert again.input.text == lean.text
 
 
-def test_a_policy_without_a_critic_says_nothing_of_how_sure_it_is() -> None:
-    lean = nat.transform(NB201, {"macs": "0.9x"}, policy="nasbench201", rules="nat++", extended=True)
+def test_a_policy_without_a_critic_says_nothing_of_how_sure_it_is(tmp_path: Path) -> None:
+    save_policy(new_policy(PolicyConfig(hidden=4), 0, torch.device("cpu")), tmp_path / "mine")
+    lean = nat.transform(NB201, {"macs": "0.9x"}, policy=tmp_path / "mine", rules="nat++", extended=True)
     assert (lean.confidence, lean.remark, lean.kept, lean.format) == (None, None, False, "network")
 
 

@@ -101,7 +101,7 @@ def test_a_device_without_end(tmp_path: Path, place: str) -> None:
         "table": lambda: ("run", recipe(tmp_path, on_table)),
         "database": lambda: ("run", recipe(tmp_path, {**on_table, "format": "nni"})),
         "npz": lambda: ("run", recipe(tmp_path, {"data": {"name": "npz", "path": "/dev/zero"}})),
-        "line": lambda: ("transform", "-", "--policy", "nasbench201", "--device", "cpu"),
+        "line": lambda: ("transform", "-", "--device", "cpu"),
     }
     refused(tmp_path, *commands[place](), stdin="/dev/zero")
 

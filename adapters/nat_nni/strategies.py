@@ -9,8 +9,8 @@ from nat_nni.strategy import SearchStrategy
 
 class NAT(SearchStrategy):
     """Neural Architecture Transformer: a policy proposes which ops to replace, and learns from what is measured.
-    Settings are those of ``nat_plugin.search.nat.settings.NATSettings``; ``policy="nasbench201"`` starts from the one
-    that ships."""
+    Settings are those of ``nat_plugin.search.nat.settings.NATSettings``; ``policy="FILE"`` starts from
+    one of your own (docs/training.md) in place of the one that ships, ``policy="none"`` from none."""
 
     core = "nat"
 

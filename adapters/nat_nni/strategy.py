@@ -25,6 +25,7 @@ from nat_plugin.device import find_compute
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Budget, Moves, Network, Op, canonical, cost, find_rule, key
 from nat_plugin.ir.layers import Shape
+from nat_plugin.outside import fingerprints
 from nat_plugin.plugins import plugins
 from nat_plugin.search.base import Settings, Task
 from nat_plugin.search.base import Strategy as CoreStrategy
@@ -96,6 +97,7 @@ class SearchStrategy(Strategy):  # type: ignore[misc]
         self._loaded: dict[str, Any] = {}  # before there was a space to go on in
         self._starts: list[Start] = []
         self._trials: Trials | None = None
+        self._read: dict[str, str] = {}  # fingerprints of what the strategy read
         self._space: Space | None = None
 
     def extra_repr(self) -> str:
@@ -123,7 +125,9 @@ class SearchStrategy(Strategy):  # type: ignore[misc]
         planned = self.evaluations or planned_trials(engine)
         left = None if planned is None else max(1, planned - len(inputs))
         task = Task(inputs, self.rule, self.budget, self.seed, left, self.device)
-        self._trials = Trials(self.kind(task, self.settings), inputs)
+        strategy = self.kind(task, self.settings)
+        self._read = fingerprints(strategy.outside)
+        self._trials = Trials(strategy, inputs)
         if self.checkpoint is not None:
             found = read_checkpoint(self.checkpoint)
             if found is not None:
@@ -273,7 +277,7 @@ class SearchStrategy(Strategy):  # type: ignore[misc]
             other = [name for name, value in own.items() if state.get("of", {}).get(name) != value]
             raise NATError(
                 f"{where} is of another search ({', '.join(other) or 'version'} differs); go on with the same "
-                "settings, or start in another place"
+                "settings and files, or start in another place"
             )
         self._submitted = []
         try:
@@ -302,6 +306,7 @@ class SearchStrategy(Strategy):  # type: ignore[misc]
             "seed": self.seed,
             "initial": [key(start.network) for start in self._starts],
             "settings": self.settings.model_dump(mode="json"),
+            **({"what it read": self._read} if self._read else {}),
         }
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nat_plugin.errors import NATError
-from nat_plugin.policy.finding import check_policy_file, policy_path
+from nat_plugin.policy.finding import check_policy_file, current_name, policy_path
 
 if TYPE_CHECKING:
     from nat_plugin.policy.critic import Critic
@@ -42,7 +42,7 @@ def load_policy(name: str | os.PathLike[str] = "general", device: str = "auto") 
     """
     if not isinstance(name, str | os.PathLike):
         raise NATError(f"policy: {name!r:.60} is no name; give one that ships, a file or the folder of a run")
-    name = os.fspath(name)
+    name = current_name(os.fspath(name))
     check_policy_file(name)  # before torch is imported, which takes seconds
 
     from nat_plugin.device import find_compute

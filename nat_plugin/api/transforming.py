@@ -18,7 +18,7 @@ from nat_plugin.errors import NATError
 from nat_plugin.ir import Budget, Network, find_rule, key
 from nat_plugin.ir.budget import METRICS
 from nat_plugin.measuring.tables import table_metrics
-from nat_plugin.policy.finding import check_policy_file, shipped_policies
+from nat_plugin.policy.finding import check_policy_file, current_name, shipped_policies
 from nat_plugin.runs.checking import checked
 from nat_plugin.search.base import Settings
 
@@ -148,7 +148,8 @@ def prepare(
     rule, limits = find_rule(chosen.rules), Budget.parse(budget, {**METRICS, **tables})
     if not isinstance(policy, LoadedPolicy):
         if isinstance(policy, str | os.PathLike):
-            check_policy_file(os.fspath(policy))
+            policy = current_name(os.fspath(policy))
+            check_policy_file(policy)
         policy = _shipped(policy, device) if policy in shipped_policies() else load_policy(policy, device)
     if chosen.proxies and (policy.critic is None or not policy.critic.config.proxies):
         raise NATError(

@@ -103,7 +103,7 @@ def transform(
     where = transformation.policy.policy.device
     asked = Printing(transformation, (channels, cells, size, classes), as_json)
     lines = Lines()
-    remarks = Remarks(policy, channels, cells, size, classes)
+    remarks = Remarks(transformation.policy.name, channels, cells, size, classes)
 
     def read(number: int, line: bytes) -> Source | Wrong:
         try:

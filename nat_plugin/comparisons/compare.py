@@ -19,6 +19,7 @@ from nat_plugin.errors import NATError
 from nat_plugin.files import WriteError, file_errors, write_text
 from nat_plugin.outside import Outside
 from nat_plugin.plugins import Plugins
+from nat_plugin.policy.finding import check_still_ships
 from nat_plugin.runs.folder import in_use, locked, tidy
 from nat_plugin.runs.progress import Reporter
 from nat_plugin.runs.record import Origin
@@ -87,6 +88,7 @@ def _begin(plan: ComparisonPlan, folder: Path, plugins: Plugins) -> tuple[Compar
         record.write(folder)
         return plan, Work(plan.resolved(), record.origins, folder, record.comparison), left_out
     record = Record.read(folder)
+    check_still_ships(record.files, "choose another --out")
     if is_done(folder):
         check(folder, record.comparison)
     plan = plan.model_copy(update={"recipe": settled_as(plan.recipe, record.recipe)})

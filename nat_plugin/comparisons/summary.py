@@ -19,9 +19,6 @@ from nat_plugin.plugins import Plugins
 from nat_plugin.policy.files import load_policy
 from nat_plugin.policy.finding import policy_path
 
-_COUNTS = ("cells_evaluated", "evaluations")
-"""Facts of a policy that say how many networks were measured to train it; the first that it has counts."""
-
 
 class Traces:
     """All searches: by label, then by input and seed."""
@@ -58,9 +55,8 @@ def trained_by(settings: Any) -> int | None:
     name = getattr(settings, "policy", None)
     if not isinstance(name, str):
         return 0
-    facts = load_policy(policy_path(name))[1]
-    counts = [facts[each] for each in _COUNTS if isinstance(facts.get(each), int)]
-    return int(counts[0] or 0) if counts else None
+    count = load_policy(policy_path(name))[1].get("evaluations")
+    return count if isinstance(count, int) else None
 
 
 def summary(work: Work, plan: ComparisonPlan, traces: Traces, left_out: int, plugins: Plugins) -> dict[str, Any]:

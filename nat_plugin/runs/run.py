@@ -16,6 +16,7 @@ from nat_plugin.ir import Network
 from nat_plugin.measuring.keeping import SPARE
 from nat_plugin.measuring.latency import LATENCY
 from nat_plugin.plugins import Plugins
+from nat_plugin.policy.finding import check_still_ships
 from nat_plugin.runs.choice import Choice, Epoch, check_final
 from nat_plugin.runs.curves import Curves
 from nat_plugin.runs.events import Events
@@ -78,6 +79,7 @@ def resume(
                 record.check_there(folder)
                 record.write(folder)
             return read_result(folder)
+        check_still_ships(record.files, "begin anew in another folder")
         record.check_there(folder)
         setup = set_up(plan_of(record.recipe, plugins), record.origin, plugins)
         record.check_read(setup.outside)

@@ -178,7 +178,7 @@ DISCONNECTED = "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|"
 
 def test_a_stream_of_cells_goes_on_where_one_is_disconnected(nat: Nat) -> None:
     lines = f"{DISCONNECTED}\n{DISCONNECTED.replace('|none~0|+', '|nor_conv_3x3~0|+', 1)}\n"
-    said = nat("transform", "-", "--adapter", "nasbench201", "--policy", "nasbench201", "--json", stdin=lines)
+    said = nat("transform", "-", "--adapter", "nasbench201", "--json", stdin=lines)
     assert said.status == 0
     results = json.loads(said.out)["results"]
     assert [each["source_params"] for each in results] == [None, None]
@@ -187,7 +187,7 @@ def test_a_stream_of_cells_goes_on_where_one_is_disconnected(nat: Nat) -> None:
 
 def test_a_limit_relative_to_nothing_names_its_line(nat: Nat) -> None:
     lines = f"NB201_ResNet\n{DISCONNECTED}\n"
-    common = ("-", "--adapter", "nasbench201", "--policy", "nasbench201", "--budget", "macs=0.9x")
+    common = ("-", "--adapter", "nasbench201", "--budget", "macs=0.9x")
     said = nat("transform", *common, stdin=lines)
     assert said.status == 2
     assert said.err.startswith("nat: standard input, line 2: ")

@@ -171,8 +171,8 @@ def test_nat_debug_shows_where_an_error_comes_from(nat: Nat, tmp_path: Path, mon
 @pytest.mark.parametrize(
     "command",
     [
-        ("transform", "-", "--adapter", "network", "--policy", "nasbench201"),
-        ("transform", "-", "--adapter", "network", "--policy", "nasbench201", "--keep-going"),
+        ("transform", "-", "--adapter", "network"),
+        ("transform", "-", "--adapter", "network", "--keep-going"),
         ("show", "-", "--adapter", "network", "--keep-going"),
     ],
 )

@@ -16,7 +16,7 @@ from tests.command_line import Nat
 from tests.processes import left_of, workers_of
 
 NAMES = ("nor_conv_3x3", "nor_conv_1x1", "skip_connect", "avg_pool_3x3")
-TRANSFORM = ("transform", "-", "--adapter", "nasbench201", "--policy", "nasbench201", "--device", "cpu")
+TRANSFORM = ("transform", "-", "--adapter", "nasbench201", "--device", "cpu")
 
 
 def cells(count: int) -> list[str]:

@@ -120,6 +120,15 @@ def test_another_search_of_the_same_comparison_is_refused(folder: Path, data: Pa
     assert f"{last}: damaged or changed (it is that of {first.stem})" in refused(folder, recipe(data))
 
 
+def test_a_policy_that_no_longer_ships(folder: Path, data: Path) -> None:
+    path = folder / "compare.json"
+    values = unseal(path.read_text())
+    path.write_text(seal({**values, "files": {**values["files"], "policy nasbench201": "0" * 64}}))
+    said = refused(folder, recipe(data))
+    assert said.startswith("policy 'nasbench201' no longer ships, and with 'general' the result would be another; ")
+    assert said.endswith(", or choose another --out")
+
+
 @pytest.mark.parametrize("value", [[], "text", None, 3])
 @pytest.mark.parametrize("key", ["recipe", "origins", "files"])
 def test_a_file_with_other_kinds_of_values(folder: Path, data: Path, key: str, value: Any) -> None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+import torch
 
 from nat_plugin.comparisons.recipe import load_comparison, plan_comparison
 from nat_plugin.comparisons.summary import trained_by
 from nat_plugin.errors import NATError, NATErrors
 from nat_plugin.plugins import plugins
+from nat_plugin.policy.files import save_policy
+from nat_plugin.policy.network import PolicyConfig, new_policy
 from nat_plugin.runs.recipe import load_recipe
 
 SMALL = {"sources": ["DARTS_V2"], "strategies": {"random": {}}}
@@ -70,6 +75,14 @@ def test_recipes_of_runs_and_comparisons_are_told_apart() -> None:
         load_recipe("compare-digits", [], plugins())
 
 
-def test_what_trained_a_shipped_policy_is_counted() -> None:
-    settings = plan_comparison({**SMALL, "strategies": {"nat": {"policy": "nasbench201"}}}, plugins()).strategies["nat"]
-    assert trained_by(settings) == 3000
+def test_what_trained_a_policy_is_counted(tmp_path: Path) -> None:
+    policy = new_policy(PolicyConfig(hidden=4), 0, torch.device("cpu"))
+    save_policy(policy, tmp_path / "mine", {"evaluations": 300})
+    save_policy(policy, tmp_path / "unknown", {"name": "of old"})
+
+    def count(name: str) -> int | None:
+        chosen = plan_comparison({**SMALL, "strategies": {"nat": {"policy": name}}}, plugins())
+        return trained_by(chosen.strategies["nat"])
+
+    assert [count(name) for name in ("none", str(tmp_path / "mine"), str(tmp_path / "unknown"))] == [0, 300, None]
+    assert (count("general") or 0) > 10_000

@@ -171,7 +171,7 @@ def test_the_command_line_makes_a_blank_table_and_transforms_within_it(nat: Nat,
         slot["costs"] = {op: 0 if op == "skip" else len(op) for op in slot["costs"]}
     path.write_text(json.dumps(value))
     given = ("--cost", f"energy={path}", "--budget", "energy=0.6x", *sizes)
-    found = nat("transform", source, "--rules", "nat++", "--policy", "nasbench201", *given, "--json")
+    found = nat("transform", source, "--rules", "nat++", *given, "--json")
     assert found.status == 0, found.err
     metric = TableMetric(read_table(path, "energy"), path)
     frame = Frame(channels=4, cells=4, input=(3, 8, 8))
@@ -179,7 +179,7 @@ def test_the_command_line_makes_a_blank_table_and_transforms_within_it(nat: Nat,
     texts = adapter.published()[source].text, json.loads(found.out)["architecture"]
     before, after = (adapter.read(text, frame) for text in texts)
     assert json.loads(found.out)["measured"]["energy"] == metric(after) <= 0.6 * metric(before)
-    again = nat("transform", "DARTS_V1", "--policy", "nasbench201", *given)
+    again = nat("transform", "DARTS_V1", *given)
     assert again.status == 2
     assert "this table is of 'DARTS_V2'" in again.err
     assert again.err.count("\n") == 1

@@ -19,7 +19,8 @@ from sklearn.datasets import load_digits
 from nat_plugin.errors import NATError
 from nat_plugin.plugins import plugins
 from nat_plugin.policy import finding
-from nat_plugin.policy.finding import policy_path
+from nat_plugin.policy.files import save_policy
+from nat_plugin.policy.network import PolicyConfig, new_policy
 from nat_plugin.runs.progress import Silent
 from nat_plugin.runs.recipe import plan
 from nat_plugin.runs.run import resume, start
@@ -328,7 +329,7 @@ def test_a_run_that_was_killed_in_its_very_first_write_begins_anew(tmp_path: Pat
 
 def test_a_policy_that_changed(tmp_path: Path, data: Path) -> None:
     policy = tmp_path / "policy.safetensors"
-    shutil.copy(policy_path("nasbench201"), policy)
+    save_policy(new_policy(PolicyConfig(hidden=4), 0, torch.device("cpu")), policy)
     wanted = {
         "source": "NB201_ResNet",
         "network": {},
@@ -346,8 +347,7 @@ def test_a_policy_that_ships_and_changed(tmp_path: Path, data: Path, monkeypatch
     """It is known by its name: on another machine it lies elsewhere."""
     shipped, elsewhere = tmp_path / "shipped", tmp_path / "elsewhere"
     for each in (shipped, elsewhere):
-        each.mkdir()
-        shutil.copy(policy_path("nasbench201"), each / "own.safetensors")
+        save_policy(new_policy(PolicyConfig(hidden=4), 0, torch.device("cpu")), each / "own.safetensors")
     monkeypatch.setattr(finding, "SHIPPED", shipped)
     wanted = {"source": "NB201_ResNet", "network": {}, "strategy": {"name": "nat", "policy": "own"}, "final": None}
     run = stopped_at(tmp_path / "run", recipe(data, **wanted), 1)
@@ -357,6 +357,36 @@ def test_a_policy_that_ships_and_changed(tmp_path: Path, data: Path, monkeypatch
     assert "policy own: changed since it was first read" in refused(run)
     monkeypatch.setattr(finding, "SHIPPED", elsewhere)
     resume(run, plugins(), Silent())
+
+
+def test_a_policy_that_no_longer_ships(
+    folder: Path, whole: dict[str, bytes], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A run that began with it does not go on with another; one that is done stays as it is."""
+    path, before = folder / "run.json", (folder / "run.json").read_text()
+    values = unseal(before)
+    path.write_text(seal({**values, "files": {**values["files"], "policy nasbench201-budgets": "0" * 64}}))
+    old, said = path.read_text(), refused(folder)
+    assert said.startswith(
+        "policy 'nasbench201-budgets' no longer ships, and with 'general' the result would be another; "
+    )
+    assert said.endswith("or begin anew in another folder")
+    path.write_text(before)
+    resume(folder, plugins(), Silent())
+    path.write_text(old)
+    resume(folder, plugins(), Silent())
+    assert contents(folder) == whole
+    assert capsys.readouterr().err == ""
+
+
+def test_a_run_that_begins_with_the_name_of_one_goes_on_with_what_it_used(tmp_path: Path, data: Path) -> None:
+    strategy = {"name": "nat", "policy": "nasbench201"}
+    run = stopped_at(
+        tmp_path / "run", recipe(data, source="NB201_ResNet", network={}, strategy=strategy, final=None), 1
+    )
+    assert "policy general" in json.loads((run / "run.json").read_text())["files"]
+    resume(run, plugins(), Silent())
+    assert "policy 'general'" in (run / "report.md").read_text()
 
 
 def test_an_image_that_came_went_or_changed(tmp_path: Path) -> None:

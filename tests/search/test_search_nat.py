@@ -236,7 +236,7 @@ def test_the_policy_learns_from_what_the_process_expects() -> None:
                                    {"encoder": "paper"}])  # fmt: skip
 def test_a_policy_that_ships_is_the_default_unless_a_new_one_is_wanted(given: dict[str, Any]) -> None:
     assert NATSettings().policy == NATSettings(refine=None, pool=50).policy == "general"
-    assert NATSettings(policy="nasbench201", refine=0).policy == "nasbench201"
+    assert NATSettings(policy="mine", refine=0).policy == "mine"
     settings = NATSettings(**given)
     assert settings.policy is None
     assert NATSettings(**settings.model_dump(mode="json")) == settings

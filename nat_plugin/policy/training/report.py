@@ -7,15 +7,10 @@ from typing import Any
 
 from nat_plugin import __version__
 from nat_plugin.policy.files import Fact
-from nat_plugin.policy.search_space import cells_of
-from nat_plugin.policy.trained_on import CELLS
 from nat_plugin.policy.training.heldout import held_out_figures
 from nat_plugin.policy.training.proxies import TaskProxies
 from nat_plugin.policy.training.tasks import Task
 from nat_plugin.policy.training.trainer import Trainer
-
-MANY = 16
-"""Search spaces of which a policy says the cells one by one."""
 
 
 def summary(trainer: Trainer) -> dict[str, Any]:
@@ -51,13 +46,10 @@ def _read(task: Task, proxies: TaskProxies | None) -> dict[str, Any]:
 def facts_of(trainer: Trainer) -> dict[str, Fact]:
     """What a policy says of its training."""
     recipe, tasks = trainer.recipe, trainer.tasks
-    networks = {space: space.network for task in tasks for space in task.spaces}
-    cells = sorted({cells_of(network) for network in networks.values()}) if len(networks) <= MANY else []
     kinds = [number for task in tasks for number in task.measured[0].tolist()]
     return {
         "name": recipe.name,
         "space": _named(task.pool.space for task in tasks),
-        CELLS: "\n".join(cells),
         "trained_on": _named(f"{task.name}: {task.pool.what}" for task in tasks),
         "rules": " ".join(recipe.rules),
         "seed": recipe.seed,

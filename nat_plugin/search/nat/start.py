@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Moves, Network
 from nat_plugin.policy.critic import Critic
-from nat_plugin.policy.finding import find_critic, find_policy
+from nat_plugin.policy.finding import current_name, find_critic, find_policy
 from nat_plugin.policy.network import Policy, PolicyConfig, new_policy
-from nat_plugin.policy.trained_on import say_where_trained, where_trained
+from nat_plugin.policy.trained_on import where_trained
 from nat_plugin.search.base import Task
 from nat_plugin.search.nat.critic_prior import CriticPrior
 from nat_plugin.search.nat.prior_proxies import PriorProxies
@@ -44,15 +44,13 @@ class Start:
 
 def find_start(task: Task, settings: NATSettings, moves: Sequence[Moves]) -> Start:
     """Of a policy that was trained, or of one that has learned nothing. NATError for a policy that is none."""
-    name = settings.policy
+    name = None if settings.policy is None else current_name(settings.policy)
     if settings.proxies and (name is None or not settings.trust or find_critic(name, task.device) is None):
         raise NATError("strategy.proxies: they are for a policy whose critic was trained with them (docs/training.md)")
     if name is None:
         return _nothing(task, settings, "Prior: none")
     policy, critic = find_policy(name, task.device), find_critic(name, task.device)
-    if critic is None:
-        say_where_trained(name, task.inputs)
-    elif (edges := max(map(_edges, task.inputs))) > MOST_EDGES:
+    if critic is not None and (edges := max(map(_edges, task.inputs))) > MOST_EDGES:
         reason = f"these cells have {edges} edges, more than the {MOST_EDGES} up to which its critic is asked"
         return _nothing(task, settings, f"Prior: none; policy '{name}' was left out: {reason}")
     trained = PolicyPrior(copy.deepcopy(policy), moves, settings.trust)

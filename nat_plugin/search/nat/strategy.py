@@ -19,7 +19,7 @@ from nat_plugin.ir import Moves, Network, key
 from nat_plugin.outside import Outside
 from nat_plugin.policy.apply import decode
 from nat_plugin.policy.files import Fact, save_policy
-from nat_plugin.policy.finding import policy_path
+from nat_plugin.policy.finding import outside_of
 from nat_plugin.policy.sampling import draw, greedy, most_probable
 from nat_plugin.search.base import Measurement, Proposal, State, Strategy, Task
 from nat_plugin.search.nat.inputs import draw_source
@@ -73,10 +73,7 @@ class NATStrategy(Strategy):
     @property
     def outside(self) -> tuple[Outside, ...]:
         name = self.settings.policy
-        if name is None:
-            return ()
-        path = policy_path(name)
-        return (Outside(path, (path,), None if str(path) == name else f"policy {name}"),)
+        return () if name is None else (outside_of(name),)
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from nat_nni import NAT, Evolution, HillClimb, RandomSearch
 from nat_nni.experiment_state import read_checkpoint
 from nni.nas.execution import SequentialExecutionEngine
@@ -20,6 +21,9 @@ from nni.nas.space import ModelStatus
 from nni.nas.strategy.middleware import Chain, Deduplication, FailureHandler, Filter, MultipleEvaluation
 
 from nat_plugin.errors import NATError
+from nat_plugin.policy import saying
+from nat_plugin.policy.files import save_policy
+from nat_plugin.policy.network import PolicyConfig, new_policy
 from nat_plugin.sealing import seal, unseal
 from tests.adapters.nni.nni_experiments import DEAR, Scored, ThreadedEngine, cells, experiment, explore, narrow, worth
 
@@ -234,6 +238,30 @@ def test_the_checkpoint_of_another_search_is_refused(other: dict[str, Any], name
         explore(RandomSearch(**{"initial": DEAR, "checkpoint": path, **other}), 5)
     assert "\n" not in str(error.value)
     assert path.read_bytes() == before
+
+
+def test_the_checkpoint_of_a_search_with_another_policy_file_is_refused(tmp_path: Path) -> None:
+    path, policy = tmp_path / "search.json", tmp_path / "policy.safetensors"
+    save_policy(new_policy(PolicyConfig(hidden=4), 0, torch.device("cpu")), policy)
+    explore(NAT(initial=DEAR, policy=str(policy), checkpoint=path), 3)
+    explore(NAT(initial=DEAR, policy=str(policy), checkpoint=path), 4)
+    save_policy(new_policy(PolicyConfig(hidden=4), 1, torch.device("cpu")), policy)
+    with pytest.raises(NATError, match=r"of another search \(what it read differs\); go on with the same settings and"):
+        explore(NAT(initial=DEAR, policy=str(policy), checkpoint=path), 5)
+
+
+def test_a_checkpoint_of_a_policy_that_no_longer_ships_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(saying, "_said", set())
+    path = tmp_path / "search.json"
+    explore(NAT(initial=DEAR, policy="nasbench201", checkpoint=path), 3)
+    assert capsys.readouterr().err.count("'general' is used in its place") == 1
+    values = unseal(path.read_text())
+    assert list(values["of"].pop("what it read")) == ["policy general"]  # which was not written then
+    path.write_text(seal(values))
+    with pytest.raises(NATError, match=r"is of another search \(what it read differs\)"):
+        explore(NAT(initial=DEAR, policy="nasbench201", checkpoint=path), 5)
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[1]", '{"trials": {"tree": {}, "tensors": "AAAA"}}', '{"trials": 3}'])

@@ -253,8 +253,7 @@ def test_a_policy_that_ships_needs_a_third_of_the_models(shared_data: Path) -> N
     for seed, cell in enumerate(np.random.default_rng(1).permutation(good)[:10]):
         initial = {f"cell/{end}": OPS[int(digit)] for end, digit in zip(ENDS, cell, strict=True)}
         for name, make, models in (("nat", NAT, 10), ("random", RandomSearch, 30)):
-            settings = {"policy": "nasbench201"} if name == "nat" else {}
-            searched = make(initial=initial, seed=seed, budget={}, **settings)
+            searched = make(initial=initial, seed=seed, budget={})
             searched(RawFormatModelSpace(space.model_space, space.evaluator), SequentialExecutionEngine(models))
             best[name].append(next(searched.list_models()).metric)
     assert np.mean(best["nat"]) >= np.mean(best["random"])
