@@ -16,7 +16,8 @@ from nat_plugin.ir import Frame, Network
 if TYPE_CHECKING:  # torch is slow to import, and an adapter by itself needs none of it
     from torch import Tensor, nn
 
-    from nat_plugin.advice import Advice, AdviceSettings
+    from nat_plugin.advising.advice import Advice
+    from nat_plugin.advising.settings import AdviceSettings
     from nat_plugin.measuring.latency import Latency
     from nat_plugin.measuring.settings import LatencySettings
 
