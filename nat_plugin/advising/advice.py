@@ -98,7 +98,7 @@ class Combination(Savings):
 class Advice:
     """``moves``: best first, by the latency saved per change of the output. ``combinations``: from small to large
     savings; those of which no other one saves more and changes less, and all that were measured. ``whole``, ``ms``: of
-    the model itself."""
+    the model itself. ``not_compared``: moves whose ops have no weights to begin with."""
 
     model: str
     whole: Cost
@@ -109,11 +109,13 @@ class Advice:
     moves: tuple[Move, ...]
     combinations: tuple[Combination, ...] = ()
     accuracy: float | None = None
+    not_compared: int = 0
 
     def to_json(self) -> dict[str, Any]:
         moves = [{**asdict(move), "worth": move.worth, "uncertain": move.is_uncertain} for move in self.moves]
         own = {"model": self.model, "params": self.whole.params, "macs": self.whole.macs, "ms": self.ms}
         seen = {"setting": self.setting, "pictures": self.pictures, "accuracy": self.accuracy}
+        seen |= {"not_compared": self.not_compared}
         combinations = [{**asdict(each), "change": each.change} for each in self.combinations]
         parts = [asdict(part) for part in self.parts]
         return {**own, **seen, "parts": parts, "moves": moves, "combinations": combinations}

@@ -66,6 +66,12 @@ class Subject(ABC):
     @abstractmethod
     def accuracy(self) -> float | None: ...
 
+    def changed(self, changes: Sequence[Change]) -> Network:
+        """The network with other ops."""
+        ops = {change.slot: change.op for change in changes}
+        pairs = zip(self.network.slots, self.network.ops, strict=True)
+        return self.network.with_ops([ops.get(slot, own) for slot, own in pairs])
+
     def residual(self, change: Change) -> float | None:
         del change
         return None
@@ -89,9 +95,11 @@ class _Session:
     def __init__(self, subject: Subject, moves: Moves) -> None:
         self.subject, self.moves, self.network = subject, moves, subject.network
         slots = zip(moves.slots, moves.candidates, strict=True)
-        self.changes = subject.prepare([Change(slot, op) for slot, ops in slots for op in ops[1:]])
+        legal = [Change(slot, op) for slot, ops in slots for op in ops[1:]]
+        self.changes = subject.prepare(legal)
+        self.not_compared = len(legal) - len(self.changes)
         if not self.changes:
-            raise NATError(f"no move of {subject.name} is legal under rules '{moves.rule.name}'")
+            raise NATError(f"no move of {subject.name} is legal under rules '{moves.rule.name}' and has weights")
         self.outputs: dict[Change, Outputs] = {}
 
     def advice(self, budget: Mapping[str, object]) -> Advice:
@@ -118,6 +126,7 @@ class _Session:
             tuple(found),
             combinations,
             subject.accuracy(),
+            self.not_compared,
         )
 
     def _best(self) -> list[Change]:
@@ -137,13 +146,9 @@ class _Session:
         return Replacement(edge.key, self.subject.word(edge.op), self.subject.word(change.op))
 
     def _savings(self, changes: Sequence[Change]) -> Savings:
-        network = self._changed(changes)
+        network = self.subject.changed(changes)
         before, after, ms = cost(self.network), cost(network), self.subject.whole - self.latency(network)
         return Savings(before.params - after.params, before.macs - after.macs, ms, ms / self.subject.whole)
-
-    def _changed(self, changes: Sequence[Change]) -> Network:
-        ops = dict(zip(self.network.slots, self.network.ops, strict=True))
-        return self.network.with_ops(list((ops | {change.slot: change.op for change in changes}).values()))
 
     def _combinations(self, moves: Moves, best: Sequence[Change], chosen: Tensor) -> tuple[Combination, ...]:
         """The front, of which some were measured, one after another, so that each is expected by what is known then."""

@@ -72,7 +72,7 @@ class TimmSubject(Subject):
     def prepare(self, changes: Sequence[Change]) -> Sequence[Change]:
         """Fits all operations that may stand in the place of a block, in one pass."""
         present = set(moved_document(self.network).edits)
-        documents = {change: moved_document(self._with([change])) for change in changes}
+        documents = {change: moved_document(self.changed([change])) for change in changes}
         fresh = {change: forms_in(set(found.edits) - present) for change, found in documents.items()}
         wanted: dict[str, list[Form]] = {}
         for pairs in fresh.values():
@@ -86,13 +86,9 @@ class TimmSubject(Subject):
             if change.slot.cell in self._units:
                 fits = {path: self._fits[path, form] for path, form in fresh[change]}
                 self._made[change] = partial(self._moved, document, fits)
-                self._residuals |= {change: fit.residual for fit in fits.values()}
+                if fits:
+                    self._residuals[change] = next(iter(fits.values())).residual
         return list(self._made)
-
-    def _with(self, changes: Sequence[Change]) -> Network:
-        ops = {change.slot: change.op for change in changes}
-        pairs = zip(self.network.slots, self.network.ops, strict=True)
-        return self.network.with_ops([ops.get(slot, own) for slot, own in pairs])
 
     @torch.no_grad()
     def _moved(self, document: Document, fits: Mapping[str, Solution]) -> nn.Module:
@@ -129,7 +125,7 @@ class TimmSubject(Subject):
 
     def combined(self, choices: Sequence[Sequence[Change]], chosen: Tensor) -> list[Outputs]:
         others = sorted(set(range(self.pictures)) - set(chosen.tolist()))[: max(0, FITTED_ON - len(chosen))]
-        made = [make_moves(shell(self.model), moved_document(self._with(each)), apply_edits) for each in choices]
+        made = [make_moves(shell(self.model), moved_document(self.changed(each)), apply_edits) for each in choices]
         ridges = {place: fit.ridge for place, fit in self._fits.items()}
         x = self._batch(torch.cat((chosen, torch.tensor(others, dtype=torch.int64))))
         own, found = combined(self.model, made, x, ridges, self._seed)

@@ -161,7 +161,7 @@ def test_an_operation_of_a_combination_is_fitted_to_what_its_block_and_those_lef
     own, (found,) = combined(model, [moved], x, {}, 0)
     given = [probe(each, [Point("blocks.2.2")], x)[Point("blocks.2.2")] for each in _in_batch_mode(model, moved)]
     moved.load_state_dict(before)
-    unfitted = [probe(each, [Point("blocks.2.2")], x)[Point("blocks.2.2")] for each in _in_batch_mode(moved)][0]
+    (unfitted,) = [probe(each, [Point("blocks.2.2")], x)[Point("blocks.2.2")] for each in _in_batch_mode(moved)]
     assert float(((given[1] - given[0]) ** 2).mean()) < 0.8 * float(((unfitted - given[0]) ** 2).mean())
     assert own.shape == found.shape
 
