@@ -25,6 +25,10 @@ class Outputs:
     def difference(self) -> Tensor:
         return self.changed - self.original
 
+    def scaled(self, factor: float) -> Outputs:
+        """With a difference so many times as large."""
+        return Outputs(self.original + factor * self.difference, self.original, self.labels)
+
     @property
     def effect(self) -> Effect:
         count = len(self.original)

@@ -37,6 +37,7 @@ def draw(advice: Advice, path: Path) -> None:
     import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.ticker import FuncFormatter
 
     file = io.BytesIO()
     with matplotlib.rc_context({"svg.hashsalt": "nat-plugin", "font.size": 9}):  # the same bytes for the same figures
@@ -57,6 +58,8 @@ def draw(advice: Advice, path: Path) -> None:
             ylabel="change of the output, in units of its spread",
             title=f"{advice.model}: {advice.ms:.3g} ms ({advice.setting}), {advice.pictures} pictures",
         )
+        for put in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
+            put(FuncFormatter(lambda value, _: f"{value:.3g}"))
         axes.grid(alpha=0.3, which="both")
         axes.legend(loc="lower right")
         _name(figure, axes, advice)
@@ -75,23 +78,25 @@ def _height(change: float) -> float:
 
 
 def _draw_combinations(axes: Any, advice: Advice) -> None:
+    """A line through what was measured or else is expected; bars are of what is, or was, expected."""
     found = advice.combinations
     if not found:
         return
-    x, y = [100 * each.latency for each in found], [_height(each.expected) for each in found]
-    low = [max(0.0, height - _height(each.low)) for height, each in zip(y, found, strict=True)]
-    high = [max(0.0, each.high - height) for height, each in zip(y, found, strict=True)]
-    axes.errorbar(
-        x, y, yerr=(low, high), color="tab:green", marker=".", capsize=2, linewidth=1, alpha=0.8,
-        label="combinations, as expected (95 %)",
-    )  # fmt: skip
+    x, y = [100 * each.latency for each in found], [_height(each.change) for each in found]
+    axes.plot(x, y, color="tab:green", linewidth=1, zorder=4)
+    groups = (
+        ("combinations, as expected (95 %)", ".", [each for each in found if each.measured is None]),
+        ("combinations, measured (bar: as expected)", "*", [each for each in found if each.measured is not None]),
+    )
+    for (label, marker, some), colour in zip(groups, ("tab:green", "tab:red"), strict=True):
+        if some:
+            places, low, high = zip(*((100 * c.latency, _height(c.low), _height(c.high)) for c in some), strict=True)
+            axes.vlines(places, low, high, color=colour, linewidth=1, alpha=0.5)
+            axes.scatter(
+                places, [_height(c.change) for c in some], color=colour, marker=marker, s=60, label=label, zorder=5
+            )
     for number, (at, height) in enumerate(zip(x, y, strict=True), start=1):
-        axes.annotate(str(number), (at, height), xytext=(4, -10), textcoords="offset points", color="tab:green")
-    seen = [(100 * each.latency, _height(each.measured.change)) for each in found if each.measured is not None]
-    if seen:
-        axes.scatter(
-            *zip(*seen, strict=True), s=50, marker="*", color="tab:red", zorder=5, label="combinations, measured"
-        )
+        axes.annotate(str(number), (at, height), xytext=(4, -11), textcoords="offset points", color="tab:green")
 
 
 def _name(figure: Any, axes: Any, advice: Advice) -> None:

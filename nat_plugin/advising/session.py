@@ -19,7 +19,7 @@ from nat_plugin.ir import Budget, Choice, Limits, Moves, Network, Op, Slot, cost
 from nat_plugin.ir.budget import METRICS
 from nat_plugin.ir.rules import Rule
 
-ROUGH, MORE, BEST = 8, 24, 28
+ROUGH, MORE, BEST = 8, 24, 24
 """Pictures on which every move is compared; further ones, for so many of the best."""
 COMBINATIONS, CHECKED = 12, 3
 """Combinations that are looked for, and how many of them are measured."""
@@ -182,10 +182,11 @@ class _Session:
 
     def _combination(self, critic: Critic, changes: Sequence[Change], sums: Outputs) -> Combination:
         expected, low, high = critic.expected(sums, len(changes))
+        alike = sums.scaled(expected / max(sums.effect.change, 1e-12)).effect
         places = tuple(self._replacement(change) for change in changes)
         savings = self._savings(changes)
         return Combination(**vars(savings), replacements=places, expected=expected, low=low, high=high,
-                           agreement=sums.effect.agreement)  # fmt: skip
+                           agreement=alike.agreement)  # fmt: skip
 
 
 def _is_beaten(each: Combination, others: Sequence[Combination]) -> bool:
