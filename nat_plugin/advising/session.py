@@ -85,10 +85,12 @@ def check_budget(budget: Mapping[str, object] | None) -> None:
     Budget.parse(budget or {}, {**METRICS, LATENCY: lambda _: 1.0})
 
 
-def advise_on(subject: Subject, rule: Rule, budget: Mapping[str, object] | None = None) -> Advice:
-    """``budget``: limits of combinations, in parameters, MACs or ``latency``. NATError for limits that nothing keeps,
-    and where no move is legal."""
-    return _Session(subject, Moves(subject.network, rule)).advice(budget or {})
+def advise_on(
+    subject: Subject, rule: Rule, budget: Mapping[str, object] | None = None, combinations: bool = True
+) -> Advice:
+    """``budget``: limits of ``combinations``, in parameters, MACs or ``latency``.
+    NATError for limits that nothing keeps, and where no move is legal."""
+    return _Session(subject, Moves(subject.network, rule)).advice(budget or {}, combinations)
 
 
 class _Session:
@@ -102,7 +104,7 @@ class _Session:
             raise NATError(f"no move of {subject.name} is legal under rules '{moves.rule.name}' and has weights")
         self.outputs: dict[Change, Outputs] = {}
 
-    def advice(self, budget: Mapping[str, object]) -> Advice:
+    def advice(self, budget: Mapping[str, object], combinations: bool) -> Advice:
         subject, (few, further) = self.subject, _drawn(self.subject.pictures)
         self.ms = subject.saved(self.changes)
         self.latency = SavedLatency(subject.whole, {(each.slot, each.op): ms for each, ms in self.ms.items()})
@@ -115,7 +117,7 @@ class _Session:
             more = subject.alone(best, further)
             self.outputs |= {each: together((self.outputs[each], more[each])) for each in best}
         found = sorted((self._move(each) for each in self.changes), key=lambda move: -move.worth)
-        combinations = self._combinations(moves, best, torch.cat((few, further)))
+        some = self._combinations(moves, best, torch.cat((few, further))) if combinations else ()
         return Advice(
             subject.name,
             cost(self.network),
@@ -124,7 +126,7 @@ class _Session:
             subject.pictures,
             tuple(subject.parts()),
             tuple(found),
-            combinations,
+            some,
             subject.accuracy(),
             self.not_compared,
         )

@@ -28,6 +28,7 @@ def advise(
     *,
     rules: str = "nat++",
     budget: Mapping[str, object] | None = None,
+    combinations: bool = True,
     device: str = "auto",
     seed: int = 0,
 ) -> Advice:
@@ -37,7 +38,7 @@ def advise(
 
     ``images``: as for ``nat_timm.fit``, 64 or more of what the model was trained on; no labels are needed. ``labels``:
     class numbers (N,), for accuracies. ``budget``: limits that combinations keep, such as ``{"macs": "0.8x"}``, in
-    parameters, MACs or latency. NATError for pictures that are too few or of another size, for other labels than one
+    parameters, MACs or latency; without ``combinations`` there are single moves only. NATError for pictures that are too few or of another size, for other labels than one
     for each picture, for a budget that nothing keeps, and for a model that cannot be read.
     """
     rule = find_rule(rules)
@@ -48,7 +49,7 @@ def advise(
     network = to_network(model, _shape(pictures), fits=True)
     check_usable(model)
     subject = TimmSubject(own, network, pictures, _checked_labels(labels, pictures), Stopwatch(compute), seed)
-    return advise_on(subject, rule, budget)
+    return advise_on(subject, rule, budget, combinations)
 
 
 def _shape(pictures: Sequence[Tensor]) -> Shape:
