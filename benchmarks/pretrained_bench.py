@@ -8,11 +8,11 @@ from functools import cached_property
 
 import nat_timm
 import torch
-from nat_timm.advising.advice import Advice
 from nat_timm.compacting.session import ADVISED_ON, CompactionSession
 from pretrained_subjects import Split, Subject
 from torch import nn
 
+from nat_plugin.advising.advice import Advice
 from nat_plugin.errors import NATError
 
 

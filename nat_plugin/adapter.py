@@ -16,7 +16,8 @@ from nat_plugin.ir import Frame, Network
 if TYPE_CHECKING:  # torch is slow to import, and an adapter by itself needs none of it
     from torch import Tensor, nn
 
-    from nat_plugin.advice import Advice, AdviceSettings
+    from nat_plugin.advising.advice import Advice
+    from nat_plugin.advising.settings import AdviceSettings
     from nat_plugin.measuring.latency import Latency
     from nat_plugin.measuring.settings import LatencySettings
 
@@ -94,10 +95,14 @@ class Adapter(ABC):
         return None
 
     def advise(self, text: str, frame: Frame, wanted: AdviceSettings) -> Advice:
-        """What every move of an architecture with weights saves, and what it changes in its output, from images.
-        NATError by default: where weights are no part of a format there is nothing to say."""
-        del frame, wanted
-        raise NATError(f"{text[:60]!r}: `nat advise` needs a model with weights, which format '{self.name}' has not")
+        """What every move of an architecture with trained weights saves, and what it changes in its output, from
+        images. By default of what the core builds. NATError where an adapter builds its modules itself."""
+        from nat_plugin.advising.from_files import advise_from_files
+
+        network = self.read(text, frame)
+        if self.module(network) is not None:
+            raise NATError(f"{text[:60]!r}: `nat advise` cannot look into modules of format '{self.name}'")
+        return advise_from_files(network, text if len(text) <= 60 else self.name, wanted)
 
     def identity(self, network: Network) -> str:
         """What decides what a network of this format costs, beside what the network shows: of a model whose ops are

@@ -54,7 +54,8 @@ __all__ = [
 
 if TYPE_CHECKING:
     from nat_plugin.adapter import AdapterSettings, Published, refusal
-    from nat_plugin.advice import Advice, AdviceSettings
+    from nat_plugin.advising.advice import Advice
+    from nat_plugin.advising.settings import AdviceSettings
     from nat_plugin.data.dataset import DataSet
     from nat_plugin.data.settings import DataSettings
     from nat_plugin.data.source import Loader
@@ -79,7 +80,8 @@ else:
 
     _IN = {
         "nat_plugin.adapter": ("AdapterSettings", "Published", "refusal"),
-        "nat_plugin.advice": ("Advice", "AdviceSettings"),
+        "nat_plugin.advising.advice": ("Advice",),
+        "nat_plugin.advising.settings": ("AdviceSettings",),
         "nat_plugin.data.dataset": ("DataSet",),
         "nat_plugin.data.settings": ("DataSettings",),
         "nat_plugin.data.source": ("Loader",),

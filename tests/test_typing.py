@@ -52,7 +52,7 @@ CALLS = {
     'cost("x").macs': "int",
     "load_policy()": "LoadedPolicy",
     "timm.compact": "-> nat_timm.compacting.result.Result",
-    "timm.advise": "-> nat_timm.advising.advice.Advice",
+    "timm.advise": "-> nat_plugin.advising.advice.Advice",
 }
 """What is called of ``nat_plugin``, and how the type ends that outside checkers see."""
 

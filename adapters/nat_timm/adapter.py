@@ -16,9 +16,9 @@ from nat_timm.documents.edits import ADAPTATIONS
 if TYPE_CHECKING:
     from torch import nn
 
-    from nat_plugin.advice import AdviceSettings
+    from nat_plugin.advising.advice import Advice
+    from nat_plugin.advising.settings import AdviceSettings
     from nat_plugin.measuring.settings import LatencySettings
-    from nat_timm.advising.advice import Advice
     from nat_timm.measuring.latency import TimmLatency
     from nat_timm.moves.network import Reading
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from nat_plugin.cli.options import adapter_option, frame_options, json_option, print_json
+from nat_plugin.cli.options import adapter_option, frame_options, json_option, pairs, print_json
 
 
 @click.command()
@@ -21,10 +21,14 @@ from nat_plugin.cli.options import adapter_option, frame_options, json_option, p
 )
 @click.option("--count", type=click.IntRange(4, 100_000), default=64, show_default=True, help="Images that are used.")
 @click.option("--rules", default="nat++", show_default=True, help="What may become of an operation.")
+@click.option(
+    "--budget", multiple=True, metavar="METRIC=LIMIT", help="What combinations keep: macs=0.8x, latency=0.7x, ..."
+)
 @click.option("--mean", type=click.FloatRange(0, 1), help="Of pixels from 0 to 1.  [default: what the model states]")
 @click.option("--std", type=click.FloatRange(0, 1, min_open=True), help="The same for their standard deviation.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True, help="Which images are drawn.")
+@click.option("--svg", type=click.Path(path_type=Path), help="Draw it into this file (needs matplotlib).")
 @json_option
 @frame_options
 def advise(
@@ -35,6 +39,8 @@ def advise(
     labelled: bool,
     count: int,
     rules: str,
+    budget: tuple[str, ...],
+    svg: Path | None,
     mean: float | None,
     std: float | None,
     device: str,
@@ -46,16 +52,23 @@ def advise(
     classes: int | None,
 ) -> None:
     """Say for every single move of SOURCE what it saves, in parameters, MACs and measured time, and what it changes in
-    the output of the model; nothing is trained. Operations that could stand in the place of a block are fitted first.
+    the output of the model, and which moves go well together; nothing is trained. Operations that could stand in the
+    place of a block are fitted first.
     """
-    from nat_plugin.advice import AdviceSettings
+    from nat_plugin.advising.picture import check_picture, draw
+    from nat_plugin.advising.settings import AdviceSettings
     from nat_plugin.plugins import plugins
     from nat_plugin.sources import find_source, make_frame
 
     found = find_source(source, adapter, plugins())
     frame = make_frame(found, channels, cells, size, classes)
-    wanted = AdviceSettings(weights, images, labelled, count, rules, mean, std, device, seed)
+    limits = pairs(budget, "--budget", "METRIC=LIMIT, as in macs=0.8x")
+    if svg is not None:
+        check_picture(svg)
+    wanted = AdviceSettings(weights, images, labelled, count, rules, limits, mean, std, device, seed)
     advice = found.adapter.advise(found.text, frame, wanted)
+    if svg is not None:
+        draw(advice, svg)
     if as_json:
         print_json(advice.to_json())
     else:

@@ -150,7 +150,7 @@ class Supernet(SharedWeights):
             )
         modules += [self.features, self.classifier]
         parameters = dict.fromkeys(parameter for module in modules for parameter in module.parameters())
-        return Plan(stages, tuple(cells), self._columns(network, last), tuple(parameters))
+        return Plan(stages, tuple(cells), self.columns(network, last), tuple(parameters))
 
     def _steps(
         self, network: Network, number: int, inputs: tuple[int, ...], modules: list[nn.Module]
@@ -167,7 +167,7 @@ class Supernet(SharedWeights):
 
         def projection(node: int) -> Map:
             module = use(shared.projections[node])
-            columns = self._columns(network, placement.sources[node])
+            columns = self.columns(network, placement.sources[node])
             return module if columns is None else partial(module, columns=columns)
 
         def op(index: int, edge: Edge) -> Map:
@@ -184,7 +184,7 @@ class Supernet(SharedWeights):
 
         return tuple(cell_steps(cell, projection, op, norm, inputs))
 
-    def _columns(self, network: Network, number: int) -> Tensor | None:
+    def columns(self, network: Network, number: int) -> Tensor | None:
         """Which channels tensor ``number`` has in ``network`` out of those it can have; None for all in order."""
         place = number - len(network.stem)
         if place < 0:

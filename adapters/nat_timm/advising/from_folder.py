@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import copy
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from nat_plugin.advice import AdviceSettings
-from nat_plugin.data.loaders.image_folder import FORMATS, open_image
+from nat_plugin.advising.advice import Advice
+from nat_plugin.advising.images import read_images
+from nat_plugin.advising.settings import AdviceSettings
 from nat_plugin.errors import NATError
-from nat_plugin.files import file_errors
 from nat_plugin.ir import Frame
 from nat_plugin.ir.layers import Shape
 from nat_plugin.ir.serial import strict_json
-from nat_timm.advising.advice import Advice
 from nat_timm.advising.advise import advise
 from nat_timm.building.build import build
 from nat_timm.building.entrypoint import attach
@@ -30,9 +28,10 @@ def advise_from_folder(found: Document, text: str, frame: Frame, wanted: AdviceS
     model = build(found, frame.input, frame.classes)
     attach(model, found)
     starting_weights(model, wanted.weights)
-    images, labels = read_images(wanted, frame.input, _config(model, text), frame.classes)
+    transform = _transform(_config(model, text), frame.input, wanted)
+    images, labels = read_images(wanted, frame.input[0], frame.classes, transform)
     return advise(
-        model, images, labels if wanted.labelled else None, rules=wanted.rules, device=wanted.device, seed=wanted.seed
+        model, images, labels, rules=wanted.rules, budget=wanted.budget, device=wanted.device, seed=wanted.seed
     )
 
 
@@ -43,54 +42,15 @@ def _config(model: Any, text: str) -> dict[str, Any]:
     return own | (stated if isinstance(stated, dict) else {})
 
 
-def read_images(wanted: AdviceSettings, input: Shape, config: dict[str, Any], classes: int) -> tuple[Tensor, Tensor]:
-    """``count`` images of a folder, drawn by the seed, as the model takes them, and the numbers of their classes."""
-    files = _files(wanted.images, wanted.count, wanted.seed)
-    names = sorted({path.parent.name for path in _images_in(wanted.images)})
-    numbers = _numbers(names, classes, wanted) if wanted.labelled else dict.fromkeys(names, 0)
+def _transform(config: dict[str, Any], input: Shape, wanted: AdviceSettings) -> Callable[[Any], Tensor]:
+    """Of timm, by what is done to images of this model."""
     config = copy.deepcopy(config) | {"input_size": input}
     for name, value in (("mean", wanted.mean), ("std", wanted.std)):
         if value is not None:
             config[name] = (value,) * input[0]
-    data, mode = timm().data, "L" if input[0] == 1 else "RGB"
+    data = timm().data
     try:
-        transform = data.create_transform(**data.resolve_data_config({}, pretrained_cfg=config))
-        loaded = [transform(open_image(path).convert(mode)) for path in files]
-    except NATError:
-        raise
+        found: Callable[[Any], Tensor] = data.create_transform(**data.resolve_data_config({}, pretrained_cfg=config))
     except Exception as error:
         raise NATError(f"{wanted.images}: the images cannot be made fit for the model: {said(error)}") from error
-    return torch.stack(loaded), torch.tensor([numbers[path.parent.name] for path in files])
-
-
-def _images_in(folder: Path) -> list[Path]:
-    with file_errors(folder):
-        return sorted(path for path in folder.rglob("*") if path.suffix.lower() in FORMATS and path.is_file())
-
-
-def _files(folder: Path, count: int, seed: int) -> list[Path]:
-    if not folder.is_dir():
-        raise NATError(f"{folder}: no folder; --images names one that holds images")
-    found = _images_in(folder)
-    if len(found) < min(count, 4):
-        raise NATError(f"{folder}: {len(found)} images; 4 are the least, 64 and more are good")
-    order = torch.randperm(len(found), generator=torch.Generator().manual_seed(seed)).tolist()
-    return [found[at] for at in order[:count]]
-
-
-def _numbers(names: list[str], classes: int, wanted: AdviceSettings) -> dict[str, int]:
-    """Of each folder: the number that it is called, or its place in the alphabet where all classes are there."""
-    if all(name.isdecimal() for name in names):
-        numbers = {name: int(name) for name in names}
-    elif len(names) == classes:
-        numbers = {name: number for number, name in enumerate(names)}
-    else:
-        raise NATError(
-            f"{wanted.images}: {len(names)} folders of images for {classes} classes; with --labels they are called by "
-            "the numbers of their classes, or there is one for each class"
-        )
-    if max(numbers.values()) >= classes:
-        raise NATError(
-            f"{wanted.images}: folder '{max(numbers, key=lambda name: numbers[name])}' is no class of {classes}"
-        )
-    return numbers
+    return found

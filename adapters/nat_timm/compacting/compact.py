@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator
 from torch import nn
 
+from nat_plugin.advising.advice import Advice
 from nat_plugin.errors import NATError, NATErrors
 from nat_plugin.ir.layers import Shape
 from nat_plugin.measuring.keeping import SPARE, Untimed
@@ -19,7 +20,6 @@ from nat_plugin.runs.checking import check_part, checked
 from nat_plugin.runs.progress import reporter
 from nat_plugin.runs.recipe import SearchSettings
 from nat_plugin.search.base import Settings, Strategy
-from nat_timm.advising.advice import Advice
 from nat_timm.compacting.result import Result, Tuned
 from nat_timm.compacting.session import STARTS, CompactionSession, Report
 from nat_timm.training.loaders import Loader

@@ -8,11 +8,11 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor, nn
 
+from nat_plugin.advising.advice import Advice
 from nat_plugin.errors import NATError
 from nat_plugin.evaluators.base import Assessment, Bench, Evaluator, Split
 from nat_plugin.ir import Moves, Network
 from nat_plugin.search.base import Measurement, Proposal, Settings
-from nat_timm.advising.advice import Advice
 from nat_timm.fitting.fit import fit
 from nat_timm.measuring.statistics import recalibrate
 from nat_timm.models import inherit

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 
 from torch import nn
 
+from nat_plugin.advising.advice import Advice
 from nat_plugin.device import Compute, find_compute
 from nat_plugin.errors import NATError
 from nat_plugin.evaluators.base import Bench, Evaluator
@@ -31,7 +32,6 @@ from nat_plugin.runs.search import Search
 from nat_plugin.search.base import Proposal, Strategy, Task
 from nat_plugin.training.seeds import derive, seeded
 from nat_timm.adapter import TimmAdapter
-from nat_timm.advising.advice import Advice
 from nat_timm.advising.advise import advise
 from nat_timm.compacting.checking import batches_of
 from nat_timm.compacting.fitted import FittedEvaluator, told
@@ -220,7 +220,9 @@ class CompactionSession:
         if advice is None:
             self.progress.phase("advice", 1)
             pictures = [x for x, _ in self.feed.sample(ADVISED_ON)]
-            advice = advise(self.model, pictures, rules=self.rule.name, device=str(self.compute.device))
+            advice = advise(
+                self.model, pictures, rules=self.rule.name, combinations=False, device=str(self.compute.device)
+            )
             self.progress.step(1, f"{len(advice.moves)} moves")
         singles = list(told(advice, strategy.moves_of(self.network)))
         for number, (network, found) in enumerate(singles):

@@ -102,7 +102,7 @@ def _fitted(
 ) -> Fit:
     path, module = order[place].path, order[place].module
     if isinstance(module, Fitted):
-        form, ends = module.form, _blocks(order, place)
+        form, ends = module.form, blocks_of(order, place)
         blocks = [original.get_submodule(each) for each in ends]
         solution = None
         if is_linear(blocks, form.activation) and _reads_the_same(model, original, path, batches[0]):
@@ -149,7 +149,7 @@ def checked(images: Pictures, model: nn.Module) -> list[Tensor]:
     return found
 
 
-def _blocks(order: Sequence[Call], place: int) -> list[str]:
+def blocks_of(order: Sequence[Call], place: int) -> list[str]:
     """The paths of the blocks whose work an operation takes over: its own, and those left out right behind."""
     paths, value = [order[place].path], order[place].out
     for call in order[place + 1 :]:

@@ -94,7 +94,7 @@ def _separable(form: Form, xx: Tensor, xy: Tensor) -> tuple[tuple[Tensor, ...], 
     full regression."""
     channels, area, outputs = form.channels[0], form.kernel**2, xy.shape[1]
     full = _solved(xx, xy).view(channels, area, outputs)
-    depthwise = torch.linalg.svd(full, full_matrices=False).U[:, :, 0]
+    depthwise = torch.linalg.eigh(full @ full.mT).eigenvectors[:, :, -1]
     squares, products = xx.view(channels, area, channels, area), xy.view(channels, area, outputs)
 
     def best_pointwise() -> Tensor:

@@ -38,11 +38,18 @@ class Packing:
             ends.append(self._joined(number, ends[-1], self._limits - before[number]))
         self._ends = ends[::-1]
 
-    def best_first(self) -> Iterator[tuple[float, tuple[int, ...]]]:
-        """All choices that keep the limits, with their harm, the least first."""
+    @property
+    def front(self) -> np.ndarray:
+        """Costs and harm of the choices to which no other is better in all, (choices, limits + 1); with one limit by
+        rising cost."""
+        return self._ends[0]
+
+    def best_first(self, limits: Sequence[float] | None = None) -> Iterator[tuple[float, tuple[int, ...]]]:
+        """All choices that keep the limits, or lower ones, with their harm, the least first."""
+        allowed = self._limits if limits is None else np.minimum(np.array(limits, float), self._limits)
         order = itertools.count()
         count = len(self._limits)
-        start = self._best_end(0, np.zeros(count))
+        start = self._best_end(0, allowed)
         waiting: list[tuple[float, int, float, np.ndarray, tuple[int, ...]]] = []
         if np.isfinite(start):
             waiting.append((start, next(order), 0.0, np.zeros(count), ()))
@@ -53,14 +60,14 @@ class Packing:
                 yield harm, chosen
                 continue
             for item, (cost, more) in enumerate(zip(self._costs[group], self._harms[group], strict=True)):
-                end = self._best_end(group + 1, spent + cost)
+                end = self._best_end(group + 1, allowed - spent - cost)
                 if np.isfinite(end):
                     entry = (harm + more + end, next(order), harm + float(more), spent + cost, (*chosen, item))
                     heapq.heappush(waiting, entry)
 
-    def _best_end(self, group: int, spent: np.ndarray) -> float:
+    def _best_end(self, group: int, left: np.ndarray) -> float:
         """The least harm of all groups from this one on within what is left; infinite where nothing is."""
-        ends, left = self._ends[group], self._limits - spent + self._slack
+        ends, left = self._ends[group], left + self._slack
         if not len(ends):
             return np.inf
         if len(left) == 1:  # sorted by cost, harm falls

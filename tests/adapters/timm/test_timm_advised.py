@@ -8,11 +8,11 @@ import nat_timm
 import numpy as np
 import pytest
 import torch
-from nat_timm.advising.advice import Advice
 from nat_timm.compacting.fitted import FittedEvaluator, told
 from nat_timm.compacting.session import CompactionSession
 from torch import Tensor, nn
 
+from nat_plugin.advising.advice import Advice
 from nat_plugin.device import Compute
 from nat_plugin.errors import NATError
 from nat_plugin.evaluators.base import Bench

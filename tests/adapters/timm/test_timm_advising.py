@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import nat_timm
@@ -11,18 +13,24 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
-from nat_timm.advising.advice import Advice, Effect, Move
-from nat_timm.advising.effects import output
+from nat_timm.advising.combining import combined
+from nat_timm.advising.effects import by_batch, output
 from nat_timm.advising.running import Steps
+from nat_timm.advising.subject import TimmSubject
+from nat_timm.fitting.probing import Point, probe
 from nat_timm.reading.trace import to_meta, trace
 from nat_timm.reading.units import units
 from PIL import Image
 from safetensors.torch import save_file
 from torch import nn
 
+from nat_plugin.advising.advice import Advice, Combination, Effect, Move, Replacement
+from nat_plugin.advising.session import CHECKED, Change
+from nat_plugin.advising.timing import Stopwatch
 from nat_plugin.cli import nat
+from nat_plugin.device import find_compute
 from nat_plugin.errors import NATError
-from nat_plugin.ir import Moves, cost, find_rule
+from nat_plugin.ir import Cost, Moves, Network, Op, cost, find_rule
 from tests.adapters.timm.samples import CLASSES, images, lively
 
 SMALL, SIZE, COUNT = "test_efficientnet", 32, 16
@@ -91,6 +99,84 @@ def test_a_change_is_what_computing_the_moved_model_gives(model: nn.Module) -> N
             torch.testing.assert_close(given, wanted, rtol=1e-4, atol=1e-4)
 
 
+def test_combinations_are_legal_and_cost_exactly_what_they_say(model: nn.Module, advice: Advice) -> None:
+    network = nat_timm.to_network(model, (3, SIZE, SIZE), fits=True)
+    moves, alone = Moves(network, find_rule("nat++")), {(move.at, move.after): move for move in advice.moves}
+    assert len(advice.combinations) > 1
+    for each in advice.combinations:
+        after = {place.at: place.after for place in each.replacements}
+        ops = [
+            next(op for op in options if str(op.values.get("name", op)) == after.get(network.edge(slot).key))
+            if network.edge(slot).key in after
+            else options[0]
+            for slot, options in zip(moves.slots, moves.candidates, strict=True)
+        ]
+        moved = network.with_ops(ops)
+        moves.verify(moved)
+        assert len(each.replacements) > 1
+        assert (each.params, each.macs) == (
+            cost(network).params - cost(moved).params,
+            cost(network).macs - cost(moved).macs,
+        )
+        assert each.ms == pytest.approx(sum(alone[place.at, place.after].ms for place in each.replacements))
+        assert each.low <= each.expected <= each.high
+    savings = [each.ms for each in advice.combinations]
+    assert savings == sorted(savings)
+
+
+def test_some_combinations_are_measured_and_none_of_the_others_is_beaten(advice: Advice) -> None:
+    assert 1 <= sum(each.measured is not None for each in advice.combinations) <= CHECKED
+    for each in advice.combinations:
+        if each.measured is None:
+            assert not any(other.ms >= each.ms and other.change < each.change for other in advice.combinations)
+
+
+def test_a_combination_is_computed_as_the_whole_moved_model_is(model: nn.Module) -> None:
+    network, x = nat_timm.to_network(model, (3, SIZE, SIZE), fits=True), images(SIZE, 12)
+    moves = Moves(network, find_rule("nat++"))
+    subject = TimmSubject(model, network, [x], None, Stopwatch(find_compute("cpu", "float32")), 0)
+    choice = [next((n for n, op in enumerate(ops) if n and "fit_" not in str(op)), 0) for ops in moves.candidates]
+    changes = [Change(slot, op) for slot, op, n in zip(moves.slots, moves.ops(choice), choice, strict=True) if n]
+    assert len(changes) > 2
+    (outputs,) = subject.combined([changes], torch.arange(3, 9))
+    moved = nat_timm.inherit(model, moves.apply(choice))
+    with torch.no_grad(), by_batch(moved):
+        order = torch.tensor([*range(3, 9), *range(3), *range(9, 12)])  # norms use the statistics of all
+        torch.testing.assert_close(outputs.changed, moved(x[order])[:6], rtol=1e-3, atol=1e-3)
+
+
+def test_an_operation_of_a_combination_is_fitted_to_what_its_block_and_those_left_out_behind_it_gave() -> None:
+    model = lively("mobilenetv2_050")
+    network, x = nat_timm.to_network(model, (3, SIZE, SIZE), fits=True), images(SIZE, 16)
+    wanted = {"blocks.2.1": "fit_conv_3x3", "blocks.2.2": "null"}
+    changes = [
+        Change(slot, op)
+        for slot in network.slots
+        for op in network.edge(slot).choices
+        if wanted.get(slot.cell) == str(op.values.get("name", op)) and not network.edge(slot).key.endswith("shortcut")
+    ]
+    assert len(changes) == 2
+    moved = nat_timm.inherit(model, network.with_ops(_ops(network, changes)))
+    before = copy.deepcopy(moved.state_dict())
+    own, (found,) = combined(model, [moved], x, {}, 0)
+    given = [probe(each, [Point("blocks.2.2")], x)[Point("blocks.2.2")] for each in _in_batch_mode(model, moved)]
+    moved.load_state_dict(before)
+    (unfitted,) = [probe(each, [Point("blocks.2.2")], x)[Point("blocks.2.2")] for each in _in_batch_mode(moved)]
+    assert float(((given[1] - given[0]) ** 2).mean()) < 0.8 * float(((unfitted - given[0]) ** 2).mean())
+    assert own.shape == found.shape
+
+
+def _ops(network: Network, changes: list[Change]) -> list[Op]:
+    ops = {change.slot: change.op for change in changes}
+    return [ops.get(slot, own) for slot, own in zip(network.slots, network.ops, strict=True)]
+
+
+def _in_batch_mode(*models: nn.Module) -> Iterator[nn.Module]:
+    for each in models:
+        with by_batch(each):
+            yield each
+
+
 @pytest.fixture(scope="module")
 def files(model: nn.Module, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("advising")
@@ -112,22 +198,34 @@ def run(files: Path, *more: str, weights: str = "weights.safetensors", folder: s
     return said.stdout
 
 
-def test_the_command_prints_a_table_and_json(files: Path) -> None:
-    found = json.loads(run(files, "--labels", "--json"))
+def test_the_command_prints_json_and_draws_a_picture(files: Path, model: nn.Module) -> None:
+    picture = files / "advice.svg"
+    found = json.loads(run(files, "--labels", "--json", "--budget", "macs=0.9x", "--svg", str(picture)))
+    drawn = picture.read_text()
+    assert drawn.startswith("<?xml")
+    whole = cost(nat_timm.to_network(model, (3, SIZE, SIZE))).macs
+    assert all(whole - each["macs"] <= 0.9 * whole for each in found["combinations"])
     assert found["pictures"] == 8
     assert 0 <= found["accuracy"] <= 1
     assert {"at", "after", "params", "macs", "ms", "worth", "uncertain", "effect"} <= found["moves"][0].keys()
 
 
 def test_a_table_says_what_is_uncertain() -> None:
-    from nat_plugin.ir import Cost
-
     effect = Effect(0.1, 0.09, 0.5, 8)
     move = Move("blocks.1", "mbconv", "skip", 5, 10, 0.1, 0.2, effect)
     said = str(Advice("model", Cost(10, 20), 0.5, "cpu", 8, (), (move,)))
     assert "0.100 ± 0.090?" in said
     assert "uncertain by half or more" in said
     assert "-20.0 %" in said
+
+
+def test_a_table_lists_combinations_as_expected_and_as_measured() -> None:
+    places = (Replacement("blocks.1", "mbconv", "skip"), Replacement("blocks.2", "mbconv", "fit_conv_3x3"))
+    measured = Combination(5, 10, 0.1, 0.2, places, 0.3, 0.2, 0.5, 0.75, Effect(0.35, 0.05, 0.5, 8))
+    said = str(Advice("model", Cost(10, 20), 0.5, "cpu", 8, (), (), (measured, replace(measured, measured=None))))
+    assert "0.30 [0.20, 0.50]  0.35 ± 0.05  50% of 8" in said
+    assert "75% expected" in said
+    assert "1: blocks.1 skip, blocks.2 fit_conv_3x3" in said
 
 
 @pytest.mark.parametrize(
@@ -137,6 +235,9 @@ def test_a_table_says_what_is_uncertain() -> None:
         ((), {"folder": "none"}, "no folder"),
         (("--rules", "all"), {}, "unknown rules 'all'"),
         (("--labels", "--classes", "1"), {}, "'1' is no class of 1"),
+        (("--budget", "energy=0.5x"), {}, "unknown metric 'energy'"),
+        (("--svg", "advice.png"), {}, "pictures are written as .svg"),
+        (("--svg", "nowhere/advice.svg"), {}, "no file can be written there"),
     ],
 )
 def test_bad_input_is_one_line(files: Path, more: tuple[str, ...], given: dict[str, str], said: str) -> None:

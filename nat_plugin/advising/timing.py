@@ -1,4 +1,4 @@
-"""Milliseconds of one picture in parts of a model, each by itself."""
+"""Milliseconds of one picture in parts of a network, each by itself."""
 
 from __future__ import annotations
 

@@ -1,0 +1,179 @@
+"""A timm model with weights and pictures, whose changes can be timed and computed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from nat_plugin.advising.advice import Part
+from nat_plugin.advising.effects import Outputs
+from nat_plugin.advising.session import Change, Subject
+from nat_plugin.advising.timing import Stopwatch
+from nat_plugin.errors import NATError
+from nat_plugin.ir import Cost, Network, Op, cost
+from nat_timm.adapter import moved_document
+from nat_timm.advising.combining import combined
+from nat_timm.advising.effects import logits, output
+from nat_timm.advising.running import Cut, Steps
+from nat_timm.documents.document import Document
+from nat_timm.documents.edits import forms_in
+from nat_timm.documents.forms import Form
+from nat_timm.fitting.alone import fits_alone
+from nat_timm.fitting.fit import install
+from nat_timm.fitting.solving import Solution
+from nat_timm.models import make_moves, shell
+from nat_timm.reading.trace import Trace, to_meta, trace
+from nat_timm.reading.units import Unit, units
+from nat_timm.surgery.apply import apply_edits
+from nat_timm.surgery.fitted import Fitted
+
+FITTED_ON = 64
+"""Pictures at most on which the operations of a combination are fitted."""
+_CLOSE = 1e-3
+
+
+class TimmSubject(Subject):
+    """``model`` is in evaluation mode, on the device of the pictures; it stays as it is."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        network: Network,
+        batches: Sequence[Tensor],
+        labels: Tensor | None,
+        watch: Stopwatch,
+        seed: int,
+    ) -> None:
+        self.model, self.network, self.labels = model, network, labels
+        self.name = moved_document(network).architecture
+        self.setting, self.pictures = watch.setting, sum(len(x) for x in batches)
+        self._batches, self._watch, self._seed = batches, watch, seed
+        self._trace: Trace = trace(to_meta(model), network.input, str(type(model).__name__))
+        self._units = {unit.path: unit for unit in units(self._trace)}
+        self._steps = Steps(self._trace, model)
+        self._made: dict[Change, Callable[[], nn.Module]] = {}
+        self._residuals: dict[Change, float] = {}
+        self._fits: dict[tuple[str, Form], Solution] = {}
+        self._check_steps()
+
+    @torch.no_grad()
+    def _check_steps(self) -> None:
+        """NATError where the graph of the model computes something else than the model."""
+        x, last = self._batches[0][:2], list(self._units.values())[-1:]
+        for cut in self._steps.cuts(x, last):
+            found, wanted = self._steps.rest(cut, cut.values[cut.unit.output]), self.model(x)
+            if not torch.allclose(found, wanted, rtol=_CLOSE, atol=_CLOSE * float(wanted.abs().max())):
+                raise NATError("the graph that torch.fx traces of this model computes something else than the model")
+
+    def prepare(self, changes: Sequence[Change]) -> Sequence[Change]:
+        """Fits all operations that may stand in the place of a block, in one pass."""
+        present = set(moved_document(self.network).edits)
+        documents = {change: moved_document(self.changed([change])) for change in changes}
+        fresh = {change: forms_in(set(found.edits) - present) for change, found in documents.items()}
+        wanted: dict[str, list[Form]] = {}
+        for pairs in fresh.values():
+            for path, form in pairs:
+                wanted.setdefault(path, []).append(form)
+        solved = fits_alone(self.model, wanted, self._batches, self._seed)
+        self._fits = {
+            (path, form): fit for path in solved for form, fit in zip(wanted[path], solved[path], strict=True)
+        }
+        for change, document in documents.items():
+            if change.slot.cell in self._units:
+                fits = {path: self._fits[path, form] for path, form in fresh[change]}
+                self._made[change] = partial(self._moved, document, fits)
+                if fits:
+                    self._residuals[change] = next(iter(fits.values())).residual
+        return list(self._made)
+
+    @torch.no_grad()
+    def _moved(self, document: Document, fits: Mapping[str, Solution]) -> nn.Module:
+        made = make_moves(shell(self.model), document, apply_edits)
+        for path, solution in fits.items():
+            module = made.get_submodule(path)
+            assert isinstance(module, Fitted)
+            install(module, solution)
+        return made.eval()
+
+    @torch.no_grad()
+    def saved(self, changes: Sequence[Change]) -> Mapping[Change, float]:
+        image = self._batches[0][:1].contiguous(memory_format=torch.channels_last)
+        self.whole = self._watch(partial(self.model, image))
+        self._spent: dict[str, float] = {}
+        saved: dict[Change, float] = {}
+        for cut in self._steps.cuts(image, list(self._units.values())):
+            own = self._spent[cut.unit.path] = self._watch(partial(self._output, cut, self.model))
+            for change in changes:
+                if change.slot.cell == cut.unit.path:
+                    saved[change] = own - self._watch(partial(self._output, cut, self._made[change]()))
+        return saved
+
+    def _output(self, cut: Cut, owner: nn.Module) -> Any:
+        return output(self._steps, cut, owner)
+
+    def alone(self, changes: Sequence[Change], chosen: Tensor) -> Mapping[Change, Outputs]:
+        by_unit: dict[Unit, dict[Any, Callable[[], nn.Module]]] = {}
+        for change in changes:
+            by_unit.setdefault(self._units[change.slot.cell], {})[change] = self._made[change]
+        own, found = logits(self._trace, self.model, by_unit, self._batch(chosen))
+        labels = self._labels(chosen)
+        return {change: Outputs(each, own, labels) for change, each in found.items()}
+
+    def combined(self, choices: Sequence[Sequence[Change]], chosen: Tensor) -> list[Outputs]:
+        others = sorted(set(range(self.pictures)) - set(chosen.tolist()))[: max(0, FITTED_ON - len(chosen))]
+        made = [make_moves(shell(self.model), moved_document(self.changed(each)), apply_edits) for each in choices]
+        ridges = {place: fit.ridge for place, fit in self._fits.items()}
+        x = self._batch(torch.cat((chosen, torch.tensor(others, dtype=torch.int64))))
+        own, found = combined(self.model, made, x, ridges, self._seed)
+        labels, count = self._labels(chosen), len(chosen)
+        return [Outputs(each[:count], own[:count], labels) for each in found]
+
+    def _batch(self, chosen: Tensor) -> Tensor:
+        """Norms use the statistics of these pictures, so they are one batch."""
+        x = torch.cat(list(self._batches))
+        return x[chosen.to(x.device)].contiguous(memory_format=torch.channels_last)
+
+    def _labels(self, chosen: Tensor) -> Tensor | None:
+        return None if self.labels is None else self.labels[chosen.to(self.labels.device)]
+
+    def residual(self, change: Change) -> float | None:
+        return self._residuals.get(change)
+
+    def word(self, op: Op) -> str:
+        return str(op.values.get("name", op))
+
+    def parts(self) -> Iterator[Part]:
+        """Every unit, the classifier, and what is in no unit."""
+        left = [1.0, 1.0, 1.0]
+        for path, shares in self._costs(cost(self.network)):
+            left = [each - share for each, share in zip(left, shares, strict=True)]
+            yield Part(path, *shares)
+        yield Part("all else", *(max(0.0, each) for each in left))
+
+    def _costs(self, whole: Cost) -> Iterator[tuple[str, tuple[float, float, float]]]:
+        for unit in self._units.values():
+            params = sum(
+                each.numel()
+                for path in ([unit.path] if unit.is_block else [str(step.target) for step in unit.steps])
+                for each in self._trace.modules[path].parameters()
+            )
+            macs = sum(step.meta["macs"] for step in unit.steps)
+            yield unit.path, (params / whole.params, macs / whole.macs, self._spent.get(unit.path, 0.0) / self.whole)
+        getter = getattr(self.model, "get_classifier", None)
+        classifier = getter() if callable(getter) else None
+        if isinstance(classifier, nn.Linear):
+            features = torch.randn(1, classifier.in_features, device=classifier.weight.device)
+            ms = self._watch(partial(classifier, features))
+            params = sum(each.numel() for each in classifier.parameters())
+            yield "classifier", (params / whole.params, classifier.weight.numel() / whole.macs, ms / self.whole)
+
+    @torch.no_grad()
+    def accuracy(self) -> float | None:
+        if self.labels is None:
+            return None
+        found = torch.cat([self.model(x).argmax(1) for x in self._batches])
+        return float((found == self.labels).float().mean())
