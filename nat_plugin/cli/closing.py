@@ -26,7 +26,8 @@ def print_result(result: dict[str, Any], folder: Path) -> None:
         "architecture": folder / "architecture.txt",
         "weights": folder / result["weights"] if result["weights"] else "none: nothing was trained by itself",
         "policy": folder / "policy.safetensors",
-        "report": folder / "report.md",
+        "report": folder / "report.html",
+        "summary": folder / "report.md",
         "figures": folder / "result.json",
     }
     for name, place in places.items():
