@@ -7,17 +7,16 @@ from itertools import count
 
 INK, SERIES = "#010203", tuple(f"#0{number}fefe" for number in range(8))
 """What stands for the colour of the text, and for those of curves, until the page says what they are."""
-_HEAD = re.compile(r"\A.*?(?=<svg)|<metadata>.*?</metadata>|<style.*?</style>|\sxmlns(?::\w+)?=\"[^\"]*\"", re.DOTALL)
+_HEAD = re.compile(r"\A.*?(?=<svg)|<metadata>.*?</metadata>|\sxmlns(?::\w+)?=\"[^\"]*\"", re.DOTALL)
+_STYLE = re.compile(r"<style.*?</style>", re.DOTALL)
 _ID = re.compile(r"\sid=\"([^\"]*)\"")
 
 
 def inline_plot(svg: str, name: str) -> str:
     """A plot that matplotlib drew; every id begins with ``name``."""
-    svg = _HEAD.sub("", svg).replace("xlink:href", "href").replace(' target="_blank"', ' tabindex="-1"')
+    svg = _STYLE.sub("", _HEAD.sub("", svg)).replace("xlink:href", "href").replace(' target="_blank"', ' tabindex="-1"')
     ids = set(_ID.findall(svg))
-    svg = re.sub(
-        r"(\sid=\"|url\(#|href=\"#)([^\")]*)", lambda m: f"{m[1]}{name}-{m[2]}" if m[2] in ids else m[0], svg
-    )
+    svg = re.sub(r"(\sid=\"|url\(#|href=\"#)([^\")]*)", lambda m: f"{m[1]}{name}-{m[2]}" if m[2] in ids else m[0], svg)
     colours = {INK: "currentColor", **{colour: f"var(--c{number})" for number, colour in enumerate(SERIES)}}
     for colour, said in colours.items():
         svg = svg.replace(colour, said)

@@ -46,8 +46,8 @@ class Learned(Read):
     """A line of a round, or of the warm-up: what was learned in it."""
 
     step: int = Field(ge=0, le=LARGEST)
-    shared_weights: dict[str, float | None] = {}
-    strategy: dict[str, float | None] = {}
+    shared_weights: dict[str, float | None] = Field({})
+    strategy: dict[str, float | None] = Field({})
 
 
 @dataclass(frozen=True)

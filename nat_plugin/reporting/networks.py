@@ -1,4 +1,4 @@
-"""What a report shows of a network, and of what became of it: drawings, every operation that changed, where costs lie."""
+"""What a report shows of a network and of what became of it: drawings, operations that changed, where costs lie."""
 
 from __future__ import annotations
 

@@ -131,7 +131,8 @@ def _figure(axis: Axis, legend: bool) -> Iterator[tuple[Axes, _Done]]:
     with matplotlib.rc_context(_STYLE):
         figure = Figure(figsize=(8, 4.2))
         FigureCanvasSVG(figure)
-        axes = figure.add_axes((0.11, 0.14, 0.86, 0.82))
+        axes = figure.add_axes((0.11, 0.14, 0.84, 0.82))
+        axes.xaxis.set_major_formatter("{x:,.10g}")
         figure.patch.set_visible(False)
         axes.patch.set_visible(False)
         yield axes, done

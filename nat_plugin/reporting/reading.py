@@ -23,6 +23,14 @@ class Read(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True, allow_inf_nan=False, extra="ignore")
 
 
+class ScaleValues(Read):
+    """The fields of ``Scale``."""
+
+    name: str
+    percent: bool
+    lower_is_better: bool
+
+
 def read_json(path: Path, most: int = MAX_BYTES) -> dict[str, Any]:
     """NATError for anything but an object of JSON, with finite numbers."""
 

@@ -31,7 +31,7 @@ from nat_plugin.reporting.page import (
     shortened,
 )
 from nat_plugin.reporting.plots import Axis, Curve, available, curves
-from nat_plugin.reporting.reading import LARGEST, Read, checked, read_json
+from nat_plugin.reporting.reading import LARGEST, Read, ScaleValues, checked, read_json
 from nat_plugin.reporting.searches import Space, search_blocks
 from nat_plugin.runs.finished import RESULT
 from nat_plugin.runs.loading import NETWORK
@@ -68,12 +68,6 @@ class Side(Read):
     test: Span
     ops: list[str] | None = None
     in_search: SearchSize | None = None
-
-
-class ScaleValues(Read):
-    name: str
-    percent: bool
-    lower_is_better: bool
 
 
 class Data(Read):
@@ -117,7 +111,7 @@ class Result(Read):
     notes: list[str]
     seed: int
     data: Data
-    made_with: dict[str, str] = {}
+    made_with: dict[str, str] = Field({})
 
 
 @dataclass(frozen=True)
@@ -172,15 +166,24 @@ def run_page(run: Run) -> Page:
 
 def _answer(run: Run) -> Iterator[Block]:
     result, table = run.result, rows(run.figures)
-    yield Answers(tuple(Answer(name, change or new, f"{old} → {new}") for name, old, new, change in table))
+    yield Answers(tuple(Answer(*_headline(*row)) for row in table))
     yield plain_table("Input and result side by side", ("", "input", "result", "change"), table)
     known = [result.input.selection.low, result.test_difference.low]
     if any(each is not None for each in known):
         yield Text(f"Brackets are 95 % intervals, for {result.interval_covers}.")
-    shown = [Code(f"{name}{_cut(side.architecture)}", shortened(side.architecture, LONG))
-             for name, side in (("Input", result.input), (f"Result, in the format {result.format}", result.result))]  # fmt: skip
-    yield Pair((shown[0],), (shown[1],))
+    yield Pair(
+        (_architecture("Input", result.input),),
+        (_architecture(f"Result, in the format {result.format}", result.result),),
+    )
     yield Code("To go on from here, in the folder of this run", _commands(result))
+
+
+def _architecture(caption: str, side: Side) -> Code:
+    return Code(f"{caption}{_cut(side.architecture)}", shortened(side.architecture, LONG))
+
+
+def _headline(name: str, old: str, new: str, change: str) -> tuple[str, str, str]:
+    return (name, "unchanged", old) if old == new else (name, change or new, f"{old} → {new}")
 
 
 def _cut(text: str) -> str:

@@ -10,7 +10,7 @@ from nat_plugin.ir import Network, Op, key
 from nat_plugin.reporting.inline import Names
 from nat_plugin.reporting.journal import Evaluation, Measured, measured
 from nat_plugin.reporting.networks import changed_ops, drawing
-from nat_plugin.reporting.page import Block, Code, Column, Folded, Table, Text, Value, count, shortened
+from nat_plugin.reporting.page import Block, Code, Column, Folded, Pair, Table, Text, Value, count, shortened
 from nat_plugin.reporting.plots import Axis, Cloud, Curve, clouds, curves
 
 LISTED, DRAWN, POINTS = 150, 24, 900
@@ -69,7 +69,10 @@ def search_blocks(evaluations: tuple[Evaluation, ...], space: Space, names: Name
         yield from _clouds(listed, rest[::step], space, names)
         if step > 1:
             yield Text(f"Of the {len(rest):,} networks that are not in the table, every {step}th is drawn.")
-        yield from _best_so_far(evaluations, space, names)
+        x, y = best_so_far(evaluations, space.own)
+        if x:
+            drawn = [Curve("best", x, y)]
+            yield curves(names.next(), "Best so far", Axis("distinct networks measured", GAIN), drawn, step=True)
     yield _table(listed, len(every), space)
     yield from _details(listed, space)
 
@@ -90,25 +93,26 @@ def _clouds(listed: list[_Listed], rest: list[Measured], space: Space, names: Na
         "from other inputs of the search": [each for each in points if each[0].first.source != space.own],
         "assessed at the end": [each for each in points if each[1] in chosen],
     }
+    pictures = []
     for metric, label in (("macs", "MACs"), ("params", "parameters")):
         drawn = [cloud(name, metric, found) for name, found in groups.items() if found]
         caption = f"Gain against {label} of all that was measured; a point leads to its network"
-        yield clouds(names.next(), caption, Axis(label, GAIN), drawn)
+        pictures.append(clouds(names.next(), caption, Axis(label, GAIN), drawn))
+    yield Pair((pictures[0],), (pictures[1],))
 
 
-def _best_so_far(evaluations: tuple[Evaluation, ...], space: Space, names: Names) -> Iterator[Block]:
+def best_so_far(evaluations: tuple[Evaluation, ...], source: str | None) -> tuple[list[float], list[float]]:
+    """After how many distinct networks, and the best gain from ``source`` by then."""
     seen: set[str] = set()
-    best, x, y = None, [], []
+    best, x, y = None, list[float](), list[float]()
     for each in evaluations:
         seen.add(each.network)
-        if each.source == space.own and each.gain is not None:
+        if each.source == source and each.gain is not None:
             best = each.gain if best is None else max(best, each.gain)
         if best is not None:
             x.append(float(len(seen)))
             y.append(best)
-    if x:
-        drawn = [Curve("best", x, y)]
-        yield curves(names.next(), "Best so far", Axis("distinct networks measured", GAIN), drawn, step=True)
+    return x, y
 
 
 def _table(listed: list[_Listed], total: int, space: Space) -> Table:

@@ -75,9 +75,8 @@ def _is_temporary(path: Path) -> bool:
 
 
 class Journal:
-    """One JSON line for every evaluation of the search, for what is learned in a round, and for every epoch of the final
-    stage. ``mark`` goes into
-    checkpoints; ``cut``, with which it has to begin, drops what came after one."""
+    """One JSON line for every evaluation of the search, for what is learned in a round, and for every epoch of the
+    final stage. ``mark`` goes into checkpoints; ``cut``, with which it has to begin, drops what came after one."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

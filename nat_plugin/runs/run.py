@@ -16,7 +16,6 @@ from nat_plugin.ir import Network
 from nat_plugin.measuring.keeping import SPARE
 from nat_plugin.measuring.latency import LATENCY
 from nat_plugin.plugins import Plugins
-from nat_plugin.reporting.folder import REPORT, write_report
 from nat_plugin.runs.choice import Choice, Epoch, check_final
 from nat_plugin.runs.curves import Curves
 from nat_plugin.runs.events import Events
@@ -78,7 +77,7 @@ def resume(
             if moved:
                 record.check_there(folder)
                 record.write(folder)
-            return _reported(read_result(folder), folder, reporter)
+            return read_result(folder)
         record.check_there(folder)
         setup = set_up(plan_of(record.recipe, plugins), record.origin, plugins)
         record.check_read(setup.outside)
@@ -104,16 +103,9 @@ def _carry_through(setup: Setup, run: str, folder: Path, reporter: Reporter) -> 
             result = write_result(setup, choice, len(search.keys), folder)
         own = [CHECKPOINT, JOURNAL, WEIGHTS, *RESULTS, *([result["weights"]] if result["weights"] else [])]
         write_checksums(folder, run, (folder / name for name in own))
-        return _reported(result, folder, reporter)
+        return result
     except WriteError as error:
         raise NATError(f"{error}; mend that, then go on with: nat resume {shlex.quote(str(folder))}") from error
-
-
-def _reported(result: dict[str, Any], folder: Path, reporter: Reporter) -> dict[str, Any]:
-    """With ``report.html``, which is no result but made of them: where it cannot be written all else is done."""
-    if not (folder / REPORT).exists():
-        write_report(folder, reporter.note)
-    return result
 
 
 def _restored(setup: Setup, run: str, folder: Path, search: Search, journal: Journal) -> Choice | None:
