@@ -8,22 +8,8 @@ from typing import Any
 
 import click
 
-from nat_plugin.errors import NATError
 from nat_plugin.policy.training.record import FILE
 from nat_plugin.runs.record import RUN_FILE
-
-
-def report_of(folder: Path) -> None:
-    """Write ``report.html`` of what is done. It is made of the results, which are there whatever becomes of it."""
-    from nat_plugin.reporting.folder import write_report
-
-    def say(line: str) -> None:
-        click.echo(f"nat: {line}", err=True)
-
-    try:
-        write_report(folder, say)
-    except NATError as error:
-        say(f"no report.html: {error}")
 
 
 def print_result(result: dict[str, Any], folder: Path) -> None:

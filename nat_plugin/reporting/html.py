@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from nat_plugin import __version__
 from nat_plugin.errors import NATError
+from nat_plugin.picture.svg import printable
 from nat_plugin.reporting.page import Page
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def render(page: Page) -> str:
     text = environment.get_template("page.html.j2").render(
         page=page, version=__version__, style=style, script=script, hash=_hash(script)
     )
-    text = text.encode(errors="replace").decode()  # halves of surrogate pairs, which no file can hold
+    text = printable(text)
     if len(text.encode()) > MAX_BYTES:
         raise NATError(f"report.html: {len(text):,} characters are more than a report may have; please report it")
     return text

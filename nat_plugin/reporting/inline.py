@@ -24,9 +24,8 @@ def inline_plot(svg: str, name: str) -> str:
 
 
 def inline_drawing(svg: str) -> str:
-    """A drawing of ``nat_plugin.picture``: its ops can be focused, and say what they are and cost."""
-    svg = _HEAD.sub("", svg).replace(' role="img"', "", 1)
-    return re.sub(r"<g( class=\"changed\")?><title>", r'<g\1 tabindex="0" role="img"><title>', svg)
+    """A drawing of ``nat_plugin.picture``."""
+    return _HEAD.sub("", svg)
 
 
 class Names:

@@ -138,4 +138,5 @@ def count(number: float) -> Value:
 
 
 def shortened(text: str, most: int) -> str:
+    """Its beginning, where it is longer."""
     return text if len(text) <= most else f"{text[: most - 1]}…"

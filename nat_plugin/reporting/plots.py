@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from nat_plugin.picture.svg import printable
 from nat_plugin.reporting.inline import INK, SERIES, inline_plot
 from nat_plugin.reporting.page import Picture, shortened
 
@@ -80,7 +81,7 @@ def curves(name: str, caption: str, axis: Axis, drawn: Sequence[Curve], step: bo
             x, y, low, high = _thinned(curve)
             colour, pattern = SERIES[number % len(SERIES)], _LINES[number // len(SERIES) % len(_LINES)]
             style = "steps-post" if step else "default"
-            label = shortened(curve.name, 40)
+            label = _label(curve.name, 40)
             marker = "o" if len(x) == 1 else None
             axes.plot(x, y, color=colour, linestyle=pattern, drawstyle=style, label=f" {label}", marker=marker)
             if low and all(map(math.isfinite, (*low, *high))):
@@ -95,7 +96,7 @@ def clouds(name: str, caption: str, axis: Axis, drawn: Sequence[Cloud]) -> Pictu
         for number, cloud in enumerate(drawn):
             mark, colour = _MARKERS[number % len(_MARKERS)], SERIES[number % len(SERIES)]
             points = axes.scatter(
-                cloud.x, cloud.y, marker=mark, color=colour, label=f" {shortened(cloud.name, 40)}", s=34, alpha=0.8
+                cloud.x, cloud.y, marker=mark, color=colour, label=f" {_label(cloud.name, 40)}", s=34, alpha=0.8
             )
             points.set_urls([None if link is None else f"#{link}" for link in cloud.links])
     found = [f"{len(each.x):,} {each.name}" for each in drawn]
@@ -103,13 +104,8 @@ def clouds(name: str, caption: str, axis: Axis, drawn: Sequence[Cloud]) -> Pictu
     return Picture(caption, inline_plot(done(), name), said, links=True)
 
 
-def bars(name: str, caption: str, axis: Axis, heights: Mapping[str, float]) -> Picture:
-    with _figure(axis, legend=False) as (axes, done):
-        names = [shortened(each, 24) for each in heights]
-        axes.bar(range(len(names)), list(heights.values()), color=SERIES[0])
-        axes.set_xticks(range(len(names)), names, rotation=20, ha="right")
-    said = "; ".join(f"{each}: {height:.4g}" for each, height in heights.items())
-    return Picture(caption, inline_plot(done(), name), f"{caption}. {axis.y} by {axis.x}: {said}.")
+def _label(text: str, most: int = 80) -> str:
+    return printable(shortened(text, most)).replace("\n", " ")
 
 
 class _Done:
@@ -136,7 +132,7 @@ def _figure(axis: Axis, legend: bool) -> Iterator[tuple[Axes, _Done]]:
         figure.patch.set_visible(False)
         axes.patch.set_visible(False)
         yield axes, done
-        axes.set(xlabel=axis.x, ylabel=axis.y)
+        axes.set(xlabel=_label(axis.x), ylabel=_label(axis.y))
         axes.grid(True)
         if legend:
             axes.legend(fontsize=9)

@@ -38,7 +38,9 @@ def test_killed_at_random_moments_it_ends_the_same(small_table: Path, ended: Pat
     command = ("train", str(tmp_path / "small.yaml"), "-o", str(tmp_path / "t"))
     assert killed(tmp_path / "t", command, count=5, pause=0.1) >= 3
     assert contents(tmp_path / "t") == contents(ended)
-    assert {path.name for path in (tmp_path / "t").iterdir()} == {path.name for path in ended.iterdir()} | {"report.html"}
+    assert {path.name for path in (tmp_path / "t").iterdir()} == {path.name for path in ended.iterdir()} | {
+        "report.html"
+    }
 
 
 @pytest.mark.parametrize("what", CHANGES)
