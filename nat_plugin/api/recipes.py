@@ -201,7 +201,7 @@ def resume_job(folder: Path, moved: Mapping[str, str]) -> Job[RunResult] | Job[T
 
 
 def _report(folder: Path) -> None:
-    """``report.html`` of what is done: where it cannot be made, a line says so, and the results are there all the same."""
+    """``report.html`` of what is done. Where it cannot be made, a line says so: the results are there all the same."""
     from nat_plugin.reporting.folder import write_report
 
     def say(line: str) -> None:

@@ -18,8 +18,8 @@ SEVERAL = Path("report.html")
     help=f"File to write.  [default: FOLDER/report.html; of several: {SEVERAL}]",
 )
 def report(folders: tuple[Path, ...], output: Path | None) -> None:
-    """Make report.html of FOLDER, of a run, comparison or training, from the files in it. Of several runs: one file
-    with them side by side."""
+    """Make report.html of FOLDER again, of a run, comparison, training or compaction. Of several runs: one file with
+    them side by side."""
     from nat_plugin.plugins import plugins
     from nat_plugin.reporting.folder import write_report, write_side_by_side
 

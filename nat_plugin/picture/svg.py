@@ -44,8 +44,9 @@ def network_svg(network: Network, before: Network | None = None, alone: bool = F
         width = max(width, placed.width, 7.5 * len(heading))
     size = f'width="{width + 2 * MARGIN:.0f}" height="{top:.0f}" viewBox="0 0 {width + 2 * MARGIN:.0f} {top:.0f}"'
     style = _STYLE + (_ALONE if alone else "")
+    said = f'role="group" aria-label="{_label(network, before)}"'
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="nat" role="group" aria-label="{_label(network, before)}" {size} '
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="nat" {said} {size} '
         f'style="max-width:100%;height:auto"><style>{style}</style>{"".join(drawn)}</svg>'
     )
 

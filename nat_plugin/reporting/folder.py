@@ -10,6 +10,8 @@ from nat_plugin.comparisons.record import FILE as COMPARISON
 from nat_plugin.errors import NATError
 from nat_plugin.files import write_text
 from nat_plugin.policy.training.record import FILE as TRAINING
+from nat_plugin.reporting.compactions import FILE as COMPACTION
+from nat_plugin.reporting.compactions import compaction_page, read_compaction
 from nat_plugin.reporting.comparisons import comparison_page, read_comparison
 from nat_plugin.reporting.html import render
 from nat_plugin.reporting.page import Page
@@ -26,6 +28,7 @@ KINDS: dict[str, Callable[[Path], Page]] = {
     RUN_FILE: lambda folder: run_page(read_run(folder)),
     COMPARISON: lambda folder: comparison_page(read_comparison(folder)),
     TRAINING: lambda folder: training_page(read_training(folder)),
+    COMPACTION: lambda folder: compaction_page(read_compaction(folder)),
 }
 """By the file that a folder has of it."""
 
@@ -37,7 +40,9 @@ def write_report(folder: Path, say: Callable[[str], None], path: Path | None = N
         raise NATError(f"{folder}: there is no such folder")
     made = next((page for file, page in KINDS.items() if (folder / file).is_file()), None)
     if made is None:
-        raise NATError(f"{folder}: not the folder of a run, comparison or training: it has no {', '.join(KINDS)}")
+        raise NATError(
+            f"{folder}: no folder of a run, comparison, training or compaction: it has no {', '.join(KINDS)}"
+        )
     return _write(made(folder), path or folder / REPORT, say)
 
 

@@ -133,7 +133,10 @@ def test_texts_of_others_are_text(run: Path) -> None:
 
 
 DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
-    "no run": (lambda run: (run / "run.json").unlink(), "not the folder of a run, comparison or training"),
+    "no run": (
+        lambda run: (run / "run.json").unlink(),
+        "no folder of a run, comparison, training or compaction: it has no run.json",
+    ),
     "not ended": (lambda run: (run / "result.json").unlink(), "the run has not ended: `nat resume"),
     "no object": (lambda run: (run / "result.json").write_text("[]"), "no object of JSON"),
     "no number": (lambda run: (run / "result.json").write_text('{"a": NaN}'), "NaN is no number of JSON"),
