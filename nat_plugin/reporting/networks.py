@@ -12,7 +12,7 @@ from nat_plugin.picture.svg import network_svg
 from nat_plugin.reporting.inline import inline_drawing
 from nat_plugin.reporting.page import Block, Column, Folded, Pair, Picture, Table, Text, Value, count, shortened
 
-MANY_EDGES = 400
+MANY_EDGES = 300
 """Edges of a network that is drawn at most, and rows of a table of them."""
 FEW_CELLS = 6
 """Of more cells (a model, block by block) the drawing is shown on demand."""

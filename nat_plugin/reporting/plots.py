@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MISSING = "no plots in report.html: matplotlib is not there; pip install matplotlib, then: nat report FOLDER"
-POINTS = 600
+POINTS = 300
 """Of a curve at most: more cannot be told apart."""
 _MARKERS, _LINES = "osD^vPX*", ("-", "--", "-.", ":")
 _STYLE = {

@@ -218,6 +218,8 @@ def _search(run: Run, names: Names, plots: bool) -> Iterator[Block]:
     failed = sum(each.gain is None for each in lines)
     how = f"{len(lines):,} evaluations of {len(measured(lines)):,} proposals"
     yield Text(f"{how}, {failed:,} of them failed." if failed else f"{how}.")
+    if own is not None and own.key != run.result.input.key:
+        yield Text("Costs in this section are those at the size of the search; drawings have those of the final stage.")
     for note in run.result.notes:
         yield Text(note)
     source = commonest_source(lines) if own is None else own.key

@@ -15,7 +15,7 @@ from nat_plugin.reporting.plots import Axis, Cloud, Curve, clouds, curves
 
 LISTED, DRAWN, POINTS = 150, 24, 900
 """Networks in the table, of these with a drawing, and points in a plot, at most."""
-DRAWINGS = 400_000
+DRAWINGS = 300_000
 """Characters of drawings of networks at most."""
 GAIN = "gain as the search measured it"
 
@@ -148,10 +148,10 @@ def _details(listed: list[_Listed], space: Space) -> Iterator[Block]:
         blocks: list[Block] = []
         if each.network is not None:
             if space.before is not None:
-                blocks.append(Text(f"Changed against the input: {changed_ops(space.before, each.network, 40)}."))
+                blocks.append(Text(f"Changed against the input: {changed_ops(space.before, each.network)}."))
             if each.number <= DRAWN and room > 0:
                 picture = drawing(each.network, space.before, f"Drawing of network {each.number}")
                 room -= 0 if isinstance(picture, Text) else len(picture.svg)
-                blocks.append(picture)
-        ops = shortened(" ".join(each.measured.first.ops), 2000)
+                blocks += [picture] if room >= 0 else []
+        ops = shortened(" ".join(each.measured.first.ops), 1000)
         yield Folded(said, (*blocks, Code("Its operations, slot by slot", ops)), each.id)

@@ -132,6 +132,18 @@ def test_texts_of_others_are_text(run: Path) -> None:
     assert "{{ 7*7 }}" in page.text
 
 
+def test_of_a_long_search_it_says_what_it_leaves_out(run: Path) -> None:
+    (run / "checksums.json").unlink()
+    lines = [line for line in read_journal(run / "journal.jsonl") if line["stage"] == "search"]
+    many = [{**lines[number % len(lines)], "network": f"{number:032}", "round": number} for number in range(2500)]
+    (run / "journal.jsonl").write_text("".join(json.dumps(line) + "\n" for line in many))
+    page = made(run)
+    assert "2,500 evaluations of 2,500 proposals" in page.text
+    assert "2,350 more networks are in journal.jsonl." in page.text
+    assert "Of the 2,350 networks that are not in the table, every 4th is drawn." in page.text
+    assert len([each for each in page.all("details") if each.get("id", "").startswith("network-")]) == 150
+
+
 DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "no run": (
         lambda run: (run / "run.json").unlink(),
