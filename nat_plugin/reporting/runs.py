@@ -58,6 +58,15 @@ class SearchSize(Read):
     key: str
 
 
+class Timed(Read):
+    """Milliseconds of the whole network, and as a share of those of the input."""
+
+    ms: float
+    low: float
+    high: float
+    share: float
+
+
 class Side(Read):
     architecture: str
     key: str
@@ -68,6 +77,7 @@ class Side(Read):
     test: Span
     ops: list[str] | None = None
     in_search: SearchSize | None = None
+    timed: Timed | None = None
 
 
 class Data(Read):
@@ -112,6 +122,7 @@ class Result(Read):
     seed: int
     data: Data
     made_with: dict[str, str] = Field({})
+    timed_as: str | None = None
 
 
 @dataclass(frozen=True)
@@ -287,6 +298,7 @@ def _made(run: Run) -> Iterator[Block]:
     limits = ", ".join(f"{name} ≤ {plain(limit)}" for name, limit in result.budget.items()) or "none"
     said = [("limits", limits), ("seed", str(result.seed)), ("nat-plugin", result.version)]
     said += [(name, str(recipe[name])) for name in ("device", "precision", "threads") if name in recipe]
+    said += [("latency", result.timed_as)] if result.timed_as else []
     said += list(result.made_with.items())
     yield plain_table("Settings and versions", ("what", "value"), [(a, shortened(b, 300)) for a, b in said])
     text = yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True, width=100)
