@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
 from nat_plugin.errors import NATError
+from nat_plugin.files import ReadError, read_text
 
 
 @dataclass(frozen=True)
@@ -60,3 +63,20 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
+
+
+def device_name(device: torch.device) -> str:
+    """What computes, as its maker calls it."""
+    if device.type == "cuda":
+        return str(torch.cuda.get_device_name(device))
+    try:
+        lines = read_text(Path("/proc/cpuinfo"), 2**22, "a list of processors").splitlines()
+    except ReadError:
+        lines = []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor() or platform.machine())
+
+
+def made_with(device: torch.device) -> dict[str, str]:
+    """Of what a result may depend on, what no recipe says: versions, and what computed."""
+    return {"python": platform.python_version(), "torch": torch.__version__, "processor": device_name(device)}

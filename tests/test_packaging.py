@@ -23,7 +23,7 @@ else:
 ROOT = Path(__file__).resolve().parents[1]
 ADAPTERS = {path.name for path in (ROOT / "adapters").glob("nat_*")}
 RECIPES = {path.stem for path in (ROOT / "recipes").glob("*.yaml")}
-DATA = (".json", ".safetensors", ".typed")
+DATA = (".json", ".safetensors", ".typed", ".j2", ".css", ".js")
 
 
 def build(kind: str, folder: Path) -> Path:

@@ -43,9 +43,11 @@ class Job(Generic[_R]):
         threads = torch.get_num_threads()
         try:
             with reporter(quiet=not (sys.stderr.isatty() if progress is None else progress)) as shown:
-                return self.work(shown)
+                done = self.work(shown)
         finally:
             torch.set_num_threads(threads)
+        _report(self.folder)
+        return done
 
 
 def run(
@@ -196,6 +198,19 @@ def resume_job(folder: Path, moved: Mapping[str, str]) -> Job[RunResult] | Job[T
     from nat_plugin.runs.run import resume as go_on
 
     return Job(folder, lambda shown: RunResult(folder, go_on(folder, plugins(), shown, moved)))
+
+
+def _report(folder: Path) -> None:
+    """``report.html`` of what is done. Where it cannot be made, a line says so: the results are there all the same."""
+    from nat_plugin.reporting.folder import write_report
+
+    def say(line: str) -> None:
+        print(f"nat: {line}", file=sys.stderr)
+
+    try:
+        write_report(folder, say)
+    except NATError as error:
+        say(f"no report.html: {error}")
 
 
 def _given(overrides: Mapping[str, Any] | None) -> Mapping[str, Any]:

@@ -22,6 +22,7 @@ SUBCOMMANDS = {
     "train": "train",
     "resume": "resume",
     "compare": "compare",
+    "report": "report",
     "show": "show",
     "convert": "convert",
     "transform": "transform",

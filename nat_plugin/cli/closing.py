@@ -26,7 +26,8 @@ def print_result(result: dict[str, Any], folder: Path) -> None:
         "architecture": folder / "architecture.txt",
         "weights": folder / result["weights"] if result["weights"] else "none: nothing was trained by itself",
         "policy": folder / "policy.safetensors",
-        "report": folder / "report.md",
+        "report": folder / "report.html",
+        "summary": folder / "report.md",
         "figures": folder / "result.json",
     }
     for name, place in places.items():
@@ -47,7 +48,13 @@ def print_training(result: dict[str, Any], folder: Path) -> None:
             else:
                 said += "no result has a score"
             click.echo(said)
-    places = {"folder": ".", "policy": "policy.safetensors", "report": "report.md", "figures": "result.json"}
+    places = {
+        "folder": ".",
+        "policy": "policy.safetensors",
+        "report": "report.html",
+        "summary": "report.md",
+        "figures": "result.json",
+    }
     click.echo("")
     for name, place in places.items():
         click.echo(f"{name:<8}  {folder / place}")

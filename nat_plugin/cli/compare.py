@@ -49,5 +49,7 @@ def compare(
         print_json(found)
         return
     Console(width=None if Console().is_terminal else 150).print(table(found))
-    names = sorted(path.name for path in folder.iterdir() if path.suffix in (".md", ".json", ".csv", ".png", ".svg"))
+    names = sorted(
+        path.name for path in folder.iterdir() if path.suffix in (".html", ".md", ".json", ".csv", ".png", ".svg")
+    )
     click.echo(f"\n{folder}: {', '.join(names)}")

@@ -1,4 +1,4 @@
-"""Curves over queries with their bands, as PNG and SVG. Needs matplotlib, which is an extra."""
+"""Curves over queries with their bands, as PNG and SVG."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from nat_plugin.evaluators.scale import Scale
 from nat_plugin.files import write_bytes
 
-MISSING = "no pictures: matplotlib is not installed; pip install 'nat-plugin[plot]', then give the same command again"
+MISSING = "no pictures: matplotlib is not installed; pip install matplotlib, then give the same command again"
 
 
 def available() -> bool:

@@ -23,9 +23,10 @@ _COLUMNS = (
 )
 
 
-def _columns(found: dict[str, Any]) -> list[str]:
-    columns = [each.format(found["baseline"] or "baseline") for each in _COLUMNS]
-    return [*columns, *(["regret"] if found["optimum"] else [])]
+def columns(found: dict[str, Any]) -> list[str]:
+    """The names of those of ``rows``."""
+    names = [each.format(found["baseline"] or "baseline") for each in _COLUMNS]
+    return [*names, *(["regret"] if found["optimum"] else [])]
 
 
 def _span(mean: dict[str, Any] | None, scale: float, form: str) -> str:
@@ -87,7 +88,7 @@ def notes(found: dict[str, Any]) -> list[str]:
 def table(found: dict[str, Any]) -> Table:
     """The closing table for a terminal."""
     made = Table(caption="\n".join(notes(found)), caption_justify="left")
-    for column in _columns(found):
+    for column in columns(found):
         made.add_column(column)
     for row in rows(found):
         made.add_row(*row)
@@ -95,10 +96,10 @@ def table(found: dict[str, Any]) -> Table:
 
 
 def markdown(found: dict[str, Any], pictures: list[str]) -> str:
-    columns = _columns(found)
+    names = columns(found)
     limits = ", ".join(f"{name} {limit}" for name, limit in found["budget"].items()) or "none"
     lines = [f"# Comparison by `{found['evaluator']}` under rules {found['rules']}, budget {limits}", ""]
-    lines += ["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
+    lines += ["| " + " | ".join(names) + " |", "|---" * len(names) + "|"]
     lines += ["| " + " | ".join(row) + " |" for row in rows(found)]
     lines += ["", *notes(found)]
     lines += [line for name in pictures if name.endswith(".png") for line in ("", f"![{name[:-4]}]({name})")]

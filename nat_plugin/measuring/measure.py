@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Callable
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
-import torch
 from pydantic import ValidationError
 
+from nat_plugin.device import device_name
 from nat_plugin.errors import NATError
-from nat_plugin.files import ReadError, read_text
 from nat_plugin.ir import Network, Op, Slot
 from nat_plugin.ir.canonical import live_ops
 from nat_plugin.measuring.latency import LATENCY, Latency, Share
@@ -75,18 +72,6 @@ def settings_of(table: CostTable, name: str = LATENCY) -> LatencySettings:
     if here != there:
         raise NATError(f"{name} was measured on '{there}', this is '{here}'")
     return settings
-
-
-def device_name(device: torch.device) -> str:
-    """What computes, as its maker calls it."""
-    if device.type == "cuda":
-        return str(torch.cuda.get_device_name(device))
-    try:
-        lines = read_text(Path("/proc/cpuinfo"), 2**22, "a list of processors").splitlines()
-    except ReadError:
-        lines = []
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.processor() or platform.machine())
 
 
 def _version(name: str) -> str:

@@ -44,8 +44,9 @@ def network_svg(network: Network, before: Network | None = None, alone: bool = F
         width = max(width, placed.width, 7.5 * len(heading))
     size = f'width="{width + 2 * MARGIN:.0f}" height="{top:.0f}" viewBox="0 0 {width + 2 * MARGIN:.0f} {top:.0f}"'
     style = _STYLE + (_ALONE if alone else "")
+    said = f'role="group" aria-label="{_label(network, before)}"'
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="nat" role="img" aria-label="{_label(network, before)}" {size} '
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="nat" {said} {size} '
         f'style="max-width:100%;height:auto"><style>{style}</style>{"".join(drawn)}</svg>'
     )
 
@@ -90,7 +91,8 @@ def _op(item: OpItem, where: str, costs: dict[str, Any]) -> str:
         for number, (kind, line) in enumerate(zip(kinds, item.lines, strict=True))
     )
     group = ' class="changed"' if item.old is not None else ""
-    return f"<g{group}><title>{_text(said)}</title><rect{gone} {corner} {size}/>{lines}</g>"
+    inner = f"<title>{_text(said)}</title><rect{gone} {corner} {size}/>{lines}"
+    return f'<g{group} role="img" tabindex="0">{inner}</g>'
 
 
 def _left(item: Item) -> str:
@@ -109,5 +111,10 @@ def _path(line: str, gone: bool) -> str:
     return f'<path class="link{" gone" if gone else ""}" d="{line}"/>'
 
 
+def printable(text: str) -> str:
+    """With what no document can hold replaced: control characters, halves of surrogate pairs."""
+    return _NO_XML.sub("�", text)
+
+
 def _text(text: str) -> str:
-    return escape(_NO_XML.sub("�", text))
+    return escape(printable(text))

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 
 from nat_plugin.runs.events import Events
-from nat_plugin.runs.folder import Journal
+from nat_plugin.runs.folder import Journal, finite
 
 FOLDER = "events/final"
 
@@ -27,8 +26,7 @@ class Curves:
     def add(self, network: str, seed: int, figures: Mapping[str, float]) -> None:
         """What a training of the network with that key reports of an epoch (``Trainer.epoch``)."""
         epoch = int(figures["epoch"])
-        known = {name: value if math.isfinite(value) else None for name, value in figures.items()}
-        self._journal.add({"stage": "final", "network": network, "seed": seed, **known, "epoch": epoch})
+        self._journal.add({"stage": "final", "network": network, "seed": seed, **finite(figures), "epoch": epoch})
         events = self._events_of(f"{network}-seed{seed}", epoch)
         for name, value in figures.items():
             if name != "epoch":

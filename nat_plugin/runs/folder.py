@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
@@ -74,8 +75,8 @@ def _is_temporary(path: Path) -> bool:
 
 
 class Journal:
-    """One JSON line for every evaluation of the search and every epoch of the final stage. ``mark`` goes into
-    checkpoints; ``cut``, with which it has to begin, drops what came after one."""
+    """One JSON line for every evaluation of the search, for what is learned in a round, and for every epoch of the
+    final stage. ``mark`` goes into checkpoints; ``cut``, with which it has to begin, drops what came after one."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -119,6 +120,11 @@ class Journal:
     def close(self) -> None:
         with file_errors(self.path):
             os.close(self._file)
+
+
+def finite(figures: Mapping[str, float]) -> dict[str, float | None]:
+    """Figures for a line of a journal: JSON has no word for what is not a number."""
+    return {name: value if math.isfinite(value) else None for name, value in figures.items()}
 
 
 def read_journal(path: Path) -> list[dict[str, Any]]:

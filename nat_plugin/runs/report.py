@@ -11,6 +11,7 @@ from typing import Any
 from rich.table import Table
 
 from nat_plugin import __version__
+from nat_plugin.device import made_with
 from nat_plugin.drawing import draw, draw_change
 from nat_plugin.evaluators.base import Saved
 from nat_plugin.evaluators.scale import Scale
@@ -42,7 +43,10 @@ def write_result(setup: Setup, choice: Choice, evaluated: int, folder: Path) -> 
     saved = choice.save(verdict.winner, folder)
     result = {
         "version": __version__,
-        "input": _side(setup, choice, 0, setup.origin.text, verdict.selection[0], verdict.test[0]),
+        "input": {
+            **_side(setup, choice, 0, setup.origin.text, verdict.selection[0], verdict.test[0]),
+            "in_search": {"key": key(setup.search.network)},
+        },
         "result": _side(setup, choice, verdict.winner, text, verdict.selection[verdict.winner], verdict.test[1]),
         "changed": verdict.winner != 0,
         "frame": {**asdict(setup.final.frame), "input": list(setup.final.frame.input)},
@@ -70,6 +74,7 @@ def write_result(setup: Setup, choice: Choice, evaluated: int, folder: Path) -> 
         "notes": [*setup.strategy.notes, *filter(None, [choice.timing.note])],
         "seed": recipe.seed,
         "data": setup.evaluator.summary(),
+        "made_with": made_with(setup.compute.device),
     }
     write_text(folder / "report.md", markdown(setup, network, result, saved))
     write_text(folder / RESULT, json.dumps(result, indent=1))
@@ -92,6 +97,7 @@ def _side(setup: Setup, choice: Choice, number: int, text: str, selection: Share
     return {
         "architecture": text,
         "key": key(network),
+        "ops": [str(op) for op in network.ops],
         "params": total.params,
         "macs": total.macs,
         "measured": {name: value if math.isfinite(value) else None for name, value in measured.items()},
@@ -150,7 +156,8 @@ def _covers(setup: Setup, choice: Choice) -> str:
     return f"{which}, on further images like these; not another training"
 
 
-def _verdict(result: dict[str, Any]) -> str:
+def verdict_text(result: dict[str, Any]) -> str:
+    """What the result is worth, in a few sentences."""
     if result.get("untrained"):
         return _scored(result)
     if result["test_difference"]["low"] is None:
@@ -183,7 +190,7 @@ def _conclusion(result: dict[str, Any]) -> str:
 
 def table(result: dict[str, Any]) -> Table:
     """The closing table for a terminal."""
-    made = Table(caption=_verdict(result), caption_justify="left")
+    made = Table(caption=verdict_text(result), caption_justify="left")
     for column in ("", "input", "result", "change"):
         made.add_column(column)
     for row in rows(result):
@@ -191,7 +198,8 @@ def table(result: dict[str, Any]) -> Table:
     return made
 
 
-def _data_line(data: dict[str, Any]) -> str:
+def data_line(data: dict[str, Any]) -> str:
+    """What was measured on."""
     splits = ", ".join(f"{name} {images:,}" for name, images in data["splits"].items() if images)
     shape = "x".join(map(str, data["shape"]))
     images = f"images in {splits}" if splits else "of how many images is not known"
@@ -209,10 +217,10 @@ def markdown(setup: Setup, network: Network, result: dict[str, Any], saved: Save
     limits = ", ".join(f"{name} ≤ {plain(limit)}" for name, limit in result["budget"].items()) or "none"
     lines += [
         "",
-        f"{_verdict(result)} Candidates were {how}; {result['evaluated']} distinct networks were "
+        f"{verdict_text(result)} Candidates were {how}; {result['evaluated']} distinct networks were "
         f"measured in the search. Limits: {limits}. Seed {result['seed']}.",
         "",
-        _data_line(result["data"]),
+        data_line(result["data"]),
         "",
         *(line for note in result["notes"] for line in (note, "")),
         f"## Result ({result['format']})",

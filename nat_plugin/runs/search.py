@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from nat_plugin.evaluators.base import Evaluator
 from nat_plugin.ir import Network, cost, key
-from nat_plugin.runs.folder import Journal
+from nat_plugin.runs.folder import Journal, finite
 from nat_plugin.runs.recipe import SearchSettings
 from nat_plugin.search.base import Measurement, Proposal, State, Strategy
 
@@ -59,7 +60,9 @@ class Search:
             for number, source in enumerate(sources, start=self.warmed)
         ]
         self.warmed += count
-        return self.evaluator.train(networks)
+        report = self.evaluator.train(networks)
+        self._write_learned("warm-up", self.warmed, report, {})
+        return report
 
     def _round(self) -> dict[str, float]:
         settings = self.settings
@@ -67,7 +70,7 @@ class Search:
         if not proposals:
             self.round = settings.rounds
             return {}
-        report = dict(self.evaluator.train(self._curriculum(proposals, settings.steps)))
+        learned = self.evaluator.train(self._curriculum(proposals, settings.steps))
         measurements = self.evaluator.measure(proposals)
         for proposal, measurement in zip(proposals, measurements, strict=True):
             self.strategy.tell(proposal, measurement)
@@ -75,10 +78,21 @@ class Search:
                 self.journal.add(self._record(proposal, measurement))
             self.keys |= {key(proposal.source), key(proposal.network)}
         self.round += 1
+        self._write_learned("round", self.round, learned, self.strategy.report)
         gains = [each.gain for each in measurements if each is not None]
+        report = dict(learned)
         if gains:
             report |= {"gain/mean": float(np.mean(gains)), "gain/best": max(gains)}
         return report | {"evaluated": len(self.keys)}
+
+    def _write_learned(
+        self, stage: str, step: int, shared_weights: Mapping[str, float], strategy: Mapping[str, float]
+    ) -> None:
+        """A line of the journal, where anything was learned."""
+        parts = {"shared_weights": shared_weights, "strategy": strategy}
+        known = {name: finite(figures) for name, figures in parts.items() if figures}
+        if self.journal is not None and known:
+            self.journal.add({"stage": stage, "step": step, **known})
 
     def _curriculum(self, proposals: list[Proposal], steps: int) -> list[Network]:
         """What to train on before measuring: every distinct input and proposal alike, in random order."""

@@ -115,6 +115,11 @@ class Strategy(ABC):
         """Lines for the report of a run: what the strategy started from, and what came of that by now."""
         return ()
 
+    @property
+    def report(self) -> dict[str, float]:
+        """Figures of what it learned last, for curves of a run."""
+        return {}
+
     def draw_input(self, rng: np.random.Generator) -> Network:
         """An input as this strategy trains on; for the warm-up of shared weights."""
         return self.task.inputs[int(rng.integers(len(self.task.inputs)))]

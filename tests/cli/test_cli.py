@@ -133,7 +133,7 @@ def test_a_run_ends_by_naming_where_everything_lies(nat: Nat, tmp_path: Path) ->
     folder = tmp_path / "run"
     said = nat("run", "quickstart", *QUICK, "--set", "final.schedule.epochs=1", "--out", str(folder))
     assert said.status == 0
-    places = dict(line.split(maxsplit=1) for line in said.out.splitlines()[-6:])
+    places = dict(line.split(maxsplit=1) for line in said.out.splitlines()[-7:])
     result = json.loads((folder / "result.json").read_text())
     weights = folder / "weights" / f"{result['result']['key']}-seed0.safetensors"
     assert {name: Path(place) for name, place in places.items()} == {
@@ -141,7 +141,8 @@ def test_a_run_ends_by_naming_where_everything_lies(nat: Nat, tmp_path: Path) ->
         "architecture": folder / "architecture.txt",
         "weights": weights,
         "policy": folder / "policy.safetensors",
-        "report": folder / "report.md",
+        "report": folder / "report.html",
+        "summary": folder / "report.md",
         "figures": folder / "result.json",
     }
     assert all(Path(place).exists() for place in places.values())

@@ -20,12 +20,14 @@ from nat_plugin.comparisons import plots
 from nat_plugin.comparisons.compare import compare
 from nat_plugin.comparisons.queries import Queries
 from nat_plugin.comparisons.recipe import ComparisonPlan, plan_comparison
+from nat_plugin.comparisons.report import notes, rows
 from nat_plugin.comparisons.units import Unit, run_plan, seed_of
 from nat_plugin.data import load
 from nat_plugin.errors import NATError
 from nat_plugin.evaluators.supernet import SupernetEvaluator
 from nat_plugin.ir import Network, key
 from nat_plugin.plugins import plugins
+from nat_plugin.reporting.folder import write_report
 from nat_plugin.runs import setup as runs_setup
 from nat_plugin.runs.progress import Silent
 from nat_plugin.runs.recipe import plan as plan_run
@@ -33,6 +35,7 @@ from nat_plugin.runs.record import Origin
 from nat_plugin.runs.run import start
 from nat_plugin.runs.setup import Setup, find_origin, set_up
 from nat_plugin.search.base import Proposal
+from tests.reporting.pages import read
 
 DIGITS: dict[str, Any] = {
     "sources": ["DARTS_V2", "DARTS_V1"],
@@ -172,6 +175,18 @@ def test_a_wrong_strategy_is_named_before_anything_is_searched(tmp_path: Path) -
     with pytest.raises(NATError, match=r"^strategies\.trained: policy 'nowhere'"):
         run(tmp_path, {**DIGITS, "strategies": {"random": {}, "trained": {"name": "nat", "policy": "nowhere"}}})
     assert not (tmp_path / "searches").exists()
+
+
+def test_its_report_shows_the_table_and_the_curves(undisturbed: Path, tmp_path: Path) -> None:
+    def write(name: str) -> Path:
+        return write_report(undisturbed, pytest.fail, tmp_path / name)
+
+    page, found = read(write("first.html")), json.loads((undisturbed / "comparison.json").read_text())
+    assert all(cell in page.text for row in rows(found) for cell in row)
+    assert all(note in page.text for note in notes(found))
+    for caption in ("Gain held out of the best so far", "Gain of the best so far, as the search measured it"):
+        assert caption in page.text
+    assert write("second.html").read_bytes() == (tmp_path / "first.html").read_bytes()
 
 
 def test_without_matplotlib_there_are_no_pictures_and_all_else(

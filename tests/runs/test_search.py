@@ -53,7 +53,10 @@ def test_the_warm_up_sees_inputs_and_many_of_their_moves(search: Search, monkeyp
     assert set(search.strategy.task.inputs) <= set(seen)
     assert len({key(network) for network in seen}) > 50
     assert search.journal is not None
-    assert search.journal.mark[0] == 0
+    search.journal.sync()
+    lines = read_journal(search.journal.path)
+    assert [(line["stage"], line["step"]) for line in lines] == [("warm-up", 50), ("warm-up", 100)]  # nothing measured
+    assert all(line["shared_weights"]["loss"] > 0 for line in lines)
 
 
 def test_every_round_trains_inputs_and_proposals_before_it_measures_them(
@@ -66,7 +69,9 @@ def test_every_round_trains_inputs_and_proposals_before_it_measures_them(
         search.advance()
         assert search.journal is not None
         search.journal.sync()
-        rows = [row for row in read_journal(search.journal.path) if row["round"] == number]
+        lines = read_journal(search.journal.path)
+        assert (lines[-1]["stage"], lines[-1]["step"]) == ("round", number + 1)
+        rows = [row for row in lines if row["stage"] == "search" and row["round"] == number]
         keys = [key(network) for network in seen]
         assert {row["network"] for row in rows} <= set(keys)
         assert {row["source"] for row in rows} <= set(keys)

@@ -14,6 +14,7 @@ from nat_plugin.measuring.latency import Measured
 from nat_plugin.measuring.settings import Setting
 from nat_plugin.training.statistics import unpaired_difference, wilson
 from nat_plugin.training.verdict import conclude
+from nat_timm.compacting.figures import write_figures
 from nat_timm.saving.folders import save
 
 
@@ -69,19 +70,23 @@ class Result:
         return self.best.model
 
     def save(self, folder: Path | str) -> bool:
-        """``nat_timm.save`` of the best."""
-        return save(self.model, folder)
+        """``nat_timm.save`` of the best, with ``compaction.json`` and ``report.html``, which say how it came about."""
+        plain = save(self.model, folder)
+        write_figures(self, Path(folder), plain)
+        return plain
 
     def __str__(self) -> str:
         own = [self.before] if self.reference is self.before else [self.before, self.reference]
         lines = [f"the model, {each}" for each in own]
         lines += [f"leaner, {each}" for each in self.tuned if each is not self.reference]
-        lines.append(self._difference())
+        lines.append(self.difference)
         if self.setting is not None:
             lines.append(f"latency of {self.setting}; whole models in turns with the model, 95 % intervals")
         return "\n".join([*lines, *self.notes])
 
-    def _difference(self) -> str:
+    @property
+    def difference(self) -> str:
+        """What the best is worth against the model."""
         if self.best is self.reference:
             return "best: the model itself"
         accuracies = self.best.accuracy, self.reference.accuracy

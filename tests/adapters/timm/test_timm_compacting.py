@@ -30,6 +30,7 @@ from nat_plugin.measuring.settings import Setting
 from nat_plugin.measuring.tables import Figure, Subject, blank_table, fingerprint
 from nat_plugin.search.neighbourhood import descent
 from tests.adapters.timm.samples import lively
+from tests.reporting.pages import read
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -83,6 +84,11 @@ def test_a_leaner_model_within_the_budget(strategy: Any, tmp_path: Path, capsys:
     assert "warm-up 8/8" in said
     assert "fine-tuning from own weights 4/4" in said
     result.save(tmp_path)
+    page = read(tmp_path / "report.html")
+    assert f"{result.best.accuracy:.2%}" in page.text
+    assert result.difference in page.text
+    assert page.text.count(f"{result.best.cost.macs:,}") >= 2
+    assert "Operations that changed" in page.text
     loaded = timm.create_model(f"local-dir:{tmp_path}", pretrained=True).eval()
     x = next(iter(val))[0]
     with torch.no_grad():

@@ -14,11 +14,13 @@ from policy.training.conftest import contents, small, train
 from nat_plugin.errors import NATError
 from nat_plugin.plugins import plugins
 from nat_plugin.policy.training.train import resume
+from nat_plugin.reporting.folder import write_report
 from nat_plugin.runs.progress import Silent
 from nat_plugin.sealing import seal, unseal
 from tests.command_line import Nat
 from tests.interrupting import Stop
 from tests.killing import killed
+from tests.reporting.pages import read
 
 CHANGES: dict[str, Callable[[Path], object]] = {
     "flipped": lambda path: path.write_bytes(path.read_bytes()[:-1] + bytes([path.read_bytes()[-1] ^ 1])),
@@ -38,7 +40,20 @@ def test_killed_at_random_moments_it_ends_the_same(small_table: Path, ended: Pat
     command = ("train", str(tmp_path / "small.yaml"), "-o", str(tmp_path / "t"))
     assert killed(tmp_path / "t", command, count=5, pause=0.1) >= 3
     assert contents(tmp_path / "t") == contents(ended)
-    assert {path.name for path in (tmp_path / "t").iterdir()} == {path.name for path in ended.iterdir()}
+    assert {path.name for path in (tmp_path / "t").iterdir()} == {path.name for path in ended.iterdir()} | {
+        "report.html"
+    }
+
+
+def test_its_report_shows_gains_and_how_the_policy_learned(ended: Path, tmp_path: Path) -> None:
+    page = read(write_report(ended, pytest.fail, tmp_path / "report.html"))
+    found = json.loads((ended / "result.json").read_text())["tasks"]["cells"]
+    for gain in found["gains"]:
+        assert f"{gain['gain']:+.4g}" in page.text
+    assert f"{found['critic']['spearman']:.2f}" in page.text
+    for caption in ("Policy: gain", "Policy: entropy", "Calibration of the critic"):
+        assert caption in page.text
+    assert "stage 2" in page.source
 
 
 @pytest.mark.parametrize("what", CHANGES)

@@ -1,0 +1,143 @@
+"""What a report shows of a network and of what became of it: drawings, operations that changed, where costs lie."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from nat_plugin.describing import describe
+from nat_plugin.drawing import node_names
+from nat_plugin.ir import Network
+from nat_plugin.picture.svg import network_svg
+from nat_plugin.reporting.inline import inline_drawing
+from nat_plugin.reporting.page import Block, Column, Folded, Pair, Picture, Table, Text, Value, count, shortened
+
+MANY_EDGES = 300
+"""Edges of a network that is drawn at most, and rows of a table of them."""
+FEW_CELLS = 6
+"""Of more cells (a model, block by block) the drawing is shown on demand."""
+LONG = 60
+"""Of the text of an op."""
+
+
+@dataclass(frozen=True)
+class Edge:
+    """An edge before and after; costs are over all places of its cell."""
+
+    cell: str
+    where: str
+    key: str
+    op: str
+    params: int
+    macs: int
+
+
+def edges(network: Network) -> list[Edge]:
+    found = []
+    for name, cell in describe(network)["cells"].items():
+        names = node_names(network.by_name[name])
+        for edge in cell["edges"]:
+            op = edge["op"] if edge["live"] or edge["op"] == "null" else f"{edge['op']} (dead)"
+            where = f"{names[edge['source']]} → {names[edge['target']]}"
+            found.append(Edge(name, where, edge["key"], op, edge["params"], edge["macs"]))
+    return found
+
+
+def drawing(network: Network, before: Network | None, caption: str) -> Picture | Text:
+    """A network; with ``before``, what was changed is marked."""
+    total = sum(len(network.by_name[placed].edges) for placed in {each.cell for each in network.placements})
+    if total > MANY_EDGES:
+        return Text(f"{caption}: {total:,} edges are too many for a drawing; nat show draws them as text.")
+    said = f"{caption}; every operation is in the tables below"
+    return Picture(caption, inline_drawing(network_svg(network, before)), said, links=True)
+
+
+def changes(before: Network, after: Network) -> Iterator[Block]:
+    """Both drawn side by side, then what changed, operation by operation."""
+    drawn = Pair((drawing(before, None, "Before"),), (drawing(after, before, "After, with changes marked"),))
+    if len(before.cells) > FEW_CELLS:
+        yield Folded(f"Drawing of all {len(before.cells):,} cells", (drawn,))
+    else:
+        yield drawn
+    pairs = [(old, new) for old, new in zip(edges(before), edges(after), strict=True) if old != new]
+    if not pairs:
+        yield Text("No operation was changed.")
+        return
+    rows = [
+        (
+            Value(old.cell), Value(old.where), Value(shortened(old.key, LONG)),
+            Value(shortened(old.op, LONG)), Value(shortened(new.op, LONG)),
+            _difference(old.params, new.params), _difference(old.macs, new.macs),
+        )
+        for old, new in pairs
+    ]  # fmt: skip
+    names = ("cell", "edge", "place in the format", "before", "after", "parameters", "MACs")
+    columns = tuple(Column(name, code=name in ("before", "after")) for name in names)
+    left = len(rows) - MANY_EDGES
+    cut = f"{left:,} more changes are left out here." if left > 0 else ""
+    yield Table("Operations that changed, and what they cost in all places of their cell", columns,
+                tuple(rows[:MANY_EDGES]), cut)  # fmt: skip
+
+
+def where_costs_lie(before: Network, after: Network | None) -> Iterator[Block]:
+    """By cell, or block by block, with bars."""
+    networks = [before] if after is None else [before, after]
+    described = [describe(each) for each in networks]
+    single = all(cell["placements"] == 1 for cell in described[0]["cells"].values())
+    names = [*described[0]["cells"], None]
+    sides = ("",) if after is None else (" before", " after")
+    columns = [Column("block" if single else "cell"), *([] if single else [Column("places")])]
+    columns += [Column(f"{what}{side}", bars=True) for what in ("MACs", "parameters") for side in sides]
+    rows = []
+    for name in names[:MANY_EDGES] if len(names) > MANY_EDGES else names:
+        row = [Value("stem, head and what joins cells" if name is None else name)]
+        if not single:
+            row.append(Value("") if name is None else count(described[0]["cells"][name]["placements"]))
+        row += [count(_part(each, name, metric)) for metric in ("macs", "params") for each in described]
+        rows.append(tuple(row))
+    left = len(names) - MANY_EDGES
+    cut = f"{left:,} more are left out here." if left > 0 else ""
+    what = "Where the costs lie, block by block" if single else "Where the costs lie, in all places of a cell"
+    yield Table(what, tuple(columns), tuple(rows), cut)
+
+
+def _part(described: dict[str, object], name: str | None, metric: str) -> int:
+    """What the edges of a cell cost together; of no cell, what is no edge."""
+    cells = described["cells"]
+    assert isinstance(cells, dict)
+    if name is not None:
+        return sum(edge[metric] for edge in cells[name]["edges"])
+    total = described[metric]
+    assert isinstance(total, int)
+    return total - sum(edge[metric] for cell in cells.values() for edge in cell["edges"])
+
+
+def every_edge(network: Network, title: str) -> Folded:
+    rows = [
+        (Value(e.cell), Value(e.where), Value(shortened(e.key, LONG)), Value(shortened(e.op, LONG)), count(e.params),
+         count(e.macs))
+        for e in edges(network)
+    ]  # fmt: skip
+    names = ("cell", "edge", "place in the format", "operation", "parameters", "MACs")
+    columns = tuple(Column(name, bars=name in ("parameters", "MACs"), code=name == "operation") for name in names)
+    left = len(rows) - MANY_EDGES
+    cut = f"{left:,} more are left out here." if left > 0 else ""
+    return Folded(title, (Table("Every operation, and what it costs in all places of its cell", columns,
+                                tuple(rows[:MANY_EDGES]), cut),))  # fmt: skip
+
+
+def _difference(before: int, after: int) -> Value:
+    return Value(f"{before:,} → {after:,}", float(after - before))
+
+
+def changed_ops(before: Network, after: Network, most: int = 12) -> str:
+    """In one line: ``normal in0 → 2: sep_conv_3x3 → skip; …``."""
+    found = []
+    for slot, old, new in zip(before.slots, before.ops, after.ops, strict=True):
+        if old != new:
+            cell = before.by_name[slot.cell]
+            names, edge = node_names(cell), cell.edges[slot.index]
+            ops = f"{shortened(str(old), LONG)} → {shortened(str(new), LONG)}"
+            found.append(f"{slot.cell} {names[edge.source]} → {names[edge.target]}: {ops}")
+    more = [f"and {len(found) - most:,} more"] if len(found) > most else []
+    return "; ".join([*found[:most], *more]) or "nothing"

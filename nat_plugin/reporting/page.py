@@ -1,0 +1,142 @@
+"""What a report shows, as plain data: sections of texts, tables, code, pictures. Nothing here is markup but an SVG."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, TypeAlias
+
+
+@dataclass(frozen=True)
+class Value:
+    """A cell of a table. ``number``: what it is sorted by, and how long its bar is where the column has bars;
+    ``link``: the id of what it leads to."""
+
+    text: str
+    number: float | None = None
+    link: str | None = None
+
+
+@dataclass(frozen=True)
+class Column:
+    name: str
+    bars: bool = False
+    code: bool = False
+
+
+@dataclass(frozen=True)
+class Text:
+    """A paragraph."""
+
+    kind: ClassVar[str] = "text"
+    text: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """``caption`` says what it is; ``cut``: what was left out of it, if anything was."""
+
+    kind: ClassVar[str] = "table"
+    caption: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Value, ...], ...]
+    cut: str = ""
+
+    def share(self, column: int, value: Value) -> float:
+        """Length of a bar, in percent of the longest."""
+        longest = max((abs(row[column].number or 0.0) for row in self.rows), default=0.0)
+        return 100 * abs(value.number or 0.0) / longest if longest else 0.0
+
+
+@dataclass(frozen=True)
+class Code:
+    """Text to copy."""
+
+    kind: ClassVar[str] = "code"
+    caption: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An inline SVG. ``said``: what it shows, for who cannot see it; ``links``: whether something in it can be
+    followed or focused."""
+
+    kind: ClassVar[str] = "picture"
+    caption: str
+    svg: str
+    said: str
+    links: bool = False
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two things side by side, one below the other on a narrow screen."""
+
+    kind: ClassVar[str] = "pair"
+    left: tuple[Block, ...]
+    right: tuple[Block, ...]
+
+
+@dataclass(frozen=True)
+class Folded:
+    """Shown on demand. ``id``: what a link to it names."""
+
+    kind: ClassVar[str] = "folded"
+    title: str
+    blocks: tuple[Block, ...]
+    id: str = ""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A figure to see at once."""
+
+    name: str
+    value: str
+    about: str = ""
+
+
+@dataclass(frozen=True)
+class Answers:
+    kind: ClassVar[str] = "answers"
+    answers: tuple[Answer, ...]
+
+
+Block: TypeAlias = "Text | Table | Code | Picture | Pair | Folded | Answers"
+
+
+@dataclass(frozen=True)
+class Section:
+    id: str
+    title: str
+    blocks: tuple[Block, ...]
+
+
+@dataclass(frozen=True)
+class Page:
+    """``what``: a run, a comparison, …; ``lead``: the answer in a sentence or two."""
+
+    what: str
+    title: str
+    lead: str
+    sections: tuple[Section, ...]
+
+
+def values(*texts: str | Value) -> tuple[Value, ...]:
+    """A row of a table."""
+    return tuple(each if isinstance(each, Value) else Value(each) for each in texts)
+
+
+def plain_table(caption: str, names: Sequence[str], rows: Sequence[Sequence[str | Value]], cut: str = "") -> Table:
+    return Table(caption, tuple(map(Column, names)), tuple(values(*row) for row in rows), cut)
+
+
+def count(number: float) -> Value:
+    """A whole number, with thousands apart."""
+    return Value(f"{number:,.0f}", float(number))
+
+
+def shortened(text: str, most: int) -> str:
+    """Its beginning, where it is longer."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"

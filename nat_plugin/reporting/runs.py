@@ -1,0 +1,306 @@
+"""The report of a run, from the files in its folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import Field
+
+from nat_plugin.checksums import check, is_done
+from nat_plugin.errors import NATError
+from nat_plugin.ir import Network, Op, from_json
+from nat_plugin.ir.budget import plain
+from nat_plugin.reporting.inline import Names
+from nat_plugin.reporting.journal import Journal, commonest_source, curves_of, journal, measured
+from nat_plugin.reporting.networks import changes, every_edge, where_costs_lie
+from nat_plugin.reporting.page import (
+    Answer,
+    Answers,
+    Block,
+    Code,
+    Folded,
+    Page,
+    Pair,
+    Section,
+    Text,
+    plain_table,
+    shortened,
+)
+from nat_plugin.reporting.plots import Axis, Curve, available, curves
+from nat_plugin.reporting.reading import LARGEST, Read, ScaleValues, checked, read_json
+from nat_plugin.reporting.searches import Space, search_blocks
+from nat_plugin.runs.finished import RESULT
+from nat_plugin.runs.loading import NETWORK
+from nat_plugin.runs.record import Record
+from nat_plugin.runs.report import data_line, rows, verdict_text
+from nat_plugin.sources import read_text
+
+JOURNAL = "journal.jsonl"
+LONG = 20_000
+"""Characters of an architecture that are shown."""
+TRAININGS = 16
+"""Curves in one plot."""
+
+
+class Span(Read):
+    value: float
+    low: float | None
+    high: float | None
+
+
+class SearchSize(Read):
+    """The input at the size of the search."""
+
+    key: str
+
+
+class Timed(Read):
+    """Milliseconds of the whole network, and as a share of those of the input."""
+
+    ms: float
+    low: float
+    high: float
+    share: float
+
+
+class Side(Read):
+    architecture: str
+    key: str
+    params: int = Field(gt=0, le=LARGEST)
+    macs: int = Field(gt=0, le=LARGEST)
+    measured: dict[str, float | None]
+    selection: Span
+    test: Span
+    ops: list[str] | None = None
+    in_search: SearchSize | None = None
+    timed: Timed | None = None
+
+
+class Data(Read):
+    name: str
+    shape: list[int]
+    classes: int
+    splits: dict[str, int]
+    absent: int = 0
+
+
+class Candidate(Read):
+    key: str
+    selection: Span
+    params: int = Field(ge=0, le=LARGEST)
+    macs: int = Field(ge=0, le=LARGEST)
+
+
+class Result(Read):
+    """``result.json``, as far as it is shown."""
+
+    version: str
+    input: Side
+    result: Side
+    changed: bool
+    input_fits: bool
+    format: str
+    weights: str | None
+    scale: ScaleValues
+    test_difference: Span
+    trainings: int | None
+    interval_covers: str
+    verdict: Literal["better", "worse", "within noise", "none"]
+    verdict_reason: str
+    candidates: list[Candidate]
+    trained_for_real: bool
+    untrained: bool
+    evaluated: int
+    rules: str
+    budget: dict[str, float]
+    strategy: str
+    notes: list[str]
+    seed: int
+    data: Data
+    made_with: dict[str, str] = Field({})
+    timed_as: str | None = None
+
+
+@dataclass(frozen=True)
+class Run:
+    """All that a report shows of a run."""
+
+    label: str
+    recipe: dict[str, Any]
+    result: Result
+    journal: Journal
+    before: Network | None
+    after: Network
+
+    @property
+    def figures(self) -> dict[str, Any]:
+        """As the functions of the Markdown report take them."""
+        return self.result.model_dump()
+
+
+def read_run(folder: Path) -> Run:
+    """NATError for a folder of no run, for one that has not ended, and for files that were changed."""
+    record = Record.read(folder)
+    if is_done(folder):
+        check(folder, record.run, (RESULT, NETWORK, JOURNAL))
+    elif not (folder / RESULT).is_file():
+        raise NATError(f"{folder}: the run has not ended: `nat resume {folder}` goes on with it")
+    result = checked(Result, read_json(folder / RESULT), str(folder / RESULT))
+    after = from_json(read_text(folder / NETWORK))
+    before = after
+    if result.changed:
+        ops = result.input.ops
+        try:
+            before = None if ops is None else after.with_ops([Op.parse(text) for text in ops])
+        except NATError as error:
+            raise NATError(f"{folder / RESULT}: input.ops: {error}; put it back as it was written") from None
+    return Run(record.origin.label, record.recipe, result, journal(folder / JOURNAL), before, after)
+
+
+def run_page(run: Run) -> Page:
+    names, plots = Names(), available()
+    sections = [
+        Section("answer", "Result", tuple(_answer(run))),
+        Section("change", "What changed", tuple(_change(run))),
+        Section("search", "The search", tuple(_search(run, names, plots))),
+        Section("learning", "How it learned", tuple(_learning(run.journal, run, names, plots))),
+        Section("spent", "What was spent on what", tuple(_spent(run))),
+        Section("made", "How to make it again", tuple(_made(run))),
+    ]
+    title = f"{shortened(run.label, 120)}: {run.result.strategy} under rules {run.result.rules}"
+    return Page("Run of nat", title, verdict_text(run.figures), tuple(each for each in sections if each.blocks))
+
+
+def _answer(run: Run) -> Iterator[Block]:
+    result, table = run.result, rows(run.figures)
+    yield Answers(tuple(Answer(*_headline(*row)) for row in table))
+    yield plain_table("Input and result side by side", ("", "input", "result", "change"), table)
+    known = [result.input.selection.low, result.test_difference.low]
+    if any(each is not None for each in known):
+        yield Text(f"Brackets are 95 % intervals, for {result.interval_covers}.")
+    yield Pair(
+        (_architecture("Input", result.input),),
+        (_architecture(f"Result, in the format {result.format}", result.result),),
+    )
+    yield Code("To go on from here, in the folder of this run", _commands(result))
+
+
+def _architecture(caption: str, side: Side) -> Code:
+    return Code(f"{caption}{_cut(side.architecture)}", shortened(side.architecture, LONG))
+
+
+def _headline(name: str, old: str, new: str, change: str) -> tuple[str, str, str]:
+    return (name, "unchanged", old) if old == new else (name, change or new, f"{old} → {new}")
+
+
+def _cut(text: str) -> str:
+    return f" (the first {LONG:,} characters)" if len(text) > LONG else ""
+
+
+def _commands(result: Result) -> str:
+    lines = ["nat show .", "nat convert architecture.txt --to network"]
+    if result.weights is not None:
+        lines.insert(1, "nat export . -o model")
+    return "\n".join(lines)
+
+
+def _change(run: Run) -> Iterator[Block]:
+    if not run.result.changed:
+        yield Text("The result is the input.")
+        yield from where_costs_lie(run.after, None)
+        yield every_edge(run.after, "Every operation")
+        return
+    if run.before is None:
+        yield Text("The files of this run do not say what the operations of the input were: an older version made it.")
+        yield from where_costs_lie(run.after, None)
+    else:
+        yield from changes(run.before, run.after)
+        yield from where_costs_lie(run.before, run.after)
+        yield every_edge(run.before, "Every operation of the input")
+    yield every_edge(run.after, "Every operation of the result")
+
+
+def _search(run: Run, names: Names, plots: bool) -> Iterator[Block]:
+    lines, own = run.journal.evaluations, run.result.input.in_search
+    failed = sum(each.gain is None for each in lines)
+    how = f"{len(lines):,} evaluations of {len(measured(lines)):,} proposals"
+    yield Text(f"{how}, {failed:,} of them failed." if failed else f"{how}.")
+    if own is not None and own.key != run.result.input.key:
+        yield Text("Costs in this section are those at the size of the search; drawings have those of the final stage.")
+    for note in run.result.notes:
+        yield Text(note)
+    source = commonest_source(lines) if own is None else own.key
+    space = Space(run.before, run.after, source, frozenset(each.key for each in run.result.candidates))
+    yield from search_blocks(lines, space, names, plots)
+
+
+_PARTS = (
+    ("shared_weights", "Shared weights", {"steps"}),
+    ("strategy", "Policy", set[str]()),
+)
+
+
+def _learning(lines: Journal, run: Run, names: Names, plots: bool) -> Iterator[Block]:
+    if not plots:
+        return
+    for found, x in ((lines.warm_up, "steps of the warm-up"), (lines.rounds, "round of the search")):
+        for part, title, skipped in _PARTS:
+            for figure, (steps, known) in curves_of(found, part).items():
+                if figure not in skipped and len(known) > 1:
+                    caption = f"{title}: {figure}" + (" in the warm-up" if found is lines.warm_up else "")
+                    yield curves(names.next(), caption, Axis(x, figure), [Curve(figure, steps, known)])
+    candidates = {each.key: f"proposal {number}" for number, each in enumerate(run.result.candidates)}
+    candidates |= {run.result.result.key: "the result", run.result.input.key: "the input"}
+    for figure in ("accuracy", "loss"):
+        by_training: dict[tuple[str, int], tuple[list[float], list[float]]] = {}
+        for epoch in lines.epochs:
+            value = getattr(epoch, figure)
+            if value is not None:
+                steps, known = by_training.setdefault((epoch.network, epoch.seed), ([], []))
+                steps.append(float(epoch.epoch))
+                known.append(value)
+        drawn = [
+            Curve(f"{candidates.get(network, 'a proposal')}, training {seed + 1}", *found)
+            for (network, seed), found in list(by_training.items())[:TRAININGS]
+        ]
+        if drawn:
+            more = f" (the first {TRAININGS} trainings)" if len(by_training) > TRAININGS else ""
+            caption = f"Final training: {figure} on what it trains on{more}"
+            yield curves(names.next(), caption, Axis("epoch", figure), drawn)
+
+
+def _spent(run: Run) -> Iterator[Block]:
+    search, final = run.recipe.get("search") or {}, run.recipe.get("final")
+    evaluations = run.journal.evaluations
+    steps = [each.shared_weights.get("steps") for each in run.journal.rounds]
+    trainings = {(each.network, each.seed) for each in run.journal.epochs}
+    counts = [
+        ("steps of the warm-up of shared weights", search.get("warmup") if isinstance(search, dict) else None),
+        ("steps of shared weights in all", next((each for each in reversed(steps) if each is not None), None)),
+        ("rounds of the search", max((each.round for each in evaluations), default=-1) + 1),
+        ("evaluations", len(evaluations)),
+        ("distinct networks, inputs with them", run.result.evaluated),
+        ("networks assessed at the end", len(run.result.candidates)),
+        ("trainings from scratch", len(trainings) if final else None),
+        ("epochs of these", len(run.journal.epochs) if final else None),
+    ]
+    known = [(name, f"{number:,.0f}") for name, number in counts if isinstance(number, int | float) and number]
+    yield plain_table("What was spent", ("on", "how much"), known)
+    yield Text(data_line(run.figures["data"]))
+
+
+def _made(run: Run) -> Iterator[Block]:
+    result, recipe = run.result, run.recipe
+    limits = ", ".join(f"{name} ≤ {plain(limit)}" for name, limit in result.budget.items()) or "none"
+    said = [("limits", limits), ("seed", str(result.seed)), ("nat-plugin", result.version)]
+    said += [(name, str(recipe[name])) for name in ("device", "precision", "threads") if name in recipe]
+    said += [("latency", result.timed_as)] if result.timed_as else []
+    said += list(result.made_with.items())
+    yield plain_table("Settings and versions", ("what", "value"), [(a, shortened(b, 300)) for a, b in said])
+    text = yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True, width=100)
+    yield Folded("Recipe, with everything spelled out", (
+        Code(f"Saved as recipe.yaml: nat run recipe.yaml{_cut(text)}", shortened(text, LONG)),))  # fmt: skip

@@ -1,0 +1,84 @@
+"""Several runs side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from nat_plugin.evaluators.scale import Scale
+from nat_plugin.reporting.inline import Names
+from nat_plugin.reporting.journal import commonest_source
+from nat_plugin.reporting.page import Block, Code, Column, Page, Section, Table, Text, Value, count, shortened
+from nat_plugin.reporting.plots import Axis, Cloud, Curve, available, clouds, curves
+from nat_plugin.reporting.runs import LONG, Run
+from nat_plugin.reporting.searches import GAIN, best_so_far
+from nat_plugin.runs.report import verdict_text
+
+
+def several_page(runs: Sequence[tuple[str, Run]]) -> Page:
+    """By name and run."""
+    names = Names()
+    sections = [
+        Section("answer", "Results", tuple(_answer(runs))),
+        Section("curves", "The searches", tuple(_curves(runs, names) if available() else ())),
+        Section("architectures", "Architectures", tuple(_architectures(runs))),
+    ]
+    labels = sorted({run.label for _, run in runs})
+    lead = f"{len(runs)} runs on {shortened(', '.join(labels), 300)}."
+    if len({run.result.scale.name for _, run in runs}) > 1 or len({run.result.data.name for _, run in runs}) > 1:
+        lead += " They were not measured on the same data, so that their figures cannot be compared."
+    return Page("Runs side by side", f"{len(runs)} runs", lead, tuple(each for each in sections if each.blocks))
+
+
+def _answer(runs: Sequence[tuple[str, Run]]) -> Iterator[Block]:
+    columns = ("run", "architecture", "strategy", "rules", "seed", "parameters", "MACs", "input on test",
+               "result on test", "difference", "verdict", "evaluations")  # fmt: skip
+    yield Table("Results side by side", tuple(map(Column, columns)), tuple(_row(name, run) for name, run in runs))
+    for name, run in runs:
+        yield Text(f"{name}: {verdict_text(run.figures)}")
+
+
+def _row(name: str, run: Run) -> tuple[Value, ...]:
+    found, scale = run.result, Scale(**run.result.scale.model_dump())
+    before, after, difference = found.input, found.result, found.test_difference
+
+    def saved(old: int, new: int) -> Value:
+        return Value(f"{new:,} ({new / old - 1:+.1%})", float(new))
+
+    return (
+        Value(name), Value(shortened(run.label, 60)), Value(found.strategy), Value(found.rules), count(found.seed),
+        saved(before.params, after.params), saved(before.macs, after.macs),
+        *(Value(scale.value(side.test.value), side.test.value) for side in (before, after)),
+        Value(scale.change(difference.value), difference.value), Value(found.verdict),
+        count(len(run.journal.evaluations)),
+    )  # fmt: skip
+
+
+def _curves(runs: Sequence[tuple[str, Run]], names: Names) -> Iterator[Block]:
+    drawn = []
+    for name, run in runs:
+        own = run.result.input.in_search
+        source = commonest_source(run.journal.evaluations) if own is None else own.key
+        x, y = best_so_far(run.journal.evaluations, source)
+        if x:
+            drawn.append(Curve(name, x, y))
+    if drawn:
+        yield curves(names.next(), "Best so far", Axis("distinct networks measured", GAIN), drawn, step=True)
+    for metric, label in (("macs", "MACs"), ("params", "parameters")):
+        points = [
+            Cloud(
+                name,
+                [float(getattr(side, metric)) for side in (run.result.input, run.result.result)],
+                [side.test.value for side in (run.result.input, run.result.result)],
+                [None, None],
+            )
+            for name, run in runs
+        ]
+        caption = f"Input and result of each run: on test, against {label}"
+        scale = runs[0][1].result.scale.name
+        yield clouds(names.next(), caption, Axis(label, f"{scale} on test"), points)
+
+
+def _architectures(runs: Sequence[tuple[str, Run]]) -> Iterator[Block]:
+    for name, run in runs:
+        side = run.result.result
+        yield Code(f"{name}, in the format {run.result.format}", shortened(side.architecture, LONG // len(runs)))
