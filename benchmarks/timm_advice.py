@@ -29,7 +29,7 @@ from nat_timm.measuring.statistics import recalibrate
 from nat_timm.training.tuning import Tuning, fine_tune
 from results import add_result, put_tables
 from safetensors.torch import load_file
-from scipy.stats import spearmanr
+from scipy.stats import rankdata
 from timm_fits import pictures
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
@@ -120,15 +120,20 @@ def correlations(rows: Sequence[Mapping[str, float]], seed: int) -> dict[str, di
         found[truth] = {}
         for name, key in PREDICTORS.items():
             predicted = np.array([row[key] for row in rows])
-            resampled = [_rank(predicted[each], lost[each]) for each in samples]
-            low, high = np.nanpercentile(resampled, [2.5, 97.5])
-            found[truth][name] = [_rank(predicted, lost), float(low), float(high)]
+            drawn = _rank(predicted[samples], lost[samples])
+            known = drawn[np.isfinite(drawn)]
+            low, high = np.percentile(known, [2.5, 97.5]) if len(known) else (np.nan, np.nan)
+            found[truth][name] = [float(_rank(predicted[None], lost[None])[0]), float(low), float(high)]
     return found
 
 
-def _rank(a: np.ndarray, b: np.ndarray) -> float:
-    """NaN where one of them is the same for all."""
-    return float("nan") if np.ptp(a) == 0 or np.ptp(b) == 0 else float(spearmanr(a, b).statistic)
+def _rank(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Spearman's correlation of each row; NaN where one of them is the same throughout."""
+    ranks = [rankdata(each, axis=1) for each in (a, b)]
+    ours, its = (each - each.mean(axis=1, keepdims=True) for each in ranks)
+    spread = np.sqrt((ours**2).sum(axis=1) * (its**2).sum(axis=1))
+    products = (ours * its).sum(axis=1)
+    return np.divide(products, spread, out=np.full(len(spread), np.nan), where=spread > 0)
 
 
 def table(found: Mapping[str, Mapping[str, Sequence[float]]]) -> str:

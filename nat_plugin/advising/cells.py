@@ -109,5 +109,5 @@ class CellSubject(Subject):
     def accuracy(self) -> float | None:
         if self.labels is None:
             return None
-        found = torch.cat([self._trained(x).argmax(1) for x in self._images.split(64)])
+        found = torch.cat([self._trained(x).argmax(1) for x in torch.split(self._images, 64)])
         return float((found.cpu() == self.labels).float().mean())

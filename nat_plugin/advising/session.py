@@ -16,7 +16,7 @@ from nat_plugin.advising.effects import Outputs, added, together
 from nat_plugin.advising.front import LATENCY, SavedLatency, front
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Budget, Choice, Limits, Moves, Network, Op, Slot, cost
-from nat_plugin.ir.budget import METRICS
+from nat_plugin.ir.budget import METRICS, Metric
 from nat_plugin.ir.rules import Rule
 
 ROUGH, MORE, BEST = 8, 24, 24
@@ -108,7 +108,7 @@ class _Session:
         subject, (few, further) = self.subject, _drawn(self.subject.pictures)
         self.ms = subject.saved(self.changes)
         self.latency = SavedLatency(subject.whole, {(each.slot, each.op): ms for each, ms in self.ms.items()})
-        metrics = {**METRICS, LATENCY: self.latency}
+        metrics: dict[str, Metric] = {**METRICS, LATENCY: self.latency}
         limits = Budget.parse(budget, metrics).resolve(self.network) if budget else Limits((), metrics)
         moves = Moves(self.network, self.moves.rule, limits)
         self.outputs.update(subject.alone(self.changes, few))

@@ -38,8 +38,9 @@ def advise(
 
     ``images``: as for ``nat_timm.fit``, 64 or more of what the model was trained on; no labels are needed. ``labels``:
     class numbers (N,), for accuracies. ``budget``: limits that combinations keep, such as ``{"macs": "0.8x"}``, in
-    parameters, MACs or latency; without ``combinations`` there are single moves only. NATError for pictures that are too few or of another size, for other labels than one
-    for each picture, for a budget that nothing keeps, and for a model that cannot be read.
+    parameters, MACs or latency; without ``combinations`` there are single moves only. NATError for pictures that are
+    too few or of another size, for other labels than one for each picture, for a budget that nothing keeps, and for a
+    model that cannot be read.
     """
     rule = find_rule(rules)
     check_budget(budget)
