@@ -12,6 +12,7 @@ from nat_timm.measuring.latency import TimmLatency
 
 from nat_plugin.errors import NATError
 from nat_plugin.ir import NULL, Budget, Frame, Moves, Network, Op, Slot, find_rule
+from nat_plugin.measuring.keeping import Keeper, find_keeper
 from nat_plugin.measuring.latency import Measured, Share
 from nat_plugin.measuring.measure import measure
 from nat_plugin.measuring.settings import LatencySettings
@@ -103,14 +104,20 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(f"nat_plugin.measuring.latency.{name}", 1)
 
 
-@pytest.mark.usefixtures("quick")
+@pytest.mark.usefixtures("clock")
 def test_a_recipe_may_limit_it() -> None:
-    plan = load_recipe("mobilenetv2-digits", [*LIMITED, "budget={latency: 0.9x}"], plugins())
+    """And what it ends with is held to that as a whole."""
+    plan = load_recipe("mobilenetv2-digits", [*LIMITED, "rules=nat++", "budget={latency: 0.9x}"], plugins())
     setup = set_up(plan, find_origin(plan, plugins()), plugins())
     [proposal] = setup.strategy.ask(1)
     [(name, limit)] = setup.search.moves.limits.values
     assert name == "latency"
     assert setup.search.moves.limits.metrics[name](proposal.network) <= limit
+    keeper = find_keeper(setup.final.network, setup.final.moves.rule, setup.final.budget, setup.adapter.latency)
+    assert isinstance(keeper, Keeper)
+    kept = keeper.kept(proposal.network)
+    assert kept is not None
+    assert keeper.measured(kept).high <= limit
 
 
 def test_without_saying_how_it_is_measured_it_cannot_be_limited() -> None:
