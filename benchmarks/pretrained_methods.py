@@ -38,18 +38,17 @@ def searched(name: str, bench: Bench, limit: Limit, tuning: Tuning) -> nn.Module
     settings = SearchSettings(warmup=0, rounds=rounds, proposals=PROPOSALS, steps=0)
     session.advised(strategy, bench.advice, settings)
     found = list(strategy.finalists(session.network, SPARE * lengths.candidates))
-    return _best(found, session, bench, limit, tuning)
+    return _best(found, session, bench, tuning)
 
 
 def magnitude(bench: Bench, limit: Limit, tuning: Tuning) -> nn.Module:
     session = bench.session(limit)
-    return _best([session.magnitude(limit.budget)], session, bench, limit, tuning)
+    return _best([session.magnitude(limit.budget)], session, bench, tuning)
 
 
-def _best(found: list[Network], session: CompactionSession, bench: Bench, limit: Limit, tuning: Tuning) -> nn.Module:
+def _best(found: list[Network], session: CompactionSession, bench: Bench, tuning: Tuning) -> nn.Module:
     """Of the first that keep the limit the most accurate on the pictures to choose on, once it is fitted and tuned."""
-    limits = session.task(limit.budget).budget.resolve(session.source)
-    kept = islice(session.within(found, limits), bench.lengths.candidates)
+    kept = islice(session.within(found), bench.lengths.candidates)
     tuned = [session.tune(network, tuning, OWN) for network in kept]
     if not tuned:
         raise NATError("nothing that keeps the limit was found")

@@ -182,7 +182,7 @@ def _trained(name: str, strides: tuple[str, ...]) -> Callable[[Files, int], nn.M
 def _tiny(files: Files, seed: int) -> nn.Module:
     del files
     torch.manual_seed(seed)
-    return _placed(timm.create_model("mobilenetv2_035", num_classes=10))
+    return _placed(timm.create_model("test_efficientnet", num_classes=10))
 
 
 def _noise(files: Files, seed: int) -> Split:
