@@ -106,10 +106,10 @@ def _part(described: dict[str, object], name: str | None, metric: str) -> int:
     cells = described["cells"]
     assert isinstance(cells, dict)
     if name is not None:
-        return sum(edge[metric] for edge in cells[name]["edges"])
+        return sum(int(edge[metric]) for edge in cells[name]["edges"])
     total = described[metric]
     assert isinstance(total, int)
-    return total - sum(edge[metric] for cell in cells.values() for edge in cell["edges"])
+    return total - sum(int(edge[metric]) for cell in cells.values() for edge in cell["edges"])
 
 
 def every_edge(network: Network, title: str) -> Folded:

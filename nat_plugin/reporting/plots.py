@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nat_plugin.picture.svg import printable
 from nat_plugin.reporting.inline import INK, SERIES, inline_plot
@@ -21,7 +21,7 @@ MISSING = "no plots in report.html: matplotlib is not there; pip install matplot
 POINTS = 300
 """Of a curve at most: more cannot be told apart."""
 _MARKERS, _LINES = "osD^vPX*", ("-", "--", "-.", ":")
-_STYLE = {
+_STYLE: Any = {
     "svg.hashsalt": "nat-plugin",  # the same ids in every process
     "svg.fonttype": "none",
     "text.parse_math": False,  # names are text, whatever is in them

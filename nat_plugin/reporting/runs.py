@@ -151,7 +151,7 @@ def read_run(folder: Path) -> Run:
         raise NATError(f"{folder}: the run has not ended: `nat resume {folder}` goes on with it")
     result = checked(Result, read_json(folder / RESULT), str(folder / RESULT))
     after = from_json(read_text(folder / NETWORK))
-    before = after
+    before: Network | None = after
     if result.changed:
         ops = result.input.ops
         try:

@@ -86,7 +86,8 @@ def _clouds(listed: list[_Listed], rest: list[Measured], space: Space, names: Na
             [link for _, link in found],
         )
 
-    points = [(each.measured, each.id) for each in listed] + [(each, None) for each in rest]
+    points: list[tuple[Measured, str | None]] = [(each.measured, each.id) for each in listed]
+    points += [(each, None) for each in rest]
     chosen = {each.id for each in listed if each.network is not None and key(each.network) in space.chosen}
     groups = {
         "from the input": [each for each in points if each[0].first.source == space.own and each[1] not in chosen],
