@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
 
 import numpy as np
 import torch
@@ -34,10 +33,9 @@ AT_ONCE = 512
 """Architectures of which all proposals are judged together."""
 FINALISTS = 12
 """So many of what is worth most are judged again where proxies of them can be had."""
-LIKELY, LIKELY_WITHIN = 8, 64
-"""So many of the likeliest transformations are judged; so many of those within limits."""
-STEPS, BEAM, NEIGHBOURS = 6, 4, 32
-"""Under limits: so many steps at most; in each, of so many of the best, so many neighbours are judged."""
+LIKELY = 8
+"""So many of the likeliest transformations are judged. The best of many more is better where the critic learned the
+task, by less than it is worse on a task that it did not."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +71,7 @@ def suggest(
             asked = [_Asked(each, *next(scored), critic.familiar.knows(each.network)) for each in some]
             for each in asked:
                 each.tried += _tried(each, samples, seed)
-            expected = _climbed(asked, expecting, caution)
+            expected = expecting.of_each([(each.moves, each.tried) for each in asked])
             if scoring is not None and proxies is not None:
                 for number, (each, how) in enumerate(zip(asked, scoring[start : start + AT_ONCE], strict=True)):
                     each.tried = _finalists(each, expected[number], caution)
@@ -95,15 +93,8 @@ class _Asked:
 
     def __post_init__(self) -> None:
         self.tried: list[Choice] = [self.moves.identity]
-        self.widened: set[Choice] = set()  # whose neighbours are judged, too
         self.stays = self.moves.admits(self.moves.identity)  # it is connected and within the budget
         self.forced = not (self.stays or self.known)  # what is judged is what the limits force
-
-    def best(self, expected: Expectation, caution: float) -> list[Choice]:
-        """The best few of what is judged whose neighbours are not; of equals the first, which the policy likes more."""
-        first = 0 if self.stays else 1
-        order = first + np.argsort(-_worth(expected, caution)[first:], kind="stable")[:BEAM]
-        return [choice for number in order.tolist() if (choice := self.tried[number]) not in self.widened]
 
 
 def _worth(expected: Expectation, caution: float) -> np.ndarray:
@@ -127,57 +118,13 @@ def _tried(asked: _Asked, samples: int, seed: int) -> list[Choice]:
     asked.forced = False
     tried = [
         greedy(scores, sizes, moves),
-        *most_probable(scores, sizes, moves, LIKELY_WITHIN if moves.limits.values else LIKELY),
+        *most_probable(scores, sizes, moves, LIKELY),
     ]
     if samples:
         rng = np.random.default_rng(seed)  # the same for each, so that none depends on those before it
         tried += [sample.choice for sample in draw(scores, sizes, moves, rng, samples)]
     kept = _keeping_structure(moves, tried) or tried
     return [each for each in dict.fromkeys(kept) if each != moves.identity]
-
-
-def _climbed(asked: Sequence[_Asked], expecting: Expecting, caution: float) -> list[Expectation]:
-    """What is expected of all that is judged. Under limits that is also what is one change away from the best few so
-    far, step by step (a beam search): the policy scores slot by slot, and what is likely there need not fit a limit
-    together."""
-    expected = expecting.of_each([(each.moves, each.tried) for each in asked])
-    climbing = [number for number, each in enumerate(asked) if _climbs(each)]
-    for _ in range(STEPS):
-        climbing = [number for number in climbing if _widen(asked[number], expected[number], caution)]
-        if not climbing:
-            break
-        found = expecting.of_each([(asked[number].moves, asked[number].tried) for number in climbing])
-        for number, each in zip(climbing, found, strict=True):
-            expected[number] = each
-    return expected
-
-
-def _climbs(asked: _Asked) -> bool:
-    return bool(asked.moves.limits.values) and len(asked.tried) > 1 and not asked.forced
-
-
-def _widen(asked: _Asked, expected: Expectation, caution: float) -> bool:
-    """Judge the neighbours of the best few, too. Whether there were any that were not judged."""
-    count = len(asked.tried)
-    for choice in asked.best(expected, caution):
-        asked.widened.add(choice)
-        asked.tried += _one_change_away(asked, choice)
-    return len(asked.tried) > count
-
-
-def _one_change_away(asked: _Asked, choice: Choice) -> list[Choice]:
-    """Choices within the limits that are not judged yet, the likeliest by the policy."""
-    moves, first = asked.moves, np.cumsum(asked.sizes) - asked.sizes
-    single = [
-        (float(asked.scores[start + other] - asked.scores[start + taken]), slot, other)
-        for slot, (start, size, taken) in enumerate(zip(first.tolist(), asked.sizes.tolist(), choice, strict=True))
-        for other in range(size)
-        if other != taken
-    ]
-    changed = [(*choice[:slot], other, *choice[slot + 1 :]) for _, slot, other in sorted(single, reverse=True)]
-    known = set(asked.tried)
-    admitted = (each for each in changed if each not in known and moves.admits(each))
-    return [each for each in _keeping_structure(moves, list(islice(admitted, NEIGHBOURS))) if each not in known]
 
 
 def _chosen(asked: _Asked, expected: Expectation, caution: float, familiar: Familiar) -> Suggestion:
