@@ -17,7 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -100,10 +100,11 @@ class Bench:
         found = {f"{name} before": value for name, value in before.items()} | after_tuning
         return found | {"seconds": time.process_time() - begun}
 
-    def epoch(self) -> list[tuple[Tensor, Tensor]]:
+    def epoch(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Labels are not used: all of the loss is distance to the original."""
         x = self.tuned[torch.randperm(len(self.tuned))]
-        return [(each, torch.zeros(len(each), dtype=torch.int64)) for each in torch.split(x, self.given.batch)]
+        for each in torch.split(x, self.given.batch):
+            yield each, torch.zeros(len(each), dtype=torch.int64)
 
     def score(self, model: nn.Module) -> dict[str, float]:
         ours = self.logits(model).argmax(1)
@@ -133,7 +134,8 @@ def _rank(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     ours, its = (each - each.mean(axis=1, keepdims=True) for each in ranks)
     spread = np.sqrt((ours**2).sum(axis=1) * (its**2).sum(axis=1))
     products = (ours * its).sum(axis=1)
-    return np.divide(products, spread, out=np.full(len(spread), np.nan), where=spread > 0)
+    found: np.ndarray = np.divide(products, spread, out=np.full(len(spread), np.nan), where=spread > 0)
+    return found
 
 
 def table(found: Mapping[str, Mapping[str, Sequence[float]]]) -> str:

@@ -1,11 +1,9 @@
-"""A picture of advice: what is saved against what changes, of single moves and of combinations. Needs matplotlib, which
-is an extra."""
+"""A picture of advice: what is saved against what changes, of single moves and of combinations."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +26,6 @@ def check_picture(path: Path) -> None:
         raise NATError(f"{path}: pictures are written as .svg")
     if path.is_dir() or not path.absolute().parent.is_dir():
         raise NATError(f"{path}: no file can be written there")
-    if find_spec("matplotlib") is None:
-        raise NATError("--svg needs matplotlib, which is not installed: pip install 'nat-plugin[plot]'")
 
 
 def draw(advice: Advice, path: Path) -> None:
@@ -40,7 +36,8 @@ def draw(advice: Advice, path: Path) -> None:
     from matplotlib.ticker import FuncFormatter
 
     file = io.BytesIO()
-    with matplotlib.rc_context({"svg.hashsalt": "nat-plugin", "font.size": 9}):  # the same bytes for the same figures
+    # the same bytes for the same figures
+    with matplotlib.rc_context({"svg.hashsalt": "nat-plugin", "svg.fonttype": "none", "font.size": 9}):
         figure = Figure(figsize=(10, 7), layout="constrained")
         FigureCanvasAgg(figure)
         axes = figure.subplots()

@@ -28,7 +28,7 @@ from nat_plugin.cli.options import adapter_option, frame_options, json_option, p
 @click.option("--std", type=click.FloatRange(0, 1, min_open=True), help="The same for their standard deviation.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True, help="Which images are drawn.")
-@click.option("--svg", type=click.Path(path_type=Path), help="Draw it into this file (needs matplotlib).")
+@click.option("--svg", type=click.Path(path_type=Path), help="Draw it into this file.")
 @json_option
 @frame_options
 def advise(
