@@ -66,7 +66,7 @@ class Bench:
         """What every single move saves and changes: measured once, for all strategies and limits."""
         torch.manual_seed(self.seed)
         pictures = torch.cat([x for x, _ in self.split.work])[:ADVISED_ON]
-        return nat_timm.advise(self.model, pictures, device="cpu", seed=self.seed)
+        return nat_timm.advise(self.model, pictures, combinations=False, device="cpu", seed=self.seed)
 
     def session(self, limit: Limit) -> CompactionSession:
         """One for each size of the batch that is timed, so that each op is timed once."""

@@ -30,7 +30,7 @@ def put_tables(page: Path, tables: Mapping[str, str]) -> None:
     """Put tables into a page of the documentation, each between ``<!-- table NAME -->`` and ``<!-- end -->``; those
     that have no place on the page are left out."""
     text = page.read_text()
-    page.write_text(_PLACE.sub(lambda at: _filled(at[1], tables.get(at[1], at[2].strip())), text))
+    page.write_text(_PLACE.sub(lambda at: _filled(at[1], tables[at[1]]) if at[1] in tables else at[0], text))
 
 
 def tables_on(page: Path) -> dict[str, str]:

@@ -45,6 +45,15 @@ def test_the_quick_run_makes_reloads_and_tabulates_and_does_nothing_twice(
         main([*words, "knapsack", "--candidates", "3", "--models", "quick", "--splits", "0"][1:])
 
 
+def test_the_page_has_the_tables_of_the_results(request: pytest.FixtureRequest) -> None:
+    root = request.config.rootpath
+    known = json.loads((root / "benchmarks/results/timm_pretrained.json").read_text())
+    expected = tables_of({name: entry["splits"] for name, entry in known.items()})
+    page = tables_on(root / "docs/timm.md")
+    assert expected
+    assert {name: page[name] for name in expected} == expected
+
+
 @pytest.mark.parametrize("text", ["macs", "macs=80%", "latency=0.8x", "latency=0.8x@0", "params=0.5x", "macs=1.2x"])
 def test_a_limit_that_is_none_is_one_line(text: str) -> None:
     with pytest.raises(NATError, match=r"--limits .*: write macs=0\.8x, or latency=0\.8x@32"):

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor, nn
 
-from nat_plugin.advising.advice import Advice
+from nat_plugin.advising.advice import Advice, Effect, Replacement
 from nat_plugin.errors import NATError
 from nat_plugin.evaluators.base import Assessment, Bench, Evaluator, Split
-from nat_plugin.ir import Moves, Network
+from nat_plugin.ir import Choice, Moves, Network
 from nat_plugin.search.base import Measurement, Proposal, Settings
 from nat_timm.fitting.fit import fit
 from nat_timm.measuring.statistics import recalibrate
@@ -69,14 +69,22 @@ def measurement(square: float, agreement: float) -> Measurement:
 
 
 def told(advice: Advice, moves: Moves) -> Iterator[tuple[Network, Measurement]]:
-    """The single moves that the advice measured, as networks: the most harmful first, since what a strategy was told
-    last counts longest. NATError where it is of another model."""
-    places = {(moves.network.edge(slot).key, str(op.values.get("name", op))): (place, index)
-              for place, (slot, ops) in enumerate(zip(moves.slots, moves.candidates, strict=True))
-              for index, op in enumerate(ops) if index}  # fmt: skip
-    known = [(places[move.at, move.after], move) for move in advice.moves if (move.at, move.after) in places]
-    if not known:
+    """The single moves and the combinations that the advice measured, as networks: the most harmful first, since what a
+    strategy was told last counts longest. NATError where it is of another model."""
+    places = {
+        (moves.network.edge(slot).key, str(op.values.get("name", op))): (place, index)
+        for place, (slot, ops) in enumerate(zip(moves.slots, moves.candidates, strict=True))
+        for index, op in enumerate(ops)
+        if index
+    }
+    measured: list[tuple[Sequence[Replacement], Effect]] = [((move,), move.effect) for move in advice.moves]
+    measured += [(each.replacements, each.measured) for each in advice.combinations if each.measured is not None]
+    found: dict[Choice, Effect] = {}
+    for replacements, effect in sorted(measured, key=lambda pair: -pair[1].change):
+        at = dict(places[each.at, each.after] for each in replacements if (each.at, each.after) in places)
+        if len(at) == len(replacements):
+            found[tuple(at.get(place, 0) for place in range(len(moves.slots)))] = effect
+    if not found:
         raise NATError(f"advice: it is of '{advice.model}', and has no move of this model")
-    for (place, index), move in sorted(known, key=lambda each: -each[1].effect.change):
-        choice = tuple(index if at == place else 0 for at in range(len(moves.slots)))
-        yield moves.apply(choice), measurement(move.effect.change**2, move.effect.agreement)
+    for choice, effect in found.items():
+        yield moves.apply(choice), measurement(effect.change**2, effect.agreement)

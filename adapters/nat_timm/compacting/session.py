@@ -224,10 +224,10 @@ class CompactionSession:
                 self.model, pictures, rules=self.rule.name, combinations=False, device=str(self.compute.device)
             )
             self.progress.step(1, f"{len(advice.moves)} moves")
-        singles = list(told(advice, strategy.moves_of(self.network)))
-        for number, (network, found) in enumerate(singles):
+        known = list(told(advice, strategy.moves_of(self.network)))
+        for number, (network, found) in enumerate(known):
             strategy.tell(Proposal(-1 - number, self.network, network), found)
-        report(f"advice: {len(singles)} single moves told")
+        report(f"advice: {len(known)} measurements told")
         pictures, compared = ([x for x, _ in found] for found in (self.feed.sample(ADVISED_ON), self.feed.reward(0, 0)))
         return self.search(
             strategy, settings, report, FittedEvaluator(self._bench, self._fitted_to, pictures, compared)
