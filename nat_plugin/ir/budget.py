@@ -54,7 +54,8 @@ class Additive(BySlot):
         """What an op takes, which is not null."""
 
     def change(self, network: Network, slot: Slot, op: Op) -> float:
-        return self.of(slot, op) - self.of(slot, network.edge(slot).op)
+        after, before = (0.0 if each.is_null else self.of(slot, each) for each in (op, network.edge(slot).op))
+        return after - before
 
     def __call__(self, network: Network) -> float:
         return self.fixed + sum(self.of(slot, op) for slot, op in live_ops(network) if not op.is_null)

@@ -182,7 +182,7 @@ class Moves:
         metrics = (self.limits.metrics[name] for name, _ in self.limits.values)
         return tuple(self._cheapest(metric) for metric in metrics if isinstance(metric, Additive))
 
-    def _cheapest(self, metric: Additive) -> Choice:
+    def _cheapest(self, metric: BySlot) -> Choice:
         """Every slot by itself; where that does not hold a cell together, the most expensive ops go first."""
         choice: list[int] = []
         for name, first, end in self.parts:
@@ -190,15 +190,12 @@ class Moves:
             spare: list[tuple[float, int, int]] = []
             for place in range(first, end):
                 nonnull = self.nonnull[place]
-                costs = [
-                    metric.of(self.slots[place], op) if live else 0.0
-                    for op, live in zip(self.candidates[place], nonnull, strict=True)
-                ]
+                costs = [metric.change(self.network, self.slots[place], op) for op in self.candidates[place]]
                 order = sorted(range(len(costs)), key=costs.__getitem__)
                 best.append(next((index for index in order if nonnull[index]), order[0]))
                 null = nonnull.index(False) if not all(nonnull) else None
-                if null is not None and nonnull[best[-1]] and costs[best[-1]] >= 0:
-                    spare.append((-costs[best[-1]], place - first, null))
+                if null is not None and nonnull[best[-1]] and costs[best[-1]] >= costs[null]:
+                    spare.append((costs[null] - costs[best[-1]], place - first, null))
             for _, place, null in sorted(spare):
                 without = [*best[:place], null, *best[place + 1 :]]
                 if self.is_whole(name, sum(self.nonnull[first + i][each] << i for i, each in enumerate(without))):
@@ -320,7 +317,18 @@ class Moves:
             found = next(iter(self.listed), None) if found is None else found
             if found is not None or not np.isfinite(self.search.least).all():
                 return found
+        self.cheapest = (*self.cheapest, *self._measured_cheapest())
+        found = next((choice for choice in self.cheapest if self.admits(choice)), None)
+        if found is not None:
+            return found
         return next(self.all(), None) if self.count <= _TRIED else None
+
+    def _measured_cheapest(self) -> Iterator[Choice]:
+        """As ``cheapest``, by metrics that are measured op by op when they are asked: only where nothing else fits."""
+        for name, _ in self.limits.values:
+            metric = self.limits.metrics[name]
+            if isinstance(metric, BySlot) and not isinstance(metric, Additive):
+                yield self._cheapest(metric)
 
     def _nothing_fits(self) -> str:
         if not self.limits.values or not np.isfinite(self.search.least).all():

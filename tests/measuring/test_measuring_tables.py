@@ -12,8 +12,8 @@ import pytest
 from policy.samples import ladder, random_darts
 
 from nat_plugin.errors import NATError
-from nat_plugin.ir import NULL, SKIP, Budget, Frame, Moves, Network, find_rule
-from nat_plugin.ir.budget import METRICS
+from nat_plugin.ir import NULL, SKIP, Budget, Frame, Moves, Network, Op, Slot, find_rule
+from nat_plugin.ir.budget import METRICS, BySlot
 from nat_plugin.measuring.tables import (
     CostTable,
     Figure,
@@ -32,6 +32,7 @@ from tests.command_line import Nat
 ROOT = Path(__file__).resolve().parents[2]
 NETWORK = ladder([3, 2, 3, 4, 3, 1])
 RULE = find_rule("nat++")
+CONV = Op.parse("conv_1x1")
 
 
 def energy(network: Network, of: Subject | None = None) -> CostTable:
@@ -71,6 +72,33 @@ def test_a_walk_keeps_a_limit_by_a_table(drawn: Network, limit: str) -> None:
     for network in found:
         moves.verify(network)
     assert len(set(found)) > 1
+
+
+class OpByOp(BySlot):
+    """A table that is no sum to those who walk: what is measured when it is asked."""
+
+    def __init__(self, table: TableMetric) -> None:
+        self.table = table
+
+    def __call__(self, network: Network) -> float:
+        return self.table(network)
+
+    def change(self, network: Network, slot: Slot, op: Op) -> float:
+        return self.table.change(network, slot, op)
+
+
+def test_a_walk_finds_what_is_cheap_by_a_metric_that_is_measured_op_by_op(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not what has the fewest MACs, and without trying all."""
+    monkeypatch.setattr("nat_plugin.ir.moves._TRIED", 0)
+    cell = NETWORK.by_name["cell"]
+    whole = replace(cell, edges=tuple(replace(edge, choices=edge.choices[1:]) for edge in cell.edges))  # without null
+    network, made = NETWORK.with_cells([("cell", whole)]), energy(NETWORK)
+    costs = {slot: dict.fromkeys(ops, Figure(9.0)) | {CONV: Figure(1.0)} for slot, ops in made.costs.items()}
+    metric = OpByOp(TableMetric(replace(made, costs=costs), "energy.json"))
+    budget = Budget.parse({"energy": "30"}, {**METRICS, "energy": metric})
+    moves = Moves(network, RULE, budget.resolve(network))
+    for seed in range(3):
+        moves.verify(moves.apply(moves.sample(np.random.default_rng(seed))))
 
 
 def test_what_no_network_can_keep_is_one_line() -> None:
