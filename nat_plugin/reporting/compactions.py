@@ -61,7 +61,6 @@ class Compaction(Read):
     before: Model
     reference: Model
     tuned: list[Model] = Field(min_length=1)
-    best: int = Field(ge=0)
     kept: bool
     verdict: str
     evaluated: int = Field(ge=0, le=LARGEST)
