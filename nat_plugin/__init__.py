@@ -40,7 +40,7 @@ __all__ = [
     "transform",
 ]
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # at run time plugins are found through their entry points (api/adapters.py)
     import nat_nni as nni
     import nat_timm as timm
 

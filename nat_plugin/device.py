@@ -40,7 +40,7 @@ def find_compute(device: str = "auto", precision: str = "auto") -> Compute:
     dtypes = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    kind, _, number = device.partition(":")
+    kind, _, number = device.partition(":") if isinstance(device, str) else (device, "", "")
     if kind not in ("cpu", "cuda") or (number and not number.isdigit()) or (kind == "cpu" and number):
         raise NATError(f"device '{device}' is not one of auto, cpu, cuda, cuda:N")
     if kind == "cuda" and not torch.cuda.is_available():

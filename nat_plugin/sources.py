@@ -55,6 +55,8 @@ def make_frame(
 
 def find_adapter(wanted: Wanted, plugins: Plugins) -> Adapter:
     """An adapter with its settings. NATError if there is none of that name, or if the settings are not its own."""
+    if not isinstance(wanted, str | Mapping):
+        raise NATError(f"adapter: {wanted!r:.60} is no name, and no mapping of a name and settings")
     values = {"name": wanted} if isinstance(wanted, str) else dict(wanted)
     adapter: Adapter = plugins.find("adapters", str(values.pop("name", None)))
     if not values:

@@ -30,7 +30,7 @@ RECIPE: dict[str, Any] = {
     "network": {"channels": 4, "cells": 3},
     "budget": {"macs": "0.9x"},
     "strategy": {"name": "random"},
-    "evaluator": {"name": "proxies", "proxies": ["params"]},
+    "evaluator": {"name": "proxies", "proxies": ["params"], "references": 2},
     "search": {"rounds": 1, "proposals": 2},
 }
 
@@ -166,19 +166,15 @@ def test_a_run_ends_with_architectures_and_a_report(tmp_path: Path) -> None:
     assert isinstance(again, nat.RunResult)
 
 
-def test_a_file_and_a_dict_are_the_same_recipe(tmp_path: Path) -> None:
+def test_a_file_and_a_dict_are_the_same_recipe(tmp_path: Path, one_thread: None) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text(json.dumps(RECIPE))
-    first, second = nat.run(file, out=tmp_path / "1"), nat.run(RECIPE, out=str(tmp_path / "2"))
+    other = {**RECIPE, "source": "DARTS_V1"}
+    first = nat.run(file, out=tmp_path / "1")
+    second = nat.run(other, {"source": nat.read("DARTS_V2"), "threads": 2}, out=str(tmp_path / "2"))
+    assert torch.get_num_threads() == 1  # as before, whatever the recipe says
     assert first.figures == second.figures
     assert RECIPE["budget"] == {"macs": "0.9x"}
-
-
-def test_a_run_leaves_the_threads_of_torch_as_they_were(tmp_path: Path, one_thread: None) -> None:
-    import torch
-
-    nat.run(RECIPE, {"threads": 2}, out=tmp_path / "run")
-    assert torch.get_num_threads() == 1
 
 
 def test_adapters_with_a_python_api_are_there_by_name() -> None:
@@ -197,6 +193,8 @@ WRONG: list[tuple[Callable[[], object], str]] = [
     (lambda: nat.read(Path("missing.txt")), "'missing.txt' is neither a file, nor a published name"),
     (lambda: nat.read([1, 2]), "no adapter|neither a file"),
     (lambda: nat.read("DARTS_V2", adapter="dart"), "unknown adapter 'dart'"),
+    (lambda: nat.read("DARTS_V2", adapter=3), "adapter: 3 is no name, and no mapping"),  # type: ignore[arg-type]
+    (lambda: nat.read(nat.read("DARTS_V2"), adapter="nni"), "adapter: what was read is of format 'darts'"),
     (lambda: nat.read("DARTS_V2", channels=0), "channels: 0 is no whole number from 1"),
     (lambda: nat.read("DARTS_V2", channels="8"), "channels: '8' is no whole number"),  # type: ignore[arg-type]
     (lambda: nat.read("DARTS_V2", input=(3, 32)), r"input: \(3, 32\) is no image"),  # type: ignore[arg-type]
@@ -226,6 +224,9 @@ WRONG: list[tuple[Callable[[], object], str]] = [
     (lambda: nat.compare("quickstart"), "this recipe is of a run"),
     (lambda: nat.train("compare-digits"), "this recipe is of a comparison"),
     (lambda: nat.resume("nowhere"), "nowhere: there is no such folder"),
+    (lambda: nat.transform("DARTS_V2", device=3), "device '3' is not one of"),  # type: ignore[arg-type]
+    (lambda: nat.load_policy(device=3), "device '3' is not one of"),  # type: ignore[arg-type]
+    (lambda: nat.resume(".", {"a": 3}), "moved: .* is no mapping of old places to new ones"),  # type: ignore[dict-item]
     (lambda: nat.resume(3), "folder: 3 is no folder"),  # type: ignore[arg-type]
 ]
 

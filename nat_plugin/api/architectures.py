@@ -138,12 +138,15 @@ def read(
     channels, cells, classes = (None if each is None else read_count(name, each, 1) for name, each in sizes.items())
     if input is not None:
         input = read_count("input", input, 1) if _is_number(input) else read_shape(input)
+    own = source.format if isinstance(source, Architecture) else NetworkJSON.name
+    if isinstance(source, Architecture | Network) and adapter not in (None, own):
+        raise NATError(f"adapter: what was read is of format '{own}'; its convert() writes another")
     if isinstance(source, Architecture):
         found = Source(source.text, source.adapter, source.label)
         if channels is cells is input is classes is None:
             return Architecture.of(found, source.frame)
     else:
-        found = find_source(_text(source), NetworkJSON.name if isinstance(source, Network) else adapter, plugins())
+        found = find_source(_text(source), own if isinstance(source, Network) else adapter, plugins())
     return Architecture.of(found, make_frame(found, channels, cells, input, classes))
 
 

@@ -72,7 +72,7 @@ def run(
     ...     "source": "DARTS_V2",
     ...     "network": {"channels": 4, "cells": 3},
     ...     "strategy": {"name": "random"},
-    ...     "evaluator": {"name": "proxies", "proxies": ["params"]},
+    ...     "evaluator": {"name": "proxies", "proxies": ["params"], "references": 2},
     ...     "search": {"rounds": 1, "proposals": 2},
     ... }
     >>> result = nat.run(recipe, {"budget.macs": "0.9x"})
@@ -183,7 +183,7 @@ def resume_job(folder: Path, moved: Mapping[str, str]) -> Job[RunResult] | Job[T
     from nat_plugin.policy.training.record import TrainingRecord, is_training
     from nat_plugin.runs.record import Record
 
-    if not isinstance(moved, Mapping):
+    if not isinstance(moved, Mapping) or not all(isinstance(each, str) for each in (*moved, *moved.values())):
         raise NATError(f"moved: {moved!r:.60} is no mapping of old places to new ones")
     if not folder.is_dir():
         raise NATError(f"{folder}: there is no such folder")
@@ -220,13 +220,19 @@ def _given(overrides: Mapping[str, Any] | None) -> Mapping[str, Any]:
 
 
 def _values(recipe: Recipe, overrides: Overrides, **others: object) -> dict[str, Any]:
-    """Of a recipe, and what arguments of their own say. An architecture stands for its text and format."""
+    """Of a recipe, and what arguments of their own say."""
     if not isinstance(recipe, str | os.PathLike | Mapping):
         raise NATError(f"recipe: a {type(recipe).__name__} is none; give a name, a file, or a dict of its keys")
-    if isinstance(recipe, Mapping) and isinstance(own := recipe.get("source"), Architecture):
-        recipe = {"adapter": own.format, **recipe, "source": own.text}
+    recipe = _with_text(recipe) if isinstance(recipe, Mapping) else recipe
+    overrides = _with_text(overrides) if isinstance(overrides, Mapping) else overrides
     values = read_values(recipe, overrides or (), plugins())
     return read_values(values, {name: value for name, value in others.items() if value is not None}, plugins())
+
+
+def _with_text(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """An architecture as the source stands for its text and format."""
+    own = values.get("source")
+    return {"adapter": own.format, **values, "source": own.text} if isinstance(own, Architecture) else values
 
 
 def _folder(name: str, given: Folder) -> Path:
