@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
-from scipy.stats import binom
 
 Run = Callable[[], object]
 
@@ -93,5 +92,7 @@ def repeated(ratio: Callable[[], float], within: float) -> Ratio:
 
 def interval(values: Sequence[float]) -> tuple[float, float]:
     """Where the median lies with 95 % confidence, whatever the values are distributed like; of six or more."""
+    from scipy.stats import binom  # here alone: it takes a second
+
     ordered, beyond = sorted(values), int(binom.ppf(0.025, len(values), 0.5))
     return ordered[beyond - 1], ordered[-beyond]
