@@ -19,6 +19,7 @@ from nat_timm.adapter import moved_document
 from nat_timm.advising.combining import combined
 from nat_timm.advising.effects import logits, output
 from nat_timm.advising.running import Cut, Steps
+from nat_timm.building.features import find_classifier
 from nat_timm.documents.document import Document
 from nat_timm.documents.edits import forms_in
 from nat_timm.documents.forms import Form
@@ -163,8 +164,7 @@ class TimmSubject(Subject):
             )
             macs = sum(step.meta["macs"] for step in unit.steps)
             yield unit.path, (params / whole.params, macs / whole.macs, self._spent.get(unit.path, 0.0) / self.whole)
-        getter = getattr(self.model, "get_classifier", None)
-        classifier = getter() if callable(getter) else None
+        classifier = find_classifier(self.model)
         if isinstance(classifier, nn.Linear):
             features = torch.randn(1, classifier.in_features, device=classifier.weight.device)
             ms = self._watch(partial(classifier, features))

@@ -98,10 +98,10 @@ class _Shapes:
                 module.register_forward_pre_hook(self._hook(entry["module"]))
             else:
                 module.register_forward_hook(self._hook(entry["module"]))
-        head, classifier = getattr(model, "head", None), _classifier(model)
+        head, classifier = getattr(model, "head", None), find_classifier(model)
         if isinstance(head, nn.Module):
             head.register_forward_pre_hook(self._hook(_HEAD))
-        if classifier is not None:
+        if isinstance(classifier, nn.Linear | nn.Conv2d):
             self.of[_CLASSIFIER] = tuple(classifier.weight.shape)
         if hasattr(model, "forward_features"):
             computed = model.forward_features
@@ -124,9 +124,10 @@ class _Shapes:
             self.of[path] = tuple(value.shape)
 
 
-def _classifier(model: nn.Module) -> nn.Linear | nn.Conv2d | None:
+def find_classifier(model: nn.Module) -> nn.Module | None:
+    """The layer that timm calls the classifier; None where a model has none."""
     try:
         found = model.get_classifier()  # type: ignore[operator]
-    except AttributeError:  # it has none; some models look for a layer of it then
+    except AttributeError:  # some models look for a layer within a head that is not there then
         return None
-    return found if isinstance(found, nn.Linear | nn.Conv2d) else None
+    return found if isinstance(found, nn.Module) else None

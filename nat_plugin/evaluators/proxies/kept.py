@@ -56,9 +56,11 @@ def at_scoring_size(read: Callable[[Frame], Network]) -> Network:
 
 def with_ops_of(small: Network, network: Network) -> Network:
     """A network at another size with the ops of one that differs from it in ops only, but for the size. An opaque op
-    says what it costs, so at another size it is another op: the one in the same place among the choices."""
-    pairs = zip(map(small.edge, small.slots), map(network.edge, network.slots), strict=True)
-    return small.with_ops([_counterpart(its, own) for its, own in pairs])
+    says what it costs, so at another size it is another op: the one in the same place among the choices. A cell that
+    stands nowhere in the other size (two cells of DARTS are both reductions) stays as it is."""
+    of = {slot: network.edge(slot) for slot in network.slots}
+    its = [(small.edge(slot), of.get(slot)) for slot in small.slots]
+    return small.with_ops([edge.op if own is None else _counterpart(edge, own) for edge, own in its])
 
 
 def _counterpart(its: Edge, own: Edge) -> Op:

@@ -13,6 +13,7 @@ import pytest
 import timm
 import torch
 from nat_timm.adapter import TimmAdapter
+from nat_timm.building.features import find_classifier
 from safetensors.torch import load_file, save_file
 from torch import nn
 
@@ -120,6 +121,7 @@ def test_a_model_whose_classifier_is_a_layer_within_its_head_loads_without_one(t
     lean = nat_timm.inherit(model, moved(nat_timm.to_network(model, (3, SIZE, SIZE)), "nat++", 0))
     nat_timm.save(lean, tmp_path)
     made = timm.create_model(f"local-dir:{tmp_path}", pretrained=True, num_classes=0).eval()
+    assert find_classifier(made) is None
     with torch.no_grad():
         assert torch.equal(made(images(SIZE)), lean.forward_head(lean.forward_features(images(SIZE)), pre_logits=True))
 

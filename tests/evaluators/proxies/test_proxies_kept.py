@@ -26,3 +26,13 @@ def test_a_network_and_what_it_becomes_can_be_scored_at_another_size(name: str) 
     assert np.isfinite(found).all()
     assert (found[0] != found[1]).all()
     assert adapter.write(like(moved).network) == adapter.write(moved)
+
+
+def test_a_cell_that_stands_nowhere_at_its_own_size_is_scored_as_it_is() -> None:
+    """With two cells both of DARTS are reductions."""
+    adapter = plugins().adapters["darts"]
+    text = adapter.published()["DARTS_V1"].text
+    network = adapter.read(text, Frame(4, 2))
+    small = ScoredLike(text, adapter)(network).network
+    assert {slot.cell for slot in network.slots} == {"reduce"} < {slot.cell for slot in small.slots}
+    assert adapter.write(small) == adapter.write(network)
