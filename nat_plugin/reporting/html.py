@@ -5,11 +5,12 @@ from __future__ import annotations
 import base64
 from functools import cache
 from hashlib import sha256
-from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nat_plugin import __version__
 from nat_plugin.errors import NATError
+from nat_plugin.files import read_text
 from nat_plugin.picture.svg import printable
 from nat_plugin.reporting.page import Page
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 MAX_BYTES = 2_000_000
-_FOLDER = files("nat_plugin.reporting") / "templates"
+_FOLDER = Path(__file__).parent / "templates"
 
 
 def render(page: Page) -> str:
@@ -43,7 +44,7 @@ def _environment() -> Environment:
 
 @cache
 def _read(name: str) -> str:
-    return (_FOLDER / name).read_text(encoding="utf-8")
+    return read_text(_FOLDER / name, MAX_BYTES, f"part of the page {name}")
 
 
 def _hash(script: str) -> str:

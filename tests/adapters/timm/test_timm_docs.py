@@ -19,8 +19,9 @@ def test_the_scripts_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of torch's exporters
         exec(compile("\n".join(scripts), "docs/timm.md", "exec"), {"__name__": "page"})
-    for folder in ("lean", "leaner", "fitted"):
-        assert {"config.json", "model.safetensors"} == {path.name for path in (tmp_path / folder).iterdir()}
+    model, report = {"config.json", "model.safetensors"}, {"compaction.json", "report.html"}
+    for folder, wanted in (("lean", model | report), ("leaner", model), ("fitted", model)):
+        assert {path.name for path in (tmp_path / folder).iterdir()} == wanted
     assert (tmp_path / "lean.onnx").stat().st_size > 100_000
     assert (tmp_path / "lean.pt2").stat().st_size > 100_000
 

@@ -302,7 +302,7 @@ def test_what_cannot_be_is_said_in_one_line() -> None:
             narrowed(model, wanted, SIZE)  # type: ignore[arg-type]
     attach(model, document("resnet18", {}, (Edit("null", ("layer1.1",)),)))
     for cut in (narrowed, thinned):
-        with pytest.raises(NATError, match="widths come before moves"):
+        with pytest.raises(NATError, match="come before moves, and this model was moved"):
             cut(model, {}, SIZE)
     for at, said in (
         ("conv1:up", "is not a path, perhaps with :in or :out"),
