@@ -60,10 +60,9 @@ def test_what_the_advice_measured_is_told_the_worst_first(model: nn.Module, advi
     assert len(set(singles)) == len(advice.moves)
     saved = {cost(moves.network).macs - cost(network).macs for network in singles}
     assert saved == {move.macs for move in advice.moves}
-    measured = {each.macs: each.measured.change for each in advice.combinations if each.measured is not None}
+    measured = {(each.macs, each.measured.change) for each in advice.combinations if each.measured is not None}
     assert measured
-    together = {cost(moves.network).macs - cost(each).macs: of.details["change"] for each, of in found}
-    assert measured.items() <= together.items()
+    assert measured <= {(cost(moves.network).macs - cost(each).macs, of.details["change"]) for each, of in found}
 
 
 def test_an_advice_of_another_model_is_refused(advice: Advice) -> None:
