@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 from cells_cifar10 import read_network, search, train_once
-from results import add_result
+from results import add_result, put_tables
 
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Moves, Network, cost, find_rule, key
@@ -105,17 +105,24 @@ def summary(
     }
 
 
-def print_table(path: Path) -> None:
-    print("| network | MACs | parameters | test accuracy by seed | mean | proposed against it, 95 % |")
-    print("|---|---|---|---|---|---|")
-    for found in json.loads(path.read_text()).values():
+TABLE = "proxies-trained"
+"""Its place on a page."""
+
+
+def table_of(results: Mapping[str, Any]) -> str:
+    lines = [
+        "| network | MACs | parameters | test accuracy by seed | mean | proposed against it, 95 % |",
+        "|---" * 6 + "|",
+    ]
+    for found in results.values():
         first = found["rows"]["input"]
         for name, row in found["rows"].items():
             by_seed = ", ".join(f"{100 * each:.1f}" for each in row["test"])
             span = row.get("proposed_against_it")
             against = "" if span is None else "{:+.1f} [{:+.1f}, {:+.1f}]".format(*(100 * each for each in span))
             cells = (name, *(f"{row[what] / first[what]:.2f}x" for what in ("macs", "params")))
-            print(f"| {' | '.join(cells)} | {by_seed} | {100 * float(np.mean(row['test'])):.1f} | {against} |")
+            lines.append(f"| {' | '.join(cells)} | {by_seed} | {100 * float(np.mean(row['test'])):.1f} | {against} |")
+    return "\n".join(lines)
 
 
 def main() -> None:
@@ -128,12 +135,16 @@ def main() -> None:
     parser.add_argument("--random", type=int, default=3, help="random moves")
     parser.add_argument("--within", type=float, default=0.02, help="by how much their MACs may differ, as a share")
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="of recipe darts-cifar10-small")
+    parser.add_argument("--page", type=Path, help="documentation that gets the table")
     parser.add_argument("--table", action="store_true", help="print what was kept, and train nothing")
     given = parser.parse_args()
     torch.set_num_threads(1)
     if not given.table:
         figures(given)
-    print_table(given.results)
+    table = table_of(json.loads(given.results.read_text()))
+    print(table)
+    if given.page:
+        put_tables(given.page, {TABLE: table})
 
 
 if __name__ == "__main__":

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import critic_proxies
 import numpy as np
+import own_architecture
+import proxies_trained
 import pytest
 from leave_one_out_tables import entry_of, tables_of
 from reliability import LEAST, bins_of, error, plot, pooled, within
@@ -38,6 +40,11 @@ def test_the_page_has_the_tables_of_the_results(request: pytest.FixtureRequest) 
     assert {name: table for name, table in tables_on(root / PAGE).items() if name in expected} == expected
     known = json.loads((root / RESULTS.parent / f"{critic_proxies.TABLE}.json").read_text())
     assert tables_on(root / PAGE)[critic_proxies.TABLE] == critic_proxies.table_of(known)
+    own = own_architecture.tables_of(json.loads((root / RESULTS.parent / "own_architecture.json").read_text()))
+    assert len(own) == 3
+    assert {name: tables_on(root / PAGE)[name] for name in own} == own
+    trained = json.loads((root / RESULTS.parent / "proxies_trained.json").read_text())
+    assert tables_on(root / "docs/proxies.md")[proxies_trained.TABLE] == proxies_trained.table_of(trained)
 
 
 def test_what_is_noted_of_a_run_has_no_paths_of_a_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

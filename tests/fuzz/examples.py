@@ -61,6 +61,7 @@ def arguments() -> list[bytes]:
         b"show\nDARTS_V2\n--channels\n4\n--cells\n2\n--input\n32\n--classes\n10\n--json",
         b"convert\nDARTS_V2\n--from\ndarts\n--to\nnetwork\n--channels\n4\n--cells\n2",
         b"show\n" + GENOTYPE.encode() + b"\n--adapter\ndarts",
+        b"show\n-\n--keep-going",
     ]
 
 

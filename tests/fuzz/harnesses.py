@@ -9,6 +9,7 @@ import atexit
 import io
 import json
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TypeAlias
+from unittest.mock import patch
 
 import click
 import numpy as np
@@ -144,7 +146,8 @@ def arguments(data: bytes) -> None:
     from nat_plugin.cli import nat
 
     command, *given = decoded(data).split("\n")
-    with suppress(click.ClickException), redirect_stdout(io.StringIO()):
+    nothing = io.TextIOWrapper(io.BytesIO())  # for SOURCE -
+    with suppress(click.ClickException), redirect_stdout(io.StringIO()), patch.object(sys, "stdin", nothing):
         nat.main([command if command in ("show", "convert") else "show", *given], "nat", standalone_mode=False)
 
 
