@@ -12,24 +12,13 @@ from nat_plugin.plugins import plugins
 from nat_plugin.runs.progress import Silent
 from nat_plugin.runs.recipe import plan
 from nat_plugin.runs.run import start
+from tests import small_run
 
-RECIPE: dict[str, Any] = {
-    "source": "DARTS_V2",
-    "network": {"channels": 4, "cells": 2},
-    "rules": "nat++",
-    "budget": {"macs": "0.9x"},  # so that the result is not the input
-    "strategy": {"name": "random"},
-    "evaluator": {"name": "supernet", "batch": 32, "reward_images": 50, "data": {"name": "digits", "limit": 200}},
+RECIPE: dict[str, Any] = small_run.RECIPE | {
     "search": {"warmup": 2, "rounds": 2, "proposals": 3, "steps": 1},
-    "final": {
-        "candidates": 1,
-        "seeds": 2,
-        "network": {"channels": 6, "cells": 2},
-        "schedule": {"epochs": 2, "cutout": 0, "auxiliary": 0},
-    },
-    "device": "cpu",
-    "threads": 1,
+    "final": small_run.RECIPE["final"] | {"schedule": {"epochs": 2, "cutout": 0, "auxiliary": 0}},
 }
+"""With curves to draw."""
 
 
 @pytest.fixture(scope="session")

@@ -21,24 +21,7 @@ from nat_plugin.runs.recipe import plan
 from nat_plugin.runs.run import resume, start
 from nat_plugin.sealing import seal, unseal
 from tests.command_line import Nat
-
-RECIPE: dict[str, Any] = {
-    "source": "DARTS_V2",
-    "network": {"channels": 4, "cells": 3},
-    "rules": "nat++",
-    "budget": {"macs": "0.9x"},  # so that the result is not the input
-    "strategy": {"name": "random"},
-    "evaluator": {"name": "supernet", "batch": 32, "reward_images": 50, "data": {"name": "digits", "limit": 400}},
-    "search": {"warmup": 0, "rounds": 1, "proposals": 3, "steps": 1},
-    "final": {
-        "candidates": 1,
-        "seeds": 2,
-        "network": {"channels": 6, "cells": 3},
-        "schedule": {"epochs": 1, "cutout": 0, "auxiliary": 0},
-    },
-    "device": "cpu",
-    "threads": 1,
-}
+from tests.small_run import RECIPE
 
 
 @pytest.fixture(scope="module")
