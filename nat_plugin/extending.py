@@ -1,8 +1,8 @@
 """What a plugin needs beside ``nat_plugin`` (``Adapter``, ``Strategy``, ``Evaluator``, ``hookimpl``, ``NATError``) and
 ``nat_plugin.ir``: the parts that adapters, strategies, evaluators, data sets and tables are made of.
 
-Everything is imported when it is first used, so an adapter that needs no torch imports none. docs/adapters.md and
-docs/python.md say what is promised of it.
+Everything is imported when it is first used, so an adapter that needs no torch imports none. docs/how-to/adapter.md and
+docs/reference/python.md say what is promised of it.
 """
 
 from typing import TYPE_CHECKING

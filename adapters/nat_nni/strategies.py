@@ -10,7 +10,7 @@ from nat_nni.strategy import SearchStrategy
 class NAT(SearchStrategy):
     """Neural Architecture Transformer: a policy proposes which ops to replace, and learns from what is measured.
     Settings are those of ``nat_plugin.search.nat.settings.NATSettings``; ``policy="FILE"`` starts from
-    one of your own (docs/training.md) in place of the one that ships, ``policy="none"`` from none."""
+    one of your own (docs/how-to/own-policy.md) in place of the one that ships, ``policy="none"`` from none."""
 
     core = "nat"
 

@@ -153,7 +153,8 @@ def prepare(
         policy = _shipped(policy, device) if policy in shipped_policies() else load_policy(policy, device)
     if chosen.proxies and (policy.critic is None or not policy.critic.config.proxies):
         raise NATError(
-            f"proxies: policy '{policy.name[:80]}' has no critic that was trained with proxies (docs/training.md)"
+            f"proxies: policy '{policy.name[:80]}' has no critic that was trained with proxies "
+            "(docs/how-to/own-policy.md)"
         )
 
     from nat_plugin.api.applying import Transformation

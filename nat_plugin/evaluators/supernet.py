@@ -72,7 +72,7 @@ class SupernetEvaluator(Evaluator):
 
     Batch norm uses the statistics of the batch at hand, in measurements too: running averages over paths of different
     networks fit none of them. Therefore measurements are made in few large batches of about equal size, and on images
-    augmented as in training: the borders that a random crop leaves move the statistics (docs/evidence.md).
+    augmented as in training: the borders that a random crop leaves move the statistics (docs/evidence/index.md).
     """
 
     Settings = SupernetSettings

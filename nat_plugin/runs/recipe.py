@@ -85,7 +85,7 @@ class Common(Settings):
     costs: dict[str, OutsidePath] = Field(
         default={},
         description="files with tables of costs by slot and op, of `nat measure` or your own, by the metric that "
-        "`budget` then may limit: {latency: latency.json, energy: energy.json} (latency.md)",
+        "`budget` then may limit: {latency: latency.json, energy: energy.json}",
     )
     evaluator: dict[str, Any] = Field(default={"name": "supernet"}, description="an evaluator, its data, its settings")
     seed: int = Field(default=0, ge=0, lt=2**31, description="everything random follows from it")
@@ -127,7 +127,7 @@ class Recipe(Common):
     final: FinalSettings | None = Field(
         default=None,
         description="real training of the input and the best proposals before the choice; left out: none, and the "
-        "evaluator chooses (shared weights can make inputs that are good already worse: evidence.md)",
+        "evaluator chooses (shared weights can make inputs that are good already worse)",
     )
 
     @property

@@ -1,4 +1,4 @@
-"""The recipe reference, generated from the schema: ``python -m nat_plugin.runs.reference > docs/recipes.md``."""
+"""The recipe reference from the schema: ``python -m nat_plugin.runs.reference > docs/reference/recipes.md``."""
 
 from __future__ import annotations
 
@@ -23,15 +23,18 @@ _HEAD = """# Recipe reference
 
 A recipe is a YAML file; `nat run FILE` runs it, `nat run NAME` one that ships (`nat recipes`), and
 `--set KEY=VALUE` changes any key. Unknown keys and wrong values are all reported before anything starts.
-This page is generated from the schema: `python -m nat_plugin.runs.reference > docs/recipes.md`.
+This page is generated from the schema: `python -m nat_plugin.runs.reference > docs/reference/recipes.md`.
 
-What a run writes, and how it is gone on with: [runs.md](runs.md).
+What a run writes, and how it is resumed: [the folder of a run](runs.md).
 """
 _COMPARISON = (
-    "What `nat compare` needs ([compare.md](compare.md)): the keys of a recipe but for `source`, `strategy`, `search` "
-    "and `final`, and these."
+    "What `nat compare` needs ([comparing strategies](../how-to/compare.md)): the keys of a recipe but for `source`, "
+    "`strategy`, `search` and `final`, and these."
 )
-_TRAINING = "What `nat train` needs ([training.md](training.md)); `*` is the name of a task, or the number of a stage."
+_TRAINING = (
+    "What `nat train` needs ([a policy of your own](../how-to/own-policy.md)); `*` is the name of a task, or the "
+    "number of a stage."
+)
 
 
 def models_of(annotation: Any) -> list[type[BaseModel]]:

@@ -131,7 +131,7 @@ def set_up(
     for name in set(kind.metric_names).intersection(recipe.budget).difference(metrics):
         raise NATError(
             f"budget.{name}: it is measured only where the settings of evaluator '{recipe.evaluator_name}' say how "
-            f"(evaluator.{name}…), or by a table (costs.{name}); see docs/recipes.md"
+            f"(evaluator.{name}…), or by a table (costs.{name}); see docs/reference/recipes.md"
         )
     budget = Budget.parse(recipe.budget, {**METRICS, **metrics})
 

@@ -126,7 +126,7 @@ class Strategy(ABC):
 
     def random_move(self, source: Network, rng: np.random.Generator) -> Network:
         """A random legal transformation, for the warm-up of shared weights: uniform or, from an input that is over the
-        budget, by ``descent``. Weights that saw these rank what a budget leaves far better (docs/timm.md)."""
+        budget, by ``descent``. Weights that saw these rank what a budget leaves far better."""
         moves = self.moves_of(source)
         found = None if moves.admits(moves.identity) else descent(moves, rng)
         return moves.apply(moves.sample(rng) if found is None else found)

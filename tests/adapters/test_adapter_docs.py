@@ -1,4 +1,4 @@
-"""The example of ``docs/adapters.md`` runs, and prints what the page says."""
+"""The example of ``docs/how-to/adapter.md`` runs, and prints what the page says."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from typing import Any
 from nat_plugin.adapter import Adapter
 from nat_plugin.ir import Frame, Moves, canonical, cost, find_rule, key
 
-PAGE = (Path(__file__).resolve().parents[2] / "docs" / "adapters.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).resolve().parents[2] / "docs" / "how-to" / "adapter.md").read_text(encoding="utf-8")
 
 
 def example() -> dict[str, Any]:
     (code,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     names: dict[str, Any] = {"__name__": "nat_chain"}
-    exec(compile(code, "docs/adapters.md", "exec"), names)
+    exec(compile(code, "docs/how-to/adapter.md", "exec"), names)
     return names
 
 
 def test_the_session_prints_what_the_page_says() -> None:
     (session,) = re.findall(r"```pycon\n(.*?)```", PAGE, re.DOTALL)
-    test = doctest.DocTestParser().get_doctest(session, example(), "docs/adapters.md", None, 0)
+    test = doctest.DocTestParser().get_doctest(session, example(), "docs/how-to/adapter.md", None, 0)
     runner = doctest.DocTestRunner()
     assert runner.run(test) == (0, len(test.examples))
     assert len(test.examples) >= 6

@@ -19,7 +19,7 @@ from nat_plugin.ir import Budget, Frame, Network, find_rule, key
 from nat_plugin.plugins import plugins
 from nat_plugin.search.base import Task
 
-PAGE, RESULTS = Path("docs/evidence.md"), Path("benchmarks/results/leave_one_out.json")
+PAGE, RESULTS = Path("docs/evidence/index.md"), Path("benchmarks/results/leave_one_out.json")
 
 
 def test_a_table_goes_to_its_place_on_a_page_and_nowhere_else(tmp_path: Path) -> None:
@@ -44,7 +44,7 @@ def test_the_page_has_the_tables_of_the_results(request: pytest.FixtureRequest) 
     assert len(own) == 3
     assert {name: tables_on(root / PAGE)[name] for name in own} == own
     trained = json.loads((root / RESULTS.parent / "proxies_trained.json").read_text())
-    assert tables_on(root / "docs/proxies.md")[proxies_trained.TABLE] == proxies_trained.table_of(trained)
+    assert tables_on(root / "docs/explanation/proxies.md")[proxies_trained.TABLE] == proxies_trained.table_of(trained)
 
 
 def test_what_is_noted_of_a_run_has_no_paths_of_a_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

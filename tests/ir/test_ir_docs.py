@@ -1,4 +1,4 @@
-"""docs/ir.md: every example runs, and what it asserts is true."""
+"""docs/reference/ir.md: every example runs, and what it asserts is true."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 from nat_plugin.ir import cost, is_connected, live
 from nat_plugin.ir import ops as registry
 
-DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "ir.md"
+DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "reference" / "ir.md"
 BLOCKS = re.findall(r"^## ([^\n]+)\n(?:(?!^## ).)*?^```python\n(.*?)^```", DOCUMENT.read_text(), re.M | re.S)
 
 

@@ -217,7 +217,7 @@ def test_the_command_line_makes_a_blank_table_and_transforms_within_it(nat: Nat,
 
 
 def test_the_documents_say_the_form_of_a_table() -> None:
-    schema = json.loads((ROOT / "docs/costs.schema.json").read_text())
+    schema = json.loads((ROOT / "docs/reference/costs.schema.json").read_text())
     value = json.loads(energy(NETWORK).render())
     assert set(schema["properties"]) == set(value)
     assert set(schema["$defs"]["_Slot"]["properties"]) == set(value["slots"][0])

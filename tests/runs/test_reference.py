@@ -1,4 +1,4 @@
-"""docs/recipes.md says what the schema says."""
+"""docs/reference/recipes.md says what the schema says."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from nat_plugin.plugins import Plugins, installed
 from nat_plugin.runs.reference import reference
 
-PAGE = Path(__file__).parents[2] / "docs" / "recipes.md"
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "recipes.md"
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def own(monkeypatch: pytest.MonkeyPatch) -> Plugins:
 def test_the_page_is_the_generated_one(own: Plugins) -> None:
     if not PAGE.exists():
         pytest.skip("docs/ is not beside the tests")
-    assert PAGE.read_text() == reference(own), "run: python -m nat_plugin.runs.reference > docs/recipes.md"
+    assert PAGE.read_text() == reference(own), "run: python -m nat_plugin.runs.reference > docs/reference/recipes.md"
 
 
 def test_every_setting_has_a_meaning(own: Plugins) -> None:

@@ -130,7 +130,7 @@ def test_a_file_that_is_no_map_is_named(tmp_path: Path, text: str | None, said: 
 
 
 def test_the_map_in_the_documentation_is_one() -> None:
-    page = Path(__file__).parents[2] / "docs" / "strategies.md"
+    page = Path(__file__).parents[2] / "docs" / "reference" / "strategies.md"
     [block] = re.findall(r"^    strategy:\n(?:     .*\n)+", page.read_text(), re.MULTILINE)
     given = parse_yaml(textwrap.dedent(block), "strategies.md")["strategy"]
     assert given.pop("name") == "rule"

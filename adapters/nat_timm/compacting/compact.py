@@ -66,11 +66,11 @@ def compact(
     ``val_loader`` within the budget is the best.
 
     ``train_loader`` and ``val_loader`` give batches (x, y): normalised images (N, C, H, W), class numbers (N,).
-    ``budget``, ``strategy``, ``search`` and ``evaluator`` are as in a recipe (docs/recipes.md), of the evaluator
-    ``timm`` without ``weights``, ``train`` and what is about latency; ``strategy`` may also be ``magnitude``: without
-    the blocks whose weights are smallest. ``latency``: what it is of, by the fields of ``LatencySettings``
-    (docs/latency.md); left out: of one image on ``device``. What is tuned is timed again as a whole. ``costs``: files
-    with tables of ``nat measure``, or your own, by the metric that ``budget`` then may limit.
+    ``budget``, ``strategy``, ``search`` and ``evaluator`` are as in a recipe (docs/reference/recipes.md), of the
+    evaluator ``timm`` without ``weights``, ``train`` and what is about latency; ``strategy`` may also be ``magnitude``:
+    without the blocks whose weights are smallest. ``latency``: what it is of, by the fields of ``LatencySettings``
+    (docs/how-to/latency.md); left out: of one image on ``device``. What is tuned is timed again as a whole. ``costs``:
+    files with tables of ``nat measure``, or your own, by the metric that ``budget`` then may limit.
     ``widths``: limits like those of ``budget`` to which the model gets narrower before anything
     is searched (``nat_timm.thinned``), so that moves have less to save, or can reach the budget at all. ``fits``:
     whether operations that are fitted in the place of blocks are among the moves (``nat_timm.fit``). ``advice``: what

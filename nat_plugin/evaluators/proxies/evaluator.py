@@ -32,7 +32,7 @@ from nat_plugin.search.base import Settings as AnySettings
 from nat_plugin.training.seeds import derive, generator, seeded
 
 DEFAULT = ("naswot", "trainability", "zico", "jacobian", "macs")
-"""What ranked best in the mean over three tables (docs/proxies.md)."""
+"""What ranked best in the mean over three tables (docs/explanation/proxies.md)."""
 
 WORST = -1e9
 """Of a network that cannot be scored, where a number is needed; files hold no infinities."""
@@ -102,7 +102,7 @@ class ProxiesEvaluator(Evaluator):
     untrained = True
     how = (
         "scored without training, by proxies, which are no accuracies: they tell broken networks from sound ones far "
-        "better than good ones from each other (docs/proxies.md)"
+        "better than good ones from each other (docs/explanation/proxies.md)"
     )
 
     @classmethod

@@ -79,7 +79,8 @@ class TableSettings(Settings):
     )
     frame: FrameSettings = Field(default=FrameSettings(), description="what the networks were trained in")
     layout: str | None = Field(
-        default=None, description="a known layout by its name (docs/tables.md); left out: by the columns of the file"
+        default=None,
+        description="a known layout by its name (docs/how-to/own-table.md); left out: by the columns of the file",
     )
     dataset: str | None = Field(
         default=None, description="of a known layout: whose results, as far as the table has them; left out: the first"

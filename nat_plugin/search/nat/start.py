@@ -46,7 +46,9 @@ def find_start(task: Task, settings: NATSettings, moves: Sequence[Moves]) -> Sta
     """Of a policy that was trained, or of one that has learned nothing. NATError for a policy that is none."""
     name = None if settings.policy is None else current_name(settings.policy)
     if settings.proxies and (name is None or not settings.trust or find_critic(name, task.device) is None):
-        raise NATError("strategy.proxies: they are for a policy whose critic was trained with them (docs/training.md)")
+        raise NATError(
+            "strategy.proxies: they are for a policy whose critic was trained with them (docs/how-to/own-policy.md)"
+        )
     if name is None:
         return _nothing(task, settings, "Prior: none")
     policy, critic = find_policy(name, task.device), find_critic(name, task.device)

@@ -19,7 +19,7 @@ from nat_nni.experiment_initial import searched_sample
 
 from tests.adapters.nni.nni_experiments import DIGITS, darts, experiment
 
-DOCS = Path(__file__).resolve().parents[3] / "docs" / "nni.md"
+DOCS = Path(__file__).resolve().parents[3] / "docs" / "reference" / "formats" / "nni.md"
 PATIENT = """
 from nni.experiment import launcher
 launcher._check_rest_server.__defaults__ = (100, *launcher._check_rest_server.__defaults__[1:])

@@ -1,4 +1,4 @@
-"""docs/proxies.md: its code runs, it knows every proxy, and its figures are those that were kept."""
+"""docs/explanation/proxies.md: its code runs, it knows every proxy, and its figures are those that were kept."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 from nat_plugin.evaluators.proxies import PROXIES
 
 ROOT = Path(__file__).parents[3]
-PAGE, RESULTS = ROOT / "docs" / "proxies.md", ROOT / "benchmarks" / "results" / "proxies.json"
+PAGE, RESULTS = ROOT / "docs" / "explanation" / "proxies.md", ROOT / "benchmarks" / "results" / "proxies.json"
 
 pytestmark = pytest.mark.skipif(not PAGE.exists(), reason="docs/ is not beside the tests")
 

@@ -1,4 +1,4 @@
-"""The Python of docs/tables.md runs."""
+"""The Python of docs/how-to/own-table.md runs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from nat_plugin.evaluators.table import MeasuredTable, TableSettings
 from tests.evaluators.table.tables import combinations, own_table
 
-PAGE = Path(__file__).parents[3] / "docs" / "tables.md"
+PAGE = Path(__file__).parents[3] / "docs" / "how-to" / "own-table.md"
 
 
 def blocks() -> list[str]:
