@@ -8,7 +8,7 @@ searched from its ``darts-v2``, under ``nat++``, with the settings of the recipe
 
 Whatever is done is kept in ``--work``: the same command goes on where it was stopped, and does nothing twice.
 
-``python benchmarks/own_architecture.py [quickstart nni-digits] [--data cifar10_small.npz] [--page PAGE]``
+``python benchmarks/own_architecture.py [quickstart nni-digits] [--data cifar10_small.npz] [--page docs/evidence]``
 """
 
 from __future__ import annotations

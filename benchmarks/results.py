@@ -26,16 +26,23 @@ def add_result(path: Path, name: str, figures: dict[str, Any]) -> None:
     path.write_text(json.dumps(known, indent=1, allow_nan=False) + "\n")
 
 
-def put_tables(page: Path, tables: Mapping[str, str]) -> None:
-    """Put tables into a page of the documentation, each between ``<!-- table NAME -->`` and ``<!-- end -->``; those
-    that have no place on the page are left out."""
-    text = page.read_text()
-    page.write_text(_PLACE.sub(lambda at: _filled(at[1], tables[at[1]]) if at[1] in tables else at[0], text))
+def put_tables(pages: Path, tables: Mapping[str, str]) -> None:
+    """Put tables into a page of the documentation, or into all of a folder, each between ``<!-- table NAME -->`` and
+    ``<!-- end -->``; those that have no place there are left out."""
+    for page in _pages(pages):
+        text = page.read_text()
+        filled = _PLACE.sub(lambda at: _filled(at[1], tables[at[1]]) if at[1] in tables else at[0], text)
+        if filled != text:
+            page.write_text(filled)
 
 
-def tables_on(page: Path) -> dict[str, str]:
-    """The tables of a page, by their names."""
-    return {at[1]: at[2].strip() for at in _PLACE.finditer(page.read_text())}
+def tables_on(pages: Path) -> dict[str, str]:
+    """The tables of a page, or of all in a folder, by their names."""
+    return {at[1]: at[2].strip() for page in _pages(pages) for at in _PLACE.finditer(page.read_text())}
+
+
+def _pages(given: Path) -> list[Path]:
+    return sorted(given.rglob("*.md")) if given.is_dir() else [given]
 
 
 def _filled(name: str, table: str) -> str:

@@ -9,7 +9,7 @@ interval over the changes; beside it the rank by the MACs that are saved, which 
 
     python benchmarks/timm_advice.py --weights mobilenetv2_100_imagenet.safetensors \
         --pictures imagenet_classes_1000.zip --out advice.json \
-        --results benchmarks/results/timm_advice.json --page docs/how-to/advise.md
+        --results benchmarks/results/timm_advice.json --page docs/evidence
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ kept in ``--out`` as they come, and what is there is not done again; ``--results
 the tables into a page.
 
     python benchmarks/timm_fits.py --weights mobilenetv2_100_imagenet.safetensors --pictures imagenet_classes_1000.zip \
-        --out fits.json --results benchmarks/results/timm_fits.json --page docs/reference/formats/timm.md
+        --out fits.json --results benchmarks/results/timm_fits.json --page docs/evidence
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ page.
 
     python benchmarks/timm_pretrained.py --out pretrained --models mobilenetv2_100 --limits macs=0.8x latency=0.8x@1 \
         --weights mobilenetv2_100_imagenet.safetensors --pictures imagenet_classes_1000.zip --cifar cifar10_small.npz \
-        --results benchmarks/results/timm_pretrained.json --page docs/reference/formats/timm.md
+        --results benchmarks/results/timm_pretrained.json --page docs/evidence
 
 ``--quick`` takes a tiny model with random weights: seconds, to see that all works.
 """

@@ -61,9 +61,9 @@ def run(
 ) -> RunResult:
     """Carry a recipe through: search, train for real, choose, write the result.
 
-    ``recipe``: one that ships by its name, a file, or a dict of its keys (docs/reference/recipes.md); its ``source`` may
-    be an ``Architecture``. ``overrides``: other values, by keys with dots. ``out``: a new or empty folder; left out:
-    ``nat-runs/NAME``. ``extended``: allow null where the format cannot say it. ``progress``: a bar, or lines where
+    ``recipe``: one that ships by its name, a file, or a dict of its keys (docs/reference/recipes.md); its ``source``
+    may be an ``Architecture``. ``overrides``: other values, by keys with dots. ``out``: a new or empty folder; left
+    out: ``nat-runs/NAME``. ``extended``: allow null where the format cannot say it. ``progress``: a bar, or lines where
     standard error is no terminal; left out: on a terminal only. What is interrupted, ``resume`` goes on with.
     NATError of one line, or of one for each mistake, for whatever is wrong.
 

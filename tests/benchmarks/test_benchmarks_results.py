@@ -19,7 +19,7 @@ from nat_plugin.ir import Budget, Frame, Network, find_rule, key
 from nat_plugin.plugins import plugins
 from nat_plugin.search.base import Task
 
-PAGE, RESULTS = Path("docs/evidence/index.md"), Path("benchmarks/results/leave_one_out.json")
+PAGES, RESULTS = Path("docs/evidence"), Path("benchmarks/results/leave_one_out.json")
 
 
 def test_a_table_goes_to_its_place_on_a_page_and_nowhere_else(tmp_path: Path) -> None:
@@ -29,22 +29,23 @@ def test_a_table_goes_to_its_place_on_a_page_and_nowhere_else(tmp_path: Path) ->
     )
     put_tables(page, {"one": "| a |\n|---|\n| 1 |", "three": "| c |"})
     assert tables_on(page) == {"one": "| a |\n|---|\n| 1 |", "two": "old"}
-    put_tables(page, {"one": "| b |"})
-    assert tables_on(page)["one"] == "| b |"
+    put_tables(tmp_path, {"one": "| b |"})
+    assert tables_on(tmp_path)["one"] == "| b |"
     assert page.read_text().startswith("Before.\n\n<!-- table one -->\n\n| b |\n\n<!-- end -->\n\nBetween.\n")
 
 
-def test_the_page_has_the_tables_of_the_results(request: pytest.FixtureRequest) -> None:
+def test_the_pages_have_the_tables_of_the_results(request: pytest.FixtureRequest) -> None:
     root = request.config.rootpath
+    pages = tables_on(root / PAGES)
     expected = tables_of(json.loads((root / RESULTS).read_text()))
-    assert {name: table for name, table in tables_on(root / PAGE).items() if name in expected} == expected
+    assert {name: table for name, table in pages.items() if name in expected} == expected
     known = json.loads((root / RESULTS.parent / f"{critic_proxies.TABLE}.json").read_text())
-    assert tables_on(root / PAGE)[critic_proxies.TABLE] == critic_proxies.table_of(known)
+    assert pages[critic_proxies.TABLE] == critic_proxies.table_of(known)
     own = own_architecture.tables_of(json.loads((root / RESULTS.parent / "own_architecture.json").read_text()))
     assert len(own) == 3
-    assert {name: tables_on(root / PAGE)[name] for name in own} == own
+    assert {name: pages[name] for name in own} == own
     trained = json.loads((root / RESULTS.parent / "proxies_trained.json").read_text())
-    assert tables_on(root / "docs/explanation/proxies.md")[proxies_trained.TABLE] == proxies_trained.table_of(trained)
+    assert pages[proxies_trained.TABLE] == proxies_trained.table_of(trained)
 
 
 def test_what_is_noted_of_a_run_has_no_paths_of_a_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

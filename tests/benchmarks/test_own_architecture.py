@@ -48,7 +48,7 @@ def test_the_table_is_of_the_same_seeds() -> None:
 
 def test_the_page_has_the_tables_of_the_results(request: pytest.FixtureRequest) -> None:
     root = request.config.rootpath
-    kept, on_page = root / "benchmarks/results/own_architecture.json", tables_on(root / "docs/evidence/index.md")
+    kept, on_page = root / "benchmarks/results/own_architecture.json", tables_on(root / "docs/evidence")
     assert {f"own-{name}" for name in RECIPES} <= on_page.keys()
     expected = tables_of(json.loads(kept.read_text())) if kept.exists() else {}
     assert {name: on_page[name] for name in expected} == expected

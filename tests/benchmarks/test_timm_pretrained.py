@@ -49,7 +49,7 @@ def test_the_page_has_the_tables_of_the_results(request: pytest.FixtureRequest) 
     root = request.config.rootpath
     known = json.loads((root / "benchmarks/results/timm_pretrained.json").read_text())
     expected = tables_of({name: entry["splits"] for name, entry in known.items()})
-    page = tables_on(root / "docs/reference/formats/timm.md")
+    page = tables_on(root / "docs/evidence")
     assert expected
     assert {name: page[name] for name in expected} == expected
 

@@ -15,7 +15,8 @@ import pytest
 from nat_plugin.evaluators.proxies import PROXIES
 
 ROOT = Path(__file__).parents[3]
-PAGE, RESULTS = ROOT / "docs" / "explanation" / "proxies.md", ROOT / "benchmarks" / "results" / "proxies.json"
+PAGE, EVIDENCE = ROOT / "docs" / "explanation" / "proxies.md", ROOT / "docs" / "evidence" / "proxies.md"
+RESULTS = ROOT / "benchmarks" / "results" / "proxies.json"
 
 pytestmark = pytest.mark.skipif(not PAGE.exists(), reason="docs/ is not beside the tests")
 
@@ -38,5 +39,5 @@ def test_the_tables_are_those_of_the_results() -> None:
     printed = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
     tables = [each for each in printed.strip().split("\n\n") if each]
     assert len(tables) > 1
-    assert [each for each in tables if each not in PAGE.read_text()] == []
+    assert [each for each in tables if each not in EVIDENCE.read_text()] == []
     assert json.loads(RESULTS.read_text())["nb201"]["commit"]
