@@ -28,10 +28,18 @@ def planned_trials(engine: Any) -> int | None:
 
 
 def trials_left(engine: Any, done: int) -> int | None:
-    """How many more trials there may be after so many in an earlier experiment, of which the engine ``ts`` knows
-    nothing; None: the engine counts by itself."""
+    """How many more trials there may be, after so many in an earlier experiment of which the engine knows nothing.
+    None: the engine counts by itself. ``ts`` does not: for a moment after its last trial began it takes another model,
+    which never runs."""
     planned = planned_trials(engine)
-    return max(planned - done, 0) if done and planned is not None and not innermost(engine).state_dict() else None
+    return None if planned is None or innermost(engine).state_dict() else max(planned - done, 0)
+
+
+def is_over(engine: Any) -> bool:
+    """Whether the training service has ended the experiment, at a limit on trials or on time: what has not begun by
+    then never runs. Other engines run what they take."""
+    binding = getattr(innermost(engine), "nodejs_binding", None)
+    return binding is not None and binding.get_status() == "DONE"
 
 
 def check_message(engine: Any, model: Any) -> None:

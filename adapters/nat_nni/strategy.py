@@ -16,7 +16,7 @@ from nni.nas.strategy import Strategy
 from pydantic import ValidationError
 
 from nat_nni.experiment_coverage import find_coverage
-from nat_nni.experiment_engine import check_message, innermost, is_finite, number, planned_trials, trials_left
+from nat_nni.experiment_engine import check_message, innermost, is_finite, is_over, number, planned_trials, trials_left
 from nat_nni.experiment_initial import Initial, Space, Start, drawn, given
 from nat_nni.experiment_state import from_plain, read_checkpoint, to_plain, write_checkpoint
 from nat_nni.experiment_trials import Trials
@@ -35,6 +35,8 @@ _log = logging.getLogger("nni.nat_nni")
 """Below NNI's own, so that its settings show and store what is said here too."""
 _POLL = 0.2
 """Seconds between looks whether a running trial has told the strategy something new."""
+_LAST_WORDS = 5.0
+"""Seconds in which what trials said may still come in when NNI says that the experiment is over."""
 
 
 @dataclass(eq=False)
@@ -169,11 +171,24 @@ class SearchStrategy(Strategy):  # type: ignore[misc]
             else:
                 _log.info("%s has nothing more to propose after %d models.", self.name, len(self._submitted))
                 break
-        while self._problem is None and any(not each.model.status.completed() for each in self._submitted):
-            time.sleep(_POLL)
+        self._await_ends()
         if self._problem is not None:
             raise self._problem
         self._log_notes()
+
+    def _await_ends(self) -> None:
+        """Until every model has ended; those that an experiment left out when it was over are named and left."""
+        over = 0.0
+        while self._problem is None:
+            count = sum(not each.model.status.completed() for each in self._submitted)
+            if not count:
+                return
+            if over and time.monotonic() - over > _LAST_WORDS:
+                _log.warning("NNI's experiment was over before %d of the models began; they count for nothing.", count)
+                return
+            if not over and is_over(self.engine):
+                over = time.monotonic()
+            time.sleep(_POLL)
 
     def _log_notes(self) -> None:
         for line in self.trials.strategy.notes:

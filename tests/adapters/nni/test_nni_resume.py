@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from nat_nni import NAT, Evolution, HillClimb, RandomSearch
 from nat_nni.experiment_state import read_checkpoint
 from nni.nas.execution import SequentialExecutionEngine
 from nni.nas.experiment import NasExperiment
-from nni.nas.space import ModelStatus
+from nni.nas.space import ExecutableModelSpace, ModelStatus
 from nni.nas.strategy.middleware import Chain, Deduplication, FailureHandler, Filter, MultipleEvaluation
 
 from nat_plugin.errors import NATError
@@ -318,3 +319,34 @@ def test_an_engine_that_knows_nothing_of_earlier_trials_is_given_only_what_is_le
     third, done = RandomSearch(initial=DEAR, checkpoint=path), Forgetful(12, 1, worth)
     third(cells(), done)
     assert not done.models
+
+
+class Over(ThreadedEngine):
+    """As ``ts`` at a limit on time: it takes models that it does not run any more, and says that it is over."""
+
+    def __init__(self, runs: int) -> None:
+        super().__init__(runs + 2, 1, worth)
+        self.runs, self.nodejs_binding = runs, self
+        self.config = SimpleNamespace(max_trial_number=None)
+
+    def get_status(self) -> str:
+        return "DONE" if len(self.models) > self.runs else "RUNNING"
+
+    def submit_models(self, *models: ExecutableModelSpace) -> None:
+        if len(self.models) < self.runs:
+            super().submit_models(*models)
+        else:
+            self.models += models
+            models[0].status = ModelStatus.Training
+
+
+def test_models_that_never_run_are_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("nat_nni.strategy._LAST_WORDS", 0.1)
+    monkeypatch.setattr("nat_nni.strategy.check_message", lambda engine, model: None)  # nothing is sent
+    search, engine = RandomSearch(initial=DEAR), Over(3)
+    search(cells(), engine)
+    assert len(engine.models) == 5
+    assert len(list(search.list_models())) == 3
+    assert "over before 2 of the models began" in caplog.text
