@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from nat_nni.counting import count_frozen
+from nat_nni.export.counting import count_frozen
 from nat_nni.framework import load
 from nat_nni.mapping import to_network, to_sample
 

@@ -1,36 +1,41 @@
-"""NNI 3: the NAT strategies inside its experiments, and its model spaces as networks."""
+"""NNI 3: the NAT strategies inside its experiments, and its model spaces as networks.
+
+    sample ─▶ samples ─▶ mapping ─▶ spaces (hub) or generic (own) ─▶ Network ─▶ … ─▶ mapping ─▶ sample ─▶ export
+
+``adapter`` does that for text on the command line, ``experiment`` for the trials of a running experiment.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nat_plugin.adapter import Adapter
 from nat_plugin.hookspecs import hookimpl
 from nat_plugin.ir import OpKind, Rule
+from nat_plugin.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from nat_nni.export import export_module as export_module
-    from nat_nni.export import save_module as save_module
+    from nat_nni.experiment.strategies import NAT as NAT
+    from nat_nni.experiment.strategies import Evolution as Evolution
+    from nat_nni.experiment.strategies import HillClimb as HillClimb
+    from nat_nni.experiment.strategies import RandomSearch as RandomSearch
+    from nat_nni.experiment.strategy import SearchStrategy as SearchStrategy
+    from nat_nni.export.module import export_module as export_module
+    from nat_nni.export.module import save_module as save_module
     from nat_nni.mapping import to_network as to_network
     from nat_nni.mapping import to_sample as to_sample
-    from nat_nni.strategies import NAT as NAT
-    from nat_nni.strategies import Evolution as Evolution
-    from nat_nni.strategies import HillClimb as HillClimb
-    from nat_nni.strategies import RandomSearch as RandomSearch
-    from nat_nni.strategy import SearchStrategy as SearchStrategy
 
 _LAZY = {
-    "to_network": "mapping",
-    "to_sample": "mapping",
-    "NAT": "strategies",
-    "RandomSearch": "strategies",
-    "HillClimb": "strategies",
-    "Evolution": "strategies",
-    "SearchStrategy": "strategy",
-    "export_module": "export",
-    "save_module": "export",
+    "to_network": "nat_nni.mapping",
+    "to_sample": "nat_nni.mapping",
+    "NAT": "nat_nni.experiment.strategies",
+    "RandomSearch": "nat_nni.experiment.strategies",
+    "HillClimb": "nat_nni.experiment.strategies",
+    "Evolution": "nat_nni.experiment.strategies",
+    "SearchStrategy": "nat_nni.experiment.strategy",
+    "export_module": "nat_nni.export.module",
+    "save_module": "nat_nni.export.module",
 }
 """What a user imports from here, and the module that has it: NNI is loaded when one is asked for."""
 
@@ -50,14 +55,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
-        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
-    return getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_LAZY})
+__getattr__, __dir__ = lazy_names(__name__, _LAZY)
 
 
 @hookimpl

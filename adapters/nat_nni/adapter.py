@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from nat_nni.described import Described
-from nat_nni.document import Document, guess_space, looks_like_one, read_document
 from nat_nni.framework import INSTALL, missing
-from nat_nni.hub import BUILT, CELL_SPACES, NAMES, SUFFIX, find_space
-from nat_nni.samples import Sample, read_sample
+from nat_nni.samples.described import Described
+from nat_nni.samples.document import Document, guess_space, looks_like_one, read_document
+from nat_nni.samples.values import Sample, read_sample
+from nat_nni.spaces.hub import BUILT, CELL_SPACES, NAMES, SUFFIX, find_space
 from nat_plugin.adapter import Adapter, AdapterSettings, Published
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Frame, Network, Origin, canonical, is_connected, same
@@ -94,13 +94,13 @@ class NNIAdapter(Adapter):
         name, arguments = self._space_of(document)
         if name not in BUILT:
             return None
-        from nat_nni.building import build_for
+        from nat_nni.export.building import build_for
 
         return build_for(name, arguments, document.sample, network.input, network.head.classes)
 
     def export(self, text: str, frame: Frame, folder: Path, weights: Mapping[str, Tensor] | None = None) -> None:
         """The frozen model of NNI, with ``weights`` by its names or with new ones, without NNI."""
-        from nat_nni.export_text import export_text
+        from nat_nni.export.text import export_text
 
         export_text(text, frame, folder, self._space, self._arguments, weights)
 

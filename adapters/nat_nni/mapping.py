@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from nat_nni.described import Described
 from nat_nni.framework import load
-from nat_nni.nasbench101 import NB101Space
-from nat_nni.nasbench201 import NB201Space
-from nat_nni.nds import CellSpace
-from nat_nni.samples import Sample, read_sample, restored, write_sample
+from nat_nni.samples.described import Described
+from nat_nni.samples.values import Sample, read_sample, restored, write_sample
+from nat_nni.spaces.nasbench101 import NB101Space
+from nat_nni.spaces.nasbench201 import NB201Space
+from nat_nni.spaces.nds import CellSpace
 from nat_plugin.arguments import read_shape
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Frame, Network, Origin
@@ -71,5 +71,5 @@ def describe(space: Any) -> Described:
     if isinstance(space, hub.NasBench101):
         return NB101Space(space)
     if space not in _GENERIC:
-        _GENERIC[space] = load("nat_nni.generic").GenericSpace(space, weak=True)
+        _GENERIC[space] = load("nat_nni.generic.space").GenericSpace(space, weak=True)
     return _GENERIC[space]

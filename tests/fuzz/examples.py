@@ -268,7 +268,7 @@ def nni_samples() -> list[bytes]:
 
 
 def nni_checkpoints() -> list[bytes]:
-    from nat_nni.experiment_state import to_plain, write_checkpoint
+    from nat_nni.experiment.state import to_plain, write_checkpoint
 
     with tempfile.TemporaryDirectory() as folder:
         trials = to_plain({"best": 0.5, "weights": torch.ones(2)})

@@ -338,14 +338,14 @@ def timm_config(path: Path) -> object:
 
 
 def nni_checkpoint(path: Path) -> object:
-    from nat_nni.experiment_state import read_checkpoint
+    from nat_nni.experiment.state import read_checkpoint
 
     return read_checkpoint(path)
 
 
 def nni_samples(path: Path) -> None:
     """The file of samples that a search in NNI starts from, as far as no space of the user's is needed."""
-    from nat_nni.experiment_initial import _named
+    from nat_nni.experiment.initial import _named
 
     for sample in _named(path):
         assert all(isinstance(label, str) for label in sample)

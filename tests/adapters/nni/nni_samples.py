@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from nat_nni.counting import count_frozen
+from nat_nni.export.counting import count_frozen
 from nat_nni.mapping import to_network, to_sample
 
 from nat_plugin.ir import Moves, Network, canonical, cost, find_rule, is_connected, same

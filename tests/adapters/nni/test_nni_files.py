@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from nat_darts import DartsAdapter
 from nat_enas import MicroAdapter
 from nat_nni.adapter import NNIAdapter
-from nat_nni.hub import BUILT, NAMES
+from nat_nni.spaces.hub import BUILT, NAMES
 
 from nat_plugin.errors import NATError
 from nat_plugin.ir import NULL, Frame, canonical, cost

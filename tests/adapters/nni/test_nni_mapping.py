@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import torch
 from adapters.nni.nni_samples import check_moved, check_sample, drawn
-from nat_nni.hub import CELL_SPACES
 from nat_nni.mapping import to_network, to_sample
-from nat_nni.nds import CellSpace
+from nat_nni.spaces.hub import CELL_SPACES
+from nat_nni.spaces.nds import CellSpace
 from nni.nas.hub.pytorch import (
     DARTS,
     ENAS,

@@ -1,0 +1,1 @@
+"""Networks as modules of torch: built by NNI, and saved so that NNI is not needed to load them."""

@@ -1,0 +1,35 @@
+"""The text of a sample as a torch module in a folder: what ``nat export`` does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nat_nni.export.building import build
+from nat_nni.export.module import export_module
+from nat_nni.samples.document import guess_space, read_document
+from nat_nni.spaces.hub import CELL_SPACES, EVALUATION_CELLS, EVALUATION_WIDTH
+from nat_plugin.exporting import Weights, save_weighted
+from nat_plugin.ir import Frame
+
+
+def export_text(
+    text: str, frame: Frame, folder: Path, space: str | None, arguments: Mapping[str, Any], weights: Weights | None
+) -> None:
+    """Write the model of a sample, with ``weights`` or with new ones. ``space``, ``arguments``: where the text does not
+    say. NATError where NNI cannot build it."""
+    document = read_document(text)
+    name = document.space or space or guess_space(document.sample)
+    given = {**_defaults(name, frame), **arguments, **document.arguments}
+    model = build(name, given, document.sample)
+    module = export_module(model, example=torch.randn(2, *frame.input))
+    save_weighted(module, folder, weights)
+
+
+def _defaults(name: str, frame: Frame) -> dict[str, Any]:
+    if name in CELL_SPACES:
+        return {"width": frame.channels or EVALUATION_WIDTH, "num_cells": frame.cells or EVALUATION_CELLS}
+    return {"num_labels": frame.classes}
