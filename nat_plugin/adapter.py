@@ -72,6 +72,12 @@ class Adapter(ABC):
     def write(self, network: Network) -> str:
         """The architecture in the format's own text. NATError where the format cannot say it."""
 
+    def choices(self, text: str) -> Mapping[str, str]:
+        """What an architecture chooses, by the labels that its format gives to choices, for who reads a report; empty
+        where it has none."""
+        del text
+        return {}
+
     def natural_frame(self, text: str) -> Frame:
         """What surrounds an architecture where the user says nothing: for most formats the default frame, for one of
         whole models what the model is made for. May raise NATError, as ``read`` does."""

@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
-from nat_plugin.ir import Cell, Network, canonical
+import re
+
+from nat_plugin.ir import Cell, Network, Op, canonical
+from nat_plugin.ir.ops import op_kind
+
+_STATED = re.compile(r"^\w+:(?=\{name)|:\{(?:params|macs)[^}]*\}")
+"""Of the text of an op: its kind before a name of its own, and the costs that it states."""
 
 
 def node_names(cell: Cell) -> list[str]:
     """What the inputs and inner nodes of a cell are called, by their numbers."""
     inputs = [f"in{number}" for number in range(cell.inputs)] if cell.inputs > 1 else ["in"]
     return [*inputs, *(str(number) for number in range(cell.inputs, cell.inputs + len(cell.nodes)))]
+
+
+def op_label(op: Op) -> str:
+    """What to call an op where its costs stand beside it: ``mbconv_k3_e6`` of ``timm:mbconv_k3_e6:8832:525312``."""
+    values = dict(op.attributes)
+    return re.sub(r"\{(\w+)[^}]*\}", lambda match: str(values[match[1]]), _STATED.sub("", op_kind(op.kind).template))
+
+
+def op_labels(old: Op, new: Op) -> tuple[str, str]:
+    """Of two ops, by which they can be told apart."""
+    labels = op_label(old), op_label(new)
+    return (str(old), str(new)) if labels[0] == labels[1] and old != new else labels
 
 
 def draw_cell(cell: Cell, before: Cell | None = None) -> list[str]:

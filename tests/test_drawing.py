@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from nat_plugin.describing import describe, summary
-from nat_plugin.drawing import draw, draw_cell, draw_change
-from nat_plugin.ir import NULL, SKIP, Frame, cost
+from nat_plugin.drawing import draw, draw_cell, draw_change, op_label, op_labels
+from nat_plugin.ir import NULL, SKIP, Frame, Op, cost
 from nat_plugin.plugins import plugins
 
 DARTS = plugins().adapters["darts"]
@@ -37,3 +39,22 @@ def test_a_description_has_exact_costs_by_edge() -> None:
     assert {name: cell["placements"] for name, cell in found["cells"].items()} == {"normal": 18, "reduce": 2}
     assert [edge["macs"] for edge in found["cells"]["normal"]["edges"] if edge["op"] == "skip"] == [0, 0]
     assert "3.349M parameters, 528M MACs" in summary(NETWORK)
+
+
+@pytest.mark.parametrize(
+    ("text", "label"),
+    [
+        ("sep_conv_3x3", "sep_conv_3x3"),
+        ("null", "null"),
+        ("mbconv_k3_e6_se0.25", "mbconv_k3_e6_se0.25"),
+        ("opaque:s1_exp/6.5:12,13:40", "s1_exp/6.5"),
+    ],
+)
+def test_an_op_is_called_without_the_costs_that_it_states(text: str, label: str) -> None:
+    assert op_label(Op.parse(text)) == label
+
+
+def test_two_ops_that_differ_in_costs_alone_can_be_told_apart() -> None:
+    small, large = Op.parse("opaque:mine:1:2"), Op.parse("opaque:mine:3:4")
+    assert op_labels(small, large) == ("opaque:mine:1:2", "opaque:mine:3:4")
+    assert op_labels(small, small) == ("mine", "mine")

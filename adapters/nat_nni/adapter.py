@@ -71,6 +71,9 @@ class NNIAdapter(Adapter):
         described, sample = self._of(document, frame.classes)
         return described.read(sample, replace(frame, classes=_classes(described, frame)), Origin(FORMAT, VERSION, text))
 
+    def choices(self, text: str) -> Mapping[str, str]:
+        return {label: json.dumps(value) for label, value in read_document(text).sample.items()}
+
     def write(self, network: Network) -> str:
         """In the form of the text that the network was read from; a sample of a space with ``none`` in which there is
         none any more as one of the stock space. NATError for what the space cannot say."""

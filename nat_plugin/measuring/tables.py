@@ -18,6 +18,7 @@ from nat_plugin.errors import NATError
 from nat_plugin.files import read_text, write_text
 from nat_plugin.ir import NULL, Moves, Network, Op, Slot, to_json
 from nat_plugin.ir.budget import METRICS, Additive, Limits
+from nat_plugin.ir.canonical import live_ops
 from nat_plugin.ir.rules import Rule
 from nat_plugin.plain import check_plain
 
@@ -153,6 +154,13 @@ class TableMetric(Additive):
                 f"{self.path}: there is no {self.table.metric} of '{str(op)[:60]}' in slot {slot.index} of cell "
                 f"'{slot.cell[:60]}'; measure this network anew"
             ) from None
+
+    def by_cell(self, network: Network) -> dict[str, Any]:
+        """What the live ops of each cell take and what is ``fixed``, ready for JSON: where a network's costs lie."""
+        cells = dict.fromkeys((name for name, _ in network.cells), 0.0)
+        for slot, op in live_ops(network):
+            cells[slot.cell] += self.of(slot, op)
+        return {"unit": self.table.unit, "fixed": self.fixed, "cells": cells}
 
     def check(self, network: Network, rule: Rule, identity: str = "") -> None:
         """NATError if the table is not of this network, or lacks anything that it may become."""

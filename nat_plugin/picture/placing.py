@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from nat_plugin.drawing import node_names
+from nat_plugin.drawing import node_names, op_label, op_labels
 from nat_plugin.ir import Cell, Op
 
 GAP_X, GAP_Y = 30.0, 10.0
@@ -38,12 +38,14 @@ class NodeItem(Item):
 
 @dataclass(eq=False, kw_only=True)
 class OpItem(Item):
-    """An edge of the cell, by its number, with its op; ``old``: the op that it had, where that was another."""
+    """An edge of the cell, by its number, with its op; ``old``: the op that it had, where that was another; ``others``:
+    what may stand there too, for which there is space."""
 
     edge: int
     op: Op
     old: Op | None
     lines: tuple[str, ...]
+    others: tuple[Op, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,12 +62,14 @@ def short(text: str) -> str:
     return text if len(text) <= WIDEST else text[: WIDEST - 1] + "…"
 
 
-def place(cell: Cell, before: Cell | None = None) -> Placed:
-    """A cell; with ``before``, the one that it was made from, changed ops know what they were."""
+def place(cell: Cell, before: Cell | None = None, others: Mapping[int, tuple[Op, ...]] | None = None) -> Placed:
+    """A cell; with ``before``, the one that it was made from, changed ops know what they were. ``others``: by the
+    number of an edge, what else will be shown in its place."""
+    others = others or {}
     shown = [
         (number, edge, old.op)
         for number, (edge, old) in enumerate(zip(cell.edges, (before or cell).edges, strict=True))
-        if not (edge.op.is_null and old.op.is_null)
+        if not all(op.is_null for op in (edge.op, old.op, *others.get(number, ())))
     ]
     names = node_names(cell)
     depth = [0] * len(names)
@@ -77,11 +81,13 @@ def place(cell: Cell, before: Cell | None = None) -> Placed:
     for number, edge, old in shown:
         target = nodes[edge.target]
         changed = old if old != edge.op else None
-        lines = (short(str(edge.op)),) if changed is None else (short(str(changed)), f"→ {short(str(edge.op))}")
-        width = LETTER * max(map(len, lines)) + 2 * MARGIN
+        lines = (short(op_label(edge.op)),) if changed is None else changed_lines(changed, edge.op)
+        rivals = others.get(number, ())
+        every = [lines, *(changed_lines(edge.op, rival) for rival in rivals)]
+        width = LETTER * max(len(line) for each in every for line in each) + 2 * MARGIN
         made = OpItem(
-            target.column - 1, width, LINE * len(lines) + MARGIN, [], edge.target,
-            edge=number, op=edge.op, old=changed, lines=lines,
+            target.column - 1, width, LINE * max(map(len, every)) + MARGIN, [], edge.target,
+            edge=number, op=edge.op, old=changed, lines=lines, others=rivals,
         )  # fmt: skip
         made.before = [_through(nodes[edge.source], made.column, items)]
         target.before.append(made)
@@ -90,6 +96,12 @@ def place(cell: Cell, before: Cell | None = None) -> Placed:
     out.before = [_through(nodes[node], out.column, items) for node in cell.output]
     items.append(out)
     return _arranged(items)
+
+
+def changed_lines(old: Op, new: Op) -> tuple[str, str]:
+    """How a change is written in a drawing."""
+    before, after = map(short, op_labels(old, new))
+    return before, f"→ {after}"
 
 
 def _through(start: Item, column: int, items: list[Item]) -> Item:

@@ -28,7 +28,7 @@ from nat_plugin.reporting.page import (
     shortened,
 )
 from nat_plugin.reporting.plots import Axis, Cloud, available, clouds
-from nat_plugin.reporting.reading import LARGEST, Read, checked, read_json
+from nat_plugin.reporting.reading import LARGEST, Read, Spread, checked, read_json
 
 FILE = "compaction.json"
 """What ``nat_timm.compact`` writes beside a model that it saves."""
@@ -51,6 +51,7 @@ class Model(Read):
     macs: int = Field(gt=0, le=LARGEST)
     latency: Latency | None = None
     network: str
+    by_cell: dict[str, Spread] = Field({})
 
 
 class Compaction(Read):
@@ -131,13 +132,14 @@ def _latency(latency: Latency) -> str:
 
 
 def _change(compacted: Compacted) -> Iterator[Block]:
+    best = (compacted.after, compacted.found.tuned[0].by_cell)
     if compacted.found.kept or compacted.before is None:
         kept = "The best is the model itself."
         yield Text(kept if compacted.found.kept else "The result has other widths than the model, block by block.")
-        yield from where_costs_lie(compacted.after, None)
+        yield from where_costs_lie(best)
     else:
         yield from changes(compacted.before, compacted.after)
-        yield from where_costs_lie(compacted.before, compacted.after)
+        yield from where_costs_lie((compacted.before, compacted.found.before.by_cell), best)
     yield every_edge(compacted.after, "Every block of the result")
 
 

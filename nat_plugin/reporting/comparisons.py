@@ -23,9 +23,11 @@ from nat_plugin.reporting.page import (
     Code,
     Folded,
     Page,
+    Picture,
     Section,
     Text,
     plain_table,
+    plotted,
     shortened,
 )
 from nat_plugin.reporting.plots import Axis, Curve, available, curves
@@ -123,7 +125,7 @@ def comparison_page(compared: Compared) -> Page:
     found, plots = compared.found, available()
     sections = [
         Section("answer", "Result", tuple(_answer(compared))),
-        Section("curves", "By queries", tuple(_curves(found) if plots else ())),
+        Section("curves", "By queries", plotted(_curves(found) if plots else ())),
         Section("made", "How to make it again", tuple(_made(compared))),
     ]
     title = f"{len(found.strategies):,} strategies by {found.evaluator} under rules {found.rules}"
@@ -146,23 +148,20 @@ def _lead(found: Comparison) -> str:
 def _answer(compared: Compared) -> Iterator[Block]:
     found, figures = compared.found, compared.figures
     scale = Scale(**figures["scale"])
-    yield Answers(
-        tuple(
-            Answer(label, _gain(each, scale), "" if each.verdict is None else f"verdict: {each.verdict}")
-            for label, each in found.strategies.items()
-        )
-    )
+    yield Answers(tuple(Answer(label, *_gain(each, scale)) for label, each in found.strategies.items()))
     yield plain_table("Gain with equal queries", columns(figures), rows(figures))
     for note in notes(figures):
         yield Text(note)
 
 
-def _gain(each: Found, scale: Scale) -> str:
-    value = each.held_out.value
-    return "nothing found" if value is None else f"{scale.factor * value:+.4g} {scale.gains}"
+def _gain(each: Found, scale: Scale) -> tuple[str, str]:
+    value, verdict = each.held_out.value, "" if each.verdict is None else f"verdict: {each.verdict}"
+    if value is None:
+        return "nothing found", verdict
+    return f"{scale.factor * value:+.4g}", "; ".join(filter(None, (scale.gains, verdict)))
 
 
-def _curves(found: Comparison) -> Iterator[Block]:
+def _curves(found: Comparison) -> Iterator[Picture]:
     names, scale = Names(), Scale(**found.scale.model_dump())
     kinds = (
         ("held_out", "Gain held out of the best so far", scale.factor, f"held-out gain in {scale.gains}"),

@@ -12,7 +12,7 @@ from nat_plugin import __version__
 from nat_plugin.errors import NATError
 from nat_plugin.files import read_text
 from nat_plugin.picture.svg import printable
-from nat_plugin.reporting.page import Page
+from nat_plugin.reporting.page import ROWS, Page
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -25,7 +25,7 @@ def render(page: Page) -> str:
     """Whatever the texts of the page hold, they are text in the file. NATError if it were larger than ``MAX_BYTES``."""
     environment, style, script = _environment(), _read("style.css"), _read("script.js")
     text = environment.get_template("page.html.j2").render(
-        page=page, version=__version__, style=style, script=script, hash=_hash(script)
+        page=page, rows=ROWS, version=__version__, style=style, script=script, hash=_hash(script)
     )
     text = printable(text)
     if len(text.encode()) > MAX_BYTES:

@@ -17,6 +17,8 @@ def inline_plot(svg: str, name: str) -> str:
     svg = _STYLE.sub("", _HEAD.sub("", svg)).replace("xlink:href", "href").replace(' target="_blank"', ' tabindex="-1"')
     ids = set(_ID.findall(svg))
     svg = re.sub(r"(\sid=\"|url\(#|href=\"#)([^\")]*)", lambda m: f"{m[1]}{name}-{m[2]}" if m[2] in ids else m[0], svg)
+    svg = svg.replace("<svg ", '<svg role="none" ', 1)  # what it shows is said around it
+    svg = re.sub(r'(<a href="#([\w-]+)")', lambda m: f'{m[1]} aria-label="{m[2].replace("-", " ")}"', svg)
     colours = {INK: "currentColor", **{colour: f"var(--c{number})" for number, colour in enumerate(SERIES)}}
     for colour, said in colours.items():
         svg = svg.replace(colour, said)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from nat_plugin.describing import describe
-from nat_plugin.drawing import node_names
-from nat_plugin.ir import Network
+from nat_plugin.drawing import node_names, op_label, op_labels
+from nat_plugin.ir import Network, Op
 from nat_plugin.picture.svg import network_svg
 from nat_plugin.reporting.inline import inline_drawing
 from nat_plugin.reporting.page import Block, Column, Folded, Pair, Picture, Table, Text, Value, count, shortened
+from nat_plugin.reporting.reading import Spread
 
 MANY_EDGES = 300
 """Edges of a network that is drawn at most, and rows of a table of them."""
@@ -37,17 +38,22 @@ def edges(network: Network) -> list[Edge]:
     for name, cell in describe(network)["cells"].items():
         names = node_names(network.by_name[name])
         for edge in cell["edges"]:
-            op = edge["op"] if edge["live"] or edge["op"] == "null" else f"{edge['op']} (dead)"
+            label = op_label(Op.parse(edge["op"]))
+            op = label if edge["live"] or edge["op"] == "null" else f"{label} (dead)"
             where = f"{names[edge['source']]} → {names[edge['target']]}"
             found.append(Edge(name, where, edge["key"], op, edge["params"], edge["macs"]))
     return found
 
 
+def too_large(network: Network) -> bool:
+    """For a drawing."""
+    return sum(len(network.by_name[placed].edges) for placed in {each.cell for each in network.placements}) > MANY_EDGES
+
+
 def drawing(network: Network, before: Network | None, caption: str) -> Picture | Text:
     """A network; with ``before``, what was changed is marked."""
-    total = sum(len(network.by_name[placed].edges) for placed in {each.cell for each in network.placements})
-    if total > MANY_EDGES:
-        return Text(f"{caption}: {total:,} edges are too many for a drawing; nat show draws them as text.")
+    if too_large(network):
+        return Text(f"{caption}: over {MANY_EDGES:,} edges are too many for a drawing; nat show draws them as text.")
     said = f"{caption}; every operation is in the tables below"
     return Picture(caption, inline_drawing(network_svg(network, before)), said, links=True)
 
@@ -79,21 +85,34 @@ def changes(before: Network, after: Network) -> Iterator[Block]:
                 tuple(rows[:MANY_EDGES]), cut)  # fmt: skip
 
 
-def where_costs_lie(before: Network, after: Network | None) -> Iterator[Block]:
-    """By cell, or block by block, with bars."""
-    networks = [before] if after is None else [before, after]
-    described = [describe(each) for each in networks]
+def where_costs_lie(*measured: tuple[Network, Mapping[str, Spread]]) -> Iterator[Block]:
+    """By cell, or block by block, with bars: of one network, or before and after; with what tables of costs (a latency)
+    say of each."""
+    described = [describe(network) for network, _ in measured]
+    tables = {
+        name: [spreads[name] for _, spreads in measured]
+        for name in measured[0][1]
+        if all(name in spreads for _, spreads in measured)
+    }
     single = all(cell["placements"] == 1 for cell in described[0]["cells"].values())
     names = [*described[0]["cells"], None]
-    sides = ("",) if after is None else (" before", " after")
+    sides = ("",) if len(measured) == 1 else (" before", " after")
     columns = [Column("block" if single else "cell"), *([] if single else [Column("places")])]
     columns += [Column(f"{what}{side}", bars=True) for what in ("MACs", "parameters") for side in sides]
+    columns += [
+        Column(f"{table}{side}, {shortened(found[0].unit, 20)}", bars=True)
+        for table, found in tables.items()
+        for side in sides
+    ]
     rows = []
     for name in names[:MANY_EDGES] if len(names) > MANY_EDGES else names:
         row = [Value("stem, head and what joins cells" if name is None else name)]
         if not single:
             row.append(Value("") if name is None else count(described[0]["cells"][name]["placements"]))
         row += [count(_part(each, name, metric)) for metric in ("macs", "params") for each in described]
+        for found in tables.values():
+            spent = [each.fixed if name is None else each.cells.get(name, 0.0) for each in found]
+            row += [Value(f"{each:,.4g}", each) for each in spent]
         rows.append(tuple(row))
     left = len(names) - MANY_EDGES
     cut = f"{left:,} more are left out here." if left > 0 else ""
@@ -137,7 +156,7 @@ def changed_ops(before: Network, after: Network, most: int = 12) -> str:
         if old != new:
             cell = before.by_name[slot.cell]
             names, edge = node_names(cell), cell.edges[slot.index]
-            ops = f"{shortened(str(old), LONG)} → {shortened(str(new), LONG)}"
+            ops = " → ".join(shortened(label, LONG) for label in op_labels(old, new))
             found.append(f"{slot.cell} {names[edge.source]} → {names[edge.target]}: {ops}")
     more = [f"and {len(found) - most:,} more"] if len(found) > most else []
     return "; ".join([*found[:most], *more]) or "nothing"

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, TypeAlias
+
+ROWS = 40
+"""Of a table that is shown as a whole."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,15 @@ class Column:
 
 
 @dataclass(frozen=True)
+class Listed:
+    """A network of a table. ``id``: what a link to it names; ``changes``: what the drawing of the search shows of it
+    (None: it cannot)."""
+
+    id: str
+    changes: str | None
+
+
+@dataclass(frozen=True)
 class Text:
     """A paragraph."""
 
@@ -34,13 +46,23 @@ class Text:
 
 @dataclass(frozen=True)
 class Table:
-    """``caption`` says what it is; ``cut``: what was left out of it, if anything was."""
+    """``caption`` says what it is; ``cut``: what was left out of it, if anything was. ``networks``: of a table of
+    networks, one for each row."""
 
     kind: ClassVar[str] = "table"
     caption: str
     columns: tuple[Column, ...]
     rows: tuple[tuple[Value, ...], ...]
     cut: str = ""
+    networks: tuple[Listed, ...] = ()
+
+    @property
+    def long(self) -> bool:
+        """Whether it gets a space of its own to scroll in."""
+        return len(self.rows) > ROWS
+
+    def numeric(self, column: int) -> bool:
+        return any(row[column].number is not None and not row[column].link for row in self.rows)
 
     def share(self, column: int, value: Value) -> float:
         """Length of a bar, in percent of the longest."""
@@ -70,6 +92,22 @@ class Picture:
 
 
 @dataclass(frozen=True)
+class Search:
+    """The one drawing in which all networks of a search are shown in turn, and at first what ``svg`` shows."""
+
+    kind: ClassVar[str] = "search"
+    svg: str
+
+
+@dataclass(frozen=True)
+class Plots:
+    """Pictures next to each other as far as there is space."""
+
+    kind: ClassVar[str] = "plots"
+    pictures: tuple[Picture, ...]
+
+
+@dataclass(frozen=True)
 class Pair:
     """Two things side by side, one below the other on a narrow screen."""
 
@@ -80,12 +118,11 @@ class Pair:
 
 @dataclass(frozen=True)
 class Folded:
-    """Shown on demand. ``id``: what a link to it names."""
+    """Shown on demand."""
 
     kind: ClassVar[str] = "folded"
     title: str
     blocks: tuple[Block, ...]
-    id: str = ""
 
 
 @dataclass(frozen=True)
@@ -103,7 +140,7 @@ class Answers:
     answers: tuple[Answer, ...]
 
 
-Block: TypeAlias = "Text | Table | Code | Picture | Pair | Folded | Answers"
+Block: TypeAlias = "Text | Table | Code | Picture | Search | Plots | Pair | Folded | Answers"
 
 
 @dataclass(frozen=True)
@@ -126,6 +163,12 @@ class Page:
 def values(*texts: str | Value) -> tuple[Value, ...]:
     """A row of a table."""
     return tuple(each if isinstance(each, Value) else Value(each) for each in texts)
+
+
+def plotted(pictures: Iterable[Picture]) -> tuple[Block, ...]:
+    """As the only block of a section; no block where there is none."""
+    found = tuple(pictures)
+    return (Plots(found),) if found else ()
 
 
 def plain_table(caption: str, names: Sequence[str], rows: Sequence[Sequence[str | Value]], cut: str = "") -> Table:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MISSING = "no plots in report.html: matplotlib is not there; pip install matplotlib, then: nat report FOLDER"
+LINE = 64
+"""Letters of a line of names."""
 POINTS = 300
 """Of a curve at most: more cannot be told apart."""
 _MARKERS, _LINES = "osD^vPX*", ("-", "--", "-.", ":")
@@ -76,7 +78,7 @@ class Axis:
 
 def curves(name: str, caption: str, axis: Axis, drawn: Sequence[Curve], step: bool = False) -> Picture:
     """Lines, each with a pattern of its own; with ``step`` a value holds until the next."""
-    with _figure(axis, legend=len(drawn) > 1) as (axes, done):
+    with _figure(axis, [each.name for each in drawn]) as (axes, done):
         for number, curve in enumerate(drawn):
             x, y, low, high = _thinned(curve)
             colour, pattern = SERIES[number % len(SERIES)], _LINES[number // len(SERIES) % len(_LINES)]
@@ -92,7 +94,7 @@ def curves(name: str, caption: str, axis: Axis, drawn: Sequence[Curve], step: bo
 
 def clouds(name: str, caption: str, axis: Axis, drawn: Sequence[Cloud]) -> Picture:
     """Points, each group with a mark of its own."""
-    with _figure(axis, legend=len(drawn) > 1) as (axes, done):
+    with _figure(axis, [each.name for each in drawn]) as (axes, done):
         for number, cloud in enumerate(drawn):
             mark, colour = _MARKERS[number % len(_MARKERS)], SERIES[number % len(SERIES)]
             points = axes.scatter(
@@ -118,16 +120,23 @@ class _Done:
 
 
 @contextmanager
-def _figure(axis: Axis, legend: bool) -> Iterator[tuple[Axes, _Done]]:
+def _figure(axis: Axis, names: Sequence[str]) -> Iterator[tuple[Axes, _Done]]:
+    """Names stand above, in as many columns as they leave room for, so that none lies on what is drawn."""
     import matplotlib
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     done, file = _Done(), io.StringIO()
+    columns = max(1, LINE // (4 + max((len(_label(name, 40)) for name in names), default=0)))
+    legend = -(-len(names) // columns) if len(names) > 1 else 0
+    height = 3.6 + 0.2 * legend
     with matplotlib.rc_context(_STYLE):
-        figure = Figure(figsize=(8, 4.2))
+        figure = Figure(figsize=(6, height))
         FigureCanvasSVG(figure)
-        axes = figure.add_axes((0.11, 0.14, 0.84, 0.82))
+        axes = figure.add_axes((0.15, 0.55 / height, 0.8, 2.9 / height))
+        axes.set_axisbelow(True)
+        axes.xaxis.set_major_locator(MaxNLocator(5))
         axes.xaxis.set_major_formatter("{x:,.10g}")
         figure.patch.set_visible(False)
         axes.patch.set_visible(False)
@@ -135,7 +144,9 @@ def _figure(axis: Axis, legend: bool) -> Iterator[tuple[Axes, _Done]]:
         axes.set(xlabel=_label(axis.x), ylabel=_label(axis.y))
         axes.grid(True)
         if legend:
-            axes.legend(fontsize=9)
+            axes.legend(
+                fontsize=9, ncols=columns, loc="lower left", bbox_to_anchor=(-0.12, 1.01), borderpad=0, labelspacing=0.2
+            )
         metadata = dict.fromkeys(("Date", "Creator", "Format", "Type"))
         figure.savefig(file, format="svg", metadata=metadata)
     done.svg = file.getvalue()

@@ -23,6 +23,14 @@ class Read(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True, allow_inf_nan=False, extra="ignore")
 
 
+class Spread(Read):
+    """What a table of costs says of a network: what is always there, and of each cell."""
+
+    unit: str
+    fixed: float
+    cells: dict[str, float]
+
+
 class ScaleValues(Read):
     """The fields of ``Scale``."""
 

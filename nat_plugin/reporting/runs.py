@@ -25,13 +25,15 @@ from nat_plugin.reporting.page import (
     Folded,
     Page,
     Pair,
+    Picture,
     Section,
     Text,
     plain_table,
+    plotted,
     shortened,
 )
 from nat_plugin.reporting.plots import Axis, Curve, available, curves
-from nat_plugin.reporting.reading import LARGEST, Read, ScaleValues, checked, read_json
+from nat_plugin.reporting.reading import LARGEST, Read, ScaleValues, Spread, checked, read_json
 from nat_plugin.reporting.searches import Space, search_blocks
 from nat_plugin.runs.finished import RESULT
 from nat_plugin.runs.loading import NETWORK
@@ -73,6 +75,8 @@ class Side(Read):
     params: int = Field(gt=0, le=LARGEST)
     macs: int = Field(gt=0, le=LARGEST)
     measured: dict[str, float | None]
+    by_cell: dict[str, Spread] = Field({})
+    choices: dict[str, str] = Field({})
     selection: Span
     test: Span
     ops: list[str] | None = None
@@ -167,7 +171,7 @@ def run_page(run: Run) -> Page:
         Section("answer", "Result", tuple(_answer(run))),
         Section("change", "What changed", tuple(_change(run))),
         Section("search", "The search", tuple(_search(run, names, plots))),
-        Section("learning", "How it learned", tuple(_learning(run.journal, run, names, plots))),
+        Section("learning", "How it learned", plotted(_learning(run.journal, run, names) if plots else ())),
         Section("spent", "What was spent on what", tuple(_spent(run))),
         Section("made", "How to make it again", tuple(_made(run))),
     ]
@@ -211,17 +215,32 @@ def _commands(result: Result) -> str:
 def _change(run: Run) -> Iterator[Block]:
     if not run.result.changed:
         yield Text("The result is the input.")
-        yield from where_costs_lie(run.after, None)
+        yield from where_costs_lie((run.after, run.result.result.by_cell))
         yield every_edge(run.after, "Every operation")
         return
+    yield from _by_label(run.result.input.choices, run.result.result.choices)
     if run.before is None:
         yield Text("The files of this run do not say what the operations of the input were: an older version made it.")
-        yield from where_costs_lie(run.after, None)
+        yield from where_costs_lie((run.after, run.result.result.by_cell))
     else:
         yield from changes(run.before, run.after)
-        yield from where_costs_lie(run.before, run.after)
+        yield from where_costs_lie((run.before, run.result.input.by_cell), (run.after, run.result.result.by_cell))
         yield every_edge(run.before, "Every operation of the input")
     yield every_edge(run.after, "Every operation of the result")
+
+
+def _by_label(before: dict[str, str], after: dict[str, str]) -> Iterator[Block]:
+    """What was chosen, where the format has labels for that: what changed, and all on demand."""
+    labels = list(dict.fromkeys([*before, *after]))
+    rows = [
+        (shortened(label, 200), *(shortened(side.get(label, "–"), 200) for side in (before, after))) for label in labels
+    ]
+    changed = [row for row in rows if row[1] != row[2]]
+    names = ("label", "input", "result")
+    if changed:
+        yield plain_table("Choices that changed, by label", names, changed)
+    if rows:
+        yield Folded(f"All {len(rows):,} choices, by label", (plain_table("Choices by label", names, rows),))
 
 
 def _search(run: Run, names: Names, plots: bool) -> Iterator[Block]:
@@ -244,9 +263,7 @@ _PARTS = (
 )
 
 
-def _learning(lines: Journal, run: Run, names: Names, plots: bool) -> Iterator[Block]:
-    if not plots:
-        return
+def _learning(lines: Journal, run: Run, names: Names) -> Iterator[Picture]:
     for found, x in ((lines.warm_up, "steps of the warm-up"), (lines.rounds, "round of the search")):
         for part, title, skipped in _PARTS:
             for figure, (steps, known) in curves_of(found, part).items():

@@ -7,16 +7,27 @@ from dataclasses import dataclass
 
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Network, Op, key
-from nat_plugin.reporting.inline import Names
+from nat_plugin.picture.svg import search_svg
+from nat_plugin.reporting.inline import Names, inline_drawing
 from nat_plugin.reporting.journal import Evaluation, Measured, measured
-from nat_plugin.reporting.networks import changed_ops, drawing
-from nat_plugin.reporting.page import Block, Code, Column, Folded, Pair, Table, Text, Value, count, shortened
+from nat_plugin.reporting.networks import changed_ops, too_large
+from nat_plugin.reporting.page import (
+    Block,
+    Column,
+    Listed,
+    Picture,
+    Plots,
+    Search,
+    Table,
+    Text,
+    Value,
+    count,
+    shortened,
+)
 from nat_plugin.reporting.plots import Axis, Cloud, Curve, clouds, curves
 
-LISTED, DRAWN, POINTS = 150, 24, 900
-"""Networks in the table, of these with a drawing, and points in a plot, at most."""
-DRAWINGS = 300_000
-"""Characters of drawings of networks at most."""
+BEST, OTHERS = 300, 300
+"""Networks that are shown at most: the best, and as many of the others, evenly apart in their order."""
 GAIN = "gain as the search measured it"
 
 
@@ -41,7 +52,9 @@ class Space:
 
 
 @dataclass(frozen=True)
-class _Listed:
+class _Shown:
+    """``network``: None where the files do not say how its cells are joined."""
+
     number: int
     measured: Measured
     network: Network | None
@@ -59,47 +72,58 @@ def search_blocks(evaluations: tuple[Evaluation, ...], space: Space, names: Name
         yield Text("Nothing was measured." if not failed else f"All {failed:,} evaluations failed.")
         return
     ordered = sorted(every, key=lambda each: (each.first.source != space.own, -(each.gain or 0.0)))
-    listed = [
-        _Listed(number, each, space.network(each.first), each.first.source == space.own)
-        for number, each in enumerate(ordered[:LISTED], start=1)
+    step = max(1, -(-(len(ordered) - BEST) // OTHERS))
+    shown = [
+        _Shown(number, each, space.network(each.first), each.first.source == space.own)
+        for number, each in enumerate(ordered, start=1)
+        if number <= BEST or (number - BEST) % step == 0
     ]
+    if step > 1:
+        yield Text(f"Of the {len(every):,} networks, the best {BEST} and every {step}th of the others are shown here.")
+    drawn, changes = _drawing(shown, space)
     if plots:
-        rest = ordered[LISTED:]
-        step = max(1, -(-len(rest) // (POINTS - LISTED)))
-        yield from _clouds(listed, rest[::step], space, names)
-        if step > 1:
-            yield Text(f"Of the {len(rest):,} networks that are not in the table, every {step}th is drawn.")
+        pictures = list(_clouds(shown, space, names))
         x, y = best_so_far(evaluations, space.own)
         if x:
-            drawn = [Curve("best", x, y)]
-            yield curves(names.next(), "Best so far", Axis("distinct networks measured", GAIN), drawn, step=True)
-    yield _table(listed, len(every), space)
-    yield from _details(listed, space)
+            best = [Curve("best", x, y)]
+            pictures.append(curves(names.next(), "Best so far", Axis("networks measured", GAIN), best, step=True))
+        yield Plots(tuple(pictures))
+    yield drawn
+    yield _table(shown, changes, len(every), space)
 
 
-def _clouds(listed: list[_Listed], rest: list[Measured], space: Space, names: Names) -> Iterator[Block]:
-    def cloud(name: str, metric: str, found: list[tuple[Measured, str | None]]) -> Cloud:
-        return Cloud(
-            name,
-            [float(getattr(each.first, metric)) for each, _ in found],
-            [each.gain or 0.0 for each, _ in found],
-            [link for _, link in found],
-        )
+def _drawing(shown: list[_Shown], space: Space) -> tuple[Block, list[str | None]]:
+    """The drawing of all, and for each what is changed in it."""
+    base = space.before or next((each.network for each in shown if each.network is not None), None)
+    known = [each.network for each in shown if each.network is not None]
+    if base is None:
+        return Text("The files of this run do not say how its networks are joined."), [None] * len(shown)
+    if too_large(base):
+        return Text("A network of this run has too many edges for a drawing."), [None] * len(shown)
+    svg, found = search_svg(base, known)
+    said = iter(found)
+    return Search(inline_drawing(svg)), [None if each.network is None else next(said) for each in shown]
 
-    points: list[tuple[Measured, str | None]] = [(each.measured, each.id) for each in listed]
-    points += [(each, None) for each in rest]
-    chosen = {each.id for each in listed if each.network is not None and key(each.network) in space.chosen}
+
+def _clouds(shown: list[_Shown], space: Space, names: Names) -> Iterator[Picture]:
+    chosen = {each.id for each in shown if each.network is not None and key(each.network) in space.chosen}
     groups = {
-        "from the input": [each for each in points if each[0].first.source == space.own and each[1] not in chosen],
-        "from other inputs of the search": [each for each in points if each[0].first.source != space.own],
-        "assessed at the end": [each for each in points if each[1] in chosen],
+        "from the input": [each for each in shown if each.own and each.id not in chosen],
+        "from other inputs of the search": [each for each in shown if not each.own],
+        "assessed at the end": [each for each in shown if each.id in chosen],
     }
-    pictures = []
     for metric, label in (("macs", "MACs"), ("params", "parameters")):
-        drawn = [cloud(name, metric, found) for name, found in groups.items() if found]
-        caption = f"Gain against {label} of all that was measured; a point leads to its network"
-        pictures.append(clouds(names.next(), caption, Axis(label, GAIN), drawn))
-    yield Pair((pictures[0],), (pictures[1],))
+        drawn = [
+            Cloud(
+                name,
+                [float(getattr(each.measured.first, metric)) for each in found],
+                [each.measured.gain or 0.0 for each in found],
+                [each.id for each in found],
+            )
+            for name, found in groups.items()
+            if found
+        ]
+        yield clouds(names.next(), f"Gain against {label}; a point shows its network", Axis(label, GAIN), drawn)
 
 
 def best_so_far(evaluations: tuple[Evaluation, ...], source: str | None) -> tuple[list[float], list[float]]:
@@ -116,7 +140,7 @@ def best_so_far(evaluations: tuple[Evaluation, ...], source: str | None) -> tupl
     return x, y
 
 
-def _table(listed: list[_Listed], total: int, space: Space) -> Table:
+def _table(shown: list[_Shown], changes: list[str | None], total: int, space: Space) -> Table:
     rows = tuple(
         (
             Value(f"network {each.number}", float(each.number), each.id),
@@ -128,31 +152,16 @@ def _table(listed: list[_Listed], total: int, space: Space) -> Table:
             Value("the input" if each.own else "another input"),
             Value(_changed(each, space)),
         )
-        for each in listed
+        for each in shown
     )
     columns = ("network", "gain", "MACs", "parameters", "times measured", "first in round", "gain over", "changed")
-    left = total - len(listed)
+    left = total - len(shown)
     cut = f"{left:,} more networks are in journal.jsonl." if left else ""
-    return Table("What was measured, the best first", tuple(map(Column, columns)), rows, cut)
+    networks = tuple(Listed(each.id, said) for each, said in zip(shown, changes, strict=True))
+    return Table("What was measured, the best first", tuple(map(Column, columns)), rows, cut, networks)
 
 
-def _changed(each: _Listed, space: Space) -> str:
+def _changed(each: _Shown, space: Space) -> str:
     if each.network is None or space.before is None:
-        return "see its operations"
+        return shortened(" ".join(each.measured.first.ops), 300)
     return changed_ops(space.before, each.network, 4)
-
-
-def _details(listed: list[_Listed], space: Space) -> Iterator[Block]:
-    room = DRAWINGS
-    for each in listed:
-        said = f"network {each.number}: gain {each.measured.gain or 0.0:+.4g}, {each.measured.first.macs:,} MACs"
-        blocks: list[Block] = []
-        if each.network is not None:
-            if space.before is not None:
-                blocks.append(Text(f"Changed against the input: {changed_ops(space.before, each.network)}."))
-            if each.number <= DRAWN and room > 0:
-                picture = drawing(each.network, space.before, f"Drawing of network {each.number}")
-                room -= 0 if isinstance(picture, Text) else len(picture.svg)
-                blocks += [picture] if room >= 0 else []
-        ops = shortened(" ".join(each.measured.first.ops), 1000)
-        yield Folded(said, (*blocks, Code("Its operations, slot by slot", ops)), each.id)

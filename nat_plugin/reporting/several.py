@@ -7,7 +7,20 @@ from collections.abc import Iterator, Sequence
 from nat_plugin.evaluators.scale import Scale
 from nat_plugin.reporting.inline import Names
 from nat_plugin.reporting.journal import commonest_source
-from nat_plugin.reporting.page import Block, Code, Column, Page, Section, Table, Text, Value, count, shortened
+from nat_plugin.reporting.page import (
+    Block,
+    Code,
+    Column,
+    Page,
+    Picture,
+    Section,
+    Table,
+    Text,
+    Value,
+    count,
+    plotted,
+    shortened,
+)
 from nat_plugin.reporting.plots import Axis, Cloud, Curve, available, clouds, curves
 from nat_plugin.reporting.runs import LONG, Run
 from nat_plugin.reporting.searches import GAIN, best_so_far
@@ -19,7 +32,7 @@ def several_page(runs: Sequence[tuple[str, Run]]) -> Page:
     names = Names()
     sections = [
         Section("answer", "Results", tuple(_answer(runs))),
-        Section("curves", "The searches", tuple(_curves(runs, names) if available() else ())),
+        Section("curves", "The searches", plotted(_curves(runs, names) if available() else ())),
         Section("architectures", "Architectures", tuple(_architectures(runs))),
     ]
     labels = sorted({run.label for _, run in runs})
@@ -53,7 +66,7 @@ def _row(name: str, run: Run) -> tuple[Value, ...]:
     )  # fmt: skip
 
 
-def _curves(runs: Sequence[tuple[str, Run]], names: Names) -> Iterator[Block]:
+def _curves(runs: Sequence[tuple[str, Run]], names: Names) -> Iterator[Picture]:
     drawn = []
     for name, run in runs:
         own = run.result.input.in_search

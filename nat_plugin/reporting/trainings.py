@@ -23,12 +23,14 @@ from nat_plugin.reporting.page import (
     Column,
     Folded,
     Page,
+    Picture,
     Section,
     Table,
     Text,
     Value,
     count,
     plain_table,
+    plotted,
     shortened,
 )
 from nat_plugin.reporting.plots import Axis, Curve, available, curves
@@ -132,7 +134,7 @@ def training_page(trained: Trained) -> Page:
     sections = [
         Section("answer", "Result", tuple(_answer(found))),
         Section("critic", "The critic, on networks held out", tuple(_critic(found, names, plots))),
-        Section("learning", "How the policy learned", tuple(_curves(trained, names) if plots else ())),
+        Section("learning", "How the policy learned", plotted(_curves(trained, names) if plots else ())),
         Section("spent", "What was read", tuple(_read(found))),
         Section("made", "How to make it again", tuple(_made(trained))),
     ]
@@ -199,7 +201,7 @@ def _critic(found: Training, names: Names, plots: bool) -> Iterator[Block]:
         yield curves(names.next(), "Calibration of the critic", axis, drawn)
 
 
-def _curves(trained: Trained, names: Names) -> Iterator[Block]:
+def _curves(trained: Trained, names: Names) -> Iterator[Picture]:
     figures = dict.fromkeys(figure for _, figure in trained.curves)
     for figure in list(figures)[:MOST]:
         drawn = [

@@ -19,6 +19,7 @@ from nat_plugin.files import write_text
 from nat_plugin.ir import Network, cost, key, to_json
 from nat_plugin.ir.budget import METRICS, Listed, plain
 from nat_plugin.measuring.latency import LATENCY
+from nat_plugin.measuring.tables import TableMetric
 from nat_plugin.runs.choice import Choice, Share
 from nat_plugin.runs.finished import RESULT
 from nat_plugin.runs.loading import NETWORK, section
@@ -100,6 +101,8 @@ def _side(setup: Setup, choice: Choice, number: int, text: str, selection: Share
         "ops": [str(op) for op in network.ops],
         "params": total.params,
         "macs": total.macs,
+        "by_cell": {name: each.by_cell(network) for name, each in metrics if isinstance(each, TableMetric)},
+        "choices": dict(setup.adapter.choices(text)),
         "measured": {name: value if math.isfinite(value) else None for name, value in measured.items()},
         "timed": choice.timing.plain(number),
         "selection": _share(selection),

@@ -35,6 +35,7 @@ from nat_plugin.runs.record import Origin
 from nat_plugin.runs.run import start
 from nat_plugin.runs.setup import Setup, find_origin, set_up
 from nat_plugin.search.base import Proposal
+from tests.reporting.browser import check_everywhere, launched
 from tests.reporting.pages import read
 
 DIGITS: dict[str, Any] = {
@@ -187,6 +188,11 @@ def test_its_report_shows_the_table_and_the_curves(undisturbed: Path, tmp_path: 
     for caption in ("Gain held out of the best so far", "Gain of the best so far, as the search measured it"):
         assert caption in page.text
     assert write("second.html").read_bytes() == (tmp_path / "first.html").read_bytes()
+
+
+def test_its_report_is_at_home_in_a_browser(undisturbed: Path, tmp_path: Path) -> None:
+    with launched() as browser:
+        check_everywhere(browser, write_report(undisturbed, pytest.fail, tmp_path / "report.html"))
 
 
 def test_without_matplotlib_there_are_no_pictures_and_all_else(

@@ -55,13 +55,28 @@ def test_it_says_the_answer_first_and_in_the_words_of_the_result(ended: Path, pa
 
 def test_every_network_that_was_measured_is_there_and_every_point_leads_to_one(ended: Path, page: Page) -> None:
     lines = [line for line in read_journal(ended / "journal.jsonl") if line["stage"] == "search"]
-    details = [each["id"] for each in page.all("details") if each.get("id", "").startswith("network-")]
-    assert len(details) == len({line["network"] for line in lines})
+    listed = [each["id"] for each in page.all("tr") if each.get("id", "").startswith("network-")]
+    assert len(listed) == len({line["network"] for line in lines})
     linked = [each["href"][1:] for each in page.all("a") if each.get("tabindex") == "-1"]
-    assert sorted(set(linked)) == sorted(details)
-    assert len(linked) == 2 * len(details)  # against MACs and against parameters
-    best = max(line["gain"] for line in lines)
-    assert f"network 1: gain {best:+.4g}" in page.text
+    assert sorted(set(linked)) == sorted(listed)
+    assert len(linked) == 2 * len(listed)  # against MACs and against parameters
+    assert f"{max(line['gain'] for line in lines):+.4g}" in page.text
+
+
+def test_one_drawing_is_filled_in_for_every_network_that_was_measured(ended: Path, page: Page) -> None:
+    """The script puts ops into their places by these numbers."""
+    result = json.loads((ended / "result.json").read_text())
+    shared = {each["data-edge"]: json.loads(each["data-ops"]) for each in page.all("g") if "data-edge" in each}
+    rows = {each["id"]: each["data-changes"] for each in page.all("tr") if "data-changes" in each}
+    assert len(rows) > 1
+    for changes in rows.values():
+        assert changes
+        for number, chosen in (each.split(":") for each in changes.split()):
+            lines = shared[number]["lines"][int(chosen)]
+            assert len(lines) == 2
+            assert lines[0] in result["input"]["ops"]
+            assert (int(chosen) in shared[number]["null"]) is (lines[1] == "→ null")
+    assert len(set(rows.values())) == len(rows)
 
 
 def test_drawings_mark_changes_and_every_operation_can_be_focused(page: Page) -> None:
@@ -139,9 +154,10 @@ def test_of_a_long_search_it_says_what_it_leaves_out(run: Path) -> None:
     (run / "journal.jsonl").write_text("".join(json.dumps(line) + "\n" for line in many))
     page = made(run)
     assert "2,500 evaluations of 2,500 proposals" in page.text
-    assert "2,350 more networks are in journal.jsonl." in page.text
-    assert "Of the 2,350 networks that are not in the table, every 4th is drawn." in page.text
-    assert len([each for each in page.all("details") if each.get("id", "").startswith("network-")]) == 150
+    assert "1,925 more networks are in journal.jsonl." in page.text
+    assert "Of the 2,500 networks, the best 300 and every 8th of the others are shown here." in page.text
+    assert len([each for each in page.all("tr") if each.get("id", "").startswith("network-")]) == 575
+    assert "Printed: the first 40 of 575 rows." in page.text
 
 
 DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {

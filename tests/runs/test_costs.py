@@ -11,6 +11,7 @@ from nat_plugin.errors import NATError
 from nat_plugin.ir import Frame
 from nat_plugin.measuring.tables import Figure, Subject, blank_table, fingerprint
 from nat_plugin.plugins import plugins
+from nat_plugin.reporting.folder import write_report
 from nat_plugin.runs.progress import Silent
 from nat_plugin.runs.recipe import plan
 from nat_plugin.runs.run import start
@@ -57,6 +58,11 @@ def test_a_run_ends_within_a_table_and_says_what_its_result_takes(tmp_path: Path
     assert result["changed"]
     assert after <= result["budget"]["energy"] == pytest.approx(0.6 * before)
     assert "| energy | " in (tmp_path / "run" / "report.md").read_text()
+    for side, value in (("input", before), ("result", after)):
+        found = result[side]["by_cell"]["energy"]
+        assert found["unit"] == "mJ"
+        assert found["fixed"] + sum(found["cells"].values()) == pytest.approx(value)
+    assert "energy before, mJ" in write_report(tmp_path / "run", pytest.fail).read_text()
     assert "Limits: energy ≤ " in (tmp_path / "run" / "report.md").read_text()
 
 

@@ -52,4 +52,5 @@ def _model(tuned: Tuned, images: int) -> dict[str, Any]:
         "macs": tuned.cost.macs,
         "latency": None if latency is None else {"ms": latency.ms, "low": latency.low, "high": latency.high},
         "network": to_json(tuned.network, None),
+        "by_cell": dict(tuned.by_cell),
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
@@ -21,7 +22,8 @@ from nat_timm.saving.folders import save
 @dataclass(frozen=True, eq=False)
 class Tuned:
     """A network, what it costs, its module in evaluation mode, its accuracy on ``val_loader``, how it came by its
-    weights, its latency where that is limited and timed, and what tables of costs say of it, with their units."""
+    weights, its latency where that is limited and timed, and what tables of costs say of it, with their units, as a
+    whole and by cell."""
 
     network: Network
     cost: Cost
@@ -30,6 +32,7 @@ class Tuned:
     how: str
     latency: Measured | None = None
     looked_up: Mapping[str, tuple[float, str]] = field(default_factory=dict)
+    by_cell: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def rank(self) -> tuple[float, int, int]:
         """The smallest is the best."""

@@ -304,7 +304,14 @@ class CompactionSession:
         looked_up = {
             name: (each(network), each.table.unit) for name, each in tables if name != LATENCY or timed is None
         }
-        return Tuned(network, cost(network), model, right, how, timed, looked_up)
+        return Tuned(network, cost(network), model, right, how, timed, looked_up, self._by_cell(network))
+
+    def _by_cell(self, network: Network) -> dict[str, dict[str, Any]]:
+        """By the tables that were given, and by that of latency where one was made here."""
+        if self.model is not self.given:
+            return {}
+        made = {LATENCY: self.latencies} if "latencies" in vars(self) else {}
+        return {name: table.by_cell(network) for name, table in {**self.tables, **made}.items()}
 
     def _seeded(self, what: str) -> AbstractContextManager[None]:
         return seeded(self.compute.device, derive(self.seed, what))

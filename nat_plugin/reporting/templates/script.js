@@ -26,8 +26,8 @@
         getSelection().selectAllChildren(code);
         document.execCommand("copy");
       }
-      button.textContent = "Copied";
-      setTimeout(() => { button.textContent = "Copy"; }, 2000);
+      say("Copied");
+      setTimeout(() => say(""), 2000);
     });
   }
 
@@ -43,6 +43,7 @@
     const body = table.tBodies[0];
     if (body.rows.length < 2) continue;
     [...table.tHead.rows[0].cells].forEach((head, column) => {
+      if (!head.textContent) return;
       const button = document.createElement("button");
       button.type = "button";
       button.textContent = head.textContent;
@@ -57,17 +58,50 @@
     });
   }
 
+  const drawing = document.getElementById("drawing");
+  const show = (row) => {
+    const [caption, none, picture] = drawing.children, changes = row.dataset.changes;
+    const heads = [...row.closest("table").tHead.rows[0].cells].map((head) => head.textContent);
+    const [name, ...figures] = [...row.cells].slice(0, 4).map((cell, at) => (at ? `${heads[at]} ${cell.textContent.trim()}` : cell.textContent.trim()));
+    caption.textContent = `${name[0].toUpperCase()}${name.slice(1)}: ${figures.join(", ")}`;
+    for (const each of document.querySelectorAll("tr[aria-current]")) each.removeAttribute("aria-current");
+    row.setAttribute("aria-current", "true");
+    none.hidden = changes !== undefined;
+    picture.hidden = changes === undefined;
+    const other = new Map((changes || "").split(" ").filter(Boolean).map((each) => each.split(":").map(Number)));
+    for (const group of picture.querySelectorAll("[data-edge]")) {
+      const edge = Number(group.dataset.edge), chosen = other.get(edge) || 0, ops = JSON.parse(group.dataset.ops);
+      const rect = group.querySelector("rect"), middle = Number(rect.getAttribute("y")) + Number(rect.getAttribute("height")) / 2 + 4;
+      for (const each of group.querySelectorAll("text")) each.remove();
+      ops.lines[chosen].forEach((line, at, lines) => {
+        const text = document.createElementNS(group.namespaceURI, "text");
+        text.setAttribute("x", Number(rect.getAttribute("x")) + Number(rect.getAttribute("width")) / 2);
+        text.setAttribute("y", middle + 14 * (at - (lines.length - 1) / 2));
+        text.setAttribute("class", lines.length < 2 ? "now" : at ? "new" : "old");
+        text.textContent = line;
+        group.append(text);
+      });
+      group.querySelector("title").textContent = ops.said[chosen];
+      group.classList.toggle("changed", chosen > 0);
+      const gone = ops.null.includes(chosen);
+      for (const each of [rect, ...picture.querySelectorAll(`[data-of="${edge}"]`)]) each.classList.toggle("gone", gone);
+    }
+    caption.focus({ preventScroll: true });
+    drawing.scrollIntoView({ block: "nearest" });
+  };
   const open = () => {
     const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
-    for (let each = target; each; each = each.parentElement) if (each.tagName === "DETAILS") each.open = true;
-    if (target && target.tagName === "DETAILS") {
-      target.querySelector("summary").focus({ preventScroll: true });
-      target.scrollIntoView();
-    }
+    if (target && target.tagName === "TR" && drawing) show(target);
   };
   addEventListener("hashchange", open);
   open();
-  for (const link of document.querySelectorAll("a[href^='#']")) link.addEventListener("click", () => setTimeout(open));
+  for (const link of document.querySelectorAll("a[href^='#network-']")) {
+    link.addEventListener("click", (event) => {
+      event.preventDefault(); // or the page would jump to the row of the table
+      history.replaceState(null, "", link.getAttribute("href"));
+      open();
+    });
+  }
 
   const title = (event) => {
     const group = event.target.closest && event.target.closest("svg.nat [tabindex]");
@@ -78,7 +112,7 @@
 
   let opened = [];
   addEventListener("beforeprint", () => {
-    opened = [...document.querySelectorAll("details:not([open]):not([id^='network-'])")];
+    opened = [...document.querySelectorAll("details:not([open])")];
     for (const each of opened) each.open = true;
   });
   addEventListener("afterprint", () => { for (const each of opened) each.open = false; });

@@ -22,6 +22,7 @@ from nat_plugin.plugins import plugins
 from nat_plugin.runs.recipe import plan
 from nat_plugin.sources import find_adapter
 from nat_plugin.writing import translate
+from tests.reporting.pages import read
 
 ADAPTER = NNIAdapter()
 FRAME = Frame()
@@ -228,6 +229,10 @@ def test_a_recipe_runs_on_a_space_of_the_hub(tmp_path: Path) -> None:
     written = folder / "architecture.txt"
     network = find_adapter({"name": "nni", "space": "DARTSWithNone"}, plugins()).read(written.read_text(), FRAME)
     assert cost(network).macs <= cost(ADAPTER.read(json.dumps(SAMPLE), FRAME)).macs
+    page = read(folder / "report.html").text
+    assert f"All {len(SAMPLE)} choices, by label" in page
+    label = next(iter(SAMPLE))
+    assert f"{label}\n{json.dumps(SAMPLE[label])}" in page
 
 
 def test_nni_is_not_imported_for_what_needs_none_of_it() -> None:

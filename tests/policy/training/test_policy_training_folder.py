@@ -21,6 +21,7 @@ from nat_plugin.sealing import seal, unseal
 from tests.command_line import Nat
 from tests.interrupting import Stop
 from tests.killing import killed
+from tests.reporting.browser import check_everywhere, launched
 from tests.reporting.pages import read
 
 CHANGES: dict[str, Callable[[Path], object]] = {
@@ -57,6 +58,11 @@ def test_its_report_shows_gains_and_how_the_policy_learned(ended: Path, tmp_path
     for caption in (*(f"Policy: {figure}" for figure in figures), "Calibration of the critic"):
         assert caption in page.text
     assert "stage 2" in page.source
+
+
+def test_its_report_is_at_home_in_a_browser(ended: Path, tmp_path: Path) -> None:
+    with launched() as browser:
+        check_everywhere(browser, write_report(ended, pytest.fail, tmp_path / "report.html"))
 
 
 @pytest.mark.parametrize("what", CHANGES)
