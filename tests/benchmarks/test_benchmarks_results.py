@@ -1,56 +1,25 @@
-"""What benchmarks write down: figures, tables on pages, counts of queries, reliability."""
+"""What benchmarks write down: figures, counts of queries, reliability."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
-import critic_proxies
 import numpy as np
-import own_architecture
-import proxies_trained
 import pytest
-from leave_one_out_tables import entry_of, tables_of
-from reliability import LEAST, bins_of, error, plot, pooled, within
-from results import provenance, put_tables, tables_on
-from searches import gains_after
 
+from benchmarks.common.reliability import LEAST, bins_of, error, plot, pooled, within
+from benchmarks.common.results import provenance
+from benchmarks.experiments.policy.leave_one_out_tables import entry_of, tables_of
+from benchmarks.methods.searches import gains_after
 from nat_plugin.ir import Budget, Frame, Network, find_rule, key
 from nat_plugin.plugins import plugins
 from nat_plugin.search.base import Task
 
-PAGES, RESULTS = Path("docs/evidence"), Path("benchmarks/results/leave_one_out.json")
-
-
-def test_a_table_goes_to_its_place_on_a_page_and_nowhere_else(tmp_path: Path) -> None:
-    page = tmp_path / "page.md"
-    page.write_text(
-        "Before.\n\n<!-- table one -->\n<!-- end -->\n\nBetween.\n\n<!-- table two -->\nold\n<!-- end -->\n"
-    )
-    put_tables(page, {"one": "| a |\n|---|\n| 1 |", "three": "| c |"})
-    assert tables_on(page) == {"one": "| a |\n|---|\n| 1 |", "two": "old"}
-    put_tables(tmp_path, {"one": "| b |"})
-    assert tables_on(tmp_path)["one"] == "| b |"
-    assert page.read_text().startswith("Before.\n\n<!-- table one -->\n\n| b |\n\n<!-- end -->\n\nBetween.\n")
-
-
-def test_the_pages_have_the_tables_of_the_results(request: pytest.FixtureRequest) -> None:
-    root = request.config.rootpath
-    pages = tables_on(root / PAGES)
-    expected = tables_of(json.loads((root / RESULTS).read_text()))
-    assert {name: table for name, table in pages.items() if name in expected} == expected
-    known = json.loads((root / RESULTS.parent / f"{critic_proxies.TABLE}.json").read_text())
-    assert pages[critic_proxies.TABLE] == critic_proxies.table_of(known)
-    own = own_architecture.tables_of(json.loads((root / RESULTS.parent / "own_architecture.json").read_text()))
-    assert len(own) == 3
-    assert {name: pages[name] for name in own} == own
-    trained = json.loads((root / RESULTS.parent / "proxies_trained.json").read_text())
-    assert pages[proxies_trained.TABLE] == proxies_trained.table_of(trained)
-
 
 def test_what_is_noted_of_a_run_has_no_paths_of_a_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("sys.argv", ["benchmarks/some.py", "--table", str(tmp_path / "table.csv"), "--inputs", "3"])
-    assert provenance()["command"] == "python benchmarks/some.py --table table.csv --inputs 3"
+    words = ["/home/me/clone/benchmarks/__main__.py", "some", "--data", str(tmp_path / "tables"), "--inputs", "3"]
+    monkeypatch.setattr("sys.argv", words)
+    assert provenance()["command"] == "python -m benchmarks some --data tables --inputs 3"
 
 
 def test_a_query_is_a_network_that_computes_something_new() -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from leave_one_out import main
 from nat_nasbench.nb201 import spell
 
+from benchmarks.running import run
 from nat_plugin.errors import NATError
 from nat_plugin.policy.critic import CriticConfig, new_critic
 from nat_plugin.policy.critic_files import saved_critic
@@ -34,19 +34,19 @@ def words(tmp_path: Path) -> list[str]:
     save_policy(
         new_policy(PolicyConfig("graph", 8, 1), 0, CPU), tmp_path / "policy.safetensors", {}, saved_critic(critic)
     )
-    given = {"recipe": "recipe.yaml", "policy": "policy.safetensors", "work": "work", "results": "results.json"}
+    given = {"recipe": "recipe.yaml", "policy": "policy.safetensors", "work": "work", "save": "results.json"}
     paths = [word for name, file in given.items() for word in (f"--{name}", str(tmp_path / file))]
     small = ["--rules", "nat", "--limits", "none", "--inputs", "6", "--searched", "2", "--data", str(tmp_path)]
     return [*paths, *small, "--strategies", "nat, trained", "random", "--leave"]
 
 
 def test_parts_that_ran_at_different_times_are_one_result(words: list[str], tmp_path: Path) -> None:
-    main([*words, "one", "--queries", "0"])
+    run("policy-leave-one-out", [*words, "one", "--queries", "0"])
     known = {path: path.stat().st_mtime_ns for path in (tmp_path / "work").rglob("*.json")}
     assert len(known) == 2
-    main([*words, "one", "--queries", "0", "1", "2"])
+    run("policy-leave-one-out", [*words, "one", "--queries", "0", "1", "2"])
     assert all(path.stat().st_mtime_ns == when for path, when in known.items())
-    main([*words, "two", "--queries", "0"])
+    run("policy-leave-one-out", [*words, "two", "--queries", "0"])
     found = json.loads((tmp_path / "results.json").read_text())
     assert list(found) == ["one", "two"]
     entry = found["one"]
@@ -60,4 +60,4 @@ def test_parts_that_ran_at_different_times_are_one_result(words: list[str], tmp_
 
 def test_what_is_not_in_the_recipe_is_named(words: list[str]) -> None:
     with pytest.raises(NATError, match="'four' is no table of this recipe; it has one, two, three"):
-        main([*words, "four"])
+        run("policy-leave-one-out", [*words, "four"])

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from measured_tasks import MeasuredTask, Setting, good_half
 from nat_nasbench.nb201 import spell
 
+from benchmarks.spaces.measured import MeasuredTask, Setting, good_half
 from nat_plugin.errors import NATError
 from nat_plugin.evaluators.table import TableSettings, read_table
 from nat_plugin.ir import Role, is_connected, key

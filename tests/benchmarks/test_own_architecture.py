@@ -1,16 +1,23 @@
-"""The benchmark of few measurements on a user's own architecture: its plans are those of the recipes, and its tables
-are made of its results."""
+"""Few measurements on one's own architecture: plans are those of the recipes, tables are of the same seeds."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
-import own_architecture
 import pytest
-from own_architecture import NAT, RECIPES, STRATEGIES, TRIALS, best_of, comparison, pooled, run_plan, tables_of
-from results import tables_on
 
+from benchmarks.experiments.search import own_architecture
+from benchmarks.experiments.search.own_architecture import (
+    NAT,
+    RECIPES,
+    STRATEGIES,
+    TRIALS,
+    best_of,
+    comparison,
+    pooled,
+    run_plan,
+    tables_of,
+)
 from nat_plugin.comparisons.search import Moved, Trace
 from nat_plugin.runs.progress import Silent
 
@@ -44,14 +51,6 @@ def test_the_table_is_of_the_same_seeds() -> None:
     assert lines[2] == "| nat | +0.0100 ± 0.0000 | +0.0200 ± 0.0000 | +0.00 ± 0.00 | +2.00 ± 0.00 |  |  |"
     assert lines[-1].endswith("| +0.00 ± 0.00 | -2.00 ± 0.00 | +0.00 ± 0.00 | +4.00 ± 0.00 |")
     assert len(lines) == 2 + len(STRATEGIES)
-
-
-def test_the_page_has_the_tables_of_the_results(request: pytest.FixtureRequest) -> None:
-    root = request.config.rootpath
-    kept, on_page = root / "benchmarks/results/own_architecture.json", tables_on(root / "docs/evidence")
-    assert {f"own-{name}" for name in RECIPES} <= on_page.keys()
-    expected = tables_of(json.loads(kept.read_text())) if kept.exists() else {}
-    assert {name: on_page[name] for name in expected} == expected
 
 
 def test_what_is_done_is_not_done_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 
 import pytest
-from timm_advice import TRUTHS, correlations, table
+
+from benchmarks.experiments.timm.advice import TRUTHS, correlations, table
 
 
 def rows(changes: list[float]) -> list[dict[str, float]]:

@@ -9,49 +9,37 @@ from typing import Any
 import pytest
 import torch
 from nat_timm.measuring.statistics import recalibrate
-from pretrained_bench import Limit
-from pretrained_peers import parted, refitted
-from pretrained_tables import ORIGINAL, tables_of
-from results import tables_on
 from timm.layers import BatchNormAct2d
-from timm_pretrained import main
 from torch import nn
 
+from benchmarks.experiments.timm.pretrained.bench import Limit
+from benchmarks.experiments.timm.pretrained.peers import parted, refitted
+from benchmarks.experiments.timm.pretrained.tables import ORIGINAL, tables_of
+from benchmarks.running import run
 from nat_plugin.errors import NATError
 
 
 @pytest.mark.usefixtures("one_thread")
-def test_the_quick_run_makes_reloads_and_tabulates_and_does_nothing_twice(
+def test_a_small_run_makes_reloads_and_tabulates_and_does_nothing_twice(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    page, results = tmp_path / "page.md", tmp_path / "results.json"
-    page.write_text("<!-- table timm_pretrained-quick -->\n<!-- end -->\n")
-    words = ["--quick", "--out", str(tmp_path / "out"), "--tunings", "none", "--limits", "macs=0.8x"]
-    words += ["--results", str(results), "--page", str(page), "--methods"]
-    main([*words, "knapsack", "magnitude"])
+    results = tmp_path / "results.json"
+    words = ["--quick", "--out", str(tmp_path / "out"), "--save", str(results), "--methods"]
+    run("timm-pretrained", [*words, "knapsack", "magnitude"])
     [known] = json.loads(results.read_text())["quick"]["splits"].values()
     whole, found = known[ORIGINAL], known["none, macs=0.8x, knapsack"]
     assert len(whole["right"]) == len(found["right"]) == 32
     assert found["macs"] <= 0.8 * whole["macs"]
     assert found["latency 1"]["low"] <= found["latency 1"]["ratio"] <= found["latency 1"]["high"]
-    [table] = tables_on(page).values()
+    [table] = tables_of(json.loads(results.read_text())).values()
     assert "| macs=0.8x, no training | knapsack | 1 |" in table
     files = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.json")}
     capsys.readouterr()
-    main([*words, "knapsack"])
+    run("timm-pretrained", [*words, "knapsack"])
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.json")} == files
     assert "cpu_seconds" not in capsys.readouterr().out
-    with pytest.raises(SystemExit, match="is of other options; choose another --out"):
-        main([*words, "knapsack", "--candidates", "3", "--models", "quick", "--splits", "0"][1:])
-
-
-def test_the_page_has_the_tables_of_the_results(request: pytest.FixtureRequest) -> None:
-    root = request.config.rootpath
-    known = json.loads((root / "benchmarks/results/timm_pretrained.json").read_text())
-    expected = tables_of({name: entry["splits"] for name, entry in known.items()})
-    page = tables_on(root / "docs/evidence")
-    assert expected
-    assert {name: page[name] for name in expected} == expected
+    with pytest.raises(NATError, match="is of other options; choose another --out"):
+        run("timm-pretrained", [*words, "knapsack", "--candidates", "3"])
 
 
 @pytest.mark.parametrize("text", ["macs", "macs=80%", "latency=0.8x", "latency=0.8x@0", "params=0.5x", "macs=1.2x"])
@@ -78,7 +66,7 @@ def test_a_table_has_means_of_splits_and_pairs_by_picture() -> None:
         "none, macs=0.5x, FastNAS": {"failed": "does not come down"},
     }
     [table] = tables_of(
-        {"model": {"0": split, "1": split | {"none, macs=0.5x, random": _figures("1111110000")}}}
+        {"model": {"splits": {"0": split, "1": split | {"none, macs=0.5x, random": _figures("1111110000")}}}}
     ).values()
     lines = table.splitlines()
     assert lines[2].startswith("| – | original | 2 | 100.0 |")

@@ -1,17 +1,11 @@
-"""Tests of the policies that ship use one thread, and the benchmarks that made them."""
+"""Tests of the policies that ship use one thread."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import torch
-
-BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
-if str(BENCHMARKS) not in sys.path:
-    sys.path.append(str(BENCHMARKS))
 
 
 @pytest.fixture(autouse=True)

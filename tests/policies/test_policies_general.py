@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from nat_nasbench.nb201 import OPS
-from nb201 import CELLS, GROUPS, Reach, Space, fixed_rule, load_space, numbers
-from nb201_limits import by_cost
-from no_query import SPLIT, Trained, load_trained
 
+from benchmarks.methods.no_query import Trained, load_trained
+from benchmarks.spaces.held_out import SPLIT
+from benchmarks.spaces.nb201 import CELLS, GROUPS, Reach, Space, fixed_rule, load_space, numbers
+from benchmarks.spaces.nb201_limits import by_cost
 from nat_plugin.ir import Budget, Moves, Op, canonical, find_rule, is_connected
 from nat_plugin.plugins import plugins
 from nat_plugin.policy.files import load_policy

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nat_plugin.ir import Cell, Edge, Frame, Head, Network, Node, Op, Placement, cell_stack, is_connected
+from benchmarks.spaces.random_cells import random_darts
+from nat_plugin.ir import Cell, Edge, Head, Network, Node, Op, Placement, is_connected
 from nat_plugin.ir.layers import Conv, Norm
-from nat_plugin.ir.skeletons import at_level
-from tests.networks import DARTS_OPS
+
+__all__ = ["LADDER", "LADDER_OPS", "ladder", "random_darts", "random_ladder"]
 
 LADDER_OPS = tuple(map(Op.parse, ("null", "skip", "conv_1x1", "conv_3x3", "avg_pool_3x3")))
 LADDER = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
@@ -34,16 +35,3 @@ def random_ladder(rng: np.random.Generator) -> Network:
         network = ladder(rng.integers(0, 5, 6).tolist())
         if is_connected(network):
             return network
-
-
-def random_darts(rng: np.random.Generator) -> Network:
-    """Two random inputs for each of four nodes, ops but null, in the usual network of 20 cells."""
-
-    def cell() -> Cell:
-        edges = []
-        for target in range(2, 6):
-            for source in sorted(rng.choice(target, 2, replace=False).tolist()):
-                edges.append(Edge(source, target, DARTS_OPS[rng.integers(1, 8)], f"{len(edges)}", DARTS_OPS))
-        return Cell(2, (Node(),) * 4, tuple(edges), (2, 3, 4, 5), project=True)
-
-    return cell_stack(cell(), at_level(cell(), 1), Frame(), 36, 20)

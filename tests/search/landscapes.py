@@ -1,34 +1,14 @@
-"""Rewards made up for tests: a value per op and edge, and for some pairs of edges together; and a run over them."""
+"""Rewards made up for tests, and a run over them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
-from nat_plugin.ir import Moves, Network, Rule, key
+from benchmarks.spaces.landscapes import Score, landscape
+from nat_plugin.ir import Network, key
 from nat_plugin.search.base import Measurement, Strategy
 
-Score = Callable[[Network], float]
-
-
-def landscape(network: Network, rule: Rule, seed: int, pairs: float = 0.5) -> Score:
-    """Additive normal values, plus values of standard deviation ``pairs`` for a fifth of all pairs of slots."""
-    rng, moves = np.random.default_rng(seed), Moves(network, rule)
-    single = [rng.normal(size=len(options)) for options in moves.candidates]
-    joint = {
-        (i, j): pairs * rng.normal(size=(len(single[i]), len(single[j])))
-        for i in range(len(single))
-        for j in range(i + 1, len(single))
-        if rng.random() < 0.2
-    }
-
-    def score(each: Network) -> float:
-        choice = moves.choice(each)
-        total = sum(float(values[index]) for values, index in zip(single, choice, strict=True))
-        return total + sum(float(table[choice[i], choice[j]]) for (i, j), table in joint.items())
-
-    return score
+__all__ = ["Score", "landscape", "of_what_is_computed", "run"]
 
 
 def of_what_is_computed(score: Score) -> Score:

@@ -13,7 +13,7 @@ from torch import nn
 
 from nat_plugin.ir import Budget, Moves, Network, find_rule
 
-SPAN = (  # small models of many classes of blocks; benchmarks/timm_faithful.py has the whole list
+SPAN = (  # small models of many classes of blocks; benchmarks/experiments/timm/faithful.py has the whole list
     ("mobilenetv2_050", 64),
     ("mobilenetv3_small_050", 64),
     ("mobilenetv4_conv_small_050", 64),

@@ -1,4 +1,4 @@
-"""A moved model offers all that timm offers of the unmoved one: ``benchmarks/timm_offers.py`` has more models."""
+"""A moved model offers all that timm offers of the unmoved one; the experiment timm-offers has more models."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from nat_timm.documents.forms import Form
 from nat_timm.reading.branches import is_branch
 from nat_timm.reading.trace import to_meta, trace
 from nat_timm.surgery.apply import apply_edits
-from timm_offers import CHECKS, examine
 from torch import nn
 
+from benchmarks.experiments.timm.offers import CHECKS, examine
 from nat_plugin.ir import SKIP
 from tests.adapters.timm.samples import images, lively, moved
 

@@ -240,7 +240,7 @@ def test_rules_are_kept() -> None:
 
 def test_a_policy_that_ships_needs_a_third_of_the_models(shared_data: Path) -> None:
     """On trained accuracies: NAT after 10 models, the input among them, against random moves after 30 (the whole
-    comparison is benchmarks/nni_nasbench201.py)."""
+    comparison is benchmarks/experiments/nni/nasbench201.py)."""
     with gzip.open(shared_data / "nasbench201.csv.gz", "rt", encoding="utf-8", newline="") as file:
         table = {row["ops"]: float(row["c10_val200_s1"]) for row in csv.DictReader(file)}
 

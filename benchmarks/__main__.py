@@ -1,0 +1,48 @@
+"""``python -m benchmarks``: list experiments, run one, write the tables of the documentation."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from benchmarks.registry import EXPERIMENTS
+from nat_plugin.errors import NATError
+
+LIST = ("--list", "-l")
+HELP = ("--help", "-h")
+USAGE = """python -m benchmarks                     lists the experiments
+python -m benchmarks NAME [OPTION ...]   runs one; --help has its options, --quick takes seconds
+python -m benchmarks tables              writes the tables of the documentation
+python -m benchmarks.data [FILE ...]     builds the files that experiments read"""
+
+
+def listing() -> str:
+    width = max(map(len, EXPERIMENTS))
+    return "\n".join(f"{name:<{width}}  {each.question}" for name, each in EXPERIMENTS.items())
+
+
+def main(words: Sequence[str]) -> int:
+    first, *rest = words or LIST
+    if first in LIST:
+        print(f"{listing()}\n\n{USAGE}")
+        return 0
+    if first in HELP:
+        print(USAGE)
+        return 0
+    try:
+        if first == "tables":
+            from benchmarks.tables import write_tables
+
+            write_tables(rest)
+        else:
+            from benchmarks.running import run
+
+            run(first, rest)
+    except NATError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""What experiments share: results with what they came from, intervals, tables."""

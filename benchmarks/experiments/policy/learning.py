@@ -1,0 +1,107 @@
+"""What a policy learns from as many rows of NAS-Bench-201 with and without a critic, and with and without reuse.
+
+- ``one step``: the strategy ``nat`` alone, REINFORCE on what was measured, every batch used once;
+- ``several steps``: the same, every batch used ``STEPS`` times with clipped importance weights (its default);
+- ``critic``: the recipe ``train-nasbench201``: a critic learns from the rows, the policy from what the critic imagines.
+
+The first two propose ``--proposals`` transformations of ``INPUTS`` cells of the training part; a row that was read is
+known, and once ``--rows`` are read, proposals that would need another count as failed. All are decoded greedily on the
+held-out cells, rules ``nat``, with no query. Mean gain in test accuracy by group, 95 % by Student's t over seeds.
+
+``python -m benchmarks policy-learning [--work DIR] [--seeds N] [--rows N] [--proposals N]``
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from benchmarks.common.files import NB201, find_file
+from benchmarks.common.intervals import interval
+from benchmarks.experiments.policy.nasbench201 import Yardstick
+from benchmarks.methods.nb201_training import train
+from benchmarks.methods.no_query import Trained
+from benchmarks.spaces.nb201 import DATA, GROUPS, Space, load_space
+from benchmarks.spaces.nb201_limits import number_of
+from nat_plugin.ir import Budget, find_rule
+from nat_plugin.plugins import plugins
+from nat_plugin.policy.files import load_policy
+from nat_plugin.policy.network import Policy
+from nat_plugin.search.base import Measurement, Task
+from nat_plugin.search.nat.inputs import Mix
+from nat_plugin.search.nat.settings import NATSettings
+from nat_plugin.search.nat.strategy import NATStrategy
+
+INPUTS, BATCH, STEPS, HIDDEN = 1000, 128, NATSettings().steps, 32
+CPU = torch.device("cpu")
+
+
+class Rows:
+    """The scores of at most ``most`` cells by number, none of them held out: every row that is read counts."""
+
+    def __init__(self, space: Space, may: np.ndarray, most: int) -> None:
+        self._space, self._may, self._most = space, may, most
+        self.scores: dict[int, float] = {}
+
+    def read(self, cell: int) -> float | None:
+        """None where it may not be read, or no more may be."""
+        if cell not in self.scores and self._may[cell] and len(self.scores) < self._most:
+            self.scores[cell] = float(self._space.validation["CIFAR-10"][cell])
+        return self.scores.get(cell)
+
+
+def measured_only(space: Space, steps: int, proposals: int, rows: int, seed: int) -> Policy:
+    """REINFORCE on what was measured."""
+    rng, may = np.random.default_rng(seed), ~space.held_out & space.connected
+    cells = rng.permutation(np.flatnonzero(may))[:INPUTS]
+    task = Task(tuple(space.networks[cell] for cell in cells), find_rule("nat"), Budget(), seed, proposals, CPU)
+    settings = NATSettings(
+        hidden=HIDDEN, refine=0, sources=BATCH // 8, samples=8, steps=steps, mix=Mix(input=1, neighbours=0)
+    )
+    strategy, known = NATStrategy(task, settings), Rows(space, may, rows)
+    for _ in range(proposals // BATCH):
+        for proposal in strategy.ask(BATCH):
+            pair = (proposal.network, proposal.source)
+            new, old = [known.read(int(space.written[number_of(each)])) for each in pair]
+            strategy.tell(proposal, None if new is None or old is None else Measurement(new, old))
+    print(f"{len(known.scores):,} rows read, entropy {strategy.report['entropy']:.2f}", flush=True)
+    return strategy.policy
+
+
+def with_critic(table: Path, work: Path, rows: int, seed: int) -> Policy:
+    folder = work / f"graph-{rows}-{seed}"
+    train(table, folder, seed, rows)
+    return load_policy(folder / "policy.safetensors")[0]
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--work", type=Path, default=Path("nasbench201-work"), help="Where trainings are kept.")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--rows", type=int, default=3000)
+    parser.add_argument("--proposals", type=int, default=24_000)
+
+
+def run(args: argparse.Namespace) -> None:
+    torch.set_num_threads(1)
+    plugins()
+    begun, space = time.perf_counter(), load_space(find_file(args.data, NB201))
+    yardstick = Yardstick(space, space.held_out)
+    arms: dict[str, Callable[[int], Policy]] = {
+        "one step": partial(measured_only, space, 1, args.proposals, args.rows),
+        "several steps": partial(measured_only, space, STEPS, args.proposals, args.rows),
+        "critic": partial(with_critic, find_file(args.data, NB201), args.work, args.rows),
+    }
+    columns = [(data, group) for data in DATA for group in GROUPS]
+    lines = ["| | " + " | ".join(f"{data}, {group}" for data, group in columns) + " |", "|---" * 7 + "|"]
+    for name, learn in arms.items():
+        gains = [yardstick.of_policy(Trained(learn(seed)))["nat"] for seed in range(args.seeds)]
+        found = [interval([each[data][group] for each in gains]) for data, group in columns]
+        lines.append(f"| {name} | " + " | ".join(f"{mean:.2f} ± {half:.2f}" for mean, half in found) + " |")
+        print(lines[-1], flush=True)
+    print("\n" + "\n".join(lines) + f"\n\n{time.perf_counter() - begun:.0f} s")

@@ -1,0 +1,1 @@
+"""Strategies with queries: by lookup, on landscapes, and with real training."""

@@ -1,0 +1,1 @@
+"""Rewards of shared weights against the truth."""

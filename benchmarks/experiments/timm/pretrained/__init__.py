@@ -1,0 +1,1 @@
+"""Pretrained models made faster, by every method."""

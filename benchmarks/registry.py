@@ -1,0 +1,236 @@
+"""Every experiment by name: what it asks, what it reads, which code its figures are of, where they are kept."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+
+from benchmarks.common.files import (
+    CIFAR10,
+    DARTS214,
+    MACRO,
+    MOBILENETV2,
+    NB101,
+    NB201,
+    NB201_LATENCY,
+    NB301,
+    PICTURES,
+    SUITE_ZERO,
+    TRANSNAS,
+)
+from benchmarks.common.results import RESULTS
+from nat_plugin.errors import NATError
+
+IR, POLICY, SEARCH = "nat_plugin/ir", "nat_plugin/policy", "nat_plugin/search"
+SHARED = ("nat_plugin/evaluators", "nat_plugin/nets", "nat_plugin/training")
+TIMM = "adapters/nat_timm"
+TABLES = (NB201, NB201_LATENCY, TRANSNAS, MACRO, NB101, NB301, DARTS214, SUITE_ZERO)
+"""What the recipe ``train-general`` may read."""
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """``module`` in ``benchmarks.experiments`` has ``add_options`` and ``run``, and ``tables_of`` where pages have
+    tables of its results."""
+
+    module: str
+    question: str
+    measures: tuple[str, ...]
+    """Files and folders of the repository: a later commit to any of them makes older figures uncertain."""
+    reads: tuple[str, ...] = ()
+    """Data files."""
+    results: str = ""
+    """In ``benchmarks/results``, without its suffix; empty where none are kept yet."""
+    quick: str = ""
+    """Options that make it take seconds; ``SCRATCH`` is a folder of its own."""
+
+    def load(self) -> ModuleType:
+        return import_module(f"benchmarks.experiments.{self.module}")
+
+    def place(self, name: str) -> Path:
+        """The file for its results, by the experiment's name where none are kept yet."""
+        return RESULTS / f"{self.results or name.replace('-', '_')}.json"
+
+
+EXPERIMENTS: dict[str, Experiment] = {
+    "policy-nasbench201": Experiment(
+        "policy.nasbench201",
+        "What does a policy trained on NAS-Bench-201 gain on cells that it has not seen, without a query?",
+        (IR, POLICY),
+        (NB201,),
+        "nasbench201_general",
+    ),
+    "policy-budgets": Experiment(
+        "policy.budgets",
+        "What is gained on NAS-Bench-201 under limits on MACs and on measured latency?",
+        (IR, POLICY, SEARCH),
+        (NB201, NB201_LATENCY),
+    ),
+    "policy-macro": Experiment(
+        "policy.macro",
+        "What is gained on the lean networks of NAS-Bench-Macro under limits on MACs?",
+        (IR, POLICY, SEARCH),
+        (MACRO,),
+    ),
+    "policy-learning": Experiment(
+        "policy.learning",
+        "What do a critic and the reuse of measurements add to what a policy learns?",
+        (IR, POLICY, SEARCH),
+        (NB201,),
+    ),
+    "policy-leave-one-out": Experiment(
+        "policy.leave_one_out",
+        "What does a policy gain on a task that its training never saw, without and with queries?",
+        (IR, POLICY, SEARCH),
+        TABLES,
+        "leave_one_out",
+    ),
+    "policy-critic-proxies": Experiment(
+        "policy.critic_proxies",
+        "What do training-free proxies add to a critic on tasks that it has not learned?",
+        (IR, POLICY, "nat_plugin/evaluators/proxies"),
+        TABLES,
+        "critic_proxies",
+    ),
+    "search-few-queries": Experiment(
+        "search.few_queries",
+        "What does each strategy gain on single cells of NAS-Bench-201 with few queries?",
+        (IR, POLICY, SEARCH),
+        (NB201, NB201_LATENCY),
+    ),
+    "search-gains": Experiment(
+        "search.gains",
+        "What has each strategy gained after so many trials, from scratch?",
+        (IR, SEARCH),
+        (NB201,),
+        "search_gains",
+    ),
+    "search-own-architecture": Experiment(
+        "search.own_architecture",
+        "What does each strategy find for one's own architecture with few measurements, and what is it worth?",
+        (IR, POLICY, SEARCH, *SHARED),
+        (CIFAR10,),
+        "own_architecture",
+    ),
+    "search-cifar10": Experiment(
+        "search.cifar10",
+        "What does the whole method gain on DARTS cells and real images, against random search?",
+        (IR, POLICY, SEARCH, *SHARED),
+        (CIFAR10,),
+    ),
+    "proxies-ranks": Experiment(
+        "proxies.ranks",
+        "How do training-free proxies rank networks, and what is gained by choosing by them?",
+        (IR, "nat_plugin/evaluators/proxies"),
+        TABLES,
+        "proxies",
+    ),
+    "proxies-trained": Experiment(
+        "proxies.trained",
+        "Is what a search on proxies proposes better when it is trained?",
+        (IR, SEARCH, "nat_plugin/evaluators/proxies"),
+        (CIFAR10,),
+        "proxies_trained",
+    ),
+    "supernet-nasbench201": Experiment(
+        "supernet.nasbench201",
+        "What does a policy gain that learns from shared weights alone, looked up in NAS-Bench-201?",
+        (IR, POLICY, SEARCH, *SHARED),
+        (NB201, CIFAR10),
+    ),
+    "supernet-ablations": Experiment(
+        "supernet.ablations",
+        "What do the rewards of shared weights owe to how they are measured and trained?",
+        (IR, *SHARED),
+        (NB201, CIFAR10),
+    ),
+    "nni-nasbench201": Experiment(
+        "nni.nasbench201",
+        "How many models does a search inside NNI need on NAS-Bench-201?",
+        (IR, POLICY, "adapters/nat_nni"),
+        (NB201,),
+    ),
+    "nni-spaces": Experiment(
+        "nni.spaces",
+        "Do samples of every space of NNI's hub come back unchanged, with exact costs?",
+        (IR, "adapters/nat_nni"),
+    ),
+    "timm-coverage": Experiment(
+        "timm.coverage",
+        "Which convolutional models of the installed timm convert, with how many moves, how exactly?",
+        (IR, TIMM),
+        results="timm_coverage",
+    ),
+    "timm-faithful": Experiment(
+        "timm.faithful",
+        "Do moved models of timm cost what was said, and load through plain timm with equal outputs?",
+        (IR, TIMM),
+        results="timm_faithful",
+    ),
+    "timm-offers": Experiment(
+        "timm.offers",
+        "Does a moved model offer all that timm offers of the unmoved one?",
+        (IR, TIMM),
+        results="timm_offers",
+    ),
+    "timm-fits": Experiment(
+        "timm.fits",
+        "What accuracy is left where blocks are replaced by fitted convolutions, without training?",
+        (TIMM,),
+        (MOBILENETV2, PICTURES),
+    ),
+    "timm-advice": Experiment(
+        "timm.advice",
+        "How well does `nat advise` rank changes, against a short fine-tuning of each?",
+        (TIMM, "nat_plugin/advising"),
+        (MOBILENETV2, PICTURES),
+    ),
+    "timm-compact": Experiment(
+        "timm.compact",
+        "What is left of a trained model's accuracy when it is made leaner and fine-tuned?",
+        (IR, SEARCH, TIMM),
+        (CIFAR10,),
+        "timm_compact",
+    ),
+    "timm-pretrained": Experiment(
+        "timm.pretrained.experiment",
+        "What is left of pretrained models by every method, peers included, at the same limits and pictures?",
+        (IR, SEARCH, TIMM, "nat_plugin/advising"),
+        (MOBILENETV2, PICTURES, CIFAR10),
+        "timm_pretrained",
+        "--out SCRATCH/out --models quick --splits 0 --tunings none --limits macs=0.8x --methods magnitude --batches 1 "
+        "--evaluations 8 --measured 16 --candidates 1",
+    ),
+    "speed-core": Experiment(
+        "speed.core",
+        "How long do the step of a supernet and the policy over many architectures take?",
+        (IR, "nat_plugin/nets", POLICY),
+    ),
+    "speed-policy": Experiment(
+        "speed.policy",
+        "How fast is the policy in one batch, against one architecture at a time?",
+        (IR, POLICY),
+    ),
+    "speed-supernet": Experiment(
+        "speed.supernet",
+        "What does weight sharing cost in a training step?",
+        (IR, "nat_plugin/nets"),
+    ),
+    "speed-search": Experiment(
+        "speed.search",
+        "How long does a proposal take after so many observations?",
+        (IR, SEARCH),
+        results="speed_search",
+    ),
+}
+
+
+def find_experiment(name: str) -> Experiment:
+    if name not in EXPERIMENTS:
+        near = difflib.get_close_matches(name, EXPERIMENTS, 1, 0.3)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise NATError(f"'{name[:80]}' is no experiment{hint} `python -m benchmarks` lists them")
+    return EXPERIMENTS[name]

@@ -1,0 +1,110 @@
+"""Tables of the documentation, made of the results that are kept.
+
+A page has places: ``<!-- table NAME -->`` and ``<!-- end -->``. What stands between them is the table of that name, and
+a line that says what it came from, and which code that it measures has changed since.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.common.results import ROOT, read_results
+from benchmarks.registry import EXPERIMENTS, Experiment
+from nat_plugin.errors import NATError
+
+DOCS = ROOT / "docs"
+NOTHING = "Not measured yet."
+"""In the place of a table that has no results."""
+SINCE = " Since then changed: "
+"""Begins what only git knows, at the end of the line."""
+_PLACE = re.compile(r"<!-- table (\S+) -->\n(.*?)<!-- end -->", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Table:
+    """``entries``: of the results that it is made of, by name."""
+
+    experiment: str
+    text: str
+    file: Path
+    entries: Mapping[str, Mapping[str, Any]]
+
+    def __str__(self) -> str:
+        """With the line that says what it came from."""
+        return f"{self.text}\n\n{self.origin}"
+
+    @property
+    def origin(self) -> str:
+        runs = dict.fromkeys((each["command"], each["commit"], each["date"]) for each in self.entries.values())
+        said = "; ".join(f"`{command}`, commit {commit}, {date}" for command, commit, date in runs)
+        machines = ", ".join(dict.fromkeys(each["machine"] for each in self.entries.values()))
+        return f"Experiment `{self.experiment}`, `{self.file.relative_to(ROOT).as_posix()}`: {said}; {machines}."
+
+
+def all_tables() -> dict[str, Table]:
+    """Of every experiment whose results are kept, by the name of its place."""
+    return {key: table for name, each in EXPERIMENTS.items() for key, table in _tables_of(name, each)}
+
+
+def _tables_of(name: str, experiment: Experiment) -> Iterator[tuple[str, Table]]:
+    path = experiment.place(name)
+    if path.exists() and hasattr(module := experiment.load(), "tables_of"):
+        found = read_results(path)
+        for key, text in module.tables_of(found).items():
+            by_name = [entry for entry in found if key.endswith(f"-{entry}")]
+            own = getattr(module, "SOURCES", {}).get(key) or by_name or list(found)
+            yield key, Table(name, text, path, {entry: found[entry] for entry in own if entry in found})
+
+
+def tables_on(page: Path) -> dict[str, str]:
+    """What stands in the places of a page, by their names."""
+    return {at[1]: at[2].strip() for at in _PLACE.finditer(page.read_text(encoding="utf-8"))}
+
+
+def put_tables(page: Path, tables: Mapping[str, str]) -> None:
+    """Put tables into their places on a page; those that have no place there are left out."""
+    before = page.read_text(encoding="utf-8")
+    after = _PLACE.sub(lambda at: _filled(at[1], tables[at[1]]) if at[1] in tables else at[0], before)
+    if after != before:
+        page.write_text(after, encoding="utf-8")
+
+
+def _filled(name: str, table: str) -> str:
+    return f"<!-- table {name} -->\n\n{table}\n\n<!-- end -->"
+
+
+def pages() -> list[Path]:
+    return [path for path in sorted(DOCS.rglob("*.md")) if tables_on(path)]
+
+
+def write_tables(words: Sequence[str]) -> None:
+    """All tables on all pages, and the pictures beside the results."""
+    if words:
+        raise NATError(f"tables {words[0]}: takes no options; it writes all tables of docs/")
+    tables = all_tables()
+    for page in pages():
+        wanted = {name: tables.get(name) for name in tables_on(page)}
+        put_tables(page, {name: f"{each}{_since(each)}" if each else NOTHING for name, each in wanted.items()})
+        print(f"{page.relative_to(ROOT)}: {', '.join(wanted)}")
+    for name, experiment in EXPERIMENTS.items():
+        if experiment.place(name).exists() and hasattr(module := experiment.load(), "draw"):
+            module.draw(read_results(experiment.place(name)), experiment.place(name).with_suffix(".svg"))
+
+
+def _since(table: Table) -> str:
+    """Which of the files that the experiment measures have commits after those of the figures."""
+    commits = {each["commit"].removesuffix("-dirty") for each in table.entries.values()}
+    changed = [path for path in EXPERIMENTS[table.experiment].measures if any(_changed(of, path) for of in commits)]
+    return f"{SINCE}{', '.join(f'`{path}`' for path in changed)}." if changed else ""
+
+
+def _changed(commit: str, path: str) -> bool:
+    """True where it cannot be told."""
+    words = ["git", "log", "-1", "--oneline", f"{commit}..HEAD", "--", path]
+    told = subprocess.run(words, capture_output=True, text=True, check=False, cwd=ROOT)
+    return told.returncode != 0 or bool(told.stdout.strip())
