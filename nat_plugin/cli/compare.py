@@ -13,7 +13,7 @@ from nat_plugin.cli.options import json_option, print_json
 @click.argument("recipe")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a key of the recipe.")
 @click.option(
-    "--out", type=click.Path(path_type=Path), help="Folder of the results.  [default: nat-comparisons/RECIPE]"
+    "-o", "--out", type=click.Path(path_type=Path), help="Folder of the results.  [default: nat-comparisons/RECIPE]"
 )
 @click.option("--device", help="auto, cpu, cuda or cuda:N.")
 @click.option("--processes", type=click.IntRange(1, 1024), help="Searches that go on side by side.")

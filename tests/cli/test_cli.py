@@ -146,7 +146,7 @@ def test_a_run_ends_by_naming_where_everything_lies(nat: Nat, tmp_path: Path) ->
         "figures": folder / "result.json",
     }
     assert all(Path(place).exists() for place in places.values())
-    said = nat("run", "quickstart", *QUICK, "--set", "final=null", "--out", str(tmp_path / "none"))
+    said = nat("run", "quickstart", *QUICK, "--set", "final=null", "-o", str(tmp_path / "none"))
     assert "weights       none: nothing was trained by itself" in said.out
     assert "None: no network was trained by itself" in (tmp_path / "none" / "report.md").read_text()
 

@@ -13,7 +13,8 @@ from nat_plugin.policy.critic import Critic, Expectation, Familiar
 from nat_plugin.policy.training.learn_critic import MeasuredTask
 
 GOOD = 0.25
-"""Inputs are drawn from so large a share of the best: nobody brings a bad one to have it improved."""
+"""In a space that is left out, inputs are drawn from so large a share of the best: of a bad one it is easily said that
+it can be better."""
 INPUTS, AMONG = 400, 64
 """Inputs of a task, and networks from which the most promising is chosen for each."""
 MOST = 8.0
@@ -42,34 +43,40 @@ def learned_doubt(
     for left in sorted(spaces):
         critic = fit([task for name in sorted(spaces) if name != left for task in spaces[name]])
         for task in spaces[left]:
-            found = choices(critic.expect(task.graphs), task.scores, task.scores, rng)
+            found = choices(critic.expect(task.graphs), task.scores, _good(task.scores), rng)
             sure.append(found[0])
             better.append(found[1])
     return Familiar(names, max(within, inflation(np.concatenate(sure), np.concatenate(better))), within)
 
 
 def _doubt_of_tasks(spaces: Mapping[str, Sequence[MeasuredTask]], fit: Fit, rng: np.random.Generator) -> float:
-    """For a task of a space of which others are known. Inputs are those that the critic thinks good."""
+    """For a task of a space of which others are known. Any of its networks is an input, as any may be brought; those
+    that the critic itself thinks good would be those that it thinks too well of."""
     every = [task for name in sorted(spaces) for task in spaces[name]]
     sure, better = [], []
     for left in (task for name in sorted(spaces) if len(spaces[name]) > 1 for task in spaces[name]):
         if len(left.scores) >= TOLD:
             expected = fit([task for task in every if task is not left]).expect(left.graphs)
-            found = choices(expected, left.scores, expected.mean, rng)
+            found = choices(expected, left.scores, np.arange(len(left.scores)), rng)
             sure.append(found[0])
             better.append(found[1])
     return inflation(np.concatenate(sure), np.concatenate(better)) if sure else 1.0
 
 
+def _good(scores: np.ndarray) -> np.ndarray:
+    """Rows of the best."""
+    found: np.ndarray = np.argsort(-scores, kind="stable")[: max(1, round(GOOD * len(scores)))]
+    return found
+
+
 def choices(
-    expected: Expectation, scores: np.ndarray, goodness: np.ndarray, rng: np.random.Generator
+    expected: Expectation, scores: np.ndarray, sources: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """For inputs among the best by ``goodness`` (n,): of what was expected to gain most, the expected gain in
-    deviations of a measured one, and whether it did gain, (INPUTS,) each."""
-    good = np.argsort(-goodness, kind="stable")[: max(1, round(GOOD * len(scores)))]
+    """For inputs drawn from ``sources`` (rows): of what was expected to gain most, the expected gain in deviations of a
+    measured one, and whether it did gain, (INPUTS,) each."""
     sure, better = np.zeros(INPUTS), np.zeros(INPUTS, bool)
     for number in range(INPUTS):
-        source = int(good[rng.integers(len(good))])
+        source = int(sources[rng.integers(len(sources))])
         some = rng.integers(0, len(scores), AMONG)
         gain, deviation = expected.gain(source, some)
         best = int(np.argmax(gain))
