@@ -19,8 +19,8 @@ from nat_plugin.cli import SUBCOMMANDS, nat
 from nat_plugin.comparisons.recipe import Comparison
 from nat_plugin.data import DataSettings
 from nat_plugin.plugins import Plugins, installed
+from nat_plugin.reference.recipes import models_of
 from nat_plugin.runs.recipe import Recipe
-from nat_plugin.runs.reference import models_of
 from nat_plugin.search.base import Settings
 
 CHECKED_ELSEWHERE = {

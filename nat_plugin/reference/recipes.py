@@ -1,4 +1,4 @@
-"""The recipe reference from the schema: ``python -m nat_plugin.runs.reference > docs/reference/recipes.md``."""
+"""The reference of recipes, made of their schema."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 
 from nat_plugin.comparisons.recipe import Comparison
 from nat_plugin.data import DataSettings
-from nat_plugin.plugins import Plugins, plugins
+from nat_plugin.plugins import Plugins
 from nat_plugin.policy.training.recipe import TrainingRecipe
 from nat_plugin.runs.recipe import Common, Recipe
 
@@ -23,7 +23,7 @@ _HEAD = """# Recipe reference
 
 A recipe is a YAML file; `nat run FILE` runs it, `nat run NAME` one that ships (`nat recipes`), and
 `--set KEY=VALUE` changes any key. Unknown keys and wrong values are all reported before anything starts.
-This page is generated from the schema: `python -m nat_plugin.runs.reference > docs/reference/recipes.md`.
+This page is generated from the schema: `python -m nat_plugin.reference docs/reference`.
 
 What a run writes, and how it is resumed: [the folder of a run](runs.md).
 """
@@ -100,7 +100,7 @@ def _table(
     return [*head, *_rows(model, prefix, known)]
 
 
-def reference(found: Plugins) -> str:
+def recipes_page(found: Plugins) -> str:
     """The page, for the plugins at hand."""
     lines = [_HEAD.rstrip()]
     lines += _table("A recipe", "The keys at the top, and the groups that every recipe has.", Recipe, "")
@@ -124,7 +124,3 @@ def _first(thing: type) -> str:
 
 def _line(text: str) -> str:
     return " ".join(text.replace("``", "`").split())
-
-
-if __name__ == "__main__":
-    print(reference(plugins()), end="")
