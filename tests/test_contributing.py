@@ -55,7 +55,7 @@ def test_what_is_said_of_the_project_is_the_same_everywhere() -> None:
         assert {"name", "description", "body"} <= set(asked)
 
 
-@pytest.mark.parametrize("fails", ["", "pip", "pytest", "pytest-data", "ruff", "mypy"])
+@pytest.mark.parametrize("fails", ["", "pip", "pytest", "pytest-data", "ruff", "mypy", "mkdocs"])
 def test_ci_ends_with_the_status_of_its_steps(fails: str, tmp_path: Path) -> None:
     """The script itself, with commands that say what they were called for and where in place of the real ones."""
     checkout, tools = tmp_path / "checkout", tmp_path / "tools"
@@ -63,7 +63,7 @@ def test_ci_ends_with_the_status_of_its_steps(fails: str, tmp_path: Path) -> Non
         folder.mkdir(parents=True)
     (checkout / ".ci" / "run").write_bytes((ROOT / ".ci" / "run").read_bytes())
     log = tmp_path / "log"
-    for name in ("pip", "pytest", "ruff", "mypy"):
+    for name in ("pip", "pytest", "ruff", "mypy", "mkdocs"):
         step = 'case "$*" in *needs_data*) step=pytest-data;; esac; ' if name == "pytest" else ""
         text = f'#!/bin/sh\nstep={name}; {step}echo "$step $PWD" >> {log}; [ "$step" != "{fails}" ]\n'
         (tools / name).write_text(text)
@@ -77,7 +77,7 @@ def test_ci_ends_with_the_status_of_its_steps(fails: str, tmp_path: Path) -> Non
     assert (done.returncode == 0) == (not fails), done.stderr
     assert not list(scratch.iterdir())
     steps = [line.split() for line in log.read_text().splitlines()]
-    order = ["pip", "pytest", "ruff", "ruff", "mypy", "mypy", "pytest-data"]
+    order = ["pip", "pytest", "ruff", "ruff", "mypy", "mypy", "pip", "mkdocs", "pytest-data"]
     last = order.index(fails) + 1 if fails else len(order)
     assert [step for step, _ in steps] == order[:last]
     assert all((where == str(checkout)) == (step == "pytest-data") for step, where in steps)

@@ -133,7 +133,7 @@ def _parts(item: Literal, field: str, index: int) -> tuple[str, list[int]]:
     if not isinstance(op, str) or op not in OPS:
         raise NATError(
             f"{where}: unknown op {op!r:.60}; allowed: {', '.join(OPS)}; a plugin can add it with its layers "
-            "(docs/reference/formats/darts.md, Operations of your own)"
+            "(docs/how-to/own-op.md)"
         )
     if len(nodes) == 2 and (isinstance(nodes[1], float) or nodes[1] == ""):
         nodes = nodes[:1]

@@ -92,7 +92,7 @@ def _signature(name: str, thing: Any, broken: bool = False) -> str:
 
 
 def _parameter(each: inspect.Parameter) -> str:
-    star = {each.VAR_POSITIONAL: "*", each.VAR_KEYWORD: "**"}.get(each.kind, "")
+    star = "*" if each.kind is each.VAR_POSITIONAL else "**" if each.kind is each.VAR_KEYWORD else ""
     kind = f": {_type(each.annotation)}" if each.annotation is not each.empty else ""
     value = "..." if inspect.isroutine(each.default) else repr(each.default)
     return f"{star}{each.name}{kind}" + (f" = {value}" if each.default is not each.empty else "")

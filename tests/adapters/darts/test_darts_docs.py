@@ -1,4 +1,4 @@
-"""The plugin of ``docs/reference/formats/darts.md`` that adds operations runs, and prints what the page says."""
+"""The plugin of ``docs/how-to/own-op.md`` that adds operations runs, and prints what the page says."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from nat_plugin.ir import NULL, SKIP, Frame, Moves, Op, canonical, cost, find_ru
 from nat_plugin.ir import ops as registry
 from nat_plugin.plugins import Plugins
 
-PAGE = (Path(__file__).resolve().parents[3] / "docs" / "reference" / "formats" / "darts.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).resolve().parents[3]
+PAGE = (ROOT / "docs" / "how-to" / "own-op.md").read_text(encoding="utf-8")
 ADAPTER = DartsAdapter()
 SMALL = Frame(channels=8, cells=3)
 V2 = ADAPTER.published()["DARTS_V2"].text
@@ -32,7 +33,7 @@ def _names() -> Iterator[None]:
     known, added = [dict(table) for table in tables], list(ops._ADDED)
     (code,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     module = ModuleType("nat_own_ops")
-    exec(compile(code, "docs/reference/formats/darts.md", "exec"), module.__dict__)
+    exec(compile(code, "docs/how-to/own-op.md", "exec"), module.__dict__)
     complaints: list[str] = []
     Plugins([("own", module)], complaints.append)
     assert not complaints
@@ -46,7 +47,7 @@ def _names() -> Iterator[None]:
 
 def test_the_session_prints_what_the_page_says() -> None:
     (session,) = re.findall(r"```pycon\n(.*?)```", PAGE, re.DOTALL)
-    test = doctest.DocTestParser().get_doctest(session, {}, "docs/reference/formats/darts.md", None, 0)
+    test = doctest.DocTestParser().get_doctest(session, {}, "docs/how-to/own-op.md", None, 0)
     assert doctest.DocTestRunner().run(test) == (0, len(test.examples))
     assert len(test.examples) >= 6
 
@@ -91,8 +92,8 @@ def test_the_refusal_of_an_unknown_name_says_how() -> None:
         NATError, match=r"unknown op 'shuffle_conv_3x3'; allowed: .*noise.*; a plugin can add it"
     ) as caught:
         ADAPTER.read(V2.replace("dil_conv_3x3", "shuffle_conv_3x3"), SMALL)
-    (heading,) = re.findall(r"\(docs/reference/formats/darts\.md, (.*)\)", str(caught.value))
-    assert f"### {heading}\n" in PAGE
+    (page,) = re.findall(r"\((docs/\S*)\)", str(caught.value))
+    assert (ROOT / page).read_text(encoding="utf-8") == PAGE
 
 
 @pytest.mark.parametrize(

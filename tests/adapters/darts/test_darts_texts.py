@@ -206,7 +206,7 @@ BOTH = f"{CELL}, {CELL.replace('normal', 'reduce')}"
         (f"Genotype({BOTH.replace(', 0)', ', 0, chr(83))')})".replace("chr(83)", "'SE'"), "is a second operation"),
         (
             f"Genotype({BOTH.replace('sep_conv_3x3', 'shuffle_conv_5x5')})",
-            "a plugin can add it with its layers (docs/reference/formats/darts.md",
+            "a plugin can add it with its layers (docs/how-to/own-op.md",
         ),
         (f"Genotype({BOTH}", "never closed"),
         (f"1: Genotype({BOTH})\n\n3: Genotype({BOTH})\n", "the text has 2 genotypes, on lines 1, 3; give one of these"),

@@ -1,4 +1,4 @@
-"""The scripts of ``docs/reference/formats/timm.md`` run, one after the other, and the ops that the page names exist."""
+"""The scripts of the tutorial on pretrained models and of the page on timm run, one after the other."""
 
 from __future__ import annotations
 
@@ -9,16 +9,18 @@ from pathlib import Path
 import pytest
 from nat_timm.documents.edits import ORDER
 
-PAGE = (Path(__file__).resolve().parents[3] / "docs" / "reference" / "formats" / "timm.md").read_text(encoding="utf-8")
+DOCS = Path(__file__).resolve().parents[3] / "docs"
+TUTORIAL = (DOCS / "tutorials" / "pretrained.md").read_text(encoding="utf-8")
+PAGE = (DOCS / "reference" / "formats" / "timm.md").read_text(encoding="utf-8")
 
 
 def test_the_scripts_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    scripts = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
-    assert len(scripts) == 4
+    scripts = re.findall(r"```python\n(.*?)```", TUTORIAL + PAGE, re.DOTALL)
+    assert len(scripts) == 5
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of torch's exporters
-        exec(compile("\n".join(scripts), "docs/reference/formats/timm.md", "exec"), {"__name__": "page"})
+        exec(compile("\n".join(scripts), "timm.md", "exec"), {"__name__": "page"})
     model, report = {"config.json", "model.safetensors"}, {"compaction.json", "report.html"}
     for folder, wanted in (("lean", model | report), ("leaner", model), ("fitted", model)):
         assert {path.name for path in (tmp_path / folder).iterdir()} == wanted

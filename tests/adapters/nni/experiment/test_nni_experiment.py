@@ -19,7 +19,8 @@ from nat_nni.export.counting import count_frozen
 
 from tests.adapters.nni.nni_experiments import DIGITS, darts, experiment
 
-DOCS = Path(__file__).resolve().parents[4] / "docs" / "reference" / "formats" / "nni.md"
+DOCS = Path(__file__).resolve().parents[4] / "docs"
+PAGES = DOCS / "tutorials" / "nni-space.md", DOCS / "reference" / "formats" / "nni.md"
 PATIENT = """
 from nni.experiment import launcher
 launcher._check_rest_server.__defaults__ = (100, *launcher._check_rest_server.__defaults__[1:])
@@ -36,7 +37,8 @@ print("frozen")
 
 def blocks(section: str) -> list[str]:
     """The blocks of Python under a heading."""
-    found = re.search(rf"^## {section}\n(.*?)(?=^## |\Z)", DOCS.read_text(), re.DOTALL | re.MULTILINE)
+    text = "\n".join(page.read_text() for page in PAGES)
+    found = re.search(rf"^## {section}\n(.*?)(?=^## |\Z)", text, re.DOTALL | re.MULTILINE)
     assert found is not None, section
     return re.findall(r"```python\n(.*?)```", found[1], re.DOTALL)
 

@@ -1,0 +1,180 @@
+"""The figures of the documentation: ``python benchmarks/figures.py docs/figures``.
+
+Those of measurements are drawn from ``benchmarks/results``; each file names the SHA-256 of the points that it shows, so
+a test can tell whether it is of the results at hand.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import re
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+
+RESULTS = Path(__file__).resolve().parent / "results"
+CHANGE = "normal/1", "skip"
+"""What ``nat transform DARTS_V2 --budget macs=0.9x`` changes."""
+SCRATCH = {"nat": "nat, no policy", "surrogate": "surrogate", "hill_climb": "hill climbing", "random": "random"}
+STRATEGIES = ("nat", "surrogate", "hill_climb", "evolution", "random")
+STOCK = "stock "
+
+Points: TypeAlias = dict[str, dict[str, list[list[float]]]]
+"""By panel and curve: x, y, and where there is an interval low and high."""
+
+
+def gain_by_queries() -> Points:
+    """Share of the best reachable gain after so many queries, on tasks that training did not see."""
+    panels: Points = {}
+    for task, entry in _results("leave_one_out").items():
+        if not entry["points"] or task == "macro":  # there the best reachable by validation gains nothing
+            continue
+        rows = [row for row in entry["rows"] if (row["setting"], row["group"]) == ("nat", "all") and row["queries"]]
+        panels[task] = {
+            label: sorted([row["queries"], *row["share"]] for row in rows if row["method"] == method)
+            for method, label in {"nat, trained": "nat, policy of other tasks", **SCRATCH}.items()
+        }
+    return panels
+
+
+def calibration() -> Points:
+    """How often proposals are better that are said to be better with a probability; tenths with ten cases or more."""
+    curves = {}
+    for task, entry in _results("leave_one_out").items():
+        bins = [each for each in entry["calibration"]["nat"]["proposals"] if each["cases"] >= 10]
+        curves[task] = [[each["said"] / each["cases"], each["true"] / each["cases"]] for each in bins]
+    return {"proposals of the policy": curves}
+
+
+def gain_by_trials() -> Points:
+    """Mean of the best gain after so many trials, from scratch."""
+    known = _results("search_gains")["after"]
+    return {
+        panel: {
+            name: [
+                [trials, float(np.mean(gains))]
+                for trials, *gains in zip(known["trials"], *known[panel][name], strict=True)
+            ]
+            for name in STRATEGIES
+        }
+        for panel in ("landscapes", "NAS-Bench-201")
+    }
+
+
+def accuracy_by_macs() -> Points:
+    """Test accuracy against MACs of a small MnasNet on CIFAR-10: the model, and what was found, fine-tuned alike."""
+    rows = _results("timm_compact")["mnasnet_050"]["rows"]
+    shown = {"input": "the model, fine-tuned", "0.8x nat": "nat, 0.8x", "0.6x nat": "nat, 0.6x"}
+    return {
+        "mnasnet_050 on CIFAR-10": {
+            label: [[row["macs"], row["test"][0], row["test"][0] - row["test"][1], row["test"][0] + row["test"][1]]]
+            for label, row in ((shown[name], rows[name]) for name in shown)
+        }
+    }
+
+
+def accuracy_by_latency() -> Points:
+    """Top-1 against latency of one image: of models by timm's table; of what became of MobileNetV2 on 400 pictures."""
+    curves: dict[str, list[list[float]]] = {}
+    for name, figures in _results("timm_pretrained")["mobilenetv2_100"]["splits"]["0"].items():
+        if isinstance(figures, str):
+            continue
+        right = figures.get("right")
+        top1 = 100 * right.count("1") / len(right) if right else figures["table"]
+        label = "smaller models (timm's table)" if name.startswith(STOCK) else name.removeprefix("none, ")
+        curves.setdefault(label, []).append([figures["latency 1"]["ratio"], top1])
+    return {"MobileNetV2, ImageNet": {label: sorted(points) for label, points in curves.items()}}
+
+
+MEASURED: dict[str, tuple[Callable[[], Points], str, str, bool]] = {
+    "gain_by_queries": (gain_by_queries, "queries", "share of the best gain", True),
+    "calibration": (calibration, "said: probability of being better", "share that is better", False),
+    "gain_by_trials": (gain_by_trials, "trials", "gain", True),
+    "accuracy_by_macs": (accuracy_by_macs, "MACs, of the model's", "test accuracy, %", False),
+    "accuracy_by_latency": (accuracy_by_latency, "latency, of the model's", "top-1, %", False),
+}
+"""By name: the points, the labels of x and y, and whether x is in powers."""
+SINGLE = {"accuracy_by_macs", "accuracy_by_latency"}
+"""Those whose points are no curves."""
+
+
+def _results(name: str) -> dict[str, Any]:
+    known: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text())
+    return known
+
+
+def digest(points: Points) -> str:
+    """Of what a figure shows, rounded to what can be seen."""
+    rounded = json.dumps(points, sort_keys=True, default=float).encode()
+    return hashlib.sha256(re.sub(rb"(\.\d{4})\d+", rb"\1", rounded)).hexdigest()
+
+
+def measured_svg(name: str) -> str:
+    """Panels with a curve for every name. The same bytes for the same points and version of matplotlib."""
+    import matplotlib
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    make, xlabel, ylabel, powers = MEASURED[name]
+    panels = make()
+    columns = min(2, len(panels))
+    rows = -(-len(panels) // columns)
+    figure = Figure(figsize=(4.2 * columns + 0.8 * (columns == 1), 3.4 * rows), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(rows, columns, squeeze=False).flatten()
+    for each, (title, curves) in zip(axes, panels.items(), strict=True):
+        _panel(each, title, curves, line=name not in SINGLE)
+        each.set(xlabel=xlabel, ylabel=ylabel)
+        if name == "calibration":
+            each.axline((0, 0), slope=1, color="grey", linewidth=1)
+        if powers:
+            ticks = sorted({point[0] for points in curves.values() for point in points})
+            each.set_xscale("log")
+            each.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+            each.set_xticks([], minor=True)
+    axes[0].legend(fontsize=8)
+    file = io.StringIO()
+    with matplotlib.rc_context({"svg.hashsalt": "nat-plugin", "svg.fonttype": "none"}):
+        figure.savefig(file, format="svg", metadata={"Date": None, "Description": f"points {digest(panels)}"})
+    return "\n".join(line.rstrip() for line in file.getvalue().splitlines()) + "\n"
+
+
+def _panel(axes: Any, title: str, curves: Mapping[str, Sequence[Sequence[float]]], line: bool) -> None:
+    for (name, points), marker in zip(curves.items(), "osD^vP*X<>" * 2, strict=False):
+        x, y = [point[0] for point in points], [point[1] for point in points]
+        style = "-" if line else "none"
+        (drawn,) = axes.plot(x, y, label=name, marker=marker, markersize=5, linewidth=1.5, linestyle=style)
+        if points and len(points[0]) == 4:
+            low, high = [point[2] for point in points], [point[3] for point in points]
+            axes.errorbar(
+                x, y, [np.subtract(y, low), np.subtract(high, y)], fmt="none", color=drawn.get_color(), alpha=0.4
+            )
+    axes.set_title(title, fontsize=10)
+    axes.grid(alpha=0.3)
+
+
+def cell_svgs() -> dict[str, str]:
+    """The cells of DARTS_V2 as ``nat show --svg`` draws them, and what one change makes of them."""
+    import nat_plugin as nat
+    from nat_plugin.ir import Op
+    from nat_plugin.picture.svg import network_svg
+
+    before = nat.read("DARTS_V2")
+    ops = list(before.network.ops)
+    place, op = CHANGE
+    keys = [before.network.edge(slot).key for slot in before.network.slots]
+    ops[keys.index(place)] = Op.parse(op)
+    after = network_svg(before.network.with_ops(ops), before.network, alone=True)
+    return {"cells_before": before.svg(alone=True) + "\n", "cells_after": after + "\n"}
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2 or not Path(sys.argv[1]).is_dir():
+        sys.exit("python benchmarks/figures.py FOLDER: the folder of the figures, docs/figures")
+    for figure_name, svg in {**cell_svgs(), **{each: measured_svg(each) for each in MEASURED}}.items():
+        (Path(sys.argv[1]) / f"{figure_name}.svg").write_text(svg, encoding="utf-8")
