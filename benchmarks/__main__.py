@@ -1,4 +1,4 @@
-"""``python -m benchmarks``: list experiments, run one, write the tables of the documentation."""
+"""``python -m benchmarks``: list experiments, run one, write the tables and figures of the documentation."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ HELP = ("--help", "-h")
 USAGE = """python -m benchmarks                     lists the experiments
 python -m benchmarks NAME [OPTION ...]   runs one; --help has its options, --quick takes seconds
 python -m benchmarks tables              writes the tables of the documentation
+python -m benchmarks figures             draws its figures
 python -m benchmarks.data [FILE ...]     builds the files that experiments read"""
 
 
@@ -34,6 +35,10 @@ def main(words: Sequence[str]) -> int:
             from benchmarks.tables import write_tables
 
             write_tables(rest)
+        elif first == "figures":
+            from benchmarks.figures import write_figures
+
+            write_figures(rest)
         else:
             from benchmarks.running import run
 

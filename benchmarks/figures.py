@@ -1,4 +1,4 @@
-"""The figures of the documentation: ``python benchmarks/figures.py docs/figures``.
+"""The figures of the documentation: ``python -m benchmarks figures``.
 
 Those of measurements are drawn from ``benchmarks/results``; each file names the SHA-256 of the points that it shows, so
 a test can tell whether it is of the results at hand.
@@ -10,14 +10,15 @@ import hashlib
 import io
 import json
 import re
-import sys
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 
-RESULTS = Path(__file__).resolve().parent / "results"
+from benchmarks.common.results import RESULTS, ROOT, read_results
+from nat_plugin.errors import NATError
+
+FOLDER = ROOT / "docs" / "figures"
 CHANGE = "normal/1", "skip"
 """What ``nat transform DARTS_V2 --budget macs=0.9x`` changes."""
 SCRATCH = {"nat": "nat, no policy", "surrogate": "surrogate", "hill_climb": "hill climbing", "random": "random"}
@@ -104,8 +105,7 @@ SINGLE = {"accuracy_by_macs", "accuracy_by_latency"}
 
 
 def _results(name: str) -> dict[str, Any]:
-    known: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text())
-    return known
+    return read_results(RESULTS / f"{name}.json")
 
 
 def digest(points: Points) -> str:
@@ -173,8 +173,10 @@ def cell_svgs() -> dict[str, str]:
     return {"cells_before": before.svg(alone=True) + "\n", "cells_after": after + "\n"}
 
 
-if __name__ == "__main__":
-    if len(sys.argv) != 2 or not Path(sys.argv[1]).is_dir():
-        sys.exit("python benchmarks/figures.py FOLDER: the folder of the figures, docs/figures")
-    for figure_name, svg in {**cell_svgs(), **{each: measured_svg(each) for each in MEASURED}}.items():
-        (Path(sys.argv[1]) / f"{figure_name}.svg").write_text(svg, encoding="utf-8")
+def write_figures(words: Sequence[str]) -> None:
+    """All of them, into docs/figures."""
+    if words:
+        raise NATError(f"figures {words[0]}: takes no options; it draws all figures of docs/")
+    for name, svg in {**cell_svgs(), **{each: measured_svg(each) for each in MEASURED}}.items():
+        (FOLDER / f"{name}.svg").write_text(svg, encoding="utf-8")
+        print(f"docs/figures/{name}.svg")
