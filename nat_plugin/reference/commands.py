@@ -18,7 +18,7 @@ error.
 | exit status | |
 |---|---|
 | 0 | done |
-| 2 | something that the user can mend: a line each on standard error, which says what, where and what to do |
+| 2 | a mistake in what was given: a line each on standard error, which says what, where and what to do |
 | 130 | stopped by Ctrl-C; the line says how to go on |
 
 `NAT_DEBUG=1` in the environment shows where an error comes from."""
