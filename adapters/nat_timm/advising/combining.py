@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from nat_timm.advising.effects import by_batch
 from nat_timm.documents.forms import Form
-from nat_timm.fitting.fit import add, blocks_of, empty, install, solution_of
+from nat_timm.fitting.fit import blocks_of, install, solution_of
 from nat_timm.fitting.probing import Point, calls, probe
+from nat_timm.fitting.sampling import add, empty
 from nat_timm.surgery.fitted import Fitted
 from nat_timm.surgery.standins import Passed
 

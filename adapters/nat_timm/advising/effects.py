@@ -11,8 +11,8 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from nat_timm.advising.running import Cut, Steps
 from nat_timm.measuring.statistics import norms
+from nat_timm.reading.running import Cut, Steps
 from nat_timm.reading.trace import Trace
 from nat_timm.reading.units import Unit
 

@@ -11,11 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from nat_timm.documents.forms import CONV, Form
-from nat_timm.fitting.fit import add, empty, inputs_of, solution_of
+from nat_timm.fitting.fit import solution_of
 from nat_timm.fitting.merging import merged
 from nat_timm.fitting.moments import Moments
 from nat_timm.fitting.probing import Point, probe
 from nat_timm.fitting.rows import Window
+from nat_timm.fitting.sampling import add, empty, inputs_of
 from nat_timm.fitting.solving import Solution
 
 MAX_BYTES = 2**30

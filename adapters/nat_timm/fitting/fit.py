@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 from typing import Any, TypeAlias
 
 import torch
@@ -18,8 +19,9 @@ from nat_timm.documents.forms import LOW_RANK, Form
 from nat_timm.fitting.cuts import form_of, readers_of
 from nat_timm.fitting.merging import is_linear, merged
 from nat_timm.fitting.moments import Moments
-from nat_timm.fitting.probing import Call, Point, calls, probe
-from nat_timm.fitting.rows import Window, rows
+from nat_timm.fitting.passes import passes_of
+from nat_timm.fitting.probing import Call, Point, calls, probe, taken_at
+from nat_timm.fitting.sampling import HELD, Sample, add_sample, empty, sample
 from nat_timm.fitting.solving import Solution, solve
 from nat_timm.measuring.statistics import recalibrate
 from nat_timm.surgery.fitted import Fitted
@@ -28,14 +30,8 @@ from nat_timm.surgery.standins import Passed, Skipped
 Pictures: TypeAlias = Tensor | Sequence[Any] | Iterable[Any]
 """(N, C, H, W), or batches of such, or of pairs of such and labels, which can be gone through several times."""
 BATCH = 32
-HELD = 4
-"""Of so many pictures one is held out to choose the ridge and to say how good a fit is."""
-ROWS = 8
-"""So many rows of inputs for each input, where there are as many pixels."""
 ROUNDING = 1e-4
 """By how much what a block reads may differ where nothing before it was changed but for exact products."""
-FEWEST = 40
-"""Places of each picture at least."""
 
 
 @dataclass(frozen=True)
@@ -81,15 +77,66 @@ def _fit(model: nn.Module, original: nn.Module, images: Pictures, cut: bool, nor
     was_training, found = original.training, []
     original.eval()
     try:
-        for place, after in zip(places, [*places[1:], len(order)], strict=True):
-            found.append(_fitted(model, original, order, place, batches, seed))
+        wanted = [_place(original, order, each) for each in places]
+        samples = _samples(original, wanted, batches, seed)
+        passes = passes_of(model, batches, [each.path for each in wanted])
+        for number, (place, after) in enumerate(zip(places, [*places[1:], len(order)], strict=True)):
+            inputs = passes.reach(number)
+            found.append(_fitted(original, wanted[number], inputs, [each[number] for each in samples], batches[0]))
             behind = [each.module for each in order[place:after] if isinstance(each.module, _BatchNorm)]
-            ends = [Point(each.path, is_input=True) for each in order[after : after + 1]]
             if norms:
-                recalibrate(model, batches, [each for each in behind if each.track_running_stats], _until(model, ends))
+                tracking = [each for each in behind if each.track_running_stats]
+                recalibrate(model, range(len(batches)), tracking, passes.beyond)
     finally:
         original.train(was_training)
     return tuple(found)
+
+
+@dataclass(frozen=True, eq=False)
+class _Place:
+    """A module that is fitted, and where in the original is what it is to give; ``blocks`` are those that it stands
+    for, if it does (None: it reads a cut)."""
+
+    path: str
+    module: nn.Module
+    form: Form
+    target: Point
+    side: tuple[int, int]
+    blocks: list[nn.Module] | None
+
+    @property
+    def given(self) -> Point:
+        return Point(self.path, is_input=True)
+
+
+def _place(original: nn.Module, order: Sequence[Call], place: int) -> _Place:
+    path, module, given = order[place].path, order[place].module, order[place].given
+    side = given.shape[2], given.shape[3]
+    if isinstance(module, Fitted):
+        ends = blocks_of(order, place)
+        target, blocks = Point(ends[-1], activation=module.form.activation), list(map(original.get_submodule, ends))
+        return _Place(path, module, module.form, target, side, blocks)
+    assert isinstance(module, nn.Conv2d)
+    return _Place(path, module, form_of(module), Point(path), side, None)
+
+
+def _samples(original: nn.Module, wanted: Sequence[_Place], batches: Sequence[Tensor], seed: int) -> list[list[Sample]]:
+    """Of every batch, what each place is to give: one pass through the original, of which only the rows stay that are
+    fitted to."""
+    number, count, found = 0, sum(len(x) for x in batches), []
+    for x in batches:
+        by_point: dict[Point, list[int]] = {}
+        for at, place in enumerate(wanted):
+            by_point.setdefault(place.target, []).append(at)
+
+        def take(point: Point, y: Tensor, start: int = number, by_point: Any = by_point) -> dict[int, Sample]:
+            return {at: sample(wanted[at].form, y, start, count, seed) for at in by_point[point]}
+
+        taken = taken_at(original, list(by_point), partial(original, x), take)
+        by_place = {at: each for samples in taken.values() for at, each in samples.items()}
+        found.append([by_place[at] for at in range(len(wanted))])
+        number += len(x)
+    return found
 
 
 def _edits(model: nn.Module) -> tuple[Edit, ...]:
@@ -98,33 +145,26 @@ def _edits(model: nn.Module) -> tuple[Edit, ...]:
 
 
 def _fitted(
-    model: nn.Module, original: nn.Module, order: Sequence[Call], place: int, batches: Sequence[Tensor], seed: int
+    original: nn.Module, place: _Place, inputs: Iterator[Tensor], samples: Sequence[Sample], batch: Tensor
 ) -> Fit:
-    path, module = order[place].path, order[place].module
+    """``inputs``: what the place gets, batch by batch."""
+    path, module, form = place.path, place.module, place.form
+    first = next(inputs)
     if isinstance(module, Fitted):
-        form, ends = module.form, blocks_of(order, place)
-        blocks = [original.get_submodule(each) for each in ends]
+        assert place.blocks is not None
         solution = None
-        if is_linear(blocks, form.activation) and _reads_the_same(model, original, path, batches[0]):
-            height, width = order[place].given.shape[2:]
-            solution = merged(blocks, form, (height, width))
+        if is_linear(place.blocks, form.activation) and _is_same(first, probe(original, [place.given], batch)):
+            solution = merged(place.blocks, form, place.side)
         if solution is None:
-            target = Point(ends[-1], activation=form.activation)
-            solution = solution_of(form, _moments(model, original, path, form, target, batches, seed))
+            solution = solution_of(form, _moments(form, first, inputs, samples))
         install(module, solution)
     else:
         assert isinstance(module, nn.Conv2d)
-        form = form_of(module)
-        moments = _moments(model, original, path, form, Point(path), batches, seed)
-        solution = solve(form, *moments, start=module.weight.flatten(1).T)
+        solution = solve(form, *_moments(form, first, inputs, samples), start=module.weight.flatten(1).T)
         module.weight.copy_(solution.weights[0])
         if module.bias is not None:
             module.bias.copy_(solution.bias)
     return Fit(path, form, solution.residual, solution.ridge)
-
-
-def _until(model: nn.Module, ends: Sequence[Point]) -> Callable[[Tensor], object]:
-    return partial(probe, model, ends) if ends else model
 
 
 def checked(images: Pictures, model: nn.Module) -> list[Tensor]:
@@ -159,49 +199,18 @@ def blocks_of(order: Sequence[Call], place: int) -> list[str]:
     return paths
 
 
-def _reads_the_same(model: nn.Module, original: nn.Module, path: str, x: Tensor) -> bool:
+def _is_same(mine: Tensor, found: Mapping[Point, Tensor]) -> bool:
     """Whether nothing before a block was changed, so that it is to do what it did, and not to make up for anything."""
-    given = Point(path, is_input=True)
-    mine, its = (probe(each, [given], x)[given] for each in (model, original))
+    (its,) = found.values()
     return bool((mine - its).abs().max() <= ROUNDING * its.abs().max())
 
 
-def _moments(
-    model: nn.Module, original: nn.Module, path: str, form: Form, target: Point, batches: Sequence[Tensor], seed: int
-) -> tuple[Moments, Moments]:
+def _moments(form: Form, first: Tensor, others: Iterator[Tensor], samples: Sequence[Sample]) -> tuple[Moments, Moments]:
     """Of the pictures to fit on, and of those held out."""
-    given = Point(path, is_input=True)
-    pair: tuple[Moments, Moments] | None = None
-    number, count = 0, sum(len(x) for x in batches)
-    for batch in batches:
-        x, y = probe(model, [given], batch)[given], probe(original, [target], batch)[target]
-        if pair is None:
-            pair = empty(form, x.device)
-        add(pair, form, x, y, number, count, seed)
-        number += len(batch)
-    assert pair is not None
+    pair = empty(form, first.device)
+    for x, each in zip(chain([first], others), samples, strict=True):
+        add_sample(pair, form, x, each)
     return pair
-
-
-def inputs_of(form: Form) -> int:
-    """How many values an output is a sum over."""
-    return (form.channels[0] + form.border) * form.kernel**2
-
-
-def empty(form: Form, device: torch.device) -> tuple[Moments, Moments]:
-    inputs, outputs = inputs_of(form), form.channels[1]
-    return Moments(inputs, outputs, device), Moments(inputs, outputs, device)
-
-
-def add(pair: tuple[Moments, Moments], form: Form, x: Tensor, y: Tensor, number: int, count: int, seed: int) -> None:
-    """Rows of a batch, whose first picture is the ``number``-th of ``count``, to the moments that they belong to."""
-    x = torch.cat([x, torch.ones_like(x[:, :1])], 1) if form.border else x
-    pixels = max(FEWEST, -(-ROWS * inputs_of(form) // count))
-    generator = torch.Generator().manual_seed(seed * 1_000_003 + number)
-    is_held = (torch.arange(number, number + len(x)) % HELD == HELD - 1).to(x.device)
-    for moments, chosen in zip(pair, (~is_held, is_held), strict=True):
-        if chosen.any():
-            moments.add(*rows(x[chosen], y[chosen], Window.of(form), pixels, generator))
 
 
 def solution_of(form: Form, moments: tuple[Moments, Moments], ridge: float | None = None) -> Solution:

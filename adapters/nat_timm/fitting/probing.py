@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -24,15 +25,34 @@ class Point:
     activation: str | None = None
 
 
+_V = TypeVar("_V")
+
+
 class _Reached(Exception):
     """All that was asked for is known: the rest of the model need not be computed."""
 
 
-@torch.no_grad()
 def probe(model: nn.Module, points: Sequence[Point], x: Tensor) -> dict[Point, Tensor]:
     """The values at ``points`` for pictures ``x``, in the mode in which the model is; what comes after them is not
     computed."""
-    values: dict[Point, Tensor] = {}
+    return found_in(model, points, partial(model, x))
+
+
+def found_in(model: nn.Module, points: Sequence[Point], run: Callable[[], object]) -> dict[Point, Tensor]:
+    """The values at ``points`` while ``run`` computes with the modules of the model."""
+    return taken_at(model, points, run, _copied)
+
+
+def _copied(_: Point, value: Tensor) -> Tensor:
+    return value.detach().clone()  # what follows may write over it
+
+
+@torch.no_grad()
+def taken_at(
+    model: nn.Module, points: Sequence[Point], run: Callable[[], object], take: Callable[[Point, Tensor], _V]
+) -> dict[Point, _V]:
+    """What ``take`` keeps of the values at ``points`` while ``run`` computes, up to the last of them."""
+    values: dict[Point, _V] = {}
     pending = set(points)
 
     def done(point: Point) -> None:
@@ -40,14 +60,18 @@ def probe(model: nn.Module, points: Sequence[Point], x: Tensor) -> dict[Point, T
         if not pending:
             raise _Reached
 
-    with _hooks(model, points, values, done), suppress(_Reached):
-        model(x)
+    with _hooks(model, points, values, done, take), suppress(_Reached):
+        run()
     return values
 
 
 @contextmanager
 def _hooks(
-    model: nn.Module, points: Sequence[Point], values: dict[Point, Tensor], done: Callable[[Point], None]
+    model: nn.Module,
+    points: Sequence[Point],
+    values: dict[Point, _V],
+    done: Callable[[Point], None],
+    take: Callable[[Point, Tensor], _V],
 ) -> Iterator[None]:
     handles: list[Any] = []
     for point in points:
@@ -55,7 +79,7 @@ def _hooks(
         if point.is_input:
 
             def enter(_: nn.Module, given: tuple[Tensor, ...], point: Point = point) -> None:
-                values[point] = given[0].detach().clone()  # what follows may write over it
+                values[point] = take(point, given[0])
                 done(point)
 
             handles.append(block.register_forward_pre_hook(enter))
@@ -64,13 +88,13 @@ def _hooks(
         if inner is not None:
 
             def before(_: nn.Module, given: tuple[Tensor, ...], point: Point = point) -> None:
-                values[point] = given[0].detach().clone()
+                values[point] = take(point, given[0])
 
             handles.append(inner.register_forward_pre_hook(before))
 
         def leave(_: nn.Module, __: object, out: Tensor, point: Point = point, inner: object = inner) -> None:
             if inner is None:
-                values[point] = out.detach().clone()
+                values[point] = take(point, out)
             done(point)
 
         handles.append(block.register_forward_hook(leave))

@@ -49,13 +49,22 @@ class Window:
         return [channel * area + place for channel in range(channels) for place in places]
 
 
-def rows(x: Tensor, y: Tensor, window: Window, pixels: int, generator: Generator) -> tuple[Tensor, Tensor]:
-    """At up to ``pixels`` places of the output map y (N, C, H, W), drawn once for all pictures: (rows, channels x
-    kernel x kernel) of the input map x, and (rows, C)."""
-    height, width = y.shape[2:]
-    chosen = torch.randperm(height * width, generator=generator)[:pixels].sort().values.to(x.device)
+def places(height: int, width: int, pixels: int, generator: Generator) -> Tensor:
+    """Up to ``pixels`` places of a map, for all pictures the same."""
+    return torch.randperm(height * width, generator=generator)[:pixels].sort().values
+
+
+def outputs_at(y: Tensor, chosen: Tensor) -> Tensor:
+    """(rows, C) of an output map y (N, C, H, W) at some of its places."""
+    return y.flatten(2)[:, :, chosen.to(y.device)].transpose(1, 2).flatten(0, 1)
+
+
+def inputs_at(x: Tensor, window: Window, chosen: Tensor, width: int) -> Tensor:
+    """(rows, channels x kernel x kernel) of what is read of an input map x for places of an output map that is
+    ``width`` wide."""
+    chosen = chosen.to(x.device)
     down, right = chosen // width * window.stride, chosen % width * window.stride
     padded, steps = window.padded(x), range(window.kernel)
     taps = [padded[:, :, down + row, right + column] for row in steps for column in steps]
     found = torch.stack(taps, -1)  # (N, channels, places, taps)
-    return found.permute(0, 2, 1, 3).flatten(2).flatten(0, 1), y.flatten(2)[:, :, chosen].transpose(1, 2).flatten(0, 1)
+    return found.permute(0, 2, 1, 3).flatten(2).flatten(0, 1)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 
@@ -17,13 +18,13 @@ def norms(model: nn.Module) -> list[_BatchNorm]:
 @torch.no_grad()
 def recalibrate(
     model: nn.Module,
-    batches: Iterable[Tensor],
+    batches: Iterable[Any],
     only: Sequence[_BatchNorm] | None = None,
-    run: Callable[[Tensor], object] | None = None,
+    run: Callable[[Any], object] | None = None,
 ) -> None:
     """Running statistics (of ``only``, or of all) become the plain averages over ``batches``, (N, C, H, W) each, with
     all else in evaluation mode, as it is left. A model without batch norms, or no batch, changes nothing. ``run``: what
-    is done with a batch, where not the whole model is to be computed."""
+    is done with a batch, whatever that is then, where not the whole model is to be computed."""
     model.eval()
     compute = model if run is None else run
     found = norms(model) if only is None else only

@@ -34,10 +34,10 @@ Step: TypeAlias = fx.Node
 
 
 class _Tracer(fx.Tracer):
-    def __init__(self) -> None:
+    def __init__(self, whole: tuple[type[nn.Module], ...]) -> None:
         layers = timm().layers
         super().__init__(autowrap_functions=tuple(layers.get_notrace_functions()))
-        self._leaves = tuple(layers.get_notrace_modules())
+        self._leaves = (*layers.get_notrace_modules(), *whole)
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         kind = type(m)
@@ -147,12 +147,12 @@ def to_meta(model: nn.Module) -> nn.Module:
     return copy.deepcopy(model, memo)
 
 
-def trace(model: nn.Module, input: Shape, name: str) -> Trace:
-    """``model`` has to be on the meta device (``to_meta``). NATError where torch.fx cannot follow its control flow, or
-    where it does not take images of ``input``."""
+def trace(model: nn.Module, input: Shape, name: str, whole: tuple[type[nn.Module], ...] = ()) -> Trace:
+    """``model`` has to be on the meta device (``to_meta``). ``whole``: kinds of modules that are one step. NATError
+    where torch.fx cannot follow its control flow, or where it does not take images of ``input``."""
     model.eval()
     try:
-        graph = _Tracer().trace(model)
+        graph = _Tracer(whole).trace(model)
         module = fx.GraphModule(model, graph)
     except Exception as error:
         raise NATError(f"{name}: torch.fx cannot trace this model: {said(error)}") from error

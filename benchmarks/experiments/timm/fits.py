@@ -27,11 +27,11 @@ import nat_timm
 import numpy as np
 import timm
 import torch
-from nat_timm.advising.running import Steps
 from nat_timm.documents.forms import Form
 from nat_timm.fitting.alone import fits_alone
 from nat_timm.fitting.fit import install
 from nat_timm.measuring.statistics import norms, recalibrate
+from nat_timm.reading.running import Steps
 from nat_timm.reading.trace import to_meta, trace
 from nat_timm.reading.units import Unit, units
 from nat_timm.surgery.fitted import Fitted

@@ -15,9 +15,9 @@ import torch
 from click.testing import CliRunner
 from nat_timm.advising.combining import combined
 from nat_timm.advising.effects import by_batch, output
-from nat_timm.advising.running import Steps
 from nat_timm.advising.subject import TimmSubject
 from nat_timm.fitting.probing import Point, probe
+from nat_timm.reading.running import Steps
 from nat_timm.reading.trace import to_meta, trace
 from nat_timm.reading.units import units
 from PIL import Image

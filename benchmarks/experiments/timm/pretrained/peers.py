@@ -18,8 +18,8 @@ from typing import Any
 
 import torch
 from nat_timm.fitting.cuts import form_of
-from nat_timm.fitting.fit import add, empty
 from nat_timm.fitting.probing import Point, calls, probe
+from nat_timm.fitting.sampling import add, empty
 from nat_timm.fitting.solving import solve
 from nat_timm.measuring.statistics import recalibrate
 from nat_timm.training.evaluator import FITTED_ON

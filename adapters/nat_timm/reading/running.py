@@ -48,7 +48,7 @@ class Steps:
             if step in held:
                 for unit in units:
                     if step in unit.reads:
-                        reads.setdefault(unit, {})[step] = _copied(values[step])
+                        reads.setdefault(unit, {})[step] = copied(values[step])
             for each in self._done.get(step, ()):
                 del values[each]
             if step in ends:
@@ -56,9 +56,28 @@ class Steps:
                 yield Cut(unit, values, reads.pop(unit, {}))
 
     @torch.no_grad()
+    def advance(self, values: Values, x: Tensor, start: Step | None = None, stop: Step | None = None) -> Any:
+        """Compute the steps from ``start`` (left out: from the first, for pictures ``x``) to before ``stop`` into
+        ``values``, of which those stay that later steps need. Without ``stop`` what the model gives."""
+        first = 0 if start is None else self._trace.order[start]
+        for step in self._trace.steps[first:]:
+            if step is stop:
+                return None
+            if step.op == "output":
+                return fx.node.map_arg(step.args[0], lambda node: values[node])
+            values[step] = x if step.op == "placeholder" else self._computed(step, values, self._model)
+            for each in self._done.get(step, ()):
+                del values[each]
+        return None
+
+    def single(self, step: Step, values: Values) -> Any:
+        """What a step gives; its inputs stay."""
+        return self._computed(step, {each: copied(values[each]) for each in step.all_input_nodes}, self._model)
+
+    @torch.no_grad()
     def inside(self, cut: Cut, moved: nn.Module) -> Any:
         """What the unit gives with the modules of a moved model."""
-        values = {step: _copied(value) for step, value in cut.read.items()}
+        values = {step: copied(value) for step, value in cut.read.items()}
         for step in cut.unit.steps:
             values[step] = self._computed(step, values, moved)
         return values[cut.unit.output]
@@ -66,7 +85,7 @@ class Steps:
     @torch.no_grad()
     def rest(self, cut: Cut, value: Any) -> Any:
         """The output of the model where the unit gives ``value``."""
-        values = {step: _copied(each) for step, each in cut.values.items()}
+        values = {step: copied(each) for step, each in cut.values.items()}
         values[cut.unit.output] = value
         for step in self._trace.steps[self._trace.order[cut.unit.output] + 1 :]:
             if step.op == "output":
@@ -93,6 +112,6 @@ class Steps:
         return found(*args, **kwargs) if step.op == "call_module" else found
 
 
-def _copied(value: Any) -> Any:
+def copied(value: Any) -> Any:
     """What follows may write over a value in place."""
     return value.clone() if isinstance(value, Tensor) else value

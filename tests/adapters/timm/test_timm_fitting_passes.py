@@ -1,0 +1,106 @@
+"""Fits of many places go through the pictures once, whatever the models are, and give what they would one by one."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import nat_timm
+import pytest
+import torch
+from nat_timm.fitting import passes
+from nat_timm.fitting.passes import FromTheStart, Kept, passes_of
+from torch import nn
+
+from nat_plugin.ir import Moves, Network, find_rule
+from tests.adapters.timm.samples import SPAN, images, lively
+
+SIZE, PICTURES = 32, 72
+"""Three batches, the last of which is smaller."""
+
+
+def with_changes(network: Network, most: int = 6) -> Network:
+    """With a fit or a narrower block wherever one may stand, from the last block to the first."""
+    ops, moves = list(network.ops), Moves(network, find_rule("nat++"))
+    for index in reversed(range(len(ops))):
+        wanted = "fit_conv" if most % 2 else "_e"
+        found = [op for op in moves.candidates[index] if wanted in str(op) and op != ops[index]]
+        if found and most:
+            ops[index], most = found[0], most - 1
+    return network.with_ops(ops)
+
+
+def counted(model: nn.Module) -> Counter[str]:
+    """Pictures that each convolution gets."""
+    found: Counter[str] = Counter()
+    for path, module in model.named_modules():
+        if isinstance(module, nn.Conv2d):
+            module.register_forward_hook(lambda _, given, __, path=path: found.update({path: len(given[0])}))
+    return found
+
+
+@pytest.fixture(scope="module")
+def model() -> nn.Module:
+    return lively("mobilenetv2_035", pad_type="same")
+
+
+def fitted(model: nn.Module, x: torch.Tensor, size: int = SIZE) -> tuple[nn.Module, tuple[Any, ...]]:
+    made = nat_timm.inherit(model, with_changes(nat_timm.to_network(model, (3, size, size), fits=True)))
+    return made, nat_timm.fit(made, model, x)
+
+
+def test_any_number_of_places_costs_one_pass_of_the_original_and_two_of_the_changed_model(model: nn.Module) -> None:
+    """Norms behind a place need their statistics before what follows can be computed: so it is gone through twice."""
+    made = nat_timm.inherit(model, with_changes(nat_timm.to_network(model, (3, SIZE, SIZE), fits=True)))
+    its, own = counted(model), counted(made)
+    assert len(nat_timm.fit(made, model, images(SIZE, PICTURES))) >= 5
+    assert max(its.values()) == PICTURES
+    assert PICTURES < max(own.values()) <= 2 * PICTURES + 10  # a few pictures to look at the order of the modules
+
+
+@pytest.mark.parametrize("space", [None, 0, 200_000], ids=["no graph", "no space", "little space"])
+def test_where_nothing_can_be_kept_the_weights_are_the_same_bit_for_bit(
+    model: nn.Module, space: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, found = images(SIZE, PICTURES), []
+    for is_changed in (False, True):
+        if is_changed and space is None:
+            monkeypatch.setattr(passes, "_steps_of", lambda *_: None)
+        elif is_changed:
+            monkeypatch.setattr(passes, "KEPT", space)
+        made, fits = fitted(model, x)
+        found.append((made.state_dict(), fits))
+    (first, fits), (second, others) = found
+    assert fits == others
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+@pytest.mark.parametrize(("name", "size"), [*SPAN, ("densenet121", 32)])
+def test_what_goes_into_a_place_is_what_the_model_computes_there(name: str, size: int) -> None:
+    made = lively(name)
+    batches = [images(size, 2, seed=seed) for seed in (1, 2)]
+    convs = [path for path, each in made.named_modules() if isinstance(each, nn.Conv2d)]
+    order = [path for path, count in _called(made, batches[0]).items() if count == 1 and path in convs]
+    places = order[1 :: max(1, len(order) // 4)]
+    kept = passes_of(made, batches, places)
+    assert isinstance(kept, Kept)
+    known = FromTheStart(made, batches, places)
+    with torch.no_grad():
+        for number in range(len(places)):
+            for mine, its in zip(kept.reach(number), known.reach(number), strict=True):
+                torch.testing.assert_close(mine, its, rtol=1e-5, atol=1e-5)
+            kept.beyond(1)  # leaves what is kept as it is
+        torch.testing.assert_close(kept.beyond(1), made(batches[1]), rtol=1e-5, atol=1e-5)
+
+
+def _called(model: nn.Module, x: torch.Tensor) -> Counter[str]:
+    found: Counter[str] = Counter()
+    handles = [
+        module.register_forward_hook(lambda *_, path=path: found.update([path]))
+        for path, module in model.named_modules()
+    ]
+    with torch.no_grad():
+        model(x)
+    for handle in handles:
+        handle.remove()
+    return found
