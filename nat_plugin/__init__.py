@@ -49,7 +49,8 @@ if TYPE_CHECKING:  # at run time plugins are found through their entry points (a
     from nat_plugin.api.policies import LoadedPolicy, load_policy
     from nat_plugin.api.recipes import compare, resume, run, train
     from nat_plugin.api.results import ComparisonResult, Report, RunResult, TrainingResult
-    from nat_plugin.api.transforming import Transformed, transform
+    from nat_plugin.api.transformed import Transformed
+    from nat_plugin.api.transforming import transform
     from nat_plugin.errors import NATError
     from nat_plugin.evaluators.base import Evaluator
     from nat_plugin.hookspecs import hookimpl
@@ -68,7 +69,7 @@ else:
         "RunResult": "nat_plugin.api.results",
         "Strategy": "nat_plugin.search.base",
         "TrainingResult": "nat_plugin.api.results",
-        "Transformed": "nat_plugin.api.transforming",
+        "Transformed": "nat_plugin.api.transformed",
         "compare": "nat_plugin.api.recipes",
         "cost": "nat_plugin.api.architectures",
         "hookimpl": "nat_plugin.hookspecs",

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from nat_plugin.adapter import Adapter
-from nat_plugin.errors import NATError
-from nat_plugin.ir import Cost, Frame, Network, Origin, cost
-from nat_plugin.ir.layers import Shape
-from nat_timm.documents.document import Document, parse
-from nat_timm.documents.edits import ADAPTATIONS
+from nat_plugin.ir import Frame, Network
+from nat_timm.documents.document import parse
+from nat_timm.networks import FORMAT, adaptations, check_costs, moved_document, network_of, reading_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -20,15 +16,12 @@ if TYPE_CHECKING:
     from nat_plugin.advising.settings import AdviceSettings
     from nat_plugin.measuring.settings import LatencySettings
     from nat_timm.measuring.latency import TimmLatency
-    from nat_timm.moves.network import Reading
-
-VERSION = "1"
 
 
 class TimmAdapter(Adapter):
     """Convolutional models of timm by name."""
 
-    name = "timm"
+    name = FORMAT
     summary = (
         "models of timm: a name (mobilenetv2_100), a folder with config.json, JSON with architecture, model_args, "
         "edits, widths"
@@ -94,56 +87,3 @@ class TimmAdapter(Adapter):
         if adaptations(found) == found:
             return None
         return reading_of(found, network.input, network.head.classes).network
-
-
-def adaptations(found: Document) -> Document:
-    """The base: the model as it was before any move, with the strides and widths that it was given."""
-    return found.with_edits(tuple(edit for edit in found.edits if edit.op in ADAPTATIONS))
-
-
-def reading_of(found: Document, input: Shape, classes: int) -> Reading:
-    """What the base of a document is, and what may become of it."""
-    return _read(adaptations(found), input, classes)
-
-
-def network_of(found: Document, reading: Reading, text: str) -> Network:
-    moves = tuple(edit for edit in found.edits if edit.op not in ADAPTATIONS)
-    network = reading.network.with_ops(reading.ops(moves, found.architecture)) if moves else reading.network
-    return replace(network, origin=Origin(TimmAdapter.name, VERSION, text))
-
-
-def moved_document(network: Network) -> Document:
-    """The document of a network that was read from a timm model and perhaps moved."""
-    if network.origin is None or network.origin.format != TimmAdapter.name:
-        raise NATError("only networks that were read from a timm model can be written as one")
-    found = parse(network.origin.payload)
-    reading = reading_of(found, network.input, network.head.classes)
-    moves = reading.edits(network)
-    moved = found.with_edits((*adaptations(found).edits, *moves))
-    return found if set(moved.edits) == set(found.edits) else moved
-
-
-@lru_cache(maxsize=16)
-def _read(base: Document, input: Shape, classes: int) -> Reading:
-    from nat_timm.building.build import build
-    from nat_timm.moves.network import read
-    from nat_timm.reading.trace import trace
-
-    model = build(base, input, classes, device="meta")
-    return read(trace(model, input, base.architecture), classes, base.architecture, base.fits)
-
-
-def counted(network: Network) -> Cost:
-    """Parameters and MACs of the model that timm builds from a network, counted on the meta device."""
-    from nat_plugin.nets.counting import count
-    from nat_timm.building.build import build
-
-    model = build(moved_document(network), network.input, network.head.classes, device="meta")
-    return count(model, network.input)
-
-
-def check_costs(network: Network) -> None:
-    """NATError if a network does not cost what counting says."""
-    said, found = cost(network), counted(network)
-    if said != found:
-        raise NATError(f"the model counts {found}, the network says {said}; please report it")

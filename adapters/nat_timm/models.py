@@ -14,7 +14,6 @@ from nat_plugin.arguments import read_shape
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Network
 from nat_plugin.ir.layers import Shape
-from nat_timm.adapter import TimmAdapter, moved_document, network_of, reading_of
 from nat_timm.building.build import arguments, has_fixed_size, input_size
 from nat_timm.building.comparing import module_that_differs
 from nat_timm.building.entrypoint import attach, base_config, plain
@@ -22,6 +21,7 @@ from nat_timm.building.features import apply_with_features
 from nat_timm.documents.document import EDITED, Document, document
 from nat_timm.documents.edits import ADAPTATIONS, Edit
 from nat_timm.framework import create
+from nat_timm.networks import moved_document, network_of, reading_of
 from nat_timm.surgery.apply import apply_edits, undo
 
 CURRENT = ("num_classes", "in_chans", "img_size", "global_pool")
@@ -206,6 +206,3 @@ def _check_same(model: nn.Module, found: Document) -> None:
     raise NATError(
         f"the model is not what timm builds as '{found.architecture}' with {found.args}: {differs}; {advice}"
     )
-
-
-__all__ = ["TimmAdapter", "inherit", "load_weights", "to_network"]

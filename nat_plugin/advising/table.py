@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
-from nat_plugin.advising.advice import Advice, Combination, Move, Part, Savings
+if TYPE_CHECKING:
+    from nat_plugin.advising.advice import Advice, Combination, Move, Part, Savings
 
 SHOWN = 25
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from nat_plugin.api.architectures import Architecture
 from nat_plugin.api.policies import LoadedPolicy
-from nat_plugin.api.transforming import Transformed, TransformSettings
+from nat_plugin.api.transformed import Transformed, TransformSettings
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Budget, Moves, Network, Rule
 from nat_plugin.measuring.keeping import Keeper, find_keeper

@@ -11,7 +11,7 @@ from nat_plugin.sources import read_text
 
 if TYPE_CHECKING:
     from nat_plugin.api.architectures import Architecture
-    from nat_plugin.api.transforming import Transformed
+    from nat_plugin.api.transformed import Transformed
     from nat_plugin.runs.finished import Finished
 
 
@@ -81,7 +81,7 @@ class RunResult(_Result):
     @cached_property
     def winner(self) -> Transformed:
         """The best that was found: the input itself where nothing was better."""
-        from nat_plugin.api.transforming import Transformed
+        from nat_plugin.api.transformed import Transformed
         from nat_plugin.writing import result_adapter
 
         text, found = self.figures["result"]["architecture"], self._finished

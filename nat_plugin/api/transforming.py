@@ -4,87 +4,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import Field
-
-from nat_plugin.api.architectures import Architecture, Readable, read
+from nat_plugin.api.architectures import Readable, read
 from nat_plugin.api.policies import LoadedPolicy, load_policy
-from nat_plugin.drawing import draw_change
+from nat_plugin.api.transformed import Transformed, TransformSettings
 from nat_plugin.errors import NATError
-from nat_plugin.ir import Budget, Network, find_rule, key
+from nat_plugin.ir import Budget, find_rule
 from nat_plugin.ir.budget import METRICS
 from nat_plugin.measuring.tables import table_metrics
 from nat_plugin.policy.finding import check_policy_file, current_name, shipped_policies
 from nat_plugin.runs.checking import checked
-from nat_plugin.search.base import Settings
 
 if TYPE_CHECKING:
     from nat_plugin.api.applying import Transformation
-    from nat_plugin.measuring.latency import Measured
-
-
-@dataclass(frozen=True, repr=False)
-class Transformed(Architecture):
-    """What became of an architecture; ``input``: the one that it was.
-
-    ``confidence``: the probability, by the policy's critic, that a measurement of the best proposal is better than one
-    of the input; None: the policy has no critic, or the proposal was changed to keep a limit on latency as a whole.
-    ``kept``: no proposal was worth its risk, so this is the input. ``timed``: its latency as a whole, where that is
-    limited and timed here; ``note``: what there is to say of that; ``looked_up``: what tables of costs say of it.
-    """
-
-    input: Architecture
-    confidence: float | None
-    kept: bool
-    timed: Measured | None = None
-    note: str = ""
-    looked_up: Mapping[str, float] = field(default_factory=dict)
-
-    @property
-    def before(self) -> Network:
-        return self.input.network
-
-    @property
-    def changed(self) -> bool:
-        """Whether it computes something else than the input."""
-        return key(self.before) != key(self.network)
-
-    @property
-    def diff(self) -> str:
-        """Its cells as text, without dead operations; what was changed is marked ``[before -> after]``."""
-        return draw_change(self.before, self.network)
-
-    @property
-    def remark(self) -> str | None:
-        """What there is to say of how sure it is, and of what was timed."""
-        return "; ".join(filter(None, [self._sure(), self.note])) or None
-
-    def _sure(self) -> str:
-        if self.confidence is None:
-            return ""
-        said = f"with probability {self.confidence:.2f} it is better than the input"
-        if self.kept:
-            return f"the input stays: no proposal is worth its risk (of the best, {said}, by the policy's critic)"
-        return f"nothing was measured: {said}, by the policy's critic"
-
-    def _repr_html_(self) -> str:
-        from nat_plugin.picture.notebook import architecture_html
-
-        return architecture_html(self, f"input: {self.input.summary}", *([self.remark] if self.remark else []))
-
-
-class TransformSettings(Settings):
-    """What there is to set beside the policy and the budget."""
-
-    rules: str = "nat"
-    samples: int = Field(default=0, ge=0, le=100_000)
-    proxies: bool = False
-    seed: int = Field(default=0, ge=0, lt=2**31)
-    extended: bool = False
 
 
 def transform(

@@ -8,7 +8,7 @@ from typing import Any
 
 from nat_plugin.api.applying import Transformation, tried
 from nat_plugin.api.architectures import Architecture
-from nat_plugin.api.transforming import Transformed
+from nat_plugin.api.transformed import Transformed
 from nat_plugin.errors import NATError, show_trace
 from nat_plugin.ir import cost, is_connected
 from nat_plugin.sources import Source, make_frame

@@ -15,7 +15,6 @@ from nat_plugin.advising.session import Change, Subject
 from nat_plugin.advising.timing import Stopwatch
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Cost, Network, Op, cost
-from nat_timm.adapter import moved_document
 from nat_timm.advising.combining import combined
 from nat_timm.advising.effects import logits, output
 from nat_timm.building.features import find_classifier
@@ -26,6 +25,7 @@ from nat_timm.fitting.alone import fits_alone
 from nat_timm.fitting.fit import install
 from nat_timm.fitting.solving import Solution
 from nat_timm.models import make_moves, shell
+from nat_timm.networks import moved_document
 from nat_timm.reading.running import Cut, Steps
 from nat_timm.reading.trace import Trace, to_meta, trace
 from nat_timm.reading.units import Unit, units

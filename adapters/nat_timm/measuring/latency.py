@@ -14,12 +14,12 @@ from nat_plugin.measuring.latency import PART, Latency, Share, Timed
 from nat_plugin.measuring.runtimes import placed
 from nat_plugin.measuring.settings import EAGER, LatencySettings
 from nat_plugin.timing import Clock, compare, quickest, repeated
-from nat_timm.adapter import adaptations, moved_document, network_of, reading_of
 from nat_timm.building.build import build
 from nat_timm.building.entrypoint import attach
 from nat_timm.documents.document import Document, parse
 from nat_timm.documents.edits import ADAPTATIONS
 from nat_timm.models import inherit, make_moves, shell
+from nat_timm.networks import adaptations, moved_document, network_of, reading_of
 from nat_timm.surgery.apply import apply_edits
 
 _LEAST = 1e-6

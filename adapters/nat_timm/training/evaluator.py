@@ -23,11 +23,12 @@ from nat_plugin.search.base import Settings as AnySettings
 from nat_plugin.training.schedule import Schedule
 from nat_plugin.training.seeds import derive
 from nat_plugin.training.trainer import Trainer, epoch_note, train
-from nat_timm.adapter import TimmAdapter, moved_document
+from nat_timm.adapter import TimmAdapter
 from nat_timm.building.build import build
 from nat_timm.building.entrypoint import attach
 from nat_timm.measuring.latency import ModelLatency
 from nat_timm.measuring.statistics import recalibrate
+from nat_timm.networks import moved_document
 from nat_timm.saving.folders import save
 from nat_timm.saving.weights import PRETRAINED, pretrained_file, starting_weights, weights_file
 from nat_timm.training.supernet import TimmSupernet

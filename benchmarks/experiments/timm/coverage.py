@@ -30,11 +30,12 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 
 import numpy as np
 import timm
-from nat_timm.adapter import TimmAdapter, counted
+from nat_timm.adapter import TimmAdapter
 from nat_timm.documents.document import EDITED
 from nat_timm.models import document_of
 from nat_timm.narrowing.thinning import settings_of
 from nat_timm.narrowing.widths import coupling_of, widths_of
+from nat_timm.networks import counted
 from torch import nn
 
 from benchmarks.common.results import add_result
