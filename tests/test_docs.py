@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import os
 import re
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 import yaml
 
-from nat_plugin.cli import SUBCOMMANDS
+from nat_plugin.cli import SUBCOMMANDS, nat
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
+OPEN = ("budget.", "costs.", "sources.", "strategy.", "evaluator.", "network.")
+"""Groups of a recipe whose keys a user or a plugin names."""
 
 
 def prose(page: Path) -> str:
@@ -54,10 +58,28 @@ def test_every_page_is_in_the_site_and_has_a_title() -> None:
         assert page.read_text().startswith("# "), page
 
 
-def test_every_command_that_is_shown_is_known() -> None:
-    for page in PAGES:
-        for command in re.findall(r"^(?:    |\$ )nat (\S+)", page.read_text(), re.MULTILINE):
-            assert command in SUBCOMMANDS, (page, command)
+def shown(page: Path) -> list[list[str]]:
+    """The words of every ``nat`` command on a page, without ``nat``."""
+    text = page.read_text().replace("\\\n", " ")
+    lines = re.findall(r"^(?:    |\$ |)(nat [^\n]*)", text, re.MULTILINE)
+    return [line.split("  #")[0].split(" # ")[0].split()[1:] for line in lines]
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md"], ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_commands_that_are_shown_have_their_options_and_keys(page: Path) -> None:
+    keys = set(re.findall(r"^\| `([\w.*]+)` \|", (DOCS / "reference" / "recipes.md").read_text(), re.MULTILINE))
+    for name, *words in shown(page):
+        assert name in SUBCOMMANDS, name
+        command = nat.get_command(click.Context(nat), name)
+        assert command is not None
+        options = {option for each in command.params if isinstance(each, click.Option) for option in each.opts}
+        for word, following in pairwise([*words, ""]):
+            if word.startswith("--"):
+                assert word in options, (name, word)
+            if word == "--set":
+                key, _, value = following.partition("=")
+                assert value, following
+                assert key in keys or key.startswith(OPEN), (name, key)
 
 
 def test_a_page_that_the_code_names_is_there() -> None:
