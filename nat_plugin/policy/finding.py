@@ -11,7 +11,7 @@ from nat_plugin.checksums import check_file, is_result
 from nat_plugin.errors import NATError
 from nat_plugin.files import ReadError, opened
 from nat_plugin.outside import Outside
-from nat_plugin.policy.saying import say_once
+from nat_plugin.saying import say_once
 
 if TYPE_CHECKING:
     import torch

@@ -8,7 +8,7 @@ from nat_plugin.ir import Network
 from nat_plugin.policy.critic_files import familiar_of
 from nat_plugin.policy.files import load_critic, load_policy
 from nat_plugin.policy.finding import policy_path, shipped_policies
-from nat_plugin.policy.saying import say_once
+from nat_plugin.saying import say_once
 
 
 def where_trained(name: str) -> str:

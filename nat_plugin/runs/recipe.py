@@ -15,6 +15,7 @@ from nat_plugin.plugins import Plugins
 from nat_plugin.runs.checking import check_adapter, check_budget, check_data, check_part, mapping, validate
 from nat_plugin.runs.reading import read_values
 from nat_plugin.search.base import Settings
+from nat_plugin.tracking.base import TrackerName, check_tracker
 from nat_plugin.training.schedule import Schedule
 
 
@@ -129,6 +130,20 @@ class Recipe(Common):
         description="real training of the input and the best proposals before the choice; left out: none, and the "
         "evaluator chooses (shared weights can make inputs that are good already worse)",
     )
+    tracker: TrackerName = Field(
+        default="none",
+        description="where figures by round and epoch go beside the journal: tensorboard writes FOLDER/events, mlflow "
+        "to MLFLOW_TRACKING_URI; each is an extra (pip install 'nat-plugin[mlflow]')",
+    )
+
+    @field_validator("tracker")
+    @classmethod
+    def _installed(cls, value: TrackerName) -> TrackerName:
+        try:
+            check_tracker(value)
+        except NATError as error:
+            raise ValueError(str(error).removeprefix("tracker: ")) from None
+        return value
 
     @property
     def strategy_name(self) -> str:

@@ -19,7 +19,6 @@ from nat_plugin.plugins import Plugins
 from nat_plugin.policy.finding import check_still_ships
 from nat_plugin.runs.choice import Choice, Epoch, check_final
 from nat_plugin.runs.curves import Curves
-from nat_plugin.runs.events import Events
 from nat_plugin.runs.finished import read_result
 from nat_plugin.runs.folder import Journal, check_free, locked, tidy
 from nat_plugin.runs.progress import Reporter
@@ -32,6 +31,7 @@ from nat_plugin.runs.setup import Setup, find_origin, set_up, settled
 from nat_plugin.runs.state import load_state, save_state
 from nat_plugin.runs.timing import Timing, timed
 from nat_plugin.runs.weights import FOLDER as WEIGHTS
+from nat_plugin.tracking.base import SEARCH, Tracker, find_tracker
 from nat_plugin.training.trainer import epoch_note
 
 CHECKPOINT, JOURNAL = "checkpoint.safetensors", "journal.jsonl"
@@ -91,17 +91,18 @@ def resume(
 def _carry_through(setup: Setup, run: str, folder: Path, reporter: Reporter) -> dict[str, Any]:
     recipe = setup.plan.recipe
     setup.evaluator.report = reporter.note
+    tracker = find_tracker(recipe.tracker, folder, run)
     try:
         with closing(Journal(folder / JOURNAL)) as journal:
             search = Search(setup.strategy, setup.evaluator, recipe.search, recipe.seed, journal)
             keep = partial(_checkpoint, run, folder, search, journal)
             choice = _restored(setup, run, folder, search, journal)
             if choice is None:
-                _search(search, folder, keep, reporter)
+                _search(search, tracker, keep, reporter)
                 count = recipe.final.candidates if recipe.final else 1
                 choice = Choice(setup, folder, *_finalists(setup, count, reporter))
                 keep(choice)
-            _choose(setup, choice, Curves(folder, journal), keep, reporter)
+            _choose(setup, choice, Curves(tracker, journal), keep, reporter)
             result = write_result(setup, choice, len(search.keys), folder)
         own = [CHECKPOINT, JOURNAL, WEIGHTS, *RESULTS, *([result["weights"]] if result["weights"] else [])]
         write_checksums(folder, run, (folder / name for name in own))
@@ -139,9 +140,9 @@ def _checkpoint(run: str, folder: Path, search: Search, journal: Journal, choice
     save_state(folder / CHECKPOINT, state)
 
 
-def _search(search: Search, folder: Path, keep: Keep, reporter: Reporter) -> None:
+def _search(search: Search, tracker: Tracker, keep: Keep, reporter: Reporter) -> None:
     settings = search.settings
-    with closing(Events(folder / "events", search.round + 1)) as events:
+    with closing(tracker.part(SEARCH, search.round + 1)) as track:
         if search.warming:
             reporter.phase("warm-up", settings.warmup, search.warmed)
         while search.warming:
@@ -152,7 +153,7 @@ def _search(search: Search, folder: Path, keep: Keep, reporter: Reporter) -> Non
         while not search.finished:
             figures = search.advance()
             for name, value in figures.items():
-                events.add(name, value, search.round)
+                track.add(name, value, search.round)
             reporter.step(search.round, f"gain {figures['gain/mean']:+.4f}" if "gain/mean" in figures else "")
             if search.round % settings.checkpoint == 0 or search.finished:
                 keep(None)

@@ -42,6 +42,7 @@ def recipe(data: Path, **changes: Any) -> dict[str, Any]:
         "search": {"rounds": 2, "proposals": 2, "steps": 2},
         "final": {"candidates": 1, "schedule": {"epochs": 2, "batch": 64, "cutout": 0, "auxiliary": 0}},
         "device": "cpu",
+        "tracker": "tensorboard",
         **changes,
     }
 

@@ -73,12 +73,10 @@ def test_every_file_of_a_run_that_is_done_is_missed(what: str, ended: Path, nat:
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     names = {path.relative_to(folder).parts[0] for path in files}
     own = {"architecture.txt", "checkpoint.safetensors", "journal.jsonl", "network.json", "report.md", "result.json"}
-    assert names == {*own, "run.json", "checksums.json", "weights", "events", ".lock"}
+    assert names == {*own, "run.json", "checksums.json", "weights", ".lock"}
     for path in files:
-        if path.relative_to(folder).parts[0] in ("events", ".lock") or (
-            path.name == "checksums.json" and what == "lost"
-        ):
-            continue  # figures for TensorBoard; and a run without its list is one that has not ended
+        if path.name == ".lock" or (path.name == "checksums.json" and what == "lost"):
+            continue  # a run without its list is one that has not ended
         content = path.read_bytes()
         CHANGES[what](path)
         before = {each: each.read_bytes() for each in files if each.exists()}

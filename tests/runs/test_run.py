@@ -36,6 +36,7 @@ RECIPE: dict[str, Any] = {
         "schedule": {"epochs": 2, "batch": 64, "cutout": 0, "auxiliary": 0, "drop_path": 0.1},
     },
     "device": "cpu",
+    "tracker": "tensorboard",
 }
 KEPT = ("result.json", "journal.jsonl", "architecture.txt", "network.json", "report.md", "policy.safetensors")
 
@@ -84,7 +85,7 @@ def test_the_folder_holds_what_it_should(undisturbed: Path) -> None:
     assert "normal:" in report
     assert "\nPrior: policy 'general', trained on NAS-Bench-201; " in report
     assert "policy general" in json.loads((undisturbed / "run.json").read_text())["files"]
-    assert any(path.name.startswith("events.out.tfevents") for path in (undisturbed / "events").iterdir())
+    assert any(path.name.startswith("events.out.tfevents") for path in (undisturbed / "events" / "search").iterdir())
 
 
 def test_the_journal_has_every_evaluation_and_each_is_legal(undisturbed: Path) -> None:

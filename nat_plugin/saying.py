@@ -1,4 +1,4 @@
-"""What a user is told about a policy beside the result: on standard error, once in a process and not in its workers."""
+"""What a user is told beside a result: on standard error, once in a process and not in its workers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _said: set[str] = set()
 
 
 def say_once(line: str) -> None:
-    """For what is the same however often a policy is used."""
+    """For what is the same however often it comes up."""
     if line not in _said and parent_process() is None:
         _said.add(line)
         print(line, file=sys.stderr)

@@ -17,6 +17,17 @@ _NAME = "events.out.tfevents.{}.nat"
 _VERSION = "brain.Event:2"
 
 
+class TensorBoard:
+    """Each part of a run is a folder of its own, and so a run in TensorBoard, so that those of one figure lie over
+    each other."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def part(self, name: str, step: int) -> Events:
+        return Events(self._folder / name, step)
+
+
 class Events:
     """A file of events that takes the place of what an earlier one in the folder has from ``step`` on: a resumed run
     writes that again. (The writer of torch works in a thread of its own, which loses what it holds when the run is
