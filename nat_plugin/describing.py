@@ -54,10 +54,15 @@ def summary(network: Network) -> str:
     total, (channels, height, width) = cost(network), network.input
     placed = len(network.placements)
     return (
-        f"{total.params / 1e6:.3f}M parameters, {total.macs / 1e6:.0f}M MACs "
+        f"{_millions(total.params, 3)} parameters, {_millions(total.macs, 0)} MACs "
         f"({placed} {'cell' if placed == 1 else 'cells'} of {network.placements[0].channels} channels at first, "
         f"{channels}x{height}x{width} in, {network.head.classes} classes)"
     )
+
+
+def _millions(count: int, digits: int) -> str:
+    """In millions where at least two figures of it are left; else the number itself."""
+    return f"{count / 1e6:.{digits}f}M" if count >= 10 ** (7 - digits) else f"{count:,}"
 
 
 def headings(network: Network) -> list[tuple[str, str]]:

@@ -78,7 +78,7 @@ def test_any_format_is_read_shown_and_drawn(name: str) -> None:
     assert nat.cost(arch) == arch.cost == nat.cost(arch.network)
     page = arch._repr_html_()
     assert "<svg" in page
-    assert f"{arch.params / 1e6:.3f}M parameters" in page
+    assert arch.summary in page
     assert "http" not in page.replace('xmlns="http://www.w3.org/2000/svg"', "")
 
 

@@ -41,6 +41,13 @@ def test_a_description_has_exact_costs_by_edge() -> None:
     assert "3.349M parameters, 528M MACs" in summary(NETWORK)
 
 
+def test_a_summary_of_a_small_network_has_the_numbers_themselves() -> None:
+    small = DARTS.read(DARTS.published()["DARTS_V2"].text, Frame(channels=1, cells=3, input=(1, 8, 8)))
+    total = cost(small)
+    assert total.macs < 1e6
+    assert f"{total.params:,} parameters, {total.macs:,} MACs" in summary(small)
+
+
 @pytest.mark.parametrize(
     ("text", "label"),
     [
