@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from importlib import import_module
-from types import ModuleType
+from types import GenericAlias, ModuleType
 from typing import Any
 
 from nat_plugin.plugins import Plugins
@@ -47,12 +47,17 @@ def _public(module: ModuleType) -> list[str]:
     names = [
         name for name, thing in things.items() if not name.startswith((_HOOK, "__")) and not inspect.ismodule(thing)
     ]
-    return sorted(names, key=lambda name: (inspect.isclass(things[name]), name))
+    return sorted(names, key=lambda name: (_is_class(things[name]), name))
+
+
+def _is_class(thing: Any) -> bool:
+    """Not of ``tuple[int, ...]``, which Python 3.10 takes for a class."""
+    return inspect.isclass(thing) and not isinstance(thing, GenericAlias)
 
 
 def _entry(name: str, thing: Any) -> Iterator[str]:
     yield from ("", f"### {name}", "")
-    if inspect.isclass(thing):
+    if _is_class(thing):
         yield _prose(_doc(thing))
         members = [f"- {line}" for line in _members(thing)]
         yield from ["", *members] if members else []
@@ -108,7 +113,7 @@ def _doc(thing: Any) -> str:
 
 def _first(thing: Any) -> str:
     """The first sentence of a docstring; values have none of their own."""
-    if not (inspect.isclass(thing) or inspect.isroutine(thing) or isinstance(thing, property)):
+    if not (_is_class(thing) or inspect.isroutine(thing) or isinstance(thing, property)):
         return ""
     sentence = re.split(r"(?<=\.)\s|\n\n", _doc(thing))[0]
     return " ".join(sentence.replace("``", "`").split()).replace("|", "\\|")
