@@ -17,12 +17,23 @@ from nat_timm.reading.trace import Trace
 from nat_timm.reading.units import Unit
 
 Made: TypeAlias = Callable[[], nn.Module]
-"""Gives the moved model, when it is needed."""
+"""Gives the moved model, or what is needed of it, when it is needed."""
 
 
 def by_block(unit: Unit, module: nn.Module) -> bool:
     """Whether a unit is computed by calling its module with one feature map."""
     return unit.is_block and unit.input is not None and len(inspect.signature(module.forward).parameters) == 1
+
+
+def only(path: str, module: nn.Module) -> nn.Module:
+    """A model of which there is nothing but the module at a path."""
+    *parents, last = path.split(".")
+    top = owner = nn.Module()
+    for name in parents:
+        owner.add_module(name, nn.Module())
+        owner = owner.get_submodule(name)
+    owner.add_module(last, module)
+    return top
 
 
 def output(steps: Steps, cut: Cut, owner: nn.Module) -> Any:

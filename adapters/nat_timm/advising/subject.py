@@ -16,7 +16,7 @@ from nat_plugin.advising.timing import Stopwatch
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Cost, Network, Op, cost
 from nat_timm.advising.combining import combined
-from nat_timm.advising.effects import logits, output
+from nat_timm.advising.effects import by_block, logits, only, output
 from nat_timm.building.features import find_classifier
 from nat_timm.documents.document import Document
 from nat_timm.documents.edits import forms_in
@@ -57,6 +57,7 @@ class TimmSubject(Subject):
         self._units = {unit.path: unit for unit in units(self._trace)}
         self._steps = Steps(self._trace, model)
         self._made: dict[Change, Callable[[], nn.Module]] = {}
+        self._blocks: dict[Change, nn.Module] = {}
         self._residuals: dict[Change, float] = {}
         self._fits: dict[tuple[str, Form], Solution] = {}
         self._check_steps()
@@ -86,10 +87,20 @@ class TimmSubject(Subject):
         for change, document in documents.items():
             if change.slot.cell in self._units:
                 fits = {path: self._fits[path, form] for path, form in fresh[change]}
-                self._made[change] = partial(self._moved, document, fits)
+                self._made[change] = partial(self._part, change, document, fits)
                 if fits:
                     self._residuals[change] = next(iter(fits.values())).residual
         return list(self._made)
+
+    def _part(self, change: Change, document: Document, fits: Mapping[str, Solution]) -> nn.Module:
+        """What the model is with a change; where its unit is called by itself that alone, which is kept."""
+        if change not in self._blocks:
+            moved, unit = self._moved(document, fits), self._units[change.slot.cell]
+            block = moved.get_submodule(unit.path) if unit.is_block else moved
+            if not by_block(unit, block) or unit.input not in unit.reads:
+                return moved
+            self._blocks[change] = only(unit.path, block)
+        return self._blocks[change]
 
     @torch.no_grad()
     def _moved(self, document: Document, fits: Mapping[str, Solution]) -> nn.Module:

@@ -36,9 +36,8 @@ def fits_alone(model: nn.Module, wanted: Wanted, batches: Sequence[Tensor], seed
             widest, sides, moments = sums.pop(path)
             ridge = solution_of(widest, moments).ridge
             block = [model.get_submodule(path)]
-            found[path] = [
-                merged(block, form, sides) or _solved(form, widest, sides, moments, ridge) for form in wanted[path]
-            ]
+            known = _Known(widest, sides, moments)
+            found[path] = [merged(block, form, sides) or known.solution(form, ridge) for form in wanted[path]]
     return found
 
 
@@ -87,11 +86,20 @@ def _summed(model: nn.Module, widest: Mapping[str, Form], batches: Sequence[Tens
     return sums
 
 
-def _solved(
-    form: Form, widest: Form, sides: tuple[int, int], moments: tuple[Moments, Moments], ridge: float
-) -> Solution:
-    """By the sums for the widest form, of which those for this one are a part."""
-    channels, outer = form.channels[0] + form.border, Window.of(widest)
-    columns = torch.tensor(outer.taps(Window.of(form), channels, sides), device=moments[0].x.device)
-    known, held = (each.of(columns) for each in moments)
-    return solution_of(form, (known, held), ridge if form.kernel == widest.kernel else None)
+class _Known:
+    """The sums for the widest form, of which those for the others are a part; forms that read the same share theirs."""
+
+    def __init__(self, widest: Form, sides: tuple[int, int], moments: tuple[Moments, Moments]) -> None:
+        self._widest, self._sides, self._moments = widest, sides, moments
+        self._parts: dict[tuple[int, ...], tuple[Moments, Moments, Moments]] = {}
+
+    def solution(self, form: Form, ridge: float) -> Solution:
+        """``ridge``: what is best for the widest form."""
+        channels, outer = form.channels[0] + form.border, Window.of(self._widest)
+        columns = tuple(outer.taps(Window.of(form), channels, self._sides))
+        if columns not in self._parts:
+            chosen = torch.tensor(columns, device=self._moments[0].x.device)
+            known, held = (each.of(chosen) for each in self._moments)
+            self._parts[columns] = known, held, known + held
+        known, held, both = self._parts[columns]
+        return solution_of(form, (known, held), ridge if form.kernel == self._widest.kernel else None, both)

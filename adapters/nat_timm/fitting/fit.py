@@ -213,16 +213,18 @@ def _moments(form: Form, first: Tensor, others: Iterator[Tensor], samples: Seque
     return pair
 
 
-def solution_of(form: Form, moments: tuple[Moments, Moments], ridge: float | None = None) -> Solution:
+def solution_of(
+    form: Form, moments: tuple[Moments, Moments], ridge: float | None = None, both: Moments | None = None
+) -> Solution:
     """See ``solve``; the moments are of what the block gives, the shortcut of a form included."""
     start, spread = _identity(form, moments[0].xy), moments[1].spread
     if not form.shortcut:
-        found = solve(form, *moments, start=start, ridge=ridge)
+        found = solve(form, *moments, start=start, ridge=ridge, both=both)
         return _with_border(found) if form.border else found
     area = form.kernel**2
     centres = torch.arange(form.channels[0], device=moments[0].x.device) * area + area // 2
     known, held = (each.beyond(centres) for each in moments)
-    found = solve(form, known, held, start=start, ridge=ridge)
+    found = solve(form, known, held, start=start, ridge=ridge, both=None if both is None else both.beyond(centres))
     return replace(found, residual=found.residual * held.spread / max(spread, 1e-300))
 
 

@@ -7,6 +7,7 @@ from torch import Tensor
 
 CHUNK = 4096
 """Rows that are converted at a time."""
+_CENTRED = "centred"
 
 
 class Moments:
@@ -17,12 +18,14 @@ class Moments:
             return torch.zeros(*shape, dtype=torch.float64, device=device)
 
         self.rows = 0
+        self._of_inputs: dict[float | str, Tensor] = {}  # factors by their ridge, which fits to any outputs share
         self.x, self.y, self.square = zeros(inputs), zeros(outputs), zeros(outputs)
         self.xx, self.xy = zeros(inputs, inputs), zeros(inputs, outputs)
 
     def add(self, x: Tensor, y: Tensor) -> None:
         """``x`` is (rows, inputs), ``y`` (rows, outputs)."""
         self.rows += len(x)
+        self._of_inputs.clear()
         for start in range(0, len(x), CHUNK):
             ins, outs = (each[start : start + CHUNK].double() for each in (x, y))
             self.x += ins.sum(0)
@@ -47,7 +50,8 @@ class Moments:
 
     def beyond(self, inputs: Tensor) -> Moments:
         """Of what the outputs are more than some of the inputs, as many as there are outputs."""
-        made = self.of(torch.arange(len(self.x), device=self.x.device))
+        made = Moments(0, len(self.y), self.x.device)
+        made.rows, made.x, made.xx, made._of_inputs = self.rows, self.x, self.xx, self._of_inputs  # nothing adds to it
         made.y = self.y - self.x[inputs]
         made.square = self.square - 2 * self.xy[inputs].diagonal() + self.xx[inputs, inputs]
         made.xy = self.xy - self.xx[:, inputs]
@@ -62,7 +66,20 @@ class Moments:
     def centred(self) -> tuple[Tensor, Tensor]:
         """The sums of products xx and xy of what differs from the mean."""
         x, y = self.mean
-        return self.xx - self.rows * torch.outer(x, x), self.xy - self.rows * torch.outer(x, y)
+        if _CENTRED not in self._of_inputs:
+            self._of_inputs[_CENTRED] = self.xx - self.rows * torch.outer(x, x)
+        return self._of_inputs[_CENTRED], self.xy - self.rows * torch.outer(x, y)
+
+    def grown(self, ridge: float) -> Tensor:
+        """The centred products of the inputs, with a share of their mean square on the diagonal."""
+        xx = self.centred[0]
+        return xx + ridge * xx.diagonal().mean().clamp(min=1e-12) * torch.eye(len(xx), dtype=xx.dtype, device=xx.device)
+
+    def factor(self, ridge: float) -> Tensor:
+        """The Cholesky factor of ``grown``, which all fits on these inputs share. RuntimeError where there is none."""
+        if ridge not in self._of_inputs:
+            self._of_inputs[ridge] = torch.linalg.cholesky(self.grown(ridge))
+        return self._of_inputs[ridge]
 
     @property
     def spread(self) -> float:

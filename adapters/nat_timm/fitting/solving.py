@@ -30,17 +30,22 @@ class Solution:
 
 
 def solve(
-    form: Form, known: Moments, held: Moments, start: Tensor | None = None, ridge: float | None = None
+    form: Form,
+    known: Moments,
+    held: Moments,
+    start: Tensor | None = None,
+    ridge: float | None = None,
+    both: Moments | None = None,
 ) -> Solution:
     """``known`` and ``held`` are of rows of windows of the kernel of the form; the ridge that is best for ``held``, if
     none is given, is taken for both together. ``start`` (inputs, outputs): the weights that the ridge draws to, zeros
-    if left out."""
+    if left out. ``both``: the two together, where that is known."""
     towards, shape = torch.zeros_like(known.xy) if start is None else start.to(known.xy), _SHAPES[form.kind]
     if ridge is None:  # chosen for the dense convolution that other forms approximate
         scores = {each: _score(_dense, form, known, held, each, towards) for each in RIDGES}
         ridge = min(scores, key=lambda each: scores[each])
     residual = _score(shape, form, known, held, ridge, towards)
-    layers, _, bias = _layers(shape, form, known + held, ridge, towards)
+    layers, _, bias = _layers(shape, form, both or known + held, ridge, towards)
     return Solution(layers, bias, residual, ridge)
 
 
@@ -57,20 +62,20 @@ def _layers(
 ) -> tuple[tuple[Tensor, ...], Tensor, Tensor]:
     """The weights of each layer, what they are together as one matrix (inputs, outputs), and the bias."""
     xx, xy = moments.centred
-    grown = xx + ridge * xx.diagonal().mean().clamp(min=1e-12) * torch.eye(len(xx), dtype=xx.dtype, device=xx.device)
-    weights, whole = shape(form, grown, xy + (grown - xx) @ towards)
+    grown = moments.grown(ridge)
+    weights, whole = shape(form, grown, xy + (grown - xx) @ towards, lambda: moments.factor(ridge))
     x, y = moments.mean
     return weights, whole, y - x @ whole
 
 
-def _dense(form: Form, xx: Tensor, xy: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
-    whole = _solved(xx, xy)
+def _dense(form: Form, _: Tensor, xy: Tensor, factor: Factor) -> tuple[tuple[Tensor, ...], Tensor]:
+    whole = torch.cholesky_solve(xy, factor())
     return (_kernel(whole, form.kernel),), whole
 
 
-def _convolution(form: Form, xx: Tensor, xy: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
+def _convolution(form: Form, xx: Tensor, xy: Tensor, factor: Factor) -> tuple[tuple[Tensor, ...], Tensor]:
     if form.groups == 1:
-        return _dense(form, xx, xy)
+        return _dense(form, xx, xy, factor)
     whole, kernels = torch.zeros_like(xy), []
     ins, outs = len(xx) // form.groups, xy.shape[1] // form.groups
     for number in range(form.groups):
@@ -80,20 +85,20 @@ def _convolution(form: Form, xx: Tensor, xy: Tensor) -> tuple[tuple[Tensor, ...]
     return (torch.cat(kernels),), whole
 
 
-def _low_rank(form: Form, xx: Tensor, xy: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
+def _low_rank(form: Form, xx: Tensor, xy: Tensor, factor: Factor) -> tuple[tuple[Tensor, ...], Tensor]:
     """Reduced-rank regression: the outputs of the full one, in the directions in which they spread most."""
-    full = _solved(xx, xy)
+    full = torch.cholesky_solve(xy, factor())
     spread = full.T @ xx @ full
     basis = torch.linalg.eigh((spread + spread.T) / 2).eigenvectors[:, -form.rank :]
     first = full @ basis
     return (_kernel(first, form.kernel), basis[..., None, None]), first @ basis.T
 
 
-def _separable(form: Form, xx: Tensor, xy: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
+def _separable(form: Form, xx: Tensor, xy: Tensor, factor: Factor) -> tuple[tuple[Tensor, ...], Tensor]:
     """Alternating least squares for the depthwise and the 1x1 weights, from the best rank one of each channel of the
     full regression."""
     channels, area, outputs = form.channels[0], form.kernel**2, xy.shape[1]
-    full = _solved(xx, xy).view(channels, area, outputs)
+    full = torch.cholesky_solve(xy, factor()).view(channels, area, outputs)
     depthwise = torch.linalg.eigh(full @ full.mT).eigenvectors[:, :, -1]
     squares, products = xx.view(channels, area, channels, area), xy.view(channels, area, outputs)
 
@@ -127,5 +132,8 @@ def _kernel(whole: Tensor, kernel: int) -> Tensor:
     return whole.T.reshape(whole.shape[1], -1, kernel, kernel)
 
 
-Shape: TypeAlias = Callable[[Form, Tensor, Tensor], tuple[tuple[Tensor, ...], Tensor]]
+Factor: TypeAlias = Callable[[], Tensor]
+Shape: TypeAlias = Callable[[Form, Tensor, Tensor, Factor], tuple[tuple[Tensor, ...], Tensor]]
+"""From the form, the products of inputs and those with outputs, and the factor of the former: the weights of each
+layer, and what they are together."""
 _SHAPES: dict[str, Shape] = {CONV: _convolution, SEPARABLE: _separable, LOW_RANK: _low_rank}
