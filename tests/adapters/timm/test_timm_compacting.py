@@ -504,6 +504,10 @@ def test_a_table_of_costs_limits_what_is_proposed_and_has_to_be_of_the_model(tmp
     assert moves.admits(moves.identity)  # each op that is there costs nothing, the others do
     assert moves.sample(np.random.default_rng(0)) is not None
     assert session.original().looked_up == {"energy": (9.0, "mJ")}
+    found = session.original().by_cell["energy"]
+    assert found["unit"] == "mJ"
+    assert found["fixed"] + sum(found["cells"].values()) == 9.0
+    assert set(found["cells"]) == {name for name, _ in network.cells}
     assert " MACs, energy 9 mJ" in str(session.original())
     with pytest.raises(NATError, match="this table is of 'mine'"):
         CompactionSession(model(), *loaders(32, 20), **{**given, "input": (3, 32, 32)})

@@ -8,8 +8,11 @@ from typing import Any
 import nat_timm
 import pytest
 import torch
+from nat_timm.documents.forms import Form
 from nat_timm.fitting import passes
+from nat_timm.fitting.fit import solution_of
 from nat_timm.fitting.passes import FromTheStart, Kept, passes_of
+from nat_timm.fitting.sampling import add, empty
 from torch import nn
 
 from nat_plugin.ir import Moves, Network, find_rule
@@ -104,3 +107,26 @@ def _called(model: nn.Module, x: torch.Tensor) -> Counter[str]:
     for handle in handles:
         handle.remove()
     return found
+
+
+def test_fits_of_other_outputs_to_the_same_inputs_share_their_factor(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[int] = []
+    cholesky = torch.linalg.cholesky
+
+    def counting(xx: torch.Tensor) -> torch.Tensor:
+        made.append(len(xx))
+        return cholesky(xx)
+
+    monkeypatch.setattr(torch.linalg, "cholesky", counting)
+    plain, short = Form((4, 4), kernel=3), Form((4, 4), kernel=3, shortcut=True)
+    moments, (x, y) = empty(plain, torch.device("cpu")), torch.randn(2, 16, 4, 9, 9)
+    add(moments, plain, x, y, 0, len(x), seed=0)
+    both = moments[0] + moments[1]
+    alone = solution_of(plain, moments, both=both)
+    count = len(made)
+    assert count > 1
+    again, other = solution_of(plain, moments, both=both), solution_of(short, moments, alone.ridge, both)
+    assert len(made) == count
+    assert torch.equal(again.weights[0], alone.weights[0])
+    residual = (other.weights[0] - alone.weights[0]).flatten(2).abs().sum(2)
+    assert (residual.diagonal() > 0.5).all()  # what the shortcut gives is taken off
