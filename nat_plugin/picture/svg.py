@@ -158,7 +158,7 @@ def _op(item: OpItem, where: str, costs: Callable[[int, Op], str], number: int |
     if number is not None:
         titles = [said, *(_said(item, where, each, item.op, costs) for each in item.others)]
         lines_of = [[item.lines[0]], *(changed_lines(item.op, each) for each in item.others)]
-        nulls = [number for number, each in enumerate((item.op, *item.others)) if each.is_null]
+        nulls = [at for at, each in enumerate((item.op, *item.others)) if each.is_null]
         data = {"lines": lines_of, "said": titles, "null": nulls}
         filled = f' data-edge="{number}" data-ops="{_text(json.dumps(data, ensure_ascii=False))}"'
     return f'<g{group}{filled} role="img" tabindex="0">{inner}</g>'

@@ -124,12 +124,12 @@ def _samples(original: nn.Module, wanted: Sequence[_Place], batches: Sequence[Te
     """Of every batch, what each place is to give: one pass through the original, of which only the rows stay that are
     fitted to."""
     number, count, found = 0, sum(len(x) for x in batches), []
+    by_point: dict[Point, list[int]] = {}
+    for at, place in enumerate(wanted):
+        by_point.setdefault(place.target, []).append(at)
     for x in batches:
-        by_point: dict[Point, list[int]] = {}
-        for at, place in enumerate(wanted):
-            by_point.setdefault(place.target, []).append(at)
 
-        def take(point: Point, y: Tensor, start: int = number, by_point: Any = by_point) -> dict[int, Sample]:
+        def take(point: Point, y: Tensor, start: int = number) -> dict[int, Sample]:
             return {at: sample(wanted[at].form, y, start, count, seed) for at in by_point[point]}
 
         taken = taken_at(original, list(by_point), partial(original, x), take)
