@@ -10,13 +10,13 @@ from importlib import import_module
 from types import GenericAlias, ModuleType
 from typing import Any
 
+import nat_plugin
 from nat_plugin.plugins import Plugins
 
 _HEAD = """# Python, name by name
 
 What is promised of these names, and how they go together: [the Python API](python.md). This page is made of signatures
 and docstrings: `python -m nat_plugin.reference docs/reference`. `nat.nni` is explained in [NNI](formats/nni.md)."""
-_WHOLE = {"nat_plugin": "nat", "nat_timm": "nat.timm"}
 _LISTED = {
     "nat_plugin.ir": "Networks, ops and their layers, moves, budgets, costs; explained in [the cell IR](ir.md).",
     "nat_plugin.extending": "What plugins are made of; explained in [an adapter of your own](../how-to/adapter.md).",
@@ -29,8 +29,7 @@ def python_page(found: Plugins) -> str:
     """The page; ``found`` adds nothing to it, since plugins have documentation of their own."""
     del found
     lines = [_HEAD]
-    for name, short in _WHOLE.items():
-        module = import_module(name)
+    for short, module in (("nat", nat_plugin), ("nat.timm", nat_plugin.timm)):
         lines += ["", f"## {short}"]
         for public in _public(module):
             lines += _entry(f"{short}.{public}", getattr(module, public))
