@@ -45,7 +45,9 @@ class Experiment:
     results: str = ""
     """In ``benchmarks/results``, without its suffix; empty where none are kept yet."""
     quick: str = ""
-    """Options that make it take seconds; ``SCRATCH`` is a folder of its own."""
+    """Options that make it take seconds; ``SCRATCH`` is a folder of its own, ``DATA`` that of the data."""
+    stand_ins: tuple[str, ...] | None = None
+    """The data files that it reads then, where not all of them."""
 
     def load(self) -> ModuleType:
         return import_module(f"benchmarks.experiments.{self.module}")
@@ -62,24 +64,32 @@ EXPERIMENTS: dict[str, Experiment] = {
         (IR, POLICY),
         (NB201,),
         "nasbench201_general",
+        quick="--policy general --inputs 40",
     ),
     "policy-budgets": Experiment(
         "policy.budgets",
         "What is gained on NAS-Bench-201 under limits on MACs and on measured latency?",
         (IR, POLICY, SEARCH),
         (NB201, NB201_LATENCY),
+        quick="--inputs 12 --searched 1 --rules nat",
     ),
     "policy-macro": Experiment(
         "policy.macro",
         "What is gained on the lean networks of NAS-Bench-Macro under limits on MACs?",
         (IR, POLICY, SEARCH),
         (MACRO,),
+        quick="--policy general --inputs 60 --searched 1 --work SCRATCH/work",
     ),
     "policy-learning": Experiment(
         "policy.learning",
         "What do a critic and the reuse of measurements add to what a policy learns?",
         (IR, POLICY, SEARCH),
         (NB201,),
+        quick=(
+            "--work SCRATCH/work --seeds 1 --rows 24 --proposals 128 --inputs 20 --set "
+            '\'stages=[{"updates":2,"critic":{"members":1,"steps":4,"doubt_steps":2}}]\' policy.inputs=24 '
+            "policy.batch=8"
+        ),
     ),
     "policy-leave-one-out": Experiment(
         "policy.leave_one_out",
@@ -87,6 +97,11 @@ EXPERIMENTS: dict[str, Experiment] = {
         (IR, POLICY, SEARCH),
         TABLES,
         "leave_one_out",
+        quick=(
+            "--recipe DATA/made_up.yaml --leave one --policy general --rules nat --limits none --inputs "
+            "2 --searched 1 --queries 0 1 --strategies random --work SCRATCH/work"
+        ),
+        stand_ins=("made_up.yaml",),
     ),
     "policy-critic-proxies": Experiment(
         "policy.critic_proxies",
@@ -94,12 +109,18 @@ EXPERIMENTS: dict[str, Experiment] = {
         (IR, POLICY, "nat_plugin/evaluators/proxies"),
         TABLES,
         "critic_proxies",
+        quick=(
+            "--recipe DATA/made_up.yaml --leave one --networks 24 --steps 2 --members 1 --inputs 1 "
+            "--kept SCRATCH/kept.jsonl"
+        ),
+        stand_ins=("made_up.yaml",),
     ),
     "search-few-queries": Experiment(
         "search.few_queries",
         "What does each strategy gain on single cells of NAS-Bench-201 with few queries?",
         (IR, POLICY, SEARCH),
         (NB201, NB201_LATENCY),
+        quick="--inputs 1 --groups all --datasets CIFAR-10 --strategies surrogate --processes 1",
     ),
     "search-gains": Experiment(
         "search.gains",
@@ -107,6 +128,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         (IR, SEARCH),
         (NB201,),
         "search_gains",
+        quick="--places 1 --strategies random --processes 1",
     ),
     "search-own-architecture": Experiment(
         "search.own_architecture",
@@ -114,12 +136,23 @@ EXPERIMENTS: dict[str, Experiment] = {
         (IR, POLICY, SEARCH, *SHARED),
         (CIFAR10,),
         "own_architecture",
+        quick=(
+            "quickstart --seeds 1 --trials 1 2 --strategies nat random --work SCRATCH/work --set "
+            "'network={channels: 4, cells: 3}' final.schedule.epochs=1 evaluator.steps=2 "
+            "evaluator.data.limit=200 'search={warmup: 2, rounds: 1, steps: 0}'"
+        ),
+        stand_ins=(),
     ),
     "search-cifar10": Experiment(
         "search.cifar10",
         "What does the whole method gain on DARTS cells and real images, against random search?",
         (IR, POLICY, SEARCH, *SHARED),
         (CIFAR10,),
+        quick=(
+            "--seeds 1 --budgets 1.0 --jobs 1 --work SCRATCH/work --set 'network={channels: 4, cells: "
+            "3}' --set final.schedule.epochs=1 --set 'search={warmup: 1, rounds: 1, proposals: 2, steps: "
+            "0}' --set final.seeds=1"
+        ),
     ),
     "proxies-ranks": Experiment(
         "proxies.ranks",
@@ -127,6 +160,8 @@ EXPERIMENTS: dict[str, Experiment] = {
         (IR, "nat_plugin/evaluators/proxies"),
         TABLES,
         "proxies",
+        quick="--spaces macro --inputs 1 --networks 5",
+        stand_ins=(MACRO,),
     ),
     "proxies-trained": Experiment(
         "proxies.trained",
@@ -134,59 +169,83 @@ EXPERIMENTS: dict[str, Experiment] = {
         (IR, SEARCH, "nat_plugin/evaluators/proxies"),
         (CIFAR10,),
         "proxies_trained",
+        quick=(
+            "--seeds 1 --random 1 --within 0.5 --work SCRATCH/work --search 'search={rounds: 1, "
+            "proposals: 2}' --set 'network={channels: 4, cells: 3}' final.schedule.epochs=1"
+        ),
     ),
     "supernet-nasbench201": Experiment(
         "supernet.nasbench201",
         "What does a policy gain that learns from shared weights alone, looked up in NAS-Bench-201?",
         (IR, POLICY, SEARCH, *SHARED),
         (NB201, CIFAR10),
+        quick=(
+            "--seeds 1 --work SCRATCH/work --steps 2 --channels 4 --cells 3 --resolution 8 --images 40 "
+            "--pool 8 --updates 1 --policy-inputs 8 --inputs 1 --queries 1"
+        ),
     ),
     "supernet-ablations": Experiment(
         "supernet.ablations",
         "What do the rewards of shared weights owe to how they are measured and trained?",
         (IR, *SHARED),
         (NB201, CIFAR10),
+        quick=(
+            "--seeds 1 --work SCRATCH/work --steps 2 --channels 4 --cells 3 --resolution 8 --images 40 "
+            "--inputs 2 --reached 2 --steps-more 1"
+        ),
     ),
     "nni-nasbench201": Experiment(
         "nni.nasbench201",
         "How many models does a search inside NNI need on NAS-Bench-201?",
         (IR, POLICY, "adapters/nat_nni"),
         (NB201,),
+        quick="--inputs 1 --models 10 --datasets CIFAR-10 --groups all",
     ),
     "nni-spaces": Experiment(
         "nni.spaces",
         "Do samples of every space of NNI's hub come back unchanged, with exact costs?",
         (IR, "adapters/nat_nni"),
+        quick="--spaces NasBench201 --samples 1",
     ),
     "timm-coverage": Experiment(
         "timm.coverage",
         "Which convolutional models of the installed timm convert, with how many moves, how exactly?",
         (IR, TIMM),
         results="timm_coverage",
+        quick="--out SCRATCH/coverage.json --names test_resnet",
     ),
     "timm-faithful": Experiment(
         "timm.faithful",
         "Do moved models of timm cost what was said, and load through plain timm with equal outputs?",
         (IR, TIMM),
         results="timm_faithful",
+        quick="--out SCRATCH/faithful.json --names test_resnet",
     ),
     "timm-offers": Experiment(
         "timm.offers",
         "Does a moved model offer all that timm offers of the unmoved one?",
         (IR, TIMM),
         results="timm_offers",
+        quick="--out SCRATCH/offers.json --names test_resnet --walks 1 --size 32",
     ),
     "timm-fits": Experiment(
         "timm.fits",
         "What accuracy is left where blocks are replaced by fitted convolutions, without training?",
         (TIMM,),
         (MOBILENETV2, PICTURES),
+        quick="--out SCRATCH/fits.json --fit 4 --test 4 --blocks 3.2 --cut-blocks",
+        stand_ins=(MOBILENETV2, PICTURES),
     ),
     "timm-advice": Experiment(
         "timm.advice",
         "How well does `nat advise` rank changes, against a short fine-tuning of each?",
         (TIMM, "nat_plugin/advising"),
         (MOBILENETV2, PICTURES),
+        quick=(
+            "--out SCRATCH/advice.json --model test_efficientnet --model-args {} --untrained --size 32 "
+            "--changes 3 --advise 4 --tune 4 --test 4 --epochs 1 --batch 4"
+        ),
+        stand_ins=(PICTURES,),
     ),
     "timm-compact": Experiment(
         "timm.compact",
@@ -194,6 +253,10 @@ EXPERIMENTS: dict[str, Experiment] = {
         (IR, SEARCH, TIMM),
         (CIFAR10,),
         "timm_compact",
+        quick=(
+            "--out SCRATCH/out --model mnasnet_050 --budgets 0.8x --seeds 0 --epochs 1 --tuning 1 --warmup 1 "
+            "--evaluations 8 --weights 64 --reward 16 --selection 16 --unused 16 --strategies random"
+        ),
     ),
     "timm-pretrained": Experiment(
         "timm.pretrained.experiment",
@@ -201,29 +264,33 @@ EXPERIMENTS: dict[str, Experiment] = {
         (IR, SEARCH, TIMM, "nat_plugin/advising"),
         (MOBILENETV2, PICTURES, CIFAR10),
         "timm_pretrained",
-        "--out SCRATCH/out --models quick --splits 0 --tunings none --limits macs=0.8x --methods magnitude --batches 1 "
-        "--evaluations 8 --measured 16 --candidates 1",
+        quick="--out SCRATCH/out --models quick --splits 0 --tunings none --limits macs=0.8x --methods magnitude "
+        "--batches 1 --evaluations 8 --measured 16 --candidates 1",
     ),
     "speed-core": Experiment(
         "speed.core",
         "How long do the step of a supernet and the policy over many architectures take?",
         (IR, "nat_plugin/nets", POLICY),
+        quick="--cells 2 --space 8 --channels 4 --layers 3 --batch 2 --within 9 --here --device cpu",
     ),
     "speed-policy": Experiment(
         "speed.policy",
         "How fast is the policy in one batch, against one architecture at a time?",
         (IR, POLICY),
+        quick="--cells 2 --space 8 --here --device cpu",
     ),
     "speed-supernet": Experiment(
         "speed.supernet",
         "What does weight sharing cost in a training step?",
         (IR, "nat_plugin/nets"),
+        quick="--channels 4 --cells 3 --batch 2 --within 9",
     ),
     "speed-search": Experiment(
         "speed.search",
         "How long does a proposal take after so many observations?",
         (IR, SEARCH),
         results="speed_search",
+        quick="--observations 10 --proposals 2",
     ),
 }
 

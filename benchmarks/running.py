@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import argparse
 import inspect
+import shlex
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.common.files import FOLDER
+from benchmarks.data.made_up import make
 from benchmarks.registry import Experiment, find_experiment
 
 QUICK = "--quick"
 
 
-def run(name: str, words: Sequence[str]) -> None:
+def run(name: str, words: Sequence[str], stand_ins: Path | None = None) -> None:
+    """``stand_ins``: a folder that keeps stand-ins for data files, for several quick runs."""
     experiment = find_experiment(name)
     module = experiment.load()
     parser = parser_of(name, experiment, inspect.getdoc(module) or experiment.question)
@@ -23,8 +26,11 @@ def run(name: str, words: Sequence[str]) -> None:
         module.run(parser.parse_args(words))
         return
     with tempfile.TemporaryDirectory() as scratch:
-        small = [word.replace("SCRATCH", scratch) for word in experiment.quick.split()]
-        module.run(parser.parse_args([*small, *words]))
+        data = stand_ins or Path(scratch)
+        small = [word.replace("SCRATCH", scratch).replace("DATA", str(data)) for word in shlex.split(experiment.quick)]
+        for file in experiment.reads if experiment.stand_ins is None else experiment.stand_ins:
+            make(file, data)
+        module.run(parser.parse_args(["--data", str(data), *small, *words]))
 
 
 def parser_of(name: str, experiment: Experiment, says: str) -> argparse.ArgumentParser:

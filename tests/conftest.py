@@ -10,7 +10,6 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # also for subprocesses: threads that wait for shared cores are slow
 
 import hypothesis
-import numpy as np
 import pytest
 import torch
 
@@ -18,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared" / "data"
 if str(ROOT) not in sys.path:  # for "from tests.networks import ..."; last, so that the installed package is tested
     sys.path.append(str(ROOT))
-from tests.adapters.nasbench import tables  # noqa: E402
+from benchmarks.data import made_up  # noqa: E402
 from tests.clocks import turned  # noqa: E402, F401 - a fixture for all
 from tests.command_line import nat  # noqa: E402, F401 - a fixture for all
 from tests.timed_cells import clock  # noqa: E402, F401 - a fixture for all
@@ -77,18 +76,11 @@ def files_that_need_data(request: pytest.FixtureRequest) -> dict[str, bool]:
 @pytest.fixture(scope="session")
 def nb201_table(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A table of all cells of NAS-Bench-201, made up."""
-    return tables.nb201_table(tmp_path_factory.mktemp("nb201") / "table.csv.gz")
+    return made_up.nb201_table(tmp_path_factory.mktemp("nb201") / "table.csv.gz")
 
 
 @pytest.fixture(scope="session")
 def coloured(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An npz file in the layout of CIFAR-10, 1,200 images to train on and 200 to test, of random pixels that are a
     little brighter for every class."""
-    rng, found = np.random.default_rng(0), {}
-    for part, images in (("train", 1200), ("test", 200)):
-        labels = rng.permutation(np.arange(images) % 10)
-        pixels = rng.integers(0, 166, (images, 32, 32, 3)) + 10 * labels[:, None, None, None]
-        found |= {f"x_{part}": pixels.astype(np.uint8), f"y_{part}": labels}
-    path = tmp_path_factory.mktemp("coloured") / "coloured.npz"
-    np.savez(path, **found, names=np.array([f"shade {number}" for number in range(10)]))
-    return path
+    return made_up.images(tmp_path_factory.mktemp("coloured") / "coloured.npz", 1200, 200)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +17,33 @@ RECIPE, SOURCE = "train-nasbench201", "nasbench201"
 RULES = tuple(load_training(RECIPE, [], plugins()).recipe.rules)
 
 
-def train(table: Path, folder: Path, seed: int, evaluations: int = 3000, encoder: str = "graph") -> dict[str, Any]:
-    """Train into a folder, or go on with the training there; what its ``result.json`` holds."""
+@dataclass(frozen=True)
+class Wanted:
+    """Trainings on a table, kept in a folder; ``changes`` of keys of the recipe, as KEY=VALUE."""
+
+    table: Path
+    work: Path
+    encoder: str = "graph"
+    evaluations: int = 3000
+    changes: tuple[str, ...] = ()
+
+    def folder(self, seed: int) -> Path:
+        return self.work / f"{self.encoder}-{self.evaluations}-{seed}"
+
+
+def train(wanted: Wanted, seed: int) -> dict[str, Any]:
+    """Train, or go on with the training in the folder; what its ``result.json`` holds."""
+    folder = wanted.folder(seed)
     if (folder / "result.json").exists():
         found: dict[str, Any] = json.loads((folder / "result.json").read_text())
         return found
     if is_training(folder):
         return resume(folder, plugins(), Silent())
     changes = {
-        f"sources.{SOURCE}.table.path": table,
-        f"sources.{SOURCE}.evaluations": evaluations,
+        f"sources.{SOURCE}.table.path": wanted.table,
+        f"sources.{SOURCE}.evaluations": wanted.evaluations,
         "seed": seed,
-        "policy.encoder": encoder,
+        "policy.encoder": wanted.encoder,
     }
-    overrides = [f"{name}={value}" for name, value in changes.items()]
+    overrides = [*(f"{name}={value}" for name, value in changes.items()), *wanted.changes]
     return start(load_training(RECIPE, overrides, plugins()), folder, plugins(), Silent())

@@ -10,7 +10,7 @@ import csv
 import gzip
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -106,8 +106,9 @@ class Space:
         return self.test["CIFAR-10"] >= GROUPS[name]
 
 
+@lru_cache(maxsize=1)
 def load_space(path: Path) -> Space:
-    """The table ``nasbench201.csv.gz``."""
+    """The table ``nasbench201.csv.gz``; once for each process, since what is computed of it takes seconds."""
     adapter, frame, names = NB201Adapter(), Frame(), list(OPS)
     networks: dict[int, Network] = {}
     validation = {name: np.full(CELLS, np.nan) for name in DATA}

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from itertools import product
 from pathlib import Path
 
 import pytest
 import torch
-from nat_nasbench.nb201 import spell
 
+from benchmarks.data import made_up
 from benchmarks.running import run
 from nat_plugin.errors import NATError
 from nat_plugin.policy.critic import CriticConfig, new_critic
@@ -23,13 +22,7 @@ CPU = torch.device("cpu")
 @pytest.fixture
 def words(tmp_path: Path) -> list[str]:
     """Of a recipe with two tasks of the same cells in files of their own, and a policy that has learned nothing."""
-    cells = list(product(*[("none", "skip_connect", "nor_conv_3x3")] * 4, ("nor_conv_3x3",), ("skip_connect",)))
-    lines = ["name: two tasks", "sources:"]
-    for task, sign in (("one", 1), ("two", 1), ("three", -1)):
-        rows = [f"{spell(list(ops))},{50 + sign * number / 10}" for number, ops in enumerate(cells)]
-        (tmp_path / f"{task}.csv").write_text("\n".join(["architecture,accuracy", *rows]) + "\n")
-        lines.append(f"  {task}: {{table: {{path: {task}.csv, adapter: nasbench201, metric: accuracy}}}}")
-    (tmp_path / "recipe.yaml").write_text("\n".join(lines) + "\n")
+    made_up.recipe(tmp_path / "recipe.yaml")
     critic = new_critic(CriticConfig(1, 8, 1, 4), 0, CPU)
     save_policy(
         new_policy(PolicyConfig("graph", 8, 1), 0, CPU), tmp_path / "policy.safetensors", {}, saved_critic(critic)

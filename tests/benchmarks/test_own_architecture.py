@@ -6,35 +6,37 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.experiments.search import own_architecture
+from benchmarks.common.results import read_results
 from benchmarks.experiments.search.own_architecture import (
     NAT,
     RECIPES,
     STRATEGIES,
     TRIALS,
+    Wanted,
     best_of,
     comparison,
     pooled,
     run_plan,
     tables_of,
 )
+from benchmarks.running import run
 from nat_plugin.comparisons.search import Moved, Trace
-from nat_plugin.runs.progress import Silent
 
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_all_strategies_search_the_recipe_on_weights_that_saw_as_many_steps(name: str) -> None:
-    run = run_plan(name, Path("/cifar.npz"), 3)
-    wanted = comparison(run, 3)
+    asked = Wanted(name, Path("/cifar.npz"))
+    planned = run_plan(asked, 3)
+    wanted = comparison(asked, planned, 3)
     assert list(wanted.names) == list(STRATEGIES)
     assert wanted.strategies[NAT].policy == "general"
     assert wanted.strategies["nat without prior"].policy is None
-    search = run.recipe.search
+    search = planned.recipe.search
     assert wanted.recipe.warmup == search.warmup + search.rounds * search.steps > 0
-    assert (wanted.recipe.rules, wanted.recipe.budget) == (run.recipe.rules, run.recipe.budget)
+    assert (wanted.recipe.rules, wanted.recipe.budget) == (planned.recipe.rules, planned.recipe.budget)
     assert wanted.recipe.queries == max(TRIALS)
     assert wanted.evaluator.reward_images is None
-    assert run.recipe.final is not None
+    assert planned.recipe.final is not None
 
 
 def test_the_best_after_so_many_is_what_was_found_by_then() -> None:
@@ -55,18 +57,11 @@ def test_the_table_is_of_the_same_seeds() -> None:
 
 def test_what_is_done_is_not_done_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A search and the trainings after it, very small, and once more from what is kept."""
-    monkeypatch.setattr(own_architecture, "TRIALS", (1, 2))
-    monkeypatch.setattr(own_architecture, "STRATEGIES", {NAT: {}, "random": {}})
-    small = ["network={channels: 4, cells: 3}", "final.schedule.epochs=1", "evaluator.steps=2",
-             "evaluator.data.limit=200", "search={warmup: 2, rounds: 1, steps: 0}"]  # fmt: skip
-    monkeypatch.setattr(own_architecture, "RECIPES", {"quickstart": ("quickstart", tuple(small))})
-    wanted = comparison(run_plan("quickstart", None, 0), 0)
-    found = []
-    for _ in range(2):
-        traces = own_architecture.searched(wanted, tmp_path / "searches", Silent())
-        (tmp_path / "trained").mkdir(exist_ok=True)
-        found.append(own_architecture.trained("quickstart", None, wanted, traces, tmp_path / "trained", Silent()))
-        monkeypatch.setattr("nat_plugin.runs.choice.Choice.advance", None)  # nothing is left to be trained
-    assert found[0] == found[1]
-    assert all(len(each) == 2 for each in found[0]["tested"].values())
-    assert found[0]["notes"][0].startswith("Prior: policy 'general'")
+    words = ["--quick", "--work", str(tmp_path / "work"), "--save"]
+    run("search-own-architecture", [*words, str(tmp_path / "first.json")])
+    monkeypatch.setattr("nat_plugin.runs.choice.Choice.advance", None)  # nothing is left to be trained
+    run("search-own-architecture", [*words, str(tmp_path / "second.json")])
+    first, second = (read_results(tmp_path / f"{name}.json")["quickstart"] for name in ("first", "second"))
+    assert first["tested"] == second["tested"]
+    assert {label: len(found[0]) for label, found in first["tested"].items()} == {NAT: 2, "random": 2}
+    assert first["notes"][0].startswith("Prior: policy 'general'")

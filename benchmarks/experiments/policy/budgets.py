@@ -24,7 +24,7 @@ from benchmarks.common.intervals import interval
 from benchmarks.common.results import add_result
 from benchmarks.methods.no_query import Trained, load_trained
 from benchmarks.methods.searches import SEARCHES, search
-from benchmarks.spaces.held_out import SPLIT, held_out_by
+from benchmarks.spaces.held_out import SPLIT, held_out_by, some_of
 from benchmarks.spaces.nb201 import GROUPS, Reach, Space, load_space
 from benchmarks.spaces.nb201_limits import Cost, by_cost, by_latency, devices, number_of
 from nat_plugin.errors import NATError
@@ -138,6 +138,7 @@ def table(rows: Mapping[str, Mapping[str, Mapping[str, Any]]], which: str) -> st
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--policy", nargs="+", default=["general"], help="Files or names, each a training.")
     parser.add_argument("--rules", nargs="+", default=["nat", "nat++"])
+    parser.add_argument("--inputs", type=int, help="So many of the held-out networks; left out: all.")
     parser.add_argument("--searched", type=int, default=100, help="Inputs of each group where strategies search.")
 
 
@@ -148,7 +149,7 @@ def run(args: argparse.Namespace) -> None:
     space = load_space(find_file(args.data, NB201))
     limits = costs(space, find_file(args.data, NB201), find_file(args.data, NB201_LATENCY))
     policies = [load_trained(name) for name in args.policy]
-    held = held_out_by(space.networks, policies[0].split)
+    held = some_of(held_out_by(space.networks, policies[0].split), args.inputs)
     found: dict[str, Any] = {}
     for rule in args.rules:
         reach = Reach(space, find_rule(rule))

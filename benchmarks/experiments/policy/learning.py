@@ -18,15 +18,18 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from benchmarks.common.files import NB201, find_file
 from benchmarks.common.intervals import interval
+from benchmarks.common.results import add_result
 from benchmarks.experiments.policy.nasbench201 import Yardstick
-from benchmarks.methods.nb201_training import train
+from benchmarks.methods.nb201_training import Wanted, train
 from benchmarks.methods.no_query import Trained
+from benchmarks.spaces.held_out import some_of
 from benchmarks.spaces.nb201 import DATA, GROUPS, Space, load_space
 from benchmarks.spaces.nb201_limits import number_of
 from nat_plugin.ir import Budget, find_rule
@@ -74,14 +77,15 @@ def measured_only(space: Space, steps: int, proposals: int, rows: int, seed: int
     return strategy.policy
 
 
-def with_critic(table: Path, work: Path, rows: int, seed: int) -> Policy:
-    folder = work / f"graph-{rows}-{seed}"
-    train(table, folder, seed, rows)
-    return load_policy(folder / "policy.safetensors")[0]
+def with_critic(wanted: Wanted, seed: int) -> Policy:
+    train(wanted, seed)
+    return load_policy(wanted.folder(seed) / "policy.safetensors")[0]
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--work", type=Path, default=Path("nasbench201-work"), help="Where trainings are kept.")
+    parser.add_argument("--inputs", type=int, help="So many of the held-out networks; left out: all.")
+    parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="Change keys of the recipe.")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--rows", type=int, default=3000)
     parser.add_argument("--proposals", type=int, default=24_000)
@@ -91,17 +95,22 @@ def run(args: argparse.Namespace) -> None:
     torch.set_num_threads(1)
     plugins()
     begun, space = time.perf_counter(), load_space(find_file(args.data, NB201))
-    yardstick = Yardstick(space, space.held_out)
+    yardstick = Yardstick(space, some_of(space.held_out, args.inputs))
     arms: dict[str, Callable[[int], Policy]] = {
         "one step": partial(measured_only, space, 1, args.proposals, args.rows),
         "several steps": partial(measured_only, space, STEPS, args.proposals, args.rows),
-        "critic": partial(with_critic, find_file(args.data, NB201), args.work, args.rows),
+        "critic": partial(
+            with_critic, Wanted(find_file(args.data, NB201), args.work, "graph", args.rows, tuple(args.set))
+        ),
     }
     columns = [(data, group) for data in DATA for group in GROUPS]
     lines = ["| | " + " | ".join(f"{data}, {group}" for data, group in columns) + " |", "|---" * 7 + "|"]
+    kept: dict[str, Any] = {}
     for name, learn in arms.items():
         gains = [yardstick.of_policy(Trained(learn(seed)))["nat"] for seed in range(args.seeds)]
+        kept[name] = gains
         found = [interval([each[data][group] for each in gains]) for data, group in columns]
         lines.append(f"| {name} | " + " | ".join(f"{mean:.2f} ± {half:.2f}" for mean, half in found) + " |")
         print(lines[-1], flush=True)
+    add_result(args.results, f"{args.rows} rows", {"proposals": args.proposals, "gains": kept})
     print("\n" + "\n".join(lines) + f"\n\n{time.perf_counter() - begun:.0f} s")

@@ -20,12 +20,10 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +31,7 @@ import numpy as np
 import torch
 from scipy.stats import spearmanr
 
+from benchmarks.common.processes import workers
 from benchmarks.common.results import add_result, provenance
 from benchmarks.experiments.policy.leave_one_out_tables import (
     RANKED,
@@ -171,16 +170,6 @@ def searched(wanted: Search, row: int) -> list[float]:
     )
 
 
-@contextmanager
-def mapping(processes: int) -> Iterator[Any]:
-    """``map``, in so many processes."""
-    if processes == 1:
-        yield map
-        return
-    with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
-        yield pool.map
-
-
 def known_unit(path: Path, wanted: Unit) -> Unit | None:
     """What was found before, if it was for the same inputs, queries and policy."""
     if not path.exists():
@@ -222,12 +211,12 @@ class Experiment:
                 self._suggest(setting, self.case.inputs(setting, self.args.inputs), seed, path)
         trainings: list[tuple[int | None, Path | None]] = [*policies.items()]
         untrained: list[tuple[int | None, Path | None]] = [(None, None)]
-        with mapping(self.args.processes) as each:
+        with workers(self.args.processes) as pool:
             for setting in self.settings if asked else ():
                 rows = self.case.inputs(setting, self.args.searched)
                 for name in self.args.strategies if rows else ():
                     for training in trainings if name == TRAINED else untrained:
-                        self._search(setting, rows, name, *training, asked, each)
+                        self._search(setting, rows, name, *training, asked, pool)
 
     def _policy(self, seed: int) -> Path:
         if self.args.policy is not None:
@@ -258,14 +247,14 @@ class Experiment:
         seed: int | None,
         path: Path | None,
         queries: tuple[int, ...],
-        each: Any,
+        pool: Executor,
     ) -> None:
         unit, place = self._unit(setting, rows, path, queries), self._place(f"{setting} {name}", seed)
         if known_unit(place, unit) is None:
             strategy = "nat" if name == TRAINED else name
             wanted = Search(self.table, setting, strategy, str(path or ""), queries)
             found = keep(
-                place, unit | self._best(setting, rows) | {"gains": list(each(partial(searched, wanted), rows))}
+                place, unit | self._best(setting, rows) | {"gains": list(pool.map(partial(searched, wanted), rows))}
             )
             self._say(place, found)
 

@@ -29,7 +29,7 @@ from benchmarks.common.results import add_result
 from benchmarks.methods.macro_training import CPU, RULES, Plan, train
 from benchmarks.methods.no_query import Trained, load_trained
 from benchmarks.methods.searches import SEARCHES, search
-from benchmarks.spaces.held_out import held_out_by
+from benchmarks.spaces.held_out import held_out_by, some_of
 from benchmarks.spaces.macro import BUDGETS, SPLIT, MacroSpace, Reach, load_space, number_of
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Budget, Moves, Network, find_rule
@@ -157,6 +157,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--work", type=Path, default=Path("macro-work"), help="Where policies are kept.")
     parser.add_argument("--policy", nargs="+", default=[], help="Files or names, each a training, in place of those.")
     parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--inputs", type=int, help="So many of the held-out networks; left out: all.")
     parser.add_argument("--searched", type=int, default=100, help="Inputs of each group where strategies search.")
 
 
@@ -171,6 +172,7 @@ def run(args: argparse.Namespace) -> None:
         held = held_out_by(space.networks, trained[0][0].split)
     else:
         trained = policies(space, args.work, args.seeds)
+    held = some_of(held, args.inputs)
     found: dict[str, Any] = {}
     for rule in RULES:
         cases = {limit: Case(space, rule, limit, held) for limit in BUDGETS}

@@ -33,9 +33,9 @@ from benchmarks.common.files import NB201, find_file
 from benchmarks.common.intervals import interval
 from benchmarks.common.results import add_result
 from benchmarks.experiments.policy.budgets import Case
-from benchmarks.methods.nb201_training import RULES, train
+from benchmarks.methods.nb201_training import RULES, Wanted, train
 from benchmarks.methods.no_query import Trained, load_trained
-from benchmarks.spaces.held_out import held_out_by
+from benchmarks.spaces.held_out import held_out_by, some_of
 from benchmarks.spaces.nb201 import (
     CELLS,
     DATA,
@@ -161,11 +161,11 @@ def hill_climbing(reach: Reach, score: Scores, cell: int, queries: int, rng: np.
     return best
 
 
-def policies(path: Path, work: Path, encoder: str, evaluations: int, seeds: int) -> Iterator[tuple[Policy, Any]]:
+def policies(wanted: Wanted, seeds: int) -> Iterator[tuple[Policy, Any]]:
     """Trained or taken from the folder, one for each seed, with what is known of their trainings."""
     for seed in range(seeds):
-        folder = work / f"{encoder}-{evaluations}-{seed}"
-        found = train(path, folder, seed, evaluations, encoder)
+        folder = wanted.folder(seed)
+        found = train(wanted, seed)
         policy, facts = load_policy(folder / "policy.safetensors")
         yield policy, {**facts, "seconds": found["seconds"]}
 
@@ -189,8 +189,8 @@ def table(rows: dict[str, Any], best: Gains, rule: str) -> str:
         for data, group in columns:
             value = gains[rule][data][group]
             if isinstance(value, tuple | list):
-                share = value[0] / best[rule][data][group]
-                cells.append(f"{_of(*value)} ({share:.1%})")
+                most = best[rule][data][group]
+                cells.append(_of(*value) + (f" ({value[0] / most:.1%})" if most else ""))
             else:
                 cells.append(f"{value:.2f}")
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
@@ -208,7 +208,7 @@ def under_limit(case: Case, files: Sequence[Trained]) -> dict[str, Any]:
 def of_files(args: argparse.Namespace) -> None:
     """What policy files are worth at home."""
     space, files = load_space(find_file(args.data, NB201)), [load_trained(name) for name in args.policy]
-    held = held_out_by(space.networks, files[0].split)
+    held = some_of(held_out_by(space.networks, files[0].split), args.inputs)
     yardstick = Yardstick(space, held)
     best = yardstick.gains(lambda rule, data: yardstick.reach[rule].best(space.validation[data]))
     gains = over_seeds([yardstick.of_policy(each) for each in files])
@@ -218,13 +218,15 @@ def of_files(args: argparse.Namespace) -> None:
         for rule, reach in yardstick.reach.items()
     }
     begun = time.process_time()
-    files[0].proposals([Moves(network, yardstick.reach[RULES[0]].rule) for network in space.networks])
+    timed = space.networks if args.inputs is None else [space.networks[cell] for cell in yardstick.cells]
+    files[0].proposals([Moves(network, yardstick.reach[RULES[0]].rule) for network in timed])
     figures = {
         "inputs": {name: int(space.group(name)[held].sum()) for name in GROUPS},
         "trainings": len(files),
         "best": best,
         "gains": gains,
         "limits": limits,
+        "cells_timed": len(timed),
         "cpu_seconds_all_cells": time.process_time() - begun,
         "megabytes": max(each.path.stat().st_size for each in files) / 1e6,
     }
@@ -253,7 +255,8 @@ def tables_of(results: Mapping[str, Any]) -> dict[str, str]:
     places = len(RULES) * len(MACS) * len(GROUPS)
     summary = [
         f"Within {NEAR} points of the best within the limit in {near} of {places} places; {over} over the limit.",
-        f"All {CELLS:,} cells in {figures['cpu_seconds_all_cells']:.1f} s of CPU; {figures['megabytes']:.2f} MB.",
+        f"All {figures.get('cells_timed', CELLS):,} cells in {figures['cpu_seconds_all_cells']:.1f} s of CPU; "
+        f"{figures['megabytes']:.2f} MB.",
     ]
     lines += ["", " ".join(summary)]
     return {"home-gains": "\n\n".join(rules), "home-limits": "\n".join(lines)}
@@ -268,6 +271,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seeds", type=int, default=10, help="Of the policy with most evaluations.")
     parser.add_argument("--fewer", type=int, default=3, help="Seeds of the learning curve and the ablation.")
     parser.add_argument("--policy", nargs="+", help="Files or names, each a training: only these are measured.")
+    parser.add_argument("--inputs", type=int, help="So many of the held-out networks; left out: all.")
+    parser.add_argument("--curve", type=int, nargs="+", default=list(CURVE), help="Evaluations in training.")
+    parser.add_argument("--encoders", nargs="+", choices=ENCODERS, default=list(ENCODERS))
+    parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="Change keys of the recipe.")
     parser.add_argument("--name", default=NAME)
 
 
@@ -280,7 +287,7 @@ def run(args: argparse.Namespace) -> None:
     args.work.mkdir(parents=True, exist_ok=True)
     begun = time.perf_counter()
     space = load_space(find_file(args.data, NB201))
-    yardstick = Yardstick(space, space.held_out)
+    yardstick = Yardstick(space, some_of(space.held_out, args.inputs))
     best = yardstick.gains(lambda rule, data: yardstick.reach[rule].best(space.validation[data]))
     fixed = fixed_rule(space)
     known = {rule: reach.best(space.validation["CIFAR-10"]) for rule, reach in yardstick.reach.items()}
@@ -295,21 +302,24 @@ def run(args: argparse.Namespace) -> None:
 
     def trained(encoder: str, evaluations: int, seeds: int) -> Any:
         runs = []
-        for policy, known in policies(find_file(args.data, NB201), args.work, encoder, evaluations, seeds):
+        wanted = Wanted(find_file(args.data, NB201), args.work, encoder, evaluations, tuple(args.set))
+        for policy, known in policies(wanted, seeds):
             facts.setdefault(f"{encoder}-{evaluations}", []).append(known)
             runs.append(yardstick.of_policy(Trained(policy)))
         return over_seeds(runs)
 
-    rows["policy, no query"] = trained("graph", CURVE[-1], args.seeds)
-    curve = {f"{count:,}": trained("graph", count, args.fewer) for count in CURVE[:-1]}
-    ablation = {name: trained(name, CURVE[-1], args.seeds if name == "graph" else args.fewer) for name in ENCODERS}
+    rows["policy, no query"] = trained("graph", args.curve[-1], args.seeds)
+    curve = {f"{count:,}": trained("graph", count, args.fewer) for count in args.curve[:-1]}
+    ablation = {
+        name: trained(name, args.curve[-1], args.seeds if name == "graph" else args.fewer) for name in args.encoders
+    }
     sizes = {name: int((space.group(name)[yardstick.cells]).sum()) for name in GROUPS}
     print(f"held-out inputs: {', '.join(f'{name} {count:,}' for name, count in sizes.items())}")
     for rule in RULES:
         print(f"\nrules {rule}, gain in test accuracy\n\n{table(rows, best, rule)}")
         print(f"\nrules {rule}, policy by most cells evaluated in training\n\n{table(curve, best, rule)}")
         print(f"\nrules {rule}, policy by encoder\n\n{table(ablation, best, rule)}")
-    seconds = [known["seconds"] for known in facts[f"graph-{CURVE[-1]}"]]
+    seconds = [known["seconds"] for known in facts[f"graph-{args.curve[-1]}"]]
     print(f"\ntraining: {np.mean(seconds):.0f} s; whole run: {time.perf_counter() - begun:.0f} s")
     found = {"gains": rows, "curve": curve, "ablation": ablation, "inputs": sizes, "trainings": facts}
     add_result(args.results, args.name, found)

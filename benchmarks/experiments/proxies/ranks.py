@@ -47,6 +47,8 @@ COMBINED: Mapping[str, tuple[str, ...]] = {
     "AZ-NAS": ("expressivity", "progressivity", "trainability", "macs"),
     "without macs": tuple(name for name in DEFAULT if name != "macs"),
 }
+FEWEST = 5
+"""Networks that an input must be able to become."""
 NB201_DIGITS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 RANDOM: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "nb101": ("nasbench101_500.csv.gz", {}),
@@ -227,7 +229,7 @@ def measured(space: Space, group: Group, scorer: Scorer, inputs: int, count: int
         name = group.inputs[number]
         source = space.read(name)
         others = reachable(space, source, count, rng) if is_connected(source) else []
-        if len(others) < 5:
+        if len(others) < FEWEST:
             continue
         used += 1
         own, *rest = scorer([source, *others])
@@ -371,6 +373,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(given: argparse.Namespace) -> None:
     torch.set_num_threads(1)
+    if given.networks < FEWEST:
+        raise NATError(f"--networks {given.networks}: at least {FEWEST}, fewer cannot be ranked")
     found = {}
     for name in given.spaces:
         found[name] = figures(name, given)

@@ -48,7 +48,7 @@ def of_the_same_cost(source: Network, proposed: Network, rule: str, count: int, 
 
 def texts_of(given: argparse.Namespace, plan: Plan) -> dict[str, str]:
     """The architectures to train, by name."""
-    result = search(given.recipe, [], given.work / "search")
+    result = search(given.recipe, given.search, given.work / "search")
     adapter = find_source(result["input"]["architecture"], plan.recipe.adapter, plugins()).adapter
     source, proposed = (read_network(result[which]["architecture"], plan) for which in ("input", "result"))
     rule = load_recipe(given.recipe, [], plugins()).recipe.rules
@@ -132,6 +132,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--random", type=int, default=3, help="random moves")
     parser.add_argument("--within", type=float, default=0.02, help="by how much their MACs may differ, as a share")
+    parser.add_argument("--search", nargs="*", default=[], metavar="KEY=VALUE", help="of the recipe that proposes")
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="of recipe darts-cifar10-small")
 
 

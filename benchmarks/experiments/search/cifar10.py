@@ -13,14 +13,13 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from benchmarks.common.files import CIFAR10, find_file
+from benchmarks.common.processes import workers
 from benchmarks.common.results import add_result
 from nat_plugin.data import Images, load
 from nat_plugin.device import find_compute
@@ -79,7 +78,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     work: Path = options.work
     work.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
-    with ProcessPoolExecutor(options.jobs, get_context("spawn")) as pool:
+    with workers(options.jobs) as pool:
         searches = {}
         for budget in options.budgets:
             for strategy in STRATEGIES:

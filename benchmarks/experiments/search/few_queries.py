@@ -17,11 +17,9 @@ from __future__ import annotations
 
 import argparse
 import time
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import islice
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +28,7 @@ import torch
 
 from benchmarks.common.files import NB201, NB201_LATENCY, find_file
 from benchmarks.common.intervals import interval
+from benchmarks.common.processes import workers
 from benchmarks.common.results import add_result
 from benchmarks.methods.climb_from_policy import ClimbFromPolicy
 from benchmarks.methods.no_query import load_trained
@@ -90,17 +89,9 @@ class Search:
 
 
 @lru_cache(maxsize=1)
-def space_of(path: Path) -> Space:
-    """Once for each process."""
-    torch.set_num_threads(1)
-    plugins()
-    return load_space(path)
-
-
-@lru_cache(maxsize=1)
 def cost_of(files: Files) -> Cost | None:
     """What is limited; once for each process."""
-    space, (name, _, share) = space_of(files.table), files.limit.partition("=")
+    space, (name, _, share) = load_space(files.table), files.limit.partition("=")
     if not files.limit:
         return None
     if name in METRICS:
@@ -110,7 +101,8 @@ def cost_of(files: Files) -> Cost | None:
 
 def search(files: Files, wanted: Search) -> list[float]:
     """Test gain of the best by validation after each of ``QUERIES``."""
-    space, limited = space_of(files.table), cost_of(files)
+    space, limited = load_space(files.table), cost_of(files)
+    torch.set_num_threads(1)
     named, settings = (STRATEGIES | ABLATIONS)[wanted.strategy]
     settings = {name: files.policy if value == GIVEN else value for name, value in settings.items()}
     validation, test = (known[wanted.data] for known in (space.validation, space.test))
@@ -178,13 +170,13 @@ def run(args: argparse.Namespace) -> None:
         time.perf_counter(),
         Files(find_file(args.data, NB201), find_file(args.data, NB201_LATENCY), args.budget, args.policy),
     )
-    space = space_of(files.table)
+    space = load_space(files.table)
     reach, fixed, rule = Reach(space, find_rule(args.rules)), fixed_rule(space), find_rule(args.rules)
     limited, under = cost_of(files), args.budget or "no limit"
     held = held_out_by(space.networks, load_trained(args.policy).split)
     wanted = list(ABLATIONS) if args.ablations else [n for n in STRATEGIES if n in {*args.strategies, BASELINE}]
     points: dict[str, Any] = {}
-    with ProcessPoolExecutor(args.processes, get_context("spawn")) as pool:
+    with workers(args.processes) as pool:
         for group in args.groups:
             cells = inputs(space, held, group, args.inputs, rule, limited)
             for data in args.datasets:

@@ -12,9 +12,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Mapping
-from concurrent.futures import ProcessPoolExecutor
-from functools import lru_cache, partial
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +21,11 @@ import torch
 
 from benchmarks.common.files import NB201, find_file
 from benchmarks.common.intervals import interval
+from benchmarks.common.processes import workers
 from benchmarks.common.results import add_result
 from benchmarks.spaces.held_out import SPLIT
 from benchmarks.spaces.landscapes import landscape
-from benchmarks.spaces.nb201 import CELLS, Space, load_space
+from benchmarks.spaces.nb201 import CELLS, load_space
 from benchmarks.spaces.nb201_limits import number_of
 from benchmarks.spaces.random_cells import random_darts
 from nat_plugin.ir import Budget, Network, find_rule
@@ -48,17 +47,13 @@ STRATEGIES = {
 }
 
 
-@lru_cache(maxsize=1)
-def space_of(table: Path) -> Space:
-    return load_space(table)
-
-
 def place_of(table: Path | None, seed: int) -> tuple[Task, Callable[[Network], float]]:
     """Without a table a landscape."""
     if table is None:
         network, rule = random_darts(np.random.default_rng(seed)), find_rule("nat++")
         return Task((network,), rule, Budget.parse({"macs": "1.0x"}), seed), landscape(network, rule, seed)
-    space, values = space_of(table), space_of(table).validation["CIFAR-10"]
+    space = load_space(table)
+    values = space.validation["CIFAR-10"]
     fifth = np.isin(np.arange(CELLS), np.random.default_rng(SPLIT).permutation(CELLS)[: CELLS // 5])
     cells = np.random.default_rng(0).permutation(np.flatnonzero(fifth & space.connected & space.group("≥ 90")))
     network = space.networks[int(cells[seed])]
@@ -116,7 +111,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     figures: dict[str, Any] = {"trials": list(TRIALS)}
-    with ProcessPoolExecutor(args.processes, get_context("spawn")) as pool:
+    with workers(args.processes) as pool:
         for title in args.kinds:
             table = find_file(args.data, NB201) if KINDS[title] else None
             print(f"\n{title}: {args.places} places\n\n| | " + " | ".join(f"{count}" for count in TRIALS) + " |")

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from nat_plugin.comparisons.recipe import ComparisonPlan, plan_comparison
 from nat_plugin.comparisons.record import Record
 from nat_plugin.comparisons.search import Moved, Trace
 from nat_plugin.comparisons.units import Unit, Work, read_trace, same_data, seed_of, warm_up
+from nat_plugin.errors import NATError
 from nat_plugin.evaluators.base import Evaluator
 from nat_plugin.ir import Network, key
 from nat_plugin.plugins import plugins
@@ -58,20 +60,31 @@ _SHARED = ("adapter", "extended", "network", "rules", "budget", "threads", "devi
 _CHOICE = "choice.safetensors"
 
 
-def run_plan(name: str, data: Path | None, seed: int) -> Plan:
+@dataclass(frozen=True)
+class Wanted:
+    """A recipe by its name in ``RECIPES``; ``changes`` of more of its keys, as KEY=VALUE."""
+
+    name: str
+    data: Path | None = None
+    trials: tuple[int, ...] = TRIALS
+    strategies: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: STRATEGIES)
+    changes: tuple[str, ...] = ()
+
+
+def run_plan(asked: Wanted, seed: int) -> Plan:
     """Of a run of a recipe, measured on all reward images, with one training of each candidate."""
-    recipe, changes = RECIPES[name]
-    path = [f"evaluator.data.path={data}"] if data is not None and recipe == "darts-cifar10-small" else []
+    recipe, changes = RECIPES[asked.name]
+    path = [f"evaluator.data.path={asked.data}"] if asked.data is not None and recipe == "darts-cifar10-small" else []
     fixed = ["evaluator.reward_images=null", "final.seeds=1", "strategy.name=random", "threads=1", f"seed={seed}"]
-    return load_recipe(recipe, [*changes, *path, *fixed], plugins())
+    return load_recipe(recipe, [*changes, *path, *asked.changes, *fixed], plugins())
 
 
-def comparison(found: Plan, seed: int) -> ComparisonPlan:
+def comparison(asked: Wanted, found: Plan, seed: int) -> ComparisonPlan:
     """The search of that run, of all strategies on the same weights, which see as many steps as in the run."""
     values, search = found.resolved(), found.recipe.search
     chosen = {name: values[name] for name in _SHARED} | {"evaluator": values["evaluator"], "seed": seed}
     warmup = search.warmup + search.rounds * search.steps
-    chosen |= {"sources": [found.recipe.source], "strategies": STRATEGIES, "queries": max(TRIALS)}
+    chosen |= {"sources": [found.recipe.source], "strategies": dict(asked.strategies), "queries": max(asked.trials)}
     return plan_comparison({**chosen, "seeds": 1, "warmup": warmup}, plugins())
 
 
@@ -80,20 +93,20 @@ def searched(wanted: ComparisonPlan, folder: Path, shown: Reporter) -> dict[str,
     compare(wanted, folder, plugins(), shown)
     record = Record.read(folder)
     work = Work(record.recipe, record.origins, folder, record.comparison)
-    return {label: read_trace(work, label, Unit(0, 0)) for label in STRATEGIES}
+    return {label: read_trace(work, label, Unit(0, 0)) for label in wanted.names}
 
 
-def trained(name: str, data: Path | None, wanted: ComparisonPlan, traces: Mapping[str, Trace], folder: Path,
-            shown: Reporter) -> dict[str, Any]:  # fmt: skip
+def trained(
+    asked: Wanted, wanted: ComparisonPlan, traces: Mapping[str, Trace], folder: Path, shown: Reporter
+) -> dict[str, Any]:
     """The best of each strategy after so many measurements, and the input, trained as the recipe says: what they get
     right of the test images."""
-    planned = run_plan(name, data, seed_of(wanted, Unit(0, 0)))
+    planned = run_plan(asked, seed_of(wanted, Unit(0, 0)))
     setup = set_up(planned, find_origin(planned, plugins()), plugins(), same_data)
     if type(setup.evaluator).module is not Evaluator.module:  # what is trained goes on from the shared weights
         warm_up(setup, wanted.recipe.warmup, "", {})
-    best = {
-        label: [setup.search.moves.apply(each.choice) for each in best_of(trace)] for label, trace in traces.items()
-    }
+    found = {label: best_of(trace, asked.trials) for label, trace in traces.items()}
+    best = {label: [setup.search.moves.apply(each.choice) for each in moved] for label, moved in found.items()}
     choice = _choice(setup, folder, list({key(each): each for some in best.values() for each in some}.values()))
     shown.phase("trainings", choice.steps, choice.steps_done)
     while not choice.finished:
@@ -107,14 +120,14 @@ def trained(name: str, data: Path | None, wanted: ComparisonPlan, traces: Mappin
     return {
         "input": tested[key(setup.search.network)],
         "tested": {label: [tested[key(each)] for each in some] for label, some in best.items()},
-        "measured": {label: [each.gain for each in best_of(trace)] for label, trace in traces.items()},
+        "measured": {label: [each.gain for each in moved] for label, moved in found.items()},
         "notes": list(traces[NAT].notes),
     }
 
 
-def best_of(trace: Trace) -> list[Moved]:
-    """What was best after each of ``TRIALS`` of what the input may become: a final stage trains the input anyway."""
-    return [[each for each in trace.moved if each.query <= count][-1] for count in TRIALS]
+def best_of(trace: Trace, trials: Sequence[int] = TRIALS) -> list[Moved]:
+    """What was best after each number of trials of what the input may become: a final stage trains the input anyway."""
+    return [[each for each in trace.moved if each.query <= count][-1] for count in trials]
 
 
 def _choice(setup: Setup, folder: Path, networks: list[Network]) -> Choice:
@@ -123,11 +136,11 @@ def _choice(setup: Setup, folder: Path, networks: list[Network]) -> Choice:
     return Choice.restored(setup, folder, load_state(path)) if path.exists() else Choice(setup, folder, others)
 
 
-def pooled(found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def pooled(found: Sequence[Mapping[str, Any]], trials: Sequence[int] = TRIALS) -> dict[str, Any]:
     """By strategy, a row for each seed."""
-    tables = {what: {label: [each[what][label] for each in found] for label in STRATEGIES}
+    tables = {what: {label: [each[what][label] for each in found] for label in found[0][what]}
               for what in ("measured", "tested")}  # fmt: skip
-    return {"trials": list(TRIALS), "seeds": len(found), "input": [each["input"] for each in found], **tables,
+    return {"trials": list(trials), "seeds": len(found), "input": [each["input"] for each in found], **tables,
             "notes": [note for each in found for note in each["notes"]]}  # fmt: skip
 
 
@@ -158,21 +171,28 @@ def tables_of(results: Mapping[str, Any]) -> dict[str, str]:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("recipes", nargs="*", choices=RECIPES, default=list(RECIPES))
+    parser.add_argument("recipes", nargs="*", default=[], metavar="RECIPE", help=f"{', '.join(RECIPES)}; left out: all")
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--trials", type=int, nargs="+", default=list(TRIALS), help="measurements, rising")
+    parser.add_argument("--strategies", nargs="+", choices=STRATEGIES, default=list(STRATEGIES), help="nat among them")
+    parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="change keys of the recipes")
     parser.add_argument("--work", type=Path, default=Path("nat-comparisons/own-architecture"))
 
 
 def run(args: argparse.Namespace) -> None:
+    unknown = [name for name in args.recipes if name not in RECIPES]
+    if unknown:
+        raise NATError(f"'{unknown[0][:80]}' is no recipe of this experiment; it has {', '.join(RECIPES)}")
+    strategies = {name: STRATEGIES[name] for name in STRATEGIES if name in {NAT, *args.strategies}}
     data = (args.data / CIFAR10).absolute()
-    for name in args.recipes:
-        found = []
+    for name in args.recipes or RECIPES:
+        asked, found = Wanted(name, data, tuple(args.trials), strategies, tuple(args.set)), []
         for seed in range(args.seeds):
             folder = args.work / name / f"seed{seed}"
             with reporter() as shown:
-                wanted = comparison(run_plan(name, data, seed), seed)
+                wanted = comparison(asked, run_plan(asked, seed), seed)
                 traces = searched(wanted, folder / "searches", shown)
                 (folder / "trained").mkdir(exist_ok=True)
-                found.append(trained(name, data, wanted, traces, folder / "trained", shown))
-            add_result(args.results, name, pooled(found))
-        print(f"{name}, {len(found)} seeds\n\n{table(pooled(found))}\n", flush=True)
+                found.append(trained(asked, wanted, traces, folder / "trained", shown))
+            add_result(args.results, name, pooled(found, args.trials))
+        print(f"{name}, {len(found)} seeds\n\n{table(pooled(found, args.trials))}\n", flush=True)

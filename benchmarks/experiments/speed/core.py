@@ -21,10 +21,23 @@ from benchmarks.experiments.speed import policy as speed_policy
 from benchmarks.experiments.speed import supernet as speed_supernet
 
 
-def measure(device: str, threads: int) -> dict[str, Any]:
-    with ProcessPoolExecutor(1, get_context("spawn"), torch.set_num_threads, (threads,)) as pool:
-        supernet = pool.submit(speed_supernet.measure, device=device).result()
-    return {"supernet": supernet, "policy": speed_policy.measure(device=device, threads=threads)}
+def measure(args: argparse.Namespace) -> dict[str, Any]:
+    sizes = {
+        "channels": args.channels,
+        "cells": args.layers,
+        "batch": args.batch,
+        "device": args.device,
+        "within": args.within,
+    }
+    if args.here:
+        supernet = speed_supernet.measure(**sizes)
+    else:
+        with ProcessPoolExecutor(1, get_context("spawn"), torch.set_num_threads, (args.threads,)) as pool:
+            supernet = pool.submit(speed_supernet.measure, **sizes).result()
+    return {
+        "supernet": supernet,
+        "policy": speed_policy.measure(args.cells, args.space, args.device, args.threads, args.here),
+    }
 
 
 def table(found: dict[str, Any]) -> str:
@@ -65,10 +78,19 @@ def table(found: dict[str, Any]) -> str:
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--cells", type=int, default=1024, help="for the policy")
+    parser.add_argument("--space", type=int, default=15_625, help="cells to transform")
+    parser.add_argument("--channels", type=int, default=16, help="of the supernet")
+    parser.add_argument("--layers", type=int, default=8, help="of the supernet")
+    parser.add_argument("--batch", type=int, default=32, help="of the supernet")
+    parser.add_argument(
+        "--within", type=float, default=speed_supernet.WITHIN, help="width of the interval of the ratio"
+    )
+    parser.add_argument("--here", action="store_true", help=speed_policy.HERE)
     parser.add_argument("--threads", type=int, default=1, help="on the CPU")
 
 
 def run(args: argparse.Namespace) -> None:
-    found = measure(args.device, args.threads)
+    found = measure(args)
     add_result(args.results, args.device, found)
     print(table(found))

@@ -11,6 +11,7 @@ import argparse
 import multiprocessing
 import resource
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,8 @@ from nat_plugin.policy.apply import transform
 from nat_plugin.policy.graphs import Graph, build_batch, build_graph
 from nat_plugin.policy.network import PolicyConfig, new_policy
 from nat_plugin.timing import Clock, quickest
+
+HERE = "all in this process; peaks of memory are then those of all parts together"
 
 
 def peak() -> float:
@@ -75,11 +78,15 @@ def whole_space(cells: int, kind: str, device_name: str) -> dict[str, float]:
     return {"cells": len(networks), "seconds": time.perf_counter() - start, "peak_mib": peak()}
 
 
-def measure(cells: int = 1024, space: int = 15_625, device: str = "cpu", threads: int = 1) -> dict[str, Any]:
-    """Everything, each in a fresh process."""
+def measure(
+    cells: int = 1024, space: int = 15_625, device: str = "cpu", threads: int = 1, here: bool = False
+) -> dict[str, Any]:
+    """Everything, each in a fresh process unless ``here``."""
     context = multiprocessing.get_context("spawn")
 
-    def alone(function: Any, *args: object) -> dict[str, float]:
+    def alone(function: Callable[..., dict[str, float]], *args: object) -> dict[str, float]:
+        if here:
+            return function(*args)
         with context.Pool(1, torch.set_num_threads, (threads,)) as pool:
             return pool.apply(function, args)
 
@@ -99,11 +106,12 @@ def measure(cells: int = 1024, space: int = 15_625, device: str = "cpu", threads
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cells", type=int, default=1024)
     parser.add_argument("--space", type=int, default=15_625)
+    parser.add_argument("--here", action="store_true", help=HERE)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
 
 
 def run(args: argparse.Namespace) -> None:
-    found = measure(args.cells, args.space, args.device)
+    found = measure(args.cells, args.space, args.device, here=args.here)
     print(f"{'':16}{'build s':>10}{'steps s':>10}{'peak MiB':>10}{'added MiB':>11}")
     for name in ("batch", "one_at_a_time"):
         row = found[name]

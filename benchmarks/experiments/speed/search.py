@@ -39,7 +39,7 @@ def with_observations(strategy: Strategy, count: int, rng: np.random.Generator) 
     for _ in range(count):
         choice = moves.sample(rng)
         gain = sum(float(values[index]) for values, index in zip(worth, choice, strict=True))
-        told.append([0, list(choice), gain + float(rng.normal()), 0.0])
+        told.append([0, list(choice), gain + float(rng.normal()), 0.0, True])
     strategy.restore(state)
 
 

@@ -22,6 +22,7 @@ from nat_plugin.ir import Cell, Edge, Frame, Network, Node, Op, cell_stack, find
 from nat_plugin.nets import Supernet, build, move_paths
 from nat_plugin.timing import Clock, compare, quickest
 
+WITHIN = 0.05
 NORMAL = "sep_conv_3x3 0 sep_conv_3x3 1 sep_conv_3x3 0 sep_conv_3x3 1 sep_conv_3x3 1 skip 0 skip 0 dil_conv_3x3 2"
 REDUCE = "max_pool_3x3 0 max_pool_3x3 1 skip 2 max_pool_3x3 1 max_pool_3x3 0 skip 2 skip 2 max_pool_3x3 1"
 
@@ -55,7 +56,13 @@ def make_step(
 
 
 def measure(
-    channels: int = 16, cells: int = 8, batch: int = 32, size: int = 32, warmup: int = 3, device: str = "cpu"
+    channels: int = 16,
+    cells: int = 8,
+    batch: int = 32,
+    size: int = 32,
+    warmup: int = 3,
+    device: str = "cpu",
+    within: float = WITHIN,
 ) -> dict[str, Any]:
     """Seconds per step of both, their ratio with its 95 % interval, peak memory."""
     torch.manual_seed(0)
@@ -77,7 +84,7 @@ def measure(
     for step in steps.values():
         for _ in range(warmup):
             step()
-    found = compare(steps["fixed"], steps["supernet"], clock, within=0.05)
+    found = compare(steps["fixed"], steps["supernet"], clock, within)
     quick = quickest(steps["fixed"], clock)
     return {
         "setting": {"channels": channels, "cells": cells, "batch": batch, "size": size, "device": device,
@@ -98,11 +105,15 @@ def measure(
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--channels", type=int, default=16)
+    parser.add_argument("--cells", type=int, default=8)
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--within", type=float, default=WITHIN, help="width of the interval of the ratio")
     parser.add_argument("--device", default="cpu")
 
 
 def run(args: argparse.Namespace) -> None:
-    found = measure(device=args.device)
+    found = measure(args.channels, args.cells, args.batch, device=args.device, within=args.within)
     print(f"{'step of':<12}{'milliseconds':>14}{'parameters':>14}")
     for name in ("fixed", "supernet"):
         print(f"{name:<12}{found['seconds'][name] * 1e3:>14.1f}{found['parameters'][name]:>14,}")

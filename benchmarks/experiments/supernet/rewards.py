@@ -63,6 +63,7 @@ def ask_for_setting(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--decay", action="store_true", help="let the learning rate fall to nothing")
     parser.add_argument("--cells", type=int, default=Setting.cells)
     parser.add_argument("--channels", type=int, default=Setting.channels)
+    parser.add_argument("--images", type=int, default=Setting.images, help="to measure on")
     parser.add_argument("--resolution", type=int, default=Setting.resolution, help="of the images, in pixels")
 
 
@@ -72,6 +73,7 @@ def setting_of(args: argparse.Namespace) -> Setting:
         cells=args.cells,
         resolution=args.resolution,
         sampling=args.sampling,
+        images=args.images,
         steps=args.steps,
         decay=args.decay,
         reward_augment=not args.plain,

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -51,7 +52,8 @@ class Bench:
     def __init__(self, given: argparse.Namespace) -> None:
         self.given, self.compute = given, find_compute("cpu", "float32")
         self.model: nn.Module = timm.create_model(given.model, **json.loads(given.model_args)).eval()
-        self.model.load_state_dict(load_file(find_file(given.data, MOBILENETV2)))
+        if not given.untrained:
+            self.model.load_state_dict(load_file(find_file(given.data, MOBILENETV2)))
         self.model.to(memory_format=torch.channels_last)
         x, y = pictures(find_file(given.data, PICTURES), given.seed, given.advise + given.tune + given.test)
         x = interpolate(x, size=(given.size, given.size), mode="bilinear", antialias=True)
@@ -145,15 +147,22 @@ def tables_of(results: Mapping[str, Any]) -> dict[str, str]:
 def table(found: Mapping[str, Mapping[str, Sequence[float]]]) -> str:
     lines = ["| rank correlation with what is lost of | " + " | ".join(PREDICTORS) + " |", "|---|---|---|"]
     for truth, by_name in found.items():
-        cells = ("{:.2f} [{:.2f}, {:.2f}]".format(*by_name[name]) for name in PREDICTORS)
+        cells = (_span(by_name[name]) for name in PREDICTORS)
         lines.append(f"| {truth} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def _span(found: Sequence[float | None]) -> str:
+    """Nothing where nothing differs, and so no correlation is known."""
+    known = [each for each in found if each is not None and not math.isnan(each)]
+    return "{:.2f} [{:.2f}, {:.2f}]".format(*known) if len(known) == 3 else "–"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--model", default="mobilenetv2_100")
     parser.add_argument("--model-args", default='{"pad_type": "same"}')
+    parser.add_argument("--untrained", action="store_true", help="weights at random, to see that all works")
     parser.add_argument("--size", type=int, default=128, help="of pictures, which are made smaller")
     parser.add_argument("--changes", type=int, default=40)
     parser.add_argument("--advise", type=int, default=64, help="pictures for the advice")

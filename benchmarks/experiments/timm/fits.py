@@ -206,8 +206,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fit", type=int, default=300)
     parser.add_argument("--test", type=int, default=400)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--blocks", nargs="*", default=BLOCKS)
-    parser.add_argument("--cut-blocks", nargs="*", default=CUT_BLOCKS)
+    parser.add_argument("--blocks", nargs="*", choices=BLOCKS, default=BLOCKS)
+    parser.add_argument("--cut-blocks", nargs="*", choices=CUT_BLOCKS, default=CUT_BLOCKS)
     parser.add_argument("--row", action="store_true", help="several blocks in a row too")
     parser.add_argument("--cuts", action="store_true", help="blocks cut in two ways too")
 

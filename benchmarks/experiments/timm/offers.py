@@ -14,7 +14,7 @@ import os
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -276,13 +276,21 @@ def examine(
 
 
 def row_of(name: str, walks: int, size: int) -> dict[str, Any]:
-    """In a process of its own."""
     warnings.simplefilter("ignore")
     with tempfile.TemporaryDirectory() as scratch:
         try:
             return examine(name, walks, LARGER.get(name, size), Path(scratch))
         except NATError as error:
             return {"name": name, "failed": str(error)}
+
+
+def rows_of(names: Sequence[str], make: Callable[[str], dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """In processes that end before they grow; a few in this one."""
+    if len(names) <= AT_ONCE:
+        yield from map(make, names)
+        return
+    with get_context("spawn").Pool(1, maxtasksperchild=AT_ONCE) as worker:
+        yield from worker.imap(make, names)
 
 
 def tell(row: dict[str, Any]) -> None:
@@ -321,9 +329,8 @@ def run(arguments: argparse.Namespace) -> None:
     rows: dict[str, Any] = {}
     if arguments.again:
         rows = {row["name"]: row for row in json.loads(arguments.out.read_text(encoding="utf-8"))}
-    with get_context("spawn").Pool(1, maxtasksperchild=AT_ONCE) as worker:
-        for row in worker.imap(partial(row_of, walks=arguments.walks, size=arguments.size), arguments.names):
-            rows[row["name"]] = row
-            arguments.out.write_text(json.dumps([*rows.values()], indent=1), encoding="utf-8")
-            tell(row)
+    for row in rows_of(arguments.names, partial(row_of, walks=arguments.walks, size=arguments.size)):
+        rows[row["name"]] = row
+        arguments.out.write_text(json.dumps([*rows.values()], indent=1), encoding="utf-8")
+        tell(row)
     add_result(arguments.results, f"timm {timm.__version__}", {"checks": list(CHECKS), "models": [*rows.values()]})

@@ -14,6 +14,7 @@ from nat_nasbench import MacroAdapter, NB201Adapter, register_ops
 from nat_nasbench.nb201 import from_digits
 from pydantic import ValidationError
 
+from benchmarks.data.made_up import latency_table, macro_table
 from nat_plugin.device import Compute
 from nat_plugin.errors import NATError
 from nat_plugin.evaluators.base import Bench
@@ -24,7 +25,6 @@ from nat_plugin.ir.budget import METRICS
 from nat_plugin.ir.ops import register_op
 from nat_plugin.search.base import Proposal
 from tests.adapters.nasbench.files import nni_database
-from tests.adapters.nasbench.tables import latency_table, macro_table
 
 register_ops(register_op)
 NAT = find_rule("nat")

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 
+from benchmarks.data.made_up import latency_table, macro_table, percent
 from nat_plugin.errors import NATError, NATErrors
 from nat_plugin.ir import Frame, cost, key
 from nat_plugin.plugins import plugins
@@ -17,7 +18,6 @@ from nat_plugin.runs.folder import read_journal
 from nat_plugin.runs.progress import Silent
 from nat_plugin.runs.recipe import load_recipe, plan
 from nat_plugin.runs.run import resume, start
-from tests.adapters.nasbench.tables import latency_table, macro_table, percent
 from tests.interrupting import Stop
 
 KEPT = ("result.json", "journal.jsonl", "architecture.txt", "report.md")

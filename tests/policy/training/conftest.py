@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import torch
 
+from benchmarks.data.made_up import percent
 from nat_plugin.plugins import plugins
 from nat_plugin.policy.training.recipe import plan_training
 from nat_plugin.policy.training.train import start
 from nat_plugin.runs.progress import Reporter, Silent
-from tests.adapters.nasbench.tables import percent
 
 KEPT = ("policy.safetensors", "journal.jsonl")
 CRITICS: dict[str, dict[str, Any]] = {
