@@ -83,11 +83,11 @@ def accuracy_by_latency() -> Points:
     """Top-1 against latency of one image: of models by timm's table; of what became of MobileNetV2 on 400 pictures."""
     curves: dict[str, list[list[float]]] = {}
     for name, figures in _results("timm_pretrained")["mobilenetv2_100"]["splits"]["0"].items():
-        if isinstance(figures, str):
+        if isinstance(figures, str) or "failed" in figures:
             continue
         right = figures.get("right")
         top1 = 100 * right.count("1") / len(right) if right else figures["table"]
-        label = "smaller models (timm's table)" if name.startswith(STOCK) else name.removeprefix("none, ")
+        label = "smaller models (timm's table)" if name.startswith(STOCK) else name.rpartition(", ")[2]
         curves.setdefault(label, []).append([figures["latency 1"]["ratio"], top1])
     return {"MobileNetV2, ImageNet": {label: sorted(points) for label, points in curves.items()}}
 
