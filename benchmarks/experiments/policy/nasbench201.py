@@ -230,12 +230,14 @@ def of_files(args: argparse.Namespace) -> None:
         "cpu_seconds_all_cells": time.process_time() - begun,
         "megabytes": max(each.path.stat().st_size for each in files) / 1e6,
     }
-    print("\n\n".join(tables_of({args.name: figures}).values()))
+    print("\n\n".join(tables_of({NAME: figures}).values()))
     add_result(args.results, args.name, figures)
 
 
 def tables_of(results: Mapping[str, Any]) -> dict[str, str]:
     """Markdown by the name of the place in the documentation, of what ``of_files`` found of the policy that ships."""
+    if NAME not in results:
+        return {}
     figures = results[NAME]
     rows = {"best by validation": figures["best"], "no query": figures["gains"]}
     rules = [f"rules `{rule}`\n\n{table(rows, figures['best'], rule)}" for rule in RULES]
@@ -322,4 +324,4 @@ def run(args: argparse.Namespace) -> None:
     seconds = [known["seconds"] for known in facts[f"graph-{args.curve[-1]}"]]
     print(f"\ntraining: {np.mean(seconds):.0f} s; whole run: {time.perf_counter() - begun:.0f} s")
     found = {"gains": rows, "curve": curve, "ablation": ablation, "inputs": sizes, "trainings": facts}
-    add_result(args.results, args.name, found)
+    add_result(args.results, f"{args.name}, trained anew", found)
