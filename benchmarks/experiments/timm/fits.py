@@ -41,6 +41,7 @@ from torch import Tensor, nn
 
 from benchmarks.common.files import MOBILENETV2, PICTURES, find_file
 from benchmarks.common.results import add_result
+from nat_plugin.errors import NATError
 from nat_plugin.ir import NULL, SKIP, Network, Op, cost
 
 LOW_RANK, LEFT_OUT, ORIGINAL = "3x3 of a quarter rank", "left out", "original"
@@ -130,7 +131,11 @@ class Bench:
         return {name: 100 * hits / len(self.y) for name, hits in right.items()} | residuals
 
     def _block(self, path: str) -> tuple[Unit, tuple[int, int], tuple[int, int]]:
-        unit = next(unit for unit in self.units if unit.path == path)
+        unit = next((unit for unit in self.units if unit.path == path), None)
+        if unit is None:
+            raise NATError(
+                f"'{path[:80]}' is no block of this model; it has {', '.join(each.path for each in self.units)}"
+            )
         given, out = (step.meta["shape"] for step in (unit.reads[0], unit.output))
         return unit, (given[1], given[2]), (out[1], out[2])
 
@@ -206,8 +211,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fit", type=int, default=300)
     parser.add_argument("--test", type=int, default=400)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--blocks", nargs="*", choices=BLOCKS, default=BLOCKS)
-    parser.add_argument("--cut-blocks", nargs="*", choices=CUT_BLOCKS, default=CUT_BLOCKS)
+    parser.add_argument("--blocks", nargs="*", default=BLOCKS)
+    parser.add_argument("--cut-blocks", nargs="*", default=CUT_BLOCKS)
     parser.add_argument("--row", action="store_true", help="several blocks in a row too")
     parser.add_argument("--cuts", action="store_true", help="blocks cut in two ways too")
 
