@@ -124,7 +124,9 @@ def measured_svg(name: str) -> str:
     panels = make()
     columns = min(2, len(panels))
     rows = -(-len(panels) // columns)
-    figure = Figure(figsize=(4.2 * columns + 0.8 * (columns == 1), 3.4 * rows), layout="constrained")
+    figure = Figure(
+        figsize=(4.2 * columns + 0.8 * (columns == 1) + 1.6 * (name in SINGLE), 3.4 * rows), layout="constrained"
+    )
     FigureCanvasAgg(figure)
     axes = figure.subplots(rows, columns, squeeze=False).flatten()
     for each, (title, curves) in zip(axes, panels.items(), strict=True):
@@ -137,7 +139,10 @@ def measured_svg(name: str) -> str:
             each.set_xscale("log")
             each.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
             each.set_xticks([], minor=True)
-    axes[0].legend(fontsize=8)
+    if name in SINGLE:  # beside the points, which may lie anywhere
+        figure.legend(fontsize=8, loc="outside right upper")
+    else:
+        axes[0].legend(fontsize=8)
     file = io.StringIO()
     with matplotlib.rc_context({"svg.hashsalt": "nat-plugin", "svg.fonttype": "none"}):
         figure.savefig(file, format="svg", metadata={"Date": None, "Description": f"points {digest(panels)}"})
