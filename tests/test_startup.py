@@ -11,8 +11,8 @@ import pytest
 from nat_plugin.policy.geometric import _Placeholder
 
 SLOW = (
-    *("matplotlib", "nni", "pandas", "scipy", "sklearn", "sympy", "tensorboard", "timm", "torchvision", "triton"),
-    *("torch._dynamo", "torch.onnx", "torch.utils.benchmark", "torch_geometric.llm"),
+    *("matplotlib", "mlflow", "nni", "pandas", "scipy", "sklearn", "sympy", "tensorboard", "timm", "torchvision"),
+    *("triton", "torch._dynamo", "torch.onnx", "torch.utils.benchmark", "torch_geometric.llm"),
 )
 PROGRAM = """
 import json, sys
@@ -35,6 +35,25 @@ def test_transforming_imports_what_a_policy_needs_and_no_more() -> None:
 
 def test_showing_imports_neither_torch_nor_what_is_slow() -> None:
     assert imported("show", "DARTS_V2", "--json").isdisjoint({"torch", "torch_geometric", *SLOW})
+
+
+def test_runs_comparisons_and_trainings_import_nothing_slow_before_they_begin() -> None:
+    program = (
+        "import json, sys\n"
+        "import nat_plugin.comparisons.compare, nat_plugin.policy.training.train, nat_plugin.runs.run\n"
+        "print(json.dumps(sorted(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert set(json.loads(done.stdout)).isdisjoint({"torch_geometric", *SLOW} - {"scipy"})  # for intervals
+
+
+def test_the_end_of_a_process_is_not_spent_on_cycles() -> None:
+    program = (
+        "import atexit, gc, sys\natexit.register(lambda: print(gc.get_freeze_count() > 0))\n"
+        "from nat_plugin.__main__ import main\nsys.argv = ['nat', '--version']\nmain()"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "True"
 
 
 def test_what_stands_for_a_module_imports_it_when_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
