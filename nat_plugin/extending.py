@@ -58,13 +58,11 @@ if TYPE_CHECKING:
     from nat_plugin.advising.settings import AdviceSettings
     from nat_plugin.data.dataset import DataSet
     from nat_plugin.data.settings import DataSettings
-    from nat_plugin.data.source import Loader
-    from nat_plugin.data.source import Source as ImageSource
+    from nat_plugin.data.source import ImageSource, Loader
     from nat_plugin.errors import NATErrors
     from nat_plugin.evaluators.base import Assessment, Bench, Saved, Split
     from nat_plugin.evaluators.scale import Scale
-    from nat_plugin.evaluators.table import Layout as TableLayout
-    from nat_plugin.evaluators.table import Results, TableReader, TableSettings, Trained, Unit
+    from nat_plugin.evaluators.table import Results, TableLayout, TableReader, TableSettings, Trained, Unit
     from nat_plugin.ir.budget import Additive, Metric
     from nat_plugin.ir.serial import strict_json
     from nat_plugin.literals import Call, Literal, parse_literal, parse_value
@@ -84,11 +82,11 @@ else:
         "nat_plugin.advising.settings": ("AdviceSettings",),
         "nat_plugin.data.dataset": ("DataSet",),
         "nat_plugin.data.settings": ("DataSettings",),
-        "nat_plugin.data.source": ("Loader",),
+        "nat_plugin.data.source": ("ImageSource", "Loader"),
         "nat_plugin.errors": ("NATErrors",),
         "nat_plugin.evaluators.base": ("Assessment", "Bench", "Saved", "Split"),
         "nat_plugin.evaluators.scale": ("Scale",),
-        "nat_plugin.evaluators.table": ("Results", "TableReader", "TableSettings", "Trained", "Unit"),
+        "nat_plugin.evaluators.table": ("Results", "TableLayout", "TableReader", "TableSettings", "Trained", "Unit"),
         "nat_plugin.ir.budget": ("Additive", "Metric"),
         "nat_plugin.ir.serial": ("strict_json",),
         "nat_plugin.literals": ("Call", "Literal", "parse_literal", "parse_value"),
@@ -101,8 +99,4 @@ else:
         "nat_plugin.sources": ("read_text",),
     }
     _PLACES = {name: module for module, names in _IN.items() for name in names}
-    _PLACES |= {
-        "ImageSource": "nat_plugin.data.source:Source",
-        "TableLayout": "nat_plugin.evaluators.table:Layout",
-    }
     __getattr__, __dir__ = lazy_names(__name__, _PLACES)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:  # torch is slow to import, and most subcommands need none of 
     from nat_plugin.adapter import Adapter
     from nat_plugin.data import Loader
     from nat_plugin.evaluators.base import Evaluator
-    from nat_plugin.evaluators.table import Layout, TableReader
+    from nat_plugin.evaluators.table import TableLayout, TableReader
     from nat_plugin.ir import OpKind, Rule
     from nat_plugin.search.base import Strategy
 
@@ -46,7 +46,7 @@ def register_evaluators(register: Callable[[str, type[Evaluator]], None]) -> Non
 
 
 @hookspec
-def register_table_layouts(register: Callable[[Layout], None]) -> None:
+def register_table_layouts(register: Callable[[TableLayout], None]) -> None:
     """Call ``register(layout)`` for every layout of a csv file that evaluator ``table`` is to know."""
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from nat_plugin.adapter import Adapter
     from nat_plugin.data import Loader
     from nat_plugin.evaluators.base import Evaluator
-    from nat_plugin.evaluators.table import Layout, TableReader
+    from nat_plugin.evaluators.table import TableLayout, TableReader
     from nat_plugin.search.base import Strategy
 
 GROUP = "nat_plugin"
@@ -126,10 +126,10 @@ class Plugins:
         return self._named("register_evaluators", lambda name, kind: (name, _with_settings(Evaluator, kind)))  # type: ignore[type-abstract]
 
     @cached_property
-    def table_layouts(self) -> dict[str, Layout]:
-        from nat_plugin.evaluators.table.layout import Layout
+    def table_layouts(self) -> dict[str, TableLayout]:
+        from nat_plugin.evaluators.table.layout import TableLayout
 
-        return self._named("register_table_layouts", lambda layout: (_a(Layout, layout).name, layout))
+        return self._named("register_table_layouts", lambda layout: (_a(TableLayout, layout).name, layout))
 
     @cached_property
     def table_formats(self) -> dict[str, TableReader]:

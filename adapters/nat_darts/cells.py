@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from nat_darts.document import Document
-from nat_darts.entries import INPUTS, Entries, Form, read_concat, read_entries
+from nat_darts.document import GenotypeText
+from nat_darts.entries import INPUTS, Entries, EntryForm, read_concat, read_entries
 from nat_darts.ops import NAT, NULLS, OPS, STOCK, Dialect
 from nat_darts.skeleton import CELL_NAMES
 from nat_plugin.errors import NATError
@@ -19,7 +19,7 @@ from nat_plugin.ir.skeletons import at_level
 class Genotype:
     """A document with its entries and output nodes by cell."""
 
-    document: Document
+    document: GenotypeText
     entries: Mapping[str, Entries]
     concat: Mapping[str, tuple[int, ...]]
 
@@ -33,7 +33,7 @@ class Genotype:
         """NAT's for its triples and its ops, else stock. (``none`` is no op of NAT's, so triples with it are stock.)"""
         if "null" in self.used or self.used & {*NAT.names} - {*STOCK.names}:
             return NAT
-        triples = any(entries.form is Form.TRIPLES for entries in self.entries.values())
+        triples = any(entries.form is EntryForm.TRIPLES for entries in self.entries.values())
         return NAT if triples and "none" not in self.used else STOCK
 
     @cached_property
@@ -42,7 +42,7 @@ class Genotype:
         for name in NULLS:
             if name in self.used:
                 return name
-        if any(entries.form is Form.FAIR for entries in self.entries.values()):
+        if any(entries.form is EntryForm.FAIR for entries in self.entries.values()):
             return None
         return "null" if self.dialect is NAT else "none"
 
@@ -63,12 +63,12 @@ class Genotype:
         return found
 
 
-def parse(document: Document) -> Genotype:
+def parse(document: GenotypeText) -> Genotype:
     """Raises NATError that names the field and the entry."""
     concat = {name: read_concat(document.values[f"{name}_concat"], f"{name}_concat") for name in CELL_NAMES}
     entries = {name: read_entries(document.values[name], name, concat[name]) for name in CELL_NAMES}
     forms = [entries[name].form for name in CELL_NAMES]
-    if set(forms) == {Form.TRIPLES, Form.FAIR}:
+    if set(forms) == {EntryForm.TRIPLES, EntryForm.FAIR}:
         raise NATError(f"normal has entries {forms[0].value}, reduce has {forms[1].value}; write one order in both")
     genotype = Genotype(document, entries, concat)
     if genotype.used.issuperset(NULLS):

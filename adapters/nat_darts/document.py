@@ -22,7 +22,7 @@ PLAIN: Mapping[str, tuple[object, ...]] = {
 
 
 @dataclass(frozen=True)
-class Document:
+class GenotypeText:
     """The values of the fields, and where each stands; ``span`` is the place of the genotype in the text."""
 
     text: str
@@ -38,7 +38,7 @@ class Document:
         return json.dumps(value) if is_json(self.text[slice(*self.span)]) else repr(value)
 
 
-def read_document(text: str) -> Document:
+def read_document(text: str) -> GenotypeText:
     """Raises NATError for anything that is not one genotype, saying what it is and what was expected."""
     found = locate(text)
     value = found.value
@@ -60,7 +60,7 @@ def read_document(text: str) -> Document:
     return _document(text, found.span, fields, paths)
 
 
-def _document(text: str, span: Span, fields: Mapping[object, Literal], paths: Mapping[object, Path]) -> Document:
+def _document(text: str, span: Span, fields: Mapping[object, Literal], paths: Mapping[object, Path]) -> GenotypeText:
     if "recurrent" in fields:
         raise NATError("this is the cell of a recurrent network (field 'recurrent'); only convolutional cells are read")
     for field, value in fields.items():
@@ -78,4 +78,4 @@ def _document(text: str, span: Span, fields: Mapping[object, Literal], paths: Ma
     if missing:
         raise NATError(f"the genotype has no field '{missing[0]}'; its fields are {', '.join(FIELDS)}")
     kept = {str(field): value for field, value in fields.items() if field in FIELDS}
-    return Document(text, span, kept, {field: paths[field] for field in kept})
+    return GenotypeText(text, span, kept, {field: paths[field] for field in kept})

@@ -25,7 +25,7 @@ MAX_ENTRIES = 1024
 _RANGE = re.compile(r"(?:(list|tuple)\s*\(\s*)?range\s*\(")
 
 
-class Form(Enum):
+class EntryForm(Enum):
     """How the entries of a cell stand in the text."""
 
     PAIRS = "(op, source)"
@@ -47,7 +47,7 @@ class Entry:
 class Entries:
     """The entries of a cell in the order of the text, their form, and the number of inner nodes."""
 
-    form: Form
+    form: EntryForm
     entries: tuple[Entry, ...]
     nodes: int
     paths: tuple[Path, ...]
@@ -162,7 +162,7 @@ def _last(concat: tuple[int, ...]) -> int:
 
 def _triples(parsed: list[tuple[str, list[int]]], field: str, concat: tuple[int, ...]) -> Entries:
     fair = 2 * sum(first > second for _, (first, second) in parsed) > len(parsed)
-    form = Form.FAIR if fair else Form.TRIPLES
+    form = EntryForm.FAIR if fair else EntryForm.TRIPLES
     entries = [Entry(op, *(reversed(nodes) if fair else nodes)) for op, nodes in parsed]
     checked = tuple(_check_edge(entry, field, index) for index, entry in enumerate(entries))
     nodes = max(_last(concat), *(entry.target - INPUTS + 1 for entry in checked))
@@ -188,7 +188,7 @@ def _nested(value: Sequence[Literal], field: str, concat: tuple[int, ...]) -> En
                 raise NATError(f"{field} has more than {MAX_ENTRIES:,} entries")
     if not entries:
         raise NATError(f"{field} has no entries")
-    return Entries(Form.NESTED, tuple(entries), len(value), tuple(paths))
+    return Entries(EntryForm.NESTED, tuple(entries), len(value), tuple(paths))
 
 
 def _pairs(parsed: list[tuple[str, list[int]]], field: str, concat: tuple[int, ...]) -> Entries:
@@ -208,7 +208,7 @@ def _pairs(parsed: list[tuple[str, list[int]]], field: str, concat: tuple[int, .
         try:
             entries = [Entry(op, nodes[0], INPUTS + i // size) for i, (op, nodes) in enumerate(parsed)]
             checked = tuple(_check_edge(entry, field, index) for index, entry in enumerate(entries))
-            readings.append(Entries(Form.PAIRS, checked, count // size, _flat(count)))
+            readings.append(Entries(EntryForm.PAIRS, checked, count // size, _flat(count)))
         except NATError as error:
             errors.append(error)
     if not readings:

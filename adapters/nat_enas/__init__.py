@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from nat_enas.macro import MacroAdapter
+from nat_enas.macro import EnasMacroAdapter
 from nat_enas.micro import MicroAdapter
 from nat_enas.ops import KINDS
 from nat_plugin.adapter import Adapter
 from nat_plugin.hookspecs import hookimpl
 from nat_plugin.ir import OpKind
 
-__all__ = ["MacroAdapter", "MicroAdapter", "register_adapters", "register_ops"]
+__all__ = ["EnasMacroAdapter", "MicroAdapter", "register_adapters", "register_ops"]
 
 
 @hookimpl
 def register_adapters(register: Callable[[Adapter], None]) -> None:
     register(MicroAdapter())
-    register(MacroAdapter())
+    register(EnasMacroAdapter())
 
 
 @hookimpl

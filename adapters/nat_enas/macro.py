@@ -34,7 +34,7 @@ class Layer:
     bits: tuple[int, ...]
 
 
-class MacroAdapter(Adapter):
+class EnasMacroAdapter(Adapter):
     """Macro search space: a whole network as rows of integers."""
 
     name = "enas-macro"

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from nat_nasbench.macro import MacroAdapter
+from nat_nasbench.macro import NASBenchMacroAdapter
 from nat_nasbench.nb101 import NB101Adapter
 from nat_nasbench.nb201 import NB201Adapter
 from nat_nasbench.ops import KINDS
@@ -16,10 +16,10 @@ from nat_plugin.hookspecs import hookimpl
 from nat_plugin.ir import OpKind
 
 if TYPE_CHECKING:
-    from nat_plugin.evaluators.table import Layout, TableReader
+    from nat_plugin.evaluators.table import TableLayout, TableReader
 
 __all__ = [
-    "MacroAdapter",
+    "NASBenchMacroAdapter",
     "NB101Adapter",
     "NB201Adapter",
     "TransNASAdapter",
@@ -34,7 +34,7 @@ __all__ = [
 def register_adapters(register: Callable[[Adapter], None]) -> None:
     register(NB201Adapter())
     register(NB101Adapter())
-    register(MacroAdapter())
+    register(NASBenchMacroAdapter())
     register(TransNASAdapter())
 
 
@@ -45,7 +45,7 @@ def register_ops(register: Callable[[OpKind], None]) -> None:
 
 
 @hookimpl
-def register_table_layouts(register: Callable[[Layout], None]) -> None:
+def register_table_layouts(register: Callable[[TableLayout], None]) -> None:
     from nat_nasbench.layouts import LAYOUTS
 
     for layout in LAYOUTS:

@@ -15,7 +15,7 @@ from nat_nasbench.forms101 import MAX_VERTICES, spelled
 from nat_nasbench.forms201 import ENDS, NASLIB_ENDS
 from nat_nasbench.nb201 import from_digits
 from nat_nasbench.transnas import FRAME, from_ops
-from nat_plugin.evaluators.table import MEAN, Layout, Results, Unit
+from nat_plugin.evaluators.table import MEAN, Results, TableLayout, Unit
 from nat_plugin.ir import Frame
 
 CIFAR10, CIFAR100 = Frame(), Frame(classes=100)
@@ -100,7 +100,7 @@ def _one(column: str, frame: Frame, unit: Unit = "percent") -> Results:
 
 _HALF, _HUNDRED, _SIXTEEN = (25_000, 10_000), (5_000, 5_000), (3_000, 3_000)
 _SINGLES = {seed: f"c10_val200_s{seed}" for seed in (1, 2, 3)}
-NB201 = Layout(
+NB201 = TableLayout(
     "nasbench201",
     "NAS-Bench-201",
     "nasbench201",
@@ -120,7 +120,7 @@ NB201 = Layout(
 )
 LAYOUTS = (
     NB201,
-    Layout(
+    TableLayout(
         "nasbench-macro",
         "NAS-Bench-Macro",
         "nasbench-macro",
@@ -130,7 +130,7 @@ LAYOUTS = (
         (Results("cifar10", 50, {1: "acc_s1"}, ("acc_s2", "acc_s3"), (10_000, 10_000), CIFAR10),),
         size=3**8,
     ),
-    Layout(
+    TableLayout(
         "transnas",
         "TransNAS-Bench-101",
         "transnas",
@@ -140,7 +140,7 @@ LAYOUTS = (
         size=4**6,
         rewires=True,
     ),
-    Layout(
+    TableLayout(
         "nasbench101",
         "NAS-Bench-101",
         "nasbench101",
@@ -149,7 +149,7 @@ LAYOUTS = (
         (_one(VALIDATION, CIFAR10),),
         duplicates="mean",  # cells that differ in what is never built are one network
     ),
-    Layout(
+    TableLayout(
         "nasbench301-surrogate",
         "NAS-Bench-301, predicted by its surrogate",
         "darts-compact",
@@ -157,7 +157,7 @@ LAYOUTS = (
         _arch,
         (_one("val_accuracy_surrogate", SMALL_DARTS),),
     ),
-    Layout(
+    TableLayout(
         "darts214",
         "214 DARTS cells of NAS-Benchmark",
         "darts",
@@ -166,7 +166,7 @@ LAYOUTS = (
         (_one("acc_last", CIFAR10), _one("acc_best", CIFAR10)),
     ),
     *(
-        Layout(
+        TableLayout(
             f"suite-zero-{space}",
             f"NAS-Bench-Suite-Zero {space}",
             adapter,

@@ -29,7 +29,7 @@ _EDGES = tuple(
 _LEVELS = tuple(level for level, layers in enumerate(STAGES, start=1) for _ in range(layers))
 
 
-class MacroAdapter(Adapter):
+class NASBenchMacroAdapter(Adapter):
     """Networks of NAS-Bench-Macro."""
 
     name = "nasbench-macro"

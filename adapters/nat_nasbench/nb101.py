@@ -16,7 +16,7 @@ from nat_plugin.errors import NATError
 from nat_plugin.ir import NULL, Cell, Edge, Frame, Head, Network, Node, Op, Origin, Placement
 from nat_plugin.ir.layers import Act, strided
 from nat_plugin.ir.skeletons import cifar_stem
-from nat_plugin.ir.vertices import KERNELS, Place, alive, conv_op, hidden_channels, op_name, part, vertex_cell
+from nat_plugin.ir.vertices import KERNELS, CellPlace, alive, conv_op, hidden_channels, op_name, part, vertex_cell
 
 if TYPE_CHECKING:
     from torch import nn
@@ -124,14 +124,14 @@ def _network(spec: Spec, frame: Frame, origin: Origin) -> Network:
     return Network(cells_by_name, tuple(placements), ((*stem, Act()),), Head(frame.classes), frame.input, origin)
 
 
-def _places(frame: Frame, channels: int, cells: int) -> list[Place]:
-    found: list[Place] = []
+def _places(frame: Frame, channels: int, cells: int) -> list[CellPlace]:
+    found: list[CellPlace] = []
     _, height, width = frame.input
     before = channels
     for stack in range(STACKS):
         if stack:
             height, width = strided(height, 2), strided(width, 2)
         for _ in range(cells // STACKS):
-            found.append(Place(before, channels * 2**stack, height, width))
+            found.append(CellPlace(before, channels * 2**stack, height, width))
             before = channels * 2**stack
     return found

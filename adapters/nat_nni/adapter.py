@@ -14,7 +14,7 @@ from pydantic import Field
 
 from nat_nni.framework import INSTALL, missing
 from nat_nni.samples.described import Described
-from nat_nni.samples.document import Document, guess_space, looks_like_one, read_document
+from nat_nni.samples.document import SampleText, guess_space, looks_like_one, read_document
 from nat_nni.samples.values import Sample, read_sample
 from nat_nni.spaces.hub import BUILT, CELL_SPACES, NAMES, SUFFIX, find_space
 from nat_plugin.adapter import Adapter, AdapterSettings, Published
@@ -110,13 +110,13 @@ class NNIAdapter(Adapter):
     def published(self) -> Mapping[str, Published]:
         return _published()
 
-    def _of(self, document: Document, classes: int) -> tuple[Described, Sample]:
+    def _of(self, document: SampleText, classes: int) -> tuple[Described, Sample]:
         """The space of a document, and its sample as that space has it."""
         name, arguments = self._space_of(document)
         described = find_space(name, arguments, document.sample, classes)
         return described, read_sample(described.title, described.domains(), document.sample)
 
-    def _space_of(self, document: Document) -> tuple[str, dict[str, Any]]:
+    def _space_of(self, document: SampleText) -> tuple[str, dict[str, Any]]:
         if document.space is None:
             return self._space or guess_space(document.sample), self._arguments
         if self._space is not None and document.space.removesuffix(SUFFIX) != self._space.removesuffix(SUFFIX):
@@ -138,7 +138,7 @@ class NNIAdapter(Adapter):
                 continue
             at_home = CELL_SPACES[name].dataset == "cifar" if name in CELL_SPACES else True
             if self._space or not at_home or same(read, canonical(network) if is_connected(network) else network):
-                return Document(sample, None if self._space or name in _BARE else name).render()
+                return SampleText(sample, None if self._space or name in _BARE else name).render()
             refusals.append(f"{name} would compute something else")
         raise NATError(f"no NNI space can say this network: {refusals[0] if refusals else ''}")
 

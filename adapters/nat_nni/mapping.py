@@ -12,7 +12,7 @@ from nat_nni.samples.described import Described
 from nat_nni.samples.values import Sample, read_sample, restored, write_sample
 from nat_nni.spaces.nasbench101 import NB101Space
 from nat_nni.spaces.nasbench201 import NB201Space
-from nat_nni.spaces.nds import CellSpace
+from nat_nni.spaces.nds import NDSSpace
 from nat_plugin.arguments import read_shape
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Frame, Network, Origin
@@ -65,7 +65,7 @@ def describe(space: Any) -> Described:
         raise NATError(f"a model space is an instance of nni.nas.nn.pytorch.ModelSpace, not {type(space).__name__}")
     hub = load("nni.nas.hub.pytorch")
     if isinstance(space, load("nni.nas.hub.pytorch.nasnet").NDS):
-        return CellSpace.of(space)
+        return NDSSpace.of(space)
     if isinstance(space, hub.NasBench201):
         return NB201Space.of(space)
     if isinstance(space, hub.NasBench101):

@@ -7,7 +7,7 @@ from typing import Any
 
 from nat_ofa.config import classes_of, is_config, put_blocks, read_config
 from nat_ofa.config import size_of as config_size
-from nat_ofa.plan import CELL, Plan
+from nat_ofa.plan import CELL, ModelPlan
 from nat_ofa.subnet import CLASSES, is_subnet, put_subnet, read_subnet
 from nat_ofa.subnet import size_of as subnet_size
 from nat_plugin.adapter import Adapter, refusal
@@ -83,7 +83,7 @@ def _value(text: str) -> Any:
     return parse_value(text)
 
 
-def _plan(value: Any, frame: Frame) -> Plan:
+def _plan(value: Any, frame: Frame) -> ModelPlan:
     if frame.cells not in (None, 1):
         raise NATError("cells: the text says how deep the network is; leave 'cells' out")
     if is_subnet(value):

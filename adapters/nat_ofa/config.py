@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nat_ofa.ops import ACTIVATIONS
-from nat_ofa.plan import EXPANSIONS, Block, Plan, conv_layers
+from nat_ofa.plan import EXPANSIONS, Block, ModelPlan, conv_layers
 from nat_plugin.errors import NATError
 from nat_plugin.ir import SKIP, Edge
 from nat_plugin.ir.layers import Layer
@@ -28,7 +28,7 @@ def is_config(value: object) -> bool:
     return isinstance(value, dict) and all(field in value for field in FIELDS)
 
 
-def read_config(value: Mapping[str, Any]) -> Plan:
+def read_config(value: Mapping[str, Any]) -> ModelPlan:
     """Raises NATError that names the field."""
     stem = _conv(value["first_conv"], "first_conv")
     blocks = value["blocks"]
@@ -45,7 +45,7 @@ def read_config(value: Mapping[str, Any]) -> Plan:
         wide = _conv(mix, "feature_mix_layer")
     _plain(_object(value["classifier"], "classifier"), "classifier", {"bias": (True,), "use_bn": (False,)})
     _check_chain(value, found)
-    return Plan(stem, tuple(found), wide, narrow)
+    return ModelPlan(stem, tuple(found), wide, narrow)
 
 
 def classes_of(value: Mapping[str, Any]) -> int:

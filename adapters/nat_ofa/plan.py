@@ -51,7 +51,7 @@ class Block:
 
 
 @dataclass(frozen=True)
-class Plan:
+class ModelPlan:
     """``stem``: before the blocks; ``wide``: after them, on the map; ``narrow``: after the pooling, before the
     classifier."""
 

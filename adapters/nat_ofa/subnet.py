@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from nat_ofa.ops import divisible
-from nat_ofa.plan import EXPANSIONS, KERNELS, Block, Plan, conv_layers
+from nat_ofa.plan import EXPANSIONS, KERNELS, Block, ModelPlan, conv_layers
 from nat_plugin.errors import NATError
 from nat_plugin.ir import SKIP, Edge
 from nat_plugin.patches import Patches
@@ -33,7 +33,7 @@ def is_subnet(value: object) -> bool:
     return isinstance(value, dict) and all(field in value for field in FIELDS)
 
 
-def read_subnet(value: Mapping[str, Any], channels: int | None) -> Plan:
+def read_subnet(value: Mapping[str, Any], channels: int | None) -> ModelPlan:
     """``channels`` of the first convolution: 16 (width 1.0, the default) or 24 (width 1.2). Raises NATError that names
     the entry."""
     kernels = _list(value, "ks", STAGES * DEPTH, KERNELS)
@@ -61,7 +61,7 @@ def read_subnet(value: Mapping[str, Any], channels: int | None) -> Plan:
             c_in = c_out
     stem = conv_layers(3, widths[0], 3, 2, act="h_swish")
     wide = conv_layers(c_in, expand, act="h_swish")
-    return Plan(stem, tuple(blocks), wide, conv_layers(expand, mix, norm=False, act="h_swish"))
+    return ModelPlan(stem, tuple(blocks), wide, conv_layers(expand, mix, norm=False, act="h_swish"))
 
 
 def size_of(value: Mapping[str, Any]) -> int | None:
@@ -72,7 +72,7 @@ def size_of(value: Mapping[str, Any]) -> int | None:
     return size if isinstance(size, int) and not isinstance(size, bool) and 1 <= size <= 100_000 else None
 
 
-def put_subnet(patches: Patches, value: Mapping[str, Any], plan: Plan, edges: Mapping[str, Edge]) -> None:
+def put_subnet(patches: Patches, value: Mapping[str, Any], plan: ModelPlan, edges: Mapping[str, Edge]) -> None:
     """Write what became of the blocks. Those of a stage that are left follow one another from its first place on."""
     by_key = {block.key: block for block in plan.blocks}
     for stage in range(STAGES):

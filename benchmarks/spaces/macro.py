@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from nat_nasbench import MacroAdapter
+from nat_nasbench import NASBenchMacroAdapter
 from nat_nasbench.macro import DIGITS, LAYERS, digits_of
 
 from nat_plugin.errors import NATError
@@ -74,7 +74,7 @@ class MacroSpace:
 
 def load_space(path: Path) -> MacroSpace:
     """The table ``nasbench_macro.csv.gz``."""
-    adapter, frame = MacroAdapter(), Frame()
+    adapter, frame = NASBenchMacroAdapter(), Frame()
     networks: dict[int, Network] = {}
     runs = np.full((3, NETWORKS), np.nan)
     with gzip.open(path, "rt", encoding="utf-8", newline="") as file:

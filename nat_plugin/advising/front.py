@@ -10,7 +10,7 @@ import numpy as np
 
 from nat_plugin.ir import Choice, Moves, Op, Slot
 from nat_plugin.ir.budget import Additive
-from nat_plugin.search.knapsack.groups import Group, costs, fixed, groups_of, is_sum
+from nat_plugin.search.knapsack.groups import SlotGroup, costs, fixed, groups_of, is_sum
 from nat_plugin.search.knapsack.packing import Packing
 
 LATENCY = "latency"
@@ -61,6 +61,6 @@ def front(moves: Moves, harms: Sequence[np.ndarray], count: int) -> Iterator[Cho
                 break
 
 
-def _usable(group: Group, harms: Sequence[np.ndarray]) -> Group:
+def _usable(group: SlotGroup, harms: Sequence[np.ndarray]) -> SlotGroup:
     items = zip(group.items, np.isfinite(group.harms(harms)), strict=True)
     return replace(group, items=tuple(item for item, is_finite in items if is_finite))

@@ -181,7 +181,7 @@ def resume_job(folder: Path, moved: Mapping[str, str]) -> Job[RunResult] | Job[T
     """See ``resume``. NATError for a folder that cannot be gone on with, by its record, before torch is imported."""
     from nat_plugin.policy.training.recipe import plan_training
     from nat_plugin.policy.training.record import TrainingRecord, is_training
-    from nat_plugin.runs.record import Record
+    from nat_plugin.runs.record import RunRecord
 
     if not isinstance(moved, Mapping) or not all(isinstance(each, str) for each in (*moved, *moved.values())):
         raise NATError(f"moved: {moved!r:.60} is no mapping of old places to new ones")
@@ -193,7 +193,7 @@ def resume_job(folder: Path, moved: Mapping[str, str]) -> Job[RunResult] | Job[T
         from nat_plugin.policy.training.train import resume as go_on_training
 
         return Job(folder, lambda shown: TrainingResult(folder, go_on_training(folder, plugins(), shown, moved)))
-    Record.read(folder)
+    RunRecord.read(folder)
 
     from nat_plugin.runs.run import resume as go_on
 

@@ -70,12 +70,12 @@ class RunResult(_Result):
         """The architecture that it was given, at the size of the final stage."""
         from nat_plugin.api.architectures import Architecture
         from nat_plugin.ir import Frame
-        from nat_plugin.runs.record import Record
+        from nat_plugin.runs.record import RunRecord
         from nat_plugin.sources import Source
 
         size = self.figures["frame"]
         frame = Frame(size["channels"], size["cells"], tuple(size["input"]), size["classes"])
-        text, label = self.figures["input"]["architecture"], Record.read(self.folder).origin.label
+        text, label = self.figures["input"]["architecture"], RunRecord.read(self.folder).origin.label
         return Architecture.of(Source(text, self._finished.adapter, label), frame)
 
     @cached_property

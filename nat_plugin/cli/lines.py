@@ -25,7 +25,7 @@ keep_going_option = click.option(
 )
 
 
-class Lines:
+class InputLines:
     """Standard input line by line, each as soon as it is there. Empty ones count, and are passed over."""
 
     def __init__(self) -> None:
@@ -120,7 +120,7 @@ def each_source(source: str, adapter: str | None, plugins: Plugins, problems: Pr
     if source != "-":
         yield find_source(source, adapter, plugins)
         return
-    lines = Lines()
+    lines = InputLines()
     while taken := lines.take(1):
         found = None
         with problems.of(taken[0][0]):

@@ -44,7 +44,7 @@ def measure(
     """Time every operation that may stand in SOURCE, and write a table that budgets can use, here or elsewhere."""
     from nat_plugin.arguments import read_path
     from nat_plugin.errors import NATErrors
-    from nat_plugin.measuring.tables import Subject, blank_table, fingerprint
+    from nat_plugin.measuring.tables import TableSubject, blank_table, fingerprint
     from nat_plugin.plugins import plugins
     from nat_plugin.sources import find_source, make_frame
 
@@ -52,7 +52,9 @@ def measure(
     found = find_source(source, adapter, plugins())
     network = found.adapter.read(found.text, make_frame(found, channels, cells, size, classes))
     identity = found.adapter.identity(network)
-    of = Subject(fingerprint(network, identity), found.label, found.adapter.name, network.input, network.head.classes)
+    of = TableSubject(
+        fingerprint(network, identity), found.label, found.adapter.name, network.input, network.head.classes
+    )
     if blank is not None:
         metric, unit = _metric(blank)
         table = blank_table(network, metric, unit, of)

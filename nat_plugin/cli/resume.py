@@ -37,7 +37,7 @@ def resume(folder: Path, moved: tuple[str, ...], as_json: bool) -> None:
 def _places(folder: Path, moved: tuple[str, ...]) -> dict[str, str]:
     """Old and new places of what was moved."""
     from nat_plugin.policy.training.record import TrainingRecord, is_training
-    from nat_plugin.runs.record import Record
+    from nat_plugin.runs.record import RunRecord
 
     for each in moved:
         if "=" not in each:
@@ -46,5 +46,5 @@ def _places(folder: Path, moved: tuple[str, ...]) -> dict[str, str]:
         return {}
     if not folder.is_dir():
         raise NATError(f"{folder}: there is no such folder")
-    record = (TrainingRecord if is_training(folder) else Record).read(folder)
+    record = (TrainingRecord if is_training(folder) else RunRecord).read(folder)
     return dict(record.pair(each) for each in moved)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from nat_plugin.cli.lines import Lines, Problems, keep_going_option, read_line
+from nat_plugin.cli.lines import InputLines, Problems, keep_going_option, read_line
 from nat_plugin.cli.options import adapter_option, frame_options, json_option, pairs, print_json
 from nat_plugin.errors import NATError
 
@@ -102,7 +102,7 @@ def transform(
     torch.set_num_threads(1)  # a policy is small, and threads would wait for each other
     where = transformation.policy.policy.device
     asked = Printing(transformation, (channels, cells, size, classes), as_json)
-    lines = Lines()
+    lines = InputLines()
     remarks = Remarks(transformation.policy.name, channels, cells, size, classes)
 
     def read(number: int, line: bytes) -> Source | Wrong:

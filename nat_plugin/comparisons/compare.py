@@ -11,7 +11,7 @@ from nat_plugin.comparisons.inputs import drawing, read_inputs
 from nat_plugin.comparisons.parallel import doing
 from nat_plugin.comparisons.plots import available, plot
 from nat_plugin.comparisons.recipe import OPTIMUM, ComparisonPlan
-from nat_plugin.comparisons.record import FILE, Record
+from nat_plugin.comparisons.record import FILE, ComparisonRecord
 from nat_plugin.comparisons.report import markdown, points
 from nat_plugin.comparisons.summary import Traces, summary, trained_by
 from nat_plugin.comparisons.units import Work, missing, run_plan, same_data, units
@@ -22,7 +22,7 @@ from nat_plugin.plugins import Plugins
 from nat_plugin.policy.finding import check_still_ships
 from nat_plugin.runs.folder import in_use, locked, tidy
 from nat_plugin.runs.progress import Reporter
-from nat_plugin.runs.record import Origin
+from nat_plugin.runs.record import RunSource
 from nat_plugin.runs.setup import set_up, settled, settled_as
 
 
@@ -84,10 +84,10 @@ def _begin(plan: ComparisonPlan, folder: Path, plugins: Plugins) -> tuple[Compar
     if not (folder / FILE).exists():
         plan = plan.model_copy(update={"recipe": settled(plan.recipe)})
         origins, left_out = _inputs(plan, plugins)
-        record = Record.of(plan.resolved(), origins, left_out, _read(plan, origins[0], plugins))
+        record = ComparisonRecord.of(plan.resolved(), origins, left_out, _read(plan, origins[0], plugins))
         record.write(folder)
         return plan, Work(plan.resolved(), record.origins, folder, record.comparison), left_out
-    record = Record.read(folder)
+    record = ComparisonRecord.read(folder)
     check_still_ships(record.files, "choose another --out")
     if is_done(folder):
         check(folder, record.comparison)
@@ -104,13 +104,13 @@ def _wanted(plan: ComparisonPlan, plugins: Plugins) -> list[str]:
     return [*plan.names, *([OPTIMUM] if optimum else [])]
 
 
-def _inputs(plan: ComparisonPlan, plugins: Plugins) -> tuple[list[Origin], int]:
+def _inputs(plan: ComparisonPlan, plugins: Plugins) -> tuple[list[RunSource], int]:
     """All that the recipe names; or a sample of those that can be transformed at all, and how many were passed over."""
     every = read_inputs(plan, plugins)
     order, wanted = drawing(plan, len(every)), plan.recipe.sources.sample
     if wanted is None:
         return every, 0
-    found: list[Origin] = []
+    found: list[RunSource] = []
     passed, problem = 0, ""
     for number in order:
         if len(found) == wanted:
@@ -126,7 +126,7 @@ def _inputs(plan: ComparisonPlan, plugins: Plugins) -> tuple[list[Origin], int]:
     return found, passed
 
 
-def _read(plan: ComparisonPlan, origin: Origin, plugins: Plugins) -> list[Outside]:
+def _read(plan: ComparisonPlan, origin: RunSource, plugins: Plugins) -> list[Outside]:
     """What is read from outside. What is wrong with a strategy is said before anything is searched."""
     read: list[Outside] = []
     for label in plan.names:

@@ -9,18 +9,18 @@ import numpy as np
 from nat_plugin.comparisons.recipe import ComparisonPlan
 from nat_plugin.errors import NATError
 from nat_plugin.plugins import Plugins
-from nat_plugin.runs.record import Origin
+from nat_plugin.runs.record import RunSource
 from nat_plugin.sources import Source, Wanted, find_source, read_text
 
 
-def read_inputs(plan: ComparisonPlan, plugins: Plugins) -> list[Origin]:
+def read_inputs(plan: ComparisonPlan, plugins: Plugins) -> list[RunSource]:
     """In the order of the recipe or of the drawing. NATError names the line of a file that is wrong."""
     sources = plan.recipe.sources
     if sources.names is not None:
         found = [find_source(name, plan.recipe.adapter, plugins) for name in sources.names]
     else:
         found = _lines(Path(str(sources.file)), plan.recipe.adapter, plugins)
-    return [Origin(source.text, source.adapter.name, source.label) for source in found]
+    return [RunSource(source.text, source.adapter.name, source.label) for source in found]
 
 
 def drawing(plan: ComparisonPlan, count: int) -> list[int]:

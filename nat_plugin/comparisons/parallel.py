@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, wait
 
-from nat_plugin.comparisons.units import Note, Unit, Work, do_unit
+from nat_plugin.comparisons.units import Note, SearchUnit, Work, do_unit
 from nat_plugin.errors import NATError, show_trace
 from nat_plugin.plugins import plugins
 from nat_plugin.processes import workers
@@ -14,7 +14,7 @@ LOOK = 5.0
 """Seconds after which it is looked what other processes have done."""
 
 
-def doing(work: Work, todo: Sequence[Unit], wanted: list[str], processes: int, note: Note) -> Iterator[None]:
+def doing(work: Work, todo: Sequence[SearchUnit], wanted: list[str], processes: int, note: Note) -> Iterator[None]:
     """Do all units, and yield whenever some search may be done. NATError if one of them cannot be done. ``note`` hears
     of what goes on in this process."""
     if processes == 1 or len(todo) < 2:
@@ -32,7 +32,7 @@ def doing(work: Work, todo: Sequence[Unit], wanted: list[str], processes: int, n
             yield
 
 
-def _in_child(work: Work, unit: Unit, wanted: list[str]) -> str | None:
+def _in_child(work: Work, unit: SearchUnit, wanted: list[str]) -> str | None:
     """What went wrong, as errors of several lines do not travel between processes as they are."""
     try:
         for _ in do_unit(work, unit, wanted, plugins()):

@@ -21,7 +21,7 @@ OPTIMUM = "optimum"
 """No label of a strategy: what goes by it is the best that can be reached."""
 
 
-class Inputs(Settings):
+class ComparisonInputs(Settings):
     """The architectures β: a plain list of them, or a file with one in each line."""
 
     names: list[str] | None = Field(
@@ -42,7 +42,7 @@ class Inputs(Settings):
         return {"names": value} if isinstance(value, list) else value
 
     @model_validator(mode="after")
-    def _one(self) -> Inputs:
+    def _one(self) -> ComparisonInputs:
         if (self.names is None) == (self.file is None):
             raise ValueError("give either a list of architectures, or file")
         if self.names is not None and self.sample is not None:
@@ -53,7 +53,7 @@ class Inputs(Settings):
 class Comparison(Common):
     """A whole comparison."""
 
-    sources: Inputs = Field(description="the architectures: [DARTS_V2, …], or {file: cells.txt, sample: 200}")
+    sources: ComparisonInputs = Field(description="the architectures: [DARTS_V2, …], or {file: cells.txt, sample: 200}")
     strategies: dict[str, dict[str, Any]] = Field(
         min_length=1,
         description="settings by label; the label is the strategy, unless `name` in the settings says which: so two "

@@ -10,7 +10,7 @@ from typing import Any
 
 from nat_plugin.errors import NATError
 from nat_plugin.outside import Outside, fingerprints
-from nat_plugin.runs.record import Origin, check_same, read_record, renamed, write_record
+from nat_plugin.runs.record import RunSource, check_same, read_record, renamed, write_record
 from nat_plugin.sealing import digest
 
 FILE = "compare.json"
@@ -19,33 +19,35 @@ _NOT_RESULTS = ("processes",)
 
 
 @dataclass(frozen=True)
-class Record:
+class ComparisonRecord:
     """``recipe`` is the resolved one; ``left_out`` says how many inputs were. ``files``: a fingerprint of what was read
     from outside, by its path."""
 
     recipe: dict[str, Any]
-    origins: tuple[Origin, ...]
+    origins: tuple[RunSource, ...]
     left_out: int
     files: dict[str, str]
     comparison: str = ""
     """Which comparison this is; its searches say it too."""
 
     @staticmethod
-    def of(recipe: dict[str, Any], origins: Sequence[Origin], left_out: int, read: Sequence[Outside]) -> Record:
-        made = Record(recipe, tuple(origins), left_out, fingerprints(read))
+    def of(
+        recipe: dict[str, Any], origins: Sequence[RunSource], left_out: int, read: Sequence[Outside]
+    ) -> ComparisonRecord:
+        made = ComparisonRecord(recipe, tuple(origins), left_out, fingerprints(read))
         return replace(made, comparison=digest({**asdict(made), "recipe": _of_results(recipe)}))
 
     def write(self, folder: Path) -> None:
         write_record(folder / FILE, self)
 
     @staticmethod
-    def read(folder: Path) -> Record:
+    def read(folder: Path) -> ComparisonRecord:
         """NATError if the file was changed, or is of a version that cannot be gone on with."""
 
-        def record(origins: list[dict[str, str]], **others: Any) -> Record:
+        def record(origins: list[dict[str, str]], **others: Any) -> ComparisonRecord:
             if not origins:
                 raise ValueError("it has no input")
-            return Record(origins=tuple(Origin(**each) for each in origins), **others)
+            return ComparisonRecord(origins=tuple(RunSource(**each) for each in origins), **others)
 
         return read_record(folder / FILE, record, "choose another --out")
 

@@ -16,7 +16,7 @@ PATIENCE = 1000
 
 
 @dataclass(frozen=True)
-class Step:
+class Improvement:
     """After so many queries: the network that is the best so far by its measured gain over the input, that gain, and
     how much more accurate than the input it is on images that it was not chosen by."""
 
@@ -46,13 +46,13 @@ class HeldOutInput:
 
 
 @dataclass(frozen=True)
-class Trace:
+class SearchTrace:
     """What came of a search: every improvement, and how many queries were used. ``spent``: whether there was more to be
     asked when the queries were used up; otherwise the strategy had no more proposals. ``held_out_input`` is None where
     nothing was better than the input; ``notes`` are those of the strategy. ``moved``: every improvement among what the
     input may become."""
 
-    steps: tuple[Step, ...]
+    steps: tuple[Improvement, ...]
     queries: int
     spent: bool
     held_out_input: HeldOutInput | None = None
@@ -67,20 +67,22 @@ class Trace:
         return found | {"notes": list(self.notes), "moved": moved}
 
     @staticmethod
-    def from_json(value: dict[str, Any]) -> Trace:
-        steps = tuple(Step(int(query), str(name), float(gain), float(out)) for query, name, gain, out in value["steps"])
+    def from_json(value: dict[str, Any]) -> SearchTrace:
+        steps = tuple(
+            Improvement(int(query), str(name), float(gain), float(out)) for query, name, gain, out in value["steps"]
+        )
         moved = tuple(Moved(int(query), float(gain), tuple(map(int, moves))) for query, gain, moves in value["moved"])
         given = None
         if value["input"] is not None:
             accuracy, images, chance = value["input"]
             given = HeldOutInput(float(accuracy), int(images), float(chance))
         notes = tuple(map(str, value["notes"]))
-        return Trace(steps, int(value["queries"]), bool(value["spent"]), given, notes, moved)
+        return SearchTrace(steps, int(value["queries"]), bool(value["spent"]), given, notes, moved)
 
-    def curve(self, queries: int) -> list[Step | None]:
+    def curve(self, queries: int) -> list[Improvement | None]:
         """What was best after 0 to ``queries`` queries, (queries + 1); None before there is anything within the
         budget."""
-        found: list[Step | None] = []
+        found: list[Improvement | None] = []
         steps = iter(self.steps)
         best, following = None, next(steps, None)
         for query in range(queries + 1):
@@ -96,7 +98,7 @@ def search(
     batch: int,
     held_out: Callable[[Network], float],
     note: Callable[[str], None] = lambda _: None,
-) -> Trace:
+) -> SearchTrace:
     """Let the strategy search. An input within the budget is the first best, with no query.
 
     A proposal that takes more queries than are left (it may take two, see ``Queries``) ends the search. ``note`` hears
@@ -104,17 +106,17 @@ def search(
     """
     source, moves = setup.search.network, setup.search.moves
     asked = Queries(setup.evaluator, source, queries)
-    steps = [Step(0, key(source), 0.0, 0.0)] if moves.limits.fit(source) else []
+    steps = [Improvement(0, key(source), 0.0, 0.0)] if moves.limits.fit(source) else []
     moved: list[Moved] = []
     idle = 0
     while asked.left and idle < PATIENCE:
         proposals = setup.strategy.ask(min(batch, asked.left))
         if not proposals:
-            return Trace(tuple(steps), asked.used, False, moved=tuple(moved))
+            return SearchTrace(tuple(steps), asked.used, False, moved=tuple(moved))
         for proposal in proposals:
             price = asked.price(proposal)
             if price > asked.left:
-                return Trace(tuple(steps), asked.used, True, moved=tuple(moved))
+                return SearchTrace(tuple(steps), asked.used, True, moved=tuple(moved))
             idle = 0 if price else idle + 1
             found = asked.ask(proposal)
             note(f"query {asked.used} of {queries}")
@@ -124,5 +126,5 @@ def search(
             if price and (not moved or found.gain > moved[-1].gain):
                 moved.append(Moved(asked.used, found.gain, moves.choice(proposal.network)))
             if not steps or found.gain > steps[-1].gain:
-                steps.append(Step(asked.used, key(proposal.network), found.gain, held_out(proposal.network)))
-    return Trace(tuple(steps), asked.used, not asked.left, moved=tuple(moved))
+                steps.append(Improvement(asked.used, key(proposal.network), found.gain, held_out(proposal.network)))
+    return SearchTrace(tuple(steps), asked.used, not asked.left, moved=tuple(moved))

@@ -14,7 +14,7 @@ Values = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Mean:
+class MeanInterval:
     """A mean and the ends of its interval; not a number where there is nothing to tell them by."""
 
     value: float
@@ -23,11 +23,11 @@ class Mean:
 
 
 @dataclass(frozen=True)
-class Test:
+class PairedTest:
     """The mean difference to the baseline, and the two-sided probability of one as large by chance, as it is and
     corrected for the number of comparisons (``holm``). ``pairs``: how many were compared."""
 
-    difference: Mean
+    difference: MeanInterval
     p: float
     holm: float
     pairs: int
@@ -50,10 +50,10 @@ def mean_interval(values: Values, level: float = 0.95) -> tuple[Values, Values, 
     return mean, mean - half, mean + half
 
 
-def mean_of(values: Values) -> Mean:
+def mean_of(values: Values) -> MeanInterval:
     """Of a row of samples."""
     mean, low, high = mean_interval(values)
-    return Mean(float(mean), float(low), float(high))
+    return MeanInterval(float(mean), float(low), float(high))
 
 
 def wilcoxon(first: Values, second: Values) -> float:
@@ -74,9 +74,9 @@ def holm(values: Sequence[float]) -> list[float]:
     return found
 
 
-def against(baseline: Values, others: Mapping[str, Values]) -> dict[str, Test]:
+def against(baseline: Values, others: Mapping[str, Values]) -> dict[str, PairedTest]:
     """Each of the others tested against the baseline, on the samples that both have; those with none are left out."""
-    differences: dict[str, tuple[Mean, float, int]] = {}
+    differences: dict[str, tuple[MeanInterval, float, int]] = {}
     for label, values in others.items():
         both = np.isfinite(values) & np.isfinite(baseline)
         if both.any():
@@ -84,6 +84,6 @@ def against(baseline: Values, others: Mapping[str, Values]) -> dict[str, Test]:
             differences[label] = (mean_of(own - other), wilcoxon(own, other), int(both.sum()))
     corrected = holm([p for _, p, _ in differences.values()])
     return {
-        label: Test(mean, p, adjusted, pairs)
+        label: PairedTest(mean, p, adjusted, pairs)
         for (label, (mean, p, pairs)), adjusted in zip(differences.items(), corrected, strict=True)
     }

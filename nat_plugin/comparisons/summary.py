@@ -11,9 +11,9 @@ import numpy as np
 
 from nat_plugin import __version__
 from nat_plugin.comparisons.recipe import OPTIMUM, ComparisonPlan
-from nat_plugin.comparisons.search import Trace
-from nat_plugin.comparisons.statistics import Mean, Values, against, mean_interval, mean_of, samples
-from nat_plugin.comparisons.units import Unit, Work, read_trace, split_of
+from nat_plugin.comparisons.search import SearchTrace
+from nat_plugin.comparisons.statistics import MeanInterval, Values, against, mean_interval, mean_of, samples
+from nat_plugin.comparisons.units import SearchUnit, Work, read_trace, split_of
 from nat_plugin.comparisons.verdict import conclude
 from nat_plugin.plugins import Plugins
 from nat_plugin.policy.files import load_policy
@@ -28,7 +28,7 @@ class Traces:
         self.inputs, self.seeds, self.queries = len(work.origins), plan.recipe.seeds, plan.recipe.queries
         labels = [*self.labels, *([OPTIMUM] if optimum else [])]
         self.found = {
-            label: [[read_trace(work, label, Unit(i, s)) for s in range(self.seeds)] for i in range(self.inputs)]
+            label: [[read_trace(work, label, SearchUnit(i, s)) for s in range(self.seeds)] for i in range(self.inputs)]
             for label in labels
         }
 
@@ -45,7 +45,7 @@ class Traces:
             return None
         return np.array([[getattr(trace.steps[-1], figure) for trace in row] for row in rows], dtype=np.float64)
 
-    def each(self, label: str) -> list[Trace]:
+    def each(self, label: str) -> list[SearchTrace]:
         return [trace for row in self.found[label] for trace in row]
 
 
@@ -126,7 +126,7 @@ def _covers(inputs: int, seeds: int) -> str:
     return "nothing: there is one search of each"
 
 
-def _mean(mean: Mean) -> dict[str, Any]:
+def _mean(mean: MeanInterval) -> dict[str, Any]:
     found: dict[str, Any] = _finite(asdict(mean))
     return found
 

@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from nat_plugin.comparisons.recipe import OPTIMUM, ComparisonPlan, plan_comparison, shares_weights
-from nat_plugin.comparisons.search import HeldOutInput, Step, Trace, search
+from nat_plugin.comparisons.search import HeldOutInput, Improvement, SearchTrace, search
 from nat_plugin.errors import NATError
 from nat_plugin.evaluators.base import Split
 from nat_plugin.files import file_errors, write_text
 from nat_plugin.ir import Network, key
 from nat_plugin.plugins import Plugins
-from nat_plugin.runs.recipe import Plan, SearchSettings
+from nat_plugin.runs.recipe import RunPlan, SearchSettings
 from nat_plugin.runs.recipe import plan as plan_run
-from nat_plugin.runs.record import Origin
+from nat_plugin.runs.record import RunSource
 from nat_plugin.runs.search import Search
 from nat_plugin.runs.setup import Setup, read_data, set_up
 from nat_plugin.sealing import seal, unseal
@@ -39,14 +39,14 @@ class Work:
     """A comparison as every process gets it: plain values, so that it can be sent. ``recipe`` is the resolved one."""
 
     recipe: dict[str, Any]
-    origins: tuple[Origin, ...]
+    origins: tuple[RunSource, ...]
     folder: Path
     comparison: str
     """Which one it is, as its ``Record`` says."""
 
 
 @dataclass(frozen=True)
-class Unit:
+class SearchUnit:
     """An input and a seed, by their numbers."""
 
     source: int
@@ -57,20 +57,20 @@ same_data = lru_cache(maxsize=1)(read_data)
 """All searches of a comparison have the same images: a process reads them once."""
 
 
-def units(work: Work) -> Iterator[Unit]:
+def units(work: Work) -> Iterator[SearchUnit]:
     for source in range(len(work.origins)):
         for seed in range(work.recipe["seeds"]):
-            yield Unit(source, seed)
+            yield SearchUnit(source, seed)
 
 
-def path_of(work: Work, label: str, unit: Unit) -> Path:
+def path_of(work: Work, label: str, unit: SearchUnit) -> Path:
     """Where what came of a search lies. Labels are what a user wrote, so they go by their number among all labels in
     the order of the alphabet: that of the recipe may be another when the comparison is gone on with."""
     name = OPTIMUM if label == OPTIMUM else f"strategy{sorted(work.recipe['strategies']).index(label)}"
     return work.folder / FOLDER / f"{name}-input{unit.source}-seed{unit.seed}.json"
 
 
-def run_plan(plan: ComparisonPlan, origin: Origin, label: str, seed: int, plugins: Plugins) -> Plan:
+def run_plan(plan: ComparisonPlan, origin: RunSource, label: str, seed: int, plugins: Plugins) -> RunPlan:
     """The search of one strategy as the plan of a run."""
     values = plan.resolved()
     chosen = {name: values[name] for name in _RUN_KEYS}
@@ -79,17 +79,19 @@ def run_plan(plan: ComparisonPlan, origin: Origin, label: str, seed: int, plugin
     return plan_run(chosen, plugins)
 
 
-def seed_of(plan: ComparisonPlan, unit: Unit) -> int:
+def seed_of(plan: ComparisonPlan, unit: SearchUnit) -> int:
     """The same for all strategies, so that they search the same landscape."""
     return derive(plan.recipe.seed, "comparison", unit.source, unit.seed) % 2**31
 
 
-def missing(work: Work, unit: Unit, wanted: list[str]) -> list[str]:
+def missing(work: Work, unit: SearchUnit, wanted: list[str]) -> list[str]:
     """The labels whose search is still to be done."""
     return [label for label in wanted if not path_of(work, label, unit).exists()]
 
 
-def do_unit(work: Work, unit: Unit, wanted: list[str], plugins: Plugins, note: Note = lambda _: None) -> Iterator[str]:
+def do_unit(
+    work: Work, unit: SearchUnit, wanted: list[str], plugins: Plugins, note: Note = lambda _: None
+) -> Iterator[str]:
     """Do what is missing of a unit, write each search whole as soon as it is done, and yield its label. ``note`` hears
     of every epoch that is trained on the way, and of every query."""
     plan = plan_comparison(work.recipe, plugins)
@@ -119,7 +121,7 @@ def _prefixed(note: Note, where: str, said: str) -> None:
     note(f"{where}: {said}")
 
 
-def read_trace(work: Work, label: str, unit: Unit) -> Trace:
+def read_trace(work: Work, label: str, unit: SearchUnit) -> SearchTrace:
     path = path_of(work, label, unit)
     try:
         values = unseal(read_text(path))
@@ -127,7 +129,7 @@ def read_trace(work: Work, label: str, unit: Unit) -> Trace:
             raise ValueError("it is of another comparison")
         if values["search"] != path.stem:
             raise ValueError(f"it is that of {values['search']}")
-        return Trace.from_json(values)
+        return SearchTrace.from_json(values)
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise NATError(
             f"{path}: damaged or changed ({error}); remove this file, and the same command does this search again"
@@ -172,12 +174,12 @@ def warm_up(setup: Setup, steps: int, label: str, warm: dict[str, State]) -> Non
         setup.evaluator.restore(warm[owner])
 
 
-def _optimum(setup: Setup, held_out: HeldOut) -> Trace:
+def _optimum(setup: Setup, held_out: HeldOut) -> SearchTrace:
     """The best of all that the input may become, the input among it where it is within the budget; no step where that
     are too many."""
     moves = setup.search.moves
     if moves.count > MOST:
-        return Trace((), 0, True)
+        return SearchTrace((), 0, True)
     networks = {key(network): network for network in map(moves.apply, moves.all())}
     names = list(networks)
     found = setup.evaluator.measure([Proposal(i, moves.network, networks[name]) for i, name in enumerate(names)])
@@ -187,4 +189,4 @@ def _optimum(setup: Setup, held_out: HeldOut) -> Trace:
         gains[own] = 0.0
     best = max(gains, key=lambda name: gains[name])
     value = 0.0 if best == own else held_out(networks[best])
-    return Trace((Step(0, best, gains[best], value),), len(networks), False)
+    return SearchTrace((Improvement(0, best, gains[best], value),), len(networks), False)

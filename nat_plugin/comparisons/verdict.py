@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nat_plugin.comparisons.search import Trace
-from nat_plugin.comparisons.statistics import Test
+from nat_plugin.comparisons.search import SearchTrace
+from nat_plugin.comparisons.statistics import PairedTest
 from nat_plugin.training.statistics import wilson
 from nat_plugin.training.verdict import Conclusion, at_chance
 
@@ -13,7 +13,7 @@ LEVEL = 0.05
 """The corrected p below which there is a difference."""
 
 
-def conclude(test: Test, tests: int, own: Sequence[Trace], baseline: Sequence[Trace]) -> Conclusion:
+def conclude(test: PairedTest, tests: int, own: Sequence[SearchTrace], baseline: Sequence[SearchTrace]) -> Conclusion:
     """From the test of a strategy against the baseline, one of so many, and from the searches of both. A difference has
     to show in the ranks (p by Holm) and in the interval of the mean alike."""
     if _guessing(own, baseline) and _guessing(baseline, own):
@@ -27,7 +27,7 @@ def conclude(test: Test, tests: int, own: Sequence[Trace], baseline: Sequence[Tr
     return Conclusion("better" if test.difference.low > 0 else "worse")
 
 
-def _guessing(traces: Sequence[Trace], others: Sequence[Trace]) -> bool:
+def _guessing(traces: Sequence[SearchTrace], others: Sequence[SearchTrace]) -> bool:
     """Whether the mean accuracy of what these searches ended with may be that of guessing. ``others`` began with the
     same inputs, and know how those are where these ended with them."""
     known = [

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from nat_plugin.data.loaders import LOADERS
     from nat_plugin.data.loading import load
     from nat_plugin.data.settings import AugmentSettings, DataSettings, SplitSettings
-    from nat_plugin.data.source import Loader, Source
+    from nat_plugin.data.source import ImageSource, Loader
 
 __all__ = [
     "LOADERS",
@@ -18,9 +18,9 @@ __all__ = [
     "AugmentSettings",
     "DataSet",
     "DataSettings",
+    "ImageSource",
     "Images",
     "Loader",
-    "Source",
     "SplitSettings",
     "eval_batches",
     "load",
@@ -31,7 +31,7 @@ _LAZY = {
     **dict.fromkeys(("eval_batches", "take", "train_batches"), "batches"),
     **dict.fromkeys(("AugmentSettings", "DataSettings", "SplitSettings"), "settings"),
     **dict.fromkeys(("DataSet", "Images"), "dataset"),
-    **dict.fromkeys(("Loader", "Source"), "source"),
+    **dict.fromkeys(("Loader", "ImageSource"), "source"),
     "Augment": "augment",
     "LOADERS": "loaders",
     "load": "loading",

@@ -14,7 +14,7 @@ from nat_plugin.data.augment import Augment
 from nat_plugin.data.dataset import DataSet, Images
 from nat_plugin.data.loaders import LOADERS
 from nat_plugin.data.settings import DataSettings
-from nat_plugin.data.source import Loader, Source, checked
+from nat_plugin.data.source import ImageSource, Loader, checked
 from nat_plugin.data.splits import divide
 from nat_plugin.errors import NATError
 from nat_plugin.outside import Outside
@@ -77,7 +77,7 @@ def load(
     )
 
 
-def _outside(settings: DataSettings, source: Source) -> tuple[Outside, ...]:
+def _outside(settings: DataSettings, source: ImageSource) -> tuple[Outside, ...]:
     if settings.path is None:
         return ()
     return (Outside.all_of(settings.path) if source.files is None else Outside(settings.path, source.files),)

@@ -18,7 +18,7 @@ CHANNELS = (1, 3, 4)
 
 
 @dataclass(frozen=True, eq=False)
-class Source:
+class ImageSource:
     """Arrays as a loader found them; `checked` brings them into one form."""
 
     x_train: NDArray[Any]  # uint8 (N, H, W, C), (N, C, H, W) or, without colour, (N, H, W)
@@ -32,10 +32,10 @@ class Source:
     y_val: NDArray[Any] | None = None
 
 
-Loader = Callable[[DataSettings], Source]
+Loader = Callable[[DataSettings], ImageSource]
 
 
-def checked(source: Source, where: str) -> Source:
+def checked(source: ImageSource, where: str) -> ImageSource:
     """The source with images (N, H, W, C) and int64 labels; `where` (a path, say) begins every error.
 
     Raises:

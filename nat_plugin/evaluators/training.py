@@ -16,7 +16,7 @@ from nat_plugin.ir import Network, key
 from nat_plugin.search.base import Measurement, Proposal, Settings, State
 from nat_plugin.training.schedule import Schedule
 from nat_plugin.training.seeds import derive
-from nat_plugin.training.trainer import Trainer, epoch_note, train
+from nat_plugin.training.trainer import NetworkTrainer, epoch_note, train
 
 KEPT = 8
 """How many trained networks stay in memory; others are trained again where their weights are asked for."""
@@ -52,8 +52,8 @@ class TrainingEvaluator(Evaluator):
         self.after_epoch: Callable[[dict[str, float]], None] | None = None
         self.trainings = 0  # that this object has finished
         self._results: dict[str, list[Found | None]] = {}  # by key: what every seed gave, None if it failed
-        self._kept: OrderedDict[tuple[str, int], Trainer] = OrderedDict()
-        self._running: tuple[str, int, Trainer] | None = None
+        self._kept: OrderedDict[tuple[str, int], NetworkTrainer] = OrderedDict()
+        self._running: tuple[str, int, NetworkTrainer] | None = None
         self._unfinished: State | None = None
 
     def measure(self, proposals: Sequence[Proposal]) -> list[Measurement | None]:
@@ -109,11 +109,13 @@ class TrainingEvaluator(Evaluator):
             runs.append(None if failed else found)
         return runs[:count]
 
-    def _train(self, network: Network, seed: int) -> Trainer:
+    def _train(self, network: Network, seed: int) -> NetworkTrainer:
         """The network, trained to the end with a seed; begun trainings are gone on with."""
         name, bench = key(network), self.bench
         own_seed = derive(bench.seed, "network", seed)
-        trainer = Trainer(network, bench.images, self.settings.schedule, bench.compute, own_seed, module=self.module)
+        trainer = NetworkTrainer(
+            network, bench.images, self.settings.schedule, bench.compute, own_seed, module=self.module
+        )
         unfinished, self._unfinished = self._unfinished, None
         if unfinished is not None and (unfinished["key"], unfinished["seed"]) == (name, seed):
             trainer.restore(unfinished["trainer"])

@@ -12,7 +12,7 @@ from nat_plugin.exporting.text import module_text
 from nat_plugin.ir import layout
 from nat_plugin.nets import blocks
 from nat_plugin.nets.fixed import CellNetwork
-from nat_plugin.nets.steps import Step, cell_steps
+from nat_plugin.nets.steps import NodeStep, cell_steps
 
 _IMPORTS = {"import torch", "from torch import Tensor, nn"}
 _CELL = """class {name}(nn.Module):
@@ -49,7 +49,7 @@ class _Program:
     """What a cell computes: its steps with what each runs, and its output."""
 
     inputs: int
-    steps: tuple[tuple[Step, str], ...]
+    steps: tuple[tuple[NodeStep, str], ...]
     output: tuple[int, ...]
 
 

@@ -19,7 +19,7 @@ import numpy as np
 from nat_plugin.ir.canonical import live
 from nat_plugin.ir.network import Cell
 from nat_plugin.ir.ops import Op
-from nat_plugin.ir.wiring import Wiring, wiring
+from nat_plugin.ir.wiring import CellWiring, wiring
 
 Pair: TypeAlias = tuple[int, int]
 """Parameters and MACs."""
@@ -52,7 +52,7 @@ class CellCosts:
         return [[(not op.is_null) << position for op in self.options[slot]] for position, slot in enumerate(self.slots)]
 
     @cached_property
-    def wiring(self) -> Wiring:
+    def wiring(self) -> CellWiring:
         return wiring(self.cell)
 
     def total(self, choice: Sequence[int]) -> Pair | None:

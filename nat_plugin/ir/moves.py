@@ -24,7 +24,7 @@ from nat_plugin.ir.network import Edge, Network, Slot
 from nat_plugin.ir.ops import Op
 from nat_plugin.ir.rules import Rule
 from nat_plugin.ir.scaffold import Scaffold, scaffold
-from nat_plugin.ir.walk import Choice, Search, Walk
+from nat_plugin.ir.walk import Choice, CompletionSearch, Walk
 from nat_plugin.ir.wiring import wiring
 
 _COLUMNS = {"params": 0, "macs": 1}
@@ -282,8 +282,8 @@ class Moves:
         return params, macs
 
     @cached_property
-    def search(self) -> Search:
-        return Search(self, self._weights(1))
+    def search(self) -> CompletionSearch:
+        return CompletionSearch(self, self._weights(1))
 
     def _weights(self, between: int) -> np.ndarray:
         """The weights under which completions are looked for. One limit on one metric: just that."""
@@ -311,7 +311,7 @@ class Moves:
         if self.admits(self.identity):
             return self.identity
         for between in (1, 31):
-            self.search = Search(self, self._weights(between))
+            self.search = CompletionSearch(self, self._weights(between))
             tried = (*self.cheapest, *self.search.cheapest)
             found = next((choice for choice in tried if self.admits(choice)), None)
             found = next(iter(self.listed), None) if found is None else found

@@ -21,7 +21,7 @@ KERNELS: Mapping[str, int | None] = {"conv3x3-bn-relu": 3, "conv1x1-bn-relu": 1,
 
 
 @dataclass(frozen=True)
-class Place:
+class CellPlace:
     """A cell in depth: its channels before and after, and the size of its images."""
 
     c_in: int
@@ -64,12 +64,12 @@ def vertex_channels(c_in: int, c_out: int, matrix: Matrix) -> tuple[int, ...]:
     return tuple(channels)
 
 
-def hidden_channels(matrix: Matrix, places: Sequence[Place]) -> list[tuple[int, ...]]:
+def hidden_channels(matrix: Matrix, places: Sequence[CellPlace]) -> list[tuple[int, ...]]:
     """The channels of every vertex at every placement."""
     return [vertex_channels(place.c_in, place.c_out, matrix) for place in places]
 
 
-def removable(matrix: Matrix, places: Sequence[Place]) -> set[tuple[int, int]]:
+def removable(matrix: Matrix, places: Sequence[CellPlace]) -> set[tuple[int, int]]:
     """Edges between vertices, and from the input to one, that can go, alone or together."""
     last = len(matrix) - 1
     now = hidden_channels(matrix, places)
@@ -90,7 +90,7 @@ def removable(matrix: Matrix, places: Sequence[Place]) -> set[tuple[int, int]]:
 
 def vertex_cell(
     matrix: Matrix,
-    places: Sequence[Place],
+    places: Sequence[CellPlace],
     ops: Sequence[str],
     connection: Callable[[int, int], Op],
     key: Callable[[int, int | None], str],
@@ -113,7 +113,7 @@ def vertex_cell(
     return Cell(1, (Node(),) * count, tuple(edges), (count,))
 
 
-def vertex_op(name: str, places: Sequence[Place], channels: Sequence[int]) -> Op:
+def vertex_op(name: str, places: Sequence[CellPlace], channels: Sequence[int]) -> Op:
     """The op of a vertex that has these channels at these placements."""
     kernel = KERNELS[name]
     if kernel is None:
@@ -122,7 +122,12 @@ def vertex_op(name: str, places: Sequence[Place], channels: Sequence[int]) -> Op
 
 
 def conv_op(
-    name: str, places: Sequence[Place], c_in: Sequence[int], c_out: Sequence[int], kernel: int, with_params: bool = True
+    name: str,
+    places: Sequence[CellPlace],
+    c_in: Sequence[int],
+    c_out: Sequence[int],
+    kernel: int,
+    with_params: bool = True,
 ) -> Op:
     """A convolution with norm and its costs at every placement; without its parameters where others count them."""
     weights = [kernel**2 * before * after for before, after in zip(c_in, c_out, strict=True)]

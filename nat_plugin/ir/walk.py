@@ -18,7 +18,7 @@ Choice: TypeAlias = tuple[int, ...]
 """One candidate number per slot."""
 
 
-class Search:
+class CompletionSearch:
     """The cheapest completions of all cells under some weights. ``later[i]``: the least weighted cost of the parts
     after part ``i``."""
 

@@ -21,7 +21,7 @@ class State(NamedTuple):
     output: tuple[int, ...]
 
 
-class Wiring:
+class CellWiring:
     """Where the edges of a cell lead. ``slots``: by edge, the number of its slot, or if fixed -1 (op) or -2 (null)."""
 
     def __init__(self, key: _Key) -> None:
@@ -58,7 +58,7 @@ class Wiring:
 _Key: TypeAlias = tuple[int, tuple[tuple[int, int], ...], tuple[int, ...], tuple[int, ...]]
 
 
-def wiring(cell: Cell) -> Wiring:
+def wiring(cell: Cell) -> CellWiring:
     """The wiring of a cell, from a cache."""
     slots, number = [], 0
     for edge in cell.edges:
@@ -69,5 +69,5 @@ def wiring(cell: Cell) -> Wiring:
 
 
 @lru_cache(maxsize=8192)
-def _cached(key: _Key) -> Wiring:
-    return Wiring(key)
+def _cached(key: _Key) -> CellWiring:
+    return CellWiring(key)

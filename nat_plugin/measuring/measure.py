@@ -14,7 +14,7 @@ from nat_plugin.ir import Network, Op, Slot
 from nat_plugin.ir.canonical import live_ops
 from nat_plugin.measuring.latency import LATENCY, Latency, Share
 from nat_plugin.measuring.settings import ONNX, LatencySettings
-from nat_plugin.measuring.tables import CostTable, Figure, Subject, keys_of, ops_of
+from nat_plugin.measuring.tables import CostTable, Figure, TableSubject, keys_of, ops_of
 
 UNIT = "ms"
 
@@ -24,7 +24,7 @@ def to_measure(network: Network) -> list[tuple[Slot, Op]]:
     return [(slot, op) for slot in network.slots for op in ops_of(network, slot)]
 
 
-def measure(latency: Latency, of: Subject, after_op: Callable[[int], None] = lambda _: None) -> CostTable:
+def measure(latency: Latency, of: TableSubject, after_op: Callable[[int], None] = lambda _: None) -> CostTable:
     """The table of what is timed; ``after_op`` hears how many ops are done."""
     network = latency.network
     for number, (slot, op) in enumerate(to_measure(network), start=1):

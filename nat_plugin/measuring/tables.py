@@ -77,7 +77,7 @@ class Figure:
 
 
 @dataclass(frozen=True)
-class Subject:
+class TableSubject:
     """What a table is of: the fingerprint of the network and its slots (None: a user's table that says none), and how
     to name it."""
 
@@ -95,7 +95,7 @@ class CostTable:
 
     metric: str
     unit: str
-    of: Subject
+    of: TableSubject
     fixed: Figure
     costs: Mapping[Slot, Mapping[Op, Figure]]
     keys: Mapping[Slot, str]
@@ -202,7 +202,7 @@ def read_table(path: Path, metric: str | None = None) -> CostTable:
         costs[slot] = _costs(each.costs, where)
     keys = {Slot(each.cell, each.edge): each.key for each in document.slots}
     of = document.of
-    subject = Subject(of.fingerprint, of.name, of.adapter, tuple(of.input or ()), of.classes or 0)
+    subject = TableSubject(of.fingerprint, of.name, of.adapter, tuple(of.input or ()), of.classes or 0)
     fixed = _figure(document.fixed, f"{path}: fixed")
     return CostTable(document.metric, document.unit, subject, fixed, costs, keys, document.measured)
 
@@ -242,7 +242,7 @@ def table_metrics(paths: Mapping[str, Path]) -> dict[str, TableMetric]:
     return {name: TableMetric(read_table(path, name), path) for name, path in paths.items()}
 
 
-def blank_table(network: Network, metric: str, unit: str, of: Subject) -> CostTable:
+def blank_table(network: Network, metric: str, unit: str, of: TableSubject) -> CostTable:
     """A table in which every cost has still to be filled in: one of a user's own metric."""
     nothing = Figure(math.nan)
     costs = {slot: dict.fromkeys(ops_of(network, slot), nothing) for slot in network.slots}

@@ -15,7 +15,7 @@ M = TypeVar("M")
 Map: TypeAlias = Callable[[Tensor], Tensor]
 
 
-class Step(NamedTuple):
+class NodeStep(NamedTuple):
     """Apply a module to node ``source`` and put the result into node ``target``, or add it there."""
 
     source: int
@@ -29,23 +29,23 @@ def cell_steps(
     op: Callable[[int, Edge], M],
     norm: Callable[[int], M],
     inputs: Sequence[int],
-) -> list[tuple[Step, M]]:
+) -> list[tuple[NodeStep, M]]:
     """The steps of a cell with what the three functions give for them: the projections of ``inputs`` if the cell has
     any, then per node its live edges (number and edge) in order, then its norm."""
     alive = live(cell)
-    steps = [(Step(number, number, False), projection(number)) for number in inputs if cell.project]
+    steps = [(NodeStep(number, number, False), projection(number)) for number in inputs if cell.project]
     for number, node in enumerate(cell.nodes, start=cell.inputs):
         fed = False
         for index, (edge, keep) in enumerate(zip(cell.edges, alive.edges, strict=True)):
             if keep and edge.target == number:
-                steps.append((Step(edge.source, number, fed), op(index, edge)))
+                steps.append((NodeStep(edge.source, number, fed), op(index, edge)))
                 fed = True
         if fed and node.norm:
-            steps.append((Step(number, number, False), norm(number)))
+            steps.append((NodeStep(number, number, False), norm(number)))
     return steps
 
 
-def run_steps(steps: Iterable[tuple[Step, Map]], nodes: dict[int, Tensor], output: Sequence[int]) -> Tensor:
+def run_steps(steps: Iterable[tuple[NodeStep, Map]], nodes: dict[int, Tensor], output: Sequence[int]) -> Tensor:
     """Run a cell on the tensors of its inputs (N, C, H, W) in ``nodes``; its output nodes side by side."""
     for (source, target, adds), module in steps:
         value = module(nodes[source])

@@ -23,7 +23,7 @@ from nat_plugin.nets.layers import build_layers
 from nat_plugin.nets.paths import Path, fixed_paths, occurrences
 from nat_plugin.nets.shared import SharedCell, module_key, varying, widest
 from nat_plugin.nets.sharing import SharedWeights
-from nat_plugin.nets.steps import Map, Step, cell_steps, run_steps
+from nat_plugin.nets.steps import Map, NodeStep, cell_steps, run_steps
 
 T = TypeVar("T", bound=nn.Module)
 
@@ -37,13 +37,13 @@ class PlannedCell:
 
     number: int
     inputs: tuple[tuple[int, int], ...]
-    steps: tuple[tuple[Step, Map], ...]
+    steps: tuple[tuple[NodeStep, Map], ...]
     output: tuple[int, ...]
     expired: tuple[int, ...]
 
 
 @dataclass(frozen=True)
-class Plan:
+class ForwardPlan:
     """What one network runs. ``columns``: the channels of the classifier's input; None for all."""
 
     stages: tuple[nn.Module, ...]
@@ -79,7 +79,7 @@ class Supernet(SharedWeights):
         self.features = build_layers(frame.head.layers, norm)
         (channels, _, _), _, _ = run_layers(frame.head.layers, self._shapes.tensors[-1])
         self.classifier = nn.Linear(channels, frame.head.classes)
-        self._plans: OrderedDict[Network, Plan] = OrderedDict()
+        self._plans: OrderedDict[Network, ForwardPlan] = OrderedDict()
 
     def forward(self, x: Tensor, network: Network) -> Tensor:
         """Logits (N, classes) of ``network`` for images (N, C, H, W). NATError if it is not a path of this supernet."""
@@ -102,7 +102,7 @@ class Supernet(SharedWeights):
         """Exactly the parameters that ``network`` uses (whole tensors, where it uses some columns of one)."""
         return list(self._plan(network).parameters)
 
-    def _plan(self, network: Network) -> Plan:
+    def _plan(self, network: Network) -> ForwardPlan:
         plan = self._plans.get(network)
         if plan is None:
             plan = self._plans[network] = self._make_plan(network)
@@ -120,7 +120,7 @@ class Supernet(SharedWeights):
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_plans": OrderedDict()}
 
-    def _make_plan(self, network: Network) -> Plan:
+    def _make_plan(self, network: Network) -> ForwardPlan:
         self._check(network)
         first = len(network.stem)
         last = len(self._shapes.tensors) - 1
@@ -150,11 +150,11 @@ class Supernet(SharedWeights):
             )
         modules += [self.features, self.classifier]
         parameters = dict.fromkeys(parameter for module in modules for parameter in module.parameters())
-        return Plan(stages, tuple(cells), self.columns(network, last), tuple(parameters))
+        return ForwardPlan(stages, tuple(cells), self.columns(network, last), tuple(parameters))
 
     def _steps(
         self, network: Network, number: int, inputs: tuple[int, ...], modules: list[nn.Module]
-    ) -> tuple[tuple[Step, Map], ...]:
+    ) -> tuple[tuple[NodeStep, Map], ...]:
         """The steps of placement ``number``; the modules that they run are added to ``modules``."""
         placement = network.placements[number - len(network.stem)]
         cell, shared = network.by_name[placement.cell], self.cells[number - len(network.stem)]

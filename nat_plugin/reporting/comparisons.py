@@ -11,7 +11,7 @@ import yaml
 from pydantic import Field
 
 from nat_plugin.checksums import check, is_done
-from nat_plugin.comparisons.record import Record
+from nat_plugin.comparisons.record import ComparisonRecord
 from nat_plugin.comparisons.report import columns, notes, rows
 from nat_plugin.errors import NATError
 from nat_plugin.evaluators.scale import Scale
@@ -113,7 +113,7 @@ class Compared:
 
 def read_comparison(folder: Path) -> Compared:
     """NATError for a folder of no comparison, for one that has not ended, and for files that were changed."""
-    record, path = Record.read(folder), folder / FIGURES
+    record, path = ComparisonRecord.read(folder), folder / FIGURES
     if is_done(folder):
         check(folder, record.comparison, (FIGURES,))
     elif not path.is_file():

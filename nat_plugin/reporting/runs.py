@@ -37,7 +37,7 @@ from nat_plugin.reporting.reading import LARGEST, Read, ScaleValues, Spread, che
 from nat_plugin.reporting.searches import Space, search_blocks
 from nat_plugin.runs.finished import RESULT
 from nat_plugin.runs.loading import NETWORK
-from nat_plugin.runs.record import Record
+from nat_plugin.runs.record import RunRecord
 from nat_plugin.runs.report import data_line, rows, verdict_text
 from nat_plugin.sources import read_text
 
@@ -148,7 +148,7 @@ class Run:
 
 def read_run(folder: Path) -> Run:
     """NATError for a folder of no run, for one that has not ended, and for files that were changed."""
-    record = Record.read(folder)
+    record = RunRecord.read(folder)
     if is_done(folder):
         check(folder, record.run, (RESULT, NETWORK, JOURNAL))
     elif not (folder / RESULT).is_file():

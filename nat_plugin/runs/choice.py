@@ -26,7 +26,7 @@ from nat_plugin.training.statistics import (
     paired_difference,
     unpaired_difference,
 )
-from nat_plugin.training.trainer import Trainer
+from nat_plugin.training.trainer import NetworkTrainer
 from nat_plugin.training.verdict import Conclusion, conclude
 
 
@@ -42,8 +42,8 @@ class Assessed:
 
 
 @dataclass(frozen=True)
-class Epoch:
-    """An epoch of a training of the final stage; ``figures`` are those of ``Trainer.epoch``."""
+class FinalEpoch:
+    """An epoch of a training of the final stage; ``figures`` are those of ``NetworkTrainer.epoch``."""
 
     candidate: int
     seed: int
@@ -52,7 +52,7 @@ class Epoch:
 
 
 @dataclass(frozen=True)
-class Share:
+class MeanShare:
     """A mean accuracy over the seeds, with its 95 % interval (``mean_intervals``)."""
 
     value: float
@@ -64,13 +64,13 @@ class Verdict:
     """The winner among the candidates (0 is the input)."""
 
     winner: int
-    selection: tuple[Share, ...]  # of every candidate
-    test: tuple[Share, Share]  # of the input and the winner
+    selection: tuple[MeanShare, ...]  # of every candidate
+    test: tuple[MeanShare, MeanShare]  # of the input and the winner
     difference: Difference  # winner minus input, on test
     conclusion: Conclusion  # what that says of the winner
 
 
-class Choice:
+class FinalSelection:
     """Trains (with a final stage) or scores on shared weights (without one) every candidate, unit by unit."""
 
     def __init__(self, setup: Setup, folder: Path, finalists: list[Network], timing: Timing | None = None) -> None:
@@ -91,7 +91,7 @@ class Choice:
         self.timing = timing.of([0, *fitting])
         self.candidates = [setup.enlarge(network) for network in self.searched]
         self.done: list[Assessed] = []
-        self._trainer: Trainer | None = None
+        self._trainer: NetworkTrainer | None = None
         final = setup.plan.recipe.final
         self.seeds = final.seeds if final else 1
         self.units = [(number, seed) for seed in range(self.seeds) for number in range(len(self.candidates))]
@@ -115,7 +115,7 @@ class Choice:
         final = self.setup.plan.recipe.final
         return final.schedule.epochs if final else 1
 
-    def advance(self) -> Epoch | None:
+    def advance(self) -> FinalEpoch | None:
         """One epoch of the unit at hand, or the whole unit where nothing is trained."""
         number, seed = self.units[len(self.done)]
         if self.setup.plan.recipe.final is None:
@@ -125,7 +125,7 @@ class Choice:
         trainer = self._trainer = self._trainer or self._new_trainer(number, seed)
         epoch = None
         if not trainer.finished:  # it is, where a run was killed between the last epoch and what follows
-            epoch = Epoch(number, seed, key(self.candidates[number]), trainer.epoch())
+            epoch = FinalEpoch(number, seed, key(self.candidates[number]), trainer.epoch())
         if trainer.finished:
             with file_errors(self.folder):
                 self.weights(number, seed).parent.mkdir(exist_ok=True)
@@ -184,13 +184,13 @@ class Choice:
         assert self.setup.data is not None  # a plan with a final stage has data
         return self.setup.data
 
-    def _new_trainer(self, number: int, seed: int) -> Trainer:
+    def _new_trainer(self, number: int, seed: int) -> NetworkTrainer:
         final, data = self.setup.plan.recipe.final, self._images
         assert final is not None
         both = Images(torch.cat([data.weights.x, data.reward.x]), torch.cat([data.weights.y, data.reward.y]))
         own = self.setup.plan.recipe.seed * 1000 + seed
         module = self.setup.evaluator.module
-        return Trainer(self.candidates[number], data, final.schedule, self.setup.compute, own, both, module)
+        return NetworkTrainer(self.candidates[number], data, final.schedule, self.setup.compute, own, both, module)
 
     def weights(self, number: int, seed: int) -> Path:
         """The file with what a training of the final stage ended with."""
@@ -216,10 +216,10 @@ class Choice:
         }
 
     @staticmethod
-    def restored(setup: Setup, folder: Path, state: State) -> Choice:
+    def restored(setup: Setup, folder: Path, state: State) -> FinalSelection:
         """NATError for weights that are not those which were trained."""
         timing = Timing.restored(state["timing"]) if "timing" in state else None
-        choice = Choice(setup, folder, [from_json(text) for text in state["candidates"]], timing)
+        choice = FinalSelection(setup, folder, [from_json(text) for text in state["candidates"]], timing)
         choice.done = [
             Assessed(number, seed, Assessment(*found), weights) for number, seed, weights, *found in state["done"]
         ]
@@ -238,14 +238,14 @@ def check_final(setup: Setup) -> None:
     final, data = setup.plan.recipe.final, setup.data
     if final is not None and data is not None:
         fresh = setup.evaluator.bench.module
-        Trainer(setup.final.network, data, final.schedule, setup.compute, module=fresh)
+        NetworkTrainer(setup.final.network, data, final.schedule, setup.compute, module=fresh)
 
 
-def _shares(found: Sequence[Sequence[Assessment]]) -> tuple[Share, ...]:
+def _shares(found: Sequence[Sequence[Assessment]]) -> tuple[MeanShare, ...]:
     """Of several networks, from what each training of each got right."""
     values = [[each.value for each in trainings] for trainings in found]
     intervals = mean_intervals(values, found[0][0].images)
-    return tuple(Share(sum(each) / len(each), span) for each, span in zip(values, intervals, strict=True))
+    return tuple(MeanShare(sum(each) / len(each), span) for each, span in zip(values, intervals, strict=True))
 
 
 def _difference(after: list[Assessment], before: list[Assessment]) -> Difference:

@@ -13,7 +13,7 @@ from nat_plugin.errors import NATError
 from nat_plugin.ir import Network, from_json
 from nat_plugin.plugins import Plugins
 from nat_plugin.runs.loading import NETWORK
-from nat_plugin.runs.record import Record
+from nat_plugin.runs.record import RunRecord
 from nat_plugin.runs.weights import weights_file
 from nat_plugin.sources import find_adapter, read_text
 
@@ -32,7 +32,7 @@ class Finished:
 
 def read_finished(folder: Path, plugins: Plugins) -> Finished:
     """NATError for a folder of no run, for one that has not ended, and for files that are not those of its end."""
-    record = Record.read(folder)
+    record = RunRecord.read(folder)
     if not is_done(folder):
         raise NATError(f"{folder}: the run has not ended: `nat resume {folder}` goes on with it")
     check(folder, record.run, (RESULT, NETWORK))

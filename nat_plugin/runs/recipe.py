@@ -150,7 +150,7 @@ class Recipe(Common):
         return str(self.strategy.get("name", "nat"))
 
 
-class Plan(Settings):
+class RunPlan(Settings):
     """A recipe with the settings of its strategy, evaluator and data checked and filled in."""
 
     recipe: Recipe
@@ -168,12 +168,12 @@ class Plan(Settings):
         return out
 
 
-def load_recipe(name: str, overrides: Iterable[str], plugins: Plugins) -> Plan:
+def load_recipe(name: str, overrides: Iterable[str], plugins: Plugins) -> RunPlan:
     """A recipe file, or one that ships, with ``key=value`` overrides. NATErrors lists everything that is wrong."""
     return plan_of_file(name, read_values(name, overrides, plugins), plugins)
 
 
-def plan_of_file(name: str, values: Mapping[str, Any], plugins: Plugins) -> Plan:
+def plan_of_file(name: str, values: Mapping[str, Any], plugins: Plugins) -> RunPlan:
     """The plan that the values of a recipe file stand for, see ``load_recipe``."""
     if "strategies" in values:
         raise NATError(f"{name}: this recipe is of a comparison (it has 'strategies'): use `nat compare {name}`")
@@ -182,7 +182,7 @@ def plan_of_file(name: str, values: Mapping[str, Any], plugins: Plugins) -> Plan
     return plan(values, plugins)
 
 
-def plan(values: Mapping[str, Any], plugins: Plugins) -> Plan:
+def plan(values: Mapping[str, Any], plugins: Plugins) -> RunPlan:
     """Check plain values against the schema, and the parts against the plugins that they name."""
     mistakes: list[str] = []
     recipe = validate(Recipe, values, "", mistakes)
@@ -202,4 +202,4 @@ def plan(values: Mapping[str, Any], plugins: Plugins) -> Plan:
     check_budget(values.get("budget", {}), kind, mapping(values, "costs"), mistakes)
     if mistakes or recipe is None:
         raise NATErrors(mistakes)
-    return Plan(recipe=recipe, strategy=strategy, evaluator=evaluator, data=data)
+    return RunPlan(recipe=recipe, strategy=strategy, evaluator=evaluator, data=data)

@@ -25,7 +25,7 @@ RUN_FILE = "run.json"
 
 
 @dataclass(frozen=True)
-class Origin:
+class RunSource:
     """The user's architecture as it was when the run began; kept in the folder: a resume needs no other file."""
 
     text: str
@@ -34,7 +34,7 @@ class Origin:
 
 
 @dataclass(frozen=True)
-class Record:
+class RunRecord:
     """``recipe`` is the resolved one. ``files``: a fingerprint of what was read from outside, by its path."""
 
     file: ClassVar[str] = RUN_FILE
@@ -42,13 +42,13 @@ class Record:
     """What it is of, in messages."""
 
     recipe: dict[str, Any]
-    origin: Origin
+    origin: RunSource
     files: dict[str, str]
     run: str = ""
     """Which run this is; its checkpoints say it too."""
 
     @classmethod
-    def of(cls, recipe: dict[str, Any], origin: Origin, read: Sequence[Outside]) -> Record:
+    def of(cls, recipe: dict[str, Any], origin: RunSource, read: Sequence[Outside]) -> RunRecord:
         made = cls(recipe, origin, fingerprints(read))
         return replace(made, run=digest(json.loads(json.dumps(asdict(made)))))
 
@@ -64,16 +64,16 @@ class Record:
         return path
 
     @classmethod
-    def read(cls, folder: Path) -> Record:
+    def read(cls, folder: Path) -> RunRecord:
         """NATError if the folder is of no run, if the file was changed, or is of a version that cannot be gone on
         with."""
 
-        def record(origin: dict[str, str], **others: Any) -> Record:
-            return cls(origin=Origin(**origin), **others)
+        def record(origin: dict[str, str], **others: Any) -> RunRecord:
+            return cls(origin=RunSource(**origin), **others)
 
         return read_record(cls.place(folder), record, f"start a new {cls.what}")
 
-    def moved(self, pairs: Mapping[str, str]) -> Record:
+    def moved(self, pairs: Mapping[str, str]) -> RunRecord:
         """With other places of what was read from outside. NATError for a place of which nothing was read."""
         places: dict[str, str] = {}
         for old, new in pairs.items():

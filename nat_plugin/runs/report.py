@@ -20,7 +20,7 @@ from nat_plugin.ir import Network, cost, key, to_json
 from nat_plugin.ir.budget import METRICS, Listed, plain
 from nat_plugin.measuring.latency import LATENCY
 from nat_plugin.measuring.tables import TableMetric
-from nat_plugin.runs.choice import Choice, Share
+from nat_plugin.runs.choice import FinalSelection, MeanShare
 from nat_plugin.runs.finished import RESULT
 from nat_plugin.runs.loading import NETWORK, section
 from nat_plugin.runs.setup import Setup
@@ -31,7 +31,7 @@ RESULTS = ("architecture.txt", NETWORK, "policy.safetensors", "report.md", RESUL
 """Files that a run ends with, as far as it has them, beside the weights that ``result.json`` names."""
 
 
-def write_result(setup: Setup, choice: Choice, evaluated: int, folder: Path) -> dict[str, Any]:
+def write_result(setup: Setup, choice: FinalSelection, evaluated: int, folder: Path) -> dict[str, Any]:
     """Choose, check, write back, and write the report; what ``result.json`` holds."""
     verdict = choice.verdict()
     network = choice.candidates[verdict.winner]
@@ -82,12 +82,14 @@ def write_result(setup: Setup, choice: Choice, evaluated: int, folder: Path) -> 
     return result
 
 
-def _allowed(choice: Choice) -> dict[str, float]:
+def _allowed(choice: FinalSelection) -> dict[str, float]:
     """Of latency, where it was timed as a whole: the milliseconds that were allowed of what was measured then."""
     return {LATENCY: choice.timing.most} if choice.timing.measured else {}
 
 
-def _side(setup: Setup, choice: Choice, number: int, text: str, selection: Share, test: Share) -> dict[str, Any]:
+def _side(
+    setup: Setup, choice: FinalSelection, number: int, text: str, selection: MeanShare, test: MeanShare
+) -> dict[str, Any]:
     """Of a candidate; with what else a budget could limit, as far as it is known (a latency), and the latency of the
     whole where it was timed."""
     network = choice.candidates[number]
@@ -110,7 +112,7 @@ def _side(setup: Setup, choice: Choice, number: int, text: str, selection: Share
     }
 
 
-def _share(share: Share) -> dict[str, float | None]:
+def _share(share: MeanShare) -> dict[str, float | None]:
     return _span(share.value, share.interval.low, share.interval.high)
 
 
@@ -151,7 +153,7 @@ def rows(result: dict[str, Any]) -> list[tuple[str, str, str, str]]:
     return table
 
 
-def _covers(setup: Setup, choice: Choice) -> str:
+def _covers(setup: Setup, choice: FinalSelection) -> str:
     """What the intervals are about."""
     if choice.seeds > 1:
         return "further trainings like these, on further images like these"

@@ -17,14 +17,14 @@ from nat_plugin.measuring.keeping import SPARE
 from nat_plugin.measuring.latency import LATENCY
 from nat_plugin.plugins import Plugins
 from nat_plugin.policy.finding import check_still_ships
-from nat_plugin.runs.choice import Choice, Epoch, check_final
+from nat_plugin.runs.choice import FinalEpoch, FinalSelection, check_final
 from nat_plugin.runs.curves import Curves
 from nat_plugin.runs.finished import read_result
 from nat_plugin.runs.folder import Journal, check_free, locked, tidy
 from nat_plugin.runs.progress import Reporter
-from nat_plugin.runs.recipe import Plan
+from nat_plugin.runs.recipe import RunPlan
 from nat_plugin.runs.recipe import plan as plan_of
-from nat_plugin.runs.record import RUN_FILE, Record
+from nat_plugin.runs.record import RUN_FILE, RunRecord
 from nat_plugin.runs.report import RESULTS, write_result
 from nat_plugin.runs.search import Search
 from nat_plugin.runs.setup import Setup, find_origin, set_up, settled
@@ -37,11 +37,11 @@ from nat_plugin.training.trainer import epoch_note
 CHECKPOINT, JOURNAL = "checkpoint.safetensors", "journal.jsonl"
 MOST_NAMED = 4096
 """Finalists that a strategy is asked for until enough of them can be assessed."""
-Keep: TypeAlias = Callable[["Choice | None"], None]
+Keep: TypeAlias = Callable[["FinalSelection | None"], None]
 """Writes a checkpoint."""
 
 
-def start(plan: Plan, folder: Path, plugins: Plugins, reporter: Reporter) -> dict[str, Any]:
+def start(plan: RunPlan, folder: Path, plugins: Plugins, reporter: Reporter) -> dict[str, Any]:
     """Begin a run in a new or empty folder and carry it through; what ``result.json`` holds."""
     plan = plan.model_copy(update={"recipe": settled(plan.recipe)})
     origin = find_origin(plan, plugins)
@@ -54,7 +54,7 @@ def start(plan: Plan, folder: Path, plugins: Plugins, reporter: Reporter) -> dic
         tidy(folder)
         setup = set_up(plan, origin, plugins)
         check_final(setup)
-        record = Record.of(plan.resolved(), origin, setup.outside)
+        record = RunRecord.of(plan.resolved(), origin, setup.outside)
         record.write(folder)
         return _carry_through(setup, record.run, folder, reporter)
 
@@ -69,10 +69,10 @@ def resume(
     anything that it read, that is not as it was."""
     if not folder.is_dir():
         raise NATError(f"{folder}: there is no such folder")
-    Record.place(folder)
+    RunRecord.place(folder)
     with locked(folder):
         tidy(folder)
-        record = Record.read(folder).moved(moved or {})
+        record = RunRecord.read(folder).moved(moved or {})
         if is_done(folder):
             check(folder, record.run)
             if moved:
@@ -100,7 +100,7 @@ def _carry_through(setup: Setup, run: str, folder: Path, reporter: Reporter) -> 
             if choice is None:
                 _search(search, tracker, keep, reporter)
                 count = recipe.final.candidates if recipe.final else 1
-                choice = Choice(setup, folder, *_finalists(setup, count, reporter))
+                choice = FinalSelection(setup, folder, *_finalists(setup, count, reporter))
                 keep(choice)
             _choose(setup, choice, Curves(tracker, journal), keep, reporter)
             result = write_result(setup, choice, len(search.keys), folder)
@@ -111,7 +111,7 @@ def _carry_through(setup: Setup, run: str, folder: Path, reporter: Reporter) -> 
         raise NATError(f"{error}; mend that, then go on with: nat resume {shlex.quote(str(folder))}") from error
 
 
-def _restored(setup: Setup, run: str, folder: Path, search: Search, journal: Journal) -> Choice | None:
+def _restored(setup: Setup, run: str, folder: Path, search: Search, journal: Journal) -> FinalSelection | None:
     """Where the last checkpoint left off. NATError if it, or a file that it names, is not as it was."""
     path = folder / CHECKPOINT
     if not path.exists():
@@ -125,10 +125,10 @@ def _restored(setup: Setup, run: str, folder: Path, search: Search, journal: Jou
         )
     journal.cut(state["journal"])
     search.restore(state["search"])
-    return None if state["choice"] is None else Choice.restored(setup, folder, state["choice"])
+    return None if state["choice"] is None else FinalSelection.restored(setup, folder, state["choice"])
 
 
-def _checkpoint(run: str, folder: Path, search: Search, journal: Journal, choice: Choice | None) -> None:
+def _checkpoint(run: str, folder: Path, search: Search, journal: Journal, choice: FinalSelection | None) -> None:
     """What the files of the run hold up to now is named in it, so that no other is taken for them."""
     journal.sync()
     state = {
@@ -171,7 +171,7 @@ def _finalists(setup: Setup, count: int, reporter: Reporter) -> tuple[list[Netwo
         asked *= 4
 
 
-def _choose(setup: Setup, choice: Choice, curves: Curves, keep: Keep, reporter: Reporter) -> None:
+def _choose(setup: Setup, choice: FinalSelection, curves: Curves, keep: Keep, reporter: Reporter) -> None:
     final = setup.plan.recipe.final
     reporter.phase("final training" if final else "selection", choice.steps, choice.steps_done)
     epochs = 0
@@ -188,7 +188,7 @@ def _choose(setup: Setup, choice: Choice, curves: Curves, keep: Keep, reporter: 
             reporter.step(choice.steps_done, note)
 
 
-def _note(choice: Choice, epoch: Epoch, epochs: int) -> str:
+def _note(choice: FinalSelection, epoch: FinalEpoch, epochs: int) -> str:
     name = "the input" if epoch.candidate == 0 else f"proposal {epoch.candidate} of {len(choice.candidates) - 1}"
     return f"{name}, training {epoch.seed + 1} of {choice.seeds}, {epoch_note(epoch.figures, epochs)}"
 

@@ -19,15 +19,15 @@ from nat_plugin.ir.budget import METRICS, Metric
 from nat_plugin.measuring.tables import table_metrics
 from nat_plugin.outside import Outside
 from nat_plugin.plugins import Plugins
-from nat_plugin.runs.recipe import Common, NetworkSettings, Plan
-from nat_plugin.runs.record import Origin
+from nat_plugin.runs.recipe import Common, NetworkSettings, RunPlan
+from nat_plugin.runs.record import RunSource
 from nat_plugin.search.base import Strategy, Task
 from nat_plugin.sources import find_adapter, find_source
 from nat_plugin.writing import extended
 
 
 @dataclass(frozen=True)
-class Stage:
+class SizedArchitecture:
     """The architecture at one size: its frame, its network, the budget, and what may become of it within that."""
 
     frame: Frame
@@ -36,19 +36,19 @@ class Stage:
     moves: Moves
 
     @staticmethod
-    def of(frame: Frame, network: Network, rule: Rule, budget: Budget) -> Stage:
-        return Stage(frame, network, budget, Moves(network, rule, budget.resolve(network)))
+    def of(frame: Frame, network: Network, rule: Rule, budget: Budget) -> SizedArchitecture:
+        return SizedArchitecture(frame, network, budget, Moves(network, rule, budget.resolve(network)))
 
 
 @dataclass(frozen=True)
 class Setup:
     """Everything a run works with. ``search`` and ``final`` are the same architecture, perhaps at two sizes."""
 
-    plan: Plan
-    origin: Origin
+    plan: RunPlan
+    origin: RunSource
     adapter: Adapter
-    search: Stage
-    final: Stage
+    search: SizedArchitecture
+    final: SizedArchitecture
     data: DataSet | None
     compute: Compute
     strategy: Strategy
@@ -97,9 +97,9 @@ def settled_as(recipe: _C, before: Mapping[str, Any]) -> _C:
     return recipe.model_copy(update=left)
 
 
-def find_origin(chosen: Plan, plugins: Plugins) -> Origin:
+def find_origin(chosen: RunPlan, plugins: Plugins) -> RunSource:
     source = find_source(chosen.recipe.source, chosen.recipe.adapter, plugins)
-    return Origin(source.text, source.adapter.name, source.label)
+    return RunSource(source.text, source.adapter.name, source.label)
 
 
 def read_data(settings: DataSettings, device: torch.device, plugins: Plugins) -> DataSet:
@@ -108,8 +108,8 @@ def read_data(settings: DataSettings, device: torch.device, plugins: Plugins) ->
 
 
 def set_up(
-    chosen: Plan,
-    origin: Origin,
+    chosen: RunPlan,
+    origin: RunSource,
     plugins: Plugins,
     read: Callable[[DataSettings, torch.device, Plugins], DataSet] = read_data,
 ) -> Setup:
@@ -149,12 +149,12 @@ def set_up(
         raise NATError(f"'{origin.label}': the output of this architecture does not depend on its input; {hint}")
     own_size = recipe.final.network if recipe.final else None
     if own_size is None:
-        search = final = Stage.of(frame, network, rule, budget)
+        search = final = SizedArchitecture.of(frame, network, rule, budget)
     else:
         large_frame, large = network_at(own_size)
-        final = Stage.of(large_frame, large, rule, budget)
+        final = SizedArchitecture.of(large_frame, large, rule, budget)
         budget = budget.relative_to(large)
-        search = Stage.of(frame, network, rule, budget)
+        search = SizedArchitecture.of(frame, network, rule, budget)
     if search.moves.count == 1:
         raise NATError(f"'{origin.label}': rules '{rule.name}' allow no move on this architecture")
     planned = recipe.search.rounds * recipe.search.proposals

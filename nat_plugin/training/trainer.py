@@ -24,7 +24,7 @@ from nat_plugin.training.statistics import Accuracy
 EVAL_BATCH = 512
 
 
-class Trainer:
+class NetworkTrainer:
     """Trains ``network`` on ``train_split`` (left out: ``data.weights``) by ``schedule``.
 
     ``module``, where given, makes the module to train, or None where the core is to build it with fresh weights. One
@@ -183,12 +183,12 @@ def _built(network: Network, schedule: Schedule, module: Callable[[Network], nn.
 
 
 def epoch_note(figures: Mapping[str, float], epochs: int) -> str:
-    """What ``Trainer.epoch`` reports of one of so many, in a few words."""
+    """What ``NetworkTrainer.epoch`` reports of one of so many, in a few words."""
     done, loss, accuracy = figures["epoch"], figures["loss"], figures["accuracy"]
     return f"epoch {done:.0f}/{epochs}: loss {loss:.3f}, accuracy {accuracy:.1%} in training"
 
 
-def train(trainer: Trainer, after_epoch: Callable[[dict[str, float]], None] | None = None) -> None:
+def train(trainer: NetworkTrainer, after_epoch: Callable[[dict[str, float]], None] | None = None) -> None:
     """To the end; ``after_epoch`` gets what each epoch reports."""
     while not trainer.finished:
         report = trainer.epoch()

@@ -20,7 +20,7 @@ from benchmarks.experiments.search.own_architecture import (
     tables_of,
 )
 from benchmarks.running import run
-from nat_plugin.comparisons.search import Moved, Trace
+from nat_plugin.comparisons.search import Moved, SearchTrace
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -42,7 +42,7 @@ def test_all_strategies_search_the_recipe_on_weights_that_saw_as_many_steps(name
 def test_the_best_after_so_many_is_what_was_found_by_then() -> None:
     """Also where all of it is worse than the input."""
     moved = (Moved(1, -0.3, (0, 1)), Moved(9, -0.2, (1, 0)), Moved(77, -0.1, (1, 1)))
-    assert best_of(Trace((), 120, True, moved=moved)) == [*moved[1:]]
+    assert best_of(SearchTrace((), 120, True, moved=moved)) == [*moved[1:]]
 
 
 def test_the_table_is_of_the_same_seeds() -> None:
@@ -59,7 +59,7 @@ def test_what_is_done_is_not_done_again(tmp_path: Path, monkeypatch: pytest.Monk
     """A search and the trainings after it, very small, and once more from what is kept."""
     words = ["--quick", "--work", str(tmp_path / "work"), "--save"]
     run("search-own-architecture", [*words, str(tmp_path / "first.json")])
-    monkeypatch.setattr("nat_plugin.runs.choice.Choice.advance", None)  # nothing is left to be trained
+    monkeypatch.setattr("nat_plugin.runs.choice.FinalSelection.advance", None)  # nothing is left to be trained
     run("search-own-architecture", [*words, str(tmp_path / "second.json")])
     first, second = (read_results(tmp_path / f"{name}.json")["quickstart"] for name in ("first", "second"))
     assert first["tested"] == second["tested"]

@@ -21,7 +21,7 @@ from nat_plugin.comparisons.compare import compare
 from nat_plugin.comparisons.queries import Queries
 from nat_plugin.comparisons.recipe import ComparisonPlan, plan_comparison
 from nat_plugin.comparisons.report import notes, rows
-from nat_plugin.comparisons.units import Unit, run_plan, seed_of
+from nat_plugin.comparisons.units import SearchUnit, run_plan, seed_of
 from nat_plugin.data import load
 from nat_plugin.errors import NATError
 from nat_plugin.evaluators.supernet import SupernetEvaluator
@@ -31,7 +31,7 @@ from nat_plugin.reporting.folder import write_report
 from nat_plugin.runs import setup as runs_setup
 from nat_plugin.runs.progress import Silent
 from nat_plugin.runs.recipe import plan as plan_run
-from nat_plugin.runs.record import Origin
+from nat_plugin.runs.record import RunSource
 from nat_plugin.runs.run import start
 from nat_plugin.runs.setup import Setup, find_origin, set_up
 from nat_plugin.search.base import Proposal
@@ -250,8 +250,8 @@ def test_shared_weights_are_warmed_as_in_a_run(macs: str, tmp_path: Path, monkey
     compare(plan, tmp_path / "comparison", plugins(), Silent())
     in_comparison = calls.copy()
     assert [len(call) for call in in_comparison] == [50, 10]  # once for both strategies
-    origin = find_origin(run_plan(plan, Origin("DARTS_V2", "darts", ""), "random", 0, plugins()), plugins())
-    chosen = run_plan(plan, origin, "random", seed_of(plan, Unit(0, 0)), plugins()).resolved()
+    origin = find_origin(run_plan(plan, RunSource("DARTS_V2", "darts", ""), "random", 0, plugins()), plugins())
+    chosen = run_plan(plan, origin, "random", seed_of(plan, SearchUnit(0, 0)), plugins()).resolved()
     chosen["search"] = {"warmup": 60, "rounds": 1, "proposals": 1, "steps": 0}
     calls.clear()
     start(plan_run(chosen, plugins()), tmp_path / "run", plugins(), Silent())
@@ -279,7 +279,7 @@ def test_the_images_are_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def setup_of(plan: ComparisonPlan) -> Setup:
-    named = Origin("DARTS_V2", "darts", "DARTS_V2")
+    named = RunSource("DARTS_V2", "darts", "DARTS_V2")
     origin = find_origin(run_plan(plan, named, "random", 0, plugins()), plugins())
     return set_up(run_plan(plan, origin, "random", 0, plugins()), origin, plugins())
 

@@ -4,28 +4,28 @@ from __future__ import annotations
 
 import pytest
 
-from nat_plugin.comparisons.search import HeldOutInput, Step, Trace
-from nat_plugin.comparisons.statistics import Mean
-from nat_plugin.comparisons.statistics import Test as Paired
+from nat_plugin.comparisons.search import HeldOutInput, Improvement, SearchTrace
+from nat_plugin.comparisons.statistics import MeanInterval
+from nat_plugin.comparisons.statistics import PairedTest as Paired
 from nat_plugin.comparisons.verdict import conclude
 from nat_plugin.training.verdict import Conclusion
 
 
-def searches(accuracy: float, gain: float = 0.05) -> list[Trace]:
+def searches(accuracy: float, gain: float = 0.05) -> list[SearchTrace]:
     """Of an input with an accuracy on 1,000 images in ten classes."""
-    steps = (Step(0, "input", 0, 0), Step(3, "other", 1, gain))
-    return [Trace(steps, 5, True, HeldOutInput(accuracy, 1000, 0.1)) for _ in range(4)]
+    steps = (Improvement(0, "input", 0, 0), Improvement(3, "other", 1, gain))
+    return [SearchTrace(steps, 5, True, HeldOutInput(accuracy, 1000, 0.1)) for _ in range(4)]
 
 
 def paired(low: float, high: float, p: float, pairs: int = 20) -> Paired:
-    return Paired(Mean((low + high) / 2, low, high), p, p, pairs)
+    return Paired(MeanInterval((low + high) / 2, low, high), p, p, pairs)
 
 
 GOOD = searches(0.7)
 
 
 def test_values_of_nobody_knows_how_many_images_are_no_guesses() -> None:
-    low = [Trace(trace.steps, 5, True, HeldOutInput(-2.0, 0, 0.1)) for trace in GOOD]
+    low = [SearchTrace(trace.steps, 5, True, HeldOutInput(-2.0, 0, 0.1)) for trace in GOOD]
     assert conclude(paired(0.01, 0.02, 0.001), 1, low, low).word == "better"
 
 
@@ -56,12 +56,12 @@ def test_where_both_guess_there_is_no_verdict() -> None:
     found = conclude(paired(0.01, 0.02, 0.001), 1, guessing, guessing)
     assert found == Conclusion("none", "what both found cannot be told from guessing")
     assert conclude(paired(0.01, 0.02, 0.001), 1, GOOD, guessing).word == "better"
-    unknown = [Trace((), 0, False)] * 4  # nothing within the budget was found
+    unknown = [SearchTrace((), 0, False)] * 4  # nothing within the budget was found
     assert conclude(paired(0.01, 0.02, 0.001), 1, unknown, guessing).word == "better"
 
 
 def test_a_search_that_ended_with_the_input_guesses_as_that_does() -> None:
-    stayed = [Trace((Step(0, "input", 0, 0),), 5, True)] * 4
+    stayed = [SearchTrace((Improvement(0, "input", 0, 0),), 5, True)] * 4
     for guess in ((stayed, searches(0.09, 0.02)), (searches(0.09, 0.02), stayed)):
         assert conclude(paired(0.01, 0.02, 0.001), 1, *guess).word == "none"
     assert conclude(paired(0.01, 0.02, 0.001), 1, stayed, GOOD).word == "better"

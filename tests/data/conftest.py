@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from nat_plugin.data import DataSettings, Source, load
+from nat_plugin.data import DataSettings, ImageSource, load
 from nat_plugin.errors import NATError
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
@@ -30,7 +30,9 @@ Fails = Callable[..., str]
 def fails() -> Fails:
     """Load settings that must fail with one line that has every given text in it; returns the line."""
 
-    def check(settings: DataSettings, *texts: object, loader: Callable[[DataSettings], Source] | None = None) -> str:
+    def check(
+        settings: DataSettings, *texts: object, loader: Callable[[DataSettings], ImageSource] | None = None
+    ) -> str:
         with pytest.raises(NATError) as caught:
             load(settings, "cpu", None if loader is None else {settings.name: loader})
         message = str(caught.value)

@@ -16,15 +16,15 @@ import pytest
 
 from nat_plugin.data import DataSettings, load
 from nat_plugin.data.loaders import cifar
-from nat_plugin.data.loaders.cifar import CIFAR10, CIFAR100, Layout, load_cifar, load_cifar10
+from nat_plugin.data.loaders.cifar import CIFAR10, CIFAR100, CifarFiles, load_cifar, load_cifar10
 
 
-def small(layout: Layout, records: tuple[int, int]) -> Callable[[DataSettings], Any]:
+def small(layout: CifarFiles, records: tuple[int, int]) -> Callable[[DataSettings], Any]:
     """The loader of a data set whose files have that many records."""
     return lambda settings: load_cifar(settings, dataclasses.replace(layout, records=records))
 
 
-def write(folder: Path, layout: Layout, records: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+def write(folder: Path, layout: CifarFiles, records: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     """Binary files with random images; returns images (N, 3, 32, 32) and labels of the train part."""
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.RandomState(0)
@@ -42,7 +42,7 @@ def write(folder: Path, layout: Layout, records: tuple[int, int]) -> tuple[np.nd
 
 @pytest.mark.parametrize("layout", [CIFAR10, CIFAR100], ids=["cifar10", "cifar100"])
 @pytest.mark.parametrize("below", [True, False])
-def test_binary(tmp_path: Path, layout: Layout, below: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_binary(tmp_path: Path, layout: CifarFiles, below: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torchvision", None)  # it is not needed
     records = (len(layout.names) * 8, len(layout.names))
     images, labels = write(tmp_path / (layout.folder if below else ""), layout, records)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from nat_plugin.data import LOADERS, Augment, DataSet, DataSettings, Images, Source, load
+from nat_plugin.data import LOADERS, Augment, DataSet, DataSettings, Images, ImageSource, load
 from nat_plugin.data.dataset import SPLITS
 from nat_plugin.data.loading import channel_statistics, resized
 
@@ -105,13 +105,13 @@ def test_digits_refuse_what_they_would_ignore(fails: Any) -> None:
     fails(DataSettings(download=True), "remove download")
 
 
-def made(**changes: Any) -> Source:
+def made(**changes: Any) -> ImageSource:
     labels = np.tile(np.arange(2), 20)
-    source = Source(np.zeros((40, 6, 5, 3), np.uint8), labels, None, None, ("a", "b"))
+    source = ImageSource(np.zeros((40, 6, 5, 3), np.uint8), labels, None, None, ("a", "b"))
     return dataclasses.replace(source, **changes)
 
 
-def from_plugin(source: Source, **settings: Any) -> DataSet:
+def from_plugin(source: ImageSource, **settings: Any) -> DataSet:
     return load(DataSettings.model_validate({"name": "mine", **settings}), "cpu", {"mine": lambda _: source})
 
 

@@ -16,7 +16,7 @@ import torch
 
 from nat_plugin.checksums import write_checksums
 from nat_plugin.ir import Frame, to_json
-from nat_plugin.measuring.tables import Subject, blank_table, fingerprint
+from nat_plugin.measuring.tables import TableSubject, blank_table, fingerprint
 from nat_plugin.outside import Outside
 from nat_plugin.plugins import plugins
 from nat_plugin.sealing import unseal
@@ -145,28 +145,30 @@ def _sealed(path: Path, write: Callable[[Path], None]) -> bytes:
 @cache
 def run_records() -> list[bytes]:
     from nat_plugin.runs.recipe import load_recipe
-    from nat_plugin.runs.record import Origin, Record
+    from nat_plugin.runs.record import RunRecord, RunSource
 
-    origin = Origin(GENOTYPE, "darts", "mine")
+    origin = RunSource(GENOTYPE, "darts", "mine")
     recipe = load_recipe("quickstart", (), plugins()).resolved()
-    return [_sealed(Path("run.json"), Record.of(recipe, origin, [Outside.all_of(Path(__file__))]).write)]
+    return [_sealed(Path("run.json"), RunRecord.of(recipe, origin, [Outside.all_of(Path(__file__))]).write)]
 
 
 @cache
 def comparison_records() -> list[bytes]:
     from nat_plugin.comparisons.recipe import load_comparison
-    from nat_plugin.comparisons.record import Record
-    from nat_plugin.runs.record import Origin
+    from nat_plugin.comparisons.record import ComparisonRecord
+    from nat_plugin.runs.record import RunSource
 
-    origins = [Origin(GENOTYPE, "darts", "mine"), Origin("DARTS_V2", "darts", "DARTS_V2")]
+    origins = [RunSource(GENOTYPE, "darts", "mine"), RunSource("DARTS_V2", "darts", "DARTS_V2")]
     recipe = load_comparison("compare-digits", (), plugins()).resolved()
-    return [_sealed(Path("compare.json"), Record.of(recipe, origins, 0, []).write)]
+    return [_sealed(Path("compare.json"), ComparisonRecord.of(recipe, origins, 0, []).write)]
 
 
 def search_records() -> list[bytes]:
-    from nat_plugin.comparisons.search import HeldOutInput, Step, Trace
+    from nat_plugin.comparisons.search import HeldOutInput, Improvement, SearchTrace
 
-    trace = Trace((Step(0, "a" * 32, 0.0, 0.0), Step(2, "b" * 32, 0.5, -0.25)), 3, True, HeldOutInput(0.5, 100, 0.1))
+    trace = SearchTrace(
+        (Improvement(0, "a" * 32, 0.0, 0.0), Improvement(2, "b" * 32, 0.5, -0.25)), 3, True, HeldOutInput(0.5, 100, 0.1)
+    )
     return [json.dumps({"comparison": OWNER, "search": "strategy0-input0-seed0", **trace.to_json()}).encode()]
 
 
@@ -205,7 +207,7 @@ CELL = "|nor_conv_3x3~0|+|nor_conv_3x3~0|none~1|+|skip_connect~0|nor_conv_3x3~1|
 
 def costs() -> list[bytes]:
     network = plugins().find("adapters", "nasbench201").read(CELL, Frame())
-    blank = blank_table(network, "energy", "mJ", Subject(fingerprint(network), "a cell"))
+    blank = blank_table(network, "energy", "mJ", TableSubject(fingerprint(network), "a cell"))
     text = blank.render().replace("null,", "1,").replace("null}", "1}")
     return [text.replace('"fixed": 1', '"fixed": [2.5, 2, 3.5]').encode()]
 

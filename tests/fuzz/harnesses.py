@@ -204,9 +204,9 @@ def sealed(read: Callable[[Path], object], name: str) -> Run:
 def run_record(folder: Path) -> None:
     """What a resume reads before it trains anything."""
     from nat_plugin.runs.recipe import plan
-    from nat_plugin.runs.record import Record
+    from nat_plugin.runs.record import RunRecord
 
-    record = Record.read(folder)
+    record = RunRecord.read(folder)
     for path in list(record.files)[:2]:
         record.moved(dict([record.pair(f"{path}={folder}")]))
     plan(record.recipe, plugins()).resolved()
@@ -215,22 +215,22 @@ def run_record(folder: Path) -> None:
 
 def comparison_record(folder: Path) -> None:
     from nat_plugin.comparisons.recipe import plan_comparison
-    from nat_plugin.comparisons.record import Record
+    from nat_plugin.comparisons.record import ComparisonRecord
 
-    record = Record.read(folder)
+    record = ComparisonRecord.read(folder)
     recipe = plan_comparison(record.recipe, plugins()).resolved()
     if record.is_of(recipe):
         record.check(recipe, (), folder)
 
 
 def trace(folder: Path) -> object:
-    from nat_plugin.comparisons.units import Unit, Work, path_of, read_trace
+    from nat_plugin.comparisons.units import SearchUnit, Work, path_of, read_trace
 
     work = Work({"strategies": {"a": {}}}, (), folder, valid.OWNER)
-    path = path_of(work, "a", Unit(0, 0))
+    path = path_of(work, "a", SearchUnit(0, 0))
     path.parent.mkdir(exist_ok=True)
     path.write_bytes((folder / "search.json").read_bytes())
-    return read_trace(work, "a", Unit(0, 0)).curve(3)
+    return read_trace(work, "a", SearchUnit(0, 0)).curve(3)
 
 
 def checksum_list(folder: Path) -> None:
@@ -245,10 +245,10 @@ def checksum_list(folder: Path) -> None:
 def cifar(path: Path) -> object:
     """One small file as each of those of a data set."""
     from nat_plugin.data import DataSettings, load
-    from nat_plugin.data.loaders.cifar import Layout, load_cifar
+    from nat_plugin.data.loaders.cifar import CifarFiles, load_cifar
 
     names = tuple(str(number) for number in range(valid.CIFAR_CLASSES))
-    layout = Layout("CIFAR10", "small", (path.name,), (path.name,), (valid.CIFAR_IMAGES,) * 2, 1, names)
+    layout = CifarFiles("CIFAR10", "small", (path.name,), (path.name,), (valid.CIFAR_IMAGES,) * 2, 1, names)
     settings = DataSettings(name="small", path=path.parent)
     return load(settings, "cpu", {"small": lambda settings: load_cifar(settings, layout)})
 

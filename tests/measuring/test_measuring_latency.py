@@ -22,7 +22,7 @@ from nat_plugin.measuring.latency import Share
 from nat_plugin.measuring.measure import device_name, measure, settings_of, to_measure
 from nat_plugin.measuring.runtimes import check_runtime, placed, runner
 from nat_plugin.measuring.settings import LatencySettings
-from nat_plugin.measuring.tables import Figure, Subject, TableMetric, fingerprint, read_table
+from nat_plugin.measuring.tables import Figure, TableMetric, TableSubject, fingerprint, read_table
 from nat_plugin.nets import build
 from nat_plugin.timing import Clock
 from tests.clocks import Turned
@@ -61,7 +61,7 @@ def test_networks_that_an_adapter_builds_are_timed_as_a_whole(turned: Turned, la
 
 def test_a_table_says_what_was_timed_and_is_used_without_timing(latency: CellLatency, tmp_path: Path) -> None:
     done: list[int] = []
-    table = measure(latency, Subject(fingerprint(NETWORK), "a ladder"), done.append)
+    table = measure(latency, TableSubject(fingerprint(NETWORK), "a ladder"), done.append)
     assert done == list(range(1, len(to_measure(NETWORK)) + 1))
     assert (table.metric, table.unit, table.measured["device"]) == ("latency", "ms", device_name(torch.device("cpu")))
     assert table.measured["setting"] == latency.setting.plain()
@@ -89,7 +89,7 @@ def test_a_table_says_what_was_timed_and_is_used_without_timing(latency: CellLat
 def test_a_table_that_cannot_be_measured_again_here_holds_by_itself(
     latency: CellLatency, change: dict[str, object], said: str
 ) -> None:
-    table = measure(latency, Subject(None))
+    table = measure(latency, TableSubject(None))
     elsewhere = TableMetric(replace(table, measured={**table.measured, **change}), "latency.json")
     budget = Budget.parse({"latency": "0.8x"}, {**METRICS, "latency": elsewhere})
 
@@ -105,7 +105,7 @@ def test_a_table_that_cannot_be_measured_again_here_holds_by_itself(
 
 def test_a_relative_limit_is_on_shares_whatever_the_table_took_when_it_was_made(latency: CellLatency) -> None:
     """The machine had been half as fast."""
-    found = measure(latency, Subject(None))
+    found = measure(latency, TableSubject(None))
     costs = {slot: {op: Figure(2 * each.value) for op, each in costs.items()} for slot, costs in found.costs.items()}
     table = TableMetric(replace(found, fixed=Figure(2 * found.fixed.value), costs=costs), "latency.json")
     for given, most in (("0.7x", 0.7 * latency.whole), (f"{0.6 * latency.whole}", 0.6 * latency.whole)):

@@ -17,8 +17,8 @@ from nat_plugin.ir.budget import METRICS, BySlot
 from nat_plugin.measuring.tables import (
     CostTable,
     Figure,
-    Subject,
     TableMetric,
+    TableSubject,
     blank_table,
     fingerprint,
     keys_of,
@@ -35,14 +35,14 @@ RULE = find_rule("nat++")
 CONV = Op.parse("conv_1x1")
 
 
-def energy(network: Network, of: Subject | None = None) -> CostTable:
+def energy(network: Network, of: TableSubject | None = None) -> CostTable:
     """Made up: an op takes the length of its name in every slot, and the last slot twice that."""
     last = network.slots[-1]
     costs = {
         slot: {op: Figure(len(str(op)) * (1.0 + (slot == last))) for op in ops_of(network, slot)}
         for slot in network.slots
     }
-    subject = of or Subject(fingerprint(network), "a ladder", "network", network.input, network.head.classes)
+    subject = of or TableSubject(fingerprint(network), "a ladder", "network", network.input, network.head.classes)
     return CostTable("energy", "mJ", subject, Figure(5.0, 4.5, 5.5), costs, keys_of(network), {"by": "hand"})
 
 
@@ -126,7 +126,7 @@ def test_a_table_of_another_network_is_refused_in_one_line() -> None:
 
 
 def test_a_users_table_that_names_no_network_needs_every_op() -> None:
-    table = energy(NETWORK, Subject(None))
+    table = energy(NETWORK, TableSubject(None))
     TableMetric(table, "mine.json").check(NETWORK, RULE)
     slot = NETWORK.slots[2]
     lacking = {**table.costs, slot: {op: each for op, each in table.costs[slot].items() if op != SKIP}}
@@ -136,7 +136,7 @@ def test_a_users_table_that_names_no_network_needs_every_op() -> None:
 
 def test_a_blank_table_has_to_be_filled_in(tmp_path: Path) -> None:
     path = tmp_path / "memory.json"
-    blank_table(NETWORK, "memory", "MB", Subject(fingerprint(NETWORK))).write(path)
+    blank_table(NETWORK, "memory", "MB", TableSubject(fingerprint(NETWORK))).write(path)
     with pytest.raises(NATError, match=r"slots\[0\]: 'conv_3x3': no cost is filled in"):
         read_table(path)
     value = json.loads(path.read_text())

@@ -10,7 +10,7 @@ import pytest
 from nat_plugin.evaluators.base import Assessment, Split
 from nat_plugin.ir import Network, cost, key
 from nat_plugin.plugins import plugins
-from nat_plugin.runs.choice import Choice
+from nat_plugin.runs.choice import FinalSelection
 from nat_plugin.runs.recipe import plan
 from nat_plugin.runs.setup import Setup, find_origin, set_up
 
@@ -38,7 +38,7 @@ def leaner(setup: Setup, slots: int) -> Network:
 
 def carried_through(
     setup: Setup, folder: Path, accuracies: dict[str, float], monkeypatch: pytest.MonkeyPatch
-) -> tuple[Choice, list[tuple[str, Split]]]:
+) -> tuple[FinalSelection, list[tuple[str, Split]]]:
     """A finished choice among the networks of those keys, and what was asked of the evaluator."""
     asked: list[tuple[str, Split]] = []
 
@@ -47,7 +47,7 @@ def carried_through(
         return Assessment(accuracies[key(network)], 100)
 
     monkeypatch.setattr(setup.evaluator, "assess", assess)
-    choice = Choice(setup, folder, [leaner(setup, 1), leaner(setup, 2)])
+    choice = FinalSelection(setup, folder, [leaner(setup, 1), leaner(setup, 2)])
     while not choice.finished:
         choice.advance()
     return choice, asked

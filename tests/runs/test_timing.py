@@ -10,7 +10,7 @@ import pytest
 
 from nat_plugin.measuring.keeping import LEAST_USE
 from nat_plugin.plugins import plugins
-from nat_plugin.runs.choice import Choice
+from nat_plugin.runs.choice import FinalSelection
 from nat_plugin.runs.progress import Lines, Silent
 from nat_plugin.runs.recipe import plan
 from nat_plugin.runs.run import CHECKPOINT, start
@@ -51,7 +51,7 @@ def test_the_result_is_within_the_limit_as_a_whole_and_uses_it(saved: float, tmp
 
     chosen = plan(recipe, plugins())
     setup = set_up(chosen, find_origin(chosen, plugins()), plugins())
-    again = Choice.restored(setup, tmp_path, load_state(tmp_path / "run" / CHECKPOINT)["choice"])
+    again = FinalSelection.restored(setup, tmp_path, load_state(tmp_path / "run" / CHECKPOINT)["choice"])
     assert [again.timing.plain(0), again.timing.most] == [own, most]  # nothing is timed anew
 
 

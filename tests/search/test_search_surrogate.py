@@ -19,10 +19,10 @@ from nat_plugin.search.surrogate.acquisition import Acquisition
 from nat_plugin.search.surrogate.gaussian_process import (
     LENGTHS,
     NOISES,
+    ChoiceSpace,
     GaussianProcess,
     Kernel,
     Points,
-    Space,
     expected_improvement,
     likeliest,
 )
@@ -38,7 +38,7 @@ def squared(rows: np.ndarray) -> float:
 
 def test_the_distance_is_the_sum_over_slots_of_that_between_ops() -> None:
     moves = Moves(random_darts(np.random.default_rng(0)), NAT_PLUS)
-    space, rng = Space([moves]), np.random.default_rng(1)
+    space, rng = ChoiceSpace([moves]), np.random.default_rng(1)
     for _ in range(20):
         one, other = moves.sample(rng), moves.sample(rng)
         parts = [squared(space.rows(0, [one, changed(one, slot, index)])) for slot, index in enumerate(other)]
@@ -53,7 +53,7 @@ def test_the_distance_is_the_sum_over_slots_of_that_between_ops() -> None:
 
 def test_similar_ops_are_near() -> None:
     moves = Moves(random_darts(np.random.default_rng(0)), NAT_PLUS)
-    space = Space([moves])
+    space = ChoiceSpace([moves])
     found = 0
     for slot, options in enumerate(moves.candidates):
         at = {str(op): changed(moves.identity, slot, index) for index, op in enumerate(options)}
@@ -68,7 +68,7 @@ def test_networks_of_several_inputs_are_in_one_space() -> None:
     one, other = ladder([3, 3, 3, 3, 3, 3]), ladder([3, 4, 3, 3, 1, 3])
     short = ladder([3, 3, 3], [(0, 1), (0, 2), (1, 2)])
     moves = [Moves(network, NAT) for network in (one, other, short)]
-    space = Space(moves)
+    space = ChoiceSpace(moves)
     target = ladder([3, 1, 3, 3, 1, 3])  # of both
     rows = [space.rows(number, [moves[number].choice(target)])[0] for number in (0, 1)]
     assert squared(np.stack(rows)) == pytest.approx(0)
@@ -101,7 +101,7 @@ def test_the_predictor_learns_a_landscape_and_is_surer_where_it_was() -> None:
     network = random_darts(np.random.default_rng(0))
     moves, score, rng = Moves(network, NAT_PLUS), landscape(network, NAT_PLUS, 0), np.random.default_rng(1)
     choices = [moves.sample(rng) for _ in range(160)]
-    rows = Space([moves]).rows(0, choices)
+    rows = ChoiceSpace([moves]).rows(0, choices)
     values = normal_ranks(np.array([score(moves.apply(choice)) for choice in choices]))
     points, told, names = Points(rows, np.zeros((160, 0))), Points(rows[:120], np.zeros((120, 0))), range(120)
     kernels = [Kernel(length, noise) for length in LENGTHS for noise in NOISES]

@@ -14,7 +14,7 @@ from nat_plugin.errors import NATError
 from nat_plugin.ir import Network
 from nat_plugin.nets import build
 from nat_plugin.training.schedule import Schedule
-from nat_plugin.training.trainer import Trainer, train
+from nat_plugin.training.trainer import NetworkTrainer, train
 from tests.training.samples import same
 
 QUICK = Schedule(epochs=2, batch=32, lr=0.05, drop_path=0.2, cutout=2)
@@ -22,7 +22,7 @@ CPU = Compute(torch.device("cpu"))
 
 
 def test_a_small_network_learns_digits(small: Network, digits: DataSet, compute: Compute) -> None:
-    trainer = Trainer(small, digits, Schedule(epochs=6, batch=32, lr=0.05, drop_path=0, cutout=0), compute)
+    trainer = NetworkTrainer(small, digits, Schedule(epochs=6, batch=32, lr=0.05, drop_path=0, cutout=0), compute)
     reports: list[dict[str, float]] = []
     train(trainer, reports.append)
     assert trainer.finished
@@ -41,7 +41,7 @@ def test_the_seed_alone_decides(small: Network, digits: DataSet) -> None:
     states = []
     for seed, noise in ((1, 0), (1, 99), (2, 0)):
         torch.manual_seed(noise)
-        trainer = Trainer(small, digits, QUICK, CPU, seed, digits.weights.pick(slice(0, 160)))
+        trainer = NetworkTrainer(small, digits, QUICK, CPU, seed, digits.weights.pick(slice(0, 160)))
         before = torch.get_rng_state()
         trainer.epoch()
         trainer.epoch()
@@ -53,7 +53,7 @@ def test_the_seed_alone_decides(small: Network, digits: DataSet) -> None:
 
 def test_making_a_trainer_leaves_the_global_generator_alone(small: Network, digits: DataSet) -> None:
     before = torch.get_rng_state()
-    Trainer(small, digits, QUICK, CPU)
+    NetworkTrainer(small, digits, QUICK, CPU)
     assert torch.equal(torch.get_rng_state(), before)
 
 
@@ -63,11 +63,11 @@ def test_a_restored_training_ends_like_an_undisturbed_one(
 ) -> None:
     compute = Compute(torch.device("cpu"), precision)
     few = digits.weights.pick(slice(0, 160))
-    whole = Trainer(small, digits, QUICK, compute, 4, few)
+    whole = NetworkTrainer(small, digits, QUICK, compute, 4, few)
     whole.epoch()
     saved = whole.state()
     train(whole)
-    resumed = Trainer(small, digits, QUICK, compute, 4, few)
+    resumed = NetworkTrainer(small, digits, QUICK, compute, 4, few)
     resumed.restore(saved)
     assert resumed.epochs_done == 1
     train(resumed)
@@ -76,12 +76,12 @@ def test_a_restored_training_ends_like_an_undisturbed_one(
 
 
 def test_weights_are_those_of_the_module_without_its_auxiliary_head(small: Network, digits: DataSet) -> None:
-    trainer = Trainer(small, digits, QUICK, CPU, 4, digits.weights.pick(slice(0, 160)))
+    trainer = NetworkTrainer(small, digits, QUICK, CPU, 4, digits.weights.pick(slice(0, 160)))
     trainer.epoch()
     found, before = trainer.weights(), trainer.accuracy(digits.test)
     module = build(small).eval()
     module.load_state_dict(found)
-    again = Trainer(small, digits, QUICK, CPU, 5)
+    again = NetworkTrainer(small, digits, QUICK, CPU, 5)
     again.load(found)
     assert torch.equal(again.accuracy(digits.test).hits, before.hits)
     with pytest.raises(RuntimeError, match="Missing key"):
@@ -95,7 +95,7 @@ def test_parts_of_a_batch_add_up_to_its_gradient(small: Network, digits: DataSet
     nets = []
     for accumulation in (1, 2):
         schedule = plain.model_copy(update={"accumulation": accumulation})
-        trainer = Trainer(small, digits, schedule, CPU, train_split=twice)
+        trainer = NetworkTrainer(small, digits, schedule, CPU, train_split=twice)
         x = digits.normalise(twice.x)
         sums = trainer._step(x, twice.y, 0.1)
         nets.append((dict(trainer.net.named_parameters()), sums))
@@ -106,7 +106,7 @@ def test_parts_of_a_batch_add_up_to_its_gradient(small: Network, digits: DataSet
 
 def test_one_step_is_that_of_plain_sgd(small: Network, digits: DataSet) -> None:
     schedule = QUICK.model_copy(update={"drop_path": 0.0, "grad_clip": 0.5})
-    ours, theirs = (Trainer(small, digits, schedule, CPU) for _ in range(2))
+    ours, theirs = (NetworkTrainer(small, digits, schedule, CPU) for _ in range(2))
     x, y = digits.normalise(digits.weights.x[:32]), digits.weights.y[:32]
     sgd = torch.optim.SGD(theirs.net.parameters(), 0.1, momentum=0.9, weight_decay=3e-4)
     for _ in range(3):
@@ -122,7 +122,7 @@ def test_one_step_is_that_of_plain_sgd(small: Network, digits: DataSet) -> None:
 
 
 def test_divergence_is_reported_and_ends_the_training(small: Network, digits: DataSet) -> None:
-    trainer = Trainer(small, digits, QUICK.model_copy(update={"lr": 100.0, "grad_clip": 0.0}), CPU)
+    trainer = NetworkTrainer(small, digits, QUICK.model_copy(update={"lr": 100.0, "grad_clip": 0.0}), CPU)
     with torch.no_grad():
         trainer.net.classifier.weight.fill_(float("inf"))
     report = trainer.epoch()
@@ -136,19 +136,19 @@ def test_divergence_is_reported_and_ends_the_training(small: Network, digits: Da
 
 def test_other_images_may_be_trained_on(small: Network, digits: DataSet) -> None:
     both = Images(torch.cat([digits.weights.x, digits.reward.x]), torch.cat([digits.weights.y, digits.reward.y]))
-    first = Trainer(small, digits, QUICK, CPU)
-    second = Trainer(small, digits, QUICK, CPU, train_split=both)
+    first = NetworkTrainer(small, digits, QUICK, CPU)
+    second = NetworkTrainer(small, digits, QUICK, CPU, train_split=both)
     assert not same(first.epoch(), second.epoch())
 
 
 def test_data_that_do_not_fit_the_network_are_named(small: Network, digits: DataSet) -> None:
     with pytest.raises(NATError, match=r"takes images of \(3, 32, 32\) in 10 classes, data set 'digits' has"):
-        Trainer(replace(small, input=(3, 32, 32)), digits, QUICK, CPU)
+        NetworkTrainer(replace(small, input=(3, 32, 32)), digits, QUICK, CPU)
 
 
 def test_batches_and_losses_on_cuda_stay_there(small: Network, digits: DataSet) -> None:
     """With fake tensors, so without a GPU: a tensor that is left on the CPU, or a wait for a value, raises."""
-    trainer = Trainer(small, digits, QUICK, CPU)
+    trainer = NetworkTrainer(small, digits, QUICK, CPU)
     with FakeTensorMode(allow_non_fake_inputs=True) as fake, torch.no_grad():
         for module in trainer.net.modules():  # Module.to cannot put fake parameters in the place of real ones
             for tensors in (module._parameters, module._buffers):

@@ -9,14 +9,14 @@ from pathlib import Path
 from nat_nasbench.layouts import NB201
 from nat_nasbench.nb201 import NB201Adapter, digits_of, from_digits
 from nat_plugin.errors import NATError
-from nat_plugin.evaluators.table import Results, Table, TableSettings, Trained
+from nat_plugin.evaluators.table import LookupTable, Results, TableSettings, Trained
 from nat_plugin.ir import Network
 
 DATASETS = tuple(dict.fromkeys(each.dataset for each in NB201.results))
 EPOCHS = (12, 200)
 
 
-class OfficialTable(Table):
+class OfficialTable(LookupTable):
     """All cells of NAS-Bench-201; ``dataset`` and ``epochs`` are those of the settings."""
 
     title, rewires, complete, has_latency = NB201.title, True, True, True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from nat_nni.experiment.initial import Space, Start
+from nat_nni.experiment.initial import SampleInput, SearchedSpace
 from nat_nni.mapping import describe, origin_sample
 from nat_nni.samples.described import Described
 from nat_nni.samples.values import Sample, few, read_sample
@@ -46,7 +46,7 @@ def _by_reason(reasons: Mapping[str, str]) -> list[tuple[str, list[str]]]:
     return [(why, [x for x, each in reasons.items() if each == why]) for why in dict.fromkeys(reasons.values())]
 
 
-def find_coverage(space: Space, starts: Sequence[Start], rule: Rule) -> Coverage:
+def find_coverage(space: SearchedSpace, starts: Sequence[SampleInput], rule: Rule) -> Coverage:
     described = describe(space.plain)
     domains = described.domains()
     searched: dict[str, None] = {}

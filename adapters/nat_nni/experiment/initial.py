@@ -29,7 +29,7 @@ _TRIES = 200
 
 
 @dataclass(frozen=True)
-class Start:
+class SampleInput:
     """An input: its network, and what its sample says that is no part of the architecture (labels of an evaluator)."""
 
     network: Network
@@ -37,7 +37,7 @@ class Start:
 
 
 @dataclass(frozen=True)
-class Space:
+class SearchedSpace:
     """A model space, as the experiment has it (``executable``) and as the user wrote it (``plain``)."""
 
     executable: Any
@@ -45,22 +45,22 @@ class Space:
     input: Shape | None
 
     @staticmethod
-    def of(executable: Any, input: Shape | None) -> Space:
+    def of(executable: Any, input: Shape | None) -> SearchedSpace:
         """NATError for a format that keeps nothing of the user's class."""
         spaces = load("nni.nas.space")
         if isinstance(executable, spaces.RawFormatModelSpace):
-            return Space(executable, executable.model_space, input)
+            return SearchedSpace(executable, executable.model_space, input)
         if isinstance(executable, spaces.SimplifiedModelSpace):
-            return Space(executable, executable.model.trace_copy().get(traceable=False), input)
+            return SearchedSpace(executable, executable.model.trace_copy().get(traceable=False), input)
         raise NATError(f"model format {type(executable).__name__}: use model_format='simplified' (or 'raw')")
 
-    def start(self, sample: Mapping[str, Any]) -> Start:
+    def start(self, sample: Mapping[str, Any]) -> SampleInput:
         labels, domains = set(self.plain.simplify()), domains_of(self.executable)
         others = {label: sample[label] for label in domains if label not in labels and label in sample}
         own = {label: value for label, value in sample.items() if label not in others}
-        return Start(to_network(self.plain, own, self.input), read_sample("the evaluator", domains, others))
+        return SampleInput(to_network(self.plain, own, self.input), read_sample("the evaluator", domains, others))
 
-    def sample(self, network: Network, start: Start) -> Sample:
+    def sample(self, network: Network, start: SampleInput) -> Sample:
         return {**to_sample(self.plain, network), **start.others}
 
     def freeze(self, sample: Sample) -> Any:
@@ -71,9 +71,9 @@ class Space:
             raise NATError(f"NNI refuses the sample {str(sample)[:200]}: {error}") from None
 
 
-def given(space: Space, initial: Initial) -> list[Start]:
+def given(space: SearchedSpace, initial: Initial) -> list[SampleInput]:
     """The inputs that the user gave, one of each that compute the same. NATError for what is no sample of the space."""
-    found: dict[str, Start] = {}
+    found: dict[str, SampleInput] = {}
     for sample in _samples(space, initial):
         start = space.start(sample)
         found.setdefault(key(start.network), start)
@@ -81,12 +81,12 @@ def given(space: Space, initial: Initial) -> list[Start]:
 
 
 def drawn(
-    space: Space, count: int, seed: int, fits: Callable[[Network], bool], why: Callable[[Start], str]
-) -> list[Start]:
+    space: SearchedSpace, count: int, seed: int, fits: Callable[[Network], bool], why: Callable[[SampleInput], str]
+) -> list[SampleInput]:
     """``count`` different random architectures; fewer where chance finds no more. NATError if it finds none. ``why``:
     says of one that does not fit why that is."""
     random = np.random.RandomState(seed)
-    found: dict[str, Start] = {}
+    found: dict[str, SampleInput] = {}
     trouble, unfit = "", None
     for _ in range(_TRIES):
         sample: Sample = {}
@@ -109,7 +109,7 @@ def drawn(
     return list(found.values())
 
 
-def _samples(space: Space, initial: Initial) -> Iterable[Mapping[str, Any]]:
+def _samples(space: SearchedSpace, initial: Initial) -> Iterable[Mapping[str, Any]]:
     if isinstance(initial, Mapping):
         yield initial
     elif isinstance(initial, (str, Path)):
@@ -154,5 +154,5 @@ def searched_sample(name: str) -> Sample | None:
     return None if found is None else read_document(found.text).sample
 
 
-def _name(space: Space) -> str:
+def _name(space: SearchedSpace) -> str:
     return type(space.plain).__name__

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from nat_nni.experiment.coverage import find_coverage
 from nat_nni.experiment.engine import check_message, innermost, is_finite, is_over, number, planned_trials, trials_left
-from nat_nni.experiment.initial import Initial, Space, Start, drawn, given
+from nat_nni.experiment.initial import Initial, SampleInput, SearchedSpace, drawn, given
 from nat_nni.experiment.state import from_plain, read_checkpoint, to_plain, write_checkpoint
 from nat_nni.experiment.trials import Trials
 from nat_plugin.arguments import read_count, read_name, read_path, read_shape
@@ -97,10 +97,10 @@ class SearchStrategy(Strategy):  # type: ignore[misc]
         self._problem: BaseException | None = None
         self._engine_state: dict[str, Any] | None = None  # of the checkpoint file
         self._loaded: dict[str, Any] = {}  # before there was a space to go on in
-        self._starts: list[Start] = []
+        self._starts: list[SampleInput] = []
         self._trials: Trials | None = None
         self._read: dict[str, str] = {}  # fingerprints of what the strategy read
-        self._space: Space | None = None
+        self._space: SearchedSpace | None = None
 
     def extra_repr(self) -> str:
         return f"{self.name!r}, rules={self.rule.name!r}, seed={self.seed}"
@@ -111,13 +111,13 @@ class SearchStrategy(Strategy):  # type: ignore[misc]
         return self._trials
 
     @property
-    def space(self) -> Space:
+    def space(self) -> SearchedSpace:
         assert self._space is not None, "the strategy is not initialized"
         return self._space
 
     def _initialize(self, model_space: Any, engine: Any) -> Any:
         plugins()  # ops and rules that they bring
-        self._space = Space.of(model_space, self.input)
+        self._space = SearchedSpace.of(model_space, self.input)
         if self.initial is None:
             self._starts = drawn(self.space, self.draws, self.seed, self._can_move, self._why_not)
         else:
@@ -147,7 +147,7 @@ class SearchStrategy(Strategy):  # type: ignore[misc]
         for line in coverage.complaints():
             _log.warning(line)
 
-    def _why_not(self, start: Start) -> str:
+    def _why_not(self, start: SampleInput) -> str:
         return "; ".join(find_coverage(self.space, [start], self.rule).lines(self.name, self.rule))
 
     def _can_move(self, network: Network) -> bool:

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias, TypeVar
 from nni.nas.nn.pytorch import MutableModule
 from torch import nn
 
-from nat_nni.generic.measuring import Measured, Recording, Signature, measure, signature
+from nat_nni.generic.measuring import MeasuredModule, Recording, Signature, measure, signature
 from nat_nni.generic.tree import Spot
 from nat_nni.samples.values import Domain, Sample
 
@@ -23,18 +23,18 @@ Values: TypeAlias = tuple[Any, ...]
 
 
 @dataclass
-class Memory:
+class MeasurementCache:
     """What is known of a space from all its samples: what was measured, what failed and why, the labels by module, and
     what the candidates of a cell cost behind an input."""
 
-    measured: dict[Any, Measured | None] = field(default_factory=dict)
+    measured: dict[Any, MeasuredModule | None] = field(default_factory=dict)
     failed: dict[Any, str] = field(default_factory=dict)
     labels: dict[nn.Module, frozenset[str]] = field(default_factory=dict)
-    behind: dict[Any, dict[str, Measured | None]] = field(default_factory=dict)
+    behind: dict[Any, dict[str, MeasuredModule | None]] = field(default_factory=dict)
 
 
 @dataclass
-class Bench:
+class Measurer:
     """A frozen sample to measure variants of its parts in.
 
     ``whole`` runs all of the model with another sample, and raises where that fails; ``inputs``: what the labels of
@@ -45,7 +45,7 @@ class Bench:
     recording: Recording
     domains: Mapping[str, Domain]
     whole: Callable[[Sample], Recording]
-    memory: Memory = field(default_factory=Memory)
+    memory: MeasurementCache = field(default_factory=MeasurementCache)
     inputs: dict[str, list[list[int]]] = field(default_factory=dict)
 
     def values(self, label: str) -> Values:
@@ -56,7 +56,7 @@ class Bench:
         """What a sample has at a label, as a word."""
         return self.domains[label].text(sample[label]) if label in self.domains and label in sample else "None"
 
-    def variant(self, spot: Spot, values: Mapping[str, Any]) -> Measured | None:
+    def variant(self, spot: Spot, values: Mapping[str, Any]) -> MeasuredModule | None:
         """A spot with other values of some labels, on the inputs that it has in this sample; None: it does not run."""
         calls = self.recording.calls.get(spot.path)
         if calls is None:
@@ -116,7 +116,7 @@ class Bench:
         return len(self.recording.calls.get(spot.path, ())) == 1
 
 
-def combinations(labels: Sequence[str], bench: Bench) -> list[Values]:
+def combinations(labels: Sequence[str], bench: Measurer) -> list[Values]:
     """The values that the labels of a group can have together: all, or if those are too many, one changed at a time."""
     now = tuple(bench.sample[label] for label in labels)
     if math.prod(len(bench.values(label)) for label in labels) <= MAX_COMBINATIONS:

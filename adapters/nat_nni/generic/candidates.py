@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from nat_nni.generic.bench import Bench, Values, combinations
-from nat_nni.generic.groups import Group
+from nat_nni.generic.bench import Measurer, Values, combinations
+from nat_nni.generic.groups import LabelGroup
 from nat_nni.generic.probing import IDENTITY, OP, ZERO
 from nat_nni.generic.tree import labels_inside
 from nat_nni.ops import INPUTS, NO_INPUTS
@@ -36,7 +36,7 @@ class Row(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Candidates:
+class GroupCandidates:
     """The rows of a group with their ops. ``now``: that of the sample; ``bypass``: the model works without the unit."""
 
     name: str
@@ -80,27 +80,27 @@ class Candidates:
         """Whether the sample has zeros here."""
         return self.rows[self.ops.index(self.now)].kind == ZERO
 
-    def with_null(self, bypass: bool) -> Candidates:
+    def with_null(self, bypass: bool) -> GroupCandidates:
         """With null for the first row that gives zeros."""
         at = next(number for number, row in enumerate(self.rows) if row.kind == ZERO)
         ops = tuple(NULL if number == at else op for number, op in enumerate(self.ops))
         return replace(self, ops=ops, now=ops[self.ops.index(self.now)], bypass=bypass)
 
-    def without_zeros(self) -> Candidates:
+    def without_zeros(self) -> GroupCandidates:
         """For a unit that the model cannot do without. A way around it, as others of its kind have, changes nothing."""
         left = [number for number, row in enumerate(self.rows) if row.kind != ZERO]
         return replace(self, rows=tuple(self.rows[n] for n in left), ops=tuple(self.ops[n] for n in left), bypass=True)
 
-    def held(self) -> Candidates:
+    def held(self) -> GroupCandidates:
         """With nothing but what the sample has."""
         return replace(self, rows=(self.rows[self.ops.index(self.now)],), ops=(self.now,))
 
-    def droppable(self) -> Candidates:
+    def droppable(self) -> GroupCandidates:
         """With skip for leaving the block out, unless it has a skip of its own."""
         return self if SKIP in self.ops else replace(self, dropped=True)
 
 
-def find_candidates(group: Group, bench: Bench, name: str) -> Candidates:
+def find_candidates(group: LabelGroup, bench: Measurer, name: str) -> GroupCandidates:
     """The combinations that run and keep all shapes; that of the sample is always among them, and the others are noted.
     Their ops are named by the labels that count, so that a network is the same whichever of its samples it was read
     from."""
@@ -133,7 +133,7 @@ def find_candidates(group: Group, bench: Bench, name: str) -> Candidates:
     at = next((number for number, row in enumerate(rows) if row.values == now), None)
     if at is None:
         raise NATError(f"{', '.join(group.labels)}: the module of this sample cannot be measured by itself")
-    return Candidates(name, tuple(rows), ops, ops[at], left_out=left_out)
+    return GroupCandidates(name, tuple(rows), ops, ops[at], left_out=left_out)
 
 
 def _ops(name: str, rows: Sequence[Row]) -> tuple[Op, ...]:

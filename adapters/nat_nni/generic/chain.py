@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from nat_nni.generic.bench import Bench
-from nat_nni.generic.candidates import Candidates, word
-from nat_nni.generic.groups import Group, Stage
-from nat_nni.generic.inputs import Wiring
+from nat_nni.generic.bench import Measurer
+from nat_nni.generic.candidates import GroupCandidates, word
+from nat_nni.generic.groups import LabelGroup, RepeatStage
+from nat_nni.generic.inputs import InputWiring
 from nat_nni.generic.measuring import Recording, Signature, candidates_of, first_shape, signature
 from nat_nni.ops import INPUTS
 from nat_plugin.ir import NULL, SKIP, Cell, Edge, Head, Network, Node, Op, Placement
@@ -23,37 +23,37 @@ PATH, BYPASS = Op.parse("opaque:path:0:0"), Op.parse("opaque:bypass:0:0")
 
 
 @dataclass(frozen=True)
-class Item:
+class ChainCell:
     """One cell to be: its edges in a row, their keys, and for every placement when it is computed and the shapes before
     and after each edge."""
 
     name: str
-    edges: tuple[Candidates, ...]
+    edges: tuple[GroupCandidates, ...]
     keys: tuple[str, ...]
     places: tuple[tuple[int, tuple[Shape, ...]], ...]
     paths: tuple[str, ...]
     """Of its modules."""
     is_stage: bool = False
-    wiring: Wiring | None = None
+    wiring: InputWiring | None = None
     """Of an item that is an input choice, which has no candidates."""
 
     @staticmethod
-    def of_wiring(wiring: Wiring, bench: Bench) -> Item:
+    def of_wiring(wiring: InputWiring, bench: Measurer) -> ChainCell:
         places = []
         for spot in wiring.spots:
             call = bench.recording.calls[spot.path][0]
             shape = _shape(signature(candidates_of(call.args, call.kwargs)))
             places.append((call.order, (shape, shape)))
         paths = tuple(spot.path for spot in wiring.spots)
-        return Item(wiring.label, (), (), tuple(places), paths, wiring=wiring)
+        return ChainCell(wiring.label, (), (), tuple(places), paths, wiring=wiring)
 
     @staticmethod
-    def of_group(group: Group, candidates: Candidates, bench: Bench) -> Item:
+    def of_group(group: LabelGroup, candidates: GroupCandidates, bench: Measurer) -> ChainCell:
         places = []
         for spot in group.spots:
             call = bench.recording.calls[spot.path][0]
             places.append((call.order, (_shape(signature(call.args)), _shape(call.output))))
-        return Item(
+        return ChainCell(
             candidates.name,
             (candidates,),
             ("+".join(group.labels),),
@@ -62,18 +62,20 @@ class Item:
         )
 
     @staticmethod
-    def of_stage(stage: Stage, blocks: Sequence[Candidates], bench: Bench) -> Item:
+    def of_stage(stage: RepeatStage, blocks: Sequence[GroupCandidates], bench: Measurer) -> ChainCell:
         calls = [bench.recording.calls[block.spots[0].path][0] for block in stage.blocks]
         shapes = (_shape(signature(calls[0].args)), *(_shape(call.output) for call in calls))
         keys = tuple("+".join(block.labels) or f"{stage.label}[{number}]" for number, block in enumerate(stage.blocks))
-        return Item(stage.label, tuple(blocks), keys, ((calls[-1].order, shapes),), (stage.spot.path,), is_stage=True)
+        return ChainCell(
+            stage.label, tuple(blocks), keys, ((calls[-1].order, shapes),), (stage.spot.path,), is_stage=True
+        )
 
     @property
     def cost(self) -> Cost:
         return sum((each.cost for each in self.edges), Cost())
 
 
-def build(items: Sequence[Item], model: nn.Module, recording: Recording, image: Shape) -> Network:
+def build(items: Sequence[ChainCell], model: nn.Module, recording: Recording, image: Shape) -> Network:
     """The network of a model. Where the fixed parts do not pay for a linear classifier it has none: a head of no
     classes."""
     classes, features = _head(model, recording, [path for item in items for path in item.paths])
@@ -98,7 +100,7 @@ def build(items: Sequence[Item], model: nn.Module, recording: Recording, image: 
     return Network(tuple(cells.items()), tuple(placements), (stem,), Head(classes), image)
 
 
-def _cell(item: Item) -> Cell:
+def _cell(item: ChainCell) -> Cell:
     """Nodes in a row; those of a stage have channels of their own, since its first block may change them."""
     level, nodes = 0, []
     for number in range(1, len(item.edges) + 1):
@@ -115,7 +117,7 @@ def _cell(item: Item) -> Cell:
     return Cell(1, tuple(nodes), tuple(edges), (len(nodes),))
 
 
-def _inputs(wiring: Wiring) -> Cell:
+def _inputs(wiring: InputWiring) -> Cell:
     """A node for each input, and from there to their sum a skip where it is chosen, null where it is not. What leads to
     the nodes tells the inputs apart."""
     last = wiring.count + 1

@@ -14,8 +14,8 @@ from typing import Any
 
 from nni.nas.nn.pytorch import LayerChoice
 
-from nat_nni.generic.bench import MAX_COMBINATIONS, Bench
-from nat_nni.generic.inputs import Wiring, find_wiring, input_values, is_rebuilt
+from nat_nni.generic.bench import MAX_COMBINATIONS, Measurer
+from nat_nni.generic.inputs import InputWiring, find_wiring, input_values, is_rebuilt
 from nat_nni.generic.measuring import signature
 from nat_nni.generic.tree import Spot
 
@@ -28,7 +28,7 @@ _TOO_MANY = "it stands around other choices, with more combinations than can be 
 
 
 @dataclass(eq=False)
-class Group:
+class LabelGroup:
     """Labels that are decided together, in one unit or (a label that stands in many places) several."""
 
     labels: tuple[str, ...]
@@ -36,27 +36,27 @@ class Group:
 
 
 @dataclass(eq=False)
-class Stage:
+class RepeatStage:
     """A ``Repeat`` of variable depth whose blocks keep the shape from ``least`` on."""
 
     label: str
     spot: Spot
     least: int
-    blocks: tuple[Group, ...]
+    blocks: tuple[LabelGroup, ...]
 
 
 @dataclass(eq=False)
-class Found:
+class FoundGroups:
     """The groups (without those of stages), the stages, the input choices of any number of inputs, and why the other
     labels are not editable."""
 
-    groups: list[Group]
-    stages: list[Stage]
-    wirings: list[Wiring]
+    groups: list[LabelGroup]
+    stages: list[RepeatStage]
+    wirings: list[InputWiring]
     fixed: dict[str, str]
 
 
-def find_groups(root: Spot, bench: Bench) -> Found:
+def find_groups(root: Spot, bench: Measurer) -> FoundGroups:
     fixed: dict[str, str] = {}
     everywhere = _users(root)
     for name, tied in (item for spot in root.all() for item in spot.constraints.items()):
@@ -83,18 +83,18 @@ def find_groups(root: Spot, bench: Bench) -> Found:
     for label in _swallowing(rest, bench):
         fixed[label] = _TOO_MANY
         del rest[label]
-    groups = _merged([Group((label,), spots) for label, spots in rest.items()])
+    groups = _merged([LabelGroup((label,), spots) for label, spots in rest.items()])
     alone = [wirings[group.labels[0]] for group in groups if len(group.labels) == 1 and group.labels[0] in wirings]
     names = {wiring.label for wiring in alone}
-    return Found([group for group in groups if group.labels[0] not in names], stages, alone, fixed)
+    return FoundGroups([group for group in groups if group.labels[0] not in names], stages, alone, fixed)
 
 
 def _input_units(
-    everywhere: Mapping[str, list[Spot]], bench: Bench, fixed: dict[str, str]
-) -> tuple[dict[str, tuple[Spot, ...]], dict[str, Wiring]]:
+    everywhere: Mapping[str, list[Spot]], bench: Measurer, fixed: dict[str, str]
+) -> tuple[dict[str, tuple[Spot, ...]], dict[str, InputWiring]]:
     """The units of input choices, and those of any number of inputs; what they can take is noted on the bench."""
     units: dict[str, tuple[Spot, ...]] = {}
-    wirings: dict[str, Wiring] = {}
+    wirings: dict[str, InputWiring] = {}
     for label, users in everywhere.items():
         if label in fixed or label not in bench.domains or not bench.domains[label].many:
             continue
@@ -110,7 +110,7 @@ def _input_units(
     return units, wirings
 
 
-def _swallowing(units: Mapping[str, tuple[Spot, ...]], bench: Bench) -> list[str]:
+def _swallowing(units: Mapping[str, tuple[Spot, ...]], bench: Measurer) -> list[str]:
     """Labels whose units have other units inside, with more combinations than are measured; the largest units first."""
     inside = {
         label: {
@@ -136,7 +136,7 @@ def _users(root: Spot) -> dict[str, list[Spot]]:
     return found
 
 
-def _climb(spot: Spot, label: str, bench: Bench, users: Mapping[str, list[Spot]]) -> Spot | None:
+def _climb(spot: Spot, label: str, bench: Measurer, users: Mapping[str, list[Spot]]) -> Spot | None:
     """The smallest module around a spot whose outputs keep their shapes whatever the label says, if there is one that
     is not too large to be measured. A value with which a layer choice itself fails is left out, not a reason to look
     further."""
@@ -153,11 +153,11 @@ def _climb(spot: Spot, label: str, bench: Bench, users: Mapping[str, list[Spot]]
     return None
 
 
-def _fails(spot: Spot, values: Mapping[str, Any], bench: Bench) -> bool:
+def _fails(spot: Spot, values: Mapping[str, Any], bench: Measurer) -> bool:
     return isinstance(spot.module, LayerChoice) and bench.variant(spot, values) is None
 
 
-def _is_small(around: Spot, label: str, bench: Bench, users: Mapping[str, list[Spot]]) -> bool:
+def _is_small(around: Spot, label: str, bench: Measurer, users: Mapping[str, list[Spot]]) -> bool:
     """Whether the label, and others that are used nowhere else, have few enough combinations inside a spot."""
     count = len(bench.values(label))
     for other in {each for spot in around.all() for each in spot.labels} - {label}:
@@ -174,21 +174,21 @@ def _outermost(spots: Iterable[Spot]) -> tuple[Spot, ...]:
     return tuple(found)
 
 
-def _merged(groups: list[Group]) -> list[Group]:
+def _merged(groups: list[LabelGroup]) -> list[LabelGroup]:
     """Groups that meet in a module become one."""
-    found: list[Group] = []
+    found: list[LabelGroup] = []
     for group in groups:
         while True:
             met = next((each for each in found if _meet(each, group)), None)
             if met is None:
                 break
             found.remove(met)
-            group = Group((*met.labels, *group.labels), _outermost((*met.spots, *group.spots)))
+            group = LabelGroup((*met.labels, *group.labels), _outermost((*met.spots, *group.spots)))
         found.append(group)
     return found
 
 
-def _meet(one: Group, other: Group) -> bool:
+def _meet(one: LabelGroup, other: LabelGroup) -> bool:
     return any(a.path == b.path or a.within(b) or b.within(a) for a in one.spots for b in other.spots)
 
 
@@ -198,7 +198,9 @@ def _depth_label(spot: Spot) -> str | None:
     return str(label) if label is not None and spot.labels == (label,) else None
 
 
-def _stage(spot: Spot, units: Mapping[str, tuple[Spot, ...]], fixed: Mapping[str, str], bench: Bench) -> Stage | None:
+def _stage(
+    spot: Spot, units: Mapping[str, tuple[Spot, ...]], fixed: Mapping[str, str], bench: Measurer
+) -> RepeatStage | None:
     """A ``Repeat`` whose depth is a choice of its own and whose blocks choose independently; else None."""
     label = _depth_label(spot)
     if label is None or units.get(label) != (spot,):
@@ -220,9 +222,9 @@ def _stage(spot: Spot, units: Mapping[str, tuple[Spot, ...]], fixed: Mapping[str
             return None
         if math.prod(len(bench.values(each)) for each in own) > MAX_COMBINATIONS:
             return None
-        blocks.append(Group(own, (block,)))
+        blocks.append(LabelGroup(own, (block,)))
     for block in spot.children[least:]:
         call = bench.recording.calls[block.path][0]
         if len(call.args) != 1 or call.kwargs or signature(call.args[0]) != call.output:
             return None
-    return Stage(label, spot, least, tuple(blocks)) if blocks else None
+    return RepeatStage(label, spot, least, tuple(blocks)) if blocks else None

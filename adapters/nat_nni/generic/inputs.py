@@ -13,15 +13,15 @@ from nni.nas.nn.pytorch import Cell
 from nni.nas.nn.pytorch.cell import create_cell_op_candidates
 from nni.nas.space import model_context
 
-from nat_nni.generic.bench import MAX_COMBINATIONS, Bench
-from nat_nni.generic.measuring import Call, Measured, candidates_of, measure, signature
+from nat_nni.generic.bench import MAX_COMBINATIONS, Measurer
+from nat_nni.generic.measuring import MeasuredModule, ModuleCall, candidates_of, measure, signature
 from nat_nni.generic.tree import Spot
 
 Inputs = list[int]
 
 
 @dataclass(frozen=True, eq=False)
-class Wiring:
+class InputWiring:
     """An input choice of any number of inputs of one shape: each is an edge that is there or not.
 
     ``empty``: none of them will do too. ``free``: whether the choice may change.
@@ -62,7 +62,7 @@ def is_rebuilt(spot: Spot) -> bool:
     return spot.owner is not None and not isinstance(spot.owner.module, Cell)
 
 
-def input_values(label: str, spots: Sequence[Spot], bench: Bench) -> list[Inputs]:
+def input_values(label: str, spots: Sequence[Spot], bench: Measurer) -> list[Inputs]:
     """What the label can be, the sample's own value first; only that where shapes or costs would change."""
     now: Inputs = bench.sample[label]
     if any(spot.path not in bench.recording.calls for spot in spots):
@@ -78,7 +78,7 @@ def input_values(label: str, spots: Sequence[Spot], bench: Bench) -> list[Inputs
     return [now, *found]
 
 
-def find_wiring(label: str, spots: Sequence[Spot], bench: Bench) -> Wiring | None:
+def find_wiring(label: str, spots: Sequence[Spot], bench: Measurer) -> InputWiring | None:
     """The wiring of a label whose choice takes any number of inputs, all of one shape, and adds them up."""
     if bench.domains[label].count is not None:
         return None
@@ -94,10 +94,10 @@ def find_wiring(label: str, spots: Sequence[Spot], bench: Bench) -> Wiring | Non
     empty = bench.runs_alike({label: [] if now else every}, {spot.path for spot in spots})
     if not empty and (not now or count == 1):
         return None
-    return Wiring(label, tuple(spots), count, tuple(now), empty)
+    return InputWiring(label, tuple(spots), count, tuple(now), empty)
 
 
-def _choices(label: str, now: Inputs, bench: Bench) -> list[Inputs]:
+def _choices(label: str, now: Inputs, bench: Measurer) -> list[Inputs]:
     """Other values: all, or where those are too many, with one input more, less, or exchanged."""
     domain = bench.domains[label]
     every = [int(value) for value in domain.values]
@@ -126,7 +126,7 @@ def _place(spot: Spot) -> _Place | None:
     return None
 
 
-def _costs_the_same(place: _Place, now: int, other: int, bench: Bench) -> bool:
+def _costs_the_same(place: _Place, now: int, other: int, bench: Measurer) -> bool:
     """Whether the ops that can stand behind an input are the same and cost the same behind another, and the cell
     gives as much. In a cell of loose ends only predecessors can take each other's place."""
     cell: Any = place.cell.module
@@ -141,7 +141,9 @@ def _costs_the_same(place: _Place, now: int, other: int, bench: Bench) -> bool:
     return _ops_behind(place, now, calls, bench) == _ops_behind(place, other, calls, bench)
 
 
-def _ops_behind(place: _Place, source: int, calls: Sequence[Call], bench: Bench) -> Mapping[str, Measured | None]:
+def _ops_behind(
+    place: _Place, source: int, calls: Sequence[ModuleCall], bench: Measurer
+) -> Mapping[str, MeasuredModule | None]:
     """What the candidates that a factory makes for an input cost on it."""
     inputs = [replace(call, args=(call.args[0][source],), kwargs={}) for call in calls]
     known = (place.cell.path, place.node, place.op, source, tuple(signature(call.args) for call in inputs))

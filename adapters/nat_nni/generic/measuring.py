@@ -18,7 +18,7 @@ Signature: TypeAlias = Any
 
 
 @dataclass(frozen=True)
-class Call:
+class ModuleCall:
     """One call of a module: its arguments (meta tensors), what it gave, and its place in the order of ends."""
 
     args: tuple[Any, ...]
@@ -31,13 +31,13 @@ class Call:
 class Recording:
     """The calls of every module of a model by path, its output, and its cost."""
 
-    calls: Mapping[str, list[Call]]
+    calls: Mapping[str, list[ModuleCall]]
     output: Signature
     cost: Cost
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredModule:
     """The cost of a module over all its calls, what it gives at each, and whether it passes its input on
     (``identity``), gives zeros (``zero``) or neither (``op``)."""
 
@@ -74,14 +74,14 @@ def params(modules: Iterable[nn.Module]) -> int:
 
 def record(model: nn.Module, image: torch.Tensor) -> Recording:
     """Run a model once and note every call of a module in it."""
-    calls: dict[str, list[Call]] = {}
+    calls: dict[str, list[ModuleCall]] = {}
     count = 0
     handles = []
 
     def noting(path: str) -> Any:
         def note(_module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
             nonlocal count
-            calls.setdefault(path, []).append(Call(args, kwargs, signature(output), count))
+            calls.setdefault(path, []).append(ModuleCall(args, kwargs, signature(output), count))
             count += 1
 
         return note
@@ -98,13 +98,13 @@ def record(model: nn.Module, image: torch.Tensor) -> Recording:
     return Recording(calls, signature(output), Cost(params([model]), counter.macs))
 
 
-def measure(module: nn.Module, calls: Sequence[Call]) -> Measured:
+def measure(module: nn.Module, calls: Sequence[ModuleCall]) -> MeasuredModule:
     """Raises whatever the module raises on these arguments."""
     module.eval()
     with MACCounter() as counter, torch.no_grad():
         outputs = tuple(signature(module(*call.args, **call.kwargs)) for call in calls)
     kinds = {kind_of(module, call.args, call.kwargs) for call in calls}
-    return Measured(Cost(params([module]), counter.macs), outputs, kinds.pop() if len(kinds) == 1 else OP)
+    return MeasuredModule(Cost(params([module]), counter.macs), outputs, kinds.pop() if len(kinds) == 1 else OP)
 
 
 def candidates_of(args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Any]:

@@ -18,15 +18,15 @@ from weakref import ref
 import torch
 from torch import nn
 
-from nat_nni.generic.bench import Bench, Memory
-from nat_nni.generic.candidates import Candidates, find_candidates
-from nat_nni.generic.chain import Item, build
-from nat_nni.generic.groups import Group, Stage, find_groups
-from nat_nni.generic.inputs import Wiring
+from nat_nni.generic.bench import MeasurementCache, Measurer
+from nat_nni.generic.candidates import GroupCandidates, find_candidates
+from nat_nni.generic.chain import ChainCell, build
+from nat_nni.generic.groups import LabelGroup, RepeatStage, find_groups
+from nat_nni.generic.inputs import InputWiring
 from nat_nni.generic.measuring import Recording, record
 from nat_nni.generic.survival import NEEDED, settle
 from nat_nni.generic.tree import tree
-from nat_nni.samples.described import Remarks
+from nat_nni.samples.described import SampleRemarks
 from nat_nni.samples.domains import domains_of
 from nat_nni.samples.values import Domain, Sample, write_sample
 from nat_plugin.errors import NATError
@@ -35,13 +35,13 @@ from nat_plugin.ir.layers import Shape
 
 
 @dataclass(frozen=True)
-class Plan:
+class SamplePlan:
     """What was found out about one sample: the groups and stages with their candidates, the input choices of any
     number, the network, which labels no move changes, and what is not offered, both with the reason."""
 
-    groups: tuple[tuple[Group, Candidates], ...]
-    stages: tuple[tuple[Stage, tuple[Candidates, ...]], ...]
-    wirings: tuple[Wiring, ...]
+    groups: tuple[tuple[LabelGroup, GroupCandidates], ...]
+    stages: tuple[tuple[RepeatStage, tuple[GroupCandidates, ...]], ...]
+    wirings: tuple[InputWiring, ...]
     fixed: Mapping[str, str]
     left_out: Mapping[str, str]
     network: Network
@@ -58,8 +58,8 @@ class GenericSpace:
         self.classes = 1  # found by running it
         self._get: Callable[[], Any] = ref(space) if weak else lambda: space
         self._skeleton: nn.Module | None = None
-        self._memory = Memory()
-        self._plans: dict[str, Plan] = {}
+        self._memory = MeasurementCache()
+        self._plans: dict[str, SamplePlan] = {}
         self._domains: Mapping[str, Domain] = {}
 
     def domains(self) -> Mapping[str, Domain]:
@@ -98,11 +98,11 @@ class GenericSpace:
                 found[wiring.label] = chosen
         return {label: list(value) if isinstance(value, list) else value for label, value in found.items()}
 
-    def remarks(self, sample: Sample, input: Shape) -> Remarks:
+    def remarks(self, sample: Sample, input: Shape) -> SampleRemarks:
         plan = self.plan(sample, input)
-        return Remarks(plan.fixed, plan.left_out)
+        return SampleRemarks(plan.fixed, plan.left_out)
 
-    def plan(self, sample: Sample, shape: Shape) -> Plan:
+    def plan(self, sample: Sample, shape: Shape) -> SamplePlan:
         """NATError where the sample cannot be frozen or run on images of this shape."""
         key = json.dumps([write_sample(self.domains(), sample), shape])
         if key not in self._plans:
@@ -111,7 +111,7 @@ class GenericSpace:
             self._plans[key] = self._find(sample, shape)
         return self._plans[key]
 
-    def _find(self, sample: Sample, shape: Shape) -> Plan:
+    def _find(self, sample: Sample, shape: Shape) -> SamplePlan:
         self._validate(sample)
         skeleton = self._meta()
         with torch.device("meta"):
@@ -124,20 +124,20 @@ class GenericSpace:
                     f"{self.title}: this sample does not run on images of {shape}: {type(error).__name__}: "
                     f"{str(error)[:300]}"
                 ) from None
-            bench = Bench(sample, recording, self.domains(), lambda other: self._run(other, image), self._memory)
+            bench = Measurer(sample, recording, self.domains(), lambda other: self._run(other, image), self._memory)
             parts = find_groups(tree(skeleton, sample), bench)
             found = [(group, find_candidates(group, bench, group.labels[0])) for group in parts.groups]
             blocks = [(stage, _blocks(stage, bench)) for stage in parts.stages]
             settled = settle(found, parts.wirings, model, image)
-            items = [Item.of_group(group, each, bench) for group, each in settled.groups]
-            items += [Item.of_stage(stage, each, bench) for stage, each in blocks]
-            items += [Item.of_wiring(wiring, bench) for wiring in settled.wirings]
+            items = [ChainCell.of_group(group, each, bench) for group, each in settled.groups]
+            items += [ChainCell.of_stage(stage, each, bench) for stage, each in blocks]
+            items += [ChainCell.of_wiring(wiring, bench) for wiring in settled.wirings]
             network = build(items, model, recording, shape)
         fixed = {**_without_choice(found, blocks), **parts.fixed, **dict.fromkeys(settled.held, NEEDED)}
         left_out = {text: why for text, why in self._memory.failed.items() if isinstance(text, str)}
         for each in (*(each for _, each in found), *(each for _, stage in blocks for each in stage)):
             left_out |= each.left_out
-        return Plan(tuple(settled.groups), tuple(blocks), tuple(settled.wirings), fixed, left_out, network)
+        return SamplePlan(tuple(settled.groups), tuple(blocks), tuple(settled.wirings), fixed, left_out, network)
 
     def _run(self, sample: Sample, image: torch.Tensor) -> Recording:
         model: nn.Module = self._meta().freeze(sample)  # type: ignore[operator]
@@ -170,7 +170,7 @@ _WITHOUT_CHOICE = ("s0_depth", "s7_depth")
 """Labels that samples of NNI's searched models have and those spaces have not; NNI passes over them, and so do we."""
 
 
-def _blocks(stage: Stage, bench: Bench) -> tuple[Candidates, ...]:
+def _blocks(stage: RepeatStage, bench: Measurer) -> tuple[GroupCandidates, ...]:
     """The blocks of a stage. Those that may be missing can be left out: any of them if they are all alike, since the
     others then move up, else only the last."""
     found = [find_candidates(block, bench, stage.label) for block in stage.blocks]
@@ -182,7 +182,8 @@ def _blocks(stage: Stage, bench: Bench) -> tuple[Candidates, ...]:
 
 
 def _without_choice(
-    groups: Sequence[tuple[Group, Candidates]], stages: Sequence[tuple[Stage, Sequence[Candidates]]]
+    groups: Sequence[tuple[LabelGroup, GroupCandidates]],
+    stages: Sequence[tuple[RepeatStage, Sequence[GroupCandidates]]],
 ) -> dict[str, str]:
     """Labels that can be edited, but not from this sample, and why."""
     inside = [pair for stage, blocks in stages for pair in zip(stage.blocks, blocks, strict=True)]
@@ -198,7 +199,7 @@ def _without_choice(
     return fixed
 
 
-def _chosen(wiring: Wiring, network: Network) -> list[int]:
+def _chosen(wiring: InputWiring, network: Network) -> list[int]:
     cell = network.by_name.get(wiring.label)
     ops = {} if cell is None else {edge.key: edge.op for edge in cell.edges}
     if any(wiring.edge_key(number) not in ops for number in range(wiring.count)):

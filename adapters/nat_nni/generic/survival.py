@@ -9,14 +9,14 @@ from typing import TypeAlias
 import torch
 from torch import nn
 
-from nat_nni.generic.candidates import Candidates
-from nat_nni.generic.groups import Group
-from nat_nni.generic.inputs import Wiring
+from nat_nni.generic.candidates import GroupCandidates
+from nat_nni.generic.groups import LabelGroup
+from nat_nni.generic.inputs import InputWiring
 from nat_nni.generic.measuring import survives_without
 from nat_nni.generic.tree import Spot
 
 NEEDED = "with other inputs, or where other parts become nothing, the output would not depend on the image"
-Pair: TypeAlias = tuple[Group, Candidates]
+Pair: TypeAlias = tuple[LabelGroup, GroupCandidates]
 
 
 @dataclass(frozen=True)
@@ -24,11 +24,11 @@ class Settled:
     """The groups and input choices with what they may become, and the labels that may not change for that reason."""
 
     groups: list[Pair]
-    wirings: list[Wiring]
+    wirings: list[InputWiring]
     held: list[str]
 
 
-def settle(groups: Sequence[Pair], wirings: Sequence[Wiring], model: nn.Module, image: torch.Tensor) -> Settled:
+def settle(groups: Sequence[Pair], wirings: Sequence[InputWiring], model: nn.Module, image: torch.Tensor) -> Settled:
     """Let as many input choices change and make null of the zeros of as many groups as the model can do without, all at
     once. The order is always the same, so that a moved network is read as the same one."""
     settled, free, held = list(groups), [], []

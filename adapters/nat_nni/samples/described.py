@@ -12,7 +12,7 @@ from nat_plugin.ir.layers import Shape
 
 
 @dataclass(frozen=True)
-class Remarks:
+class SampleRemarks:
     """What a user is told of a sample: the labels that no move changes, and what the space has and is not offered, with
     the reasons."""
 
@@ -42,5 +42,5 @@ class Described(Protocol):
         """The sample of a network that was read from ``sample`` and moved, or (None) that came from another format.
         NATError where the space cannot say it."""
 
-    def remarks(self, sample: Sample, input: Shape) -> Remarks:
+    def remarks(self, sample: Sample, input: Shape) -> SampleRemarks:
         """Of a sample whose labels and values have been checked."""

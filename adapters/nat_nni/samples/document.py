@@ -30,7 +30,7 @@ _BUILT_LABELS = {
 
 
 @dataclass(frozen=True)
-class Document:
+class SampleText:
     """A sample, and the space that it names (None: it is bare) with its arguments."""
 
     sample: Sample
@@ -61,7 +61,7 @@ def looks_like_one(text: str) -> bool:
     )
 
 
-def read_document(text: str) -> Document:
+def read_document(text: str) -> SampleText:
     """NATError for anything but JSON (or a Python dict as it is printed) of one of the two forms."""
     if len(text) > MAX_CHARS:
         raise NATError(f"the text has {len(text):,} characters; a sample has at most {MAX_CHARS:,}")
@@ -70,7 +70,7 @@ def read_document(text: str) -> Document:
         raise NATError(f"an NNI sample is an object of labels and values, not a {type(value).__name__}")
     pretty = "\n" in text.strip()
     if "sample" not in value and "space" not in value:
-        return Document(value, pretty=pretty)
+        return SampleText(value, pretty=pretty)
     unknown = [str(name) for name in value if name not in FIELDS]
     if unknown or "sample" not in value:
         what = f"has no '{unknown[0][:60]}'" if unknown else "needs 'sample' too"
@@ -78,7 +78,7 @@ def read_document(text: str) -> Document:
     space, arguments, sample = value.get("space"), value.get("arguments", {}), value["sample"]
     if not isinstance(space, str) or not isinstance(arguments, dict) or not isinstance(sample, dict):
         raise NATError("an NNI document: space is a name, arguments and sample are objects")
-    return Document(sample, space, arguments, pretty)
+    return SampleText(sample, space, arguments, pretty)
 
 
 def _parsed(text: str) -> Any:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from nat_nni.samples.described import Described, Remarks
+from nat_nni.samples.described import Described, SampleRemarks
 from nat_nni.samples.values import Domain, Sample
 from nat_plugin.ir import Frame, Network, Origin
 from nat_plugin.ir.layers import Shape
@@ -43,7 +43,7 @@ class InColour:
     def write(self, network: Network, sample: Sample | None) -> Sample:
         return self.space.write(replace(network, input=coloured(network.input)), sample)
 
-    def remarks(self, sample: Sample, input: Shape) -> Remarks:
+    def remarks(self, sample: Sample, input: Shape) -> SampleRemarks:
         return self.space.remarks(sample, coloured(input))
 
 

@@ -14,7 +14,7 @@ from nat_nni.samples.described import Described
 from nat_nni.spaces.colour import InColour
 from nat_nni.spaces.nasbench101 import NB101Space
 from nat_nni.spaces.nasbench201 import NB201Space
-from nat_nni.spaces.nds import CELLS, WIDTH, CellSpace
+from nat_nni.spaces.nds import CELLS, WIDTH, NDSSpace
 from nat_plugin.errors import NATError
 
 DARTS = (
@@ -35,14 +35,14 @@ PNAS = (
     *("max_pool_3x3", "dil_conv_3x3"),
 )
 _STOCK = (
-    CellSpace("DARTS", DARTS, False, 4),
-    CellSpace("ENAS", ENAS, True, 5),
-    CellSpace("AmoebaNet", AMOEBA, True, 5),
-    CellSpace("NASNet", NASNET, True, 5),
-    CellSpace("PNAS", PNAS, False, 5),
+    NDSSpace("DARTS", DARTS, False, 4),
+    NDSSpace("ENAS", ENAS, True, 5),
+    NDSSpace("AmoebaNet", AMOEBA, True, 5),
+    NDSSpace("NASNet", NASNET, True, 5),
+    NDSSpace("PNAS", PNAS, False, 5),
 )
 SUFFIX = "WithNone"
-CELL_SPACES: Mapping[str, CellSpace] = {
+CELL_SPACES: Mapping[str, NDSSpace] = {
     **{each.title: each for each in _STOCK},
     **{
         each.title + SUFFIX: replace(each, title=each.title + SUFFIX, ops=("none", *each.ops), drops_dead=True)
@@ -73,7 +73,7 @@ def find_space(name: str, arguments: Mapping[str, Any], labels: Mapping[str, Any
     raise NATError(f"unknown NNI space '{name[:60]}'; allowed: {', '.join(NAMES)}")
 
 
-def _cell_space(space: CellSpace, arguments: Mapping[str, Any], labels: Mapping[str, Any]) -> CellSpace:
+def _cell_space(space: NDSSpace, arguments: Mapping[str, Any], labels: Mapping[str, Any]) -> NDSSpace:
     _check_names(space.title, arguments, ("width", "num_cells", "dataset", *_OF_TRAINING))
     dataset = arguments.get("dataset", "cifar")
     if dataset not in ("cifar", "imagenet"):

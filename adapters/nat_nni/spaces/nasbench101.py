@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 
 from nat_nni.framework import load
-from nat_nni.samples.described import Remarks
+from nat_nni.samples.described import SampleRemarks
 from nat_nni.samples.domains import domains_of
 from nat_nni.samples.values import Domain, Sample
 from nat_plugin.errors import NATError
 from nat_plugin.ir import NULL, Cell, Edge, Frame, Head, Network, Node, Op, Origin, Placement
 from nat_plugin.ir.layers import Act, Norm, Opaque, Shape
-from nat_plugin.ir.vertices import Place, conv_op, hidden_channels, op_name, vertex_cell
+from nat_plugin.ir.vertices import CellPlace, conv_op, hidden_channels, op_name, vertex_cell
 
 CELL = "cell"
 _PASS, _DOWN = Op.parse("opaque:pass:0:0"), Op.parse("max_pool_2x2")
@@ -92,10 +92,10 @@ class NB101Space:
             self._space.check_contains(found)  # NNI writes what follows from the others into the sample
         return found
 
-    def remarks(self, sample: Sample, input: Shape) -> Remarks:
+    def remarks(self, sample: Sample, input: Shape) -> SampleRemarks:
         del sample, input
         inputs = {label: _NEEDED for label in self.domains() if label.startswith(f"{CELL}/input")}
-        return Remarks({f"{CELL}/num_nodes": _COUNT, f"{CELL}/final": _FINAL, **inputs})
+        return SampleRemarks({f"{CELL}/num_nodes": _COUNT, f"{CELL}/final": _FINAL, **inputs})
 
     def _graph(self, sample: Sample) -> _Graph:
         """NATError where NNI refuses the sample."""
@@ -109,16 +109,16 @@ class NB101Space:
         matrix, numbers = module.prune(matrix, list(range(count)))
         return _Graph(matrix, tuple(numbers))
 
-    def _places(self, image: Shape) -> Iterator[Place]:
+    def _places(self, image: Shape) -> Iterator[CellPlace]:
         _, height, width = image
         for layer in self._space.features:
             if hasattr(layer, "in_features"):
-                yield Place(layer.in_features, layer.out_features, height, width)
+                yield CellPlace(layer.in_features, layer.out_features, height, width)
             else:
                 height, width = height // 2, width // 2
 
     def _around(
-        self, cell: Cell, places: Sequence[Place], hidden: Sequence[tuple[int, ...]], frame: Frame, origin: Origin
+        self, cell: Cell, places: Sequence[CellPlace], hidden: Sequence[tuple[int, ...]], frame: Frame, origin: Origin
     ) -> Network:
         projections = sum(
             place.c_in * each + 2 * each

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nat_nni.ops import NB201_OPS
-from nat_nni.samples.described import Remarks
+from nat_nni.samples.described import SampleRemarks
 from nat_nni.samples.values import Domain, Sample, require_all
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Cell, Edge, Frame, Network, Node, Origin
@@ -64,6 +64,6 @@ class NB201Space:
             found[label] = _NAMES[edge.op]
         return found
 
-    def remarks(self, sample: Sample, input: Shape) -> Remarks:
+    def remarks(self, sample: Sample, input: Shape) -> SampleRemarks:
         del sample, input
-        return Remarks()
+        return SampleRemarks()

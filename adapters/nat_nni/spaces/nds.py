@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from nat_nni.ops import NDS_OPS
-from nat_nni.samples.described import Remarks
+from nat_nni.samples.described import SampleRemarks
 from nat_nni.samples.values import Domain, Sample, require_all
 from nat_plugin.errors import NATError
 from nat_plugin.ir import NULL, Cell, Edge, Frame, Network, Node, Op, Origin, cell_stack
@@ -31,7 +31,7 @@ _NAMES = {op: name for name, op in NDS_OPS.items()}
 
 
 @dataclass(frozen=True)
-class CellSpace:
+class NDSSpace:
     """An ``NDS``: its ops, nodes per cell, and whether the output of a cell is what no other node uses
     (``loose_ends``) or all nodes. ``drops_dead``: it builds only what is alive (``nat_nni.spaces``)."""
 
@@ -50,7 +50,7 @@ class CellSpace:
             raise NATError(f"{self.title}: op '{unknown[0]}' is not supported; known: {', '.join(NDS_OPS)}")
 
     @classmethod
-    def of(cls, space: Any) -> CellSpace:
+    def of(cls, space: Any) -> NDSSpace:
         """From an instance of ``NDS``."""
         domains = {label: mutable.values for label, mutable in space.simplify().items() if label in ("width", "depth")}
         return cls(
@@ -155,10 +155,10 @@ class CellSpace:
                     found[label] = sizes[label]
         return found
 
-    def remarks(self, sample: Sample, input: Shape) -> Remarks:
+    def remarks(self, sample: Sample, input: Shape) -> SampleRemarks:
         del sample, input
         kept = {label: _KEPT for label in self.domains() if "/input_" in label}
-        return Remarks({**kept, **dict.fromkeys(("width", "depth"), _SIZE)})
+        return SampleRemarks({**kept, **dict.fromkeys(("width", "depth"), _SIZE)})
 
     def _name(self, op: Op, label: str) -> str:
         name = _NAMES.get(op)

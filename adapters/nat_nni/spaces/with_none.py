@@ -16,7 +16,7 @@ from nni.nas.hub.pytorch.nasnet import NDS, AuxiliaryHead, CellPreprocessor, Zer
 from nni.nas.nn.pytorch import MutableLinear
 from nni.nas.space import current_model, model_context
 
-from nat_nni.spaces.nds import CELL_NAMES, CELLS, INPUTS, PER_NODE, WIDTH, CellSpace
+from nat_nni.spaces.nds import CELL_NAMES, CELLS, INPUTS, PER_NODE, WIDTH, NDSSpace
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Cell
 
@@ -49,8 +49,8 @@ class _WithNone(NDS):  # type: ignore[misc]  # NNI has no types
             self._drop_dead(self._described.canonical(sample))
 
     @property
-    def _described(self) -> CellSpace:
-        return CellSpace(type(self).__name__, (NONE, *self.ops), self.merge == "loose_end", self.nodes, drops_dead=True)
+    def _described(self) -> NDSSpace:
+        return NDSSpace(type(self).__name__, (NONE, *self.ops), self.merge == "loose_end", self.nodes, drops_dead=True)
 
     def check_contains(self, sample: Any) -> Any:
         """Besides what NNI checks: some operation has to lead from an input of each cell to its output."""

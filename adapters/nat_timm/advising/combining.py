@@ -14,7 +14,7 @@ from nat_timm.documents.forms import Form
 from nat_timm.fitting.fit import blocks_of, install, solution_of
 from nat_timm.fitting.probing import Point, calls, probe
 from nat_timm.fitting.sampling import add, empty
-from nat_timm.surgery.fitted import Fitted
+from nat_timm.surgery.fitted import FittedOp
 from nat_timm.surgery.standins import Passed
 
 Ridges: TypeAlias = Mapping[tuple[str, Form], float]
@@ -42,16 +42,16 @@ def combined(
 
 def _targets(moved: nn.Module, image: Tensor) -> dict[str, Point]:
     """Where in the model is what each operation is to give, by its path in the moved one."""
-    order = calls(moved, image, (Fitted, Passed))
+    order = calls(moved, image, (FittedOp, Passed))
     return {
         call.path: Point(blocks_of(order, place)[-1], activation=call.module.form.activation)
         for place, call in enumerate(order)
-        if isinstance(call.module, Fitted)
+        if isinstance(call.module, FittedOp)
     }
 
 
 def _fitted_in_passing(moved: nn.Module, wanted: Mapping[str, Tensor], x: Tensor, ridges: Ridges, seed: int) -> Tensor:
-    def fit(path: str, module: Fitted, given: Tensor) -> None:
+    def fit(path: str, module: FittedOp, given: Tensor) -> None:
         moments = empty(module.form, given.device)
         add(moments, module.form, given, wanted[path], 0, len(given), seed)
         install(module, solution_of(module.form, moments, ridges.get((path, module.form))))

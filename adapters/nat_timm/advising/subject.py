@@ -30,7 +30,7 @@ from nat_timm.reading.running import Cut, Steps
 from nat_timm.reading.trace import Trace, to_meta, trace
 from nat_timm.reading.units import Unit, units
 from nat_timm.surgery.apply import apply_edits
-from nat_timm.surgery.fitted import Fitted
+from nat_timm.surgery.fitted import FittedOp
 
 FITTED_ON = 64
 """Pictures at most on which the operations of a combination are fitted."""
@@ -107,7 +107,7 @@ class TimmSubject(Subject):
         made = make_moves(shell(self.model), document, apply_edits)
         for path, solution in fits.items():
             module = made.get_submodule(path)
-            assert isinstance(module, Fitted)
+            assert isinstance(module, FittedOp)
             install(module, solution)
         return made.eval()
 

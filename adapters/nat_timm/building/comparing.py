@@ -20,7 +20,7 @@ _CLOSE = 1e-4
 
 
 @dataclass(frozen=True, eq=False)
-class Difference:
+class ModuleDifference:
     """A module that is not what timm builds in its place; either may be missing."""
 
     path: str
@@ -32,7 +32,7 @@ class Difference:
         return f"{where} is {_named(self.mine)}, where timm builds {_named(self.its)}"
 
 
-def module_that_differs(model: nn.Module, built: nn.Module) -> Difference | None:
+def module_that_differs(model: nn.Module, built: nn.Module) -> ModuleDifference | None:
     """The first module of ``model`` that is another one than in ``built``, which timm built; None where all have the
     same classes, settings and shapes of weights. Either may be on the meta device."""
     ours, theirs = dict(model.named_modules()), dict(built.named_modules())
@@ -40,7 +40,7 @@ def module_that_differs(model: nn.Module, built: nn.Module) -> Difference | None
         mine, its = ours.get(path), theirs.get(path)
         is_same = _is_nothing(mine or its) if mine is None or its is None else _are_alike(mine, its)
         if not is_same:
-            return Difference(path, mine, its)
+            return ModuleDifference(path, mine, its)
     return None
 
 

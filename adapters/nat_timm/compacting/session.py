@@ -24,7 +24,7 @@ from nat_plugin.measuring.keeping import Keeper, Untimed, find_keeper
 from nat_plugin.measuring.latency import LATENCY, Latency, Measured, Timed
 from nat_plugin.measuring.measure import measure, to_measure
 from nat_plugin.measuring.settings import LatencySettings, Setting
-from nat_plugin.measuring.tables import Subject, TableMetric, table_metrics
+from nat_plugin.measuring.tables import TableMetric, TableSubject, table_metrics
 from nat_plugin.runs.checking import checked
 from nat_plugin.runs.progress import Reporter, Silent
 from nat_plugin.runs.recipe import SearchSettings
@@ -187,7 +187,7 @@ class CompactionSession:
         if LATENCY in self.tables:
             return self.tables[LATENCY]
         self.progress.phase("latency of every op", len(to_measure(self.network)))
-        return TableMetric(measure(self.latency, Subject(None), self.progress.step), "latency")
+        return TableMetric(measure(self.latency, TableSubject(None), self.progress.step), "latency")
 
     @property
     def keeper(self) -> Keeper | Untimed | None:

@@ -24,7 +24,7 @@ from nat_timm.fitting.probing import Call, Point, calls, probe, taken_at
 from nat_timm.fitting.sampling import HELD, Sample, add_sample, empty, sample
 from nat_timm.fitting.solving import Solution, solve
 from nat_timm.measuring.statistics import recalibrate
-from nat_timm.surgery.fitted import Fitted
+from nat_timm.surgery.fitted import FittedOp
 from nat_timm.surgery.standins import Passed, Skipped
 
 Pictures: TypeAlias = Tensor | Sequence[Any] | Iterable[Any]
@@ -66,12 +66,12 @@ def fit(
 def _fit(model: nn.Module, original: nn.Module, images: Pictures, cut: bool, norms: bool, seed: int) -> tuple[Fit, ...]:
     model.eval()
     edits = set(_edits(model)) - set(_edits(original)) if cut else set()
-    if not edits and not any(isinstance(module, Fitted) for module in model.modules()):
+    if not edits and not any(isinstance(module, FittedOp) for module in model.modules()):
         return ()
     batches = checked(images, original)
-    order = calls(model, batches[0][:1], (Fitted, Passed, Skipped, _BatchNorm, nn.Conv2d))
+    order = calls(model, batches[0][:1], (FittedOp, Passed, Skipped, _BatchNorm, nn.Conv2d))
     readers = readers_of(edits, order, norms)
-    places = [at for at, call in enumerate(order) if isinstance(call.module, Fitted) or call.path in readers]
+    places = [at for at, call in enumerate(order) if isinstance(call.module, FittedOp) or call.path in readers]
     if not places:  # blocks were left out, and nothing reads a cut
         return ()
     was_training, found = original.training, []
@@ -112,7 +112,7 @@ class _Place:
 def _place(original: nn.Module, order: Sequence[Call], place: int) -> _Place:
     path, module, given = order[place].path, order[place].module, order[place].given
     side = given.shape[2], given.shape[3]
-    if isinstance(module, Fitted):
+    if isinstance(module, FittedOp):
         ends = blocks_of(order, place)
         target, blocks = Point(ends[-1], activation=module.form.activation), list(map(original.get_submodule, ends))
         return _Place(path, module, module.form, target, side, blocks)
@@ -150,7 +150,7 @@ def _fitted(
     """``inputs``: what the place gets, batch by batch."""
     path, module, form = place.path, place.module, place.form
     first = next(inputs)
-    if isinstance(module, Fitted):
+    if isinstance(module, FittedOp):
         assert place.blocks is not None
         solution = None
         if is_linear(place.blocks, form.activation) and _is_same(first, probe(original, [place.given], batch)):
@@ -246,7 +246,7 @@ def _identity(form: Form, like: Tensor) -> Tensor | None:
     return made
 
 
-def install(module: Fitted, solution: Solution) -> None:
+def install(module: FittedOp, solution: Solution) -> None:
     """Give an operation its weights."""
     values = solution.weights if module.border else (*solution.weights, solution.bias)  # only the last layer has one
     for parameter, value in zip(module.body.parameters(), values, strict=True):

@@ -13,7 +13,7 @@ from nat_plugin.errors import NATError
 from nat_timm.fitting.probing import Point, found_in, probe
 from nat_timm.reading.running import Steps, Values, copied
 from nat_timm.reading.trace import Step, to_meta, trace
-from nat_timm.surgery.fitted import Fitted
+from nat_timm.surgery.fitted import FittedOp
 
 KEPT = 2**30
 """Bytes of what is kept of all batches at most; what has no space is computed from the beginning each time."""
@@ -43,7 +43,7 @@ def _steps_of(model: nn.Module, batch: Tensor, paths: Sequence[str]) -> tuple[St
     """None where the graph of the model does not have the places, or computes something else than the model."""
     shape = (batch.shape[1], batch.shape[2], batch.shape[3])
     try:
-        graph = trace(to_meta(model), shape, type(model).__name__, (Fitted,))
+        graph = trace(to_meta(model), shape, type(model).__name__, (FittedOp,))
     except NATError:
         return None
     found = [

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from nat_timm.surgery.fitted import Fitted
+from nat_timm.surgery.fitted import FittedOp
 from nat_timm.surgery.standins import Passed, has_shortcut
 
 
@@ -109,7 +109,7 @@ def _inner(block: nn.Module, path: str | None) -> nn.Module | None:
     """The activation; None where it is a function, or an input is added behind it."""
     if path is None or has_shortcut(block):
         return None
-    return block.act if isinstance(block, Fitted | Passed) else dict(block.named_modules()).get(path)
+    return block.act if isinstance(block, FittedOp | Passed) else dict(block.named_modules()).get(path)
 
 
 @dataclass(frozen=True, eq=False)

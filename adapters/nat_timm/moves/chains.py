@@ -25,36 +25,36 @@ Meanings: TypeAlias = dict[Op, tuple[Edit, ...]]
 
 
 @dataclass(frozen=True)
-class Place:
+class TensorPlace:
     """A tensor of the network: its channels and how many halvings below the image."""
 
     channels: int
     level: int
 
-    def between(self, above: Place, end: Place) -> Place:
+    def between(self, above: TensorPlace, end: TensorPlace) -> TensorPlace:
         """Resolutions never grow within a cell, whatever a branch of it does for a while."""
-        return Place(self.channels, min(max(self.level, above.level), max(end.level, above.level)))
+        return TensorPlace(self.channels, min(max(self.level, above.level), max(end.level, above.level)))
 
 
-def place(trace: Trace, step: Step, otherwise: Place) -> Place:
+def place(trace: Trace, step: Step, otherwise: TensorPlace) -> TensorPlace:
     """Where the value of a step stands; ``otherwise`` if it is no feature map. Levels are nominal: what is lost to
     padding counts for nothing."""
     shape = step.meta["shape"]
     if shape is None or len(shape) != 4:
         return otherwise
-    return Place(shape[1], max(0, round(math.log2(trace.input[1] / max(1, shape[2])))))
+    return TensorPlace(shape[1], max(0, round(math.log2(trace.input[1] / max(1, shape[2])))))
 
 
 @dataclass
 class Links:
     """The edges of a cell, the places of its inner nodes, and what the choices of its edges mean, by key."""
 
-    here: Place
+    here: TensorPlace
     edges: list[Edge] = field(default_factory=list)
-    nodes: list[Place] = field(default_factory=list)
+    nodes: list[TensorPlace] = field(default_factory=list)
     meanings: dict[str, Meanings] = field(default_factory=dict)
 
-    def add(self, key: str, meaning: Meanings, after: Place) -> None:
+    def add(self, key: str, meaning: Meanings, after: TensorPlace) -> None:
         choices = tuple(meaning)
         number = len(self.nodes)
         self.edges.append(Edge(number, number + 1, choices[0], key, choices if len(choices) > 1 else ()))
@@ -63,7 +63,7 @@ class Links:
         self.here = after
 
 
-def links(trace: Trace, unit: Unit, otherwise: Place, fits: bool = False) -> Links:
+def links(trace: Trace, unit: Unit, otherwise: TensorPlace, fits: bool = False) -> Links:
     """``otherwise`` is where a unit starts that reads no feature map; ``fits``: whether operations may be fitted in the
     place of a block, which is one edge then."""
     start = place(trace, unit.reads[0], otherwise) if unit.reads else otherwise
@@ -104,12 +104,12 @@ def _rest_name(unit: Unit, parts: tuple[Component, ...]) -> str:
     return f"{unit.label}_rest" if parts else unit.label
 
 
-def _fits(trace: Trace, component: Component, start: Place, end: Place) -> bool:
+def _fits(trace: Trace, component: Component, start: TensorPlace, end: TensorPlace) -> bool:
     step = component.knobs[0].step
     return place(trace, step.all_input_nodes[0], start) == start and place(trace, step, end) == end
 
 
-def _add_component(made: Links, trace: Trace, unit: Unit, component: Component, base: str, end: Place) -> None:
+def _add_component(made: Links, trace: Trace, unit: Unit, component: Component, base: str, end: TensorPlace) -> None:
     knob = component.knobs[0]
     before, after = made.here, made.here
     if component.is_skippable:

@@ -14,7 +14,7 @@ from nat_plugin.errors import NATError
 from nat_plugin.ir import Cell, Cost, Edge, Head, Network, Node, Op, Placement, Slot
 from nat_plugin.ir.layers import Opaque
 from nat_timm.documents.edits import Edit
-from nat_timm.moves.chains import Meanings, Place, links, place
+from nat_timm.moves.chains import Meanings, TensorPlace, links, place
 from nat_timm.moves.ops import TIMM, timm_op
 from nat_timm.reading.trace import Step, Trace
 from nat_timm.reading.units import Unit, units
@@ -79,7 +79,7 @@ class _Builder:
         self.trace, self.fits = trace, fits
         self.cells: list[tuple[str, Cell]] = []
         self.placements: list[Placement] = []
-        self.tensors = [Place(trace.input[0], 0)]
+        self.tensors = [TensorPlace(trace.input[0], 0)]
         self.known: dict[Step, int] = {}
         self.meanings: dict[Slot, Meanings] = {}
 
@@ -95,12 +95,12 @@ class _Builder:
             if edge.editable:
                 self.meanings[Slot(unit.path, number)] = made.meanings[edge.key]
 
-    def _append(self, name: str, cell: Cell, end: Place, source: int) -> None:
+    def _append(self, name: str, cell: Cell, end: TensorPlace, source: int) -> None:
         self.cells.append((name, cell))
         self.placements.append(Placement(name, end.channels, (source,)))
         self.tensors.append(end)
 
-    def _source(self, unit: Unit, wanted: Place) -> int:
+    def _source(self, unit: Unit, wanted: TensorPlace) -> int:
         """The tensor that a unit reads: what it does read where that is a tensor of the network, else the last one like
         it; if there is none, one is made without cost (sums and concatenations between blocks)."""
         for step in unit.reads:

@@ -11,7 +11,7 @@ from torch import nn
 from nat_timm.documents.edits import Edit
 from nat_timm.moves.widths import Chain, chain, smaller
 from nat_timm.reading.branches import is_branch
-from nat_timm.reading.parts import GATES, Change, ConvPart, LinearPart, Pair, Part, conv_part, gate_part, norm_part
+from nat_timm.reading.parts import GATES, ConvPart, LayerChange, LinearPart, Pair, Part, conv_part, gate_part, norm_part
 from nat_timm.reading.trace import Step, Trace
 from nat_timm.reading.units import Unit, group
 
@@ -158,7 +158,7 @@ def _variants(knobs: Sequence[Knob]) -> Iterator[Variant]:
         if number >= MOST:
             return
         edits: list[Edit] = []
-        changes: dict[str, Change] = {}
+        changes: dict[str, LayerChange] = {}
         parts: dict[str, Part] = {}
         for knob, value in zip(knobs, settings, strict=True):
             for path, part in knob.parts.items():  # a norm in a hidden chain stays a function of its channels
@@ -167,8 +167,8 @@ def _variants(knobs: Sequence[Knob]) -> Iterator[Variant]:
             if value != knob.values[0]:
                 edits.append(_edit(knob, value))
                 for path, change in _changes(knob, value):
-                    changes[path] = _merged(changes.get(path, Change()), change)
-        costs = [part.cost(changes.get(path, Change())) for path, part in parts.items()]
+                    changes[path] = _merged(changes.get(path, LayerChange()), change)
+        costs = [part.cost(changes.get(path, LayerChange())) for path, part in parts.items()]
         yield Variant(settings, tuple(edits), (sum(cost[0] for cost in costs), sum(cost[1] for cost in costs)))
 
 
@@ -194,21 +194,21 @@ def _edit(knob: Knob, value: int) -> Edit:
     return Edit("drop" if knob.is_branch else "skip", knob.paths)
 
 
-def _changes(knob: Knob, value: int) -> Iterator[tuple[str, Change]]:
+def _changes(knob: Knob, value: int) -> Iterator[tuple[str, LayerChange]]:
     if knob.kind == "hidden":
-        yield knob.paths[0], Change(c_out=value)
+        yield knob.paths[0], LayerChange(c_out=value)
         for path in knob.paths[1:-1]:
-            yield path, Change(c_in=value, c_out=value)
-        yield knob.paths[-1], Change(c_in=value)
+            yield path, LayerChange(c_in=value, c_out=value)
+        yield knob.paths[-1], LayerChange(c_in=value)
     elif value:
-        yield knob.paths[0], Change(area=value * value)
+        yield knob.paths[0], LayerChange(area=value * value)
     else:
         for path in knob.paths:
-            yield path, Change(gone=True)
+            yield path, LayerChange(gone=True)
 
 
-def _merged(one: Change, other: Change) -> Change:
-    return Change(
+def _merged(one: LayerChange, other: LayerChange) -> LayerChange:
+    return LayerChange(
         one.gone or other.gone,
         other.area if one.area is None else one.area,
         other.c_in if one.c_in is None else one.c_in,

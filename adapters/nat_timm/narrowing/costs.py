@@ -10,7 +10,7 @@ from torch import nn
 
 from nat_plugin.ir import Cost
 from nat_timm.reading.coupling import SEQUENCES, Coupling
-from nat_timm.reading.parts import Change, ConvPart, LinearPart, Part, conv_part, squeeze_part
+from nat_timm.reading.parts import ConvPart, LayerChange, LinearPart, Part, conv_part, squeeze_part
 from nat_timm.reading.trace import Step, Trace, positions
 
 Channels = tuple[tuple[int, int], ...]
@@ -24,7 +24,7 @@ class _Layer:
     makes: Channels
 
     def cost(self, widths: Mapping[int, int]) -> tuple[int, int]:
-        return self.part.cost(Change(c_in=_sum(self.reads, widths), c_out=_sum(self.makes, widths)))
+        return self.part.cost(LayerChange(c_in=_sum(self.reads, widths), c_out=_sum(self.makes, widths)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +107,7 @@ def _again(part: Part | None) -> Part | None:
 class _MacsOnly:
     part: Part
 
-    def cost(self, change: Change) -> tuple[int, int]:
+    def cost(self, change: LayerChange) -> tuple[int, int]:
         return 0, self.part.cost(change)[1]
 
 
@@ -117,7 +117,7 @@ class _Square:
 
     positions: int
 
-    def cost(self, change: Change) -> tuple[int, int]:
+    def cost(self, change: LayerChange) -> tuple[int, int]:
         c_in, c_out = change.c_in or 0, change.c_out or 0
         return c_in * c_out + c_out, c_in * c_out * self.positions
 

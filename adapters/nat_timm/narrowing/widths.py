@@ -13,7 +13,7 @@ from nat_timm.building.build import input_size
 from nat_timm.documents.document import Document
 from nat_timm.documents.edits import Edit
 from nat_timm.models import adapt, document_of, rebuilt, unmoved_document
-from nat_timm.reading.coupling import Coupling, Group, coupling
+from nat_timm.reading.coupling import ChannelGroup, Coupling, coupling
 from nat_timm.reading.trace import Trace, trace
 
 
@@ -26,7 +26,7 @@ class Width:
     built: int
     now: int
     unit: int
-    group: Group
+    group: ChannelGroup
 
     def edit(self, keep: int) -> Edit:
         return Edit("width", tuple(map(str, self.group.uses)), keep)

@@ -17,14 +17,14 @@ from torch import nn
 from torch.nn import functional
 
 from nat_timm.documents.uses import Side, Use
-from nat_timm.reading.layouts import Layout, Runs, followed
+from nat_timm.reading.layouts import ChannelLayout, Runs, followed
 from nat_timm.reading.parts import norm_part, squeeze_part
 from nat_timm.reading.trace import Step, Trace
 from nat_timm.reading.units import is_activation, is_norm
 
 
 @dataclass(frozen=True, eq=False)
-class Group:
+class ChannelGroup:
     """Channels that go together, by all layers that have them, in order of execution. ``unit``: as many stay or go at
     once; ``fixed``: why their number cannot change, if so."""
 
@@ -44,12 +44,12 @@ class Group:
 class Coupling:
     """The groups of a model, and of every layer which groups it reads and which it makes, as (group, channels)."""
 
-    groups: tuple[Group, ...]
+    groups: tuple[ChannelGroup, ...]
     reads: dict[str, tuple[tuple[int, int], ...]]
     makes: dict[str, tuple[tuple[int, int], ...]]
 
     @property
-    def free(self) -> tuple[Group, ...]:
+    def free(self) -> tuple[ChannelGroup, ...]:
         """Those whose number of channels can change."""
         return tuple(group for group in self.groups if group.fixed is None)
 
@@ -93,9 +93,9 @@ class _Reader:
     trace: Trace
     runs: Runs = field(default_factory=Runs)
     uses: list[tuple[int, Use]] = field(default_factory=list)
-    layouts: dict[Step, Layout] = field(default_factory=dict)
-    reads: dict[str, Layout] = field(default_factory=dict)
-    makes: dict[str, Layout] = field(default_factory=dict)
+    layouts: dict[Step, ChannelLayout] = field(default_factory=dict)
+    reads: dict[str, ChannelLayout] = field(default_factory=dict)
+    makes: dict[str, ChannelLayout] = field(default_factory=dict)
 
     def read(self) -> Coupling:
         for step in self.trace.steps:
@@ -112,18 +112,18 @@ class _Reader:
             why = self.runs.fixed[root]
             if why is None and not any(use.side == "in" for use in uses):
                 why = "nothing that is understood reads them"
-            groups.append(Group(root, tuple(uses), self.runs.sizes[root], self.runs.units[root], why))
+            groups.append(ChannelGroup(root, tuple(uses), self.runs.sizes[root], self.runs.units[root], why))
         return Coupling(tuple(groups), self._named(self.reads), self._named(self.makes))
 
-    def _named(self, layouts: dict[str, Layout]) -> dict[str, tuple[tuple[int, int], ...]]:
+    def _named(self, layouts: dict[str, ChannelLayout]) -> dict[str, tuple[tuple[int, int], ...]]:
         return {
             path: tuple((self.runs.root(run), self.runs.sizes[run]) for run in layout.runs)
             for path, layout in layouts.items()
         }
 
-    def _step(self, step: Step) -> Layout | None:
+    def _step(self, step: Step) -> ChannelLayout | None:
         if step.op == "placeholder":
-            return Layout(1, (self.runs.new(self.trace.input[0], "they are those of the images"),))
+            return ChannelLayout(1, (self.runs.new(self.trace.input[0], "they are those of the images"),))
         if step.op == "output":
             self._fix(step.all_input_nodes, "they are the output")
             return None
@@ -138,12 +138,12 @@ class _Reader:
             if step in self.layouts:
                 self.runs.fix(self.layouts[step].runs, why)
 
-    def _unknown(self, step: Step, what: str) -> Layout | None:
+    def _unknown(self, step: Step, what: str) -> ChannelLayout | None:
         """No layout: what is read is fixed, what is made is not known."""
         self._fix(step.all_input_nodes, f"{what} reads them")
         return None
 
-    def _passed(self, step: Step, source: Step) -> Layout | None:
+    def _passed(self, step: Step, source: Step) -> ChannelLayout | None:
         """The layout of ``source`` where ``step`` has it."""
         layout, shape = self.layouts.get(source), step.meta["shape"]
         if layout is None:
@@ -152,11 +152,11 @@ class _Reader:
         if axis is None:
             self._unknown(step, f"'{step.name}', which mixes them with other axes,")
             return None
-        return Layout(axis, layout.runs)
+        return ChannelLayout(axis, layout.runs)
 
     # Modules
 
-    def _module(self, step: Step) -> Layout | None:
+    def _module(self, step: Step) -> ChannelLayout | None:
         module, path = self.trace.module(step), str(step.target)
         kind = type(module).__name__
         if len(step.all_input_nodes) != 1:
@@ -191,12 +191,12 @@ class _Reader:
             )
         return type(module).__name__ in _FOLLOWING_NAMES or squeeze_part(module, channels) is not None
 
-    def _follow(self, path: str, source: Step) -> Layout:
+    def _follow(self, path: str, source: Step) -> ChannelLayout:
         layout = self.layouts[source]
         self._use(path, "both", layout)
         return layout
 
-    def _weighted(self, module: nn.Module, path: str, source: Step, axis: int) -> Layout | None:
+    def _weighted(self, module: nn.Module, path: str, source: Step, axis: int) -> ChannelLayout | None:
         layout = self.layouts.get(source)
         if layout is not None and layout.axis != axis:
             self.runs.fix(layout.runs, f"'{path}' reads them along another axis")
@@ -214,17 +214,17 @@ class _Reader:
         self._use(path, "both", layout)
         return layout
 
-    def _dense(self, module: Any, path: str, layout: Layout | None, axis: int) -> Layout:
+    def _dense(self, module: Any, path: str, layout: ChannelLayout | None, axis: int) -> ChannelLayout:
         """What a dense layer makes; one that is called again reads and makes the same channels."""
         if layout is not None:
             self._use(path, "in", layout)
         known = self.makes.get(path)
         if known is None:
-            known = Layout(axis, (self.runs.new(module.weight.shape[0]),))
+            known = ChannelLayout(axis, (self.runs.new(module.weight.shape[0]),))
             self._use(path, "out", known)
         return known
 
-    def _use(self, path: str, side: Side, layout: Layout) -> None:
+    def _use(self, path: str, side: Side, layout: ChannelLayout) -> None:
         for table in {"out": (self.makes,), "in": (self.reads,), "both": (self.reads, self.makes)}[side]:
             if path in table:
                 self.runs.join(table[path].runs, layout.runs)
@@ -237,18 +237,18 @@ class _Reader:
 
     # Functions
 
-    def _parameter(self, step: Step) -> Layout | None:
+    def _parameter(self, step: Step) -> ChannelLayout | None:
         """A weight for each channel that stands in a module by itself, such as a layer scale."""
         shape, path = step.meta["shape"], str(step.target)
         large = [axis for axis, size in enumerate(shape or ()) if size > 1]
         if len(large) != 1:
             return None
         run = self.runs.new(shape[large[0]])
-        layout = Layout(large[0], (run,))
+        layout = ChannelLayout(large[0], (run,))
         self._use(path, "both", layout)
         return layout
 
-    def _function(self, step: Step) -> Layout | None:
+    def _function(self, step: Step) -> ChannelLayout | None:
         sources = [each for each in step.all_input_nodes if each.meta["shape"] is not None]
         target, name = step.target, getattr(step.target, "__name__", str(step.target))
         if name in ("size", "getattr", "dim", "len") and step.meta["shape"] is None:
@@ -273,7 +273,7 @@ class _Reader:
             return self._passed(step, sources[0])
         return self._unknown(step, f"'{name}'")
 
-    def _averaged(self, step: Step, source: Step) -> Layout | None:
+    def _averaged(self, step: Step, source: Step) -> ChannelLayout | None:
         """Over pixels, not over channels."""
         layout, count = self.layouts.get(source), len(source.meta["shape"])
         given: Any = step.args[1] if len(step.args) > 1 else step.kwargs.get("dim")
@@ -290,7 +290,7 @@ class _Reader:
         sizes = step.args[1] if len(step.args) == 2 and isinstance(step.args[1], list | tuple) else step.args[1:]
         return step.meta["shape"] is not None and self.runs.size(layout) in sizes and self.runs.size(layout) > 1
 
-    def _concatenated(self, step: Step) -> Layout | None:
+    def _concatenated(self, step: Step) -> ChannelLayout | None:
         given = step.args[1] if len(step.args) > 1 else step.kwargs.get("dim", step.kwargs.get("axis", 0))
         values: Any = step.args[0] if step.args else step.kwargs.get("tensors")
         layouts = [self.layouts.get(each) for each in values]
@@ -299,15 +299,15 @@ class _Reader:
         if len(known) < len(layouts) or len({each.axis for each in known}) != 1:
             return self._unknown(step, "a concatenation with channels that are not understood")
         if axis == known[0].axis:
-            return Layout(axis, tuple(run for each in known for run in each.runs))
+            return ChannelLayout(axis, tuple(run for each in known for run in each.runs))
         for each in known[1:]:
             self.runs.join(known[0].runs, each.runs)
         return known[0]
 
-    def _elementwise(self, step: Step, sources: list[Step]) -> Layout | None:
+    def _elementwise(self, step: Step, sources: list[Step]) -> ChannelLayout | None:
         """Operands of one channel, and numbers, are spread over those of the others."""
         shape = step.meta["shape"]
-        found: Layout | None = None
+        found: ChannelLayout | None = None
         for source in sources:
             layout, own = self.layouts.get(source), source.meta["shape"]
             if layout is None:
@@ -318,7 +318,7 @@ class _Reader:
                 self.runs.fix(layout.runs, f"'{step.name}' spreads them")
                 continue
             if found is None:
-                found = Layout(axis, layout.runs)
+                found = ChannelLayout(axis, layout.runs)
             elif found.axis != axis:
                 self.runs.fix((*found.runs, *layout.runs), f"'{step.name}' reads them along different axes")
             else:
@@ -332,7 +332,7 @@ class _Reader:
                 self.runs.fix(found.runs, f"'{step.name}' reads them beside others that are not understood")
         return found
 
-    def _permuted(self, step: Step, source: Step) -> Layout | None:
+    def _permuted(self, step: Step, source: Step) -> ChannelLayout | None:
         layout = self.layouts.get(source)
         if layout is None:
             return None
@@ -343,9 +343,9 @@ class _Reader:
             one, other = order
             order = list(range(count))
             order[one], order[other] = other, one
-        return Layout(order.index(layout.axis), layout.runs)
+        return ChannelLayout(order.index(layout.axis), layout.runs)
 
-    def _sliced(self, step: Step, source: Step) -> Layout | None:
+    def _sliced(self, step: Step, source: Step) -> ChannelLayout | None:
         """Pixels may be chosen; channels only all of them."""
         layout = self.layouts.get(source)
         if layout is None:

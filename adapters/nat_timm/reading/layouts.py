@@ -12,7 +12,7 @@ from math import lcm
 
 
 @dataclass(frozen=True)
-class Layout:
+class ChannelLayout:
     """The channels of a value: its axis, and the runs that stand side by side along it."""
 
     axis: int
@@ -64,7 +64,7 @@ class Runs:
             self.units[first] = lcm(self.units[first], self.units[second])
             self.fixed[first] = self.fixed[first] or self.fixed[second]
 
-    def size(self, layout: Layout) -> int:
+    def size(self, layout: ChannelLayout) -> int:
         return sum(self.sizes[run] for run in layout.runs)
 
 

@@ -29,7 +29,7 @@ GATES = frozenset(
 
 
 @dataclass(frozen=True)
-class Change:
+class LayerChange:
     """What becomes of a layer: gone, another kernel (``area`` = height x width), other channels."""
 
     gone: bool = False
@@ -41,7 +41,7 @@ class Change:
 class Part(Protocol):
     """A layer with weights."""
 
-    def cost(self, change: Change) -> Pair: ...
+    def cost(self, change: LayerChange) -> Pair: ...
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class ConvPart:
     per_out: int
     positions: int
 
-    def cost(self, change: Change) -> Pair:
+    def cost(self, change: LayerChange) -> Pair:
         if change.gone:
             return 0, 0
         width = self.width if self.grouped or change.c_in is None else change.c_in
@@ -73,7 +73,7 @@ class LinearPart:
     params: Pair  # per channel, constant
     macs: int  # per channel
 
-    def cost(self, change: Change) -> Pair:
+    def cost(self, change: LayerChange) -> Pair:
         if change.gone:
             return 0, 0
         channels = self.channels if change.c_out is None else change.c_out
@@ -87,7 +87,7 @@ class FixedPart:
     params: int
     macs: int
 
-    def cost(self, change: Change) -> Pair:
+    def cost(self, change: LayerChange) -> Pair:
         return (0, 0) if change.gone else (self.params, self.macs)
 
 

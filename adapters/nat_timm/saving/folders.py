@@ -20,7 +20,7 @@ from nat_plugin.files import file_errors, write_bytes
 from nat_plugin.ir.serial import strict_json
 from nat_plugin.sources import read_text
 from nat_timm.building.build import CLASSES
-from nat_timm.building.comparing import Difference, computes_the_same, module_that_differs, value_that_differs
+from nat_timm.building.comparing import ModuleDifference, computes_the_same, module_that_differs, value_that_differs
 from nat_timm.building.entrypoint import register
 from nat_timm.documents.document import EDITED, Document, parse
 from nat_timm.documents.edits import edits_to_json
@@ -64,7 +64,7 @@ def _check_weights(model: nn.Module, found: Document) -> None:
         raise NATError(f"{found.architecture}: not saved: {differs}; {_advice(model, differs)}")
 
 
-def _advice(model: nn.Module, differs: Difference) -> str:
+def _advice(model: nn.Module, differs: ModuleDifference) -> str:
     config = getattr(model, "pretrained_cfg", None) or {}
     heads = config.get("classifier") or ()
     if differs.path in ((heads,) if isinstance(heads, str) else heads) and isinstance(differs.mine, nn.Linear):

@@ -17,7 +17,7 @@ from nat_timm.documents.edits import FITTED, ORDER, Edit
 from nat_timm.documents.forms import Form
 from nat_timm.documents.uses import Use
 from nat_timm.reading.units import is_activation
-from nat_timm.surgery.fitted import Fitted, fitted
+from nat_timm.surgery.fitted import FittedOp, fitted
 from nat_timm.surgery.fusing import keep_fusible, note_kernel
 from nat_timm.surgery.hidden import shrink_hidden
 from nat_timm.surgery.standins import Skipped, add_shortcut, passed, remove_shortcut
@@ -89,7 +89,7 @@ def _fitted(model: nn.Module, edit: Edit, name: str) -> None:
 
 
 def _activation(block: nn.Module, value: str, edit: Edit, name: str) -> nn.Module:
-    if isinstance(block, Fitted):  # it has the one of the block that it stands for
+    if isinstance(block, FittedOp):  # it has the one of the block that it stands for
         return block.act
     return _FUNCTIONS[value]() if value in _FUNCTIONS else find_module(block, value, edit, name)
 

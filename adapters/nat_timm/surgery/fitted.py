@@ -13,7 +13,7 @@ from nat_timm.documents.forms import Form
 from nat_timm.framework import timm
 
 
-class Fitted(nn.Module):
+class FittedOp(nn.Module):
     """An operation of ``form``. Until it is fitted it copies as many channels as it can."""
 
     def __init__(self, form: Form, act: nn.Module, like: Tensor) -> None:
@@ -60,4 +60,4 @@ def _padding(layer: Conv) -> tuple[int, int]:
 def fitted(block: nn.Module, form: Form, act: nn.Module | None) -> nn.Module:
     """What stands for ``block``, in its mode, on its device."""
     like = next(block.parameters(), torch.empty(0))
-    return Fitted(form, nn.Identity() if act is None else act, like).train(block.training)
+    return FittedOp(form, nn.Identity() if act is None else act, like).train(block.training)

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from nat_timm.surgery.fitted import Fitted
+from nat_timm.surgery.fitted import FittedOp
 from nat_timm.surgery.standins import Passed, Skipped, add_shortcut, derived, has_shortcut, remove_shortcut
 
 _METHODS = ("fuse", "reparameterize", "switch_to_deploy")
@@ -72,7 +72,7 @@ def _restoring(method: Callable[[Any], Any]) -> Callable[[Any], Any]:
         layers = [each for each in self.modules() if not any(True for _ in each.children())]
         if layers and all(isinstance(each, Skipped) for each in layers):
             return nn.Identity()
-        if any(isinstance(each, Passed | Fitted) for each in self.modules()):
+        if any(isinstance(each, Passed | FittedOp) for each in self.modules()):
             return self  # it would fuse with a block that is gone; its other parts are fused one by one
         with torch.no_grad(), _restored(self):
             return method(self)

@@ -59,7 +59,7 @@ def _noted(module: nn.Module) -> dict[str, int]:
 
 
 @dataclass(frozen=True)
-class Kept:
+class KeptChannels:
     """Which of the channels that a module was built with are left, by side (and for bare parameters by their name)."""
 
     left: dict[str, tuple[int, ...]] = field(default_factory=dict)
@@ -79,7 +79,7 @@ class _Place:
     def find(model: nn.Module, use: Use) -> _Place:
         module, parameter = _target(model, use.path)
         count = _count(module, parameter, use.side)
-        kept = getattr(module, "nat_kept", Kept()).left.get(parameter or use.side, tuple(range(count)))
+        kept = getattr(module, "nat_kept", KeptChannels()).left.get(parameter or use.side, tuple(range(count)))
         if len(kept) != count:
             raise ValueError(f"'{use.path}' has {count} channels, not the {len(kept)} that were left of it")
         first, last = use.span or (kept[0], kept[-1])
@@ -104,9 +104,9 @@ def _cut(places: Sequence[_Place], chosen: Tensor) -> None:
     module, count = first.module, len(first.left)
     index = [at for at in range(count) if at not in gone]
     where = torch.tensor(index, device=chosen.device)
-    known = getattr(module, "nat_kept", Kept()).left
+    known = getattr(module, "nat_kept", KeptChannels()).left
     left = tuple(first.left[at] for at in index)
-    module.nat_kept = Kept({**known, first.parameter or first.use.side: left})  # type: ignore[assignment]
+    module.nat_kept = KeptChannels({**known, first.parameter or first.use.side: left})  # type: ignore[assignment]
     if first.parameter is not None:
         _cut_parameter(module, first.parameter, where, count)
     elif first.use.side == "out":

@@ -22,7 +22,7 @@ from nat_plugin.search.base import Measurement, Proposal, State
 from nat_plugin.search.base import Settings as AnySettings
 from nat_plugin.training.schedule import Schedule
 from nat_plugin.training.seeds import derive
-from nat_plugin.training.trainer import Trainer, epoch_note, train
+from nat_plugin.training.trainer import NetworkTrainer, epoch_note, train
 from nat_timm.adapter import TimmAdapter
 from nat_timm.building.build import build
 from nat_timm.building.entrypoint import attach
@@ -196,7 +196,7 @@ class TimmEvaluator(SupernetEvaluator):
         bench, schedule = self.bench, self.settings.train
         if schedule is not None:
             seed, source = derive(bench.seed, "the model itself"), self.net.network
-            trainer = Trainer(source, bench.images, schedule, bench.compute, seed, module=self._copied)
+            trainer = NetworkTrainer(source, bench.images, schedule, bench.compute, seed, module=self._copied)
             train(trainer, lambda found: self.report(f"the model itself, {epoch_note(found, schedule.epochs)}"))
             if trainer.failed:
                 raise NATError("evaluator.train: the training of the model itself diverged; lower its lr")

@@ -21,7 +21,7 @@ from nat_timm.fitting.solving import Solution
 from nat_timm.models import inherit, make_moves, shell
 from nat_timm.networks import moved_document
 from nat_timm.surgery.apply import apply_edits
-from nat_timm.surgery.fitted import Fitted
+from nat_timm.surgery.fitted import FittedOp
 
 Pictures: TypeAlias = Callable[[], Iterable[Tensor]]
 MAX_KEPT = 256
@@ -99,7 +99,7 @@ class TimmSupernet(SharedWeights):
         shared = {id(each) for each in self.base.parameters()}
         made = self._moved(self.network.with_ops(_with(self.network, slot, op)))
         for path, module in made.named_modules():
-            if isinstance(module, Fitted) and (path, module.form) in fits:
+            if isinstance(module, FittedOp) and (path, module.form) in fits:
                 install(module, fits[path, module.form])
         return {name: each for name, each in made.named_parameters() if id(each) not in shared}
 

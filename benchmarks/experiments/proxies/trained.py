@@ -24,7 +24,7 @@ from benchmarks.experiments.search.cifar10 import read_network, search, train_on
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Moves, Network, cost, find_rule, key
 from nat_plugin.plugins import plugins
-from nat_plugin.runs.recipe import Plan, load_recipe
+from nat_plugin.runs.recipe import RunPlan, load_recipe
 from nat_plugin.sources import find_source
 from nat_plugin.training.statistics import paired_difference
 
@@ -46,7 +46,7 @@ def of_the_same_cost(source: Network, proposed: Network, rule: str, count: int, 
     raise NATError(f"only {len(found)} of {TRIES:,} random moves have the MACs of the proposal; raise --within")
 
 
-def texts_of(given: argparse.Namespace, plan: Plan) -> dict[str, str]:
+def texts_of(given: argparse.Namespace, plan: RunPlan) -> dict[str, str]:
     """The architectures to train, by name."""
     result = search(given.recipe, given.search, given.work / "search")
     adapter = find_source(result["input"]["architecture"], plan.recipe.adapter, plugins()).adapter
@@ -78,7 +78,7 @@ def figures(given: argparse.Namespace) -> dict[str, Any]:
 
 def summary(
     given: argparse.Namespace,
-    plan: Plan,
+    plan: RunPlan,
     texts: Mapping[str, str],
     networks: Mapping[str, Network],
     hits: Mapping[str, list[torch.Tensor]],

@@ -26,12 +26,12 @@ from nat_plugin.device import find_compute
 from nat_plugin.ir import Frame, Network, cost, key
 from nat_plugin.plugins import plugins
 from nat_plugin.runs.progress import Lines
-from nat_plugin.runs.recipe import Plan, load_recipe
+from nat_plugin.runs.recipe import RunPlan, load_recipe
 from nat_plugin.runs.record import RUN_FILE
 from nat_plugin.runs.run import resume, start
 from nat_plugin.sources import find_source
 from nat_plugin.training.statistics import paired_difference
-from nat_plugin.training.trainer import Trainer, train
+from nat_plugin.training.trainer import NetworkTrainer, train
 
 STRATEGIES = ("nat", "random")
 
@@ -43,14 +43,14 @@ def search(name: str, overrides: list[str], folder: Path) -> dict[str, Any]:
     return start(load_recipe(name, overrides, plugins()), folder, plugins(), Lines())
 
 
-def read_network(text: str, plan: Plan) -> Network:
+def read_network(text: str, plan: RunPlan) -> Network:
     assert plan.data is not None
     data = load(plan.data, torch.device("cpu"), plugins().datasets)
     frame = Frame(plan.recipe.network.channels, plan.recipe.network.cells, data.shape, data.classes)
     return find_source(text, plan.recipe.adapter, plugins()).adapter.read(text, frame)
 
 
-def train_once(text: str, plan: Plan, seed: int, path: Path) -> list[int]:
+def train_once(text: str, plan: RunPlan, seed: int, path: Path) -> list[int]:
     """Which test images the architecture gets right (1 or 0 each) after training with a seed; kept in ``path``."""
     if path.exists():
         kept: list[int] = json.loads(path.read_text())
@@ -62,7 +62,7 @@ def train_once(text: str, plan: Plan, seed: int, path: Path) -> list[int]:
     compute = find_compute(plan.recipe.device, plan.recipe.precision)
     data = load(plan.data, compute.device, plugins().datasets)
     both = Images(torch.cat([data.weights.x, data.reward.x]), torch.cat([data.weights.y, data.reward.y]))
-    trainer = Trainer(read_network(text, plan), data, plan.recipe.final.schedule, compute, seed, both)
+    trainer = NetworkTrainer(read_network(text, plan), data, plan.recipe.final.schedule, compute, seed, both)
     train(
         trainer, lambda report: print(f"{path.stem}: epoch {report['epoch']:.0f} loss {report['loss']:.3f}", flush=True)
     )

@@ -26,16 +26,16 @@ from benchmarks.common.intervals import interval
 from benchmarks.common.results import add_result
 from nat_plugin.comparisons.compare import compare
 from nat_plugin.comparisons.recipe import ComparisonPlan, plan_comparison
-from nat_plugin.comparisons.record import Record
-from nat_plugin.comparisons.search import Moved, Trace
-from nat_plugin.comparisons.units import Unit, Work, read_trace, same_data, seed_of, warm_up
+from nat_plugin.comparisons.record import ComparisonRecord
+from nat_plugin.comparisons.search import Moved, SearchTrace
+from nat_plugin.comparisons.units import SearchUnit, Work, read_trace, same_data, seed_of, warm_up
 from nat_plugin.errors import NATError
 from nat_plugin.evaluators.base import Evaluator
 from nat_plugin.ir import Network, key
 from nat_plugin.plugins import plugins
-from nat_plugin.runs.choice import Choice
+from nat_plugin.runs.choice import FinalSelection
 from nat_plugin.runs.progress import Reporter, reporter
-from nat_plugin.runs.recipe import Plan, load_recipe
+from nat_plugin.runs.recipe import RunPlan, load_recipe
 from nat_plugin.runs.setup import Setup, find_origin, set_up
 from nat_plugin.runs.state import load_state, save_state
 
@@ -71,7 +71,7 @@ class Wanted:
     changes: tuple[str, ...] = ()
 
 
-def run_plan(asked: Wanted, seed: int) -> Plan:
+def run_plan(asked: Wanted, seed: int) -> RunPlan:
     """Of a run of a recipe, measured on all reward images, with one training of each candidate."""
     recipe, changes = RECIPES[asked.name]
     path = [f"evaluator.data.path={asked.data}"] if asked.data is not None and recipe == "darts-cifar10-small" else []
@@ -79,7 +79,7 @@ def run_plan(asked: Wanted, seed: int) -> Plan:
     return load_recipe(recipe, [*changes, *path, *asked.changes, *fixed], plugins())
 
 
-def comparison(asked: Wanted, found: Plan, seed: int) -> ComparisonPlan:
+def comparison(asked: Wanted, found: RunPlan, seed: int) -> ComparisonPlan:
     """The search of that run, of all strategies on the same weights, which see as many steps as in the run."""
     values, search = found.resolved(), found.recipe.search
     chosen = {name: values[name] for name in _SHARED} | {"evaluator": values["evaluator"], "seed": seed}
@@ -88,20 +88,20 @@ def comparison(asked: Wanted, found: Plan, seed: int) -> ComparisonPlan:
     return plan_comparison({**chosen, "seeds": 1, "warmup": warmup}, plugins())
 
 
-def searched(wanted: ComparisonPlan, folder: Path, shown: Reporter) -> dict[str, Trace]:
+def searched(wanted: ComparisonPlan, folder: Path, shown: Reporter) -> dict[str, SearchTrace]:
     """What every strategy found with one seed."""
     compare(wanted, folder, plugins(), shown)
-    record = Record.read(folder)
+    record = ComparisonRecord.read(folder)
     work = Work(record.recipe, record.origins, folder, record.comparison)
-    return {label: read_trace(work, label, Unit(0, 0)) for label in wanted.names}
+    return {label: read_trace(work, label, SearchUnit(0, 0)) for label in wanted.names}
 
 
 def trained(
-    asked: Wanted, wanted: ComparisonPlan, traces: Mapping[str, Trace], folder: Path, shown: Reporter
+    asked: Wanted, wanted: ComparisonPlan, traces: Mapping[str, SearchTrace], folder: Path, shown: Reporter
 ) -> dict[str, Any]:
     """The best of each strategy after so many measurements, and the input, trained as the recipe says: what they get
     right of the test images."""
-    planned = run_plan(asked, seed_of(wanted, Unit(0, 0)))
+    planned = run_plan(asked, seed_of(wanted, SearchUnit(0, 0)))
     setup = set_up(planned, find_origin(planned, plugins()), plugins(), same_data)
     if type(setup.evaluator).module is not Evaluator.module:  # what is trained goes on from the shared weights
         warm_up(setup, wanted.recipe.warmup, "", {})
@@ -125,15 +125,19 @@ def trained(
     }
 
 
-def best_of(trace: Trace, trials: Sequence[int] = TRIALS) -> list[Moved]:
+def best_of(trace: SearchTrace, trials: Sequence[int] = TRIALS) -> list[Moved]:
     """What was best after each number of trials of what the input may become: a final stage trains the input anyway."""
     return [[each for each in trace.moved if each.query <= count][-1] for count in trials]
 
 
-def _choice(setup: Setup, folder: Path, networks: list[Network]) -> Choice:
+def _choice(setup: Setup, folder: Path, networks: list[Network]) -> FinalSelection:
     others = [each for each in networks if key(each) != key(setup.search.network)]
     path = folder / _CHOICE
-    return Choice.restored(setup, folder, load_state(path)) if path.exists() else Choice(setup, folder, others)
+    return (
+        FinalSelection.restored(setup, folder, load_state(path))
+        if path.exists()
+        else FinalSelection(setup, folder, others)
+    )
 
 
 def pooled(found: Sequence[Mapping[str, Any]], trials: Sequence[int] = TRIALS) -> dict[str, Any]:

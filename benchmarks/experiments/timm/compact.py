@@ -47,7 +47,7 @@ from nat_plugin.runs.recipe import SearchSettings
 from nat_plugin.runs.state import load_state, save_state
 from nat_plugin.training.schedule import Schedule
 from nat_plugin.training.seeds import generator
-from nat_plugin.training.trainer import Trainer, train
+from nat_plugin.training.trainer import NetworkTrainer, train
 
 MODELS: Mapping[str, tuple[str, ...]] = {
     "mobilenetv2_100": ("conv_stem",),
@@ -132,7 +132,9 @@ class Case:
             )
             adapter, frame = plugins().adapters["timm"], Frame(input=self.data.shape, classes=self.data.classes)
             network = adapter.read(self.document.render(), frame)
-            trainer = Trainer(network, self.data, schedule, self.compute, self.seed, module=_with_calm_head(adapter))
+            trainer = NetworkTrainer(
+                network, self.data, schedule, self.compute, self.seed, module=_with_calm_head(adapter)
+            )
             train(trainer, lambda report: print(f"{self.folder.name}: {report}", flush=True))
             save_file({name: each.contiguous() for name, each in trainer.net.state_dict().items()}, path)
         model.load_state_dict(load_file(path))

@@ -34,7 +34,7 @@ from nat_timm.measuring.statistics import norms, recalibrate
 from nat_timm.reading.running import Steps
 from nat_timm.reading.trace import to_meta, trace
 from nat_timm.reading.units import Unit, units
-from nat_timm.surgery.fitted import Fitted
+from nat_timm.surgery.fitted import FittedOp
 from PIL import Image
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -119,7 +119,7 @@ class Bench:
         solved = fits_alone(self.model, {unit.path: list(forms.values())}, self.fit)[unit.path]
         made: dict[str, nn.Module] = {LEFT_OUT: nn.Identity()} if has_shortcut else {}
         for (name, form), solution in zip(forms.items(), solved, strict=True):
-            made[name] = fitted = Fitted(form, nn.Identity(), next(self.model.parameters()))
+            made[name] = fitted = FittedOp(form, nn.Identity(), next(self.model.parameters()))
             install(fitted.eval(), solution)
         right = dict.fromkeys(made, 0)
         for x, y in self.batches():

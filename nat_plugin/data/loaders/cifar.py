@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nat_plugin.data.loaders.files import given_folder, need_file, reading, vision
 from nat_plugin.data.settings import DataSettings
-from nat_plugin.data.source import Source
+from nat_plugin.data.source import ImageSource
 from nat_plugin.errors import NATError
 from nat_plugin.files import opened, read_up_to
 
@@ -29,7 +29,7 @@ tractor train trout tulip turtle wardrobe whale willow_tree wolf woman worm
 
 
 @dataclass(frozen=True)
-class Layout:
+class CifarFiles:
     """Where the files of one of the two data sets lie and what is in them."""
 
     torchvision: str  # the class in torchvision.datasets, which knows the pickles' names and checksums
@@ -41,7 +41,7 @@ class Layout:
     names: tuple[str, ...]
 
 
-CIFAR10 = Layout(
+CIFAR10 = CifarFiles(
     torchvision="CIFAR10",
     folder="cifar-10-batches-bin",
     train=tuple(f"data_batch_{i}.bin" for i in range(1, 6)),
@@ -50,7 +50,7 @@ CIFAR10 = Layout(
     label_bytes=1,
     names=tuple(NAMES10.split()),
 )
-CIFAR100 = Layout(
+CIFAR100 = CifarFiles(
     torchvision="CIFAR100",
     folder="cifar-100-binary",
     train=("train.bin",),
@@ -61,17 +61,17 @@ CIFAR100 = Layout(
 )
 
 
-def load_cifar10(settings: DataSettings) -> Source:
+def load_cifar10(settings: DataSettings) -> ImageSource:
     """CIFAR-10 with its own test part."""
     return load_cifar(settings, CIFAR10)
 
 
-def load_cifar100(settings: DataSettings) -> Source:
+def load_cifar100(settings: DataSettings) -> ImageSource:
     """CIFAR-100 with its 100 fine labels and its own test part."""
     return load_cifar(settings, CIFAR100)
 
 
-def load_cifar(settings: DataSettings, layout: Layout) -> Source:
+def load_cifar(settings: DataSettings, layout: CifarFiles) -> ImageSource:
     """The binary files below `settings.path` where they are there, otherwise torchvision's.
 
     Raises:
@@ -85,16 +85,16 @@ def load_cifar(settings: DataSettings, layout: Layout) -> Source:
     return _read_torchvision(root, layout, download=settings.download)
 
 
-def _read_binary(folder: Path, layout: Layout) -> Source:
+def _read_binary(folder: Path, layout: CifarFiles) -> ImageSource:
     train = [_read_records(folder / name, layout.records[0], layout) for name in layout.train]
     test = [_read_records(folder / name, layout.records[1], layout) for name in layout.test]
     parts = [np.concatenate(arrays) for arrays in (*zip(*train, strict=True), *zip(*test, strict=True))]
     x_train, y_train, x_test, y_test = parts
     files = tuple(folder / name for name in (*layout.train, *layout.test))
-    return Source(x_train, y_train, x_test, y_test, layout.names, files=files)
+    return ImageSource(x_train, y_train, x_test, y_test, layout.names, files=files)
 
 
-def _read_records(path: Path, records: int, layout: Layout) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+def _read_records(path: Path, records: int, layout: CifarFiles) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Images (N, 3, 32, 32) and labels (N,) of one file."""
     need_file(path, f"the complete folder {layout.folder}")
     length = layout.label_bytes + PIXELS
@@ -108,7 +108,7 @@ def _read_records(path: Path, records: int, layout: Layout) -> tuple[NDArray[np.
     return content[:, layout.label_bytes :].reshape(-1, 3, 32, 32), content[:, layout.label_bytes - 1]
 
 
-def _read_torchvision(root: Path, layout: Layout, *, download: bool) -> Source:
+def _read_torchvision(root: Path, layout: CifarFiles, *, download: bool) -> ImageSource:
     dataset = getattr(vision(), layout.torchvision)
     folder = root / dataset.base_folder
     damaged = _first_damaged(dataset, folder)
@@ -126,7 +126,7 @@ def _read_torchvision(root: Path, layout: Layout, *, download: bool) -> Source:
         train, test = dataset(str(root), train=True), dataset(str(root), train=False)
     names = tuple(train.classes)
     files = tuple(folder / name for name, _ in _published(dataset))
-    return Source(train.data, np.array(train.targets), test.data, np.array(test.targets), names, files=files)
+    return ImageSource(train.data, np.array(train.targets), test.data, np.array(test.targets), names, files=files)
 
 
 def _first_damaged(dataset: Any, folder: Path) -> Path | None:

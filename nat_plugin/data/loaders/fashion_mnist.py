@@ -8,7 +8,7 @@ from nat_plugin.data.augment import Augment
 from nat_plugin.data.loaders.files import given_folder, reading, vision
 from nat_plugin.data.loaders.idx import read_idx
 from nat_plugin.data.settings import DataSettings
-from nat_plugin.data.source import Source
+from nat_plugin.data.source import ImageSource
 from nat_plugin.errors import NATError
 
 NAMES = (
@@ -27,7 +27,7 @@ FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3
 WHAT = f"the folder with {', '.join(FILES)} (each may end in .gz), or one above FashionMNIST/raw"
 
 
-def load_fashion_mnist(settings: DataSettings) -> Source:
+def load_fashion_mnist(settings: DataSettings) -> ImageSource:
     """The files in `path` or below it as torchvision lays them out; has its own test part."""
     root = given_folder(settings, WHAT)
     with reading(root):
@@ -38,7 +38,7 @@ def load_fashion_mnist(settings: DataSettings) -> Source:
     if files is None:
         raise NATError(f"{root}: is not complete: give {WHAT}, or set download: true")
     x_train, y_train, x_test, y_test = (read_idx(file, 3 - 2 * (i % 2)) for i, file in enumerate(files))
-    return Source(x_train, y_train, x_test, y_test, NAMES, Augment(crop=2), tuple(files))
+    return ImageSource(x_train, y_train, x_test, y_test, NAMES, Augment(crop=2), tuple(files))
 
 
 def _find(root: Path) -> list[Path] | None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from nat_plugin.data.loaders.files import MAX_BYTES, given_folder, no_download, reading
 from nat_plugin.data.settings import DataSettings
-from nat_plugin.data.source import Source
+from nat_plugin.data.source import ImageSource
 from nat_plugin.errors import NATError
 from nat_plugin.files import opened
 
@@ -26,7 +26,7 @@ VAL = ("val", "valid", "validation")
 """Names of the folder of images to choose on."""
 
 
-def load_image_folder(settings: DataSettings) -> Source:
+def load_image_folder(settings: DataSettings) -> ImageSource:
     """All images in colour, cut to a square around their middle and resized to `resolution`."""
     no_download(settings)
     root = given_folder(settings, WHAT)
@@ -54,7 +54,7 @@ def load_image_folder(settings: DataSettings) -> Source:
     x_test, y_test = read.get("test", (None, None))
     x_val, y_val = read.get("val", (None, None))
     files = tuple(path for part in found.values() for paths in part.values() for path in paths)
-    return Source(x_train, y_train, x_test, y_test, classes, files=files, x_val=x_val, y_val=y_val)
+    return ImageSource(x_train, y_train, x_test, y_test, classes, files=files, x_val=x_val, y_val=y_val)
 
 
 def _list(folder: Path) -> dict[str, list[Path]]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from nat_plugin.data.loaders.files import MAX_BYTES, given_path, need_file, no_download
 from nat_plugin.data.settings import DataSettings
-from nat_plugin.data.source import Source
+from nat_plugin.data.source import ImageSource
 from nat_plugin.errors import NATError
 from nat_plugin.files import most_unpacked, opened
 
@@ -21,12 +21,12 @@ OPTIONAL = ("x_test", "y_test", "names")
 WHAT = "an .npz file with x_train, y_train and, if you like, x_test, y_test and names"
 
 
-def load_npz(settings: DataSettings) -> Source:
+def load_npz(settings: DataSettings) -> ImageSource:
     """The arrays x_train, y_train [, x_test, y_test, names] of a file."""
     no_download(settings)
     path = given_path(settings, WHAT)
     arrays = read_arrays(path)
-    return Source(
+    return ImageSource(
         x_train=arrays["x_train"],
         y_train=arrays["y_train"],
         x_test=arrays.get("x_test"),

@@ -13,7 +13,7 @@ Features: TypeAlias = Mapping[str, float]
 
 
 @dataclass(frozen=True)
-class Combination:
+class ProxyCombination:
     """Turns proxies, which have units of their own, into one score: 0 for the input.
 
     ``spreads``: how far each proxy moves under random moves of the input (its root mean square). What a proxy gains
@@ -47,10 +47,10 @@ def _softplus(x: float) -> float:
     return max(x, 0.0) + math.log1p(math.exp(-abs(x)))
 
 
-def combination_of(centre: Features, moved: Sequence[Features], weights: Features) -> Combination:
+def combination_of(centre: Features, moved: Sequence[Features], weights: Features) -> ProxyCombination:
     """From the proxies of the input and of random moves of it."""
     spreads = {
         name: math.sqrt(sum((each[name] - centre[name]) ** 2 for each in moved) / len(moved)) if moved else 0.0
         for name in weights
     }
-    return Combination(dict(centre), spreads, dict(weights))
+    return ProxyCombination(dict(centre), spreads, dict(weights))

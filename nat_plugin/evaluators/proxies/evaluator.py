@@ -13,7 +13,7 @@ from torch import nn
 from nat_plugin.data import eval_batches, take
 from nat_plugin.errors import NATError
 from nat_plugin.evaluators.base import Assessment, Bench, Evaluator, Split
-from nat_plugin.evaluators.proxies.combining import Combination, Features, combination_of
+from nat_plugin.evaluators.proxies.combining import Features, ProxyCombination, combination_of
 from nat_plugin.evaluators.proxies.features import (
     explained,
     in_order,
@@ -21,7 +21,7 @@ from nat_plugin.evaluators.proxies.features import (
     size_features,
     values,
 )
-from nat_plugin.evaluators.proxies.initial import Batch, synthetic_batches
+from nat_plugin.evaluators.proxies.initial import ImageBatch, synthetic_batches
 from nat_plugin.evaluators.proxies.kept import with_ops_of
 from nat_plugin.evaluators.proxies.names import PROXIES, check_names
 from nat_plugin.evaluators.scale import Scale
@@ -93,7 +93,7 @@ class ProxiesSettings(AnySettings):
 class ProxiesEvaluator(Evaluator):
     """Scores networks at initialisation, without training: quick, on images or without any, and no accuracy.
 
-    The score of the input is 0; ``Combination`` says what a score is.
+    The score of the input is 0; ``ProxyCombination`` says what a score is.
     """
 
     Settings = ProxiesSettings
@@ -121,7 +121,7 @@ class ProxiesEvaluator(Evaluator):
         self._home = bench.inputs[0]
         self._small = self._resized()
         self._batches = [each.to(bench.compute.device, bench.compute.memory_format) for each in self._images()]
-        self._combination: Combination | None = None
+        self._combination: ProxyCombination | None = None
         self._known: dict[str, float | None] = {}  # by key: the score, None where it failed
         self._failed = ""
 
@@ -153,7 +153,7 @@ class ProxiesEvaluator(Evaluator):
         return {"combination": parts, "known": dict(self._known), "failed": self._failed}
 
     def restore(self, state: State) -> None:
-        self._combination = None if state["combination"] is None else Combination(*state["combination"])
+        self._combination = None if state["combination"] is None else ProxyCombination(*state["combination"])
         self._known, self._failed = dict(state["known"]), str(state["failed"])
 
     def _learn(self, networks: Iterable[Network]) -> None:
@@ -169,7 +169,7 @@ class ProxiesEvaluator(Evaluator):
                 self.report(f"failed: {self._failed}")
             self._known[name] = None if broken else self._combination.score(found)
 
-    def _learn_combination(self) -> Combination:
+    def _learn_combination(self) -> ProxyCombination:
         """From the input and random moves of it, as far as these can be scored."""
         moves, rng = Moves(self._home, self.bench.rule), np.random.default_rng(derive(self.bench.seed, "references"))
         drawn = (moves.apply(moves.sample(rng)) for _ in range(self.settings.references))
@@ -213,7 +213,7 @@ class ProxiesEvaluator(Evaluator):
         placed: nn.Module = module.to(device=compute.device, memory_format=compute.memory_format)  # type: ignore[call-overload]
         return placed
 
-    def _images(self) -> Iterable[Batch]:
+    def _images(self) -> Iterable[ImageBatch]:
         """From the reward split, or synthetic ones."""
         settings, seed, data = self.settings, self.bench.seed, self.bench.data
         if data is None:
@@ -222,7 +222,7 @@ class ProxiesEvaluator(Evaluator):
         if size < 2:
             raise NATError(f"{len(data.reward)} images of the reward split are too few for {settings.batches} batches")
         drawn = take(data.reward, size * settings.batches, generator(seed, "proxies"))
-        return [Batch(x, y) for x, y in eval_batches(data, drawn, size)]
+        return [ImageBatch(x, y) for x, y in eval_batches(data, drawn, size)]
 
     def _resized(self) -> Network:
         """The input at the size at which networks are scored: the first that its format can have."""

@@ -16,7 +16,7 @@ from nat_plugin.device import find_compute
 from nat_plugin.errors import NATError
 from nat_plugin.evaluators.proxies.activations import Patterns, entropies
 from nat_plugin.evaluators.proxies.gradients import gradient_norm, jacobian, snip, zico
-from nat_plugin.evaluators.proxies.initial import Batch, initialise, synthetic_batches, weights_of
+from nat_plugin.evaluators.proxies.initial import ImageBatch, initialise, synthetic_batches, weights_of
 from nat_plugin.evaluators.proxies.names import PROXIES, check_names
 from nat_plugin.evaluators.proxies.synflow import synflow
 from nat_plugin.evaluators.proxies.trainability import trainability
@@ -79,7 +79,7 @@ def size_features(network: Network | nn.Module, shape: Shape, names: Collection[
 
 
 def measured_features(
-    module: nn.Module, images: Sequence[Batch], seed: int, names: Collection[str]
+    module: nn.Module, images: Sequence[ImageBatch], seed: int, names: Collection[str]
 ) -> dict[str, Tensor]:
     """All others among the names, on the device of the module, which is used up. Nothing here waits for the device."""
     if not weights_of(module):
@@ -94,7 +94,7 @@ def measured_features(
     return found
 
 
-def _of_images(module: nn.Module, images: Sequence[Batch], seed: int, names: Collection[str]) -> dict[str, Tensor]:
+def _of_images(module: nn.Module, images: Sequence[ImageBatch], seed: int, names: Collection[str]) -> dict[str, Tensor]:
     """A forward pass of each batch, and a backward one where gradients are wanted; one more through the blocks."""
     _train_norms_alone(module)
     weights = weights_of(module)

@@ -19,17 +19,17 @@ SLOPE, COLOUR = 1.5, 0.25
 
 
 @dataclass(frozen=True, eq=False)
-class Batch:
+class ImageBatch:
     """Images (N, C, H, W), normalised, and whole numbers (N,): modulo the classes of a network they are labels."""
 
     x: Tensor
     y: Tensor
 
-    def to(self, device: torch.device, memory_format: torch.memory_format) -> Batch:
-        return Batch(self.x.to(device=device, memory_format=memory_format), self.y.to(device))
+    def to(self, device: torch.device, memory_format: torch.memory_format) -> ImageBatch:
+        return ImageBatch(self.x.to(device=device, memory_format=memory_format), self.y.to(device))
 
 
-def synthetic_batches(shape: Shape, size: int, count: int, seed: int) -> Iterator[Batch]:
+def synthetic_batches(shape: Shape, size: int, count: int, seed: int) -> Iterator[ImageBatch]:
     """Noise that is smooth and nearly grey as small photographs are, of mean 0 and standard deviation 1, and random
     labels. With white noise, or with colours that are independent, ``naswot`` ranks far worse."""
     channels, height, width = shape
@@ -40,7 +40,7 @@ def synthetic_batches(shape: Shape, size: int, count: int, seed: int) -> Iterato
         grey = torch.randn(size, 1, height, width, generator=random)
         noise = grey + COLOUR * torch.randn(size, channels, height, width, generator=random)
         x = torch.fft.irfft2(torch.fft.rfft2(noise) * amplitude, s=(height, width))
-        yield Batch((x - x.mean()) / x.std(), torch.randint(MOST_LABELS, (size,), generator=random))
+        yield ImageBatch((x - x.mean()) / x.std(), torch.randint(MOST_LABELS, (size,), generator=random))
 
 
 def initialise(module: nn.Module, seed: int) -> None:

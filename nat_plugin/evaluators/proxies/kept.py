@@ -25,7 +25,7 @@ from nat_plugin.evaluators.proxies.features import (
     size_features,
     values,
 )
-from nat_plugin.evaluators.proxies.initial import Batch, synthetic_batches
+from nat_plugin.evaluators.proxies.initial import ImageBatch, synthetic_batches
 from nat_plugin.evaluators.proxies.names import PROXIES, check_names
 from nat_plugin.files import file_errors, open_own, read_text, write_all
 from nat_plugin.ir import Edge, Frame, Network, Op, canonical, key
@@ -108,7 +108,7 @@ class KeptProxies:
         self._path, self._compute = path, find_compute(device, "float32")
         self._rows: dict[str, dict[str, float]] = {} if path is None else _read(path)
         self.failed = ""
-        self._images: dict[tuple[int, ...], list[Batch]] = {}
+        self._images: dict[tuple[int, ...], list[ImageBatch]] = {}
 
     def missing(self, wanted: Iterable[Scored]) -> list[Scored]:
         """Those of which something is not known, each once."""

@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 from nat_plugin.evaluators.table.latencies import read_latencies
-from nat_plugin.evaluators.table.layout import MEAN, Layout, Results, Unit
-from nat_plugin.evaluators.table.lookup import CsvTable, Table, TableReader, Trained, open_table
+from nat_plugin.evaluators.table.layout import MEAN, Results, TableLayout, Unit
+from nat_plugin.evaluators.table.lookup import CsvTable, LookupTable, TableReader, Trained, open_table
 from nat_plugin.evaluators.table.measured import MeasuredTable, read_table
 from nat_plugin.evaluators.table.reading import LeftOut
 from nat_plugin.evaluators.table.settings import FrameSettings, TableSettings
@@ -16,11 +16,11 @@ __all__ = [
     "MEAN",
     "CsvTable",
     "FrameSettings",
-    "Layout",
     "LeftOut",
+    "LookupTable",
     "MeasuredTable",
     "Results",
-    "Table",
+    "TableLayout",
     "TableReader",
     "TableSettings",
     "Trained",

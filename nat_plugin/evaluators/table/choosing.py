@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from nat_plugin.errors import NATError
-from nat_plugin.evaluators.table.layout import MEAN, Layout, Results
+from nat_plugin.evaluators.table.layout import MEAN, Results, TableLayout
 from nat_plugin.evaluators.table.settings import TableSettings
 from nat_plugin.ir import Frame
 from nat_plugin.plugins import Plugins
@@ -84,7 +84,7 @@ def _check(settings: TableSettings, header: tuple[str, ...], wanted: Iterable[st
             raise NATError(f"{settings.path}: there is no column '{column[:40]}'; it has {', '.join(header)[:300]}")
 
 
-def _layout(settings: TableSettings, header: tuple[str, ...], plugins: Plugins) -> Layout:
+def _layout(settings: TableSettings, header: tuple[str, ...], plugins: Plugins) -> TableLayout:
     known = plugins.table_layouts
     if settings.layout is not None:
         layout = known[settings.layout]
@@ -110,13 +110,13 @@ def _layout(settings: TableSettings, header: tuple[str, ...], plugins: Plugins) 
     return fits[0]
 
 
-def _way(layout: Layout) -> str:
+def _way(layout: TableLayout) -> str:
     if layout.where:
         return "where: {" + ", ".join(f"{name}: {value}" for name, value in layout.where.items()) + "}"
     return f"layout: {layout.name}"
 
 
-def _results(settings: TableSettings, layout: Layout, header: tuple[str, ...]) -> Results:
+def _results(settings: TableSettings, layout: TableLayout, header: tuple[str, ...]) -> Results:
     """Those that are meant. NATError lists those whose columns the file has."""
     if settings.metric is not None:
         test = settings.test_metric or settings.metric

@@ -10,7 +10,7 @@ from nat_plugin.errors import NATError
 from nat_plugin.evaluators.base import Assessment, Bench, Evaluator, Split
 from nat_plugin.evaluators.scale import Scale
 from nat_plugin.evaluators.table.latencies import read_latencies
-from nat_plugin.evaluators.table.lookup import Table, Trained, open_table
+from nat_plugin.evaluators.table.lookup import LookupTable, Trained, open_table
 from nat_plugin.evaluators.table.settings import TableSettings
 from nat_plugin.ir import Frame, Network, canonical, key
 from nat_plugin.ir.budget import Listed, Metric
@@ -142,7 +142,7 @@ class TableEvaluator(Evaluator):
 class _Absent(Listed):
     """Whether a table lacks a network, as a metric."""
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: LookupTable) -> None:
         self._table = table
 
     def __call__(self, network: Network) -> float:
@@ -157,7 +157,7 @@ def _of(settings: AnySettings) -> TableSettings:
     return settings
 
 
-def _latencies(settings: TableSettings, table: Table) -> Callable[[Network], float] | None:
+def _latencies(settings: TableSettings, table: LookupTable) -> Callable[[Network], float] | None:
     """What gives the latency of a network; None if there is none."""
     if settings.latency is None:
         return table.latency if table.has_latency else None

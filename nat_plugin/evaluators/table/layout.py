@@ -50,7 +50,7 @@ class Results:
 
 
 @dataclass(frozen=True, eq=False)
-class Layout:
+class TableLayout:
     """A kind of table.
 
     ``columns`` mark it: a file that has them all is read by it, of several layouts by the one with the most. ``text``

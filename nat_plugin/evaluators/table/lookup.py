@@ -37,7 +37,7 @@ class Trained:
         return sum(self.validation.values()) / len(self.validation)
 
 
-class Table(ABC):
+class LookupTable(ABC):
     """The networks of a table after one kind of training on one task."""
 
     title: str
@@ -81,17 +81,17 @@ class Table(ABC):
         return []
 
 
-TableReader: TypeAlias = Callable[[TableSettings], Table]
+TableReader: TypeAlias = Callable[[TableSettings], LookupTable]
 """Opens a file of another kind than csv. NATError says in one line what is missing."""
 
 
-def open_table(settings: TableSettings) -> Table:
+def open_table(settings: TableSettings) -> LookupTable:
     """NATError says in one line what is wrong with the file, or missing in it. Opened once for all who ask the same."""
     return _opened(settings.model_dump_json(exclude={"seed", "latency", "device"}), stamp(settings.path))
 
 
 @lru_cache(maxsize=8)
-def _opened(asked: str, when: Stamp) -> Table:
+def _opened(asked: str, when: Stamp) -> LookupTable:
     del when
     settings = TableSettings.model_validate_json(asked)
     if settings.format == CSV:
@@ -99,7 +99,7 @@ def _opened(asked: str, when: Stamp) -> Table:
     return plugins().table_formats[settings.format](settings)
 
 
-class CsvTable(Table):
+class CsvTable(LookupTable):
     """A network is found as it is spelled; where no row has that, by what it computes, the mean of such rows."""
 
     def __init__(self, measured: MeasuredTable) -> None:

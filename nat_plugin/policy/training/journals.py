@@ -24,7 +24,7 @@ from nat_plugin.policy.training.tasks import Pool
 from nat_plugin.runs.folder import read_journal
 from nat_plugin.runs.loading import NETWORK
 from nat_plugin.runs.recipe import plan
-from nat_plugin.runs.record import RUN_FILE, Record
+from nat_plugin.runs.record import RUN_FILE, RunRecord
 from nat_plugin.sources import find_adapter, read_text
 from nat_plugin.writing import extended
 
@@ -62,7 +62,7 @@ def pool_of_runs(folders: Sequence[Path], plugins: Plugins) -> Pool:
     known: dict[str, _Value] = {}
     passed, formats = 0, set[str]()
     for folder in folders:
-        record = Record.read(folder)
+        record = RunRecord.read(folder)
         if is_done(folder):
             check(folder, record.run, (JOURNAL, NETWORK))
         formats.add(record.origin.adapter)
@@ -87,7 +87,7 @@ def pool_of_runs(folders: Sequence[Path], plugins: Plugins) -> Pool:
     )
 
 
-def _read_run(folder: Path, record: Record, plugins: Plugins, known: dict[str, _Value]) -> int:
+def _read_run(folder: Path, record: RunRecord, plugins: Plugins, known: dict[str, _Value]) -> int:
     """Add what a run measured to ``known``; how many lines are of networks that are not known. NATError names a line
     that no run writes.
 
@@ -127,7 +127,7 @@ def _said(error: ValidationError | NATError) -> str:
     return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
 
 
-def _input_of(folder: Path, record: Record, adapter: Adapter, plugins: Plugins) -> Network:
+def _input_of(folder: Path, record: RunRecord, adapter: Adapter, plugins: Plugins) -> Network:
     """The input of a run at the size of its search."""
     begun = plan(record.recipe, plugins)
     kind = plugins.find("evaluators", begun.recipe.evaluator_name)

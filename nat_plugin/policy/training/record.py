@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar
 
-from nat_plugin.runs.record import Record
+from nat_plugin.runs.record import RunRecord
 
 FILE = "train.json"
 
 
-class TrainingRecord(Record):
+class TrainingRecord(RunRecord):
     """``train.json``."""
 
     file: ClassVar[str] = FILE

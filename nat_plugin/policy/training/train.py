@@ -30,7 +30,7 @@ from nat_plugin.policy.training.trainer import Trainer
 from nat_plugin.runs.finished import read_result
 from nat_plugin.runs.folder import Journal, check_free, locked, tidy
 from nat_plugin.runs.progress import Reporter
-from nat_plugin.runs.record import Origin
+from nat_plugin.runs.record import RunSource
 from nat_plugin.runs.state import load_state, save_state
 
 CHECKPOINT, JOURNAL = "checkpoint.safetensors", "journal.jsonl"
@@ -48,7 +48,7 @@ def start(plan: TrainingPlan, folder: Path, plugins: Plugins, reporter: Reporter
         check_free(folder, FILE)
         tidy(folder)
         trainer = _set_up(plan, folder, plugins)
-        origin = Origin("", "", plan.recipe.name)
+        origin = RunSource("", "", plan.recipe.name)
         record = TrainingRecord.of(plan.resolved(), origin, outside_of(task.pool for task in trainer.tasks))
         record.write(folder)
         return _carry_through(trainer, record.run, folder, reporter)

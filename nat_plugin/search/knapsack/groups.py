@@ -19,7 +19,7 @@ _COLUMNS = {"params": 0, "macs": 1}
 
 
 @dataclass(frozen=True, eq=False)
-class Group:
+class SlotGroup:
     """Slots that are chosen together: all of a ``cell``, or one of it. ``items``: the ways to choose them."""
 
     cell: str
@@ -32,7 +32,7 @@ class Group:
         return np.array([sum(float(harms[self.first + i][each]) for i, each in enumerate(item)) for item in self.items])
 
 
-def groups_of(moves: Moves) -> list[Group]:
+def groups_of(moves: Moves) -> list[SlotGroup]:
     """One for every cell, or for every slot of a cell that can be chosen in too many ways."""
     found = []
     for name, first, end in moves.parts:
@@ -40,9 +40,9 @@ def groups_of(moves: Moves) -> list[Group]:
         if math.prod(sizes) <= MOST_TOGETHER:
             choices = itertools.product(*map(range, sizes))
             items = tuple(choice for choice in choices if moves.cells[name].total(choice) is not None)
-            found.append(Group(name, first, items, True))
+            found.append(SlotGroup(name, first, items, True))
         else:
-            found += [Group(name, first + i, tuple((j,) for j in range(n)), False) for i, n in enumerate(sizes)]
+            found += [SlotGroup(name, first + i, tuple((j,) for j in range(n)), False) for i, n in enumerate(sizes)]
     return found
 
 
@@ -52,7 +52,7 @@ def is_sum(moves: Moves, name: str) -> bool:
     return isinstance(metric, Additive) or (name in _COLUMNS and metric is METRICS[name])
 
 
-def costs(moves: Moves, group: Group, name: str) -> np.ndarray:
+def costs(moves: Moves, group: SlotGroup, name: str) -> np.ndarray:
     """What each item of a group takes, (items,). Of a slot by itself as if nothing were dead."""
     metric = moves.limits.metrics[name]
     if isinstance(metric, Additive):
@@ -64,7 +64,7 @@ def costs(moves: Moves, group: Group, name: str) -> np.ndarray:
     return np.array([total[column] for total in totals if total is not None], float)
 
 
-def fixed(moves: Moves, groups: Sequence[Group], name: str) -> float:
+def fixed(moves: Moves, groups: Sequence[SlotGroup], name: str) -> float:
     """What is in no group. Of cells in parts as if nothing were dead."""
     metric = moves.limits.metrics[name]
     if isinstance(metric, Additive):
@@ -78,7 +78,7 @@ def fixed(moves: Moves, groups: Sequence[Group], name: str) -> float:
     return found
 
 
-def _added(moves: Moves, group: Group, item: Choice, metric: Additive) -> float:
+def _added(moves: Moves, group: SlotGroup, item: Choice, metric: Additive) -> float:
     slots = moves.slots[group.first : group.first + len(item)]
     ops = [moves.candidates[group.first + i][index] for i, index in enumerate(item)]
     if group.is_whole:

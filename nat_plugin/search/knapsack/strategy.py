@@ -11,7 +11,7 @@ from pydantic import Field
 
 from nat_plugin.ir import Choice, Moves
 from nat_plugin.search.base import Measurement, Settings, State, Task
-from nat_plugin.search.knapsack.groups import Group, costs, fixed, groups_of, is_sum
+from nat_plugin.search.knapsack.groups import SlotGroup, costs, fixed, groups_of, is_sum
 from nat_plugin.search.knapsack.harms import harms
 from nat_plugin.search.knapsack.packing import Packing
 from nat_plugin.search.neighbourhood import changed, descent
@@ -116,7 +116,7 @@ def combinations(moves: Moves, harms: Sequence[np.ndarray]) -> Iterator[Choice]:
             yield choice
 
 
-def _table(moves: Moves, group: Group, names: Sequence[str]) -> np.ndarray:
+def _table(moves: Moves, group: SlotGroup, names: Sequence[str]) -> np.ndarray:
     """What each item of a group takes of each limit, (items, limits)."""
     columns = [costs(moves, group, name) for name in names]
     return np.stack(columns, axis=1) if columns else np.zeros((len(group.items), 0))

@@ -17,9 +17,9 @@ from nat_plugin.search.nat.engines import Engines
 from nat_plugin.search.nat.learner import Learner
 from nat_plugin.search.nat.rounds import Round, restored_sample, sample_state
 from nat_plugin.search.nat.settings import NATSettings
-from nat_plugin.search.nat.start import Start
+from nat_plugin.search.nat.start import SearchStart
 from nat_plugin.search.records import Records
-from nat_plugin.search.surrogate.acquisition import Acquisition, Model
+from nat_plugin.search.surrogate.acquisition import Acquisition, SurrogateModel
 from nat_plugin.search.surrogate.observations import Observation
 
 FIRST = 3
@@ -62,7 +62,7 @@ class LocalSearch:
         settings: NATSettings,
         records: Records,
         rng: np.random.Generator,
-        start: Start,
+        start: SearchStart,
         learner: Learner | None,
     ) -> None:
         self._moves, self._records, self._rng, self._trained, self._learner = (
@@ -88,7 +88,7 @@ class LocalSearch:
         self._adds: list[bool | None] = [None for _ in moves]  # whether the next proposal is a sum of single changes
 
     @property
-    def model(self) -> Model | None:
+    def model(self) -> SurrogateModel | None:
         """What the process made of the prior; None before it was asked."""
         return self._acquisition.model
 

@@ -16,7 +16,7 @@ from nat_plugin.search.base import Task
 from nat_plugin.search.nat.critic_prior import CriticPrior
 from nat_plugin.search.nat.prior_proxies import PriorProxies
 from nat_plugin.search.nat.settings import NATSettings
-from nat_plugin.search.surrogate.acquisition import Model
+from nat_plugin.search.surrogate.acquisition import SurrogateModel
 from nat_plugin.search.surrogate.policy_prior import PolicyPrior
 from nat_plugin.search.surrogate.prior import Prior
 
@@ -25,7 +25,7 @@ MOST_EDGES = 200
 
 
 @dataclass(frozen=True)
-class Start:
+class SearchStart:
     """``trained``: how probable the policy, as it was read, finds what an input may become; ``prior``: what a process
     starts from, by the policy's critic where it has one; ``about``: in a line, what was trained on what, or why there
     is nothing."""
@@ -35,14 +35,14 @@ class Start:
     prior: Prior | None
     about: str
 
-    def report(self, model: Model | None) -> str:
+    def report(self, model: SurrogateModel | None) -> str:
         """One line, with what the measurements said of it."""
         if self.prior is None:
             return f"{self.about}."
         return f"{self.about}. {_judged(model, isinstance(self.prior, CriticPrior))}"
 
 
-def find_start(task: Task, settings: NATSettings, moves: Sequence[Moves]) -> Start:
+def find_start(task: Task, settings: NATSettings, moves: Sequence[Moves]) -> SearchStart:
     """Of a policy that was trained, or of one that has learned nothing. NATError for a policy that is none."""
     name = None if settings.policy is None else current_name(settings.policy)
     if settings.proxies and (name is None or not settings.trust or find_critic(name, task.device) is None):
@@ -58,11 +58,11 @@ def find_start(task: Task, settings: NATSettings, moves: Sequence[Moves]) -> Sta
     trained = PolicyPrior(copy.deepcopy(policy), moves, settings.trust)
     about = f"policy '{name}', trained on {where_trained(name)}"
     if not settings.trust:
-        return Start(policy, trained, None, f"Prior: none (trust is 0); the search started from {about}")
+        return SearchStart(policy, trained, None, f"Prior: none (trust is 0); the search started from {about}")
     if critic is None:
-        return Start(policy, trained, trained, f"Prior: {about}")
+        return SearchStart(policy, trained, trained, f"Prior: {about}")
     prior = CriticPrior(critic, moves, _proxies(task, settings, critic, moves))
-    return Start(policy, trained, prior, f"Prior: {about}; {_known(critic, task.inputs)}")
+    return SearchStart(policy, trained, prior, f"Prior: {about}; {_known(critic, task.inputs)}")
 
 
 def _proxies(task: Task, settings: NATSettings, critic: Critic, moves: Sequence[Moves]) -> PriorProxies | None:
@@ -73,12 +73,12 @@ def _proxies(task: Task, settings: NATSettings, critic: Critic, moves: Sequence[
     return PriorProxies(critic, moves, task.scoring, settings.proxies)
 
 
-def _nothing(task: Task, settings: NATSettings, about: str) -> Start:
+def _nothing(task: Task, settings: NATSettings, about: str) -> SearchStart:
     ops = {op for network in task.inputs for cell in network.by_name.values() for e in cell.edges
            for op in (e.op, *e.choices)}  # fmt: skip
     vocabulary = tuple(sorted(map(str, ops))) if settings.encoder == "paper" else ()
     config = PolicyConfig(settings.encoder, settings.hidden, settings.rounds, vocabulary)
-    return Start(new_policy(config, task.seed, task.device), None, None, about)
+    return SearchStart(new_policy(config, task.seed, task.device), None, None, about)
 
 
 def _edges(network: Network) -> int:
@@ -93,7 +93,7 @@ def _known(critic: Critic, inputs: Sequence[Network]) -> str:
     return f"it {learned} this search space{less}"
 
 
-def _judged(model: Model | None, has_features: bool) -> str:
+def _judged(model: SurrogateModel | None, has_features: bool) -> str:
     if model is None:
         return "Too little was measured to judge it."
     expects, alike = bool(model.share), bool(model.kernel.scale)

@@ -21,7 +21,7 @@ _LEAST = 1e-9
 
 
 @dataclass(frozen=True)
-class Fitted:
+class FittedMap:
     """A map, its mean gain over the inputs, and how many networks had to be measured, those that compute the same
     once."""
 
@@ -46,7 +46,7 @@ def fit_rule(
     budget: Budget | None = None,
     starts: int = 8,
     seed: int = 0,
-) -> Fitted:
+) -> FittedMap:
     """A map with a mean gain over ``inputs`` that no change of a single entry makes better.
 
     Entry by entry (place and op before), in random order, the best op after is taken while the mean gain grows; from
@@ -58,7 +58,7 @@ def fit_rule(
     rng = np.random.default_rng(seed)
     climbs = [fit.climb(rng, begin_anew=start > 0) for start in range(starts)]
     gain, after = max(climbs, key=lambda climb: climb[0])
-    return Fitted(OpMap(after), gain, fit.evaluations)
+    return FittedMap(OpMap(after), gain, fit.evaluations)
 
 
 class _Fit:

@@ -49,7 +49,7 @@ _HELD = 16
 
 
 @dataclass(frozen=True)
-class Model:
+class SurrogateModel:
     """Kernel, share of the prior's mean, and on how many measurements they were chosen."""
 
     kernel: Kernel
@@ -79,7 +79,7 @@ class Acquisition:
         self.observations = Observations(moves)
         self.start = [projection(each, each.identity) for each in moves]
         """What to go out from: the inputs, or the nearest within the budget."""
-        self.model: Model | None = None
+        self.model: SurrogateModel | None = None
         self._candidates: dict[int, Candidates] = {}
         self._processes: dict[int | None, GaussianProcess] = {}
         self.set_prior(prior)
@@ -180,7 +180,7 @@ class Acquisition:
         pool = self._candidates.get(source) or Candidates(self._moves[source], self._rng, self._count, kept)
         return _kept(self._candidates, source, pool)
 
-    def _chosen_model(self, names: Sequence[int], ranks: np.ndarray, prior: np.ndarray) -> Model:
+    def _chosen_model(self, names: Sequence[int], ranks: np.ndarray, prior: np.ndarray) -> SurrogateModel:
         """The likeliest kernel, and how much of the prior counts."""
         count = len(self.observations.told)
         if self.model is None or count >= _GROWTH * self.model.count:
@@ -193,7 +193,7 @@ class Acquisition:
                 for length in LENGTHS for noise in NOISES
             ]  # fmt: skip
             best = likeliest(points, ((kernel, ranks - share * prior, nats) for kernel, share, nats in grid))
-            self.model = Model(grid[best][0], grid[best][1], count)
+            self.model = SurrogateModel(grid[best][0], grid[best][1], count)
         return self.model
 
     def state(self) -> dict[str, Any]:
@@ -207,7 +207,7 @@ class Acquisition:
         self.observations = Observations(self._moves)
         self.observations.restore(state["told"])
         model = state["model"]
-        self.model = None if model is None else Model(Kernel(**model[0]), model[1], model[2])
+        self.model = None if model is None else SurrogateModel(Kernel(**model[0]), model[1], model[2])
         self._candidates.clear()
         for source, known in state["candidates"]:
             self._pool(source).restore(known)

@@ -26,7 +26,7 @@ _APART = 0.5
 """Squared distance of two ops with equal descriptions; the mean over the ops of a slot is 1."""
 
 
-class Space:
+class ChoiceSpace:
     """Choices as rows of numbers, in which the squared distance is the sum over slots of that between their ops."""
 
     def __init__(self, moves: Sequence[Moves]) -> None:
@@ -108,7 +108,7 @@ class Kernel:
 
 @dataclass(frozen=True)
 class Points:
-    """Networks as a process sees them: ``rows`` (n, width) of a ``Space``, ``features`` (n, d) of a prior."""
+    """Networks as a process sees them: ``rows`` (n, width) of a ``ChoiceSpace``, ``features`` (n, d) of a prior."""
 
     rows: np.ndarray
     features: np.ndarray

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from nat_plugin.ir import Choice, Moves
-from nat_plugin.search.surrogate.gaussian_process import Space
+from nat_plugin.search.surrogate.gaussian_process import ChoiceSpace
 
 _TOP = 16
 """So many of the best of an input are known by rank."""
@@ -42,7 +42,7 @@ class Observations:
     it gained: the two were measured on the same images."""
 
     def __init__(self, moves: Sequence[Moves]) -> None:
-        self.space = Space(moves)
+        self.space = ChoiceSpace(moves)
         self.told: list[Observation] = []
         self.by_source: list[list[int]] = [[] for _ in moves]
         self.choices: list[set[Choice]] = [{each.identity} for each in moves]

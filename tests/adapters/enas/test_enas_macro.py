@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from nat_enas import MacroAdapter, MicroAdapter, register_ops
+from nat_enas import EnasMacroAdapter, MicroAdapter, register_ops
 from nat_enas.ops import MACRO, MERGE
 
 from nat_plugin.errors import NATError
@@ -17,7 +17,7 @@ from nat_plugin.writing import extended
 from tests.adapters.damage import check_refused
 
 register_ops(register_op)
-ADAPTER = MacroAdapter()
+ADAPTER = EnasMacroAdapter()
 PUBLISHED = ADAPTER.published()["ENAS_macro"].text
 SMALL = Frame(channels=4, input=(3, 16, 16))
 

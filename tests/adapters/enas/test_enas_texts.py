@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from nat_enas import MacroAdapter, MicroAdapter, register_ops
+from nat_enas import EnasMacroAdapter, MicroAdapter, register_ops
 
 from nat_plugin.errors import NATError
 from nat_plugin.ir import SKIP, Frame, Moves, canonical, find_rule
@@ -14,7 +14,7 @@ from nat_plugin.ir.ops import register_op
 from tests.adapters.damage import check_one_line_or_the_same_text, damaged
 
 register_ops(register_op)
-MICRO, MACRO = MicroAdapter(), MacroAdapter()
+MICRO, MACRO = MicroAdapter(), EnasMacroAdapter()
 PUBLISHED = MICRO.published()["ENAS_micro"].text
 NORMAL, REDUCE = PUBLISHED.split("\n")
 SCRIPT = f"""#!/bin/bash

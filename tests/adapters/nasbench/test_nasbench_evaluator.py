@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from nat_nasbench import MacroAdapter, NB201Adapter, register_ops
+from nat_nasbench import NASBenchMacroAdapter, NB201Adapter, register_ops
 from nat_nasbench.nb201 import from_digits
 from pydantic import ValidationError
 
@@ -149,7 +149,10 @@ def test_frames_follow_the_data_set(path: Path, tmp_path: Path) -> None:
         (cell(CELL, Frame(channels=8)), "trained in one size only, and this one has another stem: leave 'network'"),
         (cell(CELL, Frame(cells=6)), "another placements: leave 'network'"),
         (cell(CELL, Frame(classes=11)), "another head"),
-        (MacroAdapter().read("11111111", Frame()), "the table is of NAS-Bench-201, this network of another space"),
+        (
+            NASBenchMacroAdapter().read("11111111", Frame()),
+            "the table is of NAS-Bench-201, this network of another space",
+        ),
     ],
 )
 def test_other_networks_are_refused_before_anything_is_asked(path: Path, network: Network, message: str) -> None:
@@ -159,7 +162,7 @@ def test_other_networks_are_refused_before_anything_is_asked(path: Path, network
 
 
 def test_nas_bench_macro_has_one_wiring(path: Path, tmp_path: Path) -> None:
-    network = MacroAdapter().read("11111111", Frame())
+    network = NASBenchMacroAdapter().read("11111111", Frame())
     settings = TableSettings(path=macro_table(tmp_path / "macro.csv"))
     found = TableEvaluator(bench(network), settings)
     assert found.assess(network, "selection").value == pytest.approx(0.781)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from nat_nasbench import MacroAdapter, NB201Adapter, register_ops
+from nat_nasbench import NASBenchMacroAdapter, NB201Adapter, register_ops
 from nat_nasbench.macro import STAGES, digits_of
 from nat_nasbench.nb201 import from_digits
 
@@ -23,7 +23,7 @@ from nat_plugin.writing import extended, write_back
 from tests.adapters.damage import check_refused
 
 register_ops(register_op)
-ADAPTER = MacroAdapter()
+ADAPTER = NASBenchMacroAdapter()
 ALL = ["".join(digits) for digits in product("012", repeat=8)]
 
 

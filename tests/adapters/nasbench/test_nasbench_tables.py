@@ -9,17 +9,17 @@ import sys
 from pathlib import Path
 
 import pytest
-from nat_nasbench import MacroAdapter, NB201Adapter
+from nat_nasbench import NASBenchMacroAdapter, NB201Adapter
 from nat_nasbench.nb201 import from_digits
 
 from nat_plugin.errors import NATError
-from nat_plugin.evaluators.table import CsvTable, Table, TableSettings, Trained, read_latencies
+from nat_plugin.evaluators.table import CsvTable, LookupTable, TableSettings, Trained, read_latencies
 from nat_plugin.evaluators.table import open_table as open_by_settings
 from nat_plugin.ir import Frame, Network
 from tests.adapters.nasbench.files import CELLS, SEEDS, nats_bench_archive, nni_database, percent
 
 
-def open_table(path: Path, layout: str, dataset: str | None, epochs: int | None) -> Table:
+def open_table(path: Path, layout: str, dataset: str | None, epochs: int | None) -> LookupTable:
     return open_by_settings(TableSettings(path=path, format=layout, dataset=dataset, epochs=epochs))
 
 
@@ -27,7 +27,7 @@ def cell(digits: str) -> Network:
     return NB201Adapter().read(from_digits(digits), Frame())
 
 
-def found_in(table: Table, digits: str) -> Trained:
+def found_in(table: LookupTable, digits: str) -> Trained:
     network = NB201Adapter().read(from_digits(digits), table.frame)
     found = table.find(network)
     assert found is not None
@@ -60,7 +60,7 @@ def test_the_compact_table_of_nas_bench_201(shared_data: Path) -> None:
 def test_the_compact_table_of_nas_bench_macro(shared_data: Path) -> None:
     table = open_table(shared_data / "nasbench_macro.csv.gz", "csv", "cifar10", None)
     assert table.results.epochs == 50
-    network = MacroAdapter().read("00000000", Frame())
+    network = NASBenchMacroAdapter().read("00000000", Frame())
     found = table.find(network)
     assert found is not None
     assert found.validation == {1: 0.4532}
@@ -192,7 +192,7 @@ def written(folder: Path, *lines: str, name: str = "table.csv") -> Path:
     return folder / name
 
 
-def opened(path: Path, dataset: str | None = "cifar10") -> Table:
+def opened(path: Path, dataset: str | None = "cifar10") -> LookupTable:
     return open_table(path, "csv", dataset, None)
 
 

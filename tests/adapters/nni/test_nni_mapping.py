@@ -10,7 +10,7 @@ import torch
 from adapters.nni.nni_samples import check_moved, check_sample, drawn
 from nat_nni.mapping import to_network, to_sample
 from nat_nni.spaces.hub import CELL_SPACES
-from nat_nni.spaces.nds import CellSpace
+from nat_nni.spaces.nds import NDSSpace
 from nni.nas.hub.pytorch import (
     DARTS,
     ENAS,
@@ -115,7 +115,7 @@ def test_what_is_known_without_nni_is_what_nni_has() -> None:
         for kind in (DARTS, ENAS, AmoebaNet, NASNet, PNAS):
             known = replace(CELL_SPACES[kind.__name__], width=8, cells=(3, 4))
             space = kind(width=8, num_cells=(3, 4))
-            assert CellSpace.of(space) == known
+            assert NDSSpace.of(space) == known
             assert {label: len(each.values) for label, each in known.domains().items()} == {
                 label: len(each.values) for label, each in space.simplify().items()
             }

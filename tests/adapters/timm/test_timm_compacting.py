@@ -27,7 +27,7 @@ from nat_plugin.errors import NATError, NATErrors
 from nat_plugin.ir import Budget, Moves, Network, cost, find_rule
 from nat_plugin.measuring.latency import Measured
 from nat_plugin.measuring.settings import Setting
-from nat_plugin.measuring.tables import Figure, Subject, blank_table, fingerprint
+from nat_plugin.measuring.tables import Figure, TableSubject, blank_table, fingerprint
 from nat_plugin.search.neighbourhood import descent
 from tests.adapters.timm.samples import lively
 from tests.reporting.pages import read
@@ -493,7 +493,7 @@ def test_folders_that_do_not_fit_together_or_the_model_are_one_line(tmp_path: Pa
 def test_a_table_of_costs_limits_what_is_proposed_and_has_to_be_of_the_model(tmp_path: Path) -> None:
     network = nat_timm.to_network(model(), (3, 16, 16))
     own = fingerprint(network, nat_timm.TimmAdapter().identity(network))
-    blank = blank_table(network, "energy", "mJ", Subject(own, "mine"))
+    blank = blank_table(network, "energy", "mJ", TableSubject(own, "mine"))
     costs = {slot: {op: Figure(float(number)) for number, op in enumerate(ops)} for slot, ops in blank.costs.items()}
     path = tmp_path / "energy.json"
     replace(blank, fixed=Figure(9.0), costs=costs).write(path)

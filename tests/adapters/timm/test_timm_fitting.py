@@ -20,7 +20,7 @@ from nat_timm.fitting.probing import Point, probe
 from nat_timm.fitting.sampling import add, empty
 from nat_timm.measuring.statistics import recalibrate
 from nat_timm.networks import check_costs, moved_document
-from nat_timm.surgery.fitted import Fitted
+from nat_timm.surgery.fitted import FittedOp
 from nat_timm.training.supernet import TimmSupernet
 from torch import nn
 
@@ -61,7 +61,7 @@ def _name(op: Op) -> str:
 def randomised(model: nn.Module) -> nn.Module:
     torch.manual_seed(3)
     for module in model.modules():
-        if isinstance(module, Fitted):
+        if isinstance(module, FittedOp):
             for parameter in module.body.parameters():
                 nn.init.normal_(parameter, std=0.1)
     return model
@@ -85,7 +85,7 @@ def randomised(model: nn.Module) -> nn.Module:
 @pytest.mark.parametrize("side", [8, 9])
 def test_what_a_form_can_say_is_found_exactly_border_pixels_too(form: Form, side: int) -> None:
     torch.manual_seed(0)
-    teacher, pupil = (Fitted(form, nn.Identity(), torch.empty(0)) for _ in range(2))
+    teacher, pupil = (FittedOp(form, nn.Identity(), torch.empty(0)) for _ in range(2))
     for parameter in teacher.parameters():
         nn.init.normal_(parameter)
     x = torch.randn(8, form.channels[0], side, side)
@@ -103,7 +103,7 @@ def test_blocks_that_are_convolutions_are_found_one_after_the_other(model: nn.Mo
     teacher = randomised(nat_timm.inherit(model, after)).eval()
     pupil = copy.deepcopy(teacher)
     for module in pupil.modules():
-        if isinstance(module, Fitted):
+        if isinstance(module, FittedOp):
             for parameter in module.parameters():
                 nn.init.zeros_(parameter)
     fits = nat_timm.fit(pupil, teacher, images(SIZE, 24), norms=False)
@@ -216,7 +216,7 @@ def test_shared_weights_begin_with_products_too(without_activations: nn.Module) 
     forms = [Form(channels, kernel=3, border=True), Form(channels, kernel=1)]
     exact, nearest = fits_alone(without_activations, {"blocks.2.1": forms}, [images(SIZE, 8)])["blocks.2.1"]
     assert exact.residual == 0 < nearest.residual
-    pupil, x = Fitted(forms[0], nn.Identity(), torch.empty(0)), torch.randn(2, channels[0], 9, 7)
+    pupil, x = FittedOp(forms[0], nn.Identity(), torch.empty(0)), torch.randn(2, channels[0], 9, 7)
     with torch.no_grad():
         install(pupil, exact)
         torch.testing.assert_close(pupil(x), block(x), rtol=1e-4, atol=1e-5)

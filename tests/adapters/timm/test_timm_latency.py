@@ -16,7 +16,7 @@ from nat_plugin.measuring.keeping import Keeper, find_keeper
 from nat_plugin.measuring.latency import Measured, Share
 from nat_plugin.measuring.measure import measure
 from nat_plugin.measuring.settings import LatencySettings
-from nat_plugin.measuring.tables import Subject, TableMetric, fingerprint
+from nat_plugin.measuring.tables import TableMetric, TableSubject, fingerprint
 from nat_plugin.plugins import plugins
 from nat_plugin.runs.recipe import load_recipe
 from nat_plugin.runs.setup import find_origin, set_up
@@ -138,7 +138,7 @@ def test_a_table_is_of_the_model_before_any_move(latency: TimmLatency) -> None:
     """Whatever was moved in it, but of no other with the same costs."""
     adapter = TimmAdapter()
     own = fingerprint(NETWORK, adapter.identity(NETWORK))
-    table = TableMetric(measure(latency, Subject(own, "test_efficientnet")), "latency.json")
+    table = TableMetric(measure(latency, TableSubject(own, "test_efficientnet")), "latency.json")
     for network in walks(latency.network, 3):
         assert table(network) == pytest.approx(latency(network), rel=1e-4)
         moved = adapter.read(adapter.write(network), Frame(input=(3, 32, 32), classes=10))

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nat_plugin.evaluators.proxies.combining import Combination, combination_of
+from nat_plugin.evaluators.proxies.combining import ProxyCombination, combination_of
 
 CENTRE = {"a": 10.0, "b": -200.0}
-BOTH = Combination(CENTRE, {"a": 2.0, "b": 50.0}, {"a": 1.0, "b": 1.0})
+BOTH = ProxyCombination(CENTRE, {"a": 2.0, "b": 50.0}, {"a": 1.0, "b": 1.0})
 
 
 def at(a: float, b: float) -> dict[str, float]:
@@ -36,8 +36,8 @@ def test_no_gain_is_more_than_log_2_and_a_loss_counts_in_full(a: float) -> None:
 
 
 def test_weights_count_and_a_weight_below_zero_turns_a_proxy_round() -> None:
-    assert Combination(CENTRE, BOTH.spreads, {"a": 3.0, "b": 1.0}).score(at(-1, 1)) < 0
-    assert Combination(CENTRE, BOTH.spreads, {"a": -1.0}).score(at(-1, 0)) > 0
+    assert ProxyCombination(CENTRE, BOTH.spreads, {"a": 3.0, "b": 1.0}).score(at(-1, 1)) < 0
+    assert ProxyCombination(CENTRE, BOTH.spreads, {"a": -1.0}).score(at(-1, 0)) > 0
 
 
 def test_a_spread_is_the_root_mean_square_of_what_moves_change() -> None:

@@ -19,7 +19,7 @@ from nat_plugin.errors import NATError
 from nat_plugin.evaluators.proxies import PROXIES, proxy_features
 from nat_plugin.evaluators.proxies.features import OF_GRADIENTS, OF_SIZE, measured_features
 from nat_plugin.evaluators.proxies.gradients import gradient_norm, jacobian, snip, zico
-from nat_plugin.evaluators.proxies.initial import Batch, initialise, synthetic_batches
+from nat_plugin.evaluators.proxies.initial import ImageBatch, initialise, synthetic_batches
 from nat_plugin.ir import Network
 from nat_plugin.nets import build
 
@@ -199,7 +199,7 @@ def test_fake_cuda(network: Network) -> None:
         with torch.device("cuda"):
             module = build(network)
         x = torch.empty(4, *network.input, device="cuda")
-        images = [Batch(x, torch.zeros(4, dtype=torch.long, device="cuda"))] * 2
+        images = [ImageBatch(x, torch.zeros(4, dtype=torch.long, device="cuda"))] * 2
         found = measured_features(module, images, 0, ("naswot", "swap", "expressivity", "progressivity"))
     assert {each.device.type for each in found.values()} == {"cuda"}
     assert found.keys() == {"naswot", "swap", "expressivity", "progressivity"}

@@ -13,7 +13,7 @@ import torch
 from nat_plugin.device import Compute
 from nat_plugin.errors import NATError
 from nat_plugin.evaluators.base import Bench
-from nat_plugin.evaluators.table import Layout, Results, Table, TableSettings, Trained, read_table
+from nat_plugin.evaluators.table import LookupTable, Results, TableLayout, TableSettings, Trained, read_table
 from nat_plugin.evaluators.table.evaluator import TableEvaluator
 from nat_plugin.hookspecs import hookimpl
 from nat_plugin.ir import Budget, Frame, Moves, Network, canonical, find_rule, is_connected, key
@@ -184,7 +184,7 @@ def test_what_a_strategy_names_at_the_end_has_to_be_in_the_table(
     assert result["result"]["key"] in {key(network(INPUT)), key(network(better))}
 
 
-class Fixed(Table):
+class Fixed(LookupTable):
     """A file of another kind: one result for every network."""
 
     title, complete, rewires = "fixed", True, True
@@ -207,7 +207,7 @@ class Theirs:
     @hookimpl
     def register_table_layouts(self, register: Any) -> None:
         result = Results("digits", None, {0: "seen"}, ("seen",), (100, 50), SMALL)
-        register(Layout("theirs", "Their cells", "darts", ("mine",), lambda row: row["mine"], (result,)))
+        register(TableLayout("theirs", "Their cells", "darts", ("mine",), lambda row: row["mine"], (result,)))
 
     @hookimpl
     def register_table_formats(self, register: Any) -> None:

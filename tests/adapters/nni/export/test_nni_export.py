@@ -16,7 +16,7 @@ import pytest
 import torch
 from nat_nni import export_module, save_module
 from nat_nni.experiment.initial import searched_sample
-from nat_nni.samples.document import Document
+from nat_nni.samples.document import SampleText
 from nni.nas.nn.pytorch import LayerChoice, ModelSpace, MutableConv2d, MutableLinear, Repeat
 from nni.nas.space import model_context
 from torch import nn
@@ -203,10 +203,12 @@ def test_what_cannot_be_exported_says_why_in_one_line(tmp_path: Path) -> None:
 
 
 def test_the_command_line_writes_a_module(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    own = Document(dict.fromkeys(DEAR, "conv_1x1"), "NasBench201", {"stem_out_channels": 4, "num_modules_per_stack": 1})
+    own = SampleText(
+        dict.fromkeys(DEAR, "conv_1x1"), "NasBench201", {"stem_out_channels": 4, "num_modules_per_stack": 1}
+    )
     cases = {
         "zoo": ["darts-v2", "--channels", "4", "--cells", "3"],
-        "null": [Document(CELL_WITH_NONE, "DARTSWithNone", {"width": 4, "num_cells": 3}).render()],
+        "null": [SampleText(CELL_WITH_NONE, "DARTSWithNone", {"width": 4, "num_cells": 3}).render()],
         "own": [own.render(), "--classes", "7"],
     }
     for folder, source in cases.items():
@@ -219,5 +221,5 @@ def test_the_command_line_writes_a_module(tmp_path: Path, capsys: pytest.Capture
         classes = 7 if folder == "own" else 10
         assert scope["load"](tmp_path / folder / "weights.pt")(torch.zeros(2, 3, 32, 32)).shape == (2, classes)
     with pytest.raises(NATError, match="NasBench201 cannot be built"):
-        wrong = Document({**own.sample, "cell/0_1": "conv_9x9"}, own.space, own.arguments).render()
+        wrong = SampleText({**own.sample, "cell/0_1": "conv_9x9"}, own.space, own.arguments).render()
         nat.main(["export", wrong, "--adapter", "nni", "-o", str(tmp_path)], standalone_mode=False)

@@ -16,7 +16,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from nat_nni import NAT
 from nat_nni.export.counting import count_frozen
-from nat_nni.generic.space import Plan
+from nat_nni.generic.space import SamplePlan
 from nat_nni.mapping import describe, to_network, to_sample
 from nni.nas.nn.pytorch import Cell, InputChoice, LayerChoice, ModelSpace, MutableModule, Repeat
 from nni.nas.space import model_context
@@ -142,8 +142,8 @@ def built(kind: type[ModelSpace]) -> Any:
     return kind()
 
 
-def plan_of(space: ModelSpace, sample: dict[str, Any]) -> Plan:
-    found: Plan = describe(space).plan(sample, SHAPE)  # type: ignore[attr-defined]
+def plan_of(space: ModelSpace, sample: dict[str, Any]) -> SamplePlan:
+    found: SamplePlan = describe(space).plan(sample, SHAPE)  # type: ignore[attr-defined]
     return found
 
 

@@ -13,7 +13,7 @@ from nat_nni.export.counting import count_frozen
 from nat_nni.mapping import to_network, to_sample
 from nat_nni.spaces import DARTSWithNone, ENASWithNone
 from nat_nni.spaces.hub import CELL_SPACES
-from nat_nni.spaces.nds import CellSpace
+from nat_nni.spaces.nds import NDSSpace
 from nat_nni.spaces.with_none import SPACES
 from nni.mutable import SampleValidationError
 
@@ -52,7 +52,7 @@ def test_frozen_models_cost_what_is_alive(name: str) -> None:
 def test_they_are_known_without_nni() -> None:
     with torch.device("meta"):
         for name, kind in SPACES.items():
-            assert CellSpace.of(kind(**SIZE)) == replace(CELL_SPACES[name], width=8, cells=3)
+            assert NDSSpace.of(kind(**SIZE)) == replace(CELL_SPACES[name], width=8, cells=3)
 
 
 def test_a_sample_freezes_trains_and_goes_through_a_file() -> None:
