@@ -178,7 +178,7 @@ def train_job(recipe: Recipe, overrides: Overrides, out: Folder | None, device: 
 
 
 def resume_job(folder: Path, moved: Mapping[str, str]) -> Job[RunResult] | Job[TrainingResult]:
-    """See ``resume``. NATError for a folder that cannot be gone on with, by its record, before torch is imported."""
+    """See ``resume``. NATError for a folder that cannot be resumed, by its record, before torch is imported."""
     from nat_plugin.policy.training.recipe import plan_training
     from nat_plugin.policy.training.record import TrainingRecord, is_training
     from nat_plugin.runs.record import RunRecord

@@ -34,7 +34,7 @@ class ComparisonInputs(Settings):
         le=10**9,
         description="lines drawn of the file, of those that have a legal move; left out: all",
     )
-    seed: int = Field(default=0, ge=0, lt=2**31, description="of the drawing")
+    seed: int = Field(default=0, ge=0, lt=2**31, description="seed of the random sample of lines")
 
     @model_validator(mode="before")
     @classmethod

@@ -1,4 +1,4 @@
-"""``compare.json``: what a comparison is gone on with, held to what it was when it began."""
+"""``compare.json``: what a comparison is resumed with, held to what it was when it began."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from nat_plugin.sealing import digest
 
 FILE = "compare.json"
 _NOT_RESULTS = ("processes",)
-"""Keys of a recipe that may be others when a comparison is gone on with."""
+"""Keys of a recipe that may be others when a comparison is resumed."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class ComparisonRecord:
 
     @staticmethod
     def read(folder: Path) -> ComparisonRecord:
-        """NATError if the file was changed, or is of a version that cannot be gone on with."""
+        """NATError if the file was changed, or is of a version that cannot be resumed."""
 
         def record(origins: list[dict[str, str]], **others: Any) -> ComparisonRecord:
             if not origins:

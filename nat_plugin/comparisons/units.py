@@ -65,7 +65,7 @@ def units(work: Work) -> Iterator[SearchUnit]:
 
 def path_of(work: Work, label: str, unit: SearchUnit) -> Path:
     """Where what came of a search lies. Labels are what a user wrote, so they go by their number among all labels in
-    the order of the alphabet: that of the recipe may be another when the comparison is gone on with."""
+    the order of the alphabet: that of the recipe may be another when the comparison is resumed."""
     name = OPTIMUM if label == OPTIMUM else f"strategy{sorted(work.recipe['strategies']).index(label)}"
     return work.folder / FOLDER / f"{name}-input{unit.source}-seed{unit.seed}.json"
 

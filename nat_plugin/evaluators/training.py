@@ -110,7 +110,7 @@ class TrainingEvaluator(Evaluator):
         return runs[:count]
 
     def _train(self, network: Network, seed: int) -> NetworkTrainer:
-        """The network, trained to the end with a seed; begun trainings are gone on with."""
+        """The network, trained to the end with a seed; trainings that were begun are resumed."""
         name, bench = key(network), self.bench
         own_seed = derive(bench.seed, "network", seed)
         trainer = NetworkTrainer(

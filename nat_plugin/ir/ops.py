@@ -42,7 +42,7 @@ class Role(Enum):
 
 @dataclass(frozen=True)
 class Site:
-    """Where an op stands: channels in and out, stride, size of its input, and the how-manieth placement of its cell."""
+    """Where an op stands: channels in and out, stride, size of its input, and the number of its placement, from 0."""
 
     c_in: int
     c_out: int

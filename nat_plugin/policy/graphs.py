@@ -41,7 +41,7 @@ class Graph:
     edge_op: np.ndarray  # (E,) op_number
     source: np.ndarray  # (E,) node
     target: np.ndarray  # (E,) node
-    rank: np.ndarray  # (E,) how-manieth edge into its target
+    rank: np.ndarray  # (E,) zero-based index among the edges into its target
     row_edge: np.ndarray  # (R,) edge
     row_op: np.ndarray  # (R,) op_number
     row_x: np.ndarray  # (R, CANDIDATE_WIDTH) float32

@@ -50,7 +50,7 @@ def in_use(folder: Path) -> bool:
 
 
 def check_free(folder: Path, file: str) -> None:
-    """NATError for a folder that is in use; ``file`` is there where something was begun that can be gone on with."""
+    """NATError for a folder that is in use; ``file`` is there where something was begun that can be resumed."""
     if in_use(folder):
         hint = "`nat resume` goes on with it" if (folder / file).exists() else "it is not empty"
         raise NATError(f"{folder}: this folder is in use: {hint}; or choose another --out")

@@ -77,8 +77,10 @@ class Common(Settings):
     extended: bool = Field(
         default=False, description="allow null where the format cannot say it; the result is network JSON then"
     )
-    network: NetworkSettings = Field(default=NetworkSettings(), description="around the cells")
-    rules: str = Field(default="nat", description="rules of transition")
+    network: NetworkSettings = Field(default=NetworkSettings(), description="size of the network around the cells")
+    rules: str = Field(
+        default="nat", description="which operations may become which: nat, nat++, nat++equal, or rules of a plugin"
+    )
     budget: dict[str, str | int | float] = Field(
         default={"params": "1.0x", "macs": "1.0x"},
         description="hard limits by metric: 0.9x of the input, 60%, 2.5M",
@@ -91,11 +93,11 @@ class Common(Settings):
     evaluator: dict[str, Any] = Field(default={"name": "supernet"}, description="an evaluator, its data, its settings")
     seed: int = Field(default=0, ge=0, lt=2**31, description="everything random follows from it")
     threads: int | None = Field(
-        default=None, ge=1, le=1024, description="on the CPU; left out: as torch has it when a run begins"
+        default=None, ge=1, le=1024, description="CPU threads; left out: what torch has set when a run begins"
     )
     device: str = Field(default="auto", description="auto, cpu, cuda or cuda:N")
     precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
-        default="auto", description="of forward passes"
+        default="auto", description="floating-point type of forward passes"
     )
 
     @property

@@ -127,7 +127,7 @@ def write_record(path: Path, record: DataclassInstance) -> None:
 
 def read_record(path: Path, record: Callable[..., _R], instead: str) -> _R:
     """What was written, by a function of its values. NATError if the file was changed, or is of a version that cannot
-    be gone on with; ``instead`` is what can be done where it is lost."""
+    be resumed; ``instead`` is what can be done where it is lost."""
     try:
         values = unseal(read_text(path))
         version = values.pop("version")

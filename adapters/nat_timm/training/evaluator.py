@@ -49,7 +49,7 @@ class AdaptingSettings(SupernetSettings):
         description="share of the loss that is distance to what the model itself says (distillation), in steps on "
         "shared weights",
     )
-    temperature: float = Field(default=2.0, gt=0, le=100, description="of distillation")
+    temperature: float = Field(default=2.0, gt=0, le=100, description="softmax temperature of the distillation loss")
     recalibration: int = Field(
         default=1000,
         ge=0,

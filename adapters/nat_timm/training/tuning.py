@@ -30,7 +30,7 @@ class Tuning(Settings):
     grad_clip: float = Field(default=5.0, ge=0, le=1e6, description="largest norm of the gradient; 0: no limit")
     label_smoothing: float = Field(default=0.1, ge=0, lt=1, description="share of the label spread over all classes")
     distil: float = Field(default=0.5, ge=0, le=1, description="share of the loss that is distance to the teacher")
-    temperature: float = Field(default=2.0, gt=0, le=100, description="of distillation")
+    temperature: float = Field(default=2.0, gt=0, le=100, description="softmax temperature of the distillation loss")
 
 
 def objective(

@@ -55,7 +55,7 @@ class MeasuredTask:
 
 
 class CriticTraining:
-    """Trains every member of a critic by maximum likelihood, a step at a time, so that it can be left and gone on with.
+    """Trains every member of a critic by maximum likelihood, a step at a time, so that it can be stopped and resumed.
 
     Raises NATError where no task has two measured networks.
     """

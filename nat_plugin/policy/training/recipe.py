@@ -46,7 +46,9 @@ class SourceSettings(Settings):
     adapter: str | dict[str, Any] | None = Field(
         default=None, description="with evaluator: format of the networks; left out: guessed if only one fits"
     )
-    network: NetworkSettings = Field(default=NetworkSettings(), description="with evaluator: around the cells")
+    network: NetworkSettings = Field(
+        default=NetworkSettings(), description="with evaluator: size of the network around the cells"
+    )
     weight: float = Field(default=1.0, gt=0, le=1e6, description="how often its networks are inputs, beside others'")
     held_out: float = Field(
         default=0.2, ge=0, lt=1, description="share of the networks that training never reads; the report is on these"
@@ -104,13 +106,13 @@ class CriticSettings(Settings):
         "measured; ensemble: one score for all tasks together, of which the members disagree",
     )
     members: int = Field(default=2, ge=1, le=64, description="networks of the ensemble")
-    hidden: int = Field(default=48, ge=1, le=4096, description="width of each")
+    hidden: int = Field(default=48, ge=1, le=4096, description="hidden width of each network")
     rounds: int = Field(default=2, ge=0, le=64, description="exchanges of messages in each")
     batch: int = Field(default=128, ge=2, le=100_000, description="networks in one step, of kind tasks of each task")
     lr: float | None = Field(
         default=None, gt=0, le=10, description="peak learning rate of AdamW; left out: 0.005 (tasks), 0.01 (ensemble)"
     )
-    weight_decay: float = Field(default=1e-3, ge=0, le=10, description="of AdamW")
+    weight_decay: float = Field(default=1e-3, ge=0, le=10, description="weight decay of AdamW")
     epochs: int | None = Field(
         default=None, ge=1, le=100_000, description="ensemble: passes over the scores, at least; left out: 40"
     )
@@ -130,7 +132,7 @@ class CriticSettings(Settings):
     proxies: list[str] | None = Field(
         default=None,
         min_length=1,
-        description=f"tasks: training-free proxies that it is told of networks; there are {', '.join(PROXIES)}",
+        description=f"tasks: training-free proxies that the critic sees as features; known are {', '.join(PROXIES)}",
     )
 
     @field_validator("proxies")
@@ -176,7 +178,7 @@ class StageSettings(Settings):
     evaluations: float = Field(
         default=1.0, gt=0, le=1, description="share of each source's evaluations that are read by then"
     )
-    updates: int = Field(default=500, ge=0, le=10**7, description="of the policy")
+    updates: int = Field(default=500, ge=0, le=10**7, description="gradient steps of the policy")
     critic: CriticSettings = Field(default=CriticSettings(), description="the critic of this stage")
     entropy: float = Field(
         default=1.0, ge=0, le=100, description="objectives sampled and critic: weight of the bonus, falls to 0"
@@ -192,7 +194,7 @@ class PolicySettings(Settings):
     encoder: Literal["graph", "blind", "paper"] = Field(
         default="graph", description="blind: without messages; paper: the one of the paper"
     )
-    hidden: int = Field(default=32, ge=1, le=4096, description="width")
+    hidden: int = Field(default=32, ge=1, le=4096, description="hidden width of the policy network")
     rounds: int = Field(default=3, ge=0, le=64, description="exchanges of messages")
     headroom: bool = Field(default=True, description="whether it sees what candidates take of the room under a limit")
     objective: Literal["sampled", "exact", "critic"] = Field(
@@ -211,7 +213,10 @@ class PolicySettings(Settings):
     lr: float = Field(default=4e-3, gt=0, le=10, description="peak learning rate of Adam, falls linearly")
     warmup: int = Field(default=30, ge=1, le=10**6, description="updates in which the learning rate rises")
     caution: float = Field(
-        default=0.0, ge=0, le=100, description="deviations of the critic that are taken off every gain"
+        default=0.0,
+        ge=0,
+        le=100,
+        description="how many of the critic's standard deviations are subtracted from every expected gain",
     )
     proposals: int = Field(
         default=24, ge=1, le=100_000, description="samples of each input by which a later stage chooses what it reads"
@@ -221,7 +226,7 @@ class PolicySettings(Settings):
 class TrainingRecipe(Settings):
     """A whole training."""
 
-    name: str = Field(min_length=1, max_length=100, description="of the policy")
+    name: str = Field(min_length=1, max_length=100, description="name of the policy")
     sources: dict[str, SourceSettings] = Field(min_length=1, description="by the name of the task")
     rules: list[str] = Field(default=["nat", "nat++"], min_length=1, description="every input is under one of them")
     limits: LimitSettings = Field(default=LimitSettings(), description="inputs under a limit")
@@ -230,14 +235,14 @@ class TrainingRecipe(Settings):
         min_length=1,
         description="in turn; the evaluations never fall",
     )
-    policy: PolicySettings = Field(default=PolicySettings(), description="the policy")
+    policy: PolicySettings = Field(default=PolicySettings(), description="the policy network and how it learns")
     proxies: ProxySettings = Field(default=ProxySettings(), description="for stages whose critic has `proxies`")
     report: int = Field(default=500, ge=1, le=10**6, description="held-out networks of each task in the report")
     checkpoint: int = Field(default=50, ge=1, le=10**6, description="updates between checkpoints")
     seed: int = Field(default=0, ge=0, lt=2**31, description="everything random follows from it, but the split")
     split: int = Field(default=201, ge=0, lt=2**31, description="seed of which networks are held out")
     threads: int | None = Field(
-        default=None, ge=1, le=1024, description="on the CPU; left out: as torch has it when it begins"
+        default=None, ge=1, le=1024, description="CPU threads; left out: what torch has set when it begins"
     )
     device: str = Field(default="auto", description="auto, cpu, cuda or cuda:N")
 

@@ -1,4 +1,4 @@
-"""``train.json``: what a training is gone on with, read without torch, which takes seconds to import."""
+"""``train.json``: what a training is resumed with, read without torch, which takes seconds to import."""
 
 from __future__ import annotations
 

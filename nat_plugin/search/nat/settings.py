@@ -43,17 +43,17 @@ class NATSettings(Settings):
     mix: Mix = Mix()
     """Where the inputs of batches, and of the warm-up of shared weights, come from."""
     lr: Annotated[float, Field(gt=0, le=1)] = 2e-3
-    """Of Adam at the start; with ``refine`` falls linearly to nearly 0 over the evaluations."""
+    """Initial learning rate of Adam; with ``refine`` it falls linearly to nearly 0 over the evaluations."""
     steps: Annotated[int, Field(ge=1, le=100)] = 5
     """Updates of the weights per batch, held near the policy that sampled it by ``clip``. 1 is plain REINFORCE."""
     clip: Annotated[float, Field(gt=0, lt=1)] = 0.2
     """How far the probability of a transformation may move per batch."""
     beta1: Annotated[float, Field(ge=0, lt=1)] = 0.9
-    """Of Adam (the paper: 0.5)."""
+    """First-moment decay of Adam (the paper: 0.5)."""
     beta2: Annotated[float, Field(ge=0, lt=1)] = 0.99
-    """Of Adam (the paper: 0.999)."""
+    """Second-moment decay of Adam (the paper: 0.999)."""
     weight_decay: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """Of Adam (the paper: 5e-4)."""
+    """Weight decay of Adam (the paper: 5e-4)."""
     entropy: Annotated[float, Field(ge=0, le=1)] = 0.6
     """Needs ``refine``: share of the entropy of uniform choice to hold at the start; falls linearly to 0. The weight of
     the bonus follows by itself (``nat_plugin.policy.reinforce.Temperature``)."""
