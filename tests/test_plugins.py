@@ -161,7 +161,7 @@ class Unset(Another):
         ("register_strategies", [RandomStrategy], "TypeError"),
         ("register_evaluators", [("mine", RandomStrategy)], "is no class of Evaluator"),
         ("register_datasets", [("mine", "cifar10")], "'cifar10' is no function"),
-        ("register_table_layouts", ["nasbench201"], "'nasbench201' is no Layout"),
+        ("register_table_layouts", ["nasbench201"], "'nasbench201' is no TableLayout"),
         ("register_table_formats", [("mine", "csv")], "'csv' is no function"),
         ("register_recipes", ["mine.yaml"], "'mine.yaml' is no Path"),
         ("register_ops", ["conv"], "'conv' is no OpKind"),

@@ -6,11 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from nat_plugin import load_policy
+from nat_plugin import load_policy, saying
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Budget, Frame, find_rule
 from nat_plugin.plugins import plugins
-from nat_plugin.policy import saying
 from nat_plugin.policy.finding import REPLACED, check_still_ships, policy_path, shipped_policies
 from nat_plugin.processes import workers
 from nat_plugin.search.base import Task

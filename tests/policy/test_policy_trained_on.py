@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from nat_plugin import saying
 from nat_plugin.ir import Frame, Network
 from nat_plugin.plugins import plugins
-from nat_plugin.policy import finding, saying
+from nat_plugin.policy import finding
 from nat_plugin.policy.critic import Critic, CriticConfig, Familiar
 from nat_plugin.policy.critic_files import saved_critic
 from nat_plugin.policy.files import save_policy

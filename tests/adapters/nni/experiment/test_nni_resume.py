@@ -21,8 +21,8 @@ from nni.nas.experiment import NasExperiment
 from nni.nas.space import ExecutableModelSpace, ModelStatus
 from nni.nas.strategy.middleware import Chain, Deduplication, FailureHandler, Filter, MultipleEvaluation
 
+from nat_plugin import saying
 from nat_plugin.errors import NATError
-from nat_plugin.policy import saying
 from nat_plugin.policy.files import save_policy
 from nat_plugin.policy.network import PolicyConfig, new_policy
 from nat_plugin.sealing import seal, unseal
