@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.common.reliability import LEAST, bins_of, error, plot, pooled, within
+from benchmarks.common.reliability import LEAST, bins_of, error, pooled, within
 from benchmarks.common.results import provenance
 from benchmarks.experiments.policy.leave_one_out_tables import entry_of, tables_of
 from benchmarks.methods.searches import gains_after
@@ -49,14 +49,6 @@ def test_probabilities_that_come_true_as_often_as_said_have_no_error() -> None:
     assert within(wrong)[0] < 5
     assert error(pooled([bins, wrong])) < error(wrong)
     assert within(bins_of(said[: LEAST - 1], true[: LEAST - 1])) == (0, 0)
-
-
-def test_a_reliability_plot_is_the_same_for_the_same_figures(tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
-    bins = bins_of(np.linspace(0, 1, 200), np.arange(200) > 100)
-    for name in ("one.svg", "two.svg"):
-        plot({"panel": {"task": bins}}, tmp_path / name)
-    assert (tmp_path / "one.svg").read_bytes() == (tmp_path / "two.svg").read_bytes()
 
 
 def _unit(method_gain: float, best: list[float], queries: list[int]) -> dict[str, object]:

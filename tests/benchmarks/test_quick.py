@@ -44,7 +44,7 @@ def test_a_quick_run_says_what_it_found_and_keeps_it(
     found = read_results(tmp_path / "kept.json")
     assert found
     assert all({"command", "commit", "machine", "date"} < each.keys() for each in found.values())
-    assert {path.name for path in tmp_path.iterdir()} <= {"kept.json", "kept.svg"}
+    assert {path.name for path in tmp_path.iterdir()} <= {"kept.json"}
     tables_of = getattr(EXPERIMENTS[name].load(), "tables_of", None)
     assert tables_of is None or all("|" in table for table in tables_of(found).values())
 

@@ -38,7 +38,6 @@ from benchmarks.experiments.policy.leave_one_out_tables import (
     SCRATCH,
     SUGGEST,
     TRAINED,
-    draw,
     entry_of,
     tables_of,
 )
@@ -332,5 +331,3 @@ def run(args: argparse.Namespace) -> None:
         found[experiment.title] = experiment.entry()
         add_result(args.results, experiment.title, found[experiment.title])
     print("\n\n".join(tables_of(found).values()))
-    if args.results:
-        draw(found, args.results.with_suffix(".svg"))

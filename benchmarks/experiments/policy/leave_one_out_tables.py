@@ -1,4 +1,4 @@
-"""From what was found with tasks left out to figures with intervals, tables of the documentation, and a picture.
+"""From what was found with tasks left out to figures with intervals, tables of the documentation.
 
 An entry has ``rows``, one for each setting, method, group and number of queries. ``share``: of what the best reachable
 gains, all inputs together; ``gain``, ``behind`` the best, and ``ahead`` (the trained policy less this method) are in
@@ -8,12 +8,11 @@ the unit of the task; each as value, low, high of its 95 % interval.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.common.reliability import bins_of, error, plot, pooled, within
+from benchmarks.common.reliability import bins_of, error, pooled, within
 
 REPEATS = 1000
 """Times that inputs and trainings are drawn anew for an interval."""
@@ -169,15 +168,6 @@ def tables_of(entries: Entries) -> dict[str, str]:
         "calibration": _calibrations,
     }
     return {f"leave-one-out-{name}": part(entries) for name, part in parts.items()}
-
-
-def draw(entries: Entries, path: Path) -> None:
-    """Reliability by task left out."""
-    panels = {}
-    for what, title in CASES.items():
-        curves = {task: _pooled(entry, what) for task, entry in entries.items()}
-        panels[title] = {task: bins for task, bins in curves.items() if any(each["cases"] for each in bins)}
-    plot(panels, path)
 
 
 def _pooled(entry: Mapping[str, Any], what: str) -> list[dict[str, float]]:
