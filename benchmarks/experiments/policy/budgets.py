@@ -150,16 +150,23 @@ def run(args: argparse.Namespace) -> None:
     limits = costs(space, find_file(args.data, NB201), find_file(args.data, NB201_LATENCY))
     policies = [load_trained(name) for name in args.policy]
     held = some_of(held_out_by(space.networks, policies[0].split), args.inputs)
-    found: dict[str, Any] = {}
     for rule in args.rules:
         reach = Reach(space, find_rule(rule))
-        rows = found[rule] = {}
+        rows: dict[str, Any] = {}
+        counts: dict[str, Any] = {}
         for limited in limits:
             case = Case(space, reach, limited, held)
             rows[limited.name] = measure(case, policies, args.searched)
-            add_result(args.results, rule, rows)  # after every budget: a run takes long
-            print(f"{rule}, {limited.name}: {len(case.cells):,} inputs, {case.unfit} that nothing fits, {case.unknown} "
-                  f"not measured; over the budget: {case.violations}", flush=True)  # fmt: skip
+            counts[limited.name] = {
+                "inputs": len(case.cells),
+                "nothing fits": case.unfit,
+                "not measured": case.unknown,
+                "over the budget": case.violations,
+            }
+            known = {"policies": args.policy, "counts": counts, "limits": rows}
+            add_result(args.results, rule, known)  # after every budget: a run takes long
+            said = ", ".join(f"{count:,} {what}" for what, count in counts[limited.name].items())
+            print(f"{rule}, {limited.name}: {said}", flush=True)
         for which in next(iter(rows.values())):
             print(f"\nrules {rule}, {which}: {' / '.join(GROUPS)}\n\n{table(rows, which)}\n", flush=True)
     print(f"whole run: {time.perf_counter() - begun:.0f} s, {time.process_time() - cpu:.0f} s CPU")

@@ -174,16 +174,22 @@ def run(args: argparse.Namespace) -> None:
         trained = policies(space, args.work, args.seeds)
     held = some_of(held, args.inputs)
     found: dict[str, Any] = {}
+    known: dict[str, Any] = {}
     for rule in RULES:
         cases = {limit: Case(space, rule, limit, held) for limit in BUDGETS}
         found[rule] = rows = {
             limit: measure(case, [each for each, _ in trained], args.searched) for limit, case in cases.items()
         }
-        counts = ", ".join(f"{limit} {len(case.numbers):,} ({case.unfit} do not fit)" for limit, case in cases.items())
-        print(f"\nrules {rule}; inputs: {counts}; over the limit: {sum(case.violations for case in cases.values())}")
+        known[rule] = {
+            limit: {"inputs": len(case.numbers), "nothing fits": case.unfit, "over the limit": case.violations}
+            for limit, case in cases.items()
+        }
+        counts = ", ".join(f"{limit} {case}" for limit, case in known[rule].items())
+        print(f"\nrules {rule}; {counts}")
         for which in ("all inputs", "some inputs"):
             print(f"\n{which}\n\n{table(rows, which)}", flush=True)
     spent = [seconds for _, seconds in trained]
     print(f"\ntraining: {np.mean(spent):.0f} s CPU each; whole run: {time.perf_counter() - begun:.0f} s, "
           f"{time.process_time() - cpu:.0f} s CPU")  # fmt: skip
-    add_result(args.results, "changes", {"rules": found, "training_cpu_s": spent})
+    figures = {"policies": args.policy, "counts": known, "rules": found, "training_cpu_s": spent}
+    add_result(args.results, "changes", figures)

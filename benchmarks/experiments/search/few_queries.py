@@ -183,9 +183,10 @@ def run(args: argparse.Namespace) -> None:
                 validation, test = space.of_kinds(space.validation[data]), space.test[data]
                 at = limited.best(reach, cells, validation) if limited else reach.best(validation)[cells]
                 best = np.where(at == cells, 0.0, space.of_kinds(test)[at] - test[cells])
+                ruled = reach.gains(fixed, test)[cells] if limited is None else None
                 known = f"best by validation {best.mean():.2f}"
-                if limited is None:
-                    known += f", fixed rule {reach.gains(fixed, test)[cells].mean():.2f}"
+                if ruled is not None:
+                    known += f", fixed rule {ruled.mean():.2f}"
                 found = {}
                 for name in wanted:
                     asked = [Search(name, int(cell), data, args.rules, seed) for seed, cell in enumerate(cells)]
@@ -195,6 +196,7 @@ def run(args: argparse.Namespace) -> None:
                 points[f"{data}, {group}"] = {
                     "cells": cells.tolist(),
                     "best": best.tolist(),
+                    "fixed rule": None if ruled is None else ruled.tolist(),
                     "gains": {name: values.tolist() for name, values in found.items()},
                 }
     print(f"\n{time.perf_counter() - begun:.0f} s in {args.processes} processes")

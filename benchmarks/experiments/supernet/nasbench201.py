@@ -39,7 +39,7 @@ from benchmarks.common.intervals import interval
 from benchmarks.common.results import add_result
 from benchmarks.experiments.policy.nasbench201 import Scores, hill_climbing, random_search
 from benchmarks.experiments.supernet.policy import CPU, learn_from
-from benchmarks.experiments.supernet.rewards import Asked, SupernetRewards, ask_for_setting, setting_of
+from benchmarks.experiments.supernet.rewards import Asked, Setting, SupernetRewards, ask_for_setting, setting_of
 from benchmarks.methods.nb201_final import best_trained, different, trainings
 from benchmarks.spaces.nb201 import CELLS, GROUPS, PLACES, Reach, Space, digits_of, fixed_rule, load_space, numbers
 from nat_plugin.device import find_compute
@@ -298,6 +298,10 @@ def table(rows: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def name_of(setting: Setting) -> str:
+    return f"{setting.channels} channels, {setting.resolution} pixels, {setting.steps:,} steps"
+
+
 def add_options(parser: argparse.ArgumentParser) -> None:
     ask_for_setting(parser)
     parser.add_argument("--seeds", type=int, default=5)
@@ -326,10 +330,10 @@ def run(args: argparse.Namespace) -> None:
         rewards = SupernetRewards(space, find_file(args.data, CIFAR10), setting, seed, args.work, compute)
         seeds.append(measure_seed(truth, rewards, seed, args))
         print(f"seed {seed}: {rewards.evaluations} networks measured, {time.perf_counter() - begun:.0f} s", flush=True)
-        add_result(args.results, args.sampling, {"seeds": seeds, "setting": asdict(setting)})
     found = summary(truth, seeds, args)
-    whole = {**found, "seeds": seeds, "setting": asdict(setting), "seconds": time.perf_counter() - begun}
-    add_result(args.results, args.sampling, whole)
+    ranks = [{what: each[what] for what in ("gains", "correlations")} for each in seeds]  # values are large
+    whole = {**found, "seeds": ranks, "setting": asdict(setting), "seconds": time.perf_counter() - begun}
+    add_result(args.results, name_of(setting), whole)
     print(f"\ngain in test accuracy, held-out inputs\n\n{table(found['gains'])}")
     print(f"\nrank correlation with test accuracy\n\n{table(found['correlations'])}")
     print(f"\n{time.perf_counter() - begun:.0f} s")
