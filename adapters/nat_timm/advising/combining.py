@@ -9,11 +9,13 @@ from typing import TypeAlias
 import torch
 from torch import Tensor, nn
 
+from nat_plugin.fitting.sampling import add, empty
 from nat_timm.advising.effects import by_batch
 from nat_timm.documents.forms import Form
 from nat_timm.fitting.fit import blocks_of, install, solution_of
+from nat_timm.fitting.maps import given as given_to
+from nat_timm.fitting.maps import map_of
 from nat_timm.fitting.probing import Point, calls, probe
-from nat_timm.fitting.sampling import add, empty
 from nat_timm.surgery.fitted import FittedOp
 from nat_timm.surgery.standins import Passed
 
@@ -52,8 +54,9 @@ def _targets(moved: nn.Module, image: Tensor) -> dict[str, Point]:
 
 def _fitted_in_passing(moved: nn.Module, wanted: Mapping[str, Tensor], x: Tensor, ridges: Ridges, seed: int) -> Tensor:
     def fit(path: str, module: FittedOp, given: Tensor) -> None:
-        moments = empty(module.form, given.device)
-        add(moments, module.form, given, wanted[path], 0, len(given), seed)
+        fitted = map_of(module.form)
+        moments = empty(fitted, given.device)
+        add(moments, fitted, given_to(module.form, given), wanted[path], 0, len(given), seed)
         install(module, solution_of(module.form, moments, ridges.get((path, module.form))))
 
     hooks = [

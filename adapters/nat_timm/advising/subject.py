@@ -14,6 +14,7 @@ from nat_plugin.advising.effects import Outputs
 from nat_plugin.advising.session import Change, Subject
 from nat_plugin.advising.timing import Stopwatch
 from nat_plugin.errors import NATError
+from nat_plugin.fitting.solving import Solution
 from nat_plugin.ir import Cost, Network, Op, cost
 from nat_timm.advising.combining import combined
 from nat_timm.advising.effects import by_block, logits, only, output
@@ -23,7 +24,6 @@ from nat_timm.documents.edits import forms_in
 from nat_timm.documents.forms import Form
 from nat_timm.fitting.alone import fits_alone
 from nat_timm.fitting.fit import install
-from nat_timm.fitting.solving import Solution
 from nat_timm.models import make_moves, shell
 from nat_timm.networks import moved_document
 from nat_timm.reading.running import Cut, Steps

@@ -10,14 +10,14 @@ from typing import TypeAlias
 import torch
 from torch import Tensor, nn
 
+from nat_plugin.fitting.moments import Moments
+from nat_plugin.fitting.sampling import add, empty
+from nat_plugin.fitting.solving import Solution
 from nat_timm.documents.forms import CONV, Form
 from nat_timm.fitting.fit import solution_of
+from nat_timm.fitting.maps import given, map_of
 from nat_timm.fitting.merging import merged
-from nat_timm.fitting.moments import Moments
 from nat_timm.fitting.probing import Point, probe
-from nat_timm.fitting.rows import Window
-from nat_timm.fitting.sampling import add, empty, inputs_of
-from nat_timm.fitting.solving import Solution
 
 MAX_BYTES = 2**30
 """Of the sums that are kept at a time; where all blocks need more, the pictures are gone through again."""
@@ -54,7 +54,7 @@ def _parts(wanted: Wanted) -> Iterable[list[str]]:
         if not forms:
             continue
         widest = _widest(forms)
-        inputs = inputs_of(widest)
+        inputs = map_of(widest).inputs
         needs = 16 * inputs * (inputs + widest.channels[1])  # two sums in float64
         if part and size + needs > MAX_BYTES:
             yield part
@@ -78,10 +78,10 @@ def _summed(model: nn.Module, widest: Mapping[str, Form], batches: Sequence[Tens
     for batch in batches:
         values = probe(model, points, batch)
         for path, form in widest.items():
-            given, wanted = (values[point] for point in ends[path])
+            x, wanted = (values[point] for point in ends[path])
             if path not in sums:
-                sums[path] = form, (given.shape[2], given.shape[3]), empty(form, given.device)
-            add(sums[path][2], form, given, wanted, number, count, seed)
+                sums[path] = form, (x.shape[2], x.shape[3]), empty(map_of(form), x.device)
+            add(sums[path][2], map_of(form), given(form, x), wanted, number, count, seed)
         number += len(batch)
     return sums
 
@@ -95,8 +95,8 @@ class _Known:
 
     def solution(self, form: Form, ridge: float) -> Solution:
         """``ridge``: what is best for the widest form."""
-        channels, outer = form.channels[0] + form.border, Window.of(self._widest)
-        columns = tuple(outer.taps(Window.of(form), channels, self._sides))
+        inner = map_of(form)
+        columns = tuple(map_of(self._widest).window.columns_of(inner.window, inner.channels, self._sides))
         if columns not in self._parts:
             chosen = torch.tensor(columns, device=self._moments[0].x.device)
             known, held = (each.of(chosen) for each in self._moments)

@@ -13,16 +13,17 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from nat_plugin.errors import NATError
+from nat_plugin.fitting.moments import Moments
+from nat_plugin.fitting.sampling import HELD, Sample, add_sample, empty, sample
+from nat_plugin.fitting.solving import Solution, solve
 from nat_timm.documents.document import Document
 from nat_timm.documents.edits import Edit
 from nat_timm.documents.forms import LOW_RANK, Form
 from nat_timm.fitting.cuts import form_of, readers_of
+from nat_timm.fitting.maps import given, map_of
 from nat_timm.fitting.merging import is_linear, merged
-from nat_timm.fitting.moments import Moments
 from nat_timm.fitting.passes import passes_of
 from nat_timm.fitting.probing import Call, Point, calls, probe, taken_at
-from nat_timm.fitting.sampling import HELD, Sample, add_sample, empty, sample
-from nat_timm.fitting.solving import Solution, solve
 from nat_timm.measuring.statistics import recalibrate
 from nat_timm.surgery.fitted import FittedOp
 from nat_timm.surgery.standins import Passed, Skipped
@@ -130,7 +131,7 @@ def _samples(original: nn.Module, wanted: Sequence[_Place], batches: Sequence[Te
     for x in batches:
 
         def take(point: Point, y: Tensor, start: int = number) -> dict[int, Sample]:
-            return {at: sample(wanted[at].form, y, start, count, seed) for at in by_point[point]}
+            return {at: sample(map_of(wanted[at].form), y, start, count, seed) for at in by_point[point]}
 
         taken = taken_at(original, list(by_point), partial(original, x), take)
         by_place = {at: each for samples in taken.values() for at, each in samples.items()}
@@ -160,7 +161,7 @@ def _fitted(
         install(module, solution)
     else:
         assert isinstance(module, nn.Conv2d)
-        solution = solve(form, *_moments(form, first, inputs, samples), start=module.weight.flatten(1).T)
+        solution = solve(map_of(form), *_moments(form, first, inputs, samples), start=module.weight.flatten(1).T)
         module.weight.copy_(solution.weights[0])
         if module.bias is not None:
             module.bias.copy_(solution.bias)
@@ -207,9 +208,10 @@ def _is_same(mine: Tensor, found: Mapping[Point, Tensor]) -> bool:
 
 def _moments(form: Form, first: Tensor, others: Iterator[Tensor], samples: Sequence[Sample]) -> tuple[Moments, Moments]:
     """Of the pictures to fit on, and of those held out."""
-    pair = empty(form, first.device)
+    fitted = map_of(form)
+    pair = empty(fitted, first.device)
     for x, each in zip(chain([first], others), samples, strict=True):
-        add_sample(pair, form, x, each)
+        add_sample(pair, fitted, given(form, x), each)
     return pair
 
 
@@ -219,12 +221,14 @@ def solution_of(
     """See ``solve``; the moments are of what the block gives, the shortcut of a form included."""
     start, spread = _identity(form, moments[0].xy), moments[1].spread
     if not form.shortcut:
-        found = solve(form, *moments, start=start, ridge=ridge, both=both)
+        found = solve(map_of(form), *moments, start=start, ridge=ridge, both=both)
         return _with_border(found) if form.border else found
     area = form.kernel**2
     centres = torch.arange(form.channels[0], device=moments[0].x.device) * area + area // 2
     known, held = (each.beyond(centres) for each in moments)
-    found = solve(form, known, held, start=start, ridge=ridge, both=None if both is None else both.beyond(centres))
+    found = solve(
+        map_of(form), known, held, start=start, ridge=ridge, both=None if both is None else both.beyond(centres)
+    )
     return replace(found, residual=found.residual * held.spread / max(spread, 1e-300))
 
 

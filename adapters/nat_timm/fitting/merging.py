@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from nat_plugin.fitting.solving import Solution
+from nat_plugin.fitting.windows import Window
 from nat_timm.documents.forms import CONV, Form
-from nat_timm.fitting.rows import Window
-from nat_timm.fitting.solving import Solution
+from nat_timm.fitting.maps import given, map_of
 from nat_timm.reading.units import is_activation
 
 EXACT = 1e-7
@@ -33,15 +34,14 @@ def merged(blocks: Sequence[nn.Module], form: Form, sides: tuple[int, int]) -> S
     weights = _kernel(whole, form, device)
     if weights is None:
         return None
-    c_in, window = form.channels[0], Window.of(form)
+    c_in, window = form.channels[0], map_of(form).window
     with torch.no_grad():
         constant = whole(torch.zeros(1, c_in, *sides, dtype=torch.float64, device=device))
         if form.border:
             weights = torch.cat([weights, _border(constant, window, sides)[:, None]], 1)
         bias = torch.zeros_like(constant[0, :, 0, 0]) if form.border else constant[0, :, 0, 0]
         x = torch.rand(2, c_in, *sides, dtype=torch.float64, device=device) - 0.5
-        given = torch.cat([x, torch.ones_like(x[:, :1])], 1) if form.border else x
-        made = functional.conv2d(window.padded(given), weights, bias, form.stride)
+        made = functional.conv2d(window.padded(given(form, x)), weights, bias, form.stride)
         wanted = whole(x)
     if made.shape != wanted.shape or not (made - wanted).abs().max() <= EXACT * wanted.abs().max().clamp(min=1e-30):
         return None
@@ -69,10 +69,10 @@ def _in_float64(blocks: Sequence[nn.Module], activation: str | None) -> nn.Modul
 def _kernel(whole: nn.Module, form: Form, device: torch.device) -> Tensor | None:
     """By what each output in the middle of a map, larger than all windows, depends on; None where that is more than the
     window of the form."""
-    (c_in, c_out), window = form.channels, Window.of(form)
+    (c_in, c_out), window = form.channels, map_of(form).window
     middle = form.kernel // 2 + 1
     side = (2 * middle + 1) * form.stride + form.kernel
-    first = middle * form.stride - window.before(side)
+    first = middle * form.stride - window.before(0, side)
     taps = slice(first, first + form.kernel)
     found = []
     for outputs in torch.split(torch.arange(c_out, device=device), _AT_ONCE):
@@ -96,4 +96,4 @@ def _border(constant: Tensor, window: Window, sides: tuple[int, int]) -> Tensor:
     seen = functional.unfold(ones, window.kernel, stride=window.stride)[0].T  # (pixels, taps)
     values = constant[0].flatten(1).T  # (pixels, channels)
     taps: Tensor = torch.linalg.pinv(seen) @ values
-    return taps.T.reshape(-1, window.kernel, window.kernel)
+    return taps.T.reshape(-1, *window.kernel)

@@ -11,13 +11,13 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from nat_plugin.errors import NATError
+from nat_plugin.fitting.solving import Solution
 from nat_plugin.ir import Network, Op, Rule, Slot
 from nat_plugin.nets import SharedWeights, move_paths
 from nat_timm.documents.edits import forms_in
 from nat_timm.documents.forms import Form
 from nat_timm.fitting.alone import fits_alone
 from nat_timm.fitting.fit import checked, install
-from nat_timm.fitting.solving import Solution
 from nat_timm.models import inherit, make_moves, shell
 from nat_timm.networks import moved_document
 from nat_timm.surgery.apply import apply_edits

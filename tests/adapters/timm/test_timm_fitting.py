@@ -16,8 +16,8 @@ from nat_timm.adapter import TimmAdapter
 from nat_timm.documents.forms import Form
 from nat_timm.fitting.alone import fits_alone
 from nat_timm.fitting.fit import checked, install, solution_of
+from nat_timm.fitting.maps import given, map_of
 from nat_timm.fitting.probing import Point, probe
-from nat_timm.fitting.sampling import add, empty
 from nat_timm.measuring.statistics import recalibrate
 from nat_timm.networks import check_costs, moved_document
 from nat_timm.surgery.fitted import FittedOp
@@ -25,6 +25,7 @@ from nat_timm.training.supernet import TimmSupernet
 from torch import nn
 
 from nat_plugin.errors import NATError
+from nat_plugin.fitting.sampling import add, empty
 from nat_plugin.ir import NULL, Budget, Frame, Moves, Network, Op, Slot, cost, find_rule
 from nat_plugin.ir.budget import METRICS, Additive
 from nat_plugin.search.neighbourhood import descent, greedy_repair
@@ -90,8 +91,8 @@ def test_what_a_form_can_say_is_found_exactly_border_pixels_too(form: Form, side
         nn.init.normal_(parameter)
     x = torch.randn(8, form.channels[0], side, side)
     with torch.no_grad():
-        moments = empty(form, x.device)
-        add(moments, form, x, teacher(x), 0, len(x), seed=0)
+        moments = empty(map_of(form), x.device)
+        add(moments, map_of(form), given(form, x), teacher(x), 0, len(x), seed=0)
         solution = solution_of(form, moments)
         install(pupil, solution)
         torch.testing.assert_close(pupil(x), teacher(x), rtol=1e-4, atol=1e-4)

@@ -18,9 +18,8 @@ from typing import Any
 
 import torch
 from nat_timm.fitting.cuts import form_of
+from nat_timm.fitting.maps import map_of
 from nat_timm.fitting.probing import Point, calls, probe
-from nat_timm.fitting.sampling import add, empty
-from nat_timm.fitting.solving import solve
 from nat_timm.measuring.statistics import recalibrate
 from nat_timm.training.evaluator import FITTED_ON
 from nat_timm.training.tuning import Tuning, accuracy, fine_tune
@@ -32,6 +31,8 @@ from benchmarks.experiments.timm.pretrained.reload import ratio
 from benchmarks.experiments.timm.pretrained.subjects import BATCH
 from nat_plugin.device import Compute
 from nat_plugin.errors import NATError
+from nat_plugin.fitting.sampling import add, empty
+from nat_plugin.fitting.solving import solve
 from nat_plugin.nets.counting import count
 
 CPU = Compute(torch.device("cpu"))
@@ -221,13 +222,13 @@ def _refit(
     given: tuple[Sequence[Tensor], Sequence[Tensor]],
     kept: Tensor,
 ) -> None:
-    form, (mine, its), number = form_of(conv), (Point(path, is_input=True), Point(path)), 0
-    pair, whole = empty(form, conv.weight.device), sum(map(len, given[0]))
+    fitted, (mine, its), number = map_of(form_of(conv)), (Point(path, is_input=True), Point(path)), 0
+    pair, whole = empty(fitted, conv.weight.device), sum(map(len, given[0]))
     for x, z in zip(*given, strict=True):
         y = probe(owners[1], [its], z)[its][:, kept]
-        add(pair, form, probe(owners[0], [mine], x)[mine], y, number, whole, 0)
+        add(pair, fitted, probe(owners[0], [mine], x)[mine], y, number, whole, 0)
         number += len(x)
-    found = solve(form, *pair, start=conv.weight.flatten(1).T)
+    found = solve(fitted, *pair, start=conv.weight.flatten(1).T)
     conv.weight.copy_(found.weights[0])
     if conv.bias is not None:
         conv.bias.copy_(found.bias)

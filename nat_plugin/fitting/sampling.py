@@ -1,4 +1,4 @@
-"""Which pictures and places a form is fitted on, which are held out, and their rows in sums of products."""
+"""Which pictures and places a map is fitted on, which are held out, and their rows in sums of products."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from nat_timm.documents.forms import Form
-from nat_timm.fitting.moments import Moments
-from nat_timm.fitting.rows import Window, inputs_at, outputs_at, places
+from nat_plugin.fitting.linear import LinearMap
+from nat_plugin.fitting.moments import Moments
+from nat_plugin.fitting.windows import outputs_at, places
 
 HELD = 4
 """Of so many pictures one is held out to choose the ridge and to say how good a fit is."""
@@ -19,13 +19,9 @@ FEWEST = 40
 """Places of each picture at least."""
 
 
-def inputs_of(form: Form) -> int:
-    """How many values an output is a sum over."""
-    return (form.channels[0] + form.border) * form.kernel**2
-
-
-def empty(form: Form, device: torch.device) -> tuple[Moments, Moments]:
-    inputs, outputs = inputs_of(form), form.channels[1]
+def empty(fitted: LinearMap, device: torch.device) -> tuple[Moments, Moments]:
+    """Of no pictures: to fit on, and held out."""
+    inputs, outputs = fitted.inputs, fitted.outputs
     return Moments(inputs, outputs, device), Moments(inputs, outputs, device)
 
 
@@ -47,9 +43,9 @@ class Sample:
     width: int
 
 
-def sample(form: Form, y: Tensor, number: int, count: int, seed: int) -> Sample:
+def sample(fitted: LinearMap, y: Tensor, number: int, count: int, seed: int) -> Sample:
     """Of a batch whose first picture is the ``number``-th of ``count``."""
-    pixels = max(FEWEST, -(-ROWS * inputs_of(form) // count))
+    pixels = max(FEWEST, -(-ROWS * fitted.inputs // count))
     generator = torch.Generator().manual_seed(seed * 1_000_003 + number)
     is_held = (torch.arange(number, number + len(y)) % HELD == HELD - 1).to(y.device)
 
@@ -62,14 +58,15 @@ def sample(form: Form, y: Tensor, number: int, count: int, seed: int) -> Sample:
     return Sample((part(~is_held), part(is_held)), y.shape[3])
 
 
-def add_sample(pair: tuple[Moments, Moments], form: Form, x: Tensor, found: Sample) -> None:
+def add_sample(pair: tuple[Moments, Moments], fitted: LinearMap, x: Tensor, found: Sample) -> None:
     """Rows of a batch to the moments that they belong to; ``x``: what goes in."""
-    x = torch.cat([x, torch.ones_like(x[:, :1])], 1) if form.border else x
     for moments, part in zip(pair, found.parts, strict=True):
         if part is not None:
-            moments.add(inputs_at(x[part.pictures], Window.of(form), part.places, found.width), part.y)
+            moments.add(fitted.window.rows(x[part.pictures], part.places, found.width), part.y)
 
 
-def add(pair: tuple[Moments, Moments], form: Form, x: Tensor, y: Tensor, number: int, count: int, seed: int) -> None:
+def add(
+    pair: tuple[Moments, Moments], fitted: LinearMap, x: Tensor, y: Tensor, number: int, count: int, seed: int
+) -> None:
     """Rows of a batch, whose first picture is the ``number``-th of ``count``, to the moments that they belong to."""
-    add_sample(pair, form, x, sample(form, y, number, count, seed))
+    add_sample(pair, fitted, x, sample(fitted, y, number, count, seed))

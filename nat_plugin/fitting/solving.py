@@ -1,4 +1,4 @@
-"""Weights of a form in closed form, from moments of what goes in and what is to come out."""
+"""Weights of a linear map in closed form, from moments of what goes in and what is to come out."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-from nat_timm.documents.forms import CONV, LOW_RANK, SEPARABLE, Form
-from nat_timm.fitting.moments import Moments
+from nat_plugin.fitting.linear import LinearMap
+from nat_plugin.fitting.moments import Moments
+from nat_plugin.ir.layers import Pair
 
 RIDGES = (1e-9, 1e-5, 1e-3, 1e-2, 1e-1)
 """Of which one is chosen on pictures held out, as a share of the mean square of an input."""
@@ -20,7 +21,7 @@ TURNS = 4
 
 @dataclass(frozen=True, eq=False)
 class Solution:
-    """Weights of the layers of a form, the bias of the last one, and what is left unexplained of the spread of the
+    """Weights of the layers of a map, the bias of the last one, and what is left unexplained of the spread of the
     outputs on pictures that were held out."""
 
     weights: tuple[Tensor, ...]
@@ -30,74 +31,75 @@ class Solution:
 
 
 def solve(
-    form: Form,
+    fitted: LinearMap,
     known: Moments,
     held: Moments,
     start: Tensor | None = None,
     ridge: float | None = None,
     both: Moments | None = None,
 ) -> Solution:
-    """``known`` and ``held`` are of rows of windows of the kernel of the form; the ridge that is best for ``held``, if
-    none is given, is taken for both together. ``start`` (inputs, outputs): the weights that the ridge draws to, zeros
-    if left out. ``both``: the two together, where that is known."""
-    towards, shape = torch.zeros_like(known.xy) if start is None else start.to(known.xy), _SHAPES[form.kind]
-    if ridge is None:  # chosen for the dense convolution that other forms approximate
-        scores = {each: _score(_dense, form, known, held, each, towards) for each in RIDGES}
+    """``known`` and ``held`` are of rows of windows of the map; the ridge that is best for ``held``, if none is given,
+    is taken for both together. ``start`` (inputs, outputs): the weights that the ridge draws to, zeros if left out.
+    ``both``: the two together, where that is known."""
+    towards, shape = torch.zeros_like(known.xy) if start is None else start.to(known.xy), _shape(fitted)
+    if ridge is None:  # chosen for the dense convolution that other maps approximate
+        scores = {each: _score(_dense, fitted, known, held, each, towards) for each in RIDGES}
         ridge = min(scores, key=lambda each: scores[each])
-    residual = _score(shape, form, known, held, ridge, towards)
-    layers, _, bias = _layers(shape, form, both or known + held, ridge, towards)
+    residual = _score(shape, fitted, known, held, ridge, towards)
+    layers, _, bias = _layers(shape, fitted, both or known + held, ridge, towards)
     return Solution(layers, bias, residual, ridge)
 
 
-def _score(shape: Shape, form: Form, known: Moments, held: Moments, ridge: float, towards: Tensor) -> float:
+def _score(shape: Shape, fitted: LinearMap, known: Moments, held: Moments, ridge: float, towards: Tensor) -> float:
     try:
-        _, whole, bias = _layers(shape, form, known, ridge, towards)
+        _, whole, bias = _layers(shape, fitted, known, ridge, towards)
     except RuntimeError:  # the products are singular: too few rows for such a small ridge
         return float("inf")
     return held.error(whole, bias) / max(held.spread, 1e-300)
 
 
 def _layers(
-    shape: Shape, form: Form, moments: Moments, ridge: float, towards: Tensor
+    shape: Shape, fitted: LinearMap, moments: Moments, ridge: float, towards: Tensor
 ) -> tuple[tuple[Tensor, ...], Tensor, Tensor]:
     """The weights of each layer, what they are together as one matrix (inputs, outputs), and the bias."""
     xx, xy = moments.centred
     grown = moments.grown(ridge)
-    weights, whole = shape(form, grown, xy + (grown - xx) @ towards, lambda: moments.factor(ridge))
+    weights, whole = shape(fitted, grown, xy + (grown - xx) @ towards, lambda: moments.factor(ridge))
     x, y = moments.mean
     return weights, whole, y - x @ whole
 
 
-def _dense(form: Form, _: Tensor, xy: Tensor, factor: Factor) -> tuple[tuple[Tensor, ...], Tensor]:
+def _dense(fitted: LinearMap, _: Tensor, xy: Tensor, factor: Factor) -> tuple[tuple[Tensor, ...], Tensor]:
     whole = torch.cholesky_solve(xy, factor())
-    return (_kernel(whole, form.kernel),), whole
+    return (_kernel(whole, fitted.window.kernel),), whole
 
 
-def _convolution(form: Form, xx: Tensor, xy: Tensor, factor: Factor) -> tuple[tuple[Tensor, ...], Tensor]:
-    if form.groups == 1:
-        return _dense(form, xx, xy, factor)
+def _convolution(fitted: LinearMap, xx: Tensor, xy: Tensor, factor: Factor) -> tuple[tuple[Tensor, ...], Tensor]:
+    groups = fitted.layers[0].groups
+    if groups == 1:
+        return _dense(fitted, xx, xy, factor)
     whole, kernels = torch.zeros_like(xy), []
-    ins, outs = len(xx) // form.groups, xy.shape[1] // form.groups
-    for number in range(form.groups):
+    ins, outs = len(xx) // groups, xy.shape[1] // groups
+    for number in range(groups):
         rows, columns = slice(number * ins, (number + 1) * ins), slice(number * outs, (number + 1) * outs)
         whole[rows, columns] = _solved(xx[rows, rows], xy[rows, columns])
-        kernels.append(_kernel(whole[rows, columns], form.kernel))
+        kernels.append(_kernel(whole[rows, columns], fitted.window.kernel))
     return (torch.cat(kernels),), whole
 
 
-def _low_rank(form: Form, xx: Tensor, xy: Tensor, factor: Factor) -> tuple[tuple[Tensor, ...], Tensor]:
+def _low_rank(fitted: LinearMap, xx: Tensor, xy: Tensor, factor: Factor) -> tuple[tuple[Tensor, ...], Tensor]:
     """Reduced-rank regression: the outputs of the full one, in the directions in which they spread most."""
     full = torch.cholesky_solve(xy, factor())
     spread = full.T @ xx @ full
-    basis = torch.linalg.eigh((spread + spread.T) / 2).eigenvectors[:, -form.rank :]
+    basis = torch.linalg.eigh((spread + spread.T) / 2).eigenvectors[:, -fitted.layers[0].c_out :]
     first = full @ basis
-    return (_kernel(first, form.kernel), basis[..., None, None]), first @ basis.T
+    return (_kernel(first, fitted.window.kernel), basis[..., None, None]), first @ basis.T
 
 
-def _separable(form: Form, xx: Tensor, xy: Tensor, factor: Factor) -> tuple[tuple[Tensor, ...], Tensor]:
+def _separable(fitted: LinearMap, xx: Tensor, xy: Tensor, factor: Factor) -> tuple[tuple[Tensor, ...], Tensor]:
     """Alternating least squares for the depthwise and the 1x1 weights, from the best rank one of each channel of the
     full regression."""
-    channels, area, outputs = form.channels[0], form.kernel**2, xy.shape[1]
+    channels, area, outputs = fitted.channels, fitted.window.area, xy.shape[1]
     full = torch.cholesky_solve(xy, factor()).view(channels, area, outputs)
     depthwise = torch.linalg.eigh(full @ full.mT).eigenvectors[:, :, -1]
     squares, products = xx.view(channels, area, channels, area), xy.view(channels, area, outputs)
@@ -114,7 +116,7 @@ def _separable(form: Form, xx: Tensor, xy: Tensor, factor: Factor) -> tuple[tupl
         depthwise = found / found.norm(dim=1, keepdim=True).clamp(min=1e-12)
         pointwise = best_pointwise()
     whole = (depthwise[:, :, None] * pointwise[:, None, :]).reshape(len(xx), outputs)
-    first = depthwise.view(channels, 1, form.kernel, form.kernel)
+    first = depthwise.view(channels, 1, *fitted.window.kernel)
     return (first, pointwise.T[..., None, None]), whole
 
 
@@ -127,13 +129,18 @@ def _solved(xx: Tensor, xy: Tensor) -> Tensor:
     return torch.cholesky_solve(xy, torch.linalg.cholesky(xx))
 
 
-def _kernel(whole: Tensor, kernel: int) -> Tensor:
-    """A matrix (channels x kernel x kernel, outputs) as the weights of a convolution."""
-    return whole.T.reshape(whole.shape[1], -1, kernel, kernel)
+def _kernel(whole: Tensor, kernel: Pair) -> Tensor:
+    """A matrix (channels x kernel, outputs) as the weights of a convolution."""
+    return whole.T.reshape(whole.shape[1], -1, *kernel)
+
+
+def _shape(fitted: LinearMap) -> Shape:
+    if len(fitted.layers) == 1:
+        return _convolution
+    return _separable if fitted.is_separable else _low_rank
 
 
 Factor: TypeAlias = Callable[[], Tensor]
-Shape: TypeAlias = Callable[[Form, Tensor, Tensor, Factor], tuple[tuple[Tensor, ...], Tensor]]
-"""From the form, the products of inputs and those with outputs, and the factor of the former: the weights of each
+Shape: TypeAlias = Callable[[LinearMap, Tensor, Tensor, Factor], tuple[tuple[Tensor, ...], Tensor]]
+"""From the map, the products of inputs and those with outputs, and the factor of the former: the weights of each
 layer, and what they are together."""
-_SHAPES: dict[str, Shape] = {CONV: _convolution, SEPARABLE: _separable, LOW_RANK: _low_rank}
