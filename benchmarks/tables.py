@@ -20,6 +20,9 @@ from nat_plugin.errors import NATError
 DOCS = ROOT / "docs"
 NOTHING = "Not measured yet."
 """In the place of a table that has no results."""
+PRINTED = "printed"
+"""In an entry of results: tables as a page had them, by the names of their places. The figures behind them were not
+kept."""
 SINCE = " Since then changed: "
 """Begins what only git knows, at the end of the line."""
 _PLACE = re.compile(r"<!-- table (\S+) -->\n(.*?)<!-- end -->", re.DOTALL)
@@ -43,7 +46,9 @@ class Table:
         runs = dict.fromkeys((each["command"], each["commit"], each["date"]) for each in self.entries.values())
         said = "; ".join(f"`{command}`, commit {commit}, {date}" for command, commit, date in runs)
         machines = ", ".join(dict.fromkeys(each["machine"] for each in self.entries.values()))
-        return f"Experiment `{self.experiment}`, `{self.file.relative_to(ROOT).as_posix()}`: {said}; {machines}."
+        copied = any(PRINTED in each for each in self.entries.values())
+        note = " Copied from what was written down at that commit; the run's own file was not kept." if copied else ""
+        return f"Experiment `{self.experiment}`, `{self.file.relative_to(ROOT).as_posix()}`: {said}; {machines}.{note}"
 
 
 def all_tables() -> dict[str, Table]:
@@ -53,12 +58,23 @@ def all_tables() -> dict[str, Table]:
 
 def _tables_of(name: str, experiment: Experiment) -> Iterator[tuple[str, Table]]:
     path = experiment.place(name)
-    if path.exists() and hasattr(module := experiment.load(), "tables_of"):
-        found = read_results(path)
+    if not path.exists():
+        return
+    results = read_results(path)
+    for entry, figures in results.items():
+        for key, printed in figures.get(PRINTED, {}).items():
+            yield key, Table(name, markdown(printed["head"], printed["rows"]), path, {entry: figures})
+    found = {entry: figures for entry, figures in results.items() if PRINTED not in figures}
+    if found and hasattr(module := experiment.load(), "tables_of"):
         for key, text in module.tables_of(found).items():
             by_name = [entry for entry in found if key.endswith(f"-{entry}")]
             own = getattr(module, "SOURCES", {}).get(key) or by_name or list(found)
             yield key, Table(name, text, path, {entry: found[entry] for entry in own if entry in found})
+
+
+def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    first, *others = (f"| {' | '.join(cells)} |" for cells in [head, *rows])
+    return "\n".join([first, "|---" * len(head) + "|", *others])
 
 
 def tables_on(page: Path) -> dict[str, str]:
@@ -83,7 +99,7 @@ def pages() -> list[Path]:
 
 
 def write_tables(words: Sequence[str]) -> None:
-    """All tables on all pages, and the pictures beside the results."""
+    """All tables on all pages."""
     if words:
         raise NATError(f"tables {words[0]}: takes no options; it writes all tables of docs/")
     tables = all_tables()
@@ -91,9 +107,6 @@ def write_tables(words: Sequence[str]) -> None:
         wanted = {name: tables.get(name) for name in tables_on(page)}
         put_tables(page, {name: f"{each}{_since(each)}" if each else NOTHING for name, each in wanted.items()})
         print(f"{page.relative_to(ROOT)}: {', '.join(wanted)}")
-    for name, experiment in EXPERIMENTS.items():
-        if experiment.place(name).exists() and hasattr(module := experiment.load(), "draw"):
-            module.draw(read_results(experiment.place(name)), experiment.place(name).with_suffix(".svg"))
 
 
 def _since(table: Table) -> str:

@@ -70,7 +70,7 @@ def figures(given: argparse.Namespace) -> dict[str, Any]:
     for seed in range(given.seeds):
         for name, text in texts.items():
             place = given.work / f"{key(networks[name])}-{seed}.json"
-            hits[name].append(torch.tensor(train_once(text, plan, seed, place), dtype=torch.bool))
+            hits[name].append(torch.tensor(train_once(text, plan, seed, place).hits, dtype=torch.bool))
         done = seed + 1
         add_result(given.results, given.recipe, summary(given, plan, texts, networks, hits, done))
     return summary(given, plan, texts, networks, hits, done)
