@@ -48,9 +48,9 @@ class Call:
 
 Scalar: TypeAlias = str | int | float | bool | None
 Literal: TypeAlias = "Scalar | list[Literal] | tuple[Literal, ...] | dict[Scalar, Literal] | range | Call"
-Path: TypeAlias = tuple[Scalar, ...]
+LiteralPath: TypeAlias = tuple[Scalar, ...]
 """How a value within a literal is reached: positions of items, keys of dicts, names or positions in a call."""
-Span: TypeAlias = tuple[int, int]
+CharSpan: TypeAlias = tuple[int, int]
 """The first character of something in a text, and the one behind its last."""
 
 

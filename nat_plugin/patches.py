@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection
 from itertools import groupby
 
-from nat_plugin.literals import Path, Span, inner_nodes, syntax_tree
+from nat_plugin.literals import CharSpan, LiteralPath, inner_nodes, syntax_tree
 
 _MARK = re.compile(r"""[()\[\]{}'"#]""")
 _IN_STRING = {quote: re.compile(rf"\\.|\n|{quote}", re.DOTALL) for quote in "'\""}
@@ -45,13 +45,13 @@ def _string_end(text: str, at: int, quote: str) -> int | None:
     return None
 
 
-def literal_spans(text: str) -> dict[Path, Span]:
+def literal_spans(text: str) -> dict[LiteralPath, CharSpan]:
     """Where every value of a literal stands in its text, which begins with the literal itself. The same for JSON.
     Raises NATError for what is no expression of Python."""
     tree = syntax_tree(text, "eval")
     assert isinstance(tree, ast.Expression)
-    offsets, found = _Offsets(text), dict[Path, Span]()
-    left: list[tuple[Path, ast.expr]] = [((), tree.body)]
+    offsets, found = _Offsets(text), dict[LiteralPath, CharSpan]()
+    left: list[tuple[LiteralPath, ast.expr]] = [((), tree.body)]
     while left:
         path, node = left.pop()
         found[path] = offsets.span(node)
@@ -66,7 +66,7 @@ class _Offsets:
         ends = [match.end() for match in re.finditer(r"\r\n|\r|\n", text)]
         self._text, self._starts, self._lines = text, [0, *ends, len(text)], dict[int, list[int]]()
 
-    def span(self, node: ast.expr) -> Span:
+    def span(self, node: ast.expr) -> CharSpan:
         assert node.end_lineno is not None
         assert node.end_col_offset is not None
         return self._at(node.lineno, node.col_offset), self._at(node.end_lineno, node.end_col_offset)
@@ -90,18 +90,18 @@ class Patches:
         self._spans = literal_spans(text[start : len(text) if end is None else end])
         self._changes: list[tuple[int, int, str]] = []
 
-    def source(self, path: Path) -> str:
+    def source(self, path: LiteralPath) -> str:
         """How a value stands in the text."""
         first, end = self._place(path)
         return self._text[first:end]
 
-    def put(self, path: Path, source: str) -> None:
+    def put(self, path: LiteralPath, source: str) -> None:
         """Another value in a place, as it is to stand in the text."""
         self._changes.append((*self._place(path), source))
 
-    def keep(self, path: Path, kept: Collection[int]) -> None:
+    def keep(self, path: LiteralPath, kept: Collection[int]) -> None:
         """Only these items of a list or tuple, by their positions."""
-        spans: list[Span] = []
+        spans: list[CharSpan] = []
         while (*path, len(spans)) in self._spans:
             spans.append(self._place((*path, len(spans))))
         first, end = self._place(path)
@@ -129,6 +129,6 @@ class Patches:
             at = end
         return "".join([*parts, self._text[at:]])
 
-    def _place(self, path: Path) -> Span:
+    def _place(self, path: LiteralPath) -> CharSpan:
         first, end = self._spans[path]
         return self._start + first, self._start + end

@@ -51,7 +51,7 @@ CALLS = {
     'train("x").policy': "Path",
     'cost("x").macs': "int",
     "load_policy()": "LoadedPolicy",
-    "timm.compact": "-> nat_timm.compacting.result.Result",
+    "timm.compact": "-> nat_timm.compacting.result.CompactionResult",
     "timm.advise": "-> nat_plugin.advising.advice.Advice",
 }
 """What is called of ``nat_plugin``, and how the type ends that outside checkers see."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from nat_darts.document import GenotypeText
-from nat_darts.entries import INPUTS, Entries, EntryForm, read_concat, read_entries
+from nat_darts.entries import INPUTS, CellEntries, EntryForm, read_concat, read_entries
 from nat_darts.ops import NAT, NULLS, OPS, STOCK, Dialect
 from nat_darts.skeleton import CELL_NAMES
 from nat_plugin.errors import NATError
@@ -20,7 +20,7 @@ class Genotype:
     """A document with its entries and output nodes by cell."""
 
     document: GenotypeText
-    entries: Mapping[str, Entries]
+    entries: Mapping[str, CellEntries]
     concat: Mapping[str, tuple[int, ...]]
 
     @cached_property

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from nat_darts.locating import CONSTRUCTOR, FIELDS, locate
 from nat_plugin.errors import NATError
-from nat_plugin.literals import Call, Literal, Path, Span, is_json
+from nat_plugin.literals import Call, CharSpan, Literal, LiteralPath, is_json
 from nat_plugin.patches import Patches
 
 PLAIN: Mapping[str, tuple[object, ...]] = {
@@ -26,9 +26,9 @@ class GenotypeText:
     """The values of the fields, and where each stands; ``span`` is the place of the genotype in the text."""
 
     text: str
-    span: Span
+    span: CharSpan
     values: Mapping[str, Literal]
-    paths: Mapping[str, Path]
+    paths: Mapping[str, LiteralPath]
 
     def patches(self) -> Patches:
         return Patches(self.text, *self.span)
@@ -53,14 +53,16 @@ def read_document(text: str) -> GenotypeText:
     twice = [field for field, _ in value.kwargs if field in given]
     if twice:
         raise NATError(f"field '{twice[0]}' is given by position and by name")
-    paths: dict[object, Path] = {field: (position,) for position, field in enumerate(given)}
+    paths: dict[object, LiteralPath] = {field: (position,) for position, field in enumerate(given)}
     paths.update({field: (field,) for field, _ in value.kwargs})
     fields: dict[object, Literal] = dict(value.kwargs)
     fields.update(given)
     return _document(text, found.span, fields, paths)
 
 
-def _document(text: str, span: Span, fields: Mapping[object, Literal], paths: Mapping[object, Path]) -> GenotypeText:
+def _document(
+    text: str, span: CharSpan, fields: Mapping[object, Literal], paths: Mapping[object, LiteralPath]
+) -> GenotypeText:
     if "recurrent" in fields:
         raise NATError("this is the cell of a recurrent network (field 'recurrent'); only convolutional cells are read")
     for field, value in fields.items():

@@ -16,7 +16,7 @@ from enum import Enum
 
 from nat_darts.ops import NULLS, OPS
 from nat_plugin.errors import NATError
-from nat_plugin.literals import Literal, Path
+from nat_plugin.literals import Literal, LiteralPath
 from nat_plugin.patches import Patches
 
 INPUTS = 2
@@ -44,13 +44,13 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Entries:
+class CellEntries:
     """The entries of a cell in the order of the text, their form, and the number of inner nodes."""
 
     form: EntryForm
     entries: tuple[Entry, ...]
     nodes: int
-    paths: tuple[Path, ...]
+    paths: tuple[LiteralPath, ...]
     """Where each stands in its list."""
 
 
@@ -72,7 +72,7 @@ def read_concat(value: Literal, field: str) -> tuple[int, ...]:
     return tuple(nodes)
 
 
-def read_entries(value: Literal, field: str, concat: tuple[int, ...]) -> Entries:
+def read_entries(value: Literal, field: str, concat: tuple[int, ...]) -> CellEntries:
     """The entries of a cell. Raises NATError that names the field and the entry."""
     if not isinstance(value, list | tuple):
         raise NATError(f"{field}: expected a list of entries such as ('sep_conv_3x3', 0), not {value!r:.60}")
@@ -90,7 +90,7 @@ def read_entries(value: Literal, field: str, concat: tuple[int, ...]) -> Entries
     return _triples(parsed, field, concat) if sizes == {2} else _pairs(parsed, field, concat)
 
 
-def put_ops(patches: Patches, at: Path, entries: Entries, ops: Sequence[str | None]) -> None:
+def put_ops(patches: Patches, at: LiteralPath, entries: CellEntries, ops: Sequence[str | None]) -> None:
     """Give the entries of the list at ``at`` other op names; an entry whose name is None is left out."""
     for path, entry, name in zip(entries.paths, entries.entries, ops, strict=True):
         if name is not None and name != entry.op:
@@ -102,7 +102,7 @@ def put_ops(patches: Patches, at: Path, entries: Entries, ops: Sequence[str | No
         patches.keep(at, [position for position, name in enumerate(ops) if name is not None])
 
 
-def put_concat(patches: Patches, at: Path, value: Literal, output: Sequence[int]) -> None:
+def put_concat(patches: Patches, at: LiteralPath, value: Literal, output: Sequence[int]) -> None:
     """Give a concat field other nodes, in the same container (a range only if it still is one)."""
     assert isinstance(value, list | tuple | range)
     new, old = list(output), list(value)
@@ -152,7 +152,7 @@ def _check_edge(entry: Entry, field: str, index: int) -> Entry:
     return entry
 
 
-def _flat(count: int) -> tuple[Path, ...]:
+def _flat(count: int) -> tuple[LiteralPath, ...]:
     return tuple((index,) for index in range(count))
 
 
@@ -160,22 +160,22 @@ def _last(concat: tuple[int, ...]) -> int:
     return max(concat) - INPUTS + 1
 
 
-def _triples(parsed: list[tuple[str, list[int]]], field: str, concat: tuple[int, ...]) -> Entries:
+def _triples(parsed: list[tuple[str, list[int]]], field: str, concat: tuple[int, ...]) -> CellEntries:
     fair = 2 * sum(first > second for _, (first, second) in parsed) > len(parsed)
     form = EntryForm.FAIR if fair else EntryForm.TRIPLES
     entries = [Entry(op, *(reversed(nodes) if fair else nodes)) for op, nodes in parsed]
     checked = tuple(_check_edge(entry, field, index) for index, entry in enumerate(entries))
     nodes = max(_last(concat), *(entry.target - INPUTS + 1 for entry in checked))
-    return Entries(form, checked, nodes, _flat(len(checked)))
+    return CellEntries(form, checked, nodes, _flat(len(checked)))
 
 
-def _nested(value: Sequence[Literal], field: str, concat: tuple[int, ...]) -> Entries:
+def _nested(value: Sequence[Literal], field: str, concat: tuple[int, ...]) -> CellEntries:
     if len(value) > MAX_NODES:
         raise NATError(f"{field} has {len(value)} nodes; at most {MAX_NODES} are read")
     if _last(concat) > len(value):
         raise NATError(f"{field} lists {len(value)} nodes, but {field}_concat names node {max(concat)}")
     entries: list[Entry] = []
-    paths: list[Path] = []
+    paths: list[LiteralPath] = []
     for node, items in enumerate(value, start=INPUTS):
         assert isinstance(items, list | tuple)
         for index, item in enumerate(items):
@@ -188,10 +188,10 @@ def _nested(value: Sequence[Literal], field: str, concat: tuple[int, ...]) -> En
                 raise NATError(f"{field} has more than {MAX_ENTRIES:,} entries")
     if not entries:
         raise NATError(f"{field} has no entries")
-    return Entries(EntryForm.NESTED, tuple(entries), len(value), tuple(paths))
+    return CellEntries(EntryForm.NESTED, tuple(entries), len(value), tuple(paths))
 
 
-def _pairs(parsed: list[tuple[str, list[int]]], field: str, concat: tuple[int, ...]) -> Entries:
+def _pairs(parsed: list[tuple[str, list[int]]], field: str, concat: tuple[int, ...]) -> CellEntries:
     """Two entries per node (DARTS), or as many as there are for each node up to the last one of the concat."""
     count = len(parsed)
     sizes = [2] if count % 2 == 0 and count // 2 >= _last(concat) else []
@@ -202,13 +202,13 @@ def _pairs(parsed: list[tuple[str, list[int]]], field: str, concat: tuple[int, .
             f"{field}: {count} entries are neither two for each node nor the same number for each of the "
             f"{_last(concat)} nodes up to {max(concat)}, the last in {field}_concat; write triples (op, source, node)"
         )
-    readings: list[Entries] = []
+    readings: list[CellEntries] = []
     errors: list[NATError] = []
     for size in sizes:
         try:
             entries = [Entry(op, nodes[0], INPUTS + i // size) for i, (op, nodes) in enumerate(parsed)]
             checked = tuple(_check_edge(entry, field, index) for index, entry in enumerate(entries))
-            readings.append(Entries(EntryForm.PAIRS, checked, count // size, _flat(count)))
+            readings.append(CellEntries(EntryForm.PAIRS, checked, count // size, _flat(count)))
         except NATError as error:
             errors.append(error)
     if not readings:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from nat_plugin.errors import NATError
-from nat_plugin.literals import MAX_CHARS, Call, Span, assigned_names, parse_literal, parse_value
+from nat_plugin.literals import MAX_CHARS, Call, CharSpan, assigned_names, parse_literal, parse_value
 from nat_plugin.network_json import is_network
 from nat_plugin.patches import closing
 
@@ -24,7 +24,7 @@ _FILE = re.compile(r"(?:from|import)\b|#|\"\"\"|'''|[A-Za-z_]\w*\s*(?::[^=\n]*)?
 class Located:
     """A genotype's place in a text, and its value, a call or a dict."""
 
-    span: Span
+    span: CharSpan
     value: object
 
 
@@ -58,7 +58,7 @@ def _starts(text: str) -> Iterator[tuple[int, int]]:
         yield match.start(), match.start()
 
 
-def _spans(text: str) -> Iterator[Span]:
+def _spans(text: str) -> Iterator[CharSpan]:
     """Those that are not inside of another. One that is never closed goes on to the end of the text."""
     behind = 0
     starts = sorted(_starts(text))[: MAX_FOUND + 1]
@@ -83,7 +83,7 @@ def _is_literal(source: str) -> bool:
     return True
 
 
-def _several(text: str, spans: list[Span]) -> str:
+def _several(text: str, spans: list[CharSpan]) -> str:
     try:
         names = assigned_names(text)
     except NATError:

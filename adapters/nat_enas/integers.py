@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import islice
 
 from nat_plugin.errors import NATError
-from nat_plugin.literals import MAX_CHARS, Span
+from nat_plugin.literals import MAX_CHARS, CharSpan
 from nat_plugin.network_json import is_network
 
 MAX_INTEGERS = 4096
@@ -57,11 +57,11 @@ def is_mostly_integers(text: str) -> bool:
     return digits > sum(character.isalpha() for character in text) or (digits > 0 and "fixed_arc" in text)
 
 
-def _places(text: str) -> list[Span]:
+def _places(text: str) -> list[CharSpan]:
     """Where the integers stand."""
     if len(text) > MAX_CHARS:
         raise NATError(f"the text has {len(text):,} characters; at most {MAX_CHARS:,} are read")
-    found: list[Span] = []
+    found: list[CharSpan] = []
     for scope in _scopes(text):
         _check_closed(text, scope)
         for token in islice(_TOKEN.finditer(text, *scope), MAX_INTEGERS + 1 - len(found)):
@@ -78,7 +78,7 @@ def _places(text: str) -> list[Span]:
     return found
 
 
-def _check_closed(text: str, scope: Span) -> None:
+def _check_closed(text: str, scope: CharSpan) -> None:
     """NATError unless every bracket and quote is closed by its own kind, as in a text that is whole."""
     still_open: list[str] = []
     for match in _ENCLOSING.finditer(text, *scope):
@@ -93,11 +93,11 @@ def _check_closed(text: str, scope: Span) -> None:
         raise NATError(f"{still_open[-1]!r} is missing; is the end of the text lost?")
 
 
-def _scopes(text: str) -> list[Span]:
+def _scopes(text: str) -> list[CharSpan]:
     """The parts of a text in which integers are looked for."""
     if is_network(text):
         return [(0, len(text))]
-    arguments: list[Span] = []
+    arguments: list[CharSpan] = []
     for match in _ARGUMENT.finditer(text):
         if match["more"] is None and match["own"] is None:  # a line that does not go on with the one before
             arguments.clear()
@@ -105,7 +105,7 @@ def _scopes(text: str) -> list[Span]:
             arguments.append(match.span("text"))
     if arguments:
         return arguments
-    tensors: list[Span] = []
+    tensors: list[CharSpan] = []
     for match in _TENSOR.finditer(text):
         keyword = _KEYWORDS.search(text, *match.span(1))
         tensors.append((match.start(1), keyword.start() if keyword else match.end(1)))

@@ -27,7 +27,7 @@ _NASLIB = re.compile(r"[\s'\"]*[\[(]\s*\d+(?:\s*,\s*\d+){5}[\s,]*[\])][\s'\"]*")
 
 
 @dataclass(frozen=True)
-class Layer:
+class MacroLayer:
     """The op of a layer, and a bit for each tensor before the last one: the stem, then the layers in order."""
 
     op: int
@@ -79,9 +79,9 @@ class EnasMacroAdapter(Adapter):
         return published("macro")
 
 
-def _read(text: str) -> list[Layer]:
+def _read(text: str) -> list[MacroLayer]:
     values = read_integers(text)
-    layers: list[Layer] = []
+    layers: list[MacroLayer] = []
     while values:
         number = len(layers)
         if len(values) <= number:
@@ -98,11 +98,11 @@ def _read(text: str) -> list[Layer]:
             raise NATError(f"layer {number}: a skip connection is 0 or 1, not {wrong[0]}")
         if number == MAX_LAYERS:
             raise NATError(f"more than {MAX_LAYERS} layers are not read")
-        layers.append(Layer(op, tuple(bits)))
+        layers.append(MacroLayer(op, tuple(bits)))
     return layers
 
 
-def _cell(layers: list[Layer], filters: int) -> Cell:
+def _cell(layers: list[MacroLayer], filters: int) -> Cell:
     third = len(layers) // 3
     halvings = {third - 1, 2 * third - 1}
     nodes: list[Node] = []

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from nat_plugin.errors import NATError
 from nat_plugin.ir.vertices import KERNELS, Matrix
-from nat_plugin.literals import Call, Literal, Path, Span, parse_value
+from nat_plugin.literals import Call, CharSpan, Literal, LiteralPath, parse_value
 from nat_plugin.patches import Patches, closing
 
 MAX_VERTICES = 7
@@ -34,9 +34,9 @@ class Spec:
     matrix: Matrix
     ops: tuple[str, ...]
     text: str
-    span: Span
-    matrix_path: Path
-    ops_path: Path
+    span: CharSpan
+    matrix_path: LiteralPath
+    ops_path: LiteralPath
 
     def rewritten(self, ops: Sequence[str], matrix: Matrix) -> str:
         """The text with other ops and fewer edges, everything else as it stands."""
@@ -81,7 +81,7 @@ def find_spec(text: str) -> Spec:
         raise NATError(f"the text has {len(text):,} characters; a cell of NAS-Bench-101 is shorter")
     span = _span(text)
     value = parse_value(text[slice(*span)])
-    fields: dict[object, tuple[Literal, Path]] = {}
+    fields: dict[object, tuple[Literal, LiteralPath]] = {}
     if isinstance(value, Call):
         given = (*zip(("matrix", "ops"), enumerate(value.args), strict=False),)
         fields = {name: (each, (position,)) for name, (position, each) in given}
@@ -98,7 +98,7 @@ def find_spec(text: str) -> Spec:
     return Spec(matrix, _ops(named[0], len(matrix)), text, span, wiring[1], named[1])
 
 
-def _span(text: str) -> Span:
+def _span(text: str) -> CharSpan:
     bare = text.strip(" \t\r\n'\"")
     first = text.index(bare)
     if bare[:1] in ("{", "(", "["):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from nat_plugin.errors import NATError
-from nat_plugin.literals import Span, parse_literal
+from nat_plugin.literals import CharSpan, parse_literal
 from nat_plugin.network_json import is_network
 from nat_plugin.patches import Patches, closing
 
@@ -40,8 +40,8 @@ class Spelled:
     """The op of every edge by its ends, in the order of the text, and the place and form of the cell in the text."""
 
     entries: Mapping[Ends, str]
-    span: Span
-    form: Callable[[str, Span, Sequence[tuple[Ends, str]]], str]
+    span: CharSpan
+    form: Callable[[str, CharSpan, Sequence[tuple[Ends, str]]], str]
 
     def rewritten(self, text: str, ops: Mapping[Ends, str]) -> str:
         """The text with other ops, everything else as it stands."""
@@ -113,7 +113,7 @@ def _add(found: dict[Ends, str], target: int, op: object, source: object) -> Non
     found[source, target] = op
 
 
-def _write_string(text: str, span: Span, ops: Sequence[tuple[Ends, str]]) -> str:
+def _write_string(text: str, span: CharSpan, ops: Sequence[tuple[Ends, str]]) -> str:
     left = iter(ops)
     string = _ENTRY.sub(lambda _entry: f"{next(left)[1]}~", text[slice(*span)])
     return text[: span[0]] + string + text[span[1] :]
@@ -130,7 +130,7 @@ def _read_numbers(bare: str) -> Mapping[Ends, str]:
     return {ends: NASLIB_NAMES[number] for ends, number in zip(NASLIB_ENDS, numbers, strict=True)}
 
 
-def _write_numbers(text: str, span: Span, ops: Sequence[tuple[Ends, str]]) -> str:
+def _write_numbers(text: str, span: CharSpan, ops: Sequence[tuple[Ends, str]]) -> str:
     left = iter(ops)
 
     def other(old: re.Match[str]) -> str:
@@ -156,7 +156,7 @@ def _read_nested(bare: str) -> Mapping[Ends, str]:
     return found
 
 
-def _write_nested(text: str, span: Span, ops: Sequence[tuple[Ends, str]]) -> str:
+def _write_nested(text: str, span: CharSpan, ops: Sequence[tuple[Ends, str]]) -> str:
     patches = Patches(text, span[0], closing(text, span[0]))
     positions = dict.fromkeys((1, 2, 3), 0)
     for (_, target), name in ops:

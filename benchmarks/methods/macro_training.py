@@ -16,12 +16,12 @@ from nat_plugin.errors import NATError
 from nat_plugin.ir import Budget, Moves, find_rule
 from nat_plugin.policy.graphs import Graph, build_batch, build_graph
 from nat_plugin.policy.network import Policy, PolicyConfig, new_policy
-from nat_plugin.policy.training.ensemble import Critic, CriticConfig
+from nat_plugin.policy.training.ensemble import RankEnsemble, RankEnsembleConfig
 from nat_plugin.policy.training.sampled import sampled_step
 
 RULES = ("nat", "nat++")
 CPU = torch.device("cpu")
-CRITIC = CriticConfig(epochs=25)
+CRITIC = RankEnsembleConfig(epochs=25)
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Plan:
     lr: float = 4e-3
     warmup: int = 30
     entropy: float = 0.1
-    critic: CriticConfig = CRITIC
+    critic: RankEnsembleConfig = CRITIC
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def predict(space: MacroSpace, plan: Plan, rng: np.random.Generator) -> np.ndarr
     kinds, first = np.unique(space.kinds, return_index=True)
     graphs = [build_graph(space.networks[number]) for number in first]
     known = rng.permutation(kinds[~space.held[first]])[: plan.evaluations]
-    critic = Critic(plan.critic, plan.seed, CPU)
+    critic = RankEnsemble(plan.critic, plan.seed, CPU)
     critic.fit([graphs[kind] for kind in known], space.validation[first[known]])
     found: np.ndarray = critic.predict(graphs).mean(axis=0)[space.kinds]
     return found

@@ -12,7 +12,7 @@ LEAST_CHANGE = 0.01
 
 
 @dataclass(frozen=True)
-class Part:
+class PartShares:
     """A block or cell, a layer outside of any, the classifier or all the rest, and its shares of the whole."""
 
     name: str
@@ -105,7 +105,7 @@ class Advice:
     ms: float
     setting: str
     pictures: int
-    parts: tuple[Part, ...]
+    parts: tuple[PartShares, ...]
     moves: tuple[Move, ...]
     combinations: tuple[Combination, ...] = ()
     accuracy: float | None = None

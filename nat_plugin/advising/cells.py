@@ -8,7 +8,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from nat_plugin.advising.advice import Part
+from nat_plugin.advising.advice import PartShares
 from nat_plugin.advising.effects import Outputs
 from nat_plugin.advising.inheriting import inherits, supernet_of
 from nat_plugin.advising.session import Change, Subject
@@ -85,7 +85,7 @@ class CellSubject(Subject):
         original = self._shared(x, self.network)
         return [Outputs(self._shared(x, self.changed(each)), original, labels) for each in choices]
 
-    def parts(self) -> Iterator[Part]:
+    def parts(self) -> Iterator[PartShares]:
         """The op of every slot wherever it is placed, the classifier, and all else."""
         whole, frame, left = cost(self.network), scaffold(self.network), [1.0, 1.0, 1.0]
         linear = self._trained.classifier
@@ -102,8 +102,8 @@ class CellSubject(Subject):
         for name, (params, macs, spent) in taken.items():
             shares = params / whole.params, macs / whole.macs, spent / self.whole
             left = [each - share for each, share in zip(left, shares, strict=True)]
-            yield Part(name, *shares)
-        yield Part("all else", *(max(0.0, each) for each in left))
+            yield PartShares(name, *shares)
+        yield PartShares("all else", *(max(0.0, each) for each in left))
 
     @torch.no_grad()
     def accuracy(self) -> float | None:

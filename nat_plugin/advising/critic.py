@@ -21,7 +21,7 @@ _MOST = 3.0
 
 
 @dataclass
-class Critic:
+class EffectModel:
     """The changes of the logits by each change alone are added up, picture by picture, so that what two of them do in
     the same direction counts more; the size of the sum is multiplied by a power of their number, whose exponent is
     learned from combinations that were measured, by Bayesian regression of logarithms."""

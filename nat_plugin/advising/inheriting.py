@@ -14,7 +14,7 @@ from nat_plugin.ir.costs import slot_sites
 from nat_plugin.ir.layers import Conv, FactorizedReduce, Layer, Norm, Opaque, SqueezeExcite
 from nat_plugin.nets import Supernet
 from nat_plugin.nets.fixed import CellNetwork, FixedCell
-from nat_plugin.nets.paths import Path, occurrences
+from nat_plugin.nets.paths import OpPath, occurrences
 from nat_plugin.nets.shared import Projection, SharedCell, module_key
 from nat_plugin.nets.steps import cell_steps
 
@@ -68,11 +68,13 @@ def supernet_of(trained: CellNetwork, network: Network, ops: Mapping[Slot, Seque
     return made.eval()
 
 
-def _paths(network: Network, ops: Mapping[Slot, Sequence[Op]]) -> dict[str, frozenset[Path]]:
-    found: dict[str, set[Path]] = {name: set() for name, _ in network.cells}
+def _paths(network: Network, ops: Mapping[Slot, Sequence[Op]]) -> dict[str, frozenset[OpPath]]:
+    found: dict[str, set[OpPath]] = {name: set() for name, _ in network.cells}
     for slot, others in ops.items():
         edge, number = network.edge(slot), occurrences(network.by_name[slot.cell])[slot.index]
-        found[slot.cell] |= {Path(edge.source, edge.target, number, op) for op in (edge.op, *others) if not op.is_null}
+        found[slot.cell] |= {
+            OpPath(edge.source, edge.target, number, op) for op in (edge.op, *others) if not op.is_null
+        }
     return {name: frozenset(paths) for name, paths in found.items()}
 
 
@@ -92,7 +94,7 @@ def _take_over(
     for (_, (kind, number)), part in zip(program, fixed.parts, strict=True):
         if kind == "op":
             edge = cell.edges[number]
-            shared.ops[module_key(Path(edge.source, edge.target, order[number], edge.op))] = part
+            shared.ops[module_key(OpPath(edge.source, edge.target, order[number], edge.op))] = part
         elif kind == "norm":
             shared.norms[str(number)] = part
         else:
@@ -114,11 +116,11 @@ def _copy_columns(mine: Tensor, its: Tensor, columns: Tensor | None) -> None:
 
 def _inherit(network: Network, slot: Slot, others: Sequence[Op], shared: SharedCell, site: Site) -> None:
     edge, number = network.edge(slot), occurrences(network.by_name[slot.cell])[slot.index]
-    own = module_key(Path(edge.source, edge.target, number, edge.op))
+    own = module_key(OpPath(edge.source, edge.target, number, edge.op))
     for op in others:
         if op.is_null or not any(isinstance(layer, (*_WEIGHTED, Norm)) for layer in op.layers(site)):
             continue
-        module = shared.ops[module_key(Path(edge.source, edge.target, number, op))]
+        module = shared.ops[module_key(OpPath(edge.source, edge.target, number, op))]
         if own in shared.ops and _inherits_all(edge.op, op, site):
             for mine, its in zip(module.parameters(), shared.ops[own].parameters(), strict=True):
                 mine.copy_(_centre(its, mine.shape))

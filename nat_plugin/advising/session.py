@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nat_plugin.advising.advice import Advice, Combination, Move, Part, Replacement, Savings
-from nat_plugin.advising.critic import Critic
+from nat_plugin.advising.advice import Advice, Combination, Move, PartShares, Replacement, Savings
+from nat_plugin.advising.critic import EffectModel
 from nat_plugin.advising.effects import Outputs, added, together
 from nat_plugin.advising.front import LATENCY, SavedLatency, front
 from nat_plugin.errors import NATError
@@ -60,7 +60,7 @@ class Subject(ABC):
         """The outputs with all changes of each choice; what is fitted is fitted in the network as it is by then."""
 
     @abstractmethod
-    def parts(self) -> Iterator[Part]:
+    def parts(self) -> Iterator[PartShares]:
         """Shares of the whole, in order, once ``saved`` was asked."""
 
     @abstractmethod
@@ -156,7 +156,7 @@ class _Session:
         """The front, of which some were measured, one after another, so that each is expected by what is known then."""
         choices = [self._of(moves, choice) for choice in front(moves, self._harms(moves, best), COMBINATIONS)]
         sums = [added([self.outputs[change] for change in changes]) for changes in choices]
-        critic, found = Critic(), dict[int, Combination]()
+        critic, found = EffectModel(), dict[int, Combination]()
         checked = _spread(len(choices), CHECKED)
         measured = self.subject.combined([choices[number] for number in checked], chosen) if checked else ()
         for number, outputs in zip(checked, measured, strict=True):
@@ -182,7 +182,7 @@ class _Session:
         slots = zip(moves.slots, moves.ops(choice), choice, strict=True)
         return [Change(slot, op) for slot, op, index in slots if index]
 
-    def _combination(self, critic: Critic, changes: Sequence[Change], sums: Outputs) -> Combination:
+    def _combination(self, critic: EffectModel, changes: Sequence[Change], sums: Outputs) -> Combination:
         expected, low, high = critic.expected(sums, len(changes))
         alike = sums.scaled(expected / max(sums.effect.change, 1e-12)).effect
         places = tuple(self._replacement(change) for change in changes)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from nat_plugin.advising.advice import Advice, Combination, Move, Part, Savings
+    from nat_plugin.advising.advice import Advice, Combination, Move, PartShares, Savings
 
 SHOWN = 25
 
@@ -42,7 +42,7 @@ def _lines(advice: Advice) -> Iterator[str]:
             yield f"{number}: {', '.join(map(str, each.replacements))}"
 
 
-def _part(part: Part) -> tuple[str, ...]:
+def _part(part: PartShares) -> tuple[str, ...]:
     return part.name, *(f"{100 * share:.1f} %" for share in (part.params, part.macs, part.latency))
 
 

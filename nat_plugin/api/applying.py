@@ -12,7 +12,7 @@ from nat_plugin.api.transformed import Transformed, TransformSettings
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Budget, Moves, Network, Rule
 from nat_plugin.measuring.keeping import Keeper, find_keeper
-from nat_plugin.measuring.latency import LATENCY, Measured
+from nat_plugin.measuring.latency import LATENCY, MeasuredLatency
 from nat_plugin.measuring.tables import TableMetric
 from nat_plugin.policy.apply import apply_policy
 from nat_plugin.policy.proposing import Suggestion, suggest
@@ -115,7 +115,7 @@ class _Held:
 
     network: Network
     moves: Moves
-    measured: Measured | None = None
+    measured: MeasuredLatency | None = None
     note: str = ""
 
 

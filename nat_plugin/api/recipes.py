@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from nat_plugin.runs.progress import Reporter
 
 _R = TypeVar("_R")
-Recipe: TypeAlias = "str | os.PathLike[str] | Mapping[str, Any]"
+RecipeLike: TypeAlias = "str | os.PathLike[str] | Mapping[str, Any]"
 """The name of a recipe that ships, a file, or the values that such a file has."""
 Overrides: TypeAlias = "Mapping[str, Any] | Iterable[str] | None"
 """Keys of a recipe with dots, as in ``search.rounds``, and their values; of the command line ``KEY=VALUE``."""
@@ -51,7 +51,7 @@ class Job(Generic[_R]):
 
 
 def run(
-    recipe: Recipe,
+    recipe: RecipeLike,
     overrides: Mapping[str, Any] | None = None,
     *,
     out: Folder | None = None,
@@ -83,7 +83,7 @@ def run(
 
 
 def compare(
-    recipe: Recipe,
+    recipe: RecipeLike,
     overrides: Mapping[str, Any] | None = None,
     *,
     out: Folder | None = None,
@@ -103,7 +103,7 @@ def compare(
 
 
 def train(
-    recipe: Recipe,
+    recipe: RecipeLike,
     overrides: Mapping[str, Any] | None = None,
     *,
     out: Folder | None = None,
@@ -136,7 +136,7 @@ def resume(
 
 
 def run_job(
-    recipe: Recipe, overrides: Overrides, out: Folder | None, device: str | None, extended: bool
+    recipe: RecipeLike, overrides: Overrides, out: Folder | None, device: str | None, extended: bool
 ) -> Job[RunResult]:
     """See ``run``. NATError for what is wrong with a recipe before torch is imported, which takes seconds."""
     values, label = _values(recipe, overrides, device=device, extended=extended or None), label_of(recipe)
@@ -150,7 +150,7 @@ def run_job(
 
 
 def compare_job(
-    recipe: Recipe, overrides: Overrides, out: Folder | None, device: str | None, processes: int | None
+    recipe: RecipeLike, overrides: Overrides, out: Folder | None, device: str | None, processes: int | None
 ) -> Job[ComparisonResult]:
     """See ``compare``."""
     values, label = _values(recipe, overrides, device=device, processes=processes), label_of(recipe)
@@ -163,7 +163,7 @@ def compare_job(
     return Job(folder, lambda shown: ComparisonResult(folder, compare(plan, folder, plugins(), shown)))
 
 
-def train_job(recipe: Recipe, overrides: Overrides, out: Folder | None, device: str | None) -> Job[TrainingResult]:
+def train_job(recipe: RecipeLike, overrides: Overrides, out: Folder | None, device: str | None) -> Job[TrainingResult]:
     """See ``train``."""
     from nat_plugin.policy.training.recipe import plan_of_file
 
@@ -219,7 +219,7 @@ def _given(overrides: Mapping[str, Any] | None) -> Mapping[str, Any]:
     return overrides or {}
 
 
-def _values(recipe: Recipe, overrides: Overrides, **others: object) -> dict[str, Any]:
+def _values(recipe: RecipeLike, overrides: Overrides, **others: object) -> dict[str, Any]:
     """Of a recipe, and what arguments of their own say."""
     if not isinstance(recipe, str | os.PathLike | Mapping):
         raise NATError(f"recipe: a {type(recipe).__name__} is none; give a name, a file, or a dict of its keys")

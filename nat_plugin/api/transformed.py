@@ -14,7 +14,7 @@ from nat_plugin.ir import Network, key
 from nat_plugin.search.base import Settings
 
 if TYPE_CHECKING:
-    from nat_plugin.measuring.latency import Measured
+    from nat_plugin.measuring.latency import MeasuredLatency
 
 
 @dataclass(frozen=True, repr=False)
@@ -30,7 +30,7 @@ class Transformed(Architecture):
     input: Architecture
     confidence: float | None
     kept: bool
-    timed: Measured | None = None
+    timed: MeasuredLatency | None = None
     note: str = ""
     looked_up: Mapping[str, float] = field(default_factory=dict)
 

@@ -21,7 +21,7 @@ from nat_plugin.training.trainer import NetworkTrainer, epoch_note, train
 KEPT = 8
 """How many trained networks stay in memory; others are trained again where their weights are asked for."""
 
-Found: TypeAlias = dict[str, Any]
+TrainedFigures: TypeAlias = dict[str, Any]
 """Of one training: accuracy and loss on the reward images, and bool (images,) of the selection images."""
 
 
@@ -51,7 +51,7 @@ class TrainingEvaluator(Evaluator):
         super().__init__(bench, settings)
         self.after_epoch: Callable[[dict[str, float]], None] | None = None
         self.trainings = 0  # that this object has finished
-        self._results: dict[str, list[Found | None]] = {}  # by key: what every seed gave, None if it failed
+        self._results: dict[str, list[TrainedFigures | None]] = {}  # by key: what every seed gave, None if it failed
         self._kept: OrderedDict[tuple[str, int], NetworkTrainer] = OrderedDict()
         self._running: tuple[str, int, NetworkTrainer] | None = None
         self._unfinished: State | None = None
@@ -97,7 +97,7 @@ class TrainingEvaluator(Evaluator):
             return None
         return {what: sum(float(run[what]) for run in done) / len(done) for what in ("accuracy", "loss")}
 
-    def _runs(self, network: Network, count: int) -> list[Found | None]:
+    def _runs(self, network: Network, count: int) -> list[TrainedFigures | None]:
         """What the first ``count`` trainings gave (fewer if one failed, which makes the rest idle)."""
         runs = self._results.setdefault(key(network), [])
         while len(runs) < count and None not in runs:
@@ -134,5 +134,5 @@ class TrainingEvaluator(Evaluator):
             self.after_epoch(figures)
 
 
-def _copy(results: dict[str, list[Found | None]]) -> dict[str, list[Found | None]]:
+def _copy(results: dict[str, list[TrainedFigures | None]]) -> dict[str, list[TrainedFigures | None]]:
     return {name: [run and dict(run) for run in runs] for name, runs in results.items()}

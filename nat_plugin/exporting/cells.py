@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from nat_plugin.exporting.families import WIDTH, Family, Made, fresh, made
+from nat_plugin.exporting.families import WIDTH, ConstructorCall, Family, fresh, made
 from nat_plugin.exporting.text import module_text
 from nat_plugin.ir import layout
 from nat_plugin.nets import blocks
@@ -98,22 +98,22 @@ def cells_source(net: CellNetwork, title: str) -> str:
     return module_text(title, imports, text)
 
 
-def _families(parts: Iterable[tuple[str, Made]]) -> dict[Made, Family]:
+def _families(parts: Iterable[tuple[str, ConstructorCall]]) -> dict[ConstructorCall, Family]:
     """The function for every part that consists of several layers, by the part's shape."""
-    members: dict[Made, dict[Made, None]] = {}
-    labels: dict[Made, str] = {}
+    members: dict[ConstructorCall, dict[ConstructorCall, None]] = {}
+    labels: dict[ConstructorCall, str] = {}
     for label, part in parts:
         if part.inside:
             members.setdefault(part.shape, {})[part] = None
             labels.setdefault(part.shape, label)
-    found: dict[Made, Family] = {}
+    found: dict[ConstructorCall, Family] = {}
     for shape, label in labels.items():
         name = fresh(label, {"nn", "torch", "F", *(family.name for family in found.values())})
         found[shape] = Family(name, tuple(members[shape]))
     return found
 
 
-def _call(families: dict[Made, Family], part: Made) -> str:
+def _call(families: dict[ConstructorCall, Family], part: ConstructorCall) -> str:
     family = families.get(part.shape)
     return part.text() if family is None else family.call(part)
 

@@ -20,12 +20,12 @@ _ROLES = {"in_channels": "c_in", "out_channels": "c_out", "num_features": "chann
 
 
 @dataclass(frozen=True)
-class Made:
+class ConstructorCall:
     """The call that makes a module: with its arguments, or with the modules inside it."""
 
     name: str
     arguments: tuple[Argument, ...] = ()
-    inside: tuple[Made, ...] = ()
+    inside: tuple[ConstructorCall, ...] = ()
 
     def text(self, indent: int = 0) -> str:
         """In one line where it is short, without the indent of that."""
@@ -43,13 +43,13 @@ class Made:
         for each in self.inside:
             yield from each.numbers()
 
-    def with_numbers(self, values: Iterator[Any]) -> Made:
+    def with_numbers(self, values: Iterator[Any]) -> ConstructorCall:
         """The same call with other values in place of ``numbers``."""
         own = tuple(replace(each, value=next(values)) if _is_number(each.value) else each for each in self.arguments)
-        return Made(self.name, own, tuple(each.with_numbers(values) for each in self.inside))
+        return ConstructorCall(self.name, own, tuple(each.with_numbers(values) for each in self.inside))
 
     @property
-    def shape(self) -> Made:
+    def shape(self) -> ConstructorCall:
         """What calls have in common that differ in numbers alone."""
         return self.with_numbers(iter([0] * len(list(self.numbers()))))
 
@@ -60,19 +60,19 @@ class Made:
             yield from each.names()
 
 
-def made(module: nn.Module) -> Made:
+def made(module: nn.Module) -> ConstructorCall:
     """The call that makes a module of layers of torch and of ``nets.blocks``."""
     if isinstance(module, nn.Sequential):
-        return Made("nn.Sequential", inside=tuple(map(made, module)))
+        return ConstructorCall("nn.Sequential", inside=tuple(map(made, module)))
     if isinstance(module, blocks.Residual):
-        return Made("Residual", inside=(made(module.body),))
+        return ConstructorCall("Residual", inside=(made(module.body),))
     own = type(module).__module__ == blocks.__name__
     kind = type(module) if own else layer_class(module)
     assert kind is not None, f"{type(module)} is no layer"
     given = arguments(module, kind)
     if own:
-        return Made(kind.__name__, given)
-    return Made(f"nn.{kind.__name__}", tuple(replace(each, value=_short(each.value)) for each in given))
+        return ConstructorCall(kind.__name__, given)
+    return ConstructorCall(f"nn.{kind.__name__}", tuple(replace(each, value=_short(each.value)) for each in given))
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class Family:
     """Calls of one shape. The numbers that are not the same in all of them are the arguments of a function."""
 
     name: str
-    members: tuple[Made, ...]
+    members: tuple[ConstructorCall, ...]
 
     def function(self) -> str:
         """Its text."""
@@ -89,7 +89,7 @@ class Family:
         given = ", ".join(dict.fromkeys(filter(None, names)))
         return f"def {self.name}({given}):\n    return {first.with_numbers(values).text(4)}"
 
-    def call(self, member: Made) -> str:
+    def call(self, member: ConstructorCall) -> str:
         """How one of its members is made."""
         found = {name: each.value for name, each in zip(self._variables, member.numbers(), strict=True) if name}
         return f"{self.name}({', '.join(map(repr, found.values()))})"

@@ -34,7 +34,7 @@ def layer_class(module: nn.Module) -> type[nn.Module] | None:
     return next(each for each in order if each.__module__.startswith(_LAYERS))
 
 
-class _Tracer(fx.Tracer):
+class _LayerTracer(fx.Tracer):
     """Layers are leaves. ``values`` has what each node is for the example."""
 
     def __init__(self, example: Example) -> None:
@@ -89,7 +89,7 @@ class _Tracer(fx.Tracer):
 def trace(model: nn.Module, example: Example) -> fx.Graph:
     """The graph of a model in the mode (training or evaluation) that it is in. Running statistics of the model move,
     and random numbers are drawn, so give a copy. NATError for a model that cannot be followed."""
-    tracer = _Tracer(example)
+    tracer = _LayerTracer(example)
     try:
         with torch.no_grad():
             graph = tracer.trace(model)

@@ -26,7 +26,7 @@ def empty(fitted: LinearMap, device: torch.device) -> tuple[Moments, Moments]:
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
+class BatchPart:
     """Some pictures of a batch: which, at which places of the output map, and the outputs there."""
 
     pictures: Tensor
@@ -35,30 +35,30 @@ class Part:
 
 
 @dataclass(frozen=True, eq=False)
-class Sample:
+class FitSample:
     """What is to come out for a batch: the pictures to fit on, and those held out (None: there are none); ``width``: of
     the output map."""
 
-    parts: tuple[Part | None, Part | None]
+    parts: tuple[BatchPart | None, BatchPart | None]
     width: int
 
 
-def sample(fitted: LinearMap, y: Tensor, number: int, count: int, seed: int) -> Sample:
+def sample(fitted: LinearMap, y: Tensor, number: int, count: int, seed: int) -> FitSample:
     """Of a batch whose first picture is the ``number``-th of ``count``."""
     pixels = max(FEWEST, -(-ROWS * fitted.inputs // count))
     generator = torch.Generator().manual_seed(seed * 1_000_003 + number)
     is_held = (torch.arange(number, number + len(y)) % HELD == HELD - 1).to(y.device)
 
-    def part(pictures: Tensor) -> Part | None:
+    def part(pictures: Tensor) -> BatchPart | None:
         if not pictures.any():
             return None
         chosen = places(y.shape[2], y.shape[3], pixels, generator)
-        return Part(pictures, chosen, outputs_at(y[pictures], chosen))
+        return BatchPart(pictures, chosen, outputs_at(y[pictures], chosen))
 
-    return Sample((part(~is_held), part(is_held)), y.shape[3])
+    return FitSample((part(~is_held), part(is_held)), y.shape[3])
 
 
-def add_sample(pair: tuple[Moments, Moments], fitted: LinearMap, x: Tensor, found: Sample) -> None:
+def add_sample(pair: tuple[Moments, Moments], fitted: LinearMap, x: Tensor, found: FitSample) -> None:
     """Rows of a batch to the moments that they belong to; ``x``: what goes in."""
     for moments, part in zip(pair, found.parts, strict=True):
         if part is not None:

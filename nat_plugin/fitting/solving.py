@@ -50,7 +50,7 @@ def solve(
     return Solution(layers, bias, residual, ridge)
 
 
-def _score(shape: Shape, fitted: LinearMap, known: Moments, held: Moments, ridge: float, towards: Tensor) -> float:
+def _score(shape: Solver, fitted: LinearMap, known: Moments, held: Moments, ridge: float, towards: Tensor) -> float:
     try:
         _, whole, bias = _layers(shape, fitted, known, ridge, towards)
     except RuntimeError:  # the products are singular: too few rows for such a small ridge
@@ -59,7 +59,7 @@ def _score(shape: Shape, fitted: LinearMap, known: Moments, held: Moments, ridge
 
 
 def _layers(
-    shape: Shape, fitted: LinearMap, moments: Moments, ridge: float, towards: Tensor
+    shape: Solver, fitted: LinearMap, moments: Moments, ridge: float, towards: Tensor
 ) -> tuple[tuple[Tensor, ...], Tensor, Tensor]:
     """The weights of each layer, what they are together as one matrix (inputs, outputs), and the bias."""
     xx, xy = moments.centred
@@ -134,13 +134,13 @@ def _kernel(whole: Tensor, kernel: Pair) -> Tensor:
     return whole.T.reshape(whole.shape[1], -1, *kernel)
 
 
-def _shape(fitted: LinearMap) -> Shape:
+def _shape(fitted: LinearMap) -> Solver:
     if len(fitted.layers) == 1:
         return _convolution
     return _separable if fitted.is_separable else _low_rank
 
 
 Factor: TypeAlias = Callable[[], Tensor]
-Shape: TypeAlias = Callable[[LinearMap, Tensor, Tensor, Factor], tuple[tuple[Tensor, ...], Tensor]]
+Solver: TypeAlias = Callable[[LinearMap, Tensor, Tensor, Factor], tuple[tuple[Tensor, ...], Tensor]]
 """From the map, the products of inputs and those with outputs, and the factor of the former: the weights of each
 layer, and what they are together."""

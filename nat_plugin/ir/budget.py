@@ -19,7 +19,7 @@ from nat_plugin.ir.ops import Op
 Metric: TypeAlias = Callable[[Network], float]
 
 
-class Listed(ABC):
+class ListedMetric(ABC):
     """A metric whose limits hold for a list of networks and few others, so that walks have to be told which."""
 
     @abstractmethod

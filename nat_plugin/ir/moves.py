@@ -17,7 +17,7 @@ from functools import cached_property
 import numpy as np
 
 from nat_plugin.errors import NATError
-from nat_plugin.ir.budget import METRICS, Additive, BySlot, Limits, Listed, plain
+from nat_plugin.ir.budget import METRICS, Additive, BySlot, Limits, ListedMetric, plain
 from nat_plugin.ir.canonical import is_connected
 from nat_plugin.ir.completion import CellCosts, Pair
 from nat_plugin.ir.network import Edge, Network, Slot
@@ -165,11 +165,11 @@ class Moves:
 
     @cached_property
     def listed(self) -> tuple[Choice, ...]:
-        """The choices within the limits that a metric names which holds for a list of networks (``Listed``)."""
+        """The choices within the limits that a metric names which holds for a list of networks (``ListedMetric``)."""
         found: dict[Choice, None] = {}
         for name, _ in self.limits.values:
             metric = self.limits.metrics[name]
-            for network in metric.like(self.network) if isinstance(metric, Listed) else ():
+            for network in metric.like(self.network) if isinstance(metric, ListedMetric) else ():
                 with suppress(NATError):
                     choice = self.choice(network)
                     if self.admits(choice):

@@ -78,7 +78,7 @@ class _Origin(_Strict):
     payload: str
 
 
-class _Document(_Strict):
+class _NetworkDocument(_Strict):
     schema_: Literal[1] = Field(alias="schema")
     format: Literal["nat-network"] = "nat-network"
     input: Annotated[list[_Size], Field(min_length=3, max_length=3)]
@@ -138,7 +138,7 @@ def from_json(text: str) -> Network:
         document = _UPGRADES[version](document)
         version += 1
     try:
-        parsed = _Document.model_validate(document)
+        parsed = _NetworkDocument.model_validate(document)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))

@@ -8,8 +8,8 @@ from operator import attrgetter
 from typing import Any
 
 
-class Kept:
-    """A base of frozen data classes (which say ``__hash__ = Kept.__hash__``) that keep their hash. Whatever is kept
+class HashKept:
+    """A base of frozen data classes (which say ``__hash__ = HashKept.__hash__``) that keep their hash. Whatever is kept
     stays out of pickles: hashes differ from process to process."""
 
     def __hash__(self) -> int:

@@ -10,7 +10,7 @@ from nat_plugin.ir.network import Cell
 _CACHED = 50_000
 
 
-class State(NamedTuple):
+class Wiring(NamedTuple):
     """Whether the output has an input, and each of its nodes one (``whole``); the live edges and inner nodes, and the
     positions of the output that are fed."""
 
@@ -26,9 +26,9 @@ class CellWiring:
 
     def __init__(self, key: _Key) -> None:
         self._inputs, self._ends, self._slots, self._output = key
-        self._states: dict[int, State] = {}
+        self._states: dict[int, Wiring] = {}
 
-    def state(self, bits: int) -> State:
+    def state(self, bits: int) -> Wiring:
         """What is alive if just the ``bits`` of the slots are not null."""
         known = self._states.get(bits)
         if known is None:
@@ -37,7 +37,7 @@ class CellWiring:
             known = self._states[bits] = self._find(bits)
         return known
 
-    def _find(self, bits: int) -> State:
+    def _find(self, bits: int) -> Wiring:
         used = [bool(bits >> slot & 1) if slot >= 0 else slot == -1 for slot in self._slots]
         fed = set(range(self._inputs))
         for (source, target), use in zip(self._ends, used, strict=True):
@@ -52,7 +52,7 @@ class CellWiring:
                 wanted.add(source)
                 edges.append(index)
         nodes = tuple(sorted(node for node in wanted if node >= self._inputs))
-        return State(bool(output), len(output) == len(self._output), tuple(edges[::-1]), nodes, output)
+        return Wiring(bool(output), len(output) == len(self._output), tuple(edges[::-1]), nodes, output)
 
 
 _Key: TypeAlias = tuple[int, tuple[tuple[int, int], ...], tuple[int, ...], tuple[int, ...]]

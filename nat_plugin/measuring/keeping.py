@@ -9,7 +9,7 @@ from fractions import Fraction
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Budget, Moves, Network, Rule
 from nat_plugin.ir.budget import Limits
-from nat_plugin.measuring.latency import LATENCY, Latency, Measured, Timed
+from nat_plugin.measuring.latency import LATENCY, Latency, MeasuredLatency, TimedMetric
 from nat_plugin.measuring.measure import settings_of
 from nat_plugin.measuring.settings import LatencySettings
 from nat_plugin.measuring.tables import TableMetric
@@ -44,14 +44,14 @@ class Keeper:
         limits = [each for each in budget.limits if each.metric == LATENCY]
         self.most = float(min(each.value * (Fraction(timed.whole) if each.relative else 1) for each in limits))
         """Milliseconds that are allowed."""
-        self._known: dict[Network, Measured] = {}
+        self._known: dict[Network, MeasuredLatency] = {}
 
-    def measured(self, network: Network) -> Measured:
+    def measured(self, network: Network) -> MeasuredLatency:
         """The latency of a network as a whole, in turns with the original, of which it is a share."""
         if network not in self._known:
             whole, estimate = self.timed.whole, self._estimate(network)
             is_own = network == self._network
-            own = Measured(whole, whole, whole, estimate, 1.0)
+            own = MeasuredLatency(whole, whole, whole, estimate, 1.0)
             self._known[network] = own if is_own else self.timed.measured(network, estimate)
         return self._known[network]
 
@@ -118,7 +118,7 @@ def find_keeper(
         return None
     metric = budget.metrics[LATENCY]
     try:
-        if isinstance(metric, Timed):
+        if isinstance(metric, TimedMetric):
             return Keeper(network, rule, metric.latency(network), budget)
         if isinstance(metric, TableMetric):
             return Keeper(network, rule, latency(network, settings_of(metric.table, str(metric.path))), budget)

@@ -53,7 +53,7 @@ NOTHING = Share(0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredLatency:
     """Milliseconds of a whole network with their 95 % interval, what they were estimated as, and as a share of those of
     the original."""
 
@@ -67,7 +67,7 @@ class Measured:
         return f"{self.ms:.3g} ms [{self.low:.3g}, {self.high:.3g}] ({self.share:.2f}x, estimated {self.estimate:.3g})"
 
 
-class Timed(BySlot):
+class TimedMetric(BySlot):
     """A metric of budgets: milliseconds, estimated by what can time whole networks, too."""
 
     @abstractmethod
@@ -149,12 +149,12 @@ class Latency(ABC):
     def __call__(self, network: Network) -> float:
         return self.whole * max(0.0, 1 + self.factor * self._changed(network))
 
-    def measured(self, network: Network, estimate: float | None = None) -> Measured:
+    def measured(self, network: Network, estimate: float | None = None) -> MeasuredLatency:
         """Of a network as a whole, in turns with the original. ``estimate``: by whoever else made one."""
         with self.settings.on_threads():
             found = self._compared(self.module(network), WHOLE)
         ms, low, high = (self.whole * share for share in (found.ratio, found.low, found.high))
-        return Measured(ms, low, high, self(network) if estimate is None else estimate, found.ratio)
+        return MeasuredLatency(ms, low, high, self(network) if estimate is None else estimate, found.ratio)
 
     def _changed(self, network: Network) -> float:
         """What the live ops of a network change, as a share of the original."""

@@ -51,7 +51,7 @@ class _Slot(_Strict):
     costs: Annotated[dict[_Text, _Figure], Field(max_length=10_000)]
 
 
-class _Document(_Strict):
+class _CostsDocument(_Strict):
     format: Literal["nat-costs"]
     version: int
     metric: _Name
@@ -184,7 +184,7 @@ def read_table(path: Path, metric: str | None = None) -> CostTable:
     try:
         value = json.loads(text)
         check_plain(value, "it")
-        document = _Document.model_validate(value)
+        document = _CostsDocument.model_validate(value)
     except (NATError, ValueError, RecursionError) as error:
         raise NATError(f"{path}: this is no table of costs: {_reason(error)}") from None
     if document.version != VERSION:

@@ -4,13 +4,13 @@ from nat_plugin.nets.counting import count
 from nat_plugin.nets.fixed import CellNetwork, build
 from nat_plugin.nets.layers import build_layer
 from nat_plugin.nets.ops import build_op
-from nat_plugin.nets.paths import Path, move_paths, wiring_paths
+from nat_plugin.nets.paths import OpPath, move_paths, wiring_paths
 from nat_plugin.nets.sharing import SharedWeights
 from nat_plugin.nets.supernet import Supernet
 
 __all__ = [
     "CellNetwork",
-    "Path",
+    "OpPath",
     "SharedWeights",
     "Supernet",
     "build",

@@ -14,7 +14,7 @@ from nat_plugin.ir.rules import Rule
 from nat_plugin.ir.scaffold import scaffold
 
 
-class Path(NamedTuple):
+class OpPath(NamedTuple):
     """An op on a connection of a cell. ``occurrence`` tells edges with the same source and target apart."""
 
     source: int
@@ -23,7 +23,7 @@ class Path(NamedTuple):
     op: Op
 
 
-Paths: TypeAlias = Mapping[str, frozenset[Path]]
+Paths: TypeAlias = Mapping[str, frozenset[OpPath]]
 """The paths of every cell, by its name."""
 
 
@@ -37,21 +37,21 @@ def occurrences(cell: Cell) -> tuple[int, ...]:
     return tuple(found)
 
 
-def fixed_paths(network: Network) -> dict[str, set[Path]]:
+def fixed_paths(network: Network) -> dict[str, set[OpPath]]:
     """The ops of the edges that no rule may change, of every placed cell."""
-    found: dict[str, set[Path]] = {placement.cell: set() for placement in network.placements}
+    found: dict[str, set[OpPath]] = {placement.cell: set() for placement in network.placements}
     for name, paths in found.items():
         cell = network.by_name[name]
         for edge, occurrence in zip(cell.edges, occurrences(cell), strict=True):
             if not edge.editable and not edge.op.is_null:
-                paths.add(Path(edge.source, edge.target, occurrence, edge.op))
+                paths.add(OpPath(edge.source, edge.target, occurrence, edge.op))
     return found
 
 
-def move_paths(networks: Iterable[Network], rule: Rule) -> dict[str, frozenset[Path]]:
+def move_paths(networks: Iterable[Network], rule: Rule) -> dict[str, frozenset[OpPath]]:
     """Every op that any sequence of moves under ``rule`` can put on the edges of the networks, whatever is limited:
     choices of the format that are legal at all sites of the edge."""
-    found: dict[str, set[Path]] = {}
+    found: dict[str, set[OpPath]] = {}
     for network in networks:
         for name, paths in fixed_paths(network).items():
             found.setdefault(name, set()).update(paths)
@@ -65,11 +65,13 @@ def move_paths(networks: Iterable[Network], rule: Rule) -> dict[str, frozenset[P
                 nexts = {*rule.candidates(now, sites[slot]), *rule.stand_ins(now, sites[slot])} - reached
                 reached |= nexts
                 ahead += nexts
-            found[slot.cell].update(Path(edge.source, edge.target, occurrence, op) for op in reached if not op.is_null)
+            found[slot.cell].update(
+                OpPath(edge.source, edge.target, occurrence, op) for op in reached if not op.is_null
+            )
     return {name: frozenset(paths) for name, paths in found.items()}
 
 
-def wiring_paths(network: Network) -> dict[str, frozenset[Path]]:
+def wiring_paths(network: Network) -> dict[str, frozenset[OpPath]]:
     """Every op of the choices of an editable edge on every connection that the edge could be: from any earlier node to
     its target, where that is legal at all placements. Contains every network with the same cells but inputs and
     (non-null) ops of its editable edges drawn at random, several edges from one source included."""
@@ -89,6 +91,6 @@ def wiring_paths(network: Network) -> dict[str, frozenset[Path]]:
                 legal = [op for op in choices if all(op.legal(site) for site in sites)]
                 fixed = sum(edge.source == source for edge in edges if not edge.editable)
                 paths.update(
-                    Path(source, target, number, op) for number in range(fixed + len(editable)) for op in legal
+                    OpPath(source, target, number, op) for number in range(fixed + len(editable)) for op in legal
                 )
     return {name: frozenset(paths) for name, paths in found.items()}

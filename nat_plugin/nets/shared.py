@@ -19,7 +19,7 @@ from nat_plugin.ir.shapes import Placed
 from nat_plugin.nets.blocks import FactorizedReduction
 from nat_plugin.nets.layers import NormFactory, build_layer
 from nat_plugin.nets.ops import build_op
-from nat_plugin.nets.paths import Path
+from nat_plugin.nets.paths import OpPath
 
 
 class Projection(nn.Module):
@@ -53,7 +53,7 @@ def _run_columns(conv: nn.Conv2d, x: Tensor, columns: Tensor | None) -> Tensor:
 
 
 @lru_cache(maxsize=65536)
-def module_key(path: Path) -> str:
+def module_key(path: OpPath) -> str:
     """The name of a path among the modules of a cell."""
     return f"{path.source}_{path.target}_{path.occurrence}_{path.op}".replace(".", "_")
 
@@ -61,7 +61,7 @@ def module_key(path: Path) -> str:
 class SharedCell(nn.Module):
     """All that one placement can run: projections, an op for every path at its site, norms by node."""
 
-    def __init__(self, placed: Placed, sites: Mapping[Path, Site], norm: NormFactory) -> None:
+    def __init__(self, placed: Placed, sites: Mapping[OpPath, Site], norm: NormFactory) -> None:
         super().__init__()
         self.projections = nn.ModuleList(Projection(layers, norm) for _, layers in placed.projections)
         self.ops = nn.ModuleDict()

@@ -20,7 +20,7 @@ from nat_plugin.ir.network import Edge, Network
 from nat_plugin.ir.scaffold import scaffold
 from nat_plugin.ir.shapes import layout
 from nat_plugin.nets.layers import build_layers
-from nat_plugin.nets.paths import Path, fixed_paths, occurrences
+from nat_plugin.nets.paths import OpPath, fixed_paths, occurrences
 from nat_plugin.nets.shared import SharedCell, module_key, varying, widest
 from nat_plugin.nets.sharing import SharedWeights
 from nat_plugin.nets.steps import Map, NodeStep, cell_steps, run_steps
@@ -60,7 +60,7 @@ class Supernet(SharedWeights):
     another. What no output depends on is not run: dead ops, projections of unused inputs, placements nobody reads.
     """
 
-    def __init__(self, template: Network, paths: Mapping[str, frozenset[Path]], *, affine: bool = True) -> None:
+    def __init__(self, template: Network, paths: Mapping[str, frozenset[OpPath]], *, affine: bool = True) -> None:
         super().__init__()
         self.template = frame = widest(template)
         self._varying = varying(template)
@@ -171,7 +171,7 @@ class Supernet(SharedWeights):
             return module if columns is None else partial(module, columns=columns)
 
         def op(index: int, edge: Edge) -> Map:
-            key = module_key(Path(edge.source, edge.target, order[index], edge.op))
+            key = module_key(OpPath(edge.source, edge.target, order[index], edge.op))
             if key not in shared.ops:
                 raise NATError(
                     f"'{edge.op}' on edge {edge.source}->{edge.target} of cell '{placement.cell}' is no path of this "

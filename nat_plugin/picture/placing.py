@@ -49,7 +49,7 @@ class OpItem(Item):
 
 
 @dataclass(frozen=True, eq=False)
-class Placed:
+class PlacedItems:
     """All items with their places; links are the ``before`` of each."""
 
     items: tuple[Item, ...]
@@ -62,7 +62,7 @@ def short(text: str) -> str:
     return text if len(text) <= WIDEST else text[: WIDEST - 1] + "…"
 
 
-def place(cell: Cell, before: Cell | None = None, others: Mapping[int, tuple[Op, ...]] | None = None) -> Placed:
+def place(cell: Cell, before: Cell | None = None, others: Mapping[int, tuple[Op, ...]] | None = None) -> PlacedItems:
     """A cell; with ``before``, the one that it was made from, changed ops know what they were. ``others``: by the
     number of an edge, what else will be shown in its place."""
     others = others or {}
@@ -112,7 +112,7 @@ def _through(start: Item, column: int, items: list[Item]) -> Item:
     return start
 
 
-def _arranged(items: Sequence[Item]) -> Placed:
+def _arranged(items: Sequence[Item]) -> PlacedItems:
     columns: dict[int, list[Item]] = defaultdict(list)
     for item in items:
         columns[item.column].append(item)
@@ -129,7 +129,7 @@ def _arranged(items: Sequence[Item]) -> Placed:
     top = min(item.y - item.height / 2 for item in items)
     for item in items:
         item.y -= top
-    return Placed(tuple(items), left - GAP_X, max(item.y + item.height / 2 for item in items))
+    return PlacedItems(tuple(items), left - GAP_X, max(item.y + item.height / 2 for item in items))
 
 
 def _wanted(item: Item) -> float:

@@ -12,7 +12,7 @@ from nat_plugin.describing import headings
 from nat_plugin.drawing import node_names, op_label, op_labels
 from nat_plugin.ir import Cell, Network, Op, canonical
 from nat_plugin.ir.scaffold import scaffold
-from nat_plugin.picture.placing import LINE, Item, NodeItem, OpItem, Placed, changed_lines, place
+from nat_plugin.picture.placing import LINE, Item, NodeItem, OpItem, PlacedItems, changed_lines, place
 
 MARGIN, HEADING = 12.0, 26.0
 _STYLE = """
@@ -81,7 +81,7 @@ class _Drawn:
     name: str
     heading: str
     cell: Cell
-    placed: Placed
+    placed: PlacedItems
     numbers: Mapping[int, int] = field(default_factory=dict)
 
 

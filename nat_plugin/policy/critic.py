@@ -73,7 +73,7 @@ class Expectation:
         return mean, deviation
 
 
-class Member(GraphEncoder):
+class CriticMember(GraphEncoder):
     """phi (G, width) of graphs of networks without dead operations, and what tasks have in common."""
 
     def __init__(self, config: CriticConfig) -> None:
@@ -168,11 +168,11 @@ class Critic(nn.Module):
     def __init__(self, config: CriticConfig) -> None:
         super().__init__()
         self.config, self.familiar = config, Familiar()
-        self.members = nn.ModuleList(Member(config) for _ in range(config.members))
+        self.members = nn.ModuleList(CriticMember(config) for _ in range(config.members))
 
-    def member(self, number: int) -> Member:
+    def member(self, number: int) -> CriticMember:
         found = self.members[number]
-        assert isinstance(found, Member)
+        assert isinstance(found, CriticMember)
         return found
 
     @property

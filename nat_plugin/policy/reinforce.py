@@ -23,7 +23,7 @@ from torch import nn
 
 from nat_plugin.policy.graphs import Batch
 from nat_plugin.policy.network import Policy
-from nat_plugin.policy.sampling import Decisions, Sample, evaluate, gather_decisions
+from nat_plugin.policy.sampling import Decisions, SampledChoice, evaluate, gather_decisions
 
 Tensor = torch.Tensor
 
@@ -74,7 +74,7 @@ class Episode:
     """A sample of the graph of that number in the batch, and the gain that was measured of it."""
 
     graph: int
-    sample: Sample
+    sample: SampledChoice
     gain: float
 
 

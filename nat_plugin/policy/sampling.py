@@ -26,7 +26,7 @@ _HALVINGS = 24
 
 
 @dataclass(frozen=True)
-class Sample:
+class SampledChoice:
     """One choice, which candidate rows of its graph were open when their slot was decided (R,), its log-probability."""
 
     choice: Choice
@@ -43,7 +43,7 @@ def score_batch(policy: Policy, batch: Batch) -> list[np.ndarray]:
 
 def draw(
     scores: np.ndarray, sizes: np.ndarray, moves: Moves, rng: np.random.Generator | None, count: int = 1
-) -> list[Sample]:
+) -> list[SampledChoice]:
     """``count`` samples from one graph's scores (R,) with candidates per slot ``sizes`` (S,); the most probable open
     candidate of each slot in turn if ``rng`` is None."""
     ends = np.cumsum(sizes)
@@ -69,7 +69,7 @@ def draw(
                 taken = int(np.searchsorted(running, uniform[i] * running[-1], side="right"))
             total += float(part[taken] - np.log(running[-1]))
             walk.take(taken)
-        samples.append(Sample(walk.choice, np.concatenate(opened) if opened else np.zeros(0, bool), total))
+        samples.append(SampledChoice(walk.choice, np.concatenate(opened) if opened else np.zeros(0, bool), total))
     return samples
 
 
@@ -154,7 +154,7 @@ class Decisions:
     count: int  # P
 
 
-def gather_decisions(batch: Batch, samples: Sequence[tuple[int, Sample]], device: torch.device) -> Decisions:
+def gather_decisions(batch: Batch, samples: Sequence[tuple[int, SampledChoice]], device: torch.device) -> Decisions:
     """The decisions of samples, each given with the number of its graph in the batch; one transfer to the device."""
     graphs = np.array([graph for graph, _ in samples])
     sizes = [batch.sizes[graph] for graph in graphs]

@@ -15,14 +15,14 @@ from nat_plugin.reporting.networks import changes, every_edge, where_costs_lie
 from nat_plugin.reporting.page import (
     Answer,
     Answers,
-    Block,
     Code,
     Column,
     Page,
+    PagePart,
     Section,
     Table,
+    TableCell,
     Text,
-    Value,
     count,
     plain_table,
     shortened,
@@ -34,7 +34,7 @@ FILE = "compaction.json"
 """What ``nat_timm.compact`` writes beside a model that it saves."""
 
 
-class Latency(Read):
+class LatencyView(Read):
     ms: float
     low: float
     high: float
@@ -49,7 +49,7 @@ class Model(Read):
     high: float
     params: int = Field(gt=0, le=LARGEST)
     macs: int = Field(gt=0, le=LARGEST)
-    latency: Latency | None = None
+    latency: LatencyView | None = None
     network: str
     by_cell: dict[str, Spread] = Field({})
 
@@ -102,7 +102,7 @@ def compaction_page(compacted: Compacted) -> Page:
     return Page("Compaction", title, shortened(found.verdict, 1000), tuple(each for each in sections if each.blocks))
 
 
-def _answer(found: Compaction) -> Iterator[Block]:
+def _answer(found: Compaction) -> Iterator[PagePart]:
     old, new = found.before, found.tuned[0]
     rows = [
         ("accuracy", _accuracy(old), _accuracy(new), f"{100 * (new.accuracy - old.accuracy):+.2f} points"),
@@ -127,11 +127,11 @@ def _accuracy(model: Model) -> str:
     return f"{model.accuracy:.2%} [{model.low:.2%}, {model.high:.2%}]"
 
 
-def _latency(latency: Latency) -> str:
+def _latency(latency: LatencyView) -> str:
     return f"{latency.ms:.3g} ms [{latency.low:.3g}, {latency.high:.3g}]"
 
 
-def _change(compacted: Compacted) -> Iterator[Block]:
+def _change(compacted: Compacted) -> Iterator[PagePart]:
     best = (compacted.after, compacted.found.tuned[0].by_cell)
     if compacted.found.kept or compacted.before is None:
         kept = "The best is the model itself."
@@ -143,14 +143,15 @@ def _change(compacted: Compacted) -> Iterator[Block]:
     yield every_edge(compacted.after, "Every block of the result")
 
 
-def _models(found: Compaction, names: Names, plots: bool) -> Iterator[Block]:
+def _models(found: Compaction, names: Names, plots: bool) -> Iterator[PagePart]:
     rows = [("the model as it came", found.before), ("the model, fine-tuned alike", found.reference)]
     rows += [(f"result {number}", each) for number, each in enumerate(found.tuned, start=1)]
     columns = ("what", "weights", "accuracy", "MACs", "parameters", "latency")
     table = tuple(
         (
-            Value(name), Value(shortened(each.how, 200)), Value(_accuracy(each), each.accuracy), count(each.macs),
-            count(each.params), Value("–") if each.latency is None else Value(_latency(each.latency), each.latency.ms),
+            TableCell(name), TableCell(shortened(each.how, 200)), TableCell(_accuracy(each), each.accuracy),
+            count(each.macs), count(each.params),
+            TableCell("–") if each.latency is None else TableCell(_latency(each.latency), each.latency.ms),
         )
         for name, each in rows
     )  # fmt: skip
@@ -160,7 +161,7 @@ def _models(found: Compaction, names: Names, plots: bool) -> Iterator[Block]:
     yield Table("Models side by side, the best result first", tuple(map(Column, columns)), table)
 
 
-def _made(found: Compaction) -> Iterator[Block]:
+def _made(found: Compaction) -> Iterator[PagePart]:
     said = [("networks measured in the search", f"{found.evaluated:,}"), ("nat-plugin", found.version)]
     said += [("latency", found.setting)] if found.setting is not None else []
     said += list(found.made_with.items())

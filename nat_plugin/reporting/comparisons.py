@@ -19,10 +19,10 @@ from nat_plugin.reporting.inline import Names
 from nat_plugin.reporting.page import (
     Answer,
     Answers,
-    Block,
     Code,
     Folded,
     Page,
+    PagePart,
     Picture,
     Section,
     Text,
@@ -54,12 +54,12 @@ class Band(Read):
     high: list[float | None]
 
 
-class Queries(Read):
+class QueriesView(Read):
     per_input: float
     total: float | None
 
 
-class Found(Read):
+class StrategyView(Read):
     """What one strategy found."""
 
     gain: Mean
@@ -68,7 +68,7 @@ class Found(Read):
     test: Test | None
     verdict: str | None
     verdict_reason: str | None
-    queries: Queries
+    queries: QueriesView
     curves: dict[str, Band]
     notes: dict[str, int] = Field({})
 
@@ -78,7 +78,7 @@ class Optimum(Read):
     held_out: Mean
 
 
-class Comparison(Read):
+class ComparisonView(Read):
     """``comparison.json``, as far as it is shown."""
 
     version: str
@@ -96,7 +96,7 @@ class Comparison(Read):
     interval_covers: str
     baseline: str | None
     optimum: Optimum | None
-    strategies: dict[str, Found] = Field(min_length=1)
+    strategies: dict[str, StrategyView] = Field(min_length=1)
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ class Compared:
     """All that a report shows of a comparison."""
 
     recipe: dict[str, Any]
-    found: Comparison
+    found: ComparisonView
 
     @property
     def figures(self) -> dict[str, Any]:
@@ -118,7 +118,7 @@ def read_comparison(folder: Path) -> Compared:
         check(folder, record.comparison, (FIGURES,))
     elif not path.is_file():
         raise NATError(f"{folder}: the comparison has not ended: the same `nat compare` goes on with it")
-    return Compared(record.recipe, checked(Comparison, read_json(path), str(path)))
+    return Compared(record.recipe, checked(ComparisonView, read_json(path), str(path)))
 
 
 def comparison_page(compared: Compared) -> Page:
@@ -129,10 +129,10 @@ def comparison_page(compared: Compared) -> Page:
         Section("made", "How to make it again", tuple(_made(compared))),
     ]
     title = f"{len(found.strategies):,} strategies by {found.evaluator} under rules {found.rules}"
-    return Page("Comparison", title, _lead(found), tuple(each for each in sections if each.blocks))
+    return Page("ComparisonView", title, _lead(found), tuple(each for each in sections if each.blocks))
 
 
-def _lead(found: Comparison) -> str:
+def _lead(found: ComparisonView) -> str:
     """The verdicts against the baseline, and who found most."""
     known = {label: each.held_out.value for label, each in found.strategies.items() if each.held_out.value is not None}
     best = max(known, key=lambda label: known[label] or 0.0, default=None)
@@ -145,7 +145,7 @@ def _lead(found: Comparison) -> str:
     return shortened(" ".join(said), 1000)
 
 
-def _answer(compared: Compared) -> Iterator[Block]:
+def _answer(compared: Compared) -> Iterator[PagePart]:
     found, figures = compared.found, compared.figures
     scale = Scale(**figures["scale"])
     yield Answers(tuple(Answer(label, *_gain(each, scale)) for label, each in found.strategies.items()))
@@ -154,14 +154,14 @@ def _answer(compared: Compared) -> Iterator[Block]:
         yield Text(note)
 
 
-def _gain(each: Found, scale: Scale) -> tuple[str, str]:
+def _gain(each: StrategyView, scale: Scale) -> tuple[str, str]:
     value, verdict = each.held_out.value, "" if each.verdict is None else f"verdict: {each.verdict}"
     if value is None:
         return "nothing found", verdict
     return f"{scale.factor * value:+.4g}", "; ".join(filter(None, (scale.gains, verdict)))
 
 
-def _curves(found: Comparison) -> Iterator[Picture]:
+def _curves(found: ComparisonView) -> Iterator[Picture]:
     names, scale = Names(), Scale(**found.scale.model_dump())
     kinds = (
         ("held_out", "Gain held out of the best so far", scale.factor, f"held-out gain in {scale.gains}"),
@@ -187,7 +187,7 @@ def _times(value: float | None, factor: float) -> float | None:
     return None if value is None else factor * value
 
 
-def _made(compared: Compared) -> Iterator[Block]:
+def _made(compared: Compared) -> Iterator[PagePart]:
     found, recipe = compared.found, compared.recipe
     limits = ", ".join(f"{name} {limit}" for name, limit in found.budget.items()) or "none"
     said = [("limits", limits), ("seed", str(found.seed)), ("nat-plugin", found.version)]

@@ -51,14 +51,14 @@ class Learned(Read):
 
 
 @dataclass(frozen=True)
-class Journal:
+class JournalView:
     evaluations: tuple[Evaluation, ...]
     epochs: tuple[Epoch, ...]
     rounds: tuple[Learned, ...]
     warm_up: tuple[Learned, ...]
 
 
-def journal(path: Path) -> Journal:
+def journal(path: Path) -> JournalView:
     """NATError for a line that no run writes."""
     found: dict[str, list[Any]] = {"search": [], "final": [], "round": [], "warm-up": []}
     models: dict[str, type[Read]] = {"search": Evaluation, "final": Epoch, "round": Learned, "warm-up": Learned}
@@ -66,11 +66,11 @@ def journal(path: Path) -> Journal:
         stage = line.get("stage")
         if isinstance(stage, str) and stage in models:
             found[stage].append(checked(models[stage], line, f"{path}, line {number}"))
-    return Journal(*(tuple(found[stage]) for stage in ("search", "final", "round", "warm-up")))
+    return JournalView(*(tuple(found[stage]) for stage in ("search", "final", "round", "warm-up")))
 
 
 @dataclass
-class Measured:
+class MeasuredNetwork:
     """A network, over all the times that it was measured from one input."""
 
     first: Evaluation
@@ -82,11 +82,11 @@ class Measured:
         return sum(self.gains) / len(self.gains) if self.gains else None
 
 
-def measured(evaluations: Iterable[Evaluation]) -> list[Measured]:
+def measured(evaluations: Iterable[Evaluation]) -> list[MeasuredNetwork]:
     """In the order in which they came."""
-    found: dict[tuple[str, str], Measured] = {}
+    found: dict[tuple[str, str], MeasuredNetwork] = {}
     for each in evaluations:
-        known = found.setdefault((each.source, each.network), Measured(each))
+        known = found.setdefault((each.source, each.network), MeasuredNetwork(each))
         known.times += 1
         if each.gain is not None:
             known.gains.append(each.gain)

@@ -10,7 +10,18 @@ from nat_plugin.drawing import node_names, op_label, op_labels
 from nat_plugin.ir import Network, Op
 from nat_plugin.picture.svg import network_svg
 from nat_plugin.reporting.inline import inline_drawing
-from nat_plugin.reporting.page import Block, Column, Folded, Pair, Picture, Table, Text, Value, count, shortened
+from nat_plugin.reporting.page import (
+    Column,
+    Folded,
+    PagePart,
+    Picture,
+    SideBySide,
+    Table,
+    TableCell,
+    Text,
+    count,
+    shortened,
+)
 from nat_plugin.reporting.reading import Spread
 
 MANY_EDGES = 300
@@ -22,7 +33,7 @@ LONG = 60
 
 
 @dataclass(frozen=True)
-class Edge:
+class EdgeChange:
     """An edge before and after; costs are over all places of its cell."""
 
     cell: str
@@ -33,7 +44,7 @@ class Edge:
     macs: int
 
 
-def edges(network: Network) -> list[Edge]:
+def edges(network: Network) -> list[EdgeChange]:
     found = []
     for name, cell in describe(network)["cells"].items():
         names = node_names(network.by_name[name])
@@ -41,7 +52,7 @@ def edges(network: Network) -> list[Edge]:
             label = op_label(Op.parse(edge["op"]))
             op = label if edge["live"] or edge["op"] == "null" else f"{label} (dead)"
             where = f"{names[edge['source']]} → {names[edge['target']]}"
-            found.append(Edge(name, where, edge["key"], op, edge["params"], edge["macs"]))
+            found.append(EdgeChange(name, where, edge["key"], op, edge["params"], edge["macs"]))
     return found
 
 
@@ -58,9 +69,9 @@ def drawing(network: Network, before: Network | None, caption: str) -> Picture |
     return Picture(caption, inline_drawing(network_svg(network, before)), said, links=True)
 
 
-def changes(before: Network, after: Network) -> Iterator[Block]:
+def changes(before: Network, after: Network) -> Iterator[PagePart]:
     """Both drawn side by side, then what changed, operation by operation."""
-    drawn = Pair((drawing(before, None, "Before"),), (drawing(after, before, "After, with changes marked"),))
+    drawn = SideBySide((drawing(before, None, "Before"),), (drawing(after, before, "After, with changes marked"),))
     if len(before.cells) > FEW_CELLS:
         yield Folded(f"Drawing of all {len(before.cells):,} cells", (drawn,))
     else:
@@ -71,8 +82,8 @@ def changes(before: Network, after: Network) -> Iterator[Block]:
         return
     rows = [
         (
-            Value(old.cell), Value(old.where), Value(shortened(old.key, LONG)),
-            Value(shortened(old.op, LONG)), Value(shortened(new.op, LONG)),
+            TableCell(old.cell), TableCell(old.where), TableCell(shortened(old.key, LONG)),
+            TableCell(shortened(old.op, LONG)), TableCell(shortened(new.op, LONG)),
             _difference(old.params, new.params), _difference(old.macs, new.macs),
         )
         for old, new in pairs
@@ -85,7 +96,7 @@ def changes(before: Network, after: Network) -> Iterator[Block]:
                 tuple(rows[:MANY_EDGES]), cut)  # fmt: skip
 
 
-def where_costs_lie(*measured: tuple[Network, Mapping[str, Spread]]) -> Iterator[Block]:
+def where_costs_lie(*measured: tuple[Network, Mapping[str, Spread]]) -> Iterator[PagePart]:
     """By cell, or block by block, with bars: of one network, or before and after; with what tables of costs (a latency)
     say of each."""
     described = [describe(network) for network, _ in measured]
@@ -106,13 +117,13 @@ def where_costs_lie(*measured: tuple[Network, Mapping[str, Spread]]) -> Iterator
     ]
     rows = []
     for name in names[:MANY_EDGES] if len(names) > MANY_EDGES else names:
-        row = [Value("stem, head and what joins cells" if name is None else name)]
+        row = [TableCell("stem, head and what joins cells" if name is None else name)]
         if not single:
-            row.append(Value("") if name is None else count(described[0]["cells"][name]["placements"]))
+            row.append(TableCell("") if name is None else count(described[0]["cells"][name]["placements"]))
         row += [count(_part(each, name, metric)) for metric in ("macs", "params") for each in described]
         for found in tables.values():
             spent = [each.fixed if name is None else each.cells.get(name, 0.0) for each in found]
-            row += [Value(f"{each:,.4g}", each) for each in spent]
+            row += [TableCell(f"{each:,.4g}", each) for each in spent]
         rows.append(tuple(row))
     left = len(names) - MANY_EDGES
     cut = f"{left:,} more are left out here." if left > 0 else ""
@@ -133,8 +144,8 @@ def _part(described: dict[str, object], name: str | None, metric: str) -> int:
 
 def every_edge(network: Network, title: str) -> Folded:
     rows = [
-        (Value(e.cell), Value(e.where), Value(shortened(e.key, LONG)), Value(shortened(e.op, LONG)), count(e.params),
-         count(e.macs))
+        (TableCell(e.cell), TableCell(e.where), TableCell(shortened(e.key, LONG)), TableCell(shortened(e.op, LONG)),
+         count(e.params), count(e.macs))
         for e in edges(network)
     ]  # fmt: skip
     names = ("cell", "edge", "place in the format", "operation", "parameters", "MACs")
@@ -145,8 +156,8 @@ def every_edge(network: Network, title: str) -> Folded:
                                 tuple(rows[:MANY_EDGES]), cut),))  # fmt: skip
 
 
-def _difference(before: int, after: int) -> Value:
-    return Value(f"{before:,} → {after:,}", float(after - before))
+def _difference(before: int, after: int) -> TableCell:
+    return TableCell(f"{before:,} → {after:,}", float(after - before))
 
 
 def changed_ops(before: Network, after: Network, most: int = 12) -> str:

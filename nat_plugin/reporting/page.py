@@ -11,7 +11,7 @@ ROWS = 40
 
 
 @dataclass(frozen=True)
-class Value:
+class TableCell:
     """A cell of a table. ``number``: what it is sorted by, and how long its bar is where the column has bars;
     ``link``: the id of what it leads to."""
 
@@ -28,7 +28,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Listed:
+class TableNetwork:
     """A network of a table. ``id``: what a link to it names; ``changes``: what the drawing of the search shows of it
     (None: it cannot)."""
 
@@ -52,9 +52,9 @@ class Table:
     kind: ClassVar[str] = "table"
     caption: str
     columns: tuple[Column, ...]
-    rows: tuple[tuple[Value, ...], ...]
+    rows: tuple[tuple[TableCell, ...], ...]
     cut: str = ""
-    networks: tuple[Listed, ...] = ()
+    networks: tuple[TableNetwork, ...] = ()
 
     @property
     def long(self) -> bool:
@@ -64,7 +64,7 @@ class Table:
     def numeric(self, column: int) -> bool:
         return any(row[column].number is not None and not row[column].link for row in self.rows)
 
-    def share(self, column: int, value: Value) -> float:
+    def share(self, column: int, value: TableCell) -> float:
         """Length of a bar, in percent of the longest."""
         longest = max((abs(row[column].number or 0.0) for row in self.rows), default=0.0)
         return 100 * abs(value.number or 0.0) / longest if longest else 0.0
@@ -92,7 +92,7 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Search:
+class SearchDrawing:
     """The one drawing in which all networks of a search are shown in turn, and at first what ``svg`` shows."""
 
     kind: ClassVar[str] = "search"
@@ -108,12 +108,12 @@ class Plots:
 
 
 @dataclass(frozen=True)
-class Pair:
+class SideBySide:
     """Two things side by side, one below the other on a narrow screen."""
 
     kind: ClassVar[str] = "pair"
-    left: tuple[Block, ...]
-    right: tuple[Block, ...]
+    left: tuple[PagePart, ...]
+    right: tuple[PagePart, ...]
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ class Folded:
 
     kind: ClassVar[str] = "folded"
     title: str
-    blocks: tuple[Block, ...]
+    blocks: tuple[PagePart, ...]
 
 
 @dataclass(frozen=True)
@@ -140,14 +140,14 @@ class Answers:
     answers: tuple[Answer, ...]
 
 
-Block: TypeAlias = "Text | Table | Code | Picture | Search | Plots | Pair | Folded | Answers"
+PagePart: TypeAlias = "Text | Table | Code | Picture | SearchDrawing | Plots | SideBySide | Folded | Answers"
 
 
 @dataclass(frozen=True)
 class Section:
     id: str
     title: str
-    blocks: tuple[Block, ...]
+    blocks: tuple[PagePart, ...]
 
 
 @dataclass(frozen=True)
@@ -160,24 +160,24 @@ class Page:
     sections: tuple[Section, ...]
 
 
-def values(*texts: str | Value) -> tuple[Value, ...]:
+def values(*texts: str | TableCell) -> tuple[TableCell, ...]:
     """A row of a table."""
-    return tuple(each if isinstance(each, Value) else Value(each) for each in texts)
+    return tuple(each if isinstance(each, TableCell) else TableCell(each) for each in texts)
 
 
-def plotted(pictures: Iterable[Picture]) -> tuple[Block, ...]:
+def plotted(pictures: Iterable[Picture]) -> tuple[PagePart, ...]:
     """As the only block of a section; no block where there is none."""
     found = tuple(pictures)
     return (Plots(found),) if found else ()
 
 
-def plain_table(caption: str, names: Sequence[str], rows: Sequence[Sequence[str | Value]], cut: str = "") -> Table:
+def plain_table(caption: str, names: Sequence[str], rows: Sequence[Sequence[str | TableCell]], cut: str = "") -> Table:
     return Table(caption, tuple(map(Column, names)), tuple(values(*row) for row in rows), cut)
 
 
-def count(number: float) -> Value:
+def count(number: float) -> TableCell:
     """A whole number, with thousands apart."""
-    return Value(f"{number:,.0f}", float(number))
+    return TableCell(f"{number:,.0f}", float(number))
 
 
 def shortened(text: str, most: int) -> str:

@@ -15,18 +15,18 @@ from nat_plugin.errors import NATError
 from nat_plugin.ir import Network, Op, from_json
 from nat_plugin.ir.budget import plain
 from nat_plugin.reporting.inline import Names
-from nat_plugin.reporting.journal import Journal, commonest_source, curves_of, journal, measured
+from nat_plugin.reporting.journal import JournalView, commonest_source, curves_of, journal, measured
 from nat_plugin.reporting.networks import changes, every_edge, where_costs_lie
 from nat_plugin.reporting.page import (
     Answer,
     Answers,
-    Block,
     Code,
     Folded,
     Page,
-    Pair,
+    PagePart,
     Picture,
     Section,
+    SideBySide,
     Text,
     plain_table,
     plotted,
@@ -34,7 +34,7 @@ from nat_plugin.reporting.page import (
 )
 from nat_plugin.reporting.plots import Axis, Curve, available, curves
 from nat_plugin.reporting.reading import LARGEST, Read, ScaleValues, Spread, checked, read_json
-from nat_plugin.reporting.searches import Space, search_blocks
+from nat_plugin.reporting.searches import RunEnds, search_blocks
 from nat_plugin.runs.finished import RESULT
 from nat_plugin.runs.loading import NETWORK
 from nat_plugin.runs.record import RunRecord
@@ -48,7 +48,7 @@ TRAININGS = 16
 """Curves in one plot."""
 
 
-class Span(Read):
+class IntervalView(Read):
     value: float
     low: float | None
     high: float | None
@@ -60,7 +60,7 @@ class SearchSize(Read):
     key: str
 
 
-class Timed(Read):
+class TimingView(Read):
     """Milliseconds of the whole network, and as a share of those of the input."""
 
     ms: float
@@ -69,7 +69,7 @@ class Timed(Read):
     share: float
 
 
-class Side(Read):
+class ArchitectureView(Read):
     architecture: str
     key: str
     params: int = Field(gt=0, le=LARGEST)
@@ -77,11 +77,11 @@ class Side(Read):
     measured: dict[str, float | None]
     by_cell: dict[str, Spread] = Field({})
     choices: dict[str, str] = Field({})
-    selection: Span
-    test: Span
+    selection: IntervalView
+    test: IntervalView
     ops: list[str] | None = None
     in_search: SearchSize | None = None
-    timed: Timed | None = None
+    timed: TimingView | None = None
 
 
 class Data(Read):
@@ -94,23 +94,23 @@ class Data(Read):
 
 class Candidate(Read):
     key: str
-    selection: Span
+    selection: IntervalView
     params: int = Field(ge=0, le=LARGEST)
     macs: int = Field(ge=0, le=LARGEST)
 
 
-class Result(Read):
+class ResultView(Read):
     """``result.json``, as far as it is shown."""
 
     version: str
-    input: Side
-    result: Side
+    input: ArchitectureView
+    result: ArchitectureView
     changed: bool
     input_fits: bool
     format: str
     weights: str | None
     scale: ScaleValues
-    test_difference: Span
+    test_difference: IntervalView
     trainings: int | None
     interval_covers: str
     verdict: Literal["better", "worse", "within noise", "none"]
@@ -135,8 +135,8 @@ class Run:
 
     label: str
     recipe: dict[str, Any]
-    result: Result
-    journal: Journal
+    result: ResultView
+    journal: JournalView
     before: Network | None
     after: Network
 
@@ -153,7 +153,7 @@ def read_run(folder: Path) -> Run:
         check(folder, record.run, (RESULT, NETWORK, JOURNAL))
     elif not (folder / RESULT).is_file():
         raise NATError(f"{folder}: the run has not ended: `nat resume {folder}` goes on with it")
-    result = checked(Result, read_json(folder / RESULT), str(folder / RESULT))
+    result = checked(ResultView, read_json(folder / RESULT), str(folder / RESULT))
     after = from_json(read_text(folder / NETWORK))
     before: Network | None = after
     if result.changed:
@@ -168,7 +168,7 @@ def read_run(folder: Path) -> Run:
 def run_page(run: Run) -> Page:
     names, plots = Names(), available()
     sections = [
-        Section("answer", "Result", tuple(_answer(run))),
+        Section("answer", "ResultView", tuple(_answer(run))),
         Section("change", "What changed", tuple(_change(run))),
         Section("search", "The search", tuple(_search(run, names, plots))),
         Section("learning", "How it learned", plotted(_learning(run.journal, run, names) if plots else ())),
@@ -179,21 +179,21 @@ def run_page(run: Run) -> Page:
     return Page("Run of nat", title, verdict_text(run.figures), tuple(each for each in sections if each.blocks))
 
 
-def _answer(run: Run) -> Iterator[Block]:
+def _answer(run: Run) -> Iterator[PagePart]:
     result, table = run.result, rows(run.figures)
     yield Answers(tuple(Answer(*_headline(*row)) for row in table))
     yield plain_table("Input and result side by side", ("", "input", "result", "change"), table)
     known = [result.input.selection.low, result.test_difference.low]
     if any(each is not None for each in known):
         yield Text(f"Brackets are 95 % intervals, for {result.interval_covers}.")
-    yield Pair(
+    yield SideBySide(
         (_architecture("Input", result.input),),
         (_architecture(f"Result, in the format {result.format}", result.result),),
     )
     yield Code("To go on from here, in the folder of this run", _commands(result))
 
 
-def _architecture(caption: str, side: Side) -> Code:
+def _architecture(caption: str, side: ArchitectureView) -> Code:
     return Code(f"{caption}{_cut(side.architecture)}", shortened(side.architecture, LONG))
 
 
@@ -205,14 +205,14 @@ def _cut(text: str) -> str:
     return f" (the first {LONG:,} characters)" if len(text) > LONG else ""
 
 
-def _commands(result: Result) -> str:
+def _commands(result: ResultView) -> str:
     lines = ["nat show .", "nat convert architecture.txt --to network"]
     if result.weights is not None:
         lines.insert(1, "nat export . -o model")
     return "\n".join(lines)
 
 
-def _change(run: Run) -> Iterator[Block]:
+def _change(run: Run) -> Iterator[PagePart]:
     if not run.result.changed:
         yield Text("The result is the input.")
         yield from where_costs_lie((run.after, run.result.result.by_cell))
@@ -229,7 +229,7 @@ def _change(run: Run) -> Iterator[Block]:
     yield every_edge(run.after, "Every operation of the result")
 
 
-def _by_label(before: dict[str, str], after: dict[str, str]) -> Iterator[Block]:
+def _by_label(before: dict[str, str], after: dict[str, str]) -> Iterator[PagePart]:
     """What was chosen, where the format has labels for that: what changed, and all on demand."""
     labels = list(dict.fromkeys([*before, *after]))
     rows = [
@@ -243,7 +243,7 @@ def _by_label(before: dict[str, str], after: dict[str, str]) -> Iterator[Block]:
         yield Folded(f"All {len(rows):,} choices, by label", (plain_table("Choices by label", names, rows),))
 
 
-def _search(run: Run, names: Names, plots: bool) -> Iterator[Block]:
+def _search(run: Run, names: Names, plots: bool) -> Iterator[PagePart]:
     lines, own = run.journal.evaluations, run.result.input.in_search
     failed = sum(each.gain is None for each in lines)
     how = f"{len(lines):,} evaluations of {len(measured(lines)):,} proposals"
@@ -253,7 +253,7 @@ def _search(run: Run, names: Names, plots: bool) -> Iterator[Block]:
     for note in run.result.notes:
         yield Text(note)
     source = commonest_source(lines) if own is None else own.key
-    space = Space(run.before, run.after, source, frozenset(each.key for each in run.result.candidates))
+    space = RunEnds(run.before, run.after, source, frozenset(each.key for each in run.result.candidates))
     yield from search_blocks(lines, space, names, plots)
 
 
@@ -263,7 +263,7 @@ _PARTS = (
 )
 
 
-def _learning(lines: Journal, run: Run, names: Names) -> Iterator[Picture]:
+def _learning(lines: JournalView, run: Run, names: Names) -> Iterator[Picture]:
     for found, x in ((lines.warm_up, "steps of the warm-up"), (lines.rounds, "round of the search")):
         for part, title, skipped in _PARTS:
             for figure, (steps, known) in curves_of(found, part).items():
@@ -290,7 +290,7 @@ def _learning(lines: Journal, run: Run, names: Names) -> Iterator[Picture]:
             yield curves(names.next(), caption, Axis("epoch", figure), drawn)
 
 
-def _spent(run: Run) -> Iterator[Block]:
+def _spent(run: Run) -> Iterator[PagePart]:
     search, final = run.recipe.get("search") or {}, run.recipe.get("final")
     evaluations = run.journal.evaluations
     steps = [each.shared_weights.get("steps") for each in run.journal.rounds]
@@ -310,7 +310,7 @@ def _spent(run: Run) -> Iterator[Block]:
     yield Text(data_line(run.figures["data"]))
 
 
-def _made(run: Run) -> Iterator[Block]:
+def _made(run: Run) -> Iterator[PagePart]:
     result, recipe = run.result, run.recipe
     limits = ", ".join(f"{name} ≤ {plain(limit)}" for name, limit in result.budget.items()) or "none"
     said = [("limits", limits), ("seed", str(result.seed)), ("nat-plugin", result.version)]

@@ -9,18 +9,18 @@ from nat_plugin.errors import NATError
 from nat_plugin.ir import Network, Op, key
 from nat_plugin.picture.svg import search_svg
 from nat_plugin.reporting.inline import Names, inline_drawing
-from nat_plugin.reporting.journal import Evaluation, Measured, measured
+from nat_plugin.reporting.journal import Evaluation, MeasuredNetwork, measured
 from nat_plugin.reporting.networks import changed_ops, too_large
 from nat_plugin.reporting.page import (
-    Block,
     Column,
-    Listed,
+    PagePart,
     Picture,
     Plots,
-    Search,
+    SearchDrawing,
     Table,
+    TableCell,
+    TableNetwork,
     Text,
-    Value,
     count,
     shortened,
 )
@@ -32,7 +32,7 @@ GAIN = "gain as the search measured it"
 
 
 @dataclass(frozen=True)
-class Space:
+class RunEnds:
     """The input of a run and what it ended with, at the size of the final stage (None: not known from the files), and
     the key of the input at the size of the search."""
 
@@ -56,7 +56,7 @@ class _Shown:
     """``network``: None where the files do not say how its cells are joined."""
 
     number: int
-    measured: Measured
+    measured: MeasuredNetwork
     network: Network | None
     own: bool
 
@@ -65,7 +65,7 @@ class _Shown:
         return f"network-{self.number}"
 
 
-def search_blocks(evaluations: tuple[Evaluation, ...], space: Space, names: Names, plots: bool) -> Iterator[Block]:
+def search_blocks(evaluations: tuple[Evaluation, ...], space: RunEnds, names: Names, plots: bool) -> Iterator[PagePart]:
     every = [each for each in measured(evaluations) if each.gain is not None]
     failed = sum(each.gain is None for each in evaluations)
     if not every:
@@ -92,7 +92,7 @@ def search_blocks(evaluations: tuple[Evaluation, ...], space: Space, names: Name
     yield _table(shown, changes, len(every), space)
 
 
-def _drawing(shown: list[_Shown], space: Space) -> tuple[Block, list[str | None]]:
+def _drawing(shown: list[_Shown], space: RunEnds) -> tuple[PagePart, list[str | None]]:
     """The drawing of all, and for each what is changed in it."""
     base = space.before or next((each.network for each in shown if each.network is not None), None)
     known = [each.network for each in shown if each.network is not None]
@@ -102,10 +102,10 @@ def _drawing(shown: list[_Shown], space: Space) -> tuple[Block, list[str | None]
         return Text("A network of this run has too many edges for a drawing."), [None] * len(shown)
     svg, found = search_svg(base, known)
     said = iter(found)
-    return Search(inline_drawing(svg)), [None if each.network is None else next(said) for each in shown]
+    return SearchDrawing(inline_drawing(svg)), [None if each.network is None else next(said) for each in shown]
 
 
-def _clouds(shown: list[_Shown], space: Space, names: Names) -> Iterator[Picture]:
+def _clouds(shown: list[_Shown], space: RunEnds, names: Names) -> Iterator[Picture]:
     chosen = {each.id for each in shown if each.network is not None and key(each.network) in space.chosen}
     groups = {
         "from the input": [each for each in shown if each.own and each.id not in chosen],
@@ -140,28 +140,28 @@ def best_so_far(evaluations: tuple[Evaluation, ...], source: str | None) -> tupl
     return x, y
 
 
-def _table(shown: list[_Shown], changes: list[str | None], total: int, space: Space) -> Table:
+def _table(shown: list[_Shown], changes: list[str | None], total: int, space: RunEnds) -> Table:
     rows = tuple(
         (
-            Value(f"network {each.number}", float(each.number), each.id),
-            Value(f"{each.measured.gain or 0.0:+.4g}", each.measured.gain),
+            TableCell(f"network {each.number}", float(each.number), each.id),
+            TableCell(f"{each.measured.gain or 0.0:+.4g}", each.measured.gain),
             count(each.measured.first.macs),
             count(each.measured.first.params),
             count(each.measured.times),
             count(each.measured.first.round + 1),
-            Value("the input" if each.own else "another input"),
-            Value(_changed(each, space)),
+            TableCell("the input" if each.own else "another input"),
+            TableCell(_changed(each, space)),
         )
         for each in shown
     )
     columns = ("network", "gain", "MACs", "parameters", "times measured", "first in round", "gain over", "changed")
     left = total - len(shown)
     cut = f"{left:,} more networks are in journal.jsonl." if left else ""
-    networks = tuple(Listed(each.id, said) for each, said in zip(shown, changes, strict=True))
+    networks = tuple(TableNetwork(each.id, said) for each, said in zip(shown, changes, strict=True))
     return Table("What was measured, the best first", tuple(map(Column, columns)), rows, cut, networks)
 
 
-def _changed(each: _Shown, space: Space) -> str:
+def _changed(each: _Shown, space: RunEnds) -> str:
     if each.network is None or space.before is None:
         return shortened(" ".join(each.measured.first.ops), 300)
     return changed_ops(space.before, each.network, 4)

@@ -8,15 +8,15 @@ from nat_plugin.evaluators.scale import Scale
 from nat_plugin.reporting.inline import Names
 from nat_plugin.reporting.journal import commonest_source
 from nat_plugin.reporting.page import (
-    Block,
     Code,
     Column,
     Page,
+    PagePart,
     Picture,
     Section,
     Table,
+    TableCell,
     Text,
-    Value,
     count,
     plotted,
     shortened,
@@ -42,7 +42,7 @@ def several_page(runs: Sequence[tuple[str, Run]]) -> Page:
     return Page("Runs side by side", f"{len(runs)} runs", lead, tuple(each for each in sections if each.blocks))
 
 
-def _answer(runs: Sequence[tuple[str, Run]]) -> Iterator[Block]:
+def _answer(runs: Sequence[tuple[str, Run]]) -> Iterator[PagePart]:
     columns = ("run", "architecture", "strategy", "rules", "seed", "parameters", "MACs", "input on test",
                "result on test", "difference", "verdict", "evaluations")  # fmt: skip
     yield Table("Results side by side", tuple(map(Column, columns)), tuple(_row(name, run) for name, run in runs))
@@ -50,18 +50,18 @@ def _answer(runs: Sequence[tuple[str, Run]]) -> Iterator[Block]:
         yield Text(f"{name}: {verdict_text(run.figures)}")
 
 
-def _row(name: str, run: Run) -> tuple[Value, ...]:
+def _row(name: str, run: Run) -> tuple[TableCell, ...]:
     found, scale = run.result, Scale(**run.result.scale.model_dump())
     before, after, difference = found.input, found.result, found.test_difference
 
-    def saved(old: int, new: int) -> Value:
-        return Value(f"{new:,} ({new / old - 1:+.1%})", float(new))
+    def saved(old: int, new: int) -> TableCell:
+        return TableCell(f"{new:,} ({new / old - 1:+.1%})", float(new))
 
     return (
-        Value(name), Value(shortened(run.label, 60)), Value(found.strategy), Value(found.rules), count(found.seed),
-        saved(before.params, after.params), saved(before.macs, after.macs),
-        *(Value(scale.value(side.test.value), side.test.value) for side in (before, after)),
-        Value(scale.change(difference.value), difference.value), Value(found.verdict),
+        TableCell(name), TableCell(shortened(run.label, 60)), TableCell(found.strategy), TableCell(found.rules),
+        count(found.seed), saved(before.params, after.params), saved(before.macs, after.macs),
+        *(TableCell(scale.value(side.test.value), side.test.value) for side in (before, after)),
+        TableCell(scale.change(difference.value), difference.value), TableCell(found.verdict),
         count(len(run.journal.evaluations)),
     )  # fmt: skip
 
@@ -91,7 +91,7 @@ def _curves(runs: Sequence[tuple[str, Run]], names: Names) -> Iterator[Picture]:
         yield clouds(names.next(), caption, Axis(label, f"{scale} on test"), points)
 
 
-def _architectures(runs: Sequence[tuple[str, Run]]) -> Iterator[Block]:
+def _architectures(runs: Sequence[tuple[str, Run]]) -> Iterator[PagePart]:
     for name, run in runs:
         side = run.result.result
         yield Code(f"{name}, in the format {run.result.format}", shortened(side.architecture, LONG // len(runs)))

@@ -18,16 +18,16 @@ from nat_plugin.reporting.inline import Names
 from nat_plugin.reporting.page import (
     Answer,
     Answers,
-    Block,
     Code,
     Column,
     Folded,
     Page,
+    PagePart,
     Picture,
     Section,
     Table,
+    TableCell,
     Text,
-    Value,
     count,
     plain_table,
     plotted,
@@ -60,7 +60,7 @@ class Tenth(Read):
     true: float
 
 
-class Critic(Read):
+class CriticView(Read):
     networks: int
     spearman: float | None = None
     pairs: int = 0
@@ -78,7 +78,7 @@ class TaskFigures(Read):
     distinct: int
     left_out: list[str]
     gains: list[Gain]
-    critic: Critic
+    critic: CriticView
 
 
 class Training(Read):
@@ -96,7 +96,7 @@ class Training(Read):
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainingFolder:
     """All that a report shows of a training. ``curves``: by stage and figure, updates and values."""
 
     recipe: dict[str, Any]
@@ -104,14 +104,14 @@ class Trained:
     curves: dict[tuple[int, str], tuple[list[float], list[float]]]
 
 
-def read_training(folder: Path) -> Trained:
+def read_training(folder: Path) -> TrainingFolder:
     """NATError for a folder of no training, for one that has not ended, and for files that were changed."""
     record, path = TrainingRecord.read(folder), folder / RESULT
     if is_done(folder):
         check(folder, record.run, (RESULT, JOURNAL))
     elif not path.is_file():
         raise NATError(f"{folder}: the training has not ended: `nat resume {folder}` goes on with it")
-    return Trained(record.recipe, checked(Training, read_json(path), str(path)), _learned(folder / JOURNAL))
+    return TrainingFolder(record.recipe, checked(Training, read_json(path), str(path)), _learned(folder / JOURNAL))
 
 
 def _learned(path: Path) -> dict[tuple[int, str], tuple[list[float], list[float]]]:
@@ -128,7 +128,7 @@ def _learned(path: Path) -> dict[tuple[int, str], tuple[list[float], list[float]
     return found
 
 
-def training_page(trained: Trained) -> Page:
+def training_page(trained: TrainingFolder) -> Page:
     found, names = trained.found, Names()
     plots = available()
     sections = [
@@ -145,7 +145,7 @@ def training_page(trained: Trained) -> Page:
     return Page("Training", found.name, lead, tuple(each for each in sections if each.blocks))
 
 
-def _answer(found: Training) -> Iterator[Block]:
+def _answer(found: Training) -> Iterator[PagePart]:
     rows = [(name, gain) for name, task in found.tasks.items() for gain in task.gains]
     shares = [gain.share for _, gain in rows if gain.share is not None]
     worse = [gain.worse for _, gain in rows if gain.worse is not None]
@@ -168,8 +168,8 @@ def _answer(found: Training) -> Iterator[Block]:
         tuple(Column(name, bars=name == "share of it") for name in names),
         tuple(
             (
-                Value(name), Value(gain.rules),
-                Value(" ".join(f"{metric} {limit}" for metric, limit in gain.limits.items()) or "none"),
+                TableCell(name), TableCell(gain.rules),
+                TableCell(" ".join(f"{metric} {limit}" for metric, limit in gain.limits.items()) or "none"),
                 count(gain.inputs), count(gain.known), _figure(gain.gain, "+.4g"), _figure(gain.worse, ".1%"),
                 _figure(gain.best, "+.4g"), _figure(gain.share, ".1%"),
             )
@@ -178,14 +178,14 @@ def _answer(found: Training) -> Iterator[Block]:
     )  # fmt: skip
 
 
-def _figure(value: float | None, form: str) -> Value:
-    return Value("–") if value is None else Value(format(value, form), value)
+def _figure(value: float | None, form: str) -> TableCell:
+    return TableCell("–") if value is None else TableCell(format(value, form), value)
 
 
-def _critic(found: Training, names: Names, plots: bool) -> Iterator[Block]:
+def _critic(found: Training, names: Names, plots: bool) -> Iterator[PagePart]:
     columns = tuple(map(Column, ("task", "networks", "rank correlation", "pairs", "said differs from true by")))
     rows = tuple(
-        (Value(name), count(task.critic.networks), _figure(task.critic.spearman, ".2f"), count(task.critic.pairs),
+        (TableCell(name), count(task.critic.networks), _figure(task.critic.spearman, ".2f"), count(task.critic.pairs),
          _figure(task.critic.error, ".2f"))
         for name, task in found.tasks.items()
     )  # fmt: skip
@@ -201,7 +201,7 @@ def _critic(found: Training, names: Names, plots: bool) -> Iterator[Block]:
         yield curves(names.next(), "Calibration of the critic", axis, drawn)
 
 
-def _curves(trained: Trained, names: Names) -> Iterator[Picture]:
+def _curves(trained: TrainingFolder, names: Names) -> Iterator[Picture]:
     figures = dict.fromkeys(figure for _, figure in trained.curves)
     for figure in list(figures)[:MOST]:
         drawn = [
@@ -212,11 +212,11 @@ def _curves(trained: Trained, names: Names) -> Iterator[Picture]:
         yield curves(names.next(), f"Policy: {figure}", Axis("update", figure), drawn[:MOST])
 
 
-def _read(found: Training) -> Iterator[Block]:
+def _read(found: Training) -> Iterator[PagePart]:
     names = ("task", "what", "networks", "held out", "read", "failed", "different networks read")
     columns = tuple(Column(name, bars=name == "read") for name in names)
     rows = tuple(
-        (Value(name), Value(f"{task.space}: {task.what}"), count(task.networks), count(task.held_out),
+        (TableCell(name), TableCell(f"{task.space}: {task.what}"), count(task.networks), count(task.held_out),
          count(task.evaluations), count(task.failed), count(task.distinct))
         for name, task in found.tasks.items()
     )  # fmt: skip
@@ -226,7 +226,7 @@ def _read(found: Training) -> Iterator[Block]:
             yield Text(f"{name}: left out: {line}")
 
 
-def _made(trained: Trained) -> Iterator[Block]:
+def _made(trained: TrainingFolder) -> Iterator[PagePart]:
     found, recipe = trained.found, trained.recipe
     said = [("rules", ", ".join(found.rules)), ("seed", str(found.seed)), ("nat-plugin", found.version)]
     said += [(name, str(recipe[name])) for name in ("device", "threads") if name in recipe]

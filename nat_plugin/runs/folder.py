@@ -19,7 +19,7 @@ from nat_plugin.files import CHUNK, TEMPORARY, file_errors, open_own, read_bytes
 LOCK = ".lock"
 MAX_BYTES = 2**30
 
-Mark: TypeAlias = "tuple[int, str]"
+JournalMark: TypeAlias = "tuple[int, str]"
 """A length in bytes and the SHA-256 of so much."""
 
 
@@ -85,7 +85,7 @@ class Journal:
         self._size, self._hash = os.fstat(self._file).st_size, sha256()
 
     @property
-    def mark(self) -> Mark:
+    def mark(self) -> JournalMark:
         """Of all lines since the journal was cut."""
         return self._size, self._hash.hexdigest()
 
@@ -100,7 +100,7 @@ class Journal:
         with file_errors(self.path):
             os.fsync(self._file)
 
-    def cut(self, mark: Mark | None = None) -> None:
+    def cut(self, mark: JournalMark | None = None) -> None:
         """Back to a mark, or to nothing. NATError if what is left is not what was there at the mark."""
         size, wanted = (0, sha256().hexdigest()) if mark is None else mark
         found, left = sha256(), size

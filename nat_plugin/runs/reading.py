@@ -18,7 +18,7 @@ MAX_CHARS = 2**18
 """PyYAML reads about so many in a second or two."""
 
 
-class _Loader(yaml.SafeLoader):
+class _RecipeLoader(yaml.SafeLoader):
     """Safe YAML without aliases (no bombs) and without repeated keys."""
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
@@ -45,7 +45,7 @@ def parse_yaml(text: str, label: str) -> Any:
     if len(text) > MAX_CHARS:
         raise NATError(f"{label}: {len(text):,} characters are more than a recipe can have")
     try:
-        value = yaml.load(text, Loader=_Loader)
+        value = yaml.load(text, Loader=_RecipeLoader)
         check_plain(value, "it")
     except NATError as error:
         raise NATError(f"{label}: {error}") from None

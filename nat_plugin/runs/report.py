@@ -17,7 +17,7 @@ from nat_plugin.evaluators.base import Saved
 from nat_plugin.evaluators.scale import Scale
 from nat_plugin.files import write_text
 from nat_plugin.ir import Network, cost, key, to_json
-from nat_plugin.ir.budget import METRICS, Listed, plain
+from nat_plugin.ir.budget import METRICS, ListedMetric, plain
 from nat_plugin.measuring.latency import LATENCY
 from nat_plugin.measuring.tables import TableMetric
 from nat_plugin.runs.choice import FinalSelection, MeanShare
@@ -95,7 +95,7 @@ def _side(
     network = choice.candidates[number]
     total = cost(network)
     metrics = setup.final.moves.limits.metrics.items()
-    others = {name: each for name, each in metrics if name not in METRICS and not isinstance(each, Listed)}
+    others = {name: each for name, each in metrics if name not in METRICS and not isinstance(each, ListedMetric)}
     measured = {name: metric(network) for name, metric in others.items()}
     return {
         "architecture": text,

@@ -8,7 +8,7 @@ from typing import Any
 
 from nat_plugin.ir import Network
 from nat_plugin.measuring.keeping import Untimed, find_keeper
-from nat_plugin.measuring.latency import Measured
+from nat_plugin.measuring.latency import MeasuredLatency
 from nat_plugin.runs.progress import Reporter
 from nat_plugin.runs.setup import Setup
 from nat_plugin.search.base import State
@@ -19,7 +19,7 @@ class Timing:
     """What was measured of the input and of every finalist, and the milliseconds that are allowed; nothing where no
     limit is on latency, or none that is timed here, of which ``note`` says why."""
 
-    measured: tuple[Measured, ...] = ()
+    measured: tuple[MeasuredLatency, ...] = ()
     most: float = 0.0
     setting: dict[str, Any] = field(default_factory=dict)
     note: str = ""
@@ -41,7 +41,7 @@ class Timing:
 
     @staticmethod
     def restored(state: State) -> Timing:
-        measured = tuple(Measured(**each) for each in state["measured"])
+        measured = tuple(MeasuredLatency(**each) for each in state["measured"])
         return Timing(measured, state["most"], state["setting"], state["note"])
 
 

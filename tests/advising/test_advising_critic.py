@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from nat_plugin.advising.critic import Critic
+from nat_plugin.advising.critic import EffectModel
 from nat_plugin.advising.effects import Outputs, added, together
 
 ORIGINAL = torch.randn(40, 6, generator=torch.Generator().manual_seed(0))
@@ -34,7 +34,7 @@ def test_the_effect_of_parts_is_that_of_all_pictures() -> None:
 
 def test_one_change_alone_is_expected_as_it_was_measured() -> None:
     one = outputs(0.2, 1)
-    critic = Critic()
+    critic = EffectModel()
     critic.observe(added([one, outputs(0.2, 2)]), 2, 1.0)
     expected, low, high = critic.expected(one, 1)
     assert expected == pytest.approx(one.effect.change)
@@ -43,7 +43,7 @@ def test_one_change_alone_is_expected_as_it_was_measured() -> None:
 
 def test_combinations_that_were_measured_teach_the_power_of_their_number_and_narrow_the_interval() -> None:
     sums = {number: added([outputs(0.05, 10 * number + i) for i in range(number)]) for number in (2, 3, 4, 6, 8)}
-    fresh, taught = Critic(), Critic()
+    fresh, taught = EffectModel(), EffectModel()
     for number in (2, 3, 4, 6):
         taught.observe(sums[number], number, sums[number].effect.change * number**0.4)
     before, after = fresh.expected(sums[8], 8), taught.expected(sums[8], 8)
@@ -55,4 +55,4 @@ def test_combinations_that_were_measured_teach_the_power_of_their_number_and_nar
 
 def test_what_changes_nothing_has_a_finite_interval() -> None:
     nothing = Outputs(ORIGINAL, ORIGINAL)
-    assert all(math.isfinite(each) for each in Critic().expected(added([nothing, nothing]), 2))
+    assert all(math.isfinite(each) for each in EffectModel().expected(added([nothing, nothing]), 2))

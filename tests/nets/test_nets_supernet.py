@@ -17,7 +17,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from nat_plugin.errors import NATError
 from nat_plugin.ir import NULL, SKIP, Edge, Moves, Network, Op, canonical, find_rule, is_connected, live
-from nat_plugin.nets import CellNetwork, Path, Supernet, build, move_paths, wiring_paths
+from nat_plugin.nets import CellNetwork, OpPath, Supernet, build, move_paths, wiring_paths
 
 FAMILIES = {
     "darts_v2": darts(DARTS_V2, 4, 3),
@@ -305,7 +305,7 @@ def test_move_paths_hold_every_sequence_of_moves(rule: str) -> None:
         reached = reachable(network, rule, rng, 3)
         for name, cell in reached.cells:
             for edge, keep in zip(cell.edges, live(cell).edges, strict=True):
-                assert not keep or Path(edge.source, edge.target, 0, edge.op) in paths[name]
+                assert not keep or OpPath(edge.source, edge.target, 0, edge.op) in paths[name]
     assert all(not path.op.is_null for each in paths.values() for path in each)
     one = {path.op for path in move_paths([FAMILIES["darts_v2"]], find_rule("nat"))["normal"] if path[:2] == (0, 2)}
     assert one == {Op.parse("sep_conv_3x3"), SKIP}
@@ -317,5 +317,5 @@ def test_wiring_paths_hold_what_the_format_can_say() -> None:
     assert len(paths) == (2 + 3 + 4 + 5) * 2 * 7
     assert is_connected(network)
     levels = wiring_paths(mobile())["block"]
-    assert Path(0, 2, 0, SKIP) in levels, "a factorized reduction; fixed edges keep their own ops"
-    assert Path(2, 3, 0, Op.parse("conv_3x3")) in levels, "fixed edges are there too"
+    assert OpPath(0, 2, 0, SKIP) in levels, "a factorized reduction; fixed edges keep their own ops"
+    assert OpPath(2, 3, 0, Op.parse("conv_3x3")) in levels, "fixed edges are there too"

@@ -13,14 +13,14 @@ from nat_plugin.ir import Budget, Moves, find_rule
 from nat_plugin.policy.graphs import Batch, build_batch, build_graph
 from nat_plugin.policy.network import PolicyConfig, new_policy
 from nat_plugin.policy.reinforce import Episode, Learning, advantages, learn, surrogate
-from nat_plugin.policy.sampling import Decisions, Sample, draw, evaluate, gather_decisions, score_batch
+from nat_plugin.policy.sampling import Decisions, SampledChoice, draw, evaluate, gather_decisions, score_batch
 
 NAT = find_rule("nat")
 CPU = torch.device("cpu")
 PLAIN = Learning(normalise="none")
 
 
-def all_samples(moves: Moves) -> list[Sample]:
+def all_samples(moves: Moves) -> list[SampledChoice]:
     """Every choice that can be made, with what was open on the way."""
     found = []
     for choice in moves.all():
@@ -28,11 +28,11 @@ def all_samples(moves: Moves) -> list[Sample]:
         for index in choice:
             opened.append(walk.open())
             walk.take(index)
-        found.append(Sample(choice, np.concatenate(opened), 0.0))
+        found.append(SampledChoice(choice, np.concatenate(opened), 0.0))
     return found
 
 
-def world(budget: dict[str, object]) -> tuple[Batch, list[Sample], np.ndarray, torch.Tensor]:
+def world(budget: dict[str, object]) -> tuple[Batch, list[SampledChoice], np.ndarray, torch.Tensor]:
     """A cell of three edges (22 choices), a reward for each choice, some scores."""
     network = ladder([3, 1, 2], [(0, 1), (0, 2), (1, 2)])
     moves = Moves(network, NAT, Budget.parse(budget).resolve(network))

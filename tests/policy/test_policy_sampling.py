@@ -14,7 +14,7 @@ from policy.samples import ladder, random_darts
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Budget, Moves, Network, find_rule
 from nat_plugin.policy.graphs import build_batch, build_graph
-from nat_plugin.policy.sampling import Sample, draw, evaluate, gather_decisions, greedy, most_probable
+from nat_plugin.policy.sampling import SampledChoice, draw, evaluate, gather_decisions, greedy, most_probable
 from tests.networks import networks
 
 NAT, NAT_PLUS = find_rule("nat"), find_rule("nat++")
@@ -24,7 +24,7 @@ def sizes_of(moves: Moves) -> np.ndarray:
     return np.array([len(options) for options in moves.candidates], np.int64)
 
 
-def conditionals(scores: np.ndarray, moves: Moves, sample: Sample) -> float:
+def conditionals(scores: np.ndarray, moves: Moves, sample: SampledChoice) -> float:
     """The log-probability of a choice as a product of conditional ones, the plain way."""
     walk, start, total = moves.walk(), 0, 0.0
     for options, index in zip(moves.candidates, sample.choice, strict=True):

@@ -44,7 +44,7 @@ class InputWiring:
 
 
 @dataclass(frozen=True)
-class _Place:
+class _InputPlace:
     """The input choice of one op in a cell of NNI."""
 
     cell: Spot
@@ -113,7 +113,7 @@ def _choices(label: str, now: Inputs, bench: Measurer) -> list[Inputs]:
     return [each for each in found if set(each) != set(now)]
 
 
-def _place(spot: Spot) -> _Place | None:
+def _place(spot: Spot) -> _InputPlace | None:
     """Where in a cell a spot stands, if it is the input choice of one."""
     around = spot.parent.parent.parent if spot.parent is not None and spot.parent.parent is not None else None
     if around is None or not isinstance(around.module, Cell):
@@ -122,11 +122,11 @@ def _place(spot: Spot) -> _Place | None:
     for row, choices in enumerate(cell.inputs):
         for op, choice in enumerate(choices):
             if choice is spot.module:
-                return _Place(around, row + cell.num_predecessors, op)
+                return _InputPlace(around, row + cell.num_predecessors, op)
     return None
 
 
-def _costs_the_same(place: _Place, now: int, other: int, bench: Measurer) -> bool:
+def _costs_the_same(place: _InputPlace, now: int, other: int, bench: Measurer) -> bool:
     """Whether the ops that can stand behind an input are the same and cost the same behind another, and the cell
     gives as much. In a cell of loose ends only predecessors can take each other's place."""
     cell: Any = place.cell.module
@@ -142,7 +142,7 @@ def _costs_the_same(place: _Place, now: int, other: int, bench: Measurer) -> boo
 
 
 def _ops_behind(
-    place: _Place, source: int, calls: Sequence[ModuleCall], bench: Measurer
+    place: _InputPlace, source: int, calls: Sequence[ModuleCall], bench: Measurer
 ) -> Mapping[str, MeasuredModule | None]:
     """What the candidates that a factory makes for an input cost on it."""
     inputs = [replace(call, args=(call.args[0][source],), kwargs={}) for call in calls]

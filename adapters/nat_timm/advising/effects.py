@@ -14,13 +14,13 @@ from torch import Tensor, nn
 from nat_timm.measuring.statistics import norms
 from nat_timm.reading.running import Cut, Steps
 from nat_timm.reading.trace import Trace
-from nat_timm.reading.units import Unit
+from nat_timm.reading.units import ModelUnit
 
 Made: TypeAlias = Callable[[], nn.Module]
 """Gives the moved model, or what is needed of it, when it is needed."""
 
 
-def by_block(unit: Unit, module: nn.Module) -> bool:
+def by_block(unit: ModelUnit, module: nn.Module) -> bool:
     """Whether a unit is computed by calling its module with one feature map."""
     return unit.is_block and unit.input is not None and len(inspect.signature(module.forward).parameters) == 1
 
@@ -47,7 +47,7 @@ def output(steps: Steps, cut: Cut, owner: nn.Module) -> Any:
 
 @torch.no_grad()
 def logits(
-    trace: Trace, model: nn.Module, changes: Mapping[Unit, Mapping[Any, Made]], x: Tensor
+    trace: Trace, model: nn.Module, changes: Mapping[ModelUnit, Mapping[Any, Made]], x: Tensor
 ) -> tuple[Tensor, dict[Any, Tensor]]:
     """Of the model, and with each change of a unit by itself, for pictures ``x``. Norms use the statistics of the
     pictures, as they would be estimated anew: those of the model fit no more behind a change."""

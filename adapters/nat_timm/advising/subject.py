@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nat_plugin.advising.advice import Part
+from nat_plugin.advising.advice import PartShares
 from nat_plugin.advising.effects import Outputs
 from nat_plugin.advising.session import Change, Subject
 from nat_plugin.advising.timing import Stopwatch
@@ -28,7 +28,7 @@ from nat_timm.models import make_moves, shell
 from nat_timm.networks import moved_document
 from nat_timm.reading.running import Cut, Steps
 from nat_timm.reading.trace import Trace, to_meta, trace
-from nat_timm.reading.units import Unit, units
+from nat_timm.reading.units import ModelUnit, units
 from nat_timm.surgery.apply import apply_edits
 from nat_timm.surgery.fitted import FittedOp
 
@@ -128,7 +128,7 @@ class TimmSubject(Subject):
         return output(self._steps, cut, owner)
 
     def alone(self, changes: Sequence[Change], chosen: Tensor) -> Mapping[Change, Outputs]:
-        by_unit: dict[Unit, dict[Any, Callable[[], nn.Module]]] = {}
+        by_unit: dict[ModelUnit, dict[Any, Callable[[], nn.Module]]] = {}
         for change in changes:
             by_unit.setdefault(self._units[change.slot.cell], {})[change] = self._made[change]
         own, found = logits(self._trace, self.model, by_unit, self._batch(chosen))
@@ -158,13 +158,13 @@ class TimmSubject(Subject):
     def word(self, op: Op) -> str:
         return str(op.values.get("name", op))
 
-    def parts(self) -> Iterator[Part]:
+    def parts(self) -> Iterator[PartShares]:
         """Every unit, the classifier, and what is in no unit."""
         left = [1.0, 1.0, 1.0]
         for path, shares in self._costs(cost(self.network)):
             left = [each - share for each, share in zip(left, shares, strict=True)]
-            yield Part(path, *shares)
-        yield Part("all else", *(max(0.0, each) for each in left))
+            yield PartShares(path, *shares)
+        yield PartShares("all else", *(max(0.0, each) for each in left))
 
     def _costs(self, whole: Cost) -> Iterator[tuple[str, tuple[float, float, float]]]:
         for unit in self._units.values():

@@ -36,11 +36,11 @@ class _Waiting(MetaPathFinder):
         sys.meta_path.remove(self)
         spec = find_spec(fullname)
         if spec is not None and spec.loader is not None:
-            spec.loader = _Loader(spec.loader)
+            spec.loader = _RegisteringLoader(spec.loader)
         return spec
 
 
-class _Loader(Loader):
+class _RegisteringLoader(Loader):
     def __init__(self, inner: Loader) -> None:
         self._inner = inner
 

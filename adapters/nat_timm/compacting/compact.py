@@ -20,8 +20,8 @@ from nat_plugin.runs.checking import check_part, checked
 from nat_plugin.runs.progress import reporter
 from nat_plugin.runs.recipe import SearchSettings
 from nat_plugin.search.base import Settings, Strategy
-from nat_timm.compacting.result import Result, Tuned
-from nat_timm.compacting.session import STARTS, CompactionSession, Report
+from nat_timm.compacting.result import CompactionResult, Tuned
+from nat_timm.compacting.session import STARTS, CompactionSession, ReportLine
 from nat_timm.training.loaders import Loader
 from nat_timm.training.tuning import Tuning
 
@@ -53,11 +53,11 @@ def compact(
     precision: str = "auto",
     latency: Mapping[str, Any] | None = None,
     costs: Mapping[str, Path | str] | None = None,
-    report: Report = lambda _: None,
+    report: ReportLine = lambda _: None,
     progress: bool | None = None,
     fits: bool = False,
     advice: Advice | bool = False,
-) -> Result:
+) -> CompactionResult:
     """Make a timm model with weights leaner: one within ``budget`` that is as accurate as can be found.
 
     The model, which stays as it is, becomes a supernet of its own moves; that is adapted on ``train_loader`` with the
@@ -143,7 +143,9 @@ def compact(
     home = next(model.parameters()).device
     for each in (before, reference, *tuned):
         each.model.to(home)
-    return Result(before, reference, tuple(tuned), evaluated, session.feed.validation_images, session.setting, notes)
+    return CompactionResult(
+        before, reference, tuple(tuned), evaluated, session.feed.validation_images, session.setting, notes
+    )
 
 
 class Arguments(Settings):

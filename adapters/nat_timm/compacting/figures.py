@@ -17,10 +17,10 @@ from nat_plugin.training.statistics import wilson
 from nat_timm.models import document_of
 
 if TYPE_CHECKING:
-    from nat_timm.compacting.result import Result, Tuned
+    from nat_timm.compacting.result import CompactionResult, Tuned
 
 
-def write_figures(result: Result, folder: Path, plain: bool) -> None:
+def write_figures(result: CompactionResult, folder: Path, plain: bool) -> None:
     """``plain``: whether timm loads the model without this package."""
     home = next(result.model.parameters()).device
     figures = {

@@ -11,7 +11,7 @@ from torch import nn
 
 from nat_plugin.ir import Network
 from nat_plugin.ir.costs import Cost
-from nat_plugin.measuring.latency import Measured
+from nat_plugin.measuring.latency import MeasuredLatency
 from nat_plugin.measuring.settings import Setting
 from nat_plugin.training.statistics import unpaired_difference, wilson
 from nat_plugin.training.verdict import conclude
@@ -30,7 +30,7 @@ class Tuned:
     model: nn.Module
     accuracy: float
     how: str
-    latency: Measured | None = None
+    latency: MeasuredLatency | None = None
     looked_up: Mapping[str, tuple[float, str]] = field(default_factory=dict)
     by_cell: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
@@ -46,7 +46,7 @@ class Tuned:
 
 
 @dataclass(frozen=True, eq=False)
-class Result:
+class CompactionResult:
     """What ``compact`` found.
 
     ``before``: the model as it came. ``reference``: the best that it reaches with the same fine-tuning. ``tuned``: the

@@ -21,7 +21,7 @@ from nat_plugin.ir import Budget, Moves, Network, cost, find_rule
 from nat_plugin.ir.budget import METRICS, Limit
 from nat_plugin.ir.layers import Shape
 from nat_plugin.measuring.keeping import Keeper, Untimed, find_keeper
-from nat_plugin.measuring.latency import LATENCY, Latency, Measured, Timed
+from nat_plugin.measuring.latency import LATENCY, Latency, MeasuredLatency, TimedMetric
 from nat_plugin.measuring.measure import measure, to_measure
 from nat_plugin.measuring.settings import LatencySettings, Setting
 from nat_plugin.measuring.tables import TableMetric, TableSubject, table_metrics
@@ -48,7 +48,7 @@ from nat_timm.training.loaders import Loader, LoaderFeed
 from nat_timm.training.supernet import TimmSupernet
 from nat_timm.training.tuning import Tuning, accuracy, fine_tune
 
-Report: TypeAlias = Callable[[str], None]
+ReportLine: TypeAlias = Callable[[str], None]
 OWN, ADAPTED = "own", "adapted"
 STARTS = (OWN, ADAPTED)
 """The weights that fine-tuning may begin from: those of the model that was given, or those that the search left."""
@@ -74,7 +74,7 @@ class LoaderEvaluator(TimmEvaluator):
         return TimmSupernet(copy.deepcopy(self._given), template, self.bench.rule, self.pictures)
 
 
-class TimedHere(Timed):
+class TimedHere(TimedMetric):
     """As a session times its model, which it does when it is first asked."""
 
     def __init__(self, session: CompactionSession) -> None:
@@ -204,7 +204,7 @@ class CompactionSession:
         keeper = self.keeper
         return keeper.within(networks) if isinstance(keeper, Keeper) else iter(dict.fromkeys(networks))
 
-    def measured(self, network: Network) -> Measured | None:
+    def measured(self, network: Network) -> MeasuredLatency | None:
         """The latency of a network as a whole, where that is limited and timed here."""
         return self.keeper.measured(network) if isinstance(self.keeper, Keeper) else None
 
@@ -213,7 +213,7 @@ class CompactionSession:
         return self.keeper.timed.setting if isinstance(self.keeper, Keeper) else None
 
     def advised(
-        self, strategy: Strategy, advice: Advice | None, settings: SearchSettings, report: Report = lambda _: None
+        self, strategy: Strategy, advice: Advice | None, settings: SearchSettings, report: ReportLine = lambda _: None
     ) -> int:
         """Let a strategy search without training anything: it is told what ``advice`` (None: one made here) measured of
         single moves, and what it proposes is fitted in closed form; how many networks were measured so."""
@@ -237,7 +237,7 @@ class CompactionSession:
         self,
         strategy: Strategy,
         settings: SearchSettings,
-        report: Report = lambda _: None,
+        report: ReportLine = lambda _: None,
         evaluator: Evaluator | None = None,
     ) -> int:
         """Adapt the weights and let a strategy search; how many networks were measured. ``evaluator``: another one than

@@ -9,12 +9,12 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from nat_timm.documents.edits import Edit
 from nat_timm.documents.forms import Form
-from nat_timm.fitting.probing import Call
+from nat_timm.fitting.probing import RecordedCall
 
 _CUTS = ("hidden", "kernel", "skip", "drop")
 
 
-def readers_of(edits: Iterable[Edit], order: Sequence[Call], norms: bool) -> set[str]:
+def readers_of(edits: Iterable[Edit], order: Sequence[RecordedCall], norms: bool) -> set[str]:
     """The paths of the first dense convolution at or behind each cut in the same block. ``norms``: a convolution
     without a bias may be one whose norm, which comes next, takes what a bias would."""
     found = set()

@@ -14,7 +14,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from nat_plugin.errors import NATError
 from nat_plugin.fitting.moments import Moments
-from nat_plugin.fitting.sampling import HELD, Sample, add_sample, empty, sample
+from nat_plugin.fitting.sampling import HELD, FitSample, add_sample, empty, sample
 from nat_plugin.fitting.solving import Solution, solve
 from nat_timm.documents.document import Document
 from nat_timm.documents.edits import Edit
@@ -23,7 +23,7 @@ from nat_timm.fitting.cuts import form_of, readers_of
 from nat_timm.fitting.maps import given, map_of
 from nat_timm.fitting.merging import is_linear, merged
 from nat_timm.fitting.passes import passes_of
-from nat_timm.fitting.probing import Call, Point, calls, probe, taken_at
+from nat_timm.fitting.probing import Point, RecordedCall, calls, probe, taken_at
 from nat_timm.measuring.statistics import recalibrate
 from nat_timm.surgery.fitted import FittedOp
 from nat_timm.surgery.standins import Passed, Skipped
@@ -94,7 +94,7 @@ def _fit(model: nn.Module, original: nn.Module, images: Pictures, cut: bool, nor
 
 
 @dataclass(frozen=True, eq=False)
-class _Place:
+class _FitPlace:
     """A module that is fitted, and where in the original is what it is to give; ``blocks`` are those that it stands
     for, if it does (None: it reads a cut)."""
 
@@ -110,18 +110,20 @@ class _Place:
         return Point(self.path, is_input=True)
 
 
-def _place(original: nn.Module, order: Sequence[Call], place: int) -> _Place:
+def _place(original: nn.Module, order: Sequence[RecordedCall], place: int) -> _FitPlace:
     path, module, given = order[place].path, order[place].module, order[place].given
     side = given.shape[2], given.shape[3]
     if isinstance(module, FittedOp):
         ends = blocks_of(order, place)
         target, blocks = Point(ends[-1], activation=module.form.activation), list(map(original.get_submodule, ends))
-        return _Place(path, module, module.form, target, side, blocks)
+        return _FitPlace(path, module, module.form, target, side, blocks)
     assert isinstance(module, nn.Conv2d)
-    return _Place(path, module, form_of(module), Point(path), side, None)
+    return _FitPlace(path, module, form_of(module), Point(path), side, None)
 
 
-def _samples(original: nn.Module, wanted: Sequence[_Place], batches: Sequence[Tensor], seed: int) -> list[list[Sample]]:
+def _samples(
+    original: nn.Module, wanted: Sequence[_FitPlace], batches: Sequence[Tensor], seed: int
+) -> list[list[FitSample]]:
     """Of every batch, what each place is to give: one pass through the original, of which only the rows stay that are
     fitted to."""
     number, count, found = 0, sum(len(x) for x in batches), []
@@ -130,7 +132,7 @@ def _samples(original: nn.Module, wanted: Sequence[_Place], batches: Sequence[Te
         by_point.setdefault(place.target, []).append(at)
     for x in batches:
 
-        def take(point: Point, y: Tensor, start: int = number) -> dict[int, Sample]:
+        def take(point: Point, y: Tensor, start: int = number) -> dict[int, FitSample]:
             return {at: sample(map_of(wanted[at].form), y, start, count, seed) for at in by_point[point]}
 
         taken = taken_at(original, list(by_point), partial(original, x), take)
@@ -146,7 +148,7 @@ def _edits(model: nn.Module) -> tuple[Edit, ...]:
 
 
 def _fitted(
-    original: nn.Module, place: _Place, inputs: Iterator[Tensor], samples: Sequence[Sample], batch: Tensor
+    original: nn.Module, place: _FitPlace, inputs: Iterator[Tensor], samples: Sequence[FitSample], batch: Tensor
 ) -> Fit:
     """``inputs``: what the place gets, batch by batch."""
     path, module, form = place.path, place.module, place.form
@@ -190,7 +192,7 @@ def checked(images: Pictures, model: nn.Module) -> list[Tensor]:
     return found
 
 
-def blocks_of(order: Sequence[Call], place: int) -> list[str]:
+def blocks_of(order: Sequence[RecordedCall], place: int) -> list[str]:
     """The paths of the blocks whose work an operation takes over: its own, and those left out right behind."""
     paths, value = [order[place].path], order[place].out
     for call in order[place + 1 :]:
@@ -206,7 +208,9 @@ def _is_same(mine: Tensor, found: Mapping[Point, Tensor]) -> bool:
     return bool((mine - its).abs().max() <= ROUNDING * its.abs().max())
 
 
-def _moments(form: Form, first: Tensor, others: Iterator[Tensor], samples: Sequence[Sample]) -> tuple[Moments, Moments]:
+def _moments(
+    form: Form, first: Tensor, others: Iterator[Tensor], samples: Sequence[FitSample]
+) -> tuple[Moments, Moments]:
     """Of the pictures to fit on, and of those held out."""
     fitted = map_of(form)
     pair = empty(fitted, first.device)

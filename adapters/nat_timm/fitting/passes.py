@@ -36,7 +36,7 @@ class Passes(ABC):
 def passes_of(model: nn.Module, batches: Sequence[Tensor], paths: Sequence[str]) -> Passes:
     """``paths``: of the modules at the places."""
     steps = _steps_of(model, batches[0], paths)
-    return FromTheStart(model, batches, paths) if steps is None else Kept(model, paths, *steps, batches)
+    return FromTheStart(model, batches, paths) if steps is None else KeptPasses(model, paths, *steps, batches)
 
 
 def _steps_of(model: nn.Module, batch: Tensor, paths: Sequence[str]) -> tuple[Steps, list[Step]] | None:
@@ -60,7 +60,7 @@ def _steps_of(model: nn.Module, batch: Tensor, paths: Sequence[str]) -> tuple[St
     return steps, [each[0] for each in found]
 
 
-class Kept(Passes):
+class KeptPasses(Passes):
     """What later steps need is kept of every batch, as far as there is space. ``places``: the steps that the modules
     at ``paths`` are, or are parts of."""
 

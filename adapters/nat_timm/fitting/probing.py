@@ -113,7 +113,7 @@ def _inner(block: nn.Module, path: str | None) -> nn.Module | None:
 
 
 @dataclass(frozen=True, eq=False)
-class Call:
+class RecordedCall:
     """A module that computed, with what went in and what came out."""
 
     path: str
@@ -123,15 +123,15 @@ class Call:
 
 
 @torch.no_grad()
-def calls(model: nn.Module, x: Tensor, kinds: tuple[type[nn.Module], ...]) -> list[Call]:
+def calls(model: nn.Module, x: Tensor, kinds: tuple[type[nn.Module], ...]) -> list[RecordedCall]:
     """The modules of some kinds in the order in which they are called."""
-    found: list[Call] = []
+    found: list[RecordedCall] = []
     handles = []
     for path, module in model.named_modules():
         if isinstance(module, kinds):
 
             def note(module: nn.Module, given: tuple[Tensor, ...], out: Tensor, path: str = path) -> None:
-                found.append(Call(path, module, given[0], out))
+                found.append(RecordedCall(path, module, given[0], out))
 
             handles.append(module.register_forward_hook(note))
     try:

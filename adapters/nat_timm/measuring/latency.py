@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from nat_plugin.ir import Network, Op, Slot
 from nat_plugin.ir.layers import Shape
-from nat_plugin.measuring.latency import PART, Latency, Share, Timed
+from nat_plugin.measuring.latency import PART, Latency, Share, TimedMetric
 from nat_plugin.measuring.runtimes import placed
 from nat_plugin.measuring.settings import EAGER, LatencySettings
 from nat_plugin.timing import Clock, compare, quickest, repeated
@@ -105,7 +105,7 @@ def _around(paths: Sequence[str]) -> str:
     return ".".join(names[0] for names in levels)
 
 
-class ModelLatency(Timed):
+class ModelLatency(TimedMetric):
     """For budgets of a recipe: a model is timed when its first network is asked about."""
 
     def __init__(self, settings: LatencySettings) -> None:

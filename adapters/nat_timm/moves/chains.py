@@ -17,7 +17,7 @@ from nat_timm.moves.ops import timm_op
 from nat_timm.moves.variants import Component, components, joined
 from nat_timm.reading.parts import Pair
 from nat_timm.reading.trace import Step, Trace
-from nat_timm.reading.units import Unit
+from nat_timm.reading.units import ModelUnit
 from nat_timm.surgery.fusing import is_fused_away
 
 Meanings: TypeAlias = dict[Op, tuple[Edit, ...]]
@@ -63,7 +63,7 @@ class Links:
         self.here = after
 
 
-def links(trace: Trace, unit: Unit, otherwise: TensorPlace, fits: bool = False) -> Links:
+def links(trace: Trace, unit: ModelUnit, otherwise: TensorPlace, fits: bool = False) -> Links:
     """``otherwise`` is where a unit starts that reads no feature map; ``fits``: whether operations may be fitted in the
     place of a block, which is one edge then."""
     start = place(trace, unit.reads[0], otherwise) if unit.reads else otherwise
@@ -100,7 +100,7 @@ def links(trace: Trace, unit: Unit, otherwise: TensorPlace, fits: bool = False) 
     return made
 
 
-def _rest_name(unit: Unit, parts: tuple[Component, ...]) -> str:
+def _rest_name(unit: ModelUnit, parts: tuple[Component, ...]) -> str:
     return f"{unit.label}_rest" if parts else unit.label
 
 
@@ -109,7 +109,9 @@ def _fits(trace: Trace, component: Component, start: TensorPlace, end: TensorPla
     return place(trace, step.all_input_nodes[0], start) == start and place(trace, step, end) == end
 
 
-def _add_component(made: Links, trace: Trace, unit: Unit, component: Component, base: str, end: TensorPlace) -> None:
+def _add_component(
+    made: Links, trace: Trace, unit: ModelUnit, component: Component, base: str, end: TensorPlace
+) -> None:
     knob = component.knobs[0]
     before, after = made.here, made.here
     if component.is_skippable:
@@ -123,11 +125,11 @@ def _add_component(made: Links, trace: Trace, unit: Unit, component: Component, 
     made.add(knob.paths[0], meaning, after)
 
 
-def _fitting(unit: Unit, offered: tuple[tuple[Form, Pair], ...]) -> Meanings:
+def _fitting(unit: ModelUnit, offered: tuple[tuple[Form, Pair], ...]) -> Meanings:
     return {timm_op(form.name, *cost): (Edit(FITTED, (unit.path,), form),) for form, cost in offered}
 
 
-def _meaning(unit: Unit, component: Component, base: str, rest: Pair, is_part: bool = True) -> Meanings:
+def _meaning(unit: ModelUnit, component: Component, base: str, rest: Pair, is_part: bool = True) -> Meanings:
     """``is_part``: a layer that is left out is a skip; of a whole block it is the block without it."""
     found: Meanings = {}
     for variant in component.variants:
@@ -139,7 +141,7 @@ def _meaning(unit: Unit, component: Component, base: str, rest: Pair, is_part: b
     return found
 
 
-def _add_shortcut(made: Links, trace: Trace, unit: Unit) -> None:
+def _add_shortcut(made: Links, trace: Trace, unit: ModelUnit) -> None:
     """The shortcut of a residual block, whose branch may become null; or the place where one can be added: not where
     timm fuses the block with what is beside it."""
     key, end = f"{unit.path}/shortcut", len(made.nodes)
@@ -158,7 +160,7 @@ def _add_shortcut(made: Links, trace: Trace, unit: Unit) -> None:
         made.meanings[key] = {NULL: (), SKIP: (Edit("shortcut", (unit.path,)),)}
 
 
-def _pool(trace: Trace, unit: Unit) -> Meanings:
+def _pool(trace: Trace, unit: ModelUnit) -> Meanings:
     module = trace.modules[unit.path]
     assert isinstance(module, nn.MaxPool2d | nn.AvgPool2d)
     size = module.kernel_size if isinstance(module.kernel_size, int) else module.kernel_size[0]
@@ -173,7 +175,7 @@ def _pool(trace: Trace, unit: Unit) -> Meanings:
     return found
 
 
-def _total(trace: Trace, unit: Unit) -> Pair:
+def _total(trace: Trace, unit: ModelUnit) -> Pair:
     """Parameters and MACs of all that is in a unit."""
     paths = [unit.path] if unit.is_block else [str(step.target) for step in unit.steps]
     params = sum(parameter.numel() for path in paths for parameter in trace.modules[path].parameters())

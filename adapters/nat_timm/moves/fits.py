@@ -14,7 +14,7 @@ from nat_timm.documents.forms import LOW_RANK, SEPARABLE, Form
 from nat_timm.reading.branches import ADDS
 from nat_timm.reading.parts import Pair
 from nat_timm.reading.trace import Step, Trace
-from nat_timm.reading.units import FUNCTIONS, Unit, is_activation, is_norm
+from nat_timm.reading.units import FUNCTIONS, ModelUnit, is_activation, is_norm
 from nat_timm.surgery.fusing import is_part_of_fused
 
 _LISTS = ("dense",)
@@ -27,7 +27,7 @@ MAX_INPUTS = 4608
 """Values that an output may be a sum over (512 channels, 3x3): their products are held in float64."""
 
 
-def forms(trace: Trace, unit: Unit) -> tuple[tuple[Form, Pair], ...]:
+def forms(trace: Trace, unit: ModelUnit) -> tuple[tuple[Form, Pair], ...]:
     """Forms with parameters and MACs; none where a block is no function of one feature map by itself."""
     if not _is_replaceable(trace, unit):
         return ()
@@ -58,7 +58,7 @@ def _kinds(plain: Form, has_shortcut: bool) -> Iterator[dict[str, Any]]:
     yield {"kernel": 1}
 
 
-def _product(trace: Trace, unit: Unit, activation: str | None) -> Iterator[dict[str, Any]]:
+def _product(trace: Trace, unit: ModelUnit, activation: str | None) -> Iterator[dict[str, Any]]:
     """The one convolution that a block without activations is, exactly: where one of its convolutions looks around at
     most, as zeros that others put between them belong to no window on the input."""
     spatial = []
@@ -97,7 +97,7 @@ def _reads_a_bias(trace: Trace, step: Step, members: set[Step]) -> bool:
     return False
 
 
-def _is_replaceable(trace: Trace, unit: Unit) -> bool:
+def _is_replaceable(trace: Trace, unit: ModelUnit) -> bool:
     """Whether a block is called once, shares nothing with others, and is not fused with them."""
     if not unit.is_block or unit.input is None or is_part_of_fused(trace.modules, unit.path):
         return False
@@ -110,11 +110,11 @@ def _is_replaceable(trace: Trace, unit: Unit) -> bool:
     return not any(id(each) in inside for each in outside)
 
 
-def _is_in(path: str, unit: Unit) -> bool:
+def _is_in(path: str, unit: ModelUnit) -> bool:
     return path.startswith(unit.path + ".")
 
 
-def _stride(trace: Trace, unit: Unit) -> int:
+def _stride(trace: Trace, unit: ModelUnit) -> int:
     """The largest of any layer: what is beside the main path has the same."""
     strides = [1]
     for module in (trace.module(step) for step in unit.steps):
@@ -124,7 +124,7 @@ def _stride(trace: Trace, unit: Unit) -> int:
     return max(strides)
 
 
-def _activation(trace: Trace, unit: Unit) -> str | None:
+def _activation(trace: Trace, unit: ModelUnit) -> str | None:
     """What a block ends with: the path of an activation without weights in it, or the name of a function."""
     if unit.residual is not None:
         return unit.residual.post

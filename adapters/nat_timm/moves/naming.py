@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # torch is slow to import, and the kind of op needs only the names
     from nat_timm.moves.variants import Component, Knob
-    from nat_timm.reading.units import Unit
+    from nat_timm.reading.units import ModelUnit
 
 
-def base_name(unit: Unit, component: Component, alone: bool) -> str:
+def base_name(unit: ModelUnit, component: Component, alone: bool) -> str:
     """What all settings of a component have in common: the kind of block, or a path in it."""
     if alone and unit.is_block:
         return unit.label
@@ -19,7 +19,7 @@ def base_name(unit: Unit, component: Component, alone: bool) -> str:
     return inside if inside[0].isalpha() else f"{unit.label}.{inside}"
 
 
-def setting_name(base: str, unit: Unit, knobs: tuple[Knob, ...], settings: tuple[int, ...]) -> str:
+def setting_name(base: str, unit: ModelUnit, knobs: tuple[Knob, ...], settings: tuple[int, ...]) -> str:
     """The base, then kernels, hidden channels and gates in order of execution; 0 says that a layer is left out."""
     by_kind: dict[str, list[str]] = {}
     for knob, value in zip(knobs, settings, strict=True):
@@ -32,7 +32,7 @@ def setting_name(base: str, unit: Unit, knobs: tuple[Knob, ...], settings: tuple
     return "_".join(words)
 
 
-def _word(unit: Unit, knob: Knob, value: int) -> str:
+def _word(unit: ModelUnit, knob: Knob, value: int) -> str:
     if knob.kind == "kernel":
         return str(value)
     if knob.kind == "gate":

@@ -17,7 +17,7 @@ from nat_timm.documents.edits import Edit
 from nat_timm.moves.chains import Meanings, TensorPlace, links, place
 from nat_timm.moves.ops import TIMM, timm_op
 from nat_timm.reading.trace import Step, Trace
-from nat_timm.reading.units import Unit, units
+from nat_timm.reading.units import ModelUnit, units
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +83,7 @@ class _Builder:
         self.known: dict[Step, int] = {}
         self.meanings: dict[Slot, Meanings] = {}
 
-    def add(self, unit: Unit) -> None:
+    def add(self, unit: ModelUnit) -> None:
         start = place(self.trace, unit.reads[0], self.tensors[-1]) if unit.reads else self.tensors[-1]
         made = links(self.trace, unit, self.tensors[-1], self.fits)
         source = self._source(unit, start)
@@ -100,7 +100,7 @@ class _Builder:
         self.placements.append(Placement(name, end.channels, (source,)))
         self.tensors.append(end)
 
-    def _source(self, unit: Unit, wanted: TensorPlace) -> int:
+    def _source(self, unit: ModelUnit, wanted: TensorPlace) -> int:
         """The tensor that a unit reads: what it does read where that is a tensor of the network, else the last one like
         it; if there is none, one is made without cost (sums and concatenations between blocks)."""
         for step in unit.reads:

@@ -11,9 +11,19 @@ from torch import nn
 from nat_timm.documents.edits import Edit
 from nat_timm.moves.widths import Chain, chain, smaller
 from nat_timm.reading.branches import is_branch
-from nat_timm.reading.parts import GATES, ConvPart, LayerChange, LinearPart, Pair, Part, conv_part, gate_part, norm_part
+from nat_timm.reading.parts import (
+    GATES,
+    ConvPart,
+    LayerChange,
+    LinearPart,
+    Pair,
+    WeightedLayer,
+    conv_part,
+    gate_part,
+    norm_part,
+)
 from nat_timm.reading.trace import Step, Trace
-from nat_timm.reading.units import Unit, group
+from nat_timm.reading.units import ModelUnit, group
 
 MOST = 64
 """Settings of one composite op."""
@@ -27,7 +37,7 @@ class Knob:
     paths: tuple[str, ...]
     values: tuple[int, ...]
     step: Step
-    parts: dict[str, Part]
+    parts: dict[str, WeightedLayer]
     chain: Chain | None = None
     """Of ``hidden``."""
     is_branch: bool = False
@@ -57,7 +67,7 @@ class Component:
         return len(self.knobs) == 1 and self.knobs[0].kind != "hidden" and 0 in self.knobs[0].values
 
 
-def components(trace: Trace, unit: Unit) -> tuple[Component, ...]:
+def components(trace: Trace, unit: ModelUnit) -> tuple[Component, ...]:
     knobs = _knobs(trace, unit)
     clusters: list[tuple[set[str], list[Knob]]] = []
     for knob in knobs:
@@ -93,7 +103,7 @@ def joined(parts: Sequence[Component]) -> tuple[Component, ...]:
     return (Component(knobs, tuple(found[:MOST]), frozenset().union(*(part.paths for part in parts))),)
 
 
-def _knobs(trace: Trace, unit: Unit) -> list[Knob]:
+def _knobs(trace: Trace, unit: ModelUnit) -> list[Knob]:
     members, knobs = set(unit.steps), list[Knob]()
     for step in unit.steps:
         module = trace.module(step)
@@ -108,7 +118,7 @@ def _knobs(trace: Trace, unit: Unit) -> list[Knob]:
             knobs.append(Knob("gate", (path,), (1, 0), step, {path: gate_part(module, step)}))
         if unit.is_block and (found := chain(trace, step, members)) is not None:
             values = smaller(unit, found)
-            parts: dict[str, Part] = dict(zip(found.paths, found.parts, strict=True))
+            parts: dict[str, WeightedLayer] = dict(zip(found.paths, found.parts, strict=True))
             if values:
                 knobs.append(Knob("hidden", found.paths, (found.hidden, *values), step, parts, found))
     return knobs
@@ -128,7 +138,7 @@ def _kernel(trace: Trace, conv: nn.Conv2d, step: Step) -> Knob | None:
         smallest = max(3 if is_depthwise else 1, *conv.stride)
         values += [k for k in range(size[0] - 2, 0, -2) if k >= smallest and _can_shrink(conv, k)]
     steps = group(trace, step)
-    parts: dict[str, Part] = {str(step.target): conv_part(conv, step)}
+    parts: dict[str, WeightedLayer] = {str(step.target): conv_part(conv, step)}
     if _keeps_shape(step) and conv.stride == (1, 1):
         values.append(0)
         for each in steps[1:]:
@@ -159,7 +169,7 @@ def _variants(knobs: Sequence[Knob]) -> Iterator[Variant]:
             return
         edits: list[Edit] = []
         changes: dict[str, LayerChange] = {}
-        parts: dict[str, Part] = {}
+        parts: dict[str, WeightedLayer] = {}
         for knob, value in zip(knobs, settings, strict=True):
             for path, part in knob.parts.items():  # a norm in a hidden chain stays a function of its channels
                 if not isinstance(parts.get(path), ConvPart | LinearPart):

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from nat_timm.reading.parts import ConvPart, LinearPart, conv_part, norm_part, squeeze_part
 from nat_timm.reading.trace import Step, Trace
-from nat_timm.reading.units import Unit, is_activation, is_norm
+from nat_timm.reading.units import ModelUnit, is_activation, is_norm
 
 _FUNCTIONS = frozenset({
     functional.relu, functional.relu6, functional.silu, functional.gelu, functional.hardtanh, functional.hardswish,
@@ -95,7 +95,7 @@ def _is_passed(module: nn.Module) -> bool:
     return is_activation(module) and not any(True for _ in module.parameters())
 
 
-def smaller(unit: Unit, found: Chain) -> tuple[int, ...]:
+def smaller(unit: ModelUnit, found: Chain) -> tuple[int, ...]:
     """Fewer hidden channels: the smaller whole expansions of the block's input, or three quarters and a half."""
     c_in = unit.reads[0].meta["shape"][1] if unit.reads and unit.reads[0].meta["shape"] else found.hidden
     ratio = found.hidden / c_in

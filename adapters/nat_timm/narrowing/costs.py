@@ -10,7 +10,7 @@ from torch import nn
 
 from nat_plugin.ir import Cost
 from nat_timm.reading.coupling import SEQUENCES, Coupling
-from nat_timm.reading.parts import ConvPart, LayerChange, LinearPart, Part, conv_part, squeeze_part
+from nat_timm.reading.parts import ConvPart, LayerChange, LinearPart, WeightedLayer, conv_part, squeeze_part
 from nat_timm.reading.trace import Step, Trace, positions
 
 Channels = tuple[tuple[int, int], ...]
@@ -19,7 +19,7 @@ Channels = tuple[tuple[int, int], ...]
 
 @dataclass(frozen=True)
 class _Layer:
-    part: Part
+    part: WeightedLayer
     reads: Channels
     makes: Channels
 
@@ -67,7 +67,7 @@ def width_costs(trace: Trace, coupled: Coupling) -> WidthCosts:
     return WidthCosts(tuple(layers), Cost(trace.params, trace.macs))
 
 
-def _parts(trace: Trace, coupled: Coupling) -> Iterator[tuple[str, Part]]:
+def _parts(trace: Trace, coupled: Coupling) -> Iterator[tuple[str, WeightedLayer]]:
     """Every layer whose channels are understood. Of one that is called again only its MACs count."""
     seen = set[str]()
     for step in trace.steps:
@@ -87,7 +87,7 @@ def _parts(trace: Trace, coupled: Coupling) -> Iterator[tuple[str, Part]]:
         seen.add(path)
 
 
-def _part(module: nn.Module, step: Step, channels: int) -> Part | None:
+def _part(module: nn.Module, step: Step, channels: int) -> WeightedLayer | None:
     if isinstance(module, nn.Conv2d | nn.Linear):
         return conv_part(module, step)
     if type(module).__name__ == "EffectiveSEModule":
@@ -98,14 +98,14 @@ def _part(module: nn.Module, step: Step, channels: int) -> Part | None:
     return LinearPart(channels, (sum(each.numel() for each in module.parameters()) // channels, 0), 0)
 
 
-def _again(part: Part | None) -> Part | None:
+def _again(part: WeightedLayer | None) -> WeightedLayer | None:
     """A layer that is called once more: its weights are there already."""
     return _MacsOnly(part) if isinstance(part, ConvPart) else None
 
 
 @dataclass(frozen=True)
 class _MacsOnly:
-    part: Part
+    part: WeightedLayer
 
     def cost(self, change: LayerChange) -> tuple[int, int]:
         return 0, self.part.cost(change)[1]

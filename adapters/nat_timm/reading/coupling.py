@@ -56,7 +56,7 @@ class Coupling:
 
 def coupling(trace: Trace) -> Coupling:
     """What of the channels of a model goes together."""
-    return _Reader(trace).read()
+    return _CouplingReader(trace).read()
 
 
 _ELEMENTWISE = frozenset({
@@ -89,7 +89,7 @@ _RESHAPES = frozenset(["reshape", "view", "unsqueeze", "squeeze", torch.reshape,
 
 
 @dataclass
-class _Reader:
+class _CouplingReader:
     trace: Trace
     runs: Runs = field(default_factory=Runs)
     uses: list[tuple[int, Use]] = field(default_factory=list)

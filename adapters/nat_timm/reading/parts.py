@@ -38,7 +38,7 @@ class LayerChange:
     c_out: int | None = None
 
 
-class Part(Protocol):
+class WeightedLayer(Protocol):
     """A layer with weights."""
 
     def cost(self, change: LayerChange) -> Pair: ...

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from nat_timm.reading.trace import Step, Trace
-from nat_timm.reading.units import Unit
+from nat_timm.reading.units import ModelUnit
 
 Values: TypeAlias = dict[Step, Any]
 
@@ -19,7 +19,7 @@ Values: TypeAlias = dict[Step, Any]
 class Cut:
     """Where a unit has computed: the values that later steps need, and those that it read itself."""
 
-    unit: Unit
+    unit: ModelUnit
     values: Values
     read: Values
 
@@ -35,11 +35,11 @@ class Steps:
             self._done.setdefault(user, []).append(step)
 
     @torch.no_grad()
-    def cuts(self, x: Tensor, units: Sequence[Unit]) -> Iterator[Cut]:
+    def cuts(self, x: Tensor, units: Sequence[ModelUnit]) -> Iterator[Cut]:
         """Compute the model for pictures ``x``, stopping behind each of the units."""
         ends = {unit.output: unit for unit in units}
         held = {step: unit for unit in units for step in unit.reads}
-        reads: dict[Unit, Values] = {}
+        reads: dict[ModelUnit, Values] = {}
         values: Values = {}
         for step in self._trace.steps:
             if step.op == "output":

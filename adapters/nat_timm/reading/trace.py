@@ -33,7 +33,7 @@ _OPENED = frozenset(
 Step: TypeAlias = fx.Node
 
 
-class _Tracer(fx.Tracer):
+class _TimmTracer(fx.Tracer):
     def __init__(self, whole: tuple[type[nn.Module], ...]) -> None:
         layers = timm().layers
         super().__init__(autowrap_functions=tuple(layers.get_notrace_functions()))
@@ -152,7 +152,7 @@ def trace(model: nn.Module, input: Shape, name: str, whole: tuple[type[nn.Module
     where torch.fx cannot follow its control flow, or where it does not take images of ``input``."""
     model.eval()
     try:
-        graph = _Tracer(whole).trace(model)
+        graph = _TimmTracer(whole).trace(model)
         module = fx.GraphModule(model, graph)
     except Exception as error:
         raise NATError(f"{name}: torch.fx cannot trace this model: {said(error)}") from error

@@ -59,7 +59,7 @@ FUNCTIONS = {functional.relu: "relu", torch.relu: "relu", functional.silu: "silu
 
 
 @dataclass(frozen=True, eq=False)
-class Residual:
+class ResidualForm:
     """The input of a block is added to what its branch computes, perhaps with an activation after: its path in the
     block, or the name of a function."""
 
@@ -67,7 +67,7 @@ class Residual:
 
 
 @dataclass(frozen=True, eq=False)
-class Unit:
+class ModelUnit:
     """A block (``path`` of a module), or a layer outside of any block (its ``path``, with norm and activation).
 
     ``input``: the one step outside that it reads (None: several); shapes are (C, H, W).
@@ -80,7 +80,7 @@ class Unit:
     reads: tuple[Step, ...]
     output: Step
     is_block: bool
-    residual: Residual | None = None
+    residual: ResidualForm | None = None
 
 
 def is_activation(module: nn.Module | None) -> bool:
@@ -101,7 +101,7 @@ def is_map(step: Step | None) -> bool:
     return step is not None and step.meta["shape"] is not None and len(step.meta["shape"]) == 4
 
 
-def units(trace: Trace) -> tuple[Unit, ...]:
+def units(trace: Trace) -> tuple[ModelUnit, ...]:
     """The blocks and loose layers in order of execution."""
     inside: dict[str, list[Step]] = {}
     for step in trace.steps:
@@ -113,7 +113,7 @@ def units(trace: Trace) -> tuple[Unit, ...]:
     return tuple(sorted([*blocks, *loose], key=lambda unit: trace.order[unit.steps[0]]))
 
 
-def _blocks(trace: Trace, inside: dict[str, list[Step]]) -> Iterator[Unit]:
+def _blocks(trace: Trace, inside: dict[str, list[Step]]) -> Iterator[ModelUnit]:
     """A module of a known class is a block; another one is if it adds a shortcut and no module in it is a block."""
     candidates = [path for path in inside if path and type(trace.modules[path]).__name__ in BLOCKS]
     adding = {
@@ -121,7 +121,7 @@ def _blocks(trace: Trace, inside: dict[str, list[Step]]) -> Iterator[Unit]:
         for step in trace.steps
         if step.target in ADDS and trace.owners(step) and is_map(step) and len(step.all_input_nodes) == 2
     }
-    found: dict[str, Unit] = {}
+    found: dict[str, ModelUnit] = {}
     for path in candidates:
         if not _within(path, found) and (unit := _block(trace, path, inside[path])) is not None:
             found[path] = unit
@@ -135,12 +135,12 @@ def _blocks(trace: Trace, inside: dict[str, list[Step]]) -> Iterator[Unit]:
     return iter(found.values())
 
 
-def _within(path: str, found: dict[str, Unit]) -> bool:
+def _within(path: str, found: dict[str, ModelUnit]) -> bool:
     parts = path.split(".")
     return any(".".join(parts[:end]) in found for end in range(1, len(parts) + 1))
 
 
-def _block(trace: Trace, path: str, steps: list[Step]) -> Unit | None:
+def _block(trace: Trace, path: str, steps: list[Step]) -> ModelUnit | None:
     """A module as a unit: None unless it has one output that is a feature map, and weights of its own."""
     module = trace.modules[path]
     members = set(steps)
@@ -151,10 +151,10 @@ def _block(trace: Trace, path: str, steps: list[Step]) -> Unit | None:
     single = reads[0] if len(reads) == 1 and is_map(reads[0]) else None
     label = BLOCKS.get(type(module).__name__, "block")
     residual = None if single is None else _residual(trace, path, outputs[0], single, members)
-    return Unit(path, label, tuple(steps), single, tuple(reads), outputs[0], True, residual)
+    return ModelUnit(path, label, tuple(steps), single, tuple(reads), outputs[0], True, residual)
 
 
-def _residual(trace: Trace, path: str, output: Step, source: Step, members: set[Step]) -> Residual | None:
+def _residual(trace: Trace, path: str, output: Step, source: Step, members: set[Step]) -> ResidualForm | None:
     """How a block adds its input to its output, if it does: add, then at most an activation."""
     step, post = output, None
     while True:
@@ -179,7 +179,7 @@ def _residual(trace: Trace, path: str, output: Step, source: Step, members: set[
     if output.meta["shape"] != source.meta["shape"]:
         return None
     if any(_is_passed(trace, each, source) for each in step.all_input_nodes):
-        return Residual(post)
+        return ResidualForm(post)
     return None
 
 
@@ -192,7 +192,7 @@ def _is_passed(trace: Trace, step: Step, source: Step) -> bool:
     return True
 
 
-def _loose(trace: Trace, taken: set[Step]) -> Iterator[Unit]:
+def _loose(trace: Trace, taken: set[Step]) -> Iterator[ModelUnit]:
     """Convolutions and pools that stand in no block, with the norm and the activation that follow."""
     for step in trace.steps:
         module = trace.module(step)
@@ -205,7 +205,7 @@ def _loose(trace: Trace, taken: set[Step]) -> Iterator[Unit]:
         steps = group(trace, step) if isinstance(module, nn.Conv2d) else (step,)
         label = "conv" if isinstance(module, nn.Conv2d) else "pool"
         read = step.all_input_nodes[0]
-        yield Unit(str(step.target), label, steps, read, (read,), steps[-1], False)
+        yield ModelUnit(str(step.target), label, steps, read, (read,), steps[-1], False)
 
 
 def group(trace: Trace, step: Step) -> tuple[Step, ...]:

@@ -22,7 +22,7 @@ from nat_timm.surgery.values import normed_size
 
 def narrow(model: nn.Module, uses: Sequence[Use], keep: int) -> None:
     """Keep ``keep`` channels of a group in all layers of ``uses``. In place. ValueError where that cannot be."""
-    places = [_Place.find(model, use) for use in uses]
+    places = [_PlacedUse.find(model, use) for use in uses]
     if not any(place.use.side == "out" for place in places):
         raise ValueError("no layer among them makes the channels (PATH:out)")
     present = {len(place.positions) for place in places}
@@ -32,7 +32,7 @@ def narrow(model: nn.Module, uses: Sequence[Use], keep: int) -> None:
     if not 0 < keep <= here or keep % unit:
         raise ValueError(f"of {here} channels in groups of {unit}, {keep} cannot be kept")
     chosen = _chosen(places, keep, unit)
-    same: dict[tuple[str, str], list[_Place]] = {}
+    same: dict[tuple[str, str], list[_PlacedUse]] = {}
     for place in places:
         same.setdefault((place.use.path, place.use.side), []).append(place)
     for each in same.values():
@@ -66,7 +66,7 @@ class KeptChannels:
 
 
 @dataclass(frozen=True, eq=False)
-class _Place:
+class _PlacedUse:
     """A use in a model as it is: ``positions`` are those that the group has there now."""
 
     use: Use
@@ -76,7 +76,7 @@ class _Place:
     positions: tuple[int, ...]
 
     @staticmethod
-    def find(model: nn.Module, use: Use) -> _Place:
+    def find(model: nn.Module, use: Use) -> _PlacedUse:
         module, parameter = _target(model, use.path)
         count = _count(module, parameter, use.side)
         kept = getattr(module, "nat_kept", KeptChannels()).left.get(parameter or use.side, tuple(range(count)))
@@ -84,7 +84,7 @@ class _Place:
             raise ValueError(f"'{use.path}' has {count} channels, not the {len(kept)} that were left of it")
         first, last = use.span or (kept[0], kept[-1])
         positions = tuple(at for at, channel in enumerate(kept) if first <= channel <= last)
-        return _Place(use, module, parameter, kept, positions)
+        return _PlacedUse(use, module, parameter, kept, positions)
 
     @property
     def unit(self) -> int:
@@ -94,7 +94,7 @@ class _Place:
         return 1
 
 
-def _cut(places: Sequence[_Place], chosen: Tensor) -> None:
+def _cut(places: Sequence[_PlacedUse], chosen: Tensor) -> None:
     """Cut one side of a layer, which may have the channels several times (a value concatenated with itself)."""
     gone = set[int]()
     for place in places:
@@ -157,7 +157,7 @@ def _cut_parameter(module: nn.Module, name: str, index: Tensor, count: int) -> N
     setattr(module, name, nn.Parameter(values.detach().index_select(axis, index), values.requires_grad))
 
 
-def _chosen(places: Sequence[_Place], keep: int, unit: int) -> Tensor:
+def _chosen(places: Sequence[_PlacedUse], keep: int, unit: int) -> Tensor:
     """The numbers of the channels that stay, among those of the group, ascending; those of a unit stay together."""
     if _is_meta(places):
         return torch.arange(keep, device="meta")
@@ -168,17 +168,17 @@ def _chosen(places: Sequence[_Place], keep: int, unit: int) -> Tensor:
 
 def group_importance(model: nn.Module, uses: Sequence[Use]) -> Tensor:
     """``importance`` of the channels that a group of a model has now; all alike where the model has no weights."""
-    places = [_Place.find(model, use) for use in uses]
+    places = [_PlacedUse.find(model, use) for use in uses]
     if _is_meta(places):
         return torch.ones(len(places[0].positions))
     return importance(places)
 
 
-def _is_meta(places: Sequence[_Place]) -> bool:
+def _is_meta(places: Sequence[_PlacedUse]) -> bool:
     return any(each.is_meta for place in places for each in place.module.parameters(recurse=False))
 
 
-def importance(places: Sequence[_Place]) -> Tensor:
+def importance(places: Sequence[_PlacedUse]) -> Tensor:
     """How much each channel of a group matters: the share that it has in the weights of the layers that read it, times
     the size of its values, added up over the layers that make it."""
     readers = [_share(place) for place in places if place.use.side == "in"]
@@ -193,24 +193,24 @@ def importance(places: Sequence[_Place]) -> Tensor:
     return read.to(size.device).sqrt() * size
 
 
-def _share(place: _Place) -> Tensor:
+def _share(place: _PlacedUse) -> Tensor:
     """Squares: of what a layer reads, what it reads of each channel of the group."""
     weight = weight_of(place.module).detach().float().transpose(0, 1).flatten(1).square().sum(1)
     return weight[list(place.positions)] / weight.sum().clamp(min=1e-12)
 
 
-def _makers(places: Sequence[_Place]) -> Iterator[tuple[_Place, list[_Place]]]:
+def _makers(places: Sequence[_PlacedUse]) -> Iterator[tuple[_PlacedUse, list[_PlacedUse]]]:
     """The layers that make the channels, each with what stands behind it before the next one."""
     starts = [number for number, place in enumerate(places) if place.use.side == "out"]
     for start, end in zip(starts, [*starts[1:], len(places)], strict=True):
         yield places[start], [place for place in places[start + 1 : end] if place.use.side == "both"]
 
 
-def _rows(place: _Place) -> Tensor:
+def _rows(place: _PlacedUse) -> Tensor:
     found: Tensor = weight_of(place.module).detach().float().flatten(1).norm(dim=1)
     return found[list(place.positions)]
 
 
-def _normed(place: _Place) -> Tensor | None:
+def _normed(place: _PlacedUse) -> Tensor | None:
     size = None if place.parameter is not None else normed_size(place.module)
     return None if size is None or size.numel() != len(place.left) else size[list(place.positions)]

@@ -49,7 +49,7 @@ from nat_plugin.policy.apply import apply_policy, decode
 from nat_plugin.policy.finding import find_policy
 from nat_plugin.policy.graphs import build_graph
 from nat_plugin.policy.network import Policy
-from nat_plugin.policy.training.ensemble import Critic, CriticConfig
+from nat_plugin.policy.training.ensemble import RankEnsemble, RankEnsembleConfig
 
 DATA = "CIFAR-10"
 WITHIN = 150
@@ -229,7 +229,7 @@ def measure_seed(truth: Truth, rewards: SupernetRewards, seed: int, args: argpar
     accuracy = np.full(len(space.spelled), np.nan)
     accuracy[pool] = rewards.accuracy[pool]
     graphs = [build_graph(space.networks[cell]) for cell in space.spelled]
-    critic = Critic(CriticConfig(), seed, CPU)
+    critic = RankEnsemble(RankEnsembleConfig(), seed, CPU)
     critic.fit([graphs[kind] for kind in pool], known[pool])
     values = critic.predict(graphs).mean(axis=0)
     policy = trained(space, values, seed, args)

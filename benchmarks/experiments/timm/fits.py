@@ -33,7 +33,7 @@ from nat_timm.fitting.fit import install
 from nat_timm.measuring.statistics import norms, recalibrate
 from nat_timm.reading.running import Steps
 from nat_timm.reading.trace import to_meta, trace
-from nat_timm.reading.units import Unit, units
+from nat_timm.reading.units import ModelUnit, units
 from nat_timm.surgery.fitted import FittedOp
 from PIL import Image
 from safetensors.torch import load_file
@@ -130,7 +130,7 @@ class Bench:
         residuals = {f"residual, {name}": each.residual for name, each in zip(forms, solved, strict=True)}
         return {name: 100 * hits / len(self.y) for name, hits in right.items()} | residuals
 
-    def _block(self, path: str) -> tuple[Unit, tuple[int, int], tuple[int, int]]:
+    def _block(self, path: str) -> tuple[ModelUnit, tuple[int, int], tuple[int, int]]:
         unit = next((unit for unit in self.units if unit.path == path), None)
         if unit is None:
             raise NATError(

@@ -13,7 +13,7 @@ from nat_plugin.evaluators.table.latencies import read_latencies
 from nat_plugin.evaluators.table.lookup import LookupTable, Trained, open_table
 from nat_plugin.evaluators.table.settings import TableSettings
 from nat_plugin.ir import Frame, Network, canonical, key
-from nat_plugin.ir.budget import Listed, Metric
+from nat_plugin.ir.budget import ListedMetric, Metric
 from nat_plugin.outside import Outside
 from nat_plugin.search.base import Measurement, Proposal, State
 from nat_plugin.search.base import Settings as AnySettings
@@ -139,7 +139,7 @@ class TableEvaluator(Evaluator):
         return self.table.find(network if network in self._inputs else canonical(network))
 
 
-class _Absent(Listed):
+class _Absent(ListedMetric):
     """Whether a table lacks a network, as a metric."""
 
     def __init__(self, table: LookupTable) -> None:

@@ -95,7 +95,7 @@ def _remembered(way: _Way) -> Rows:
 def _read(path: Path, way: _Way) -> Rows:
     lines = read_rows(path)
     _, header = next(lines)
-    reader, found = _Reader(way), _Found(header)
+    reader, found = _RowReader(way), _Found(header)
     left_out: list[LeftOut] = []
     seen: dict[Hashable, int] = {}
     for line, fields in lines:
@@ -122,7 +122,7 @@ def _read(path: Path, way: _Way) -> Rows:
     return found.rows(reader.frame, tuple(left_out))
 
 
-class _Reader:
+class _RowReader:
     """Reads the architectures of a table one by one."""
 
     def __init__(self, way: _Way) -> None:

@@ -18,8 +18,8 @@ from nat_plugin.policy.files import Fact
 from nat_plugin.policy.graphs import Graph
 from nat_plugin.policy.ranks import normal_ranks
 from nat_plugin.policy.training.doubting import learned_doubt
-from nat_plugin.policy.training.ensemble import Critic as Ensemble
-from nat_plugin.policy.training.ensemble import CriticConfig as EnsembleConfig
+from nat_plugin.policy.training.ensemble import RankEnsemble as Ensemble
+from nat_plugin.policy.training.ensemble import RankEnsembleConfig as EnsembleConfig
 from nat_plugin.policy.training.learn_critic import CriticLearning, CriticTraining, MeasuredTask
 from nat_plugin.policy.training.recipe import CriticSettings
 

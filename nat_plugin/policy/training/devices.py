@@ -12,13 +12,13 @@ import numpy as np
 
 from nat_plugin.ir import Network, Op, Role, Slot
 from nat_plugin.ir.scaffold import scaffold
-from nat_plugin.policy.training.spaces import NONE, Kinds, Space, place
+from nat_plugin.policy.training.spaces import NONE, Kinds, SlotSpace, place
 
 
 class Device:
     """Latencies of the networks of a space on a device that is drawn by a seed alone."""
 
-    def __init__(self, space: Space, kinds: Kinds, seed: int) -> None:
+    def __init__(self, space: SlotSpace, kinds: Kinds, seed: int) -> None:
         rng = np.random.default_rng(seed)
         self._space, self._kinds, self._seed = space, kinds, seed
         self._power = max(0.0, rng.uniform(-0.5, 1.05))

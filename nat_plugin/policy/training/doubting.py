@@ -23,12 +23,12 @@ TOLD = 300
 """Measurements of a task that can tell how far a critic without it is to be believed."""
 
 
-Fit: TypeAlias = Callable[[Sequence[MeasuredTask]], Critic]
+FitCritic: TypeAlias = Callable[[Sequence[MeasuredTask]], Critic]
 """Makes a critic of some tasks."""
 
 
 def learned_doubt(
-    spaces: Mapping[str, Sequence[MeasuredTask]], fit: Fit, fit_long: Fit, rng: np.random.Generator
+    spaces: Mapping[str, Sequence[MeasuredTask]], fit: FitCritic, fit_long: FitCritic, rng: np.random.Generator
 ) -> Familiar:
     """What a critic of all tasks is familiar with; tasks go by the ``space_name`` of their networks. ``fit`` makes the
     critics that leave out a space, ``fit_long`` those that leave out a task: the longer a critic learns, the surer it
@@ -49,7 +49,7 @@ def learned_doubt(
     return Familiar(names, max(within, inflation(np.concatenate(sure), np.concatenate(better))), within)
 
 
-def _doubt_of_tasks(spaces: Mapping[str, Sequence[MeasuredTask]], fit: Fit, rng: np.random.Generator) -> float:
+def _doubt_of_tasks(spaces: Mapping[str, Sequence[MeasuredTask]], fit: FitCritic, rng: np.random.Generator) -> float:
     """For a task of a space of which others are known. Any of its networks is an input, as any may be brought; those
     that the critic itself thinks good would be those that it thinks too well of."""
     every = [task for name in sorted(spaces) for task in spaces[name]]

@@ -24,7 +24,7 @@ CHUNK = 512
 
 
 @dataclass(frozen=True)
-class CriticConfig:
+class RankEnsembleConfig:
     """``members``: of the ensemble; ``hidden`` and ``rounds`` of each, as of a policy; ``epochs``: passes over all that
     was measured in one ``fit``, or what ``least_steps`` steps need; ``batch``: examples per step; ``lr``: of AdamW,
     rises to that in the first tenth of the steps and falls to nothing."""
@@ -52,10 +52,10 @@ class _Member(GraphEncoder):
         return values
 
 
-class Critic:
+class RankEnsemble:
     """An ensemble on one device. ``fit`` starts from where the last one ended."""
 
-    def __init__(self, config: CriticConfig, seed: int, device: torch.device) -> None:
+    def __init__(self, config: RankEnsembleConfig, seed: int, device: torch.device) -> None:
         self.config, self.device = config, device
         self._rng = np.random.default_rng(seed)
         with torch.random.fork_rng(devices=[]):

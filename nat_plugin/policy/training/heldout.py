@@ -13,7 +13,7 @@ from nat_plugin.ir import Budget, Moves, Rule, find_rule
 from nat_plugin.policy.apply import apply_policy
 from nat_plugin.policy.training.judging import Judge
 from nat_plugin.policy.training.spaces import MACS, NONE, Reach, means_of_kinds
-from nat_plugin.policy.training.tasks import Task
+from nat_plugin.policy.training.tasks import TrainingTask
 from nat_plugin.policy.training.trainer import Trainer
 from nat_plugin.training.seeds import derive
 
@@ -32,7 +32,7 @@ _LEAST = 1e-9
 class Truth:
     """The scores of a task by number and by kind of network, as far as they are known (NaN elsewhere)."""
 
-    def __init__(self, task: Task, kinds: int) -> None:
+    def __init__(self, task: TrainingTask, kinds: int) -> None:
         known = {**task.scores, **task.tested}
         self.scores = np.array([_number(known.get(at)) for at in range(len(task.kinds))])
         bare = np.array([_is_bare(task, at) for at in range(len(task.kinds))], bool)
@@ -50,7 +50,7 @@ def _number(score: float | None) -> float:
     return np.nan if score is None else score
 
 
-def _is_bare(task: Task, at: int) -> bool:
+def _is_bare(task: TrainingTask, at: int) -> bool:
     """Whether a network is written without dead operations."""
     live = task.spaces[at].live[task.rows[at]]
     return all(alive or op.is_null for op, alive in zip(task.pool.networks[at].ops, live.tolist(), strict=True))
@@ -72,7 +72,7 @@ def held_out_figures(trainer: Trainer) -> dict[str, Any]:
     return found
 
 
-def _gains(trainer: Trainer, task: Task, truth: Truth, inputs: Sequence[int]) -> list[dict[str, Any]]:
+def _gains(trainer: Trainer, task: TrainingTask, truth: Truth, inputs: Sequence[int]) -> list[dict[str, Any]]:
     limits: list[dict[str, str]] = [{}, *([{"macs": TIGHTER}] if trainer.recipe.limits.macs else [])]
     return [
         _gain(trainer, task, truth, inputs, find_rule(rule), budget)
@@ -82,7 +82,7 @@ def _gains(trainer: Trainer, task: Task, truth: Truth, inputs: Sequence[int]) ->
 
 
 def _gain(
-    trainer: Trainer, task: Task, truth: Truth, inputs: Sequence[int], rule: Rule, limits: dict[str, str]
+    trainer: Trainer, task: TrainingTask, truth: Truth, inputs: Sequence[int], rule: Rule, limits: dict[str, str]
 ) -> dict[str, Any]:
     """The mean gain over the inputs whose result has a score, and beside it what the best could have gained, where the
     scores of all that every input may become are known."""
@@ -113,7 +113,7 @@ def _gain(
     return row
 
 
-def _best(task: Task, truth: Truth, at: int, moves: Moves) -> float | None:
+def _best(task: TrainingTask, truth: Truth, at: int, moves: Moves) -> float | None:
     """The gain of the best that an input may become; None where some scores are not known."""
     reach = Reach.of(task.spaces[at], moves)
     if reach.count > ENUMERATED or not _is_known(truth, reach):
@@ -139,7 +139,7 @@ def _is_known(truth: Truth, reach: Reach) -> bool:
 
 
 def _critic(
-    judge: Judge, trainer: Trainer, task: Task, truth: Truth, inputs: Sequence[int], rng: np.random.Generator
+    judge: Judge, trainer: Trainer, task: TrainingTask, truth: Truth, inputs: Sequence[int], rng: np.random.Generator
 ) -> dict[str, Any]:
     """Rank correlation with the scores of held-out networks, and among pairs of them how often one is better that was
     said to be with some probability; pairs where an input can become the other, if there are any."""
@@ -167,7 +167,7 @@ def _critic(
     return row | {"pairs": len(said), "reachable": reachable} | calibration(np.array(said), np.array(true))
 
 
-def _others(trainer: Trainer, task: Task, at: int, inputs: Sequence[int]) -> tuple[np.ndarray, bool]:
+def _others(trainer: Trainer, task: TrainingTask, at: int, inputs: Sequence[int]) -> tuple[np.ndarray, bool]:
     """The kinds of other held-out networks that one can become by moves, and that it can; where there are none, of all
     others."""
     space, kinds = task.spaces[at], task.kinds[list(inputs)]

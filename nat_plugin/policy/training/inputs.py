@@ -14,8 +14,8 @@ from nat_plugin.ir.budget import METRICS
 from nat_plugin.policy.graphs import Graph, build_graph
 from nat_plugin.policy.training.devices import Device
 from nat_plugin.policy.training.recipe import LimitSettings, TrainingRecipe
-from nat_plugin.policy.training.spaces import MACS, NONE, PARAMS, Reach, Space, World
-from nat_plugin.policy.training.tasks import Task
+from nat_plugin.policy.training.spaces import MACS, NONE, PARAMS, Reach, SlotSpace, World
+from nat_plugin.policy.training.tasks import TrainingTask
 from nat_plugin.search.neighbourhood import descent
 from nat_plugin.training.seeds import derive
 
@@ -33,7 +33,7 @@ class Limited:
     column: int = MACS
     device: Device | None = None
 
-    def admits(self, space: Space, rows: np.ndarray) -> np.ndarray:
+    def admits(self, space: SlotSpace, rows: np.ndarray) -> np.ndarray:
         """Which rows of a space moves may end in."""
         whole: np.ndarray = space.kinds[rows] != NONE
         if not np.isfinite(self.most):
@@ -72,7 +72,7 @@ class Inputs:
         self._rules = [find_rule(name) for name in recipe.rules]
         self._devices: dict[tuple[int, int], Device] = {}
 
-    def draw(self, tasks: Sequence[Task]) -> list[Input]:
+    def draw(self, tasks: Sequence[TrainingTask]) -> list[Input]:
         """As many of each task as its weight says, none of them held out; those that have no choice are left out."""
         whole = sum(task.weight for task in tasks)
         found = []
@@ -90,7 +90,7 @@ class Inputs:
             found += own
         return found
 
-    def _input(self, number: int, task: Task, at: int, rng: np.random.Generator) -> Input | None:
+    def _input(self, number: int, task: TrainingTask, at: int, rng: np.random.Generator) -> Input | None:
         network, space = task.pool.networks[at], task.spaces[at]
         rule = self._rules[rng.integers(len(self._rules))]
         limit, budget = self._limit(task, at, rng, self._recipe.limits)
@@ -125,7 +125,9 @@ class Inputs:
         tried = np.array([*free.search.cheapest, *(rng.integers(reach.sizes) for _ in range(TRIED))], np.int64)
         return bool(limit.admits(reach.space, reach.rows(tried)).any())
 
-    def _limit(self, task: Task, at: int, rng: np.random.Generator, shares: LimitSettings) -> tuple[Limited, Budget]:
+    def _limit(
+        self, task: TrainingTask, at: int, rng: np.random.Generator, shares: LimitSettings
+    ) -> tuple[Limited, Budget]:
         """Perhaps a limit, as a training looks it up and as moves have it."""
         drawn = rng.random()
         multiple = f"{rng.uniform(shares.tightest, 1.0):.2f}x"
@@ -141,7 +143,7 @@ class Inputs:
         budget = Budget.parse({name: multiple})
         return Limited(float(budget.resolve(network).values[0][1]), column), budget
 
-    def _device(self, space: Space, number: int) -> Device:
+    def _device(self, space: SlotSpace, number: int) -> Device:
         at = self._world.spaces.index(space), number
         if at not in self._devices:
             seed = derive(self._recipe.seed, "device", *at)

@@ -20,7 +20,7 @@ from nat_plugin.evaluators.proxies.kept import Scored, ScoredLike
 from nat_plugin.ir import Frame, Network, Op, from_json, is_connected, key
 from nat_plugin.outside import Outside
 from nat_plugin.plugins import Plugins
-from nat_plugin.policy.training.tasks import Pool
+from nat_plugin.policy.training.tasks import NetworkPool
 from nat_plugin.runs.folder import read_journal
 from nat_plugin.runs.loading import NETWORK
 from nat_plugin.runs.recipe import plan
@@ -58,7 +58,7 @@ class _Value:
         return self.total / self.count
 
 
-def pool_of_runs(folders: Sequence[Path], plugins: Plugins) -> Pool:
+def pool_of_runs(folders: Sequence[Path], plugins: Plugins) -> NetworkPool:
     known: dict[str, _Value] = {}
     passed, formats = 0, set[str]()
     for folder in folders:
@@ -71,7 +71,7 @@ def pool_of_runs(folders: Sequence[Path], plugins: Plugins) -> Pool:
         raise NATError(f"{folders[0]}: the journal has no evaluation that says which network it is of")
     values = [known[name] for name in sorted(known)]
     left_out = (f"{passed:,} lines of networks that cannot be told from their operations",) if passed else ()
-    return Pool(
+    return NetworkPool(
         tuple(value.network for value in values),
         lambda numbers: [values[number].mean for number in numbers],
         known=True,

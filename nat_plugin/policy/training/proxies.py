@@ -12,7 +12,7 @@ from nat_plugin.evaluators.proxies import PROXIES
 from nat_plugin.evaluators.proxies.kept import AT_ONCE, KeptProxies, Scored
 from nat_plugin.policy.proxy_inputs import in_units
 from nat_plugin.policy.training.recipe import TrainingRecipe
-from nat_plugin.policy.training.tasks import Task
+from nat_plugin.policy.training.tasks import TrainingTask
 
 FILE = "proxies.jsonl"
 """In the folder of a training whose recipe names no other place."""
@@ -28,7 +28,7 @@ class TaskProxies:
         self._kept = KeptProxies(named, recipe.proxies.file or folder / FILE, str(device)) if named else None
         self._scored: dict[tuple[str, int], Scored] = {}  # by task and kind
 
-    def advance(self, tasks: Sequence[Task]) -> str:
+    def advance(self, tasks: Sequence[TrainingTask]) -> str:
         """Compute some more of the networks that were read; what was done, nothing where all are known."""
         if self._kept is None:
             return ""
@@ -36,7 +36,7 @@ class TaskProxies:
         self._kept.learn(missing[:AT_ONCE])
         return f"proxies: {len(missing):,} networks to go" if missing else ""
 
-    def of(self, task: Task, names: Sequence[str]) -> np.ndarray:
+    def of(self, task: TrainingTask, names: Sequence[str]) -> np.ndarray:
         """Of the networks of ``task.measured`` in that order, (n, names) in units among those of the task; NaN where
         they are not known."""
         assert self._kept is not None
@@ -49,7 +49,7 @@ class TaskProxies:
         units: np.ndarray = found[[place.get(kind, -1) for kind in kinds.tolist()]]
         return units
 
-    def left_out(self, task: Task) -> list[str]:
+    def left_out(self, task: TrainingTask) -> list[str]:
         """A line on the networks of a task of which a critic is told nothing, though they were wanted."""
         if self._kept is None:
             return []
@@ -58,7 +58,7 @@ class TaskProxies:
         why = f" ({self._kept.failed})" if self._kept.failed else ""
         return [f"{broken:,} of {len(wanted):,} networks have no proxies{why}"] if broken else []
 
-    def _wanted(self, task: Task) -> dict[int, Scored]:
+    def _wanted(self, task: TrainingTask) -> dict[int, Scored]:
         """By kind."""
         if task.pool.scored is None:
             return {}

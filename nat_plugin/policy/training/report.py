@@ -9,7 +9,7 @@ from nat_plugin import __version__
 from nat_plugin.policy.files import Fact
 from nat_plugin.policy.training.heldout import held_out_figures
 from nat_plugin.policy.training.proxies import TaskProxies
-from nat_plugin.policy.training.tasks import Task
+from nat_plugin.policy.training.tasks import TrainingTask
 from nat_plugin.policy.training.trainer import Trainer
 
 
@@ -28,7 +28,7 @@ def summary(trainer: Trainer) -> dict[str, Any]:
     }
 
 
-def _read(task: Task, proxies: TaskProxies | None) -> dict[str, Any]:
+def _read(task: TrainingTask, proxies: TaskProxies | None) -> dict[str, Any]:
     kinds, _ = task.measured
     unscored = [] if proxies is None else proxies.left_out(task)
     return {

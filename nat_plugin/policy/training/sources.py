@@ -21,13 +21,15 @@ from nat_plugin.plugins import Plugins
 from nat_plugin.policy.training.journals import pool_of_runs
 from nat_plugin.policy.training.recipe import SourcePlan, SourceSettings, TrainingRecipe
 from nat_plugin.policy.training.tables import pool_of_table
-from nat_plugin.policy.training.tasks import Pool
+from nat_plugin.policy.training.tasks import NetworkPool
 from nat_plugin.search.base import Proposal
 from nat_plugin.sources import find_source, read_text
 from nat_plugin.training.seeds import derive
 
 
-def read_pool(name: str, source: SourceSettings, part: SourcePlan, recipe: TrainingRecipe, plugins: Plugins) -> Pool:
+def read_pool(
+    name: str, source: SourceSettings, part: SourcePlan, recipe: TrainingRecipe, plugins: Plugins
+) -> NetworkPool:
     """The networks of a source. NATError, naming it, for anything that is wrong."""
     try:
         if source.table is not None:
@@ -39,7 +41,7 @@ def read_pool(name: str, source: SourceSettings, part: SourcePlan, recipe: Train
         raise NATError(f"sources.{name}: {error}") from error
 
 
-def _of_evaluator(source: SourceSettings, part: SourcePlan, recipe: TrainingRecipe, plugins: Plugins) -> Pool:
+def _of_evaluator(source: SourceSettings, part: SourcePlan, recipe: TrainingRecipe, plugins: Plugins) -> NetworkPool:
     assert source.evaluator is not None
     compute = find_compute(recipe.device)
     kind: type[Evaluator] = plugins.find("evaluators", str(source.evaluator["name"]))
@@ -59,7 +61,7 @@ def _of_evaluator(source: SourceSettings, part: SourcePlan, recipe: TrainingReci
         text = next(text for text, own in read if own.differs_in_ops_only(networks[number]))
         return ScoredLike(text, adapter)(networks[number])
 
-    return Pool(
+    return NetworkPool(
         tuple(networks),
         _measuring(evaluator, networks),
         known=False,
@@ -121,6 +123,6 @@ def _finite(score: float) -> float | None:
     return score if math.isfinite(score) else None
 
 
-def outside_of(pools: Iterable[Pool]) -> tuple[Outside, ...]:
+def outside_of(pools: Iterable[NetworkPool]) -> tuple[Outside, ...]:
     """Everything that was read of paths in a recipe."""
     return tuple(dict.fromkeys(outside for pool in pools for outside in pool.outside))

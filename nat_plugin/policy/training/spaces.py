@@ -21,7 +21,7 @@ from nat_plugin.ir.wiring import wiring
 NONE = -1
 """In the place of a kind: the output does not depend on the input, or a cell lost what the cells after it need."""
 PARAMS, MACS = 0, 1
-"""Columns of ``Space.costs``."""
+"""Columns of ``SlotSpace.costs``."""
 
 
 def means_of_kinds(values: np.ndarray, kinds: np.ndarray, bare: np.ndarray, count: int) -> np.ndarray:
@@ -67,7 +67,7 @@ class Kinds:
         del self.networks[count:], self._names[count:]
 
 
-class Space:
+class SlotSpace:
     """Networks that differ in the ops of their slots only. A row stands for one: ``codes`` (n, S), its op in each slot
     by a number within the slot."""
 
@@ -189,7 +189,7 @@ def _parts(network: Network) -> list[tuple[str, int, list[int], bool]]:
 
 
 @dataclass(frozen=True)
-class Mark:
+class WorldMark:
     """How much of a world there was at some time."""
 
     kinds: int
@@ -201,23 +201,23 @@ class World:
 
     def __init__(self) -> None:
         self.kinds = Kinds()
-        self.spaces: list[Space] = []
-        self._spaces: dict[Network, Space] = {}
+        self.spaces: list[SlotSpace] = []
+        self._spaces: dict[Network, SlotSpace] = {}
 
-    def space(self, network: Network) -> Space:
+    def space(self, network: Network) -> SlotSpace:
         """Of a network; networks that differ in the ops of their slots have the same."""
         bare = network.with_ops([network.edge(slot).choices[0] for slot in network.slots])
         found = self._spaces.get(bare)
         if found is None:
-            found = self._spaces[bare] = Space(network, self.kinds)
+            found = self._spaces[bare] = SlotSpace(network, self.kinds)
             self.spaces.append(found)
         return found
 
     @property
-    def mark(self) -> Mark:
-        return Mark(len(self.kinds), tuple(map(len, self.spaces)))
+    def mark(self) -> WorldMark:
+        return WorldMark(len(self.kinds), tuple(map(len, self.spaces)))
 
-    def forget(self, mark: Mark) -> None:
+    def forget(self, mark: WorldMark) -> None:
         """What was met since then, so that what follows does not depend on it."""
         if len(self.kinds) > mark.kinds:
             for space, rows in zip(self.spaces, mark.rows, strict=True):
@@ -230,12 +230,12 @@ class Reach:
     """What a network may become, as codes of its space: ``options`` (S, C), the candidates of every slot in the order
     of ``Moves``, ``NONE`` where there are no more; ``sizes`` (S,)."""
 
-    space: Space
+    space: SlotSpace
     options: np.ndarray
     sizes: np.ndarray
 
     @staticmethod
-    def of(space: Space, moves: Moves) -> Reach:
+    def of(space: SlotSpace, moves: Moves) -> Reach:
         sizes = np.array([len(options) for options in moves.candidates], np.int64)
         options = np.full((len(sizes), int(sizes.max(initial=1))), NONE, np.int16)
         for slot, ops in enumerate(moves.candidates):

@@ -8,7 +8,7 @@ from nat_plugin.evaluators.proxies.kept import Scored, ScoredLike
 from nat_plugin.evaluators.table import TableSettings, read_table
 from nat_plugin.evaluators.table.reading import LeftOut
 from nat_plugin.outside import Outside
-from nat_plugin.policy.training.tasks import Pool
+from nat_plugin.policy.training.tasks import NetworkPool
 
 SHOWN = 3
 """Lines of a table that are named among those left out for the same reason."""
@@ -26,7 +26,7 @@ def _shown(lines: Sequence[int]) -> str:
     return ", ".join([f"line {line}" for line in lines[:SHOWN]] + ["…"] * (len(lines) > SHOWN))
 
 
-def pool_of_table(settings: TableSettings) -> Pool:
+def pool_of_table(settings: TableSettings) -> NetworkPool:
     """Every network of the table that the settings of the evaluator ``table`` name."""
     table = read_table(settings)
     scores, adapter = table.scores, table.adapter
@@ -34,7 +34,7 @@ def pool_of_table(settings: TableSettings) -> Pool:
     def scored(number: int) -> Scored:
         return ScoredLike(table.texts[number], adapter)(table.networks[number])
 
-    return Pool(
+    return NetworkPool(
         table.networks,
         lambda numbers: [float(scores[number]) for number in numbers],
         known=True,

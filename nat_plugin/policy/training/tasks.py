@@ -10,14 +10,14 @@ import numpy as np
 from nat_plugin.evaluators.proxies.kept import Scored
 from nat_plugin.ir import Network
 from nat_plugin.outside import Outside
-from nat_plugin.policy.training.spaces import NONE, Space, World, split_place
+from nat_plugin.policy.training.spaces import NONE, SlotSpace, World, split_place
 
 ScoresOf = Callable[[Sequence[int]], Sequence[float | None]]
 """Scores of networks by their numbers, higher is better; None where measuring failed."""
 
 
 @dataclass(frozen=True, eq=False)
-class Pool:
+class NetworkPool:
     """What a source gives: networks, how their scores are read, and a line on every part that was left out.
 
     ``known``: whether scores are looked up; otherwise every one is measured and takes time. ``what``: the task in a few
@@ -35,15 +35,15 @@ class Pool:
 
 
 @dataclass(eq=False)
-class Task:
+class TrainingTask:
     """``rows`` (N,) of ``spaces``, ``kinds`` (N,) of the networks of a pool; ``held`` (N,): those that training never
     reads. ``most``: so many scores are read at most; ``scores``: those that were, by the number of the network, None
     where measuring failed; ``tested``: the same of what the report alone reads."""
 
     name: str
     weight: float
-    pool: Pool
-    spaces: Sequence[Space]
+    pool: NetworkPool
+    spaces: Sequence[SlotSpace]
     rows: np.ndarray
     kinds: np.ndarray
     held: np.ndarray
@@ -52,13 +52,15 @@ class Task:
     tested: dict[int, float | None] = field(default_factory=dict)
 
     @staticmethod
-    def of(name: str, weight: float, pool: Pool, world: World, share: float, split: int, most: int | None) -> Task:
+    def of(
+        name: str, weight: float, pool: NetworkPool, world: World, share: float, split: int, most: int | None
+    ) -> TrainingTask:
         spaces = [world.space(network) for network in pool.networks]
         rows = np.array([space.row(network) for space, network in zip(spaces, pool.networks, strict=True)], np.int64)
         kinds = np.array([space.kinds[row] for space, row in zip(spaces, rows, strict=True)], np.int64)
         held = np.array([split_place(network, split) < share for network in pool.networks], bool)
         free = int((~held & (kinds != NONE)).sum())
-        return Task(name, weight, pool, spaces, rows, kinds, held, min(free, most or free))
+        return TrainingTask(name, weight, pool, spaces, rows, kinds, held, min(free, most or free))
 
     @property
     def unread(self) -> np.ndarray:

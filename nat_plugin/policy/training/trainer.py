@@ -28,7 +28,7 @@ from nat_plugin.policy.training.objectives import Update, find_objective
 from nat_plugin.policy.training.proxies import TaskProxies
 from nat_plugin.policy.training.recipe import StageSettings, TrainingRecipe
 from nat_plugin.policy.training.spaces import NONE, World
-from nat_plugin.policy.training.tasks import Task
+from nat_plugin.policy.training.tasks import TrainingTask
 from nat_plugin.search.base import State
 from nat_plugin.training.seeds import derive
 
@@ -58,7 +58,7 @@ class Trainer:
     def __init__(
         self,
         recipe: TrainingRecipe,
-        tasks: Sequence[Task],
+        tasks: Sequence[TrainingTask],
         world: World,
         device: torch.device,
         proxies: TaskProxies | None = None,
@@ -267,13 +267,13 @@ class Trainer:
         return " ".join(f"{name} {value:.3f}" for name, value in figures.items())
 
 
-def _vocabulary(tasks: Sequence[Task]) -> tuple[str, ...]:
+def _vocabulary(tasks: Sequence[TrainingTask]) -> tuple[str, ...]:
     """The texts of all ops that the formats of the tasks can say."""
     networks = [space.network for task in tasks for space in dict.fromkeys(task.spaces)]
     return tuple(sorted({str(op) for each in networks for slot in each.slots for op in each.edge(slot).choices}))
 
 
-def _weights(inputs: Sequence[Input], tasks: Sequence[Task]) -> np.ndarray:
+def _weights(inputs: Sequence[Input], tasks: Sequence[TrainingTask]) -> np.ndarray:
     """How likely each input is to be drawn: those of a task together as its weight says."""
     owner = np.array([each.task for each in inputs])
     weight = np.array([task.weight for task in tasks])[owner] / np.bincount(owner, minlength=len(tasks))[owner]

@@ -14,7 +14,7 @@ from nat_plugin.policy.graphs import Graph, build_batch, build_graph
 from nat_plugin.policy.network import Policy
 from nat_plugin.policy.optimizers import optimizer_state, restore_optimizer
 from nat_plugin.policy.reinforce import Learning, Temperature, learn
-from nat_plugin.policy.sampling import Sample, draw, greedy
+from nat_plugin.policy.sampling import SampledChoice, draw, greedy
 from nat_plugin.policy.training.critic_based import draw_unmasked
 from nat_plugin.policy.training.exact import exact_step
 from nat_plugin.search.base import State
@@ -88,7 +88,7 @@ class Learner:
             exact_step(self.policy, self._optimizer, batch, choices, values, _TEMPERATURE, self._settings.gradient)
         self._changed()
 
-    def samples(self, source: int) -> Iterator[Sample]:
+    def samples(self, source: int) -> Iterator[SampledChoice]:
         """A few, of an input."""
         scores, sizes = self._scored(source)
         for _ in range(_TRIES):

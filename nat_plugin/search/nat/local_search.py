@@ -10,7 +10,7 @@ from itertools import islice
 import numpy as np
 
 from nat_plugin.ir import Choice, Moves, Network, key
-from nat_plugin.policy.sampling import Sample
+from nat_plugin.policy.sampling import SampledChoice
 from nat_plugin.search.base import Measurement, Proposal, State
 from nat_plugin.search.nat.added import can_add, least_harm
 from nat_plugin.search.nat.engines import Engines
@@ -47,7 +47,7 @@ class Asked:
     source: int
     name: str
     choice: Choice
-    sample: Sample | None = None
+    sample: SampledChoice | None = None
 
 
 class LocalSearch:

@@ -11,7 +11,7 @@ import torch
 from nat_plugin.ir import Moves, Network, from_json, to_json
 from nat_plugin.policy.graphs import Batch, build_batch, build_graph
 from nat_plugin.policy.reinforce import Episode
-from nat_plugin.policy.sampling import Sample
+from nat_plugin.policy.sampling import SampledChoice
 from nat_plugin.search.base import Proposal, State
 
 
@@ -20,10 +20,10 @@ class Round:
 
     def __init__(self, moves: Sequence[Moves]) -> None:
         self.moves = list(moves)
-        self.samples: dict[int, tuple[int, Sample]] = {}
+        self.samples: dict[int, tuple[int, SampledChoice]] = {}
         self._gains: dict[int, float | None] = {}
 
-    def add(self, graph: int, sample: Sample, number: int) -> None:
+    def add(self, graph: int, sample: SampledChoice, number: int) -> None:
         """``graph``: which of the inputs."""
         self.samples[number] = graph, sample
 
@@ -77,10 +77,10 @@ class Round:
         return found
 
 
-def sample_state(sample: Sample) -> list[Any]:
+def sample_state(sample: SampledChoice) -> list[Any]:
     return [list(sample.choice), "".join("01"[int(each)] for each in sample.open), sample.log_probability]
 
 
-def restored_sample(state: list[Any]) -> Sample:
+def restored_sample(state: list[Any]) -> SampledChoice:
     choice, opened, log_probability = state
-    return Sample(tuple(choice), np.array([each == "1" for each in opened], bool), log_probability)
+    return SampledChoice(tuple(choice), np.array([each == "1" for each in opened], bool), log_probability)

@@ -13,7 +13,7 @@ import pytest
 import timm
 import torch
 from nat_timm.compacting.magnitude import without_small_blocks
-from nat_timm.compacting.result import Result, Tuned
+from nat_timm.compacting.result import CompactionResult, Tuned
 from nat_timm.compacting.session import STARTS, CompactionSession
 from nat_timm.training.loaders import LoaderFeed, batches, timm_loaders
 from nat_timm.training.tuning import Tuning, accuracy, distance, fine_tune
@@ -25,7 +25,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from nat_plugin.device import Compute
 from nat_plugin.errors import NATError, NATErrors
 from nat_plugin.ir import Budget, Moves, Network, cost, find_rule
-from nat_plugin.measuring.latency import Measured
+from nat_plugin.measuring.latency import MeasuredLatency
 from nat_plugin.measuring.settings import Setting
 from nat_plugin.measuring.tables import Figure, TableSubject, blank_table, fingerprint
 from nat_plugin.search.neighbourhood import descent
@@ -171,28 +171,28 @@ def _halved(network: Network) -> tuple[Network, str]:
     )
 
 
-def tuned(accuracy: float, how: str, measured: Measured | None = None) -> Tuned:
+def tuned(accuracy: float, how: str, measured: MeasuredLatency | None = None) -> Tuned:
     network = nat_timm.to_network(timm.create_model("test_resnet"), (3, 32, 32))
     return Tuned(network, cost(network), nn.Identity(), accuracy, how, measured)
 
 
 def test_what_is_printed_says_what_holds() -> None:
     measured, setting = (
-        Measured(8.0, 7.9, 8.1, 8.4, 0.8),
+        MeasuredLatency(8.0, 7.9, 8.1, 8.4, 0.8),
         Setting(1, "cpu", "float32", 2, "channels_last", "eager", "wall time"),
     )
     before, reference = tuned(0.5, "as it came", measured), tuned(0.52, "fine-tuned from own weights", measured)
     best = tuned(0.51, "fine-tuned from adapted weights", measured)
-    said = str(Result(before, reference, (best,), 8, 500, setting)).splitlines()
+    said = str(CompactionResult(before, reference, (best,), 8, 500, setting)).splitlines()
     assert said[0].startswith("the model, as it came: accuracy 50.00%, ")
     assert said[2].startswith("leaner, fine-tuned from adapted weights: accuracy 51.00%, ")
     assert said[2].endswith("latency 8 ms [7.9, 8.1] (0.80x, estimated 8.4)")
     assert said[3].startswith("best against the model: -1.00 points [-")
     assert "images like the 500 of val_loader, which chose the best; no verdict on architectures: the spread" in said[3]
     assert said[4].startswith("latency of 1 image, cpu, float32, 2 threads, channels_last, eager, wall time; ")
-    guessing = str(Result(tuned(0.001, ""), tuned(0.001, ""), (tuned(0.002, ""),), 8, 500))
+    guessing = str(CompactionResult(tuned(0.001, ""), tuned(0.001, ""), (tuned(0.002, ""),), 8, 500))
     assert "no verdict on architectures: neither network can be told from guessing" in guessing
-    alone = str(Result(before, before, (before,), 0, 500)).splitlines()
+    alone = str(CompactionResult(before, before, (before,), 0, 500)).splitlines()
     assert (len(alone), alone[-1]) == (2, "best: the model itself")
 
 
@@ -206,10 +206,10 @@ class Taken:
     def __call__(self, network: Network) -> float:
         return self.whole - self.belief * (self.whole - cost(network).macs)
 
-    def measured(self, network: Network, estimate: float) -> Measured:
+    def measured(self, network: Network, estimate: float) -> MeasuredLatency:
         assert estimate == self(network)
         macs = cost(network).macs
-        return Measured(macs, macs, macs, self(network), macs / self.whole)
+        return MeasuredLatency(macs, macs, macs, self(network), macs / self.whole)
 
 
 @pytest.mark.parametrize("belief", [1.0, 1.15])

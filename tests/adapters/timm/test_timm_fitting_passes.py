@@ -12,7 +12,7 @@ from nat_timm.documents.forms import Form
 from nat_timm.fitting import passes
 from nat_timm.fitting.fit import solution_of
 from nat_timm.fitting.maps import map_of
-from nat_timm.fitting.passes import FromTheStart, Kept, passes_of
+from nat_timm.fitting.passes import FromTheStart, KeptPasses, passes_of
 from torch import nn
 
 from nat_plugin.fitting.sampling import add, empty
@@ -87,7 +87,7 @@ def test_what_goes_into_a_place_is_what_the_model_computes_there(name: str, size
     order = [path for path, count in _called(made, batches[0]).items() if count == 1 and path in convs]
     places = order[1 :: max(1, len(order) // 4)]
     kept = passes_of(made, batches, places)
-    assert isinstance(kept, Kept)
+    assert isinstance(kept, KeptPasses)
     known = FromTheStart(made, batches, places)
     with torch.no_grad():
         for number in range(len(places)):

@@ -13,7 +13,7 @@ from nat_timm.measuring.latency import TimmLatency
 from nat_plugin.errors import NATError
 from nat_plugin.ir import NULL, Budget, Frame, Moves, Network, Op, Slot, find_rule
 from nat_plugin.measuring.keeping import Keeper, find_keeper
-from nat_plugin.measuring.latency import Measured, Share
+from nat_plugin.measuring.latency import MeasuredLatency, Share
 from nat_plugin.measuring.measure import measure
 from nat_plugin.measuring.settings import LatencySettings
 from nat_plugin.measuring.tables import TableMetric, TableSubject, fingerprint
@@ -62,7 +62,7 @@ def test_a_sum_of_changes_that_says_too_little_is_corrected(turned: Turned) -> N
 
 def test_it_says_what_it_is_of(latency: TimmLatency) -> None:
     assert str(latency.setting) == "1 image, cpu, float32, 1 thread, channels_last, eager, fake"
-    assert str(Measured(8.123, 8.0, 8.25, 8.5, 0.8123)) == "8.12 ms [8, 8.25] (0.81x, estimated 8.5)"
+    assert str(MeasuredLatency(8.123, 8.0, 8.25, 8.5, 0.8123)) == "8.12 ms [8, 8.25] (0.81x, estimated 8.5)"
 
 
 def test_every_op_can_be_asked_for(latency: TimmLatency) -> None:

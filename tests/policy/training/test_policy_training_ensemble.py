@@ -13,9 +13,9 @@ from scipy.stats import spearmanr
 from nat_plugin.ir import Network, canonical, key
 from nat_plugin.policy.graphs import build_graph
 from nat_plugin.policy.ranks import normal_ranks
-from nat_plugin.policy.training.ensemble import Critic, CriticConfig
+from nat_plugin.policy.training.ensemble import RankEnsemble, RankEnsembleConfig
 
-FAST = CriticConfig(members=2, hidden=16, epochs=10, least_steps=100, batch=32)
+FAST = RankEnsembleConfig(members=2, hidden=16, epochs=10, least_steps=100, batch=32)
 
 
 def score(network: Network) -> float:
@@ -48,7 +48,7 @@ def test_ranks_do_not_depend_on_the_scale(values: list[int]) -> None:
 def test_it_predicts_what_it_has_not_seen(device: torch.device) -> None:
     networks = sample(260, 0)
     graphs, scores = [build_graph(network) for network in networks], np.array(list(map(score, networks)))
-    critic = Critic(FAST, 0, device)
+    critic = RankEnsemble(FAST, 0, device)
     critic.fit(graphs[:160], scores[:160])
     predicted = critic.predict(graphs[160:])
     assert predicted.shape == (2, 100)
@@ -60,7 +60,9 @@ def test_the_same_seed_learns_the_same() -> None:
     graphs, scores = [build_graph(network) for network in networks], np.array(list(map(score, networks)))
     found = []
     for seed in (0, 0, 1):
-        critic = Critic(CriticConfig(members=1, hidden=8, epochs=2, least_steps=4), seed, torch.device("cpu"))
+        critic = RankEnsemble(
+            RankEnsembleConfig(members=1, hidden=8, epochs=2, least_steps=4), seed, torch.device("cpu")
+        )
         critic.fit(graphs, scores)
         found.append(critic.predict(graphs))
     assert (found[0] == found[1]).all()
@@ -71,6 +73,8 @@ def test_the_same_seed_learns_the_same() -> None:
 def test_any_number_of_examples_will_do(count: int) -> None:
     networks = sample(count, 2)
     graphs = [build_graph(network) for network in networks]
-    critic = Critic(CriticConfig(members=1, hidden=8, epochs=1, least_steps=3, batch=32), 0, torch.device("cpu"))
+    critic = RankEnsemble(
+        RankEnsembleConfig(members=1, hidden=8, epochs=1, least_steps=3, batch=32), 0, torch.device("cpu")
+    )
     critic.fit(graphs, np.arange(count, dtype=float))
     assert np.isfinite(critic.predict(graphs)).all()

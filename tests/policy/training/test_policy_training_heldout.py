@@ -18,7 +18,7 @@ from nat_plugin.ir import Moves, find_rule, is_connected
 from nat_plugin.policy.training.heldout import calibration, held_out_figures
 from nat_plugin.policy.training.recipe import TrainingRecipe
 from nat_plugin.policy.training.spaces import Reach, World
-from nat_plugin.policy.training.tasks import Pool, Task
+from nat_plugin.policy.training.tasks import NetworkPool, TrainingTask
 from nat_plugin.policy.training.trainer import Trainer
 
 
@@ -52,12 +52,12 @@ def test_reach_knows_what_moves_lead_to(rule: str) -> None:
 @pytest.mark.parametrize("kind", CRITICS)
 def test_where_every_measurement_fails_a_line_says_so(kind: str) -> None:
     world = World()
-    pool = Pool(tuple(cells()[:60]), lambda numbers: [None for _ in numbers], False, "nothing", "cells")
+    pool = NetworkPool(tuple(cells()[:60]), lambda numbers: [None for _ in numbers], False, "nothing", "cells")
     recipe = TrainingRecipe.model_validate({
         "name": "a", "sources": {"a": {"table": {}}}, "policy": {"inputs": 4},
         "stages": [{"updates": 1, "critic": CRITICS[kind]}],
     })  # fmt: skip
-    task = Task.of("a", 1.0, pool, world, 0.3, 201, 20)
+    task = TrainingTask.of("a", 1.0, pool, world, 0.3, 201, 20)
     trainer = Trainer(recipe, [task], world, torch.device("cpu"))
     with pytest.raises(NATError, match=f"a critic needs 2 scores at least: of {task.most} networks nearly all failed"):
         while True:
@@ -67,12 +67,12 @@ def test_where_every_measurement_fails_a_line_says_so(kind: str) -> None:
 def test_where_nothing_is_held_out_nothing_is_reported_of_it() -> None:
     world, networks = World(), cells()[40:100]
     values = np.arange(len(networks), dtype=float)
-    pool = Pool(tuple(networks), lambda numbers: values[numbers].tolist(), False, "places", "cells")
+    pool = NetworkPool(tuple(networks), lambda numbers: values[numbers].tolist(), False, "places", "cells")
     recipe = TrainingRecipe.model_validate({
         "name": "a", "sources": {"a": {"table": {}}}, "policy": {"inputs": 4, "batch": 2, "hidden": 4},
         "stages": [{"updates": 1, "critic": CRITICS["tasks"]}],
     })  # fmt: skip
-    task = Task.of("a", 1.0, pool, world, 0.0, 201, 20)
+    task = TrainingTask.of("a", 1.0, pool, world, 0.0, 201, 20)
     trainer = Trainer(recipe, [task], world, torch.device("cpu"))
     while not trainer.finished:
         trainer.advance(lambda line: None)
@@ -88,8 +88,8 @@ def test_tasks_of_different_spaces_are_reported_each_by_what_is_known() -> None:
     tasks = []
     for name, own in networks.items():
         values = rng.normal(size=len(own))
-        pool = Pool(tuple(own), lambda numbers, values=values: values[numbers].tolist(), True, "noise", name)  # type: ignore[misc]
-        tasks.append(Task.of(name, 1.0, pool, world, 0.3, 201, 40))
+        pool = NetworkPool(tuple(own), lambda numbers, values=values: values[numbers].tolist(), True, "noise", name)  # type: ignore[misc]
+        tasks.append(TrainingTask.of(name, 1.0, pool, world, 0.3, 201, 40))
     recipe = TrainingRecipe.model_validate({
         "name": "a",
         "sources": {name: {"table": {}} for name in networks},
@@ -132,7 +132,7 @@ def test_however_few_are_held_out_there_is_a_report(
 ) -> None:
     """Of tables with rows that are doubled, failed, dead or all alike; every number in it is one."""
     world = World()
-    pool = Pool(
+    pool = NetworkPool(
         tuple(NETWORKS[at] for at, _ in rows), lambda numbers: [rows[at][1] for at in numbers], known, "few", "cells"
     )
     recipe = TrainingRecipe.model_validate({
@@ -141,7 +141,9 @@ def test_however_few_are_held_out_there_is_a_report(
         "policy": {"inputs": 4, "batch": 2, "hidden": 4, "rounds": 1, "samples": 2},
     })  # fmt: skip
     try:
-        trainer = Trainer(recipe, [Task.of("a", 1.0, pool, world, share, 201, None)], world, torch.device("cpu"))
+        trainer = Trainer(
+            recipe, [TrainingTask.of("a", 1.0, pool, world, share, 201, None)], world, torch.device("cpu")
+        )
         while not trainer.finished:
             trainer.advance(lambda line: None)
     except NATError as error:  # nothing to learn from, or all failed
