@@ -7,13 +7,13 @@ from typing import Any
 
 from nat_plugin.drawing import draw_cell
 from nat_plugin.ir import Network, canonical, cost, key, layout
-from nat_plugin.ir.scaffold import scaffold
+from nat_plugin.ir.edge_costs import edge_costs
 
 
 def describe(network: Network) -> dict[str, Any]:
     """Costs, key, shapes, and every cell with its edges. Costs are exact, over all placements of the cell; a dead edge
     (``live`` false) costs nothing."""
-    total, lean, places = cost(network), canonical(network), scaffold(network)
+    total, lean, places = cost(network), canonical(network), edge_costs(network)
     cells = {}
     for name, cell in network.cells:
         count = sum(placement.cell == name for placement in network.placements)

@@ -13,10 +13,10 @@ __all__ = [
     "Advice",
     "AdviceSettings",
     "Assessment",
-    "Bench",
     "Call",
     "DataSet",
     "DataSettings",
+    "EvaluatorContext",
     "ImageSource",
     "Latency",
     "LatencySettings",
@@ -60,7 +60,7 @@ if TYPE_CHECKING:
     from nat_plugin.data.settings import DataSettings
     from nat_plugin.data.source import ImageSource, Loader
     from nat_plugin.errors import NATErrors
-    from nat_plugin.evaluators.base import Assessment, Bench, Saved, Split
+    from nat_plugin.evaluators.base import Assessment, EvaluatorContext, Saved, Split
     from nat_plugin.evaluators.scale import Scale
     from nat_plugin.evaluators.table import Results, TableLayout, TableReader, TableSettings, Trained, Unit
     from nat_plugin.ir.budget import Additive, Metric
@@ -84,7 +84,7 @@ else:
         "nat_plugin.data.settings": ("DataSettings",),
         "nat_plugin.data.source": ("ImageSource", "Loader"),
         "nat_plugin.errors": ("NATErrors",),
-        "nat_plugin.evaluators.base": ("Assessment", "Bench", "Saved", "Split"),
+        "nat_plugin.evaluators.base": ("Assessment", "EvaluatorContext", "Saved", "Split"),
         "nat_plugin.evaluators.scale": ("Scale",),
         "nat_plugin.evaluators.table": ("Results", "TableLayout", "TableReader", "TableSettings", "Trained", "Unit"),
         "nat_plugin.ir.budget": ("Additive", "Metric"),

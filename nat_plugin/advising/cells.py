@@ -16,7 +16,7 @@ from nat_plugin.advising.timing import Stopwatch
 from nat_plugin.device import Compute
 from nat_plugin.ir import Network, Op, Site, cost
 from nat_plugin.ir.costs import slot_sites
-from nat_plugin.ir.scaffold import scaffold
+from nat_plugin.ir.edge_costs import edge_costs
 from nat_plugin.nets.fixed import CellNetwork
 from nat_plugin.nets.ops import build_op
 
@@ -87,7 +87,7 @@ class CellSubject(Subject):
 
     def parts(self) -> Iterator[PartShares]:
         """The op of every slot wherever it is placed, the classifier, and all else."""
-        whole, frame, left = cost(self.network), scaffold(self.network), [1.0, 1.0, 1.0]
+        whole, table, left = cost(self.network), edge_costs(self.network), [1.0, 1.0, 1.0]
         linear = self._trained.classifier
         features = torch.zeros(1, linear.in_features, device=self._compute.device)
         with torch.no_grad():
@@ -97,7 +97,7 @@ class CellSubject(Subject):
         for slot in self.network.slots:
             edge = self.network.edge(slot)
             if not edge.op.is_null:
-                costs = frame.cost(slot.cell, edge.source, edge.target, edge.op)
+                costs = table.cost(slot.cell, edge.source, edge.target, edge.op)
                 taken[edge.key] = *costs, sum(self._ms(edge.op, site) for site in self._sites[slot])
         for name, (params, macs, spent) in taken.items():
             shares = params / whole.params, macs / whole.macs, spent / self.whole

@@ -39,7 +39,7 @@ class Assessment:
 
 
 @dataclass(frozen=True)
-class Bench:
+class EvaluatorContext:
     """What an evaluator works with: the networks it may meet, the data, the device, a seed.
 
     ``wirings``: whether it may also meet other wirings of the same cells (inputs drawn at random, as in the paper).
@@ -111,8 +111,8 @@ class Evaluator(ABC):
         """What its values are."""
         return Scale()
 
-    def __init__(self, bench: Bench, settings: AnySettings) -> None:
-        self.bench, self.settings = bench, settings
+    def __init__(self, context: EvaluatorContext, settings: AnySettings) -> None:
+        self.context, self.settings = context, settings
         self.report: Callable[[str], None] = _to_nobody
         """Hears in a few words of what takes long within a call: every epoch of a training."""
 
@@ -140,7 +140,7 @@ class Evaluator(ABC):
 
     def module(self, network: Network) -> nn.Module | None:
         """What the final stage trains; None: a fresh module that the core builds."""
-        return self.bench.module(network)
+        return self.context.module(network)
 
     def save(self, network: Network, weights: Mapping[str, torch.Tensor] | None, folder: Path) -> Saved | None:
         """Write a result with its weights (a state of ``module(network)``; None: as that module has them) in a format
@@ -151,7 +151,7 @@ class Evaluator(ABC):
     def summary(self) -> dict[str, Any]:
         """What a report says about the data, ready for JSON: at least ``name``, ``shape``, ``classes`` and the number
         of images in each of ``splits``."""
-        return self.bench.images.summary()
+        return self.context.images.summary()
 
     def state(self) -> State:
         return {}

@@ -26,7 +26,7 @@ class Feed(ABC):
     name: str
     shape: tuple[int, int, int]
     classes: int
-    redraws: bool = False
+    resamples: bool = False
     """Whether the images of one round of measurements are others than those of the next."""
 
     @abstractmethod
@@ -39,12 +39,12 @@ class Feed(ABC):
         be, no class by itself."""
 
     @abstractmethod
-    def whole(self, split: str) -> tuple[Batches, Tensor]:
+    def batches(self, split: str) -> tuple[Batches, Tensor]:
         """All of ``selection`` or ``test`` once, in as few batches, and where in the split each image stands
         (images,)."""
 
     @abstractmethod
-    def sample(self, count: int) -> Batches:
+    def calibration_batches(self, count: int) -> Batches:
         """About so many images as they are trained on, always the same; ``next`` goes on as if they had not been."""
 
     @abstractmethod
@@ -77,7 +77,7 @@ class DataFeed(Feed):
         # Splits may be sorted by class, which batch statistics must not see.
         self._reward = take(data.reward, len(data.reward), generator(seed, "reward")).to(compute.device)
         count = settings.reward_images
-        self.redraws = count is not None and count < len(self._reward)
+        self.resamples = count is not None and count < len(self._reward)
         self._epoch, self._taken = 0, 0
         self._batches = self._open_epoch()
 
@@ -93,7 +93,7 @@ class DataFeed(Feed):
     def reward_images(self, number: int) -> Images:
         """Those of a round."""
         count = self._settings.reward_images
-        if count is None or not self.redraws:
+        if count is None or not self.resamples:
             return self._reward
         return take(self._reward, count, generator(self._seed, "reward round", number))
 
@@ -101,14 +101,14 @@ class DataFeed(Feed):
         draws = generator(self._seed, "augmented", "reward", steps) if self._settings.reward_augment else None
         return self._large_batches(self.reward_images(number), draws)
 
-    def whole(self, split: str) -> tuple[Batches, Tensor]:
+    def batches(self, split: str) -> tuple[Batches, Tensor]:
         images: Images = getattr(self._data, split)
         # Splits may be sorted by class, which batch statistics must not see.
         order = torch.randperm(len(images), generator=generator(self._seed, "hits", split))
         shuffled = images.pick(order.to(images.x.device)).to(self._compute.device)
         return self._large_batches(shuffled), order
 
-    def sample(self, count: int) -> Batches:
+    def calibration_batches(self, count: int) -> Batches:
         random, size = generator(self._seed, "recalibration"), min(self._settings.reward_batch, len(self._weights))
         batches = train_batches(self._data, self._weights, size, random, memory_format=self._compute.memory_format)
         return islice(batches, math.ceil(count / size))

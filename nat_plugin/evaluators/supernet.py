@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from nat_plugin.errors import NATError
-from nat_plugin.evaluators.base import Assessment, Bench, Evaluator, Split
+from nat_plugin.evaluators.base import Assessment, Evaluator, EvaluatorContext, Split
 from nat_plugin.evaluators.feed import DataFeed, Feed
 from nat_plugin.ir import Network, key
 from nat_plugin.nets import SharedWeights, Supernet, move_paths, wiring_paths
@@ -80,18 +80,18 @@ class SupernetEvaluator(Evaluator):
     how = "scored on shared weights, which can take worse for better (`final:` in a recipe trains them)"
     assessed = "these two networks with these shared weights"
 
-    def __init__(self, bench: Bench, settings: SupernetSettings) -> None:
-        super().__init__(bench, settings)
-        template, compute = common_template(bench.inputs), bench.compute
+    def __init__(self, context: EvaluatorContext, settings: SupernetSettings) -> None:
+        super().__init__(context, settings)
+        template, compute = common_template(context.inputs), context.compute
         self.feed = self.images()
         if (template.input, template.head.classes) != (self.feed.shape, self.feed.classes):
             raise NATError(
                 f"the networks take images of {template.input} in {template.head.classes} classes, data set "
                 f"'{self.feed.name}' has {self.feed.shape} in {self.feed.classes}"
             )
-        with seeded(compute.device, derive(bench.seed, "supernet")):
+        with seeded(compute.device, derive(context.seed, "supernet")):
             self.net = self.shared(template)
-        for network in bench.inputs:
+        for network in context.inputs:
             self.net.active_parameters(network)  # a NATError here says what the supernet cannot hold
         self.net.to(device=compute.device, memory_format=compute.memory_format)  # type: ignore[call-overload]
         self._optimizer = Optimizer(
@@ -107,12 +107,12 @@ class SupernetEvaluator(Evaluator):
 
     def images(self) -> Feed:
         """Where images come from."""
-        return DataFeed(self.bench.images, self.bench.compute, self.bench.seed, self.settings)
+        return DataFeed(self.context.images, self.context.compute, self.context.seed, self.settings)
 
     def shared(self, template: Network) -> SharedWeights:
         """The shared weights, fresh, for all that may be proposed."""
-        paths = move_paths(self.bench.inputs, self.bench.rule)
-        if self.bench.wirings:
+        paths = move_paths(self.context.inputs, self.context.rule)
+        if self.context.wirings:
             paths = {name: paths[name] | wired for name, wired in wiring_paths(template).items()}
         return Supernet(template, paths)
 
@@ -144,7 +144,7 @@ class SupernetEvaluator(Evaluator):
 
     def _backward(self, x: Tensor, y: Tensor, network: Network, images: int) -> Tensor:
         """Add the gradients of a part of a batch of so many images; [sum of the losses, hits], on the device."""
-        with self.bench.compute.precision():
+        with self.context.compute.precision():
             logits = self.net(x, network)
         loss = self.objective(logits.float(), x, y)
         self._optimizer.backward(loss / images)
@@ -157,7 +157,7 @@ class SupernetEvaluator(Evaluator):
         return [self._compare(found[key(each.source)], found[key(each.network)]) for each in proposals]
 
     def assess(self, network: Network, split: Split) -> Assessment:
-        batches, order = self.feed.whole(split)
+        batches, order = self.feed.batches(split)
         right = torch.cat([self._logits(x, network).argmax(1) == y for x, y in batches])
         return Assessment.of(right.cpu()[order.argsort()])
 
@@ -185,12 +185,12 @@ class SupernetEvaluator(Evaluator):
 
     def _evaluate(self, networks: dict[str, Network]) -> dict[str, tuple[float, float]]:
         """Accuracy and cross-entropy by key; one wait for the device."""
-        if self.feed.redraws:
+        if self.feed.resamples:
             self._known.clear()
         number, self._rounds_done = self._rounds_done, self._rounds_done + 1
         wanted = {name: network for name, network in networks.items() if name not in self._known}
         if wanted:
-            sums, images = torch.zeros(len(wanted), 2, device=self.bench.compute.device), 0
+            sums, images = torch.zeros(len(wanted), 2, device=self.context.compute.device), 0
             for x, y in self.feed.reward(number, self.steps_done):
                 images += len(y)
                 for row, network in zip(sums, wanted.values(), strict=True):
@@ -204,7 +204,7 @@ class SupernetEvaluator(Evaluator):
     def _logits(self, x: Tensor, network: Network) -> Tensor:
         """Without gradients: (images, classes) in float32."""
         self.net.eval()
-        with torch.no_grad(), self.bench.compute.precision():
+        with torch.no_grad(), self.context.compute.precision():
             logits: Tensor = self.net(x, network)
         return logits.float()
 

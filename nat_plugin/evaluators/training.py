@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias
 import torch
 from pydantic import Field
 
-from nat_plugin.evaluators.base import Assessment, Bench, Evaluator, Split
+from nat_plugin.evaluators.base import Assessment, Evaluator, EvaluatorContext, Split
 from nat_plugin.ir import Network, key
 from nat_plugin.search.base import Measurement, Proposal, Settings, State
 from nat_plugin.training.schedule import Schedule
@@ -47,8 +47,8 @@ class TrainingEvaluator(Evaluator):
     how = "trained from scratch"
     assessed = "these two trained networks"
 
-    def __init__(self, bench: Bench, settings: TrainingSettings) -> None:
-        super().__init__(bench, settings)
+    def __init__(self, context: EvaluatorContext, settings: TrainingSettings) -> None:
+        super().__init__(context, settings)
         self.after_epoch: Callable[[dict[str, float]], None] | None = None
         self.trainings = 0  # that this object has finished
         self._results: dict[str, list[TrainedFigures | None]] = {}  # by key: what every seed gave, None if it failed
@@ -61,7 +61,7 @@ class TrainingEvaluator(Evaluator):
 
     def assess(self, network: Network, split: Split) -> Assessment:
         """By the first training, also where there are several seeds; nothing is right if it failed."""
-        images = self.bench.images.selection if split == "selection" else self.bench.images.test
+        images = self.context.images.selection if split == "selection" else self.context.images.test
         found = self._runs(network, 1)[0]
         if found is None:
             return Assessment.of(torch.zeros(len(images), dtype=torch.bool))
@@ -102,19 +102,19 @@ class TrainingEvaluator(Evaluator):
         runs = self._results.setdefault(key(network), [])
         while len(runs) < count and None not in runs:
             trainer = self._train(network, len(runs))
-            reward = trainer.accuracy(self.bench.images.reward)
+            reward = trainer.accuracy(self.context.images.reward)
             failed = trainer.failed or not math.isfinite(reward.loss)
-            selection = trainer.accuracy(self.bench.images.selection).hits
+            selection = trainer.accuracy(self.context.images.selection).hits
             found = {"accuracy": reward.value, "loss": reward.loss, "selection": selection}
             runs.append(None if failed else found)
         return runs[:count]
 
     def _train(self, network: Network, seed: int) -> NetworkTrainer:
         """The network, trained to the end with a seed; trainings that were begun are resumed."""
-        name, bench = key(network), self.bench
-        own_seed = derive(bench.seed, "network", seed)
+        name, context = key(network), self.context
+        own_seed = derive(context.seed, "network", seed)
         trainer = NetworkTrainer(
-            network, bench.images, self.settings.schedule, bench.compute, own_seed, module=self.module
+            network, context.images, self.settings.schedule, context.compute, own_seed, module=self.module
         )
         unfinished, self._unfinished = self._unfinished, None
         if unfinished is not None and (unfinished["key"], unfinished["seed"]) == (name, seed):

@@ -58,12 +58,12 @@ def canonical_cell(cell: Cell) -> Cell:
     if all(alive.edges) and all(alive.nodes) and alive.output == cell.output:
         return cell
     edges = tuple(
-        edge if keep or edge.op.is_null else edge.altered(op=NULL)
+        edge if keep or edge.op.is_null else edge.copy_with(op=NULL)
         for edge, keep in zip(cell.edges, alive.edges, strict=True)
     )
     inner = zip(cell.nodes, alive.nodes[cell.inputs :], strict=True)
     nodes = tuple(node if keep or not node.norm else replace(node, norm=False) for node, keep in inner)
-    found: Cell = cell.altered(nodes=nodes, edges=edges, output=alive.output)
+    found: Cell = cell.copy_with(nodes=nodes, edges=edges, output=alive.output)
     return found
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nat_plugin.ir.canonical import canonical
+from nat_plugin.ir.edge_costs import edge_costs
 from nat_plugin.ir.network import Network, Slot
 from nat_plugin.ir.ops import Op, Site
-from nat_plugin.ir.scaffold import scaffold
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,8 @@ class Costs:
 
 def costs_as_built(network: Network) -> Costs:
     """Cost of every op as it stands, dead or alive."""
-    frame = scaffold(network)
-    fixed = Cost(*frame.fixed)
+    table = edge_costs(network)
+    fixed = Cost(*table.fixed)
     slots: dict[Slot, Cost] = {}
     editable = set(network.slots)
     placed = {placement.cell for placement in network.placements}
@@ -41,7 +41,7 @@ def costs_as_built(network: Network) -> Costs:
         if name not in placed:
             continue
         for index, edge in enumerate(cell.edges):
-            each = Cost(*frame.cost(name, edge.source, edge.target, edge.op))
+            each = Cost(*table.cost(name, edge.source, edge.target, edge.op))
             if (name, index) in editable:
                 slots[Slot(name, index)] = each
             else:
@@ -51,11 +51,11 @@ def costs_as_built(network: Network) -> Costs:
 
 def total_as_built(network: Network) -> Cost:
     """The total of ``costs_as_built``."""
-    frame = scaffold(network)
-    params, macs = frame.fixed
+    table = edge_costs(network)
+    params, macs = table.fixed
     for name in {placement.cell for placement in network.placements}:
         for edge in network.by_name[name].edges:
-            each = frame.cost(name, edge.source, edge.target, edge.op)
+            each = table.cost(name, edge.source, edge.target, edge.op)
             params, macs = params + each[0], macs + each[1]
     return Cost(params, macs)
 
@@ -76,11 +76,11 @@ def cost(network: Network) -> Cost:
 def slot_costs(network: Network, slot: Slot, op: Op) -> Cost:
     """What ``op`` would cost in ``slot``, summed over all placements of its cell. NATError where it is not legal."""
     edge = network.edge(slot)
-    return Cost(*scaffold(network).cost(slot.cell, edge.source, edge.target, op))
+    return Cost(*edge_costs(network).cost(slot.cell, edge.source, edge.target, op))
 
 
 def slot_sites(network: Network) -> dict[Slot, tuple[Site, ...]]:
     """For every slot, the site in each placement of its cell."""
-    frame = scaffold(network)
+    table = edge_costs(network)
     edges = ((slot, network.edge(slot)) for slot in network.slots)
-    return {slot: frame.sites(slot.cell, edge.source, edge.target) for slot, edge in edges}
+    return {slot: table.sites(slot.cell, edge.source, edge.target) for slot, edge in edges}

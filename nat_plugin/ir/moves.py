@@ -20,10 +20,10 @@ from nat_plugin.errors import NATError
 from nat_plugin.ir.budget import METRICS, Additive, BySlot, Limits, ListedMetric, plain
 from nat_plugin.ir.canonical import is_connected
 from nat_plugin.ir.completion import CellCosts, Pair
+from nat_plugin.ir.edge_costs import EdgeCosts, edge_costs
 from nat_plugin.ir.network import Edge, Network, Slot
 from nat_plugin.ir.ops import Op
 from nat_plugin.ir.rules import Rule
-from nat_plugin.ir.scaffold import Scaffold, scaffold
 from nat_plugin.ir.walk import Choice, CompletionSearch, Walk
 from nat_plugin.ir.wiring import wiring
 
@@ -47,7 +47,7 @@ class Moves:
     def __init__(self, network: Network, rule: Rule, limits: Limits | None = None) -> None:
         self.network, self.rule, self.limits = network, rule, limits or Limits()
         self.slots = network.slots
-        self._frame = scaffold(network)
+        self._frame = edge_costs(network)
         found = [_candidates(self._frame, rule, slot.cell, network.edge(slot)) for slot in self.slots]
         others = [self._stand_ins(slot) for slot in self.slots]
         self.candidates: tuple[tuple[Op, ...], ...] = tuple(
@@ -345,11 +345,11 @@ class Moves:
         )
 
 
-def _candidates(frame: Scaffold, rule: Rule, cell: str, edge: Edge) -> tuple[tuple[Op, ...], tuple[bool, ...]]:
-    """The candidates of an edge and which of them are not null, kept with the scaffold."""
+def _candidates(table: EdgeCosts, rule: Rule, cell: str, edge: Edge) -> tuple[tuple[Op, ...], tuple[bool, ...]]:
+    """The candidates of an edge and which of them are not null, kept with the table of edge costs."""
     wanted = (rule, cell, edge.source, edge.target, edge.op, edge.choices)
-    found = frame.candidates.get(wanted)
+    found = table.candidates.get(wanted)
     if found is None:
-        options = rule.candidates(edge, frame.sites(cell, edge.source, edge.target))
-        found = frame.candidates[wanted] = options, tuple(not op.is_null for op in options)
+        options = rule.candidates(edge, table.sites(cell, edge.source, edge.target))
+        found = table.candidates[wanted] = options, tuple(not op.is_null for op in options)
     return found

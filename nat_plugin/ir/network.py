@@ -14,7 +14,7 @@ from typing import NamedTuple
 from nat_plugin.errors import NATError
 from nat_plugin.ir.layers import Layer, Shape
 from nat_plugin.ir.ops import Op
-from nat_plugin.ir.values import HashKept
+from nat_plugin.ir.values import CachedHash
 
 MAX_LEVEL = 16
 
@@ -30,7 +30,7 @@ class Node:
 
 
 @dataclass(frozen=True)
-class Edge(HashKept):
+class Edge(CachedHash):
     """An op between two nodes.
 
     ``key`` says where it stands in the source format; ``choices`` are the ops which that format can say there (empty:
@@ -42,7 +42,7 @@ class Edge(HashKept):
     op: Op
     key: str = ""
     choices: tuple[Op, ...] = field(default=(), hash=False)
-    __hash__ = HashKept.__hash__
+    __hash__ = CachedHash.__hash__
 
     @property
     def editable(self) -> bool:
@@ -50,7 +50,7 @@ class Edge(HashKept):
 
 
 @dataclass(frozen=True)
-class Cell(HashKept):
+class Cell(CachedHash):
     """Inner nodes and edges (sorted by target; sources come before targets).
 
     ``output`` lists the nodes that are concatenated, one for a plain node. With ``project`` every input first goes
@@ -63,7 +63,7 @@ class Cell(HashKept):
     edges: tuple[Edge, ...]
     output: tuple[int, ...]
     project: bool = False
-    __hash__ = HashKept.__hash__
+    __hash__ = CachedHash.__hash__
 
     def __post_init__(self) -> None:
         if self.inputs < 1:
@@ -101,14 +101,14 @@ class Cell(HashKept):
         if not changed:
             return self
         edges = tuple([
-            edge.altered(op=changed[index]) if index in changed else edge for index, edge in enumerate(self.edges)
+            edge.copy_with(op=changed[index]) if index in changed else edge for index, edge in enumerate(self.edges)
         ])  # fmt: skip
-        found: Cell = self.altered(edges=edges)
+        found: Cell = self.copy_with(edges=edges)
         return found
 
 
 @dataclass(frozen=True)
-class Placement(HashKept):
+class Placement(CachedHash):
     """A cell at some depth: its channels, the numbers of the tensors that it reads, and its ``level``: the halvings by
     which its inner nodes lie lower here than the cell says, so that one cell can stand at stride 1 and at stride 2."""
 
@@ -116,7 +116,7 @@ class Placement(HashKept):
     channels: int
     sources: tuple[int, ...]
     level: int = 0
-    __hash__ = HashKept.__hash__
+    __hash__ = CachedHash.__hash__
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ class Slot(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Network(HashKept):
+class Network(CachedHash):
     """Cells by name, their placements, the fixed stem (a tuple of stages, each a tensor) and head.
 
     ``input`` is (channels, height, width). Two networks are equal where their structure is; ``origin`` is not compared.
@@ -156,7 +156,7 @@ class Network(HashKept):
     head: Head
     input: Shape
     origin: Origin | None = field(default=None, compare=False)
-    __hash__ = HashKept.__hash__
+    __hash__ = CachedHash.__hash__
 
     def __post_init__(self) -> None:
         if not self.stem:
@@ -206,7 +206,7 @@ class Network(HashKept):
         replaced = tuple((name, new.get(name, cell)) for name, cell in self.cells)
         if any(cell.inputs != self.by_name[name].inputs for name, cell in replaced):
             return replace(self, cells=replaced)
-        found: Network = self.altered(cells=replaced)
+        found: Network = self.copy_with(cells=replaced)
         return found
 
     def differs_in_ops_only(self, other: Network) -> bool:

@@ -26,7 +26,7 @@ from nat_plugin.ir.layers import (
     SqueezeExcite,
     run_layers,
 )
-from nat_plugin.ir.values import HashKept
+from nat_plugin.ir.values import CachedHash
 
 Value: TypeAlias = int | float | str
 Attributes: TypeAlias = Mapping[str, Value]
@@ -141,12 +141,12 @@ def _number(text: str) -> Value:
 
 
 @dataclass(frozen=True)
-class Op(HashKept):
+class Op(CachedHash):
     """One operation. ``Op.parse`` reads the text form, ``str`` writes it; attributes stand in the order of the text."""
 
     kind: str
     attributes: tuple[tuple[str, Value], ...] = ()
-    __hash__ = HashKept.__hash__
+    __hash__ = CachedHash.__hash__
 
     @staticmethod
     def parse(text: str) -> Op:

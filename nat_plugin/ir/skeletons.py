@@ -82,7 +82,7 @@ def at_level(cell: Cell, level: int) -> Cell:
     return replace(cell, nodes=tuple(replace(node, level=level) for node in cell.nodes))
 
 
-class Around(NamedTuple):
+class CellContext(NamedTuple):
     """All of a network that is no searched cell."""
 
     cells: tuple[tuple[str, Cell], ...]
@@ -92,7 +92,7 @@ class Around(NamedTuple):
 
 
 @lru_cache(maxsize=64)
-def residual_stages(searched: str, frame: Frame, channels: int, cells: int) -> Around:
+def residual_stages(searched: str, frame: Frame, channels: int, cells: int) -> CellContext:
     """The network of NAS-Bench-201: three stages of the cell named ``searched``, with twice the channels from one to
     the next, and residual blocks of stride 2 between them; batch norm and ReLU before the pooling.
 
@@ -112,4 +112,4 @@ def residual_stages(searched: str, frame: Frame, channels: int, cells: int) -> A
         width *= 1 + (name != searched)
         placements.append(Placement(name, width, (number,)))
     head = Head(frame.classes, (Norm(width), Act()))
-    return Around((("residual", residual),), tuple(placements), cifar_stem(frame.input[0], channels), head)
+    return CellContext((("residual", residual),), tuple(placements), cifar_stem(frame.input[0], channels), head)

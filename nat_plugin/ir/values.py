@@ -8,9 +8,9 @@ from operator import attrgetter
 from typing import Any
 
 
-class HashKept:
-    """A base of frozen data classes (which say ``__hash__ = HashKept.__hash__``) that keep their hash. Whatever is kept
-    stays out of pickles: hashes differ from process to process."""
+class CachedHash:
+    """A base of frozen data classes that keep their hash; they say ``__hash__ = CachedHash.__hash__``. What is kept
+    stays out of pickles, since hashes differ from process to process."""
 
     def __hash__(self) -> int:
         return self._hash
@@ -22,7 +22,7 @@ class HashKept:
     def __getstate__(self) -> dict[str, Any]:
         return {name: self.__dict__[name] for name in _names(type(self))}  # type: ignore[arg-type]
 
-    def altered(self, **changes: Any) -> Any:
+    def copy_with(self, **changes: Any) -> Any:
         """A copy with other values in some fields, of which nothing is checked anew: the caller knows that they fit."""
         made = object.__new__(type(self))
         made.__dict__.update(self.__getstate__(), **changes)

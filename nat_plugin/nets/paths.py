@@ -8,10 +8,10 @@ from dataclasses import replace
 from typing import NamedTuple, TypeAlias
 
 from nat_plugin.ir.costs import slot_sites
+from nat_plugin.ir.edge_costs import edge_costs
 from nat_plugin.ir.network import Cell, Network
 from nat_plugin.ir.ops import Op
 from nat_plugin.ir.rules import Rule
-from nat_plugin.ir.scaffold import scaffold
 
 
 class OpPath(NamedTuple):
@@ -76,7 +76,7 @@ def wiring_paths(network: Network) -> dict[str, frozenset[OpPath]]:
     its target, where that is legal at all placements. Contains every network with the same cells but inputs and
     (non-null) ops of its editable edges drawn at random, several edges from one source included."""
     found = fixed_paths(network)
-    frame = scaffold(network)
+    table = edge_costs(network)
     for name, paths in found.items():
         cell = network.by_name[name]
         levels = [0] * cell.inputs + [node.level for node in cell.nodes]
@@ -87,7 +87,7 @@ def wiring_paths(network: Network) -> dict[str, frozenset[OpPath]]:
             for source in range(target):
                 if levels[source] > levels[target]:
                     continue
-                sites = frame.sites(name, source, target)
+                sites = table.sites(name, source, target)
                 legal = [op for op in choices if all(op.legal(site) for site in sites)]
                 fixed = sum(edge.source == source for edge in edges if not edge.editable)
                 paths.update(

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 
 from nat_plugin.errors import NATError
 from nat_plugin.ir.canonical import live
+from nat_plugin.ir.edge_costs import edge_costs
 from nat_plugin.ir.layers import run_layers
 from nat_plugin.ir.network import Edge, Network
-from nat_plugin.ir.scaffold import scaffold
 from nat_plugin.ir.shapes import layout
 from nat_plugin.nets.layers import build_layers
 from nat_plugin.nets.paths import OpPath, fixed_paths, occurrences
@@ -72,7 +72,7 @@ class Supernet(SharedWeights):
         placements: Counter[str] = Counter()
         for placed in self._shapes.placed:
             name = placed.placement.cell
-            sites = {path: scaffold(frame).sites(name, path.source, path.target) for path in self._paths[name]}
+            sites = {path: edge_costs(frame).sites(name, path.source, path.target) for path in self._paths[name]}
             here = {path: each[placements[name]] for path, each in sites.items()}
             self.cells.append(SharedCell(placed, here, norm))
             placements[name] += 1

@@ -11,7 +11,7 @@ from html import escape
 from nat_plugin.describing import headings
 from nat_plugin.drawing import node_names, op_label, op_labels
 from nat_plugin.ir import Cell, Network, Op, canonical
-from nat_plugin.ir.scaffold import scaffold
+from nat_plugin.ir.edge_costs import edge_costs
 from nat_plugin.picture.placing import LINE, Item, NodeItem, OpItem, PlacedItems, changed_lines, place
 
 MARGIN, HEADING = 12.0, 26.0
@@ -86,7 +86,7 @@ class _Drawn:
 
 
 def _document(cells: Sequence[_Drawn], network: Network, said: str, style: str) -> str:
-    places = scaffold(network)
+    places = edge_costs(network)
     drawn, top, width = [], MARGIN, 0.0
     for each in cells:
         placed, heading = each.placed, each.heading

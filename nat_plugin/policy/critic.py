@@ -77,7 +77,9 @@ class CriticMember(GraphEncoder):
     """phi (G, width) of graphs of networks without dead operations, and what tasks have in common."""
 
     def __init__(self, config: CriticConfig) -> None:
-        super().__init__(PolicyConfig("graph", config.hidden, config.rounds, room=False))  # it judges without a limit
+        super().__init__(
+            PolicyConfig("graph", config.hidden, config.rounds, headroom=False)
+        )  # it judges without a limit
         hidden, width, self.proxies = config.hidden, config.features, config.proxies
         inputs = 2 * hidden + (1 if config.proxies else 0)
         self.out = nn.Sequential(nn.Linear(inputs, hidden), nn.SiLU(), nn.Linear(hidden, config.width))

@@ -41,7 +41,7 @@ class _Header(BaseModel):
     hidden: _Size
     rounds: Annotated[int, Field(ge=0, le=64)]
     vocabulary: Annotated[list[str], Field(max_length=100_000)]
-    room: bool = True
+    headroom: bool = Field(default=True, alias="room")
     facts: dict[str, Fact]
     critic: dict[str, Fact] | None = None
 
@@ -152,7 +152,7 @@ def _read_header(path: Path, metadata: Mapping[str, str]) -> _Header:
 
 def _empty(header: _Header) -> Policy:
     """The policy without memory for its weights, so that a header cannot ask for more than the file has."""
-    config = PolicyConfig(header.encoder, header.hidden, header.rounds, tuple(header.vocabulary), header.room)
+    config = PolicyConfig(header.encoder, header.hidden, header.rounds, tuple(header.vocabulary), header.headroom)
     with torch.device("meta"):
         return Policy(config)
 

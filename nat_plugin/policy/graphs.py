@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from nat_plugin.ir import Limits, Moves, Network, Op, live
-from nat_plugin.ir.scaffold import Scaffold, scaffold
+from nat_plugin.ir.edge_costs import EdgeCosts, edge_costs
 from nat_plugin.policy.describe import descriptions, op_number, ops_of
 from nat_plugin.policy.headroom import Headroom, find_headroom
 
@@ -26,9 +26,9 @@ Ends: TypeAlias = tuple[tuple[int, int, bool], ...]
 NODE_WIDTH, EDGE_WIDTH, CANDIDATE_WIDTH, GRAPH_WIDTH = 11, 19, 9, 8
 """Numbers of a node, an edge, a candidate and a graph; the meaning is in ``_template``, ``_rows`` and ``_slack``."""
 SHARE = 7
-"""Where among the numbers of a candidate its share of the free room is."""
-EDGE_ROOM, CANDIDATE_ROOM, GRAPH_ROOM = slice(3, 5), slice(SHARE, SHARE + 2), slice(6, 8)
-"""Numbers that say what of the free room is taken: not for policies that do not see it."""
+"""Where among the numbers of a candidate its share of the headroom is."""
+EDGE_HEADROOM, CANDIDATE_HEADROOM, GRAPH_HEADROOM = slice(3, 5), slice(SHARE, SHARE + 2), slice(6, 8)
+"""Numbers that say what of the headroom is taken: not for policies that do not see it."""
 _METRICS = {"params": 0, "macs": 1}
 
 
@@ -84,7 +84,7 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class _Template:
-    """What all cells of one wiring in one scaffold share."""
+    """What all cells of one wiring in one table of edge costs share."""
 
     node_x: np.ndarray
     edge_x: np.ndarray
@@ -95,7 +95,7 @@ class _Template:
 
 
 @lru_cache(maxsize=8192)
-def _template(frame: Scaffold, depths: tuple[float, ...], name: str, inputs: int, ends: Ends, output: frozenset[int],
+def _template(table: EdgeCosts, depths: tuple[float, ...], name: str, inputs: int, ends: Ends, output: frozenset[int],
               levels: tuple[int, ...]) -> _Template:  # fmt: skip
     """``depths``: where in the network the placements of the cell are, from 0 to 1."""
     count, inner = inputs + len(levels), max(1, len(levels))
@@ -125,10 +125,10 @@ def _template(frame: Scaffold, depths: tuple[float, ...], name: str, inputs: int
     ]
     edges = []
     for source, target, editable in ends:
-        sites = frame.sites(name, source, target)
+        sites = table.sites(name, source, target)
         edges.append([
             0.0, 0.0, 0.0,  # alive, share of the parameters, share of the MACs
-            0.0, 0.0,  # shares of the free room (``room.shares``): of the present op, of the dearest candidate
+            0.0, 0.0,  # shares of the headroom (``Headroom.shares``): of the present op, of the dearest candidate
             float(editable),
             sum(np.log2(site.stride) for site in sites) / len(sites) / 2,
             sum(site.c_in == site.c_out for site in sites) / len(sites),
@@ -155,10 +155,10 @@ def _template(frame: Scaffold, depths: tuple[float, ...], name: str, inputs: int
 
 @lru_cache(maxsize=65536)
 def _options(
-    frame: Scaffold, name: str, source: int, target: int, ops: tuple[Op, ...]
+    table: EdgeCosts, name: str, source: int, target: int, ops: tuple[Op, ...]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Numbers and costs (params, MACs) of the candidates of a slot."""
-    costs = np.array([frame.cost(name, source, target, op) for op in ops], float)
+    costs = np.array([table.cost(name, source, target, op) for op in ops], float)
     return np.array([op_number(op) for op in ops]), costs
 
 
@@ -170,7 +170,7 @@ def _depths(network_places: tuple[str, ...], name: str) -> tuple[float, ...]:
 
 def build_graph(network: Network, moves: Moves | None = None) -> Graph:
     """The graph of a network with the candidates and limits of its moves; without moves it has neither."""
-    frame = scaffold(network)
+    table = edge_costs(network)
     places = tuple(placement.cell for placement in network.placements)
     names = dict.fromkeys(slot.cell for slot in network.slots)
     candidates = iter(moves.candidates if moves is not None else ())
@@ -190,18 +190,18 @@ def build_graph(network: Network, moves: Moves | None = None) -> Graph:
         cell, alive = network.by_name[name], live(network.by_name[name])
         ends = tuple((edge.source, edge.target, edge.editable) for edge in cell.edges)
         levels = tuple(node.level for node in cell.nodes)
-        template = _template(frame, _depths(places, name), name, cell.inputs, ends, frozenset(cell.output), levels)
+        template = _template(table, _depths(places, name), name, cell.inputs, ends, frozenset(cell.output), levels)
         own = template.edge_x.copy()
         own[:, 0] = alive.edges
         of_nodes = template.node_x.copy()
         of_nodes[:, -1] = alive.nodes
         for edge, keep in zip(cell.edges, alive.edges, strict=True):
             edge_op.append(op_number(edge.op))
-            spent.append(frame.cost(name, edge.source, edge.target, edge.op) if keep else (0, 0))
+            spent.append(table.cost(name, edge.source, edge.target, edge.op) if keep else (0, 0))
         slots = template.slots if moves is not None else template.slots[:0]
         for number in slots.tolist():
             edge = cell.edges[number]
-            numbers, each = _options(frame, name, edge.source, edge.target, next(candidates))
+            numbers, each = _options(table, name, edge.source, edge.target, next(candidates))
             row_op.append(numbers)
             costs.append(each)
             sizes.append(len(numbers))
@@ -214,21 +214,21 @@ def build_graph(network: Network, moves: Moves | None = None) -> Graph:
         nodes, edges = nodes + len(of_nodes), edges + len(own)
     limits = moves.limits if moves is not None else Limits()
     used = np.array(spent, float).reshape(-1, 2)
-    total = np.maximum(used.sum(axis=0) + frame.fixed, 1.0)
+    total = np.maximum(used.sum(axis=0) + table.fixed, 1.0)
     all_edges = _joined(edge_x, (0, EDGE_WIDTH), np.float32)
     all_edges[:, 1:3] = used / total
     counts = np.array(sizes, np.int64)
     each_cost = _joined(costs, (0, 2), np.float64)
     edited = _joined(row_edge, (0,), np.int64)
-    room = (
+    headroom = (
         find_headroom(moves, each_cost, counts, used[edited], total)
         if moves is not None and limits.values and sizes
         else None
     )
-    if room is not None:
+    if headroom is not None:
         first = np.cumsum(counts) - counts
-        all_edges[edited, 3] = room.shares[first] * all_edges[edited, 0]
-        all_edges[edited, 4] = np.maximum.reduceat(room.shares, first)
+        all_edges[edited, 3] = headroom.shares[first] * all_edges[edited, 0]
+        all_edges[edited, 4] = np.maximum.reduceat(headroom.shares, first)
     return Graph(
         _joined(node_x, (0, NODE_WIDTH), np.float32),
         all_edges,
@@ -238,9 +238,9 @@ def build_graph(network: Network, moves: Moves | None = None) -> Graph:
         _joined(rank, (0,), np.int64),
         np.repeat(edited, counts),
         _joined(row_op, (0,), np.int64),
-        _rows(each_cost, counts, total, limits, room),
+        _rows(each_cost, counts, total, limits, headroom),
         counts,
-        _slack(network, total, limits, room)[None],
+        _slack(network, total, limits, headroom)[None],
     )
 
 
@@ -250,10 +250,12 @@ def _joined(parts: list[np.ndarray], empty: tuple[int, ...], kind: type) -> np.n
     return np.concatenate(parts) if parts else np.zeros(empty, kind)
 
 
-def _rows(costs: np.ndarray, sizes: np.ndarray, total: np.ndarray, limits: Limits, room: Headroom | None) -> np.ndarray:
+def _rows(
+    costs: np.ndarray, sizes: np.ndarray, total: np.ndarray, limits: Limits, headroom: Headroom | None
+) -> np.ndarray:
     """Candidates: whether it is the present op; change in params and MACs relative to the network, plain and on a
-    scale that spreads small changes; within the limits by itself; share of the slot's alternatives; share of the free
-    room, and whether that is more than there is."""
+    scale that spreads small changes; within the limits by itself; share of the slot's alternatives; share of the
+    headroom, and whether that is more than there is."""
     first = np.cumsum(sizes) - sizes
     change = (costs - np.repeat(costs[first], sizes, axis=0)) / total
     rows = np.zeros((len(costs), CANDIDATE_WIDTH), np.float32)
@@ -266,15 +268,15 @@ def _rows(costs: np.ndarray, sizes: np.ndarray, total: np.ndarray, limits: Limit
         if column is not None:
             rows[:, 5] *= (1 + change[:, column]) * total[column] <= float(limit)
     rows[:, 6] = 1 / np.repeat(sizes, sizes)
-    if room is not None:
-        rows[:, SHARE] = room.shares
-        rows[:, SHARE + 1] = room.shares > 1
+    if headroom is not None:
+        rows[:, SHARE] = headroom.shares
+        rows[:, SHARE + 1] = headroom.shares > 1
     return rows
 
 
-def _slack(network: Network, total: np.ndarray, limits: Limits, room: Headroom | None) -> np.ndarray:
-    """The budget left: for params, MACs and the tightest other limit, whether it is there and its room relative to
-    the network's own value, from -1 to 2; how many times the free room is spent; which part of the limit it is."""
+def _slack(network: Network, total: np.ndarray, limits: Limits, headroom: Headroom | None) -> np.ndarray:
+    """The budget left: for params, MACs and the tightest other limit, whether it is there and its headroom relative to
+    the network's own value, from -1 to 2; how many times the headroom is spent; which part of the limit it is."""
     values = np.zeros(GRAPH_WIDTH, np.float32)
     for name, limit in limits.values:
         column = _METRICS.get(name, 2)
@@ -282,8 +284,8 @@ def _slack(network: Network, total: np.ndarray, limits: Limits, room: Headroom |
         left = float(np.clip(float(limit) / own - 1, -1, 2))
         values[column + 3] = left if not values[column] else min(values[column + 3], left)
         values[column] = 1
-    if room is not None:
-        values[GRAPH_ROOM] = room.spent, room.free
+    if headroom is not None:
+        values[GRAPH_HEADROOM] = headroom.spent, headroom.free
     return values
 
 

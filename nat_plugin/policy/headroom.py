@@ -1,6 +1,6 @@
 """What the candidates of a network take of its budget, in a unit that is the same for every metric and network.
 
-The free room of a limit is what it leaves over the least that all slots together can cost. A candidate takes as much of
+The headroom of a limit is what it leaves over the least that all slots together can cost. A candidate takes as much of
 it as it costs more than the cheapest of its slot, so a choice is within the limit if its shares add up to 1 at most
 (dead operations, which cost nothing, apart). Of several limits a candidate has its largest share.
 
@@ -22,14 +22,14 @@ from nat_plugin.ir.budget import METRICS, Metric
 MOST = 4.0
 """Shares are cut off here: what is far over the limit is over the limit."""
 _LEAST = 0.02
-"""Free room is at least this part of the limit."""
+"""Headroom is at least this part of the limit."""
 _COLUMNS = {"params": 0, "macs": 1}
 
 
 @dataclass(frozen=True, slots=True)
 class Headroom:
-    """``shares``: of the free room, by candidate (R,), 0 without a limit; ``spent``: what the network takes itself as
-    it is; ``free``: the free room as a part of the limit. Of the limit that is exceeded most."""
+    """``shares``: of the headroom, by candidate (R,), 0 without a limit; ``spent``: what the network takes itself as
+    it is; ``free``: the headroom as a part of the limit. Of the limit that is exceeded most."""
 
     shares: np.ndarray
     spent: float = 0.0
@@ -53,11 +53,11 @@ def find_headroom(moves: Moves, costs: np.ndarray, sizes: np.ndarray, used: np.n
             each, present = _changes(moves, metric, own, scale * (costs[:, 1] - np.repeat(costs[first, 1], sizes))), 0.0
         cheapest = np.minimum.reduceat(each, first)
         least = own - present + float(cheapest.sum())
-        room = max(float(limit) - least, _LEAST * float(limit), 1e-9)
-        shares = np.clip((each - np.repeat(cheapest, sizes)) / room, 0, MOST)
-        spent = float(np.clip((own - least) / room, 0, MOST))
+        headroom = max(float(limit) - least, _LEAST * float(limit), 1e-9)
+        shares = np.clip((each - np.repeat(cheapest, sizes)) / headroom, 0, MOST)
+        spent = float(np.clip((own - least) / headroom, 0, MOST))
         if spent >= found.spent:
-            found = Headroom(np.maximum(shares, found.shares), spent, room / max(float(limit), 1e-9))
+            found = Headroom(np.maximum(shares, found.shares), spent, headroom / max(float(limit), 1e-9))
         else:
             found = Headroom(np.maximum(shares, found.shares), found.spent, found.free)
     return found

@@ -16,11 +16,11 @@ from nat_plugin.errors import NATError
 from nat_plugin.policy.describe import WIDTH
 from nat_plugin.policy.geometric import gcn_conv, sage_conv, scatter
 from nat_plugin.policy.graphs import (
-    CANDIDATE_ROOM,
+    CANDIDATE_HEADROOM,
     CANDIDATE_WIDTH,
-    EDGE_ROOM,
+    EDGE_HEADROOM,
     EDGE_WIDTH,
-    GRAPH_ROOM,
+    GRAPH_HEADROOM,
     GRAPH_WIDTH,
     NODE_WIDTH,
     Batch,
@@ -34,17 +34,19 @@ RANKS = 8
 
 @dataclass(frozen=True)
 class PolicyConfig:
-    """Sizes of a policy. ``vocabulary`` (texts of ops) is needed by the encoder of the paper, and only there. ``room``:
-    whether it is told what candidates take of the room that a budget leaves."""
+    """Sizes of a policy. ``vocabulary`` (texts of ops) is needed by the encoder of the paper, and only there.
+    ``headroom``: whether it is told what candidates take of what a budget leaves."""
 
     encoder: str = "graph"
     hidden: int = 64
     rounds: int = 3
     vocabulary: tuple[str, ...] = ()
-    room: bool = True
+    headroom: bool = True
 
     def as_json(self) -> dict[str, Any]:
-        return {**asdict(self), "vocabulary": list(self.vocabulary)}
+        """As files have it, where ``headroom`` is called ``room``."""
+        named = {"room" if name == "headroom" else name: value for name, value in asdict(self).items()}
+        return {**named, "vocabulary": list(self.vocabulary)}
 
 
 def _mlp(wide: int, hidden: int) -> nn.Sequential:
@@ -115,9 +117,9 @@ class GraphEncoder(nn.Module):
         self.config = config
         self.op = _mlp(WIDTH, hidden)
         self.op_norm = nn.LayerNorm(hidden)
-        graph = GRAPH_WIDTH - (0 if config.room else _width(GRAPH_ROOM))
+        graph = GRAPH_WIDTH - (0 if config.headroom else _width(GRAPH_HEADROOM))
         self.node = nn.Linear(NODE_WIDTH + graph, hidden)
-        self.edge = nn.Linear(EDGE_WIDTH - (0 if config.room else _width(EDGE_ROOM)) + graph, hidden)
+        self.edge = nn.Linear(EDGE_WIDTH - (0 if config.headroom else _width(EDGE_HEADROOM)) + graph, hidden)
         self.edge_op = nn.Linear(hidden, hidden, bias=False)
         self.rounds = nn.ModuleList(_Round(hidden) for _ in range(config.rounds))
         self.summary = _mlp(hidden, hidden)
@@ -126,8 +128,8 @@ class GraphEncoder(nn.Module):
         """Ops (U, H), edges (E, H), and a summary of each graph (G, H)."""
         ops = self.op_norm(self.op(batch.op_x))
         graph_x, edge_x = batch.graph_x, batch.edge_x
-        if not self.config.room:
-            graph_x, edge_x = _without(graph_x, GRAPH_ROOM), _without(edge_x, EDGE_ROOM)
+        if not self.config.headroom:
+            graph_x, edge_x = _without(graph_x, GRAPH_HEADROOM), _without(edge_x, EDGE_HEADROOM)
         nodes = self.node(torch.cat([batch.node_x, graph_x[batch.node_graph]], 1))
         edges = self.edge(torch.cat([edge_x, graph_x[batch.edge_graph]], 1))
         edges = edges + self.edge_op(ops)[batch.edge_op]
@@ -145,7 +147,7 @@ class GraphPolicy(GraphEncoder):
         hidden = config.hidden
         self.from_edge, self.from_graph = nn.Linear(hidden, hidden), nn.Linear(hidden, hidden, bias=False)
         self.from_op = nn.Linear(hidden, hidden, bias=False)
-        self.from_row = nn.Linear(CANDIDATE_WIDTH - (0 if config.room else _width(CANDIDATE_ROOM)), hidden)
+        self.from_row = nn.Linear(CANDIDATE_WIDTH - (0 if config.headroom else _width(CANDIDATE_HEADROOM)), hidden)
         last = nn.Linear(hidden, 1)
         self.score = nn.Sequential(nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU(), last)
         with torch.no_grad():  # nearly uniform at first, so that nothing is ruled out before anything was measured
@@ -155,7 +157,7 @@ class GraphPolicy(GraphEncoder):
         """Scores of all candidate rows, (R,): logits within each slot."""
         ops, edges, whole = self.encode(batch)
         rows = self.from_edge(edges)[batch.row_edge] + self.from_graph(whole)[batch.row_graph]
-        row_x = batch.row_x if self.config.room else _without(batch.row_x, CANDIDATE_ROOM)
+        row_x = batch.row_x if self.config.headroom else _without(batch.row_x, CANDIDATE_HEADROOM)
         rows = rows + self.from_op(ops)[batch.row_op] + self.from_row(row_x)
         scores: Tensor = self.score(rows).squeeze(1)
         return scores

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from nat_plugin.ir import Choice, Moves, Network, Role, live
-from nat_plugin.ir.scaffold import scaffold
+from nat_plugin.ir.edge_costs import edge_costs
 from nat_plugin.policy.apply import decode
 from nat_plugin.policy.critic import Critic, Expectation, Familiar
 from nat_plugin.policy.expecting import Expecting
@@ -165,14 +165,14 @@ def _keeping_structure(moves: Moves, choices: Sequence[Choice]) -> list[Choice]:
 
 def _reducing(moves: Moves) -> list[list[int]]:
     """By cell, the slots whose live edges halve the resolution by an operation."""
-    frame, found = scaffold(moves.network), []
+    table, found = edge_costs(moves.network), []
     alive = {name: live(cell).edges for name, cell in moves.network.cells}
     for name, first, end in moves.parts:
         slots = []
         for number in range(first, end):
             slot = moves.slots[number]
             edge = moves.network.edge(slot)
-            strided = frame.sites(name, edge.source, edge.target)[0].stride > 1
+            strided = table.sites(name, edge.source, edge.target)[0].stride > 1
             if strided and alive[name][slot.index] and edge.op.role is Role.OPERATION:
                 slots.append(number)
         if slots:

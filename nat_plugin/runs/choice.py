@@ -237,7 +237,7 @@ def check_final(setup: Setup) -> None:
     fresh weights, since those of the evaluator may have to be trained first."""
     final, data = setup.plan.recipe.final, setup.data
     if final is not None and data is not None:
-        fresh = setup.evaluator.bench.module
+        fresh = setup.evaluator.context.module
         NetworkTrainer(setup.final.network, data, final.schedule, setup.compute, module=fresh)
 
 

@@ -12,7 +12,7 @@ from nat_plugin.adapter import Adapter
 from nat_plugin.data import DataSet, DataSettings, load
 from nat_plugin.device import Compute, find_compute
 from nat_plugin.errors import NATError
-from nat_plugin.evaluators.base import Bench, Evaluator, Split
+from nat_plugin.evaluators.base import Evaluator, EvaluatorContext, Split
 from nat_plugin.evaluators.proxies.kept import ScoredLike
 from nat_plugin.ir import Budget, Frame, Moves, Network, Rule, find_rule, is_connected
 from nat_plugin.ir.budget import METRICS, Metric
@@ -165,7 +165,7 @@ def set_up(
         own = recipe.network
         return network_at(NetworkSettings(channels=channels or own.channels, cells=cells or own.cells))[1]
 
-    bench = Bench(
+    context = EvaluatorContext(
         (network,),
         rule,
         data,
@@ -175,7 +175,7 @@ def set_up(
         adapter.module,
         resized,
     )
-    return Setup(chosen, origin, adapter, search, final, data, compute, strategy, kind(bench, chosen.evaluator))
+    return Setup(chosen, origin, adapter, search, final, data, compute, strategy, kind(context, chosen.evaluator))
 
 
 def _check_frame(network: Network, wanted: Frame) -> None:

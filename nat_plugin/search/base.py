@@ -62,7 +62,7 @@ class Settings(BaseModel):
     def _true_is_no_number(cls, value: Any, info: ValidationInfo) -> Any:
         field = cls.model_fields[str(info.field_name)]
         if isinstance(value, bool) and not _takes_bool(field.annotation):
-            raise ValueError("true and false (also yes, no, on, off) are no value here")
+            raise ValueError("expected another value than true or false (YAML reads yes, no, on and off as these)")
         return value
 
 

@@ -14,7 +14,7 @@ from nat_plugin.data import DataSet, Images
 from nat_plugin.data.augment import Augment
 from nat_plugin.device import Compute
 from nat_plugin.errors import NATError
-from nat_plugin.evaluators.base import Bench
+from nat_plugin.evaluators.base import EvaluatorContext
 from nat_plugin.evaluators.supernet import SupernetEvaluator, SupernetSettings
 from nat_plugin.ir import SKIP, Edge, Network, Op, find_rule
 from nat_plugin.search.base import Proposal
@@ -24,14 +24,14 @@ CPU = Compute(torch.device("cpu"))
 NAT = find_rule("nat")
 
 
-def bench(*inputs: Network, data: DataSet, compute: Compute = CPU, seed: int = 0) -> Bench:
-    return Bench(inputs, NAT, data, compute, seed)
+def context(*inputs: Network, data: DataSet, compute: Compute = CPU, seed: int = 0) -> EvaluatorContext:
+    return EvaluatorContext(inputs, NAT, data, compute, seed)
 
 
 def evaluator(
     source: Network, data: DataSet, compute: Compute = CPU, seed: int = 0, **settings: Any
 ) -> SupernetEvaluator:
-    return SupernetEvaluator(bench(source, data=data, compute=compute, seed=seed), SupernetSettings(**settings))
+    return SupernetEvaluator(context(source, data=data, compute=compute, seed=seed), SupernetSettings(**settings))
 
 
 def variants(source: Network, count: int, seed: int = 0) -> list[Network]:
@@ -253,22 +253,24 @@ def test_a_step_that_is_not_finite_leaves_the_weights_alone(small: Network, digi
 
 def test_inputs_may_differ_in_wiring_and_ops_alone(small: Network, digits: DataSet) -> None:
     other = network("skip sep_conv_3x3 conv_1x1 skip")
-    shared = SupernetEvaluator(bench(small, other, data=digits), SupernetSettings(reward_images=50))
+    shared = SupernetEvaluator(context(small, other, data=digits), SupernetSettings(reward_images=50))
     shared.train([small, other])
     assert None not in shared.measure([Proposal(0, small, small), Proposal(1, other, other)])
     with pytest.raises(NATError, match="input 2 differs from the first in its stem"):
-        SupernetEvaluator(bench(small, network(channels=4), data=digits), SupernetSettings())
+        SupernetEvaluator(context(small, network(channels=4), data=digits), SupernetSettings())
     with pytest.raises(NATError, match="at least one input"):
-        SupernetEvaluator(bench(data=digits), SupernetSettings())
+        SupernetEvaluator(context(data=digits), SupernetSettings())
     with pytest.raises(NATError, match="data set 'digits' has"):
-        SupernetEvaluator(bench(replace(small, input=(3, 8, 8)), data=digits), SupernetSettings())
+        SupernetEvaluator(context(replace(small, input=(3, 8, 8)), data=digits), SupernetSettings())
 
 
 def test_other_wirings_are_measured_where_the_bench_says_so(small: Network, digits: DataSet) -> None:
     normal = cell("conv_1x1 sep_conv_3x3 skip max_pool_3x3")
     edges = tuple(replace(edge, source=0) if edge.target == 3 else edge for edge in normal.edges)
     wired = small.with_cells([("normal", replace(normal, edges=edges))])
-    shared = SupernetEvaluator(Bench((small,), NAT, digits, CPU, wirings=True), SupernetSettings(reward_images=50))
+    shared = SupernetEvaluator(
+        EvaluatorContext((small,), NAT, digits, CPU, wirings=True), SupernetSettings(reward_images=50)
+    )
     shared.train([wired, small])
     (found,) = shared.measure([Proposal(0, wired, wired.with_ops([Op.parse("skip"), *wired.ops[1:]]))])
     assert found is not None

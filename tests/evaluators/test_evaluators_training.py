@@ -10,7 +10,7 @@ import torch
 
 from nat_plugin.data import DataSet
 from nat_plugin.device import Compute
-from nat_plugin.evaluators.base import Bench
+from nat_plugin.evaluators.base import EvaluatorContext
 from nat_plugin.evaluators.training import TrainingEvaluator, TrainingSettings
 from nat_plugin.ir import SKIP, Network, find_rule
 from nat_plugin.search.base import Proposal, State
@@ -27,8 +27,8 @@ def data(digits: DataSet) -> DataSet:
 
 
 def evaluator(source: Network, data: DataSet, **settings: Any) -> TrainingEvaluator:
-    bench = Bench((source,), find_rule("nat"), data, CPU, seed=3)
-    return TrainingEvaluator(bench, TrainingSettings(**{"schedule": QUICK, **settings}))
+    context = EvaluatorContext((source,), find_rule("nat"), data, CPU, seed=3)
+    return TrainingEvaluator(context, TrainingSettings(**{"schedule": QUICK, **settings}))
 
 
 def leaner(source: Network) -> Network:
@@ -112,7 +112,7 @@ def test_the_seed_decides(small: Network, data: DataSet) -> None:
     asked = [Proposal(0, small, small)]
     found = [evaluator(small, data).measure(asked) for _ in range(2)]
     other = TrainingEvaluator(
-        Bench((small,), find_rule("nat"), data, CPU, seed=4), TrainingSettings(schedule=QUICK)
+        EvaluatorContext((small,), find_rule("nat"), data, CPU, seed=4), TrainingSettings(schedule=QUICK)
     ).measure(asked)
     assert found[0] == found[1]
     assert found[0] != other

@@ -217,6 +217,6 @@ def test_what_torch_alone_cannot_make_is_named() -> None:
     op = Op.parse("opaque:mine:120:4000")
     network = bench201("conv_3x3 skip null avg_pool_3x3 skip conv_1x1")
     name, cell = network.cells[0]
-    edges = tuple(edge.altered(op=op, choices=(op,)) for edge in cell.edges)
+    edges = tuple(edge.copy_with(op=op, choices=(op,)) for edge in cell.edges)
     with pytest.raises(NATError, match="op 'opaque:mine' is known by its cost alone"):
         exported(network.with_cells([(name, type(cell)(cell.inputs, cell.nodes, edges, cell.output))]))

@@ -24,7 +24,7 @@ CONFIGS = [
     PolicyConfig(hidden=8, rounds=1),
     PolicyConfig("blind", 4),
     PolicyConfig("paper", 8, vocabulary=("null", "a")),
-    PolicyConfig(hidden=8, rounds=1, room=False),
+    PolicyConfig(hidden=8, rounds=1, headroom=False),
 ]
 
 
@@ -90,7 +90,7 @@ def test_a_wrong_header_is_refused(changes: dict[str, object], message: str, tmp
 
 
 def test_a_policy_from_before_the_room_is_asked_to_be_trained_again(tmp_path: Path) -> None:
-    policy = new_policy(PolicyConfig(hidden=8, rounds=1, room=False), 0, CPU)
+    policy = new_policy(PolicyConfig(hidden=8, rounds=1, headroom=False), 0, CPU)
     header = {"schema": 1, "description": 1, **policy.config.as_json(), "facts": {}}
     del header["room"]
     safetensors.torch.save_file(policy.state_dict(), tmp_path / "p", {"nat_policy": json.dumps(header)})

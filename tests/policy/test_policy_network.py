@@ -12,7 +12,7 @@ from torch._subclasses import FakeTensorMode
 
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Budget, Moves, Network, Op, find_rule
-from nat_plugin.policy.graphs import CANDIDATE_ROOM, EDGE_ROOM, GRAPH_ROOM, Batch, build_batch, build_graph
+from nat_plugin.policy.graphs import CANDIDATE_HEADROOM, EDGE_HEADROOM, GRAPH_HEADROOM, Batch, build_batch, build_graph
 from nat_plugin.policy.network import ENCODERS, Policy, PolicyConfig, new_policy
 from nat_plugin.policy.reinforce import surrogate
 from nat_plugin.policy.sampling import draw, gather_decisions, score_batch
@@ -116,12 +116,12 @@ def test_the_room_is_seen_by_a_policy_that_is_told_of_it_and_by_no_other() -> No
     network = random_darts(np.random.default_rng(1))
     moves = Moves(network, NAT, Budget.parse({"macs": "0.8x"}).resolve(network))
     batch = build_batch([build_graph(network, moves)])
-    changed = {"row_x": CANDIDATE_ROOM, "edge_x": EDGE_ROOM, "graph_x": GRAPH_ROOM}
+    changed = {"row_x": CANDIDATE_HEADROOM, "edge_x": EDGE_HEADROOM, "graph_x": GRAPH_HEADROOM}
     for name, columns in changed.items():
         values = getattr(batch, name).clone()
         values[:, columns] += 0.5
         other = Batch(**{**vars(batch), name: values})
-        told, not_told = (new_policy(PolicyConfig(room=room), 0, CPU) for room in (True, False))
+        told, not_told = (new_policy(PolicyConfig(headroom=headroom), 0, CPU) for headroom in (True, False))
         assert not torch.allclose(told(batch), told(other)), name
         assert torch.equal(not_told(batch), not_told(other)), name
 

@@ -13,7 +13,7 @@ from policy.samples import random_darts, random_ladder
 
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Budget, Moves, Network, Role, canonical, cost, find_rule, key, live
-from nat_plugin.ir.scaffold import scaffold
+from nat_plugin.ir.edge_costs import edge_costs
 from nat_plugin.policy.critic import Critic, CriticConfig, Familiar, new_critic
 from nat_plugin.policy.graphs import build_graph
 from nat_plugin.policy.network import PolicyConfig, new_policy
@@ -163,7 +163,7 @@ def test_a_cell_that_reduces_keeps_half_of_the_operations_that_do(agreed: Critic
 
 def reducing(network: Network) -> dict[str, int]:
     """By cell, how many live operations halve the resolution."""
-    frame = scaffold(network)
+    frame = edge_costs(network)
     return {
         name: sum(
             alive and edge.op.role is Role.OPERATION and frame.sites(name, edge.source, edge.target)[0].stride > 1

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from nat_nni.generic.bench import Measurer, Values, combinations
 from nat_nni.generic.groups import LabelGroup
+from nat_nni.generic.measurer import Measurer, Values, combinations
 from nat_nni.generic.probing import IDENTITY, OP, ZERO
 from nat_nni.generic.tree import labels_inside
 from nat_nni.ops import INPUTS, NO_INPUTS
@@ -100,33 +100,33 @@ class GroupCandidates:
         return self if SKIP in self.ops else replace(self, dropped=True)
 
 
-def find_candidates(group: LabelGroup, bench: Measurer, name: str) -> GroupCandidates:
+def find_candidates(group: LabelGroup, measurer: Measurer, name: str) -> GroupCandidates:
     """The combinations that run and keep all shapes; that of the sample is always among them, and the others are noted.
     Their ops are named by the labels that count, so that a network is the same whichever of its samples it was read
     from."""
-    now = tuple(bench.sample[label] for label in group.labels)
+    now = tuple(measurer.sample[label] for label in group.labels)
     others = {label for spot in group.spots for each in spot.all() for label in each.labels} - set(group.labels)
     rows, left_out = [], {}
-    for values in combinations(group.labels, bench):
+    for values in combinations(group.labels, measurer):
         given = dict(zip(group.labels, values, strict=True))
-        sample = {**bench.sample, **given}
+        sample = {**measurer.sample, **given}
         active = list(dict.fromkeys(label for spot in group.spots for label in labels_inside(spot, sample)))
-        if any(label not in active and given[label] != bench.sample[label] for label in group.labels):
+        if any(label not in active and given[label] != measurer.sample[label] for label in group.labels):
             continue
-        if values == now or all(bench.keeps_shapes(spot, given) for spot in group.spots):
-            found = [bench.variant(spot, given) for spot in group.spots]
+        if values == now or all(measurer.keeps_shapes(spot, given) for spot in group.spots):
+            found = [measurer.variant(spot, given) for spot in group.spots]
             each = [one for one in found if one is not None]
             kinds = {one.kind for one in each}
             if len(each) == len(found):
                 counted = [label for label in active if label not in others]
-                many = [label for label in counted if label in bench.domains and bench.domains[label].many]
-                words = tuple(bench.text(label, sample) for label in counted if label not in many)
+                many = [label for label in counted if label in measurer.domains and measurer.domains[label].many]
+                words = tuple(measurer.text(label, sample) for label in counted if label not in many)
                 inputs = tuple("-".join(map(str, sample[label])) for label in many)
                 kind = kinds.pop() if len(kinds) == 1 else OP
                 rows.append(Row(values, words, inputs, tuple(one.cost for one in each), kind))
         else:
-            failures = [why for spot in group.spots if (why := bench.failure(spot, given)) is not None]
-            name_of = ", ".join(f"{label}={bench.text(label, sample)}" for label in group.labels)
+            failures = [why for spot in group.spots if (why := measurer.failure(spot, given)) is not None]
+            name_of = ", ".join(f"{label}={measurer.text(label, sample)}" for label in group.labels)
             left_out[name_of] = failures[0] if failures else "it gives other shapes"
     rows.sort(key=lambda row: (-row.total.macs, -row.total.params))
     ops = _ops(name, rows)

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from nat_nni.generic.bench import Measurer
 from nat_nni.generic.candidates import GroupCandidates, word
 from nat_nni.generic.groups import LabelGroup, RepeatStage
 from nat_nni.generic.inputs import InputWiring
+from nat_nni.generic.measurer import Measurer
 from nat_nni.generic.measuring import Recording, Signature, candidates_of, first_shape, signature
 from nat_nni.ops import INPUTS
 from nat_plugin.ir import NULL, SKIP, Cell, Edge, Head, Network, Node, Op, Placement
@@ -38,20 +38,20 @@ class ChainCell:
     """Of an item that is an input choice, which has no candidates."""
 
     @staticmethod
-    def of_wiring(wiring: InputWiring, bench: Measurer) -> ChainCell:
+    def of_wiring(wiring: InputWiring, measurer: Measurer) -> ChainCell:
         places = []
         for spot in wiring.spots:
-            call = bench.recording.calls[spot.path][0]
+            call = measurer.recording.calls[spot.path][0]
             shape = _shape(signature(candidates_of(call.args, call.kwargs)))
             places.append((call.order, (shape, shape)))
         paths = tuple(spot.path for spot in wiring.spots)
         return ChainCell(wiring.label, (), (), tuple(places), paths, wiring=wiring)
 
     @staticmethod
-    def of_group(group: LabelGroup, candidates: GroupCandidates, bench: Measurer) -> ChainCell:
+    def of_group(group: LabelGroup, candidates: GroupCandidates, measurer: Measurer) -> ChainCell:
         places = []
         for spot in group.spots:
-            call = bench.recording.calls[spot.path][0]
+            call = measurer.recording.calls[spot.path][0]
             places.append((call.order, (_shape(signature(call.args)), _shape(call.output))))
         return ChainCell(
             candidates.name,
@@ -62,8 +62,8 @@ class ChainCell:
         )
 
     @staticmethod
-    def of_stage(stage: RepeatStage, blocks: Sequence[GroupCandidates], bench: Measurer) -> ChainCell:
-        calls = [bench.recording.calls[block.spots[0].path][0] for block in stage.blocks]
+    def of_stage(stage: RepeatStage, blocks: Sequence[GroupCandidates], measurer: Measurer) -> ChainCell:
+        calls = [measurer.recording.calls[block.spots[0].path][0] for block in stage.blocks]
         shapes = (_shape(signature(calls[0].args)), *(_shape(call.output) for call in calls))
         keys = tuple("+".join(block.labels) or f"{stage.label}[{number}]" for number, block in enumerate(stage.blocks))
         return ChainCell(

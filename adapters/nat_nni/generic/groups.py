@@ -14,8 +14,8 @@ from typing import Any
 
 from nni.nas.nn.pytorch import LayerChoice
 
-from nat_nni.generic.bench import MAX_COMBINATIONS, Measurer
 from nat_nni.generic.inputs import InputWiring, find_wiring, input_values, is_rebuilt
+from nat_nni.generic.measurer import MAX_COMBINATIONS, Measurer
 from nat_nni.generic.measuring import signature
 from nat_nni.generic.tree import Spot
 
@@ -56,14 +56,14 @@ class FoundGroups:
     fixed: dict[str, str]
 
 
-def find_groups(root: Spot, bench: Measurer) -> FoundGroups:
+def find_groups(root: Spot, measurer: Measurer) -> FoundGroups:
     fixed: dict[str, str] = {}
     everywhere = _users(root)
     for name, tied in (item for spot in root.all() for item in spot.constraints.items()):
         fixed |= {name: _CONSTRAINT, **{label: _TIED.format(name) for label in tied}}
-    units, wirings = _input_units(everywhere, bench, fixed)
+    units, wirings = _input_units(everywhere, measurer, fixed)
     for label, users in everywhere.items():
-        domain = bench.domains.get(label)
+        domain = measurer.domains.get(label)
         if label in units or label in fixed:
             continue
         if domain is None or not domain.values:
@@ -71,16 +71,16 @@ def find_groups(root: Spot, bench: Measurer) -> FoundGroups:
         elif len(domain.values) < 2:
             fixed[label] = "there is nothing to choose"
         else:
-            found = [_climb(spot, label, bench, everywhere) for spot in users]
+            found = [_climb(spot, label, measurer, everywhere) for spot in users]
             if any(each is None for each in found):
                 fixed[label] = _SEEN
             else:
                 units[label] = _outermost(each for each in found if each is not None)
     units = {label: units[label] for label in everywhere if label in units}  # a cell has the name of its first label
-    stages = [each for spot in root.all() if (each := _stage(spot, units, fixed, bench)) is not None]
+    stages = [each for spot in root.all() if (each := _stage(spot, units, fixed, measurer)) is not None]
     taken = {label for stage in stages for label in (stage.label, *(x for block in stage.blocks for x in block.labels))}
     rest = {label: spots for label, spots in units.items() if label not in taken}
-    for label in _swallowing(rest, bench):
+    for label in _swallowing(rest, measurer):
         fixed[label] = _TOO_MANY
         del rest[label]
     groups = _merged([LabelGroup((label,), spots) for label, spots in rest.items()])
@@ -90,27 +90,27 @@ def find_groups(root: Spot, bench: Measurer) -> FoundGroups:
 
 
 def _input_units(
-    everywhere: Mapping[str, list[Spot]], bench: Measurer, fixed: dict[str, str]
+    everywhere: Mapping[str, list[Spot]], measurer: Measurer, fixed: dict[str, str]
 ) -> tuple[dict[str, tuple[Spot, ...]], dict[str, InputWiring]]:
-    """The units of input choices, and those of any number of inputs; what they can take is noted on the bench."""
+    """The units of input choices, and those of any number of inputs; what they can take is noted on the measurer."""
     units: dict[str, tuple[Spot, ...]] = {}
     wirings: dict[str, InputWiring] = {}
     for label, users in everywhere.items():
-        if label in fixed or label not in bench.domains or not bench.domains[label].many:
+        if label in fixed or label not in measurer.domains or not measurer.domains[label].many:
             continue
         rebuilt = any(map(is_rebuilt, users))
-        bench.inputs[label] = [bench.sample[label]] if rebuilt else input_values(label, users, bench)
-        wiring = None if rebuilt else find_wiring(label, users, bench)
+        measurer.inputs[label] = [measurer.sample[label]] if rebuilt else input_values(label, users, measurer)
+        wiring = None if rebuilt else find_wiring(label, users, measurer)
         if wiring is not None:
             wirings[label] = wiring
-        if wiring is not None or len(bench.values(label)) > 1:
+        if wiring is not None or len(measurer.values(label)) > 1:
             units[label] = _outermost(users)
         else:
             fixed[label] = _REBUILT if rebuilt else _SAME
     return units, wirings
 
 
-def _swallowing(units: Mapping[str, tuple[Spot, ...]], bench: Measurer) -> list[str]:
+def _swallowing(units: Mapping[str, tuple[Spot, ...]], measurer: Measurer) -> list[str]:
     """Labels whose units have other units inside, with more combinations than are measured; the largest units first."""
     inside = {
         label: {
@@ -123,7 +123,7 @@ def _swallowing(units: Mapping[str, tuple[Spot, ...]], bench: Measurer) -> list[
     gone: set[str] = set()
     for label in sorted(units, key=lambda each: -len(inside[each])):
         left = inside[label] - gone
-        if left and math.prod(len(bench.values(each)) for each in (label, *left)) > MAX_COMBINATIONS:
+        if left and math.prod(len(measurer.values(each)) for each in (label, *left)) > MAX_COMBINATIONS:
             gone.add(label)
     return [label for label in units if label in gone]
 
@@ -136,33 +136,33 @@ def _users(root: Spot) -> dict[str, list[Spot]]:
     return found
 
 
-def _climb(spot: Spot, label: str, bench: Measurer, users: Mapping[str, list[Spot]]) -> Spot | None:
+def _climb(spot: Spot, label: str, measurer: Measurer, users: Mapping[str, list[Spot]]) -> Spot | None:
     """The smallest module around a spot whose outputs keep their shapes whatever the label says, if there is one that
     is not too large to be measured. A value with which a layer choice itself fails is left out, not a reason to look
     further."""
     around: Spot | None = spot
     while around is not None and around.parent is not None:
-        if around is not spot and not _is_small(around, label, bench, users):
+        if around is not spot and not _is_small(around, label, measurer, users):
             return None
-        if around.path in bench.recording.calls and all(
-            bench.keeps_shapes(around, {label: value}) or (around is spot and _fails(spot, {label: value}, bench))
-            for value in bench.values(label)
+        if around.path in measurer.recording.calls and all(
+            measurer.keeps_shapes(around, {label: value}) or (around is spot and _fails(spot, {label: value}, measurer))
+            for value in measurer.values(label)
         ):
             return around
         around = around.parent
     return None
 
 
-def _fails(spot: Spot, values: Mapping[str, Any], bench: Measurer) -> bool:
-    return isinstance(spot.module, LayerChoice) and bench.variant(spot, values) is None
+def _fails(spot: Spot, values: Mapping[str, Any], measurer: Measurer) -> bool:
+    return isinstance(spot.module, LayerChoice) and measurer.variant(spot, values) is None
 
 
-def _is_small(around: Spot, label: str, bench: Measurer, users: Mapping[str, list[Spot]]) -> bool:
+def _is_small(around: Spot, label: str, measurer: Measurer, users: Mapping[str, list[Spot]]) -> bool:
     """Whether the label, and others that are used nowhere else, have few enough combinations inside a spot."""
-    count = len(bench.values(label))
+    count = len(measurer.values(label))
     for other in {each for spot in around.all() for each in spot.labels} - {label}:
         if all(spot.within(around) for spot in users[other]):
-            count *= max(len(bench.values(other)), 1)
+            count *= max(len(measurer.values(other)), 1)
     return count <= MAX_COMBINATIONS
 
 
@@ -199,32 +199,32 @@ def _depth_label(spot: Spot) -> str | None:
 
 
 def _stage(
-    spot: Spot, units: Mapping[str, tuple[Spot, ...]], fixed: Mapping[str, str], bench: Measurer
+    spot: Spot, units: Mapping[str, tuple[Spot, ...]], fixed: Mapping[str, str], measurer: Measurer
 ) -> RepeatStage | None:
     """A ``Repeat`` whose depth is a choice of its own and whose blocks choose independently; else None."""
     label = _depth_label(spot)
     if label is None or units.get(label) != (spot,):
         return None
-    values = bench.values(label)
+    values = measurer.values(label)
     least = min(values)
     if sorted(values) != list(range(least, max(values) + 1)):
         return None
     blocks = []
-    each_inside = [bench.labels_of(block) - set(fixed) for block in spot.module.blocks]  # type: ignore[union-attr]
+    each_inside = [measurer.labels_of(block) - set(fixed) for block in spot.module.blocks]  # type: ignore[union-attr]
     if len(frozenset().union(*each_inside)) < sum(map(len, each_inside)):
         return None
     for block in spot.children:
         inside = {each for below in block.all() for each in below.labels}
         own = tuple(each for each in units if each in inside)
-        if not bench.single(block):
+        if not measurer.single(block):
             return None
         if any(not unit.within(block) for each in own for unit in units[each]):
             return None
-        if math.prod(len(bench.values(each)) for each in own) > MAX_COMBINATIONS:
+        if math.prod(len(measurer.values(each)) for each in own) > MAX_COMBINATIONS:
             return None
         blocks.append(LabelGroup(own, (block,)))
     for block in spot.children[least:]:
-        call = bench.recording.calls[block.path][0]
+        call = measurer.recording.calls[block.path][0]
         if len(call.args) != 1 or call.kwargs or signature(call.args[0]) != call.output:
             return None
     return RepeatStage(label, spot, least, tuple(blocks)) if blocks else None

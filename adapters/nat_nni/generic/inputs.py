@@ -13,7 +13,7 @@ from nni.nas.nn.pytorch import Cell
 from nni.nas.nn.pytorch.cell import create_cell_op_candidates
 from nni.nas.space import model_context
 
-from nat_nni.generic.bench import MAX_COMBINATIONS, Measurer
+from nat_nni.generic.measurer import MAX_COMBINATIONS, Measurer
 from nat_nni.generic.measuring import MeasuredModule, ModuleCall, candidates_of, measure, signature
 from nat_nni.generic.tree import Spot
 
@@ -62,44 +62,46 @@ def is_rebuilt(spot: Spot) -> bool:
     return spot.owner is not None and not isinstance(spot.owner.module, Cell)
 
 
-def input_values(label: str, spots: Sequence[Spot], bench: Measurer) -> list[Inputs]:
+def input_values(label: str, spots: Sequence[Spot], measurer: Measurer) -> list[Inputs]:
     """What the label can be, the sample's own value first; only that where shapes or costs would change."""
-    now: Inputs = bench.sample[label]
-    if any(spot.path not in bench.recording.calls for spot in spots):
+    now: Inputs = measurer.sample[label]
+    if any(spot.path not in measurer.recording.calls for spot in spots):
         return [now]
     places = [_place(spot) for spot in spots]
     found = []
-    for each in _choices(label, now, bench):
+    for each in _choices(label, now, measurer):
         if all(
-            bench.keeps_shapes(spot, {label: each}) if place is None else _costs_the_same(place, now[0], each[0], bench)
+            measurer.keeps_shapes(spot, {label: each})
+            if place is None
+            else _costs_the_same(place, now[0], each[0], measurer)
             for spot, place in zip(spots, places, strict=True)
         ):
             found.append(each)
     return [now, *found]
 
 
-def find_wiring(label: str, spots: Sequence[Spot], bench: Measurer) -> InputWiring | None:
+def find_wiring(label: str, spots: Sequence[Spot], measurer: Measurer) -> InputWiring | None:
     """The wiring of a label whose choice takes any number of inputs, all of one shape, and adds them up."""
-    if bench.domains[label].count is not None:
+    if measurer.domains[label].count is not None:
         return None
     for spot in spots:
         module: Any = spot.module
-        calls = bench.recording.calls.get(spot.path, ())
+        calls = measurer.recording.calls.get(spot.path, ())
         if module.reduction not in ("sum", "mean") or not calls:
             return None
         if any(not _alike(candidates_of(call.args, call.kwargs), module.n_candidates) for call in calls):
             return None
-    now, count = bench.sample[label], len(bench.domains[label].values)
+    now, count = measurer.sample[label], len(measurer.domains[label].values)
     every = list(range(count))
-    empty = bench.runs_alike({label: [] if now else every}, {spot.path for spot in spots})
+    empty = measurer.runs_alike({label: [] if now else every}, {spot.path for spot in spots})
     if not empty and (not now or count == 1):
         return None
     return InputWiring(label, tuple(spots), count, tuple(now), empty)
 
 
-def _choices(label: str, now: Inputs, bench: Measurer) -> list[Inputs]:
+def _choices(label: str, now: Inputs, measurer: Measurer) -> list[Inputs]:
     """Other values: all, or where those are too many, with one input more, less, or exchanged."""
-    domain = bench.domains[label]
+    domain = measurer.domains[label]
     every = [int(value) for value in domain.values]
     sizes = range(1, len(every) + 1) if domain.count is None else [domain.count]
     if sum(math.comb(len(every), size) for size in sizes) <= MAX_COMBINATIONS:
@@ -126,37 +128,37 @@ def _place(spot: Spot) -> _InputPlace | None:
     return None
 
 
-def _costs_the_same(place: _InputPlace, now: int, other: int, bench: Measurer) -> bool:
+def _costs_the_same(place: _InputPlace, now: int, other: int, measurer: Measurer) -> bool:
     """Whether the ops that can stand behind an input are the same and cost the same behind another, and the cell
     gives as much. In a cell of loose ends only predecessors can take each other's place."""
     cell: Any = place.cell.module
     if cell.merge_op == "loose_end" and max(now, other) >= cell.num_predecessors:
         return False
-    calls = bench.recording.calls[_join(place.cell.path, "inputs", *place.op_path[1:])]
+    calls = measurer.recording.calls[_join(place.cell.path, "inputs", *place.op_path[1:])]
     if cell.op_candidates_factory is None:
         return all(signature(call.args[0][now]) == signature(call.args[0][other]) for call in calls)
     own = {f"{cell.label}/{kind}_{node}_{op}" for kind in ("op", "input") for node, op in _numbers(cell)}
-    if bench.labels(place.cell) - own:
+    if measurer.labels(place.cell) - own:
         return False
-    return _ops_behind(place, now, calls, bench) == _ops_behind(place, other, calls, bench)
+    return _ops_behind(place, now, calls, measurer) == _ops_behind(place, other, calls, measurer)
 
 
 def _ops_behind(
-    place: _InputPlace, source: int, calls: Sequence[ModuleCall], bench: Measurer
+    place: _InputPlace, source: int, calls: Sequence[ModuleCall], measurer: Measurer
 ) -> Mapping[str, MeasuredModule | None]:
     """What the candidates that a factory makes for an input cost on it."""
     inputs = [replace(call, args=(call.args[0][source],), kwargs={}) for call in calls]
     known = (place.cell.path, place.node, place.op, source, tuple(signature(call.args) for call in inputs))
-    if known not in bench.memory.behind:
+    if known not in measurer.memory.behind:
         cell: Any = place.cell.module
-        with model_context(bench.sample):
+        with model_context(measurer.sample):
             made, _ = create_cell_op_candidates(cell.op_candidates_factory, place.node, place.op, source)
         ops = made if isinstance(made, Mapping) else {str(number): each for number, each in enumerate(made)}
-        bench.memory.behind[known] = {
-            name: bench.attempt(f"{place.cell.path}: {name} behind input {source}", partial(measure, op, inputs))
+        measurer.memory.behind[known] = {
+            name: measurer.attempt(f"{place.cell.path}: {name} behind input {source}", partial(measure, op, inputs))
             for name, op in ops.items()
         }
-    return bench.memory.behind[known]
+    return measurer.memory.behind[known]
 
 
 def _numbers(cell: Any) -> list[tuple[int, int]]:

@@ -18,11 +18,11 @@ from weakref import ref
 import torch
 from torch import nn
 
-from nat_nni.generic.bench import MeasurementCache, Measurer
 from nat_nni.generic.candidates import GroupCandidates, find_candidates
 from nat_nni.generic.chain import ChainCell, build
 from nat_nni.generic.groups import LabelGroup, RepeatStage, find_groups
 from nat_nni.generic.inputs import InputWiring
+from nat_nni.generic.measurer import MeasurementCache, Measurer
 from nat_nni.generic.measuring import Recording, record
 from nat_nni.generic.survival import NEEDED, settle
 from nat_nni.generic.tree import tree
@@ -124,14 +124,14 @@ class GenericSpace:
                     f"{self.title}: this sample does not run on images of {shape}: {type(error).__name__}: "
                     f"{str(error)[:300]}"
                 ) from None
-            bench = Measurer(sample, recording, self.domains(), lambda other: self._run(other, image), self._memory)
-            parts = find_groups(tree(skeleton, sample), bench)
-            found = [(group, find_candidates(group, bench, group.labels[0])) for group in parts.groups]
-            blocks = [(stage, _blocks(stage, bench)) for stage in parts.stages]
+            measurer = Measurer(sample, recording, self.domains(), lambda other: self._run(other, image), self._memory)
+            parts = find_groups(tree(skeleton, sample), measurer)
+            found = [(group, find_candidates(group, measurer, group.labels[0])) for group in parts.groups]
+            blocks = [(stage, _blocks(stage, measurer)) for stage in parts.stages]
             settled = settle(found, parts.wirings, model, image)
-            items = [ChainCell.of_group(group, each, bench) for group, each in settled.groups]
-            items += [ChainCell.of_stage(stage, each, bench) for stage, each in blocks]
-            items += [ChainCell.of_wiring(wiring, bench) for wiring in settled.wirings]
+            items = [ChainCell.of_group(group, each, measurer) for group, each in settled.groups]
+            items += [ChainCell.of_stage(stage, each, measurer) for stage, each in blocks]
+            items += [ChainCell.of_wiring(wiring, measurer) for wiring in settled.wirings]
             network = build(items, model, recording, shape)
         fixed = {**_without_choice(found, blocks), **parts.fixed, **dict.fromkeys(settled.held, NEEDED)}
         left_out = {text: why for text, why in self._memory.failed.items() if isinstance(text, str)}
@@ -170,10 +170,10 @@ _WITHOUT_CHOICE = ("s0_depth", "s7_depth")
 """Labels that samples of NNI's searched models have and those spaces have not; NNI passes over them, and so do we."""
 
 
-def _blocks(stage: RepeatStage, bench: Measurer) -> tuple[GroupCandidates, ...]:
+def _blocks(stage: RepeatStage, measurer: Measurer) -> tuple[GroupCandidates, ...]:
     """The blocks of a stage. Those that may be missing can be left out: any of them if they are all alike, since the
     others then move up, else only the last."""
-    found = [find_candidates(block, bench, stage.label) for block in stage.blocks]
+    found = [find_candidates(block, measurer, stage.label) for block in stage.blocks]
     optional = range(stage.least, len(found))
     alike = len({tuple(row[1:] for row in found[number].rows) for number in optional}) <= 1
     for number in optional if alike else optional[-1:]:

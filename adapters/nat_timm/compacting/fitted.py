@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from nat_plugin.advising.advice import Advice, Effect, Replacement
 from nat_plugin.errors import NATError
-from nat_plugin.evaluators.base import Assessment, Bench, Evaluator, Split
+from nat_plugin.evaluators.base import Assessment, Evaluator, EvaluatorContext, Split
 from nat_plugin.ir import Choice, Moves, Network
 from nat_plugin.search.base import Measurement, Proposal, Settings
 from nat_timm.fitting.fit import fit
@@ -29,9 +29,11 @@ class FittedEvaluator(Evaluator):
     how = "scored on weights fitted in closed form"
     assessed = "these two networks with weights fitted in closed form"
 
-    def __init__(self, bench: Bench, model: nn.Module, pictures: Sequence[Tensor], compared: Sequence[Tensor]) -> None:
+    def __init__(
+        self, context: EvaluatorContext, model: nn.Module, pictures: Sequence[Tensor], compared: Sequence[Tensor]
+    ) -> None:
         """``pictures``: to fit on; ``compared``: others, to compare on."""
-        super().__init__(bench, Settings())
+        super().__init__(context, Settings())
         self._model, self._pictures, self._compared = model.eval(), pictures, compared
         self._wanted = self._logits(model)
 
@@ -45,7 +47,7 @@ class FittedEvaluator(Evaluator):
 
     def _fitted(self, network: Network) -> nn.Module:
         made = inherit(self._model, network)
-        if network == self.bench.inputs[0]:
+        if network == self.context.inputs[0]:
             return made
         if not fit(made, self._model, self._pictures):
             recalibrate(made, self._pictures)

@@ -15,7 +15,7 @@ from torch import nn
 from nat_plugin.advising.advice import Advice
 from nat_plugin.device import Compute, find_compute
 from nat_plugin.errors import NATError
-from nat_plugin.evaluators.base import Bench, Evaluator
+from nat_plugin.evaluators.base import Evaluator, EvaluatorContext
 from nat_plugin.evaluators.feed import Feed
 from nat_plugin.ir import Budget, Moves, Network, cost, find_rule
 from nat_plugin.ir.budget import METRICS, Limit
@@ -60,18 +60,23 @@ class LoaderEvaluator(TimmEvaluator):
     """The evaluator ``timm`` for a model at hand and images of loaders."""
 
     def __init__(
-        self, bench: Bench, settings: AdaptingSettings, model: nn.Module, feed: LoaderFeed, teacher: nn.Module
+        self,
+        context: EvaluatorContext,
+        settings: AdaptingSettings,
+        model: nn.Module,
+        feed: LoaderFeed,
+        teacher: nn.Module,
     ) -> None:
         """``teacher``: the model as it came, in evaluation mode and without gradients."""
         self._given, self.loaders = model, feed
-        super().__init__(bench, TimmSettings(**settings.model_dump()))
+        super().__init__(context, TimmSettings(**settings.model_dump()))
         self._teacher = teacher
 
     def images(self) -> Feed:
         return self.loaders
 
     def shared(self, template: Network) -> TimmSupernet:
-        return TimmSupernet(copy.deepcopy(self._given), template, self.bench.rule, self.pictures)
+        return TimmSupernet(copy.deepcopy(self._given), template, self.context.rule, self.pictures)
 
 
 class TimedHere(TimedMetric):
@@ -139,7 +144,7 @@ class CompactionSession:
                 images=settings.reward_images,
                 batch=size,
             )
-        self._bench = Bench((self.network,), self.rule, None, self.compute, seed)
+        self._context = EvaluatorContext((self.network,), self.rule, None, self.compute, seed)
         self.teacher = _placed(copy.deepcopy(model), self.compute).eval().requires_grad_(False)
         """The model as it came, whatever its weights are adapted to."""
         self._fitted_to = self.teacher if self.model is self.given else _placed(self.model, self.compute).eval()
@@ -150,7 +155,7 @@ class CompactionSession:
     @cached_property
     def evaluator(self) -> LoaderEvaluator:
         """With the shared weights of all that may be proposed: a search by advice does without."""
-        return LoaderEvaluator(self._bench, self._settings, self.model, self.feed, self.teacher)
+        return LoaderEvaluator(self._context, self._settings, self.model, self.feed, self.teacher)
 
     @property
     def is_adapted(self) -> bool:
@@ -219,7 +224,7 @@ class CompactionSession:
         single moves, and what it proposes is fitted in closed form; how many networks were measured so."""
         if advice is None:
             self.progress.phase("advice", 1)
-            pictures = [x for x, _ in self.feed.sample(ADVISED_ON)]
+            pictures = [x for x, _ in self.feed.calibration_batches(ADVISED_ON)]
             advice = advise(
                 self.model, pictures, rules=self.rule.name, combinations=False, device=str(self.compute.device)
             )
@@ -228,9 +233,11 @@ class CompactionSession:
         for number, (network, found) in enumerate(known):
             strategy.tell(Proposal(-1 - number, self.network, network), found)
         report(f"advice: {len(known)} measurements told")
-        pictures, compared = ([x for x, _ in found] for found in (self.feed.sample(ADVISED_ON), self.feed.reward(0, 0)))
+        pictures, compared = (
+            [x for x, _ in found] for found in (self.feed.calibration_batches(ADVISED_ON), self.feed.reward(0, 0))
+        )
         return self.search(
-            strategy, settings, report, FittedEvaluator(self._bench, self._fitted_to, pictures, compared)
+            strategy, settings, report, FittedEvaluator(self._context, self._fitted_to, pictures, compared)
         )
 
     def search(
@@ -291,10 +298,10 @@ class CompactionSession:
         cut, is fitted to it. Where something is moved, its running statistics are measured anew: they fit the model
         itself only."""
         made = _placed(inherit(self.given if self._is_uncut(network) else self.model, network), self.compute)
-        fit(made, self._fitted_to, [x for x, _ in self.feed.sample(FITTED_ON)], cut=self._has_fits)
+        fit(made, self._fitted_to, [x for x, _ in self.feed.calibration_batches(FITTED_ON)], cut=self._has_fits)
         images = self._settings.recalibration
         if network != self.source and images:
-            recalibrate(made, (x for x, _ in self.feed.sample(images)))
+            recalibrate(made, (x for x, _ in self.feed.calibration_batches(images)))
         return made
 
     def _tuned(self, network: Network, model: nn.Module, how: str) -> Tuned:

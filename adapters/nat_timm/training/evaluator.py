@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field
 from torch import Tensor, nn
 
 from nat_plugin.errors import NATError
-from nat_plugin.evaluators.base import Assessment, Bench, Saved, Split
+from nat_plugin.evaluators.base import Assessment, EvaluatorContext, Saved, Split
 from nat_plugin.evaluators.supernet import SupernetEvaluator, SupernetSettings
 from nat_plugin.ir import Network
 from nat_plugin.ir.budget import Metric
@@ -106,8 +106,8 @@ class TimmEvaluator(SupernetEvaluator):
         timed = LatencySettings(batch=settings.latency_batch, device=settings.latency_device)
         return {LATENCY: ModelLatency(timed)}
 
-    def __init__(self, bench: Bench, settings: TimmSettings) -> None:
-        super().__init__(bench, settings)
+    def __init__(self, context: EvaluatorContext, settings: TimmSettings) -> None:
+        super().__init__(context, settings)
         self._is_prepared = False
         self._teacher: nn.Module | None = None
 
@@ -115,7 +115,7 @@ class TimmEvaluator(SupernetEvaluator):
     def outside(self) -> tuple[Outside, ...]:
         source = self.settings.weights
         if source == PRETRAINED:
-            name = moved_document(self.bench.inputs[0]).architecture
+            name = moved_document(self.context.inputs[0]).architecture
             file = pretrained_file(name)
             return () if file is None else (Outside(file, (file,), f"pretrained weights of {name}"),)
         if source is None:
@@ -128,18 +128,18 @@ class TimmEvaluator(SupernetEvaluator):
         model = build(moved_document(template), template.input, template.head.classes)
         attach(model, moved_document(template))
         starting_weights(model, self.settings.weights)
-        return TimmSupernet(model, template, self.bench.rule, self.pictures)
+        return TimmSupernet(model, template, self.context.rule, self.pictures)
 
     def pictures(self) -> Iterator[Tensor]:
         """What operations in the place of blocks are fitted on: images of training, without labels."""
-        return (x for x, _ in self.feed.sample(FITTED_ON))
+        return (x for x, _ in self.feed.calibration_batches(FITTED_ON))
 
     def objective(self, logits: Tensor, x: Tensor, y: Tensor) -> Tensor:
         teacher, settings = self.teacher if self.settings.distil else None, self.settings
         return objective(
             logits,
             y,
-            said(teacher, x, self.bench.compute),
+            said(teacher, x, self.context.compute),
             label_smoothing=settings.label_smoothing,
             distil=settings.distil,
             temperature=settings.temperature,
@@ -162,7 +162,7 @@ class TimmEvaluator(SupernetEvaluator):
         self._prepare()
         made = self.net.inherited(network)
         if self.settings.recalibration:
-            recalibrate(made, (x for x, _ in self.feed.sample(self.settings.recalibration)))
+            recalibrate(made, (x for x, _ in self.feed.calibration_batches(self.settings.recalibration)))
         return made
 
     def save(self, network: Network, weights: Mapping[str, Tensor] | None, folder: Path) -> Saved:
@@ -170,7 +170,7 @@ class TimmEvaluator(SupernetEvaluator):
         made = self.module(network)
         if weights is not None:
             made.load_state_dict(dict(weights))
-        images = self.bench.images
+        images = self.context.images
         seen = {"mean": images.mean, "std": images.std, "input_size": images.shape, "crop_pct": 1.0}
         made.pretrained_cfg = {**getattr(made, "pretrained_cfg", {}), **seen}  # type: ignore[assignment]
         save(made.to("cpu").eval(), folder / "model")
@@ -193,10 +193,10 @@ class TimmEvaluator(SupernetEvaluator):
         if self._is_prepared:
             return
         self._is_prepared = True
-        bench, schedule = self.bench, self.settings.train
+        context, schedule = self.context, self.settings.train
         if schedule is not None:
-            seed, source = derive(bench.seed, "the model itself"), self.net.network
-            trainer = NetworkTrainer(source, bench.images, schedule, bench.compute, seed, module=self._copied)
+            seed, source = derive(context.seed, "the model itself"), self.net.network
+            trainer = NetworkTrainer(source, context.images, schedule, context.compute, seed, module=self._copied)
             train(trainer, lambda found: self.report(f"the model itself, {epoch_note(found, schedule.epochs)}"))
             if trainer.failed:
                 raise NATError("evaluator.train: the training of the model itself diverged; lower its lr")

@@ -122,13 +122,13 @@ class LoaderFeed(Feed):
         del number, steps
         return iter(self._reward)
 
-    def whole(self, split: str) -> tuple[Batches, Tensor]:
+    def batches(self, split: str) -> tuple[Batches, Tensor]:
         """In the batches of the loader, which are to be of many classes each where batch norms use their statistics."""
         if split != "selection":
             raise NATError(f"'{split}': there are images of train_loader and val_loader only")
         return self.validation(), torch.arange(self.validation_images)
 
-    def sample(self, count: int) -> Batches:
+    def calibration_batches(self, count: int) -> Batches:
         seen = 0
         for x, y in self.training():
             yield x, y

@@ -30,7 +30,7 @@ from benchmarks.common.results import add_result
 from nat_plugin.adapter import Adapter
 from nat_plugin.device import find_compute
 from nat_plugin.errors import NATError
-from nat_plugin.evaluators.base import Bench
+from nat_plugin.evaluators.base import EvaluatorContext
 from nat_plugin.evaluators.proxies import PROXIES
 from nat_plugin.evaluators.proxies.combining import Features, combination_of
 from nat_plugin.evaluators.proxies.evaluator import DEFAULT, ProxiesEvaluator, ProxiesSettings
@@ -205,8 +205,8 @@ class Scorer:
 def features(network: Network, seed: int, module: Callable[[Network], Any] = lambda _: None) -> Features:
     """All proxies of a network as it is."""
     settings = ProxiesSettings(proxies=dict.fromkeys(PROXIES, 1.0), channels=None, cells=None)
-    bench = Bench((network,), find_rule("nat"), None, find_compute("cpu"), seed, module=module)
-    (found,) = ProxiesEvaluator(bench, settings).features([network])
+    context = EvaluatorContext((network,), find_rule("nat"), None, find_compute("cpu"), seed, module=module)
+    (found,) = ProxiesEvaluator(context, settings).features([network])
     return found
 
 
@@ -303,10 +303,10 @@ def times(repeats: int) -> dict[str, float]:
             return network
 
         network = resized(None, None)
-        bench = Bench(
+        context = EvaluatorContext(
             (network,), find_rule("nat"), None, find_compute("cpu"), module=source.adapter.module, resized=resized
         )
-        evaluator = ProxiesEvaluator(bench, ProxiesSettings())
+        evaluator = ProxiesEvaluator(context, ProxiesSettings())
         spans = []
         for _ in range(repeats + 1):
             begun = time.process_time()

@@ -32,7 +32,7 @@ def learn_from(space: Space, values: np.ndarray, seed: int, inputs: int, updates
         build_graph(space.networks[cell], Moves(space.networks[cell], own.rule))
         for own, cell in zip(owns, cells, strict=True)
     ]
-    policy = new_policy(PolicyConfig(hidden=32, room=False), seed, CPU)
+    policy = new_policy(PolicyConfig(hidden=32, headroom=False), seed, CPU)
     optimizer = torch.optim.Adam(policy.parameters(), RATE, (0.9, 0.99))
     for step in range(updates):
         left = 1 - step / updates

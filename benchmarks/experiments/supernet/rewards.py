@@ -23,7 +23,7 @@ from benchmarks.spaces.nb201 import CELLS, DIGITS, EDGES, Space, digits_of, numb
 from nat_plugin.data import load
 from nat_plugin.data.settings import DataSettings, SplitSettings
 from nat_plugin.device import Compute
-from nat_plugin.evaluators.base import Bench
+from nat_plugin.evaluators.base import EvaluatorContext
 from nat_plugin.evaluators.supernet import SupernetEvaluator, SupernetSettings
 from nat_plugin.ir import Frame, Network, find_rule, is_connected
 from nat_plugin.nets import SharedWeights
@@ -95,8 +95,8 @@ class SupernetRewards:
         inputs = tuple(self._read([digit] * EDGES) for digit in EVERY_PATH)
         settings = SupernetSettings(batch=setting.batch, lr=setting.lr, steps=setting.steps if setting.decay else None,
                                     reward_images=None, reward_augment=setting.reward_augment)  # fmt: skip
-        bench = Bench(inputs, find_rule("nat"), found, compute, seed)
-        self._evaluator = SupernetEvaluator(bench, settings)
+        context = EvaluatorContext(inputs, find_rule("nat"), found, compute, seed)
+        self._evaluator = SupernetEvaluator(context, settings)
         folder = work / f"supernet-{seed}"
         folder.mkdir(parents=True, exist_ok=True)
         self._weights, self._file = folder / "weights.safetensors", folder / "rewards.npz"

@@ -12,7 +12,7 @@ from torch import nn
 
 from nat_plugin.data import eval_batches, take
 from nat_plugin.errors import NATError
-from nat_plugin.evaluators.base import Assessment, Bench, Evaluator, Split
+from nat_plugin.evaluators.base import Assessment, Evaluator, EvaluatorContext, Split
 from nat_plugin.evaluators.proxies.combining import Features, ProxyCombination, combination_of
 from nat_plugin.evaluators.proxies.features import (
     explained,
@@ -114,13 +114,13 @@ class ProxiesEvaluator(Evaluator):
     def scale(cls, settings: AnySettings) -> Scale:  # noqa: ARG003 - one for all settings
         return Scale("score by training-free proxies", percent=False)
 
-    def __init__(self, bench: Bench, settings: ProxiesSettings) -> None:
-        super().__init__(bench, settings)
-        if not bench.inputs:
+    def __init__(self, context: EvaluatorContext, settings: ProxiesSettings) -> None:
+        super().__init__(context, settings)
+        if not context.inputs:
             raise NATError("proxies need an input architecture to compare with")
-        self._home = bench.inputs[0]
+        self._home = context.inputs[0]
         self._small = self._resized()
-        self._batches = [each.to(bench.compute.device, bench.compute.memory_format) for each in self._images()]
+        self._batches = [each.to(context.compute.device, context.compute.memory_format) for each in self._images()]
         self._combination: ProxyCombination | None = None
         self._known: dict[str, float | None] = {}  # by key: the score, None where it failed
         self._failed = ""
@@ -138,8 +138,8 @@ class ProxiesEvaluator(Evaluator):
     def summary(self) -> dict[str, Any]:
         """With what a score is made of."""
         settings = self.settings
-        if self.bench.data is not None:
-            about = self.bench.images.summary()
+        if self.context.data is not None:
+            about = self.context.images.summary()
         else:
             frame = self.frame(settings)
             about = {"name": "synthetic images (noise; the recipe names no data)", "shape": list(frame.input)}
@@ -171,7 +171,10 @@ class ProxiesEvaluator(Evaluator):
 
     def _learn_combination(self) -> ProxyCombination:
         """From the input and random moves of it, as far as these can be scored."""
-        moves, rng = Moves(self._home, self.bench.rule), np.random.default_rng(derive(self.bench.seed, "references"))
+        moves, rng = (
+            Moves(self._home, self.context.rule),
+            np.random.default_rng(derive(self.context.seed, "references")),
+        )
         drawn = (moves.apply(moves.sample(rng)) for _ in range(self.settings.references))
         others = {key(each): each for each in drawn}
         others.pop(key(self._home), None)
@@ -194,7 +197,9 @@ class ProxiesEvaluator(Evaluator):
             with explained(scored.input, self.settings.batch, "evaluator.batch"):
                 for draw in range(count):
                     module = self._module(scored)
-                    measured.append(measured_features(module, images, derive(self.bench.seed, "proxies", draw), names))
+                    measured.append(
+                        measured_features(module, images, derive(self.context.seed, "proxies", draw), names)
+                    )
             if len(networks) > 1:
                 self.report(f"network {number} of {len(networks)}")
         rows = values(measured)
@@ -207,15 +212,15 @@ class ProxiesEvaluator(Evaluator):
 
     def _module(self, network: Network) -> nn.Module:
         """With weights of no matter what: they are drawn anew."""
-        compute = self.bench.compute
-        with seeded(compute.device, self.bench.seed), compute.device:
-            module = self.bench.module(network) or build(network)
+        compute = self.context.compute
+        with seeded(compute.device, self.context.seed), compute.device:
+            module = self.context.module(network) or build(network)
         placed: nn.Module = module.to(device=compute.device, memory_format=compute.memory_format)  # type: ignore[call-overload]
         return placed
 
     def _images(self) -> Iterable[ImageBatch]:
         """From the reward split, or synthetic ones."""
-        settings, seed, data = self.settings, self.bench.seed, self.bench.data
+        settings, seed, data = self.settings, self.context.seed, self.context.data
         if data is None:
             return synthetic_batches(self._small.input, settings.batch, settings.batches, seed)
         size = min(settings.batch, len(data.reward) // settings.batches)
@@ -226,8 +231,8 @@ class ProxiesEvaluator(Evaluator):
 
     def _resized(self) -> Network:
         """The input at the size at which networks are scored: the first that its format can have."""
-        channels, cells, resized = self.settings.channels, self.settings.cells, self.bench.resized
-        if resized is None or (channels is None and cells is None) or len(self.bench.inputs) > 1:
+        channels, cells, resized = self.settings.channels, self.settings.cells, self.context.resized
+        if resized is None or (channels is None and cells is None) or len(self.context.inputs) > 1:
             return self._home
         for size in ((channels, cells), (channels, None), (None, cells)):
             try:
@@ -239,7 +244,7 @@ class ProxiesEvaluator(Evaluator):
     def _at_size(self, network: Network) -> Network:
         if self._small is self._home:
             return network
-        return self._small.with_cells(network.cells) if self.bench.wirings else with_ops_of(self._small, network)
+        return self._small.with_cells(network.cells) if self.context.wirings else with_ops_of(self._small, network)
 
     @staticmethod
     def _compare(source: float | None, network: float | None) -> Measurement | None:

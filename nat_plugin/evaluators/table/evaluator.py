@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from nat_plugin.errors import NATError
-from nat_plugin.evaluators.base import Assessment, Bench, Evaluator, Split
+from nat_plugin.evaluators.base import Assessment, Evaluator, EvaluatorContext, Split
 from nat_plugin.evaluators.scale import Scale
 from nat_plugin.evaluators.table.latencies import read_latencies
 from nat_plugin.evaluators.table.lookup import LookupTable, Trained, open_table
@@ -35,15 +35,15 @@ class TableEvaluator(Evaluator):
     assessed = "these two networks as they were trained for the table"
     metric_names = (LATENCY, ABSENT)
 
-    def __init__(self, bench: Bench, settings: TableSettings) -> None:
-        super().__init__(bench, settings)
+    def __init__(self, context: EvaluatorContext, settings: TableSettings) -> None:
+        super().__init__(context, settings)
         self.table = open_table(settings)
         if settings.seed != "mean" and not self.table.results.single:
             raise NATError(f"{settings.path}: of {self.table.results} it has no single trainings; use seed: mean")
-        if bench.wirings and not self.table.rewires:
+        if context.wirings and not self.table.rewires:
             raise NATError(f"{self.table.title} has not every wiring; a strategy that draws others needs that")
-        self._inputs = set(bench.inputs)
-        for network in bench.inputs:
+        self._inputs = set(context.inputs)
+        for network in context.inputs:
             self.table.check(network)
             if self._find(network) is None:
                 raise NATError(f"{settings.path}: the input is not in this table, so that no gain over it is known")
@@ -132,7 +132,7 @@ class TableEvaluator(Evaluator):
             return found.mean
         if wanted == "draw":
             seeds = sorted(found.validation)
-            wanted = seeds[derive(self.bench.seed, "table", name) % len(seeds)]
+            wanted = seeds[derive(self.context.seed, "table", name) % len(seeds)]
         return found.validation.get(wanted)
 
     def _find(self, network: Network) -> Trained | None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from nat_plugin.ir import Network, Op, Role, Slot
-from nat_plugin.ir.scaffold import scaffold
+from nat_plugin.ir.edge_costs import edge_costs
 from nat_plugin.policy.training.spaces import NONE, Kinds, SlotSpace, place
 
 
@@ -65,11 +65,11 @@ class Device:
         network = self._space.network
         where = network.slots[slot]
         edge = network.edge(where)
-        frame = scaffold(network)
-        sites = len(frame.sites(where.cell, edge.source, edge.target))
+        table = edge_costs(network)
+        sites = len(table.sites(where.cell, edge.source, edge.target))
         if op.role is Role.NULL:
             return 0.0
-        macs = frame.cost(where.cell, edge.source, edge.target, op)[1] / sites
+        macs = table.cost(where.cell, edge.source, edge.target, op)[1] / sites
         if op.role is Role.SKIP and not macs:
             return sites * self._skip
         own = place(self._seed, op.kind)
@@ -87,18 +87,18 @@ class Device:
 def _legal(network: Network, slot: Slot) -> list[Op]:
     """The ops that can stand in a slot."""
     edge = network.edge(slot)
-    sites = scaffold(network).sites(slot.cell, edge.source, edge.target)
+    sites = edge_costs(network).sites(slot.cell, edge.source, edge.target)
     return [op for op in dict.fromkeys((edge.op, *edge.choices)) if all(op.legal(site) for site in sites)]
 
 
 def _least_macs(network: Network) -> float:
     """MACs of the leanest op with any, at one site."""
-    frame, found = scaffold(network), []
+    table, found = edge_costs(network), []
     for slot in network.slots:
         edge = network.edge(slot)
-        sites = len(frame.sites(slot.cell, edge.source, edge.target))
+        sites = len(table.sites(slot.cell, edge.source, edge.target))
         found += [
-            frame.cost(slot.cell, edge.source, edge.target, op)[1] / sites
+            table.cost(slot.cell, edge.source, edge.target, op)[1] / sites
             for op in _legal(network, slot)
         ]  # fmt: skip
     return min((macs for macs in found if macs), default=1.0)

@@ -60,7 +60,7 @@ class RankEnsemble:
         self._rng = np.random.default_rng(seed)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            shape = PolicyConfig("graph", config.hidden, config.rounds, room=False)  # it judges without a limit
+            shape = PolicyConfig("graph", config.hidden, config.rounds, headroom=False)  # it judges without a limit
             self.members = [_Member(shape).to(device) for _ in range(config.members)]
 
     def fit(self, graphs: Sequence[Graph], scores: np.ndarray) -> None:

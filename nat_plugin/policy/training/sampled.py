@@ -7,7 +7,7 @@ admit is dropped. As the gain is averaged over all of them and not estimated fro
 and what the policy would hardly draw by itself teaches as well. That matters under a budget: where most of what is
 probable is over it, samples of the policy alone are next to never admitted, and nothing is learned of how those
 compare that are. For the same reason samples lean to cheap candidates as far as it takes to meet the limits on average
-(``room``).
+(``headroom``).
 
 The probability of all that is not admitted falls out: decode by ``sampling.greedy``, the likeliest that is admitted.
 """
@@ -31,7 +31,7 @@ Tensor = torch.Tensor
 TEMPERATURES = (1.0, 3.0, math.inf)
 """By which scores are divided where a third of the candidates each is drawn."""
 _STEEPEST, _HALVINGS = 1e3, 18
-"""Of the search for how far to lean, in nats for the whole of the free room."""
+"""Of the search for how far to lean, in nats for the whole of the headroom."""
 _NAMES = np.random.default_rng(0).integers(1, 2**62, 4096)
 """Choices are told apart by their product with these: equal for different ones once in 2^60."""
 
@@ -98,8 +98,8 @@ def draw_candidates(
 
 
 def _slope(slots: Slots, scores: np.ndarray, price: np.ndarray, graph: np.ndarray, count: int) -> np.ndarray:
-    """How much a unit of price, a share of the free room, must take off the scores of each of ``count`` graphs so that
-    the mean price is within that room; 0 where it is anyway."""
+    """How much a unit of price, a share of the headroom, must take off the scores of each of ``count`` graphs so that
+    the mean price is within that headroom; 0 where it is anyway."""
 
     def fits(slope: np.ndarray) -> np.ndarray:
         found: np.ndarray = np.bincount(graph, _shares(slots, scores - slope[graph] * price) * price, count) <= 1

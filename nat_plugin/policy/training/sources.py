@@ -13,7 +13,7 @@ from nat_plugin.adapter import Adapter
 from nat_plugin.data import load
 from nat_plugin.device import find_compute
 from nat_plugin.errors import NATError
-from nat_plugin.evaluators.base import Bench, Evaluator
+from nat_plugin.evaluators.base import Evaluator, EvaluatorContext
 from nat_plugin.evaluators.proxies.kept import Scored, ScoredLike
 from nat_plugin.ir import Frame, Moves, Network, find_rule, is_connected, key
 from nat_plugin.outside import Outside
@@ -51,8 +51,10 @@ def _of_evaluator(source: SourceSettings, part: SourcePlan, recipe: TrainingReci
     adapter, read = _networks(source, frame, plugins)
     inputs = [network for _, network in read]
     networks = _moved(inputs, source.moves, recipe)
-    bench = Bench(tuple(inputs), find_rule(recipe.rules[0]), data, compute, recipe.seed, True, adapter.module)
-    evaluator = kind(bench, part.evaluator)
+    context = EvaluatorContext(
+        tuple(inputs), find_rule(recipe.rules[0]), data, compute, recipe.seed, True, adapter.module
+    )
+    evaluator = kind(context, part.evaluator)
     outside = (*(data.outside if data is not None else ()), *evaluator.outside)
     if isinstance(source.networks, Path):
         outside = (*outside, Outside.all_of(source.networks))

@@ -15,7 +15,7 @@ import numpy as np
 
 from nat_plugin.ir import Moves, Network, Op, canonical, cost, is_connected, key
 from nat_plugin.ir.canonical import cell_key
-from nat_plugin.ir.scaffold import scaffold
+from nat_plugin.ir.edge_costs import edge_costs
 from nat_plugin.ir.wiring import wiring
 
 NONE = -1
@@ -178,12 +178,12 @@ class SlotSpace:
 def _parts(network: Network) -> list[tuple[str, int, list[int], bool]]:
     """Every placed cell: its name, its first slot, the indices of its edges that are slots, and whether it has to keep
     its width."""
-    frame, placed = scaffold(network), {placement.cell for placement in network.placements}
+    table, placed = edge_costs(network), {placement.cell for placement in network.placements}
     found, first = [], 0
     for name, cell in network.cells:
         if name in placed:
             slots = [index for index, edge in enumerate(cell.edges) if edge.editable]
-            found.append((name, first, slots, frame.keeps_width(name)))
+            found.append((name, first, slots, table.keeps_width(name)))
             first += len(slots)
     return found
 

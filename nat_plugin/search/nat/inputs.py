@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Cell, Edge, Moves, Network, Op, Rule, cost, is_connected
-from nat_plugin.ir.scaffold import Scaffold, scaffold
+from nat_plugin.ir.edge_costs import EdgeCosts, edge_costs
 from nat_plugin.search.base import Settings
 
 _Weight = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
@@ -69,10 +69,10 @@ def rewired(network: Network, rng: np.random.Generator) -> Network:
     """The same cells, nodes and number of edges; every editable edge gets an earlier source and an op that is not null,
     uniformly (NAT, section 5). The sources of a node are distinct as far as there are enough. Falls back to the ops
     and wiring as they are where nothing else is legal."""
-    frame = scaffold(network)
+    table = edge_costs(network)
     placed = {placement.cell for placement in network.placements}
     for _ in range(_TRIES):
-        cells = [(name, _rewired_cell(frame, name, cell, rng)) for name, cell in network.cells if name in placed]
+        cells = [(name, _rewired_cell(table, name, cell, rng)) for name, cell in network.cells if name in placed]
         drawn = network.with_cells(cells)
         if _stands(drawn):
             return drawn
@@ -88,7 +88,7 @@ def _stands(network: Network) -> bool:
     return is_connected(network)
 
 
-def _rewired_cell(frame: Scaffold, name: str, cell: Cell, rng: np.random.Generator) -> Cell:
+def _rewired_cell(table: EdgeCosts, name: str, cell: Cell, rng: np.random.Generator) -> Cell:
     edges: list[Edge] = []
     levels = [0] * cell.inputs + [node.level for node in cell.nodes]
     for target in range(cell.inputs, len(levels)):
@@ -99,12 +99,12 @@ def _rewired_cell(frame: Scaffold, name: str, cell: Cell, rng: np.random.Generat
         while len(drawn) < len(free):
             drawn += rng.permutation(earlier).tolist()
         sources = iter(sorted(drawn[: len(free)]))
-        edges += [_drawn(frame, name, edge, next(sources), rng) if edge.editable else edge for edge in entering]
+        edges += [_drawn(table, name, edge, next(sources), rng) if edge.editable else edge for edge in entering]
     return replace(cell, edges=tuple(edges))
 
 
-def _drawn(frame: Scaffold, name: str, edge: Edge, source: int, rng: np.random.Generator) -> Edge:
-    sites = frame.sites(name, source, edge.target)
+def _drawn(table: EdgeCosts, name: str, edge: Edge, source: int, rng: np.random.Generator) -> Edge:
+    sites = table.sites(name, source, edge.target)
     legal = [op for op in edge.choices if not op.is_null and all(op.legal(site) for site in sites)]
     if not legal:
         return edge

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from benchmarks.data.made_up import latency_table, macro_table
 from nat_plugin.device import Compute
 from nat_plugin.errors import NATError
-from nat_plugin.evaluators.base import Bench
+from nat_plugin.evaluators.base import EvaluatorContext
 from nat_plugin.evaluators.table import TableSettings
 from nat_plugin.evaluators.table.evaluator import TableEvaluator
 from nat_plugin.ir import Budget, Frame, Moves, Network, canonical, find_rule, key
@@ -43,8 +43,8 @@ def cell(digits: str, frame: Frame | None = None) -> Network:
     return NB201Adapter().read(from_digits(digits), frame or Frame())
 
 
-def bench(*inputs: Network, seed: int = 0, wirings: bool = False) -> Bench:
-    return Bench(inputs, NAT, None, Compute(torch.device("cpu")), seed, wirings)
+def context(*inputs: Network, seed: int = 0, wirings: bool = False) -> EvaluatorContext:
+    return EvaluatorContext(inputs, NAT, None, Compute(torch.device("cpu")), seed, wirings)
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def path(nb201_table: Path) -> Path:
 
 
 def evaluator(path: Path, *inputs: Network, seed: int = 0, **settings: Any) -> TableEvaluator:
-    return TableEvaluator(bench(*inputs, seed=seed), TableSettings(path=path, **settings))
+    return TableEvaluator(context(*inputs, seed=seed), TableSettings(path=path, **settings))
 
 
 def test_accuracies_are_those_of_the_table(path: Path) -> None:
@@ -113,24 +113,26 @@ def test_draws_are_single_trainings_fixed_by_the_seed(path: Path) -> None:
 
 
 def _scores(path: Path, source: Network, asked: list[Proposal], seed: int) -> list[float]:
-    table = TableEvaluator(bench(source, seed=seed), TableSettings(path=path, seed="draw"))
+    table = TableEvaluator(context(source, seed=seed), TableSettings(path=path, seed="draw"))
     return [each.score for each in table.measure(asked) if each is not None]
 
 
 def test_one_training_by_its_seed(path: Path) -> None:
     source = cell(CELL)
     for seed in (1, 2):
-        table = TableEvaluator(bench(source), TableSettings(path=path, seed=seed))
+        table = TableEvaluator(context(source), TableSettings(path=path, seed=seed))
         (found,) = table.measure([Proposal(0, source, cell("333333"))])
         assert found is not None
         assert found.score == table.table.find(cell("333333")).validation[seed]
-    table = TableEvaluator(bench(source), TableSettings(path=path, seed=9))
+    table = TableEvaluator(context(source), TableSettings(path=path, seed=9))
     assert table.measure([Proposal(0, source, cell("333333"))]) == [None]
 
 
 def test_single_trainings_have_to_be_known(path: Path) -> None:
     with pytest.raises(NATError, match=r"cifar100 after 200 epochs it has no single trainings; use seed: mean"):
-        TableEvaluator(bench(cell(CELL, Frame(classes=100))), TableSettings(path=path, dataset="cifar100", seed="draw"))
+        TableEvaluator(
+            context(cell(CELL, Frame(classes=100))), TableSettings(path=path, dataset="cifar100", seed="draw")
+        )
 
 
 def test_frames_follow_the_data_set(path: Path, tmp_path: Path) -> None:
@@ -140,7 +142,7 @@ def test_frames_follow_the_data_set(path: Path, tmp_path: Path) -> None:
     small = TableSettings(path=database, format="nni", dataset="imagenet16-120")
     assert TableEvaluator.frame(small) == Frame(input=(3, 16, 16), classes=120)
     network = cell("333333", TableEvaluator.frame(small))
-    assert TableEvaluator(bench(network), small).assess(network, "test").images == 3_000
+    assert TableEvaluator(context(network), small).assess(network, "test").images == 3_000
 
 
 @pytest.mark.parametrize(
@@ -164,12 +166,12 @@ def test_other_networks_are_refused_before_anything_is_asked(path: Path, network
 def test_nas_bench_macro_has_one_wiring(path: Path, tmp_path: Path) -> None:
     network = NASBenchMacroAdapter().read("11111111", Frame())
     settings = TableSettings(path=macro_table(tmp_path / "macro.csv"))
-    found = TableEvaluator(bench(network), settings)
+    found = TableEvaluator(context(network), settings)
     assert found.assess(network, "selection").value == pytest.approx(0.781)
     assert found.assess(network, "test").value == pytest.approx((0.782 + 0.783) / 2)
     with pytest.raises(NATError, match="NAS-Bench-Macro has not every wiring"):
-        TableEvaluator(bench(network, wirings=True), settings)
-    TableEvaluator(bench(cell(CELL), wirings=True), TableSettings(path=path))
+        TableEvaluator(context(network, wirings=True), settings)
+    TableEvaluator(context(cell(CELL), wirings=True), TableSettings(path=path))
 
 
 @pytest.fixture
@@ -191,14 +193,14 @@ def test_a_measured_latency_is_a_detail_and_a_limit(timed: TableSettings) -> Non
     for _ in range(5):
         network = moves.apply(moves.sample(rng))
         moves.verify(network)
-        (found,) = TableEvaluator(bench(source), timed).measure([Proposal(0, source, network)])
+        (found,) = TableEvaluator(context(source), timed).measure([Proposal(0, source, network)])
         assert found is not None
         assert found.details["latency_ms"] == metrics["latency"](network)
         assert found.details["source_latency_ms"] == own
 
 
 def test_a_failed_measurement_of_a_latency_never_fits(path: Path, tmp_path: Path) -> None:
-    table = TableEvaluator(bench(cell(CELL)), TableSettings(path=path)).table
+    table = TableEvaluator(context(cell(CELL)), TableSettings(path=path)).table
     numbers = {digits: table.number(cell(digits)) for digits in ("333333", "111111")}
     (tmp_path / "few.csv").write_text(f"idx,abacus\n{numbers['333333']},0.05\n{numbers['111111']},7\n")
     settings = TableSettings(path=path, latency=tmp_path / "few.csv", device="abacus")
@@ -210,7 +212,7 @@ def test_a_failed_measurement_of_a_latency_never_fits(path: Path, tmp_path: Path
     limits = Budget.parse({"latency": "8ms"}, metrics).resolve(cell("333333"))
     moves = Moves(cell("333333"), NAT, limits)
     assert [moves.apply(choice) for choice in moves.all()] == [cell("111111")]
-    (found,) = TableEvaluator(bench(cell("333333")), settings).measure([Proposal(0, cell("333333"), cell("111111"))])
+    (found,) = TableEvaluator(context(cell("333333")), settings).measure([Proposal(0, cell("333333"), cell("111111"))])
     assert found is not None
     assert found.details["latency_ms"] == 7
     assert "source_latency_ms" not in found.details

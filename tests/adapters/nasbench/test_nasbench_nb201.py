@@ -170,7 +170,7 @@ def test_networks_of_other_formats_are_refused() -> None:
         ADAPTER.write(darts.read(darts.published()["DARTS_V2"].text, Frame()))
     network = read(BEST)
     cell = network.by_name["cell"]
-    fewer = network.with_cells([("cell", cell.altered(edges=cell.edges[:-1]))])
+    fewer = network.with_cells([("cell", cell.copy_with(edges=cell.edges[:-1]))])
     with pytest.raises(NATError, match="its cell has other edges"):
         ADAPTER.write(fewer)
     other = network.with_cells([("cell", cell.with_ops({0: network.by_name["residual"].edges[1].op}))])

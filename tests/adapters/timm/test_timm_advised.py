@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from nat_plugin.advising.advice import Advice
 from nat_plugin.device import Compute
 from nat_plugin.errors import NATError
-from nat_plugin.evaluators.base import Bench
+from nat_plugin.evaluators.base import EvaluatorContext
 from nat_plugin.ir import Budget, Moves, Network, cost, find_rule
 from nat_plugin.plugins import plugins
 from nat_plugin.runs.recipe import SearchSettings
@@ -73,9 +73,9 @@ def test_an_advice_of_another_model_is_refused(advice: Advice) -> None:
 
 def test_a_network_scores_by_how_far_its_output_is_from_the_model(model: nn.Module) -> None:
     network = network_of(model)
-    bench = Bench((network,), find_rule("nat++"), None, Compute(torch.device("cpu")))
+    context = EvaluatorContext((network,), find_rule("nat++"), None, Compute(torch.device("cpu")))
     x, test = images(SIZE, 32), images(SIZE, 16, seed=5)
-    evaluator = FittedEvaluator(bench, model, [x], [test])
+    evaluator = FittedEvaluator(context, model, [x], [test])
     moves = Moves(network, find_rule("nat++"), Budget.parse({"macs": "0.7x"}).resolve(network))
     after = moves.apply(moves.sample(np.random.default_rng(0)))
     same, found = evaluator.measure([Proposal(n, network, each) for n, each in enumerate((network, after))])

@@ -431,10 +431,10 @@ def test_images_to_measure_on_are_drawn_of_all_classes() -> None:
 
 def test_all_of_the_images_to_measure_on_can_be_gone_through() -> None:
     feed = LoaderFeed(*loaders(), (3, 16, 16), 10, CPU, 0, images=8, batch=16)
-    found, order = feed.whole("selection")
+    found, order = feed.batches("selection")
     assert sum(len(y) for _, y in found) == len(order) == 100
     with pytest.raises(NATError, match="'test': there are images of train_loader and val_loader only"):
-        feed.whole("test")
+        feed.batches("test")
 
 
 def test_the_teacher_is_the_model_as_it_came_with_and_without_distillation() -> None:

@@ -20,7 +20,7 @@ from torch import nn
 from nat_plugin.data import DataSet, DataSettings, eval_batches, load
 from nat_plugin.device import Compute
 from nat_plugin.errors import NATError
-from nat_plugin.evaluators.base import Bench
+from nat_plugin.evaluators.base import EvaluatorContext
 from nat_plugin.ir import Budget, Frame, Moves, Network, cost, find_rule
 from nat_plugin.outside import fingerprints
 from nat_plugin.plugins import plugins
@@ -49,8 +49,10 @@ def network(digits: DataSet, text: str = TEXT) -> Network:
 
 def evaluator(digits: DataSet, source: Network | None = None, **settings: Any) -> TimmEvaluator:
     source = source or network(digits)
-    bench = Bench((source,), find_rule("nat++"), digits, Compute(torch.device("cpu")), 0, module=TimmAdapter().module)
-    return TimmEvaluator(bench, TimmSettings.model_validate(settings))
+    context = EvaluatorContext(
+        (source,), find_rule("nat++"), digits, Compute(torch.device("cpu")), 0, module=TimmAdapter().module
+    )
+    return TimmEvaluator(context, TimmSettings.model_validate(settings))
 
 
 def test_unmoved_and_not_recalibrated_a_result_is_the_model_to_the_bit(digits: DataSet, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from nat_plugin.data import DataSet
 from nat_plugin.device import Compute
 from nat_plugin.errors import NATError, NATErrors
-from nat_plugin.evaluators.base import Bench
+from nat_plugin.evaluators.base import EvaluatorContext
 from nat_plugin.evaluators.proxies.evaluator import DEFAULT, ProxiesEvaluator, ProxiesSettings
 from nat_plugin.ir import NULL, SKIP, Network, Op, find_rule, key
 from nat_plugin.nets import build
@@ -46,7 +46,9 @@ RECIPE: dict[str, Any] = {
 
 def evaluator(source: Network = INPUT, data: DataSet | None = None, **changes: Any) -> ProxiesEvaluator:
     more = {name: changes.pop(name) for name in ("module", "resized", "seed", "wirings") if name in changes}
-    return ProxiesEvaluator(Bench((source,), find_rule("nat"), data, CPU, **more), ProxiesSettings(**FEW | changes))
+    return ProxiesEvaluator(
+        EvaluatorContext((source,), find_rule("nat"), data, CPU, **more), ProxiesSettings(**FEW | changes)
+    )
 
 
 def scores(found: ProxiesEvaluator, *networks: Network, source: Network = INPUT) -> list[float | None]:

@@ -12,7 +12,7 @@ import torch
 
 from nat_plugin.device import Compute
 from nat_plugin.errors import NATError
-from nat_plugin.evaluators.base import Bench
+from nat_plugin.evaluators.base import EvaluatorContext
 from nat_plugin.evaluators.table import LookupTable, Results, TableLayout, TableSettings, Trained, read_table
 from nat_plugin.evaluators.table.evaluator import TableEvaluator
 from nat_plugin.hookspecs import hookimpl
@@ -43,8 +43,8 @@ def given(tmp_path: Path) -> dict[str, Any]:
 
 
 def evaluator(given: dict[str, Any], *inputs: Network, wirings: bool = False) -> TableEvaluator:
-    bench = Bench(inputs, NAT, None, Compute(torch.device("cpu")), wirings=wirings)
-    return TableEvaluator(bench, TableSettings(**given))
+    context = EvaluatorContext(inputs, NAT, None, Compute(torch.device("cpu")), wirings=wirings)
+    return TableEvaluator(context, TableSettings(**given))
 
 
 def test_what_is_not_in_the_table_counts_as_failed(given: dict[str, Any]) -> None:

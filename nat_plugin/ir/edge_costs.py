@@ -1,6 +1,6 @@
 """What of a network does not change with its edges: shapes of all nodes, so the site of any edge, and what is fixed.
 
-All wirings and ops of the same nodes share one scaffold, and with it every site and cost that was ever asked for.
+All wirings and ops of the same nodes share one table, and with it every site and cost that was ever asked for.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _Frame: TypeAlias = tuple[str, int, tuple[Node, ...], tuple[int, ...], bool]
 _Key: TypeAlias = tuple[Shape, tuple[tuple[Layer, ...], ...], tuple[Placement, ...], Head, tuple[_Frame, ...]]
 
 
-class Scaffold:
+class EdgeCosts:
     """Sites and costs of edges by cell, source and target; ``fixed`` is (parameters, MACs) of all that is no edge."""
 
     def __init__(self, network: Network) -> None:
@@ -103,7 +103,7 @@ class Scaffold:
                 less = []
                 for position in range(len(whole.output)):
                     left = whole.output[:position] + whole.output[position + 1 :]
-                    less.append(Scaffold(self._bare.with_cells([(cell, replace(whole, output=left))])).fixed)
+                    less.append(EdgeCosts(self._bare.with_cells([(cell, replace(whole, output=left))])).fixed)
                 found = tuple((self.fixed[0] - each[0], self.fixed[1] - each[1]) for each in less)
             self._outputs[cell] = found
         return found
@@ -118,10 +118,10 @@ class Scaffold:
         return found
 
 
-def scaffold(network: Network) -> Scaffold:
-    """The scaffold of a network, from a cache. Raises NATError where shapes do not fit."""
+def edge_costs(network: Network) -> EdgeCosts:
+    """The table of edge costs of a network, from a cache. Raises NATError where shapes do not fit."""
     frames = tuple((name, cell.inputs, cell.nodes, cell.output, cell.project) for name, cell in network.cells)
-    return _scaffold(_Query(network, (network.input, network.stem, network.placements, network.head, frames)))
+    return _edge_costs(_Query(network, (network.input, network.stem, network.placements, network.head, frames)))
 
 
 class _Query:
@@ -140,5 +140,5 @@ class _Query:
 
 
 @lru_cache(maxsize=1024)
-def _scaffold(query: _Query) -> Scaffold:
-    return Scaffold(query.network)
+def _edge_costs(query: _Query) -> EdgeCosts:
+    return EdgeCosts(query.network)

@@ -1,4 +1,4 @@
-"""A frozen sample as a bench: variants of its parts are measured in it, on the inputs that they have there."""
+"""A frozen sample as a measurer: variants of its parts are measured in it, on the inputs that they have there."""
 
 from __future__ import annotations
 
@@ -116,14 +116,14 @@ class Measurer:
         return len(self.recording.calls.get(spot.path, ())) == 1
 
 
-def combinations(labels: Sequence[str], bench: Measurer) -> list[Values]:
+def combinations(labels: Sequence[str], measurer: Measurer) -> list[Values]:
     """The values that the labels of a group can have together: all, or if those are too many, one changed at a time."""
-    now = tuple(bench.sample[label] for label in labels)
-    if math.prod(len(bench.values(label)) for label in labels) <= MAX_COMBINATIONS:
-        return list(product(*(bench.values(label) for label in labels)))
+    now = tuple(measurer.sample[label] for label in labels)
+    if math.prod(len(measurer.values(label)) for label in labels) <= MAX_COMBINATIONS:
+        return list(product(*(measurer.values(label) for label in labels)))
     found = [now]
     for at, label in enumerate(labels):
-        found += [(*now[:at], value, *now[at + 1 :]) for value in bench.values(label) if value != now[at]]
+        found += [(*now[:at], value, *now[at + 1 :]) for value in measurer.values(label) if value != now[at]]
     return found
 
 
