@@ -1,7 +1,7 @@
 """Primitive layers as data: the one description from which costs are counted and torch modules are built.
 
 Spatial sizes follow "same" padding: a layer of stride s maps height h to ceil(h / s), whatever its kernel.
-MACs are those of convolutions and linear layers (FlopCounterMode / 2); norms, pools and additions count zero.
+MACs are those of convolutions and linear layers (half of torch's FLOPs); norms, pools and additions count zero.
 """
 
 from __future__ import annotations

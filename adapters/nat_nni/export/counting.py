@@ -7,19 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 from nat_plugin.errors import NATError
 from nat_plugin.ir.costs import Cost
 from nat_plugin.ir.layers import Shape
-
-
-def count(module: torch.nn.Module, *inputs: torch.Tensor) -> Cost:
-    """Parameters and MACs of a module in evaluation mode, for a batch of one on whatever device it is."""
-    module.eval()
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        module(*inputs)
-    return Cost(sum(each.numel() for each in module.parameters()), counter.get_total_flops() // 2)
+from nat_plugin.nets.counting import count
 
 
 def count_frozen(space: Any, sample: Mapping[str, Any], input: Shape) -> Cost:
@@ -27,6 +19,6 @@ def count_frozen(space: Any, sample: Mapping[str, Any], input: Shape) -> Cost:
     with torch.device("meta"):
         try:
             model = copy.deepcopy(space.freeze(dict(sample))).to("meta")  # it has weights of the space
-            return count(model, torch.empty(1, *input))
+            return count(model, input)
         except (RuntimeError, ValueError, TypeError, AssertionError) as error:
             raise NATError(f"{type(space).__name__}: this sample does not run on {input}: {error}") from None

@@ -9,9 +9,9 @@ from typing import Any, TypeAlias
 import torch
 from torch import nn
 
-from nat_nni.generic.macs import MACCounter
 from nat_nni.generic.probing import OP, kind_of
 from nat_plugin.ir.costs import Cost
+from nat_plugin.nets.counting import MACCounter
 
 Signature: TypeAlias = Any
 """Shapes and types of tensors, in the tuples, lists and dicts in which they stand."""

@@ -9,10 +9,10 @@ from typing import Any, TypeAlias
 
 import torch
 from torch import fx, nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from nat_plugin.errors import NATError
 from nat_plugin.ir.layers import Shape
+from nat_plugin.nets.counting import MACCounter
 from nat_timm.framework import said, timm
 
 _OPENED = frozenset(
@@ -53,36 +53,23 @@ class _TimmTracer(fx.Tracer):
 class _Runner(fx.Interpreter):
     """Notes shape and MACs at every step."""
 
-    def __init__(self, module: fx.GraphModule) -> None:
+    def __init__(self, module: fx.GraphModule, counter: MACCounter) -> None:
         super().__init__(module)
-        self.counter = FlopCounterMode(display=False)
+        self._counter = counter
 
     def run_node(self, n: fx.Node) -> Any:
-        module: nn.Module | None = self.fetch_attr(n.target) if n.op == "call_module" else None  # type: ignore[arg-type]
-        if isinstance(module, nn.Conv2d | nn.Linear) and type(module) in (nn.Conv2d, nn.Linear):
-            result = super().run_node(n)
-            n.meta["macs"] = module.weight.numel() * positions(module, result.shape)
-        elif isinstance(module, _SHAPELESS):
-            result, n.meta["macs"] = self.fetch_args_kwargs_from_env(n)[0][0], 0
-        elif n.op in ("placeholder", "get_attr", "output") or (module is not None and _is_free(module)):
-            result = super().run_node(n)
-            n.meta["macs"] = 0
+        before = self._counter.macs
+        if n.op == "call_module" and isinstance(self.fetch_attr(n.target), _SHAPELESS):  # type: ignore[arg-type]
+            result = self.fetch_args_kwargs_from_env(n)[0][0]
         else:
-            with self.counter:  # which starts at zero each time
-                result = super().run_node(n)
-            n.meta["macs"] = self.counter.get_total_flops() // 2
+            result = super().run_node(n)
+        n.meta["macs"] = self._counter.macs - before
         n.meta["shape"] = tuple(result.shape) if isinstance(result, torch.Tensor) else None
         return result
 
 
 _SHAPELESS = (nn.modules.batchnorm._BatchNorm, nn.ReLU, nn.ReLU6, nn.SiLU, nn.GELU, nn.Hardswish, nn.Identity)
-"""What gives the shape that it gets need not be run; on the meta device norms are the slowest of all."""
-
-
-def _is_free(module: nn.Module) -> bool:
-    """Whether a module computes nothing that is counted: it has no weights, nor filters as buffers (BlurPool)."""
-    tensors = (*module.parameters(), *module.buffers())
-    return not any(tensor.dim() > 1 for tensor in tensors)
+"""What computes no products and gives the shape that it gets need not be run: half of the time goes there."""
 
 
 def positions(module: nn.Module, shape: tuple[int, ...]) -> int:
@@ -157,8 +144,8 @@ def trace(model: nn.Module, input: Shape, name: str, whole: tuple[type[nn.Module
     except Exception as error:
         raise NATError(f"{name}: torch.fx cannot trace this model: {said(error)}") from error
     try:
-        with torch.no_grad():
-            _Runner(module).run(torch.empty(1, *input, device="meta"))
+        with torch.no_grad(), MACCounter() as counter:
+            _Runner(module, counter).run(torch.empty(1, *input, device="meta"))
     except Exception as error:
         raise NATError(
             f"{name}: the model does not run on images of {'x'.join(map(str, input))}: {said(error)}"

@@ -3,7 +3,7 @@
 A name counts as convolutional if its model has a convolution with overlapping windows (kernel larger than stride) and
 no module whose class name says attention over positions, a transformer, a mixer of tokens or a state space (``_OTHER``
 without ``_CONVOLUTIONAL``). All models are on the meta device. Each is read at the size of its pretrained_cfg, its
-costs are compared with ``numel`` and ``FlopCounterMode``/2, and so are those of a network moved at random under nat++
+costs are compared with ``numel`` and torch's FLOPs / 2, and so are those of a network moved at random under nat++
 (which has all moves of nat), as timm builds it from the text that was written. Its floors are the shares of its MACs
 and of its parameters that remain at least: by moves of nat++ alone, and by those of the model with the narrowest widths
 that ``nat_timm.thinned`` gives it, which is counted too.
