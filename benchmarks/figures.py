@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from benchmarks.common.intervals import interval
 from benchmarks.common.results import RESULTS, ROOT, read_results
 from nat_plugin.errors import NATError
 
@@ -92,12 +93,28 @@ def accuracy_by_latency() -> Points:
     return {"MobileNetV2, ImageNet": {label: sorted(points) for label, points in curves.items()}}
 
 
+def learning_curves() -> Points:
+    """Accuracy after each epoch on images that nothing trains on, mean over the seeds with its interval."""
+    found = _results("search_cifar10")["quickstart"]["rows"]
+    return {
+        "DARTS_V2 on handwritten digits": {
+            name: [
+                [epoch, mean, mean - half, mean + half]
+                for epoch, each in enumerate(zip(*row["curves"], strict=True), start=1)
+                for mean, half in [interval([100 * accuracy for accuracy in each])]
+            ]
+            for name, row in found.items()
+        }
+    }
+
+
 MEASURED: dict[str, tuple[Callable[[], Points], str, str, bool]] = {
     "gain_by_queries": (gain_by_queries, "queries", "share of the best gain", True),
     "calibration": (calibration, "said: probability of being better", "share that is better", False),
     "gain_by_trials": (gain_by_trials, "trials", "gain", True),
     "accuracy_by_macs": (accuracy_by_macs, "MACs, of the model's", "test accuracy, %", False),
     "accuracy_by_latency": (accuracy_by_latency, "latency, of the model's", "top-1, %", False),
+    "learning_curves": (learning_curves, "epoch", "validation accuracy, %", False),
 }
 """By name: the points, the labels of x and y, and whether x is in powers."""
 SINGLE = {"accuracy_by_macs", "accuracy_by_latency"}

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.common.results import ROOT, read_results
+from benchmarks.questions import answers
 from benchmarks.registry import EXPERIMENTS, Experiment
 from nat_plugin.errors import NATError
 
@@ -56,6 +57,14 @@ def all_tables() -> dict[str, Table]:
     return {key: table for name, each in EXPERIMENTS.items() for key, table in _tables_of(name, each)}
 
 
+def all_texts() -> dict[str, str]:
+    """Whatever stands in a place, but for what only git knows."""
+    tables = all_tables()
+    return {name: str(each) for name, each in tables.items()} | answers(
+        {key: each.text for key, each in tables.items()}
+    )
+
+
 def _tables_of(name: str, experiment: Experiment) -> Iterator[tuple[str, Table]]:
     path = experiment.place(name)
     if not path.exists():
@@ -95,18 +104,18 @@ def _filled(name: str, table: str) -> str:
 
 
 def pages() -> list[Path]:
-    return [path for path in sorted(DOCS.rglob("*.md")) if tables_on(path)]
+    return [path for path in (ROOT / "README.md", *sorted(DOCS.rglob("*.md"))) if tables_on(path)]
 
 
 def write_tables(words: Sequence[str]) -> None:
     """All tables on all pages."""
     if words:
         raise NATError(f"tables {words[0]}: takes no options; it writes all tables of docs/")
-    tables = all_tables()
+    texts, since = all_texts(), {name: _since(each) for name, each in all_tables().items()}
     for page in pages():
-        wanted = {name: tables.get(name) for name in tables_on(page)}
-        put_tables(page, {name: f"{each}{_since(each)}" if each else NOTHING for name, each in wanted.items()})
-        print(f"{page.relative_to(ROOT)}: {', '.join(wanted)}")
+        names = list(tables_on(page))
+        put_tables(page, {name: f"{texts.get(name, NOTHING)}{since.get(name, '')}" for name in names})
+        print(f"{page.relative_to(ROOT)}: {', '.join(names)}")
 
 
 def _since(table: Table) -> str:

@@ -6,6 +6,7 @@ import datetime
 import json
 import math
 import platform
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -29,6 +30,11 @@ def add_result(path: Path | None, name: str, figures: dict[str, Any]) -> None:
 def read_results(path: Path) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return found
+
+
+def place_of(*names: str) -> str:
+    """The place of a table in the documentation, by the names of a subject, an entry, a part."""
+    return "-".join(re.sub(r"[^\w.+]+", "-", name).strip("-") for name in names)
 
 
 def provenance() -> dict[str, Any]:

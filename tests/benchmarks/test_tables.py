@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from benchmarks.__main__ import main
-from benchmarks.common.results import RESULTS
+from benchmarks.answers import Answer, At, Percent, Said, Total, table
+from benchmarks.common.results import RESULTS, ROOT
 from benchmarks.registry import EXPERIMENTS
-from benchmarks.tables import NOTHING, SINCE, Table, all_tables, pages, put_tables, tables_on
+from benchmarks.tables import NOTHING, PRINTED, SINCE, Table, all_texts, markdown, pages, put_tables, tables_on
+from nat_plugin.errors import NATError
 
 
 def test_every_table_on_every_page_is_that_of_the_results() -> None:
-    tables = {name: str(table) for name, table in all_tables().items()}
+    tables = all_texts()
     found = {name: text.partition(SINCE)[0] for page in pages() for name, text in tables_on(page).items()}
     assert len(found) > 15
     assert {name: text for name, text in found.items() if text != tables.get(name, NOTHING)} == {}
     assert sorted(tables.keys() - found.keys()) == []  # nothing is kept that no page says
+
+
+def test_no_table_of_evidence_is_written_by_hand() -> None:
+    texts = {page.name: page.read_text() for page in (ROOT / "docs" / "evidence").glob("*.md")}
+    texts["README.md"] = (ROOT / "README.md").read_text().partition("## How good it is")[2]
+    for name, text in texts.items():
+        rest = re.sub(r"<!-- table \S+ -->\n.*?<!-- end -->", "", text, flags=re.DOTALL)
+        assert re.findall(r"^\|.*", rest, re.MULTILINE) == [], name
 
 
 def test_every_kept_result_is_of_an_experiment() -> None:
@@ -45,6 +56,54 @@ def test_a_table_says_which_runs_it_came_from(request: pytest.FixtureRequest) ->
         "| a |\n\nExperiment `some`, `benchmarks/results/some.json`: `python -m benchmarks some --save`, commit abc, "
         "2026-01-02; `python -m benchmarks some --save`, commit def, 2026-01-02; a core."
     )
+
+
+def test_a_table_that_was_copied_says_so(request: pytest.FixtureRequest) -> None:
+    run = {"command": "some", "commit": "abc", "date": "2026-01-02", "machine": "a core", PRINTED: {}}
+    path = request.config.rootpath / "benchmarks/results/some.json"
+    text = markdown(["", "gain"], [["---", "1"], ["b", "2"]])
+    assert text == "|  | gain |\n|---|---|\n| --- | 1 |\n| b | 2 |"
+    assert "the run's own file was not kept." in str(Table("some", text, path, {"one": run}))
+
+
+SOME = {
+    "some": "3 of 4 places\n\n| task | rules | gain |\n|---|---|---|\n| a (20) | nat | -1.50 [-2, 1,000] |\n"
+    "| b | nat | +3 |\n\n| Q | ahead |\n|---|---|\n| 1 | 5 |\n| 3 | 7 |\n"
+}
+
+
+def test_an_answer_has_the_figures_of_its_tables() -> None:
+    gain = At("some", ("a", "nat"), "gain")
+    figures = {
+        "gain": gain,
+        "most": At("some", ("a",), "gain", 2),
+        "largest": At("some", ({"a", "b"}, "nat"), "gain", of=max),
+        "ahead": At("some", (), "ahead", block=1, of=sum),
+        "share": Percent(gain, At("some", ("b",), "gain")),
+        "both": Total([gain, gain]),
+        "places": Said("some", r"of (\d+) places"),
+    }
+    says = "{gain:+.1f} {most:,.0f} {largest:.0f} {ahead:.0f} {share:.0f} {both:.0f} {places:.0f}"
+    rows = table([Answer("why?", says, {"one": "a", "two": "b"}, figures)], SOME, "docs/").splitlines()
+    assert rows[2] == "| why? | -1.5 1,000 3 12 -50 -3 4 | [one](docs/a.md), [two](docs/b.md) |"
+
+
+@pytest.mark.parametrize(
+    "figure",
+    [
+        At("other", (), "gain"),
+        At("some", ("c",), "gain"),
+        At("some", ("a",), "loss"),
+        At("some", ("a",), "gain", 3),
+        At("some", (), "gain"),
+        At("some", ("a",), "gain", block=2),
+        Said("some", "of (x)"),
+    ],
+)
+def test_a_figure_that_no_table_has_is_one_line(figure: At | Said) -> None:
+    with pytest.raises(NATError) as caught:
+        figure.read(SOME)
+    assert "\n" not in str(caught.value)
 
 
 def test_the_list_has_a_line_for_every_experiment(capsys: pytest.CaptureFixture[str]) -> None:

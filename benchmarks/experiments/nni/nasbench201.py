@@ -118,6 +118,34 @@ def report(data: str, group: str, found: Mapping[str, np.ndarray]) -> dict[str, 
     return {"data": data, "group": group, "needed": counts, "curves": curves}
 
 
+def tables_of(results: Mapping[str, Any]) -> dict[str, str]:
+    """Gains after so many models, and how many the others need for what ours has after ``GOAL``."""
+    return {
+        "nni-models": "\n\n".join(_models(found) for entry in results.values() for found in entry["results"]),
+        "nni-needed": "\n\n".join(_needed(entry) for entry in results.values()),
+    }
+
+
+def _models(found: Mapping[str, Any]) -> str:
+    counts = [count for count in SHOWN if count <= len(next(iter(found["curves"].values())))]
+    lines = [f"| {found['data']}, {found['group']} | " + " | ".join(map(str, counts)) + " |"]
+    lines.append("|---" * (1 + len(counts)) + "|")
+    for name, means in found["curves"].items():
+        cells = ("{:.2f} ({:.2f})".format(*means[count - 1]) for count in counts)
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _needed(entry: Mapping[str, Any]) -> str:
+    names = list(entry["results"][0]["needed"])
+    lines = [f"| inputs | {' | '.join(names)} |", "|---" * (1 + len(names)) + "|"]
+    for found in entry["results"]:
+        most = len(next(iter(found["curves"].values())))
+        cells = (str(found["needed"][name] or f"more than {most}") for name in names)
+        lines.append(f"| {found['data']}, {found['group']} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--inputs", type=int, default=100)
     parser.add_argument("--models", type=int, default=100)

@@ -127,12 +127,33 @@ def table(rows: Mapping[str, Mapping[str, Mapping[str, Any]]], which: str) -> st
     """``rows``: by budget, set of inputs, method and group. Each entry has the three groups."""
     lines = ["| | " + " | ".join(rows) + " |", "|---" * (1 + len(rows)) + "|"]
     for method in next(iter(rows.values()))[which]:
-        cells = []
-        for sets in rows.values():
-            values = [v if isinstance(v, tuple) else (v, float("nan")) for v in sets[which][method].values()]
-            cells.append(" / ".join(f"{v:+.2f}" + (f" ± {w:.2f}" if w == w else "") for v, w in values))
+        cells = [_groups(sets[which][method]) for sets in rows.values()]
         lines.append(f"| {method} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def tables_of(results: Mapping[str, Any]) -> dict[str, str]:
+    """One for each rule: a line for each limit, in its cells the groups."""
+    return {f"budgets-{rule}": _by_limit(rule, found) for rule, found in results.items()}
+
+
+def _by_limit(rule: str, found: Mapping[str, Any]) -> str:
+    lines = [f"| rules `{rule}` | inputs (nothing fits) | best within by validation | policy, no query | over |"]
+    lines.append("|---" * 5 + "|")
+    for limit, sets in found["limits"].items():
+        counts, rows = found["counts"][limit], sets["all inputs"]
+        inputs = f"{counts['inputs']:,} ({counts['nothing fits']:,})"
+        values = (_groups(rows[name]) for name in ("best by validation", "policy, no query"))
+        lines.append(f"| {limit} | {inputs} | {' | '.join(values)} | {counts['over the budget']} |")
+    return "\n".join(lines)
+
+
+def _groups(row: Mapping[str, Any]) -> str:
+    """Means of the groups, with half of their intervals where there are several trainings."""
+    pairs = [value if isinstance(value, tuple | list) else (value, None) for value in row.values()]
+    return " / ".join(
+        f"{mean:+.2f}" + (f" ± {half:.2f}" if half is not None and half == half else "") for mean, half in pairs
+    )
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,11 @@ from nat_plugin.search.nat.strategy import NATStrategy
 
 INPUTS, BATCH, STEPS, HIDDEN = 1000, 128, NATSettings().steps, 32
 CPU = torch.device("cpu")
+LEARNED_FROM = {
+    "one step": "what was measured, every batch used once",
+    "several steps": f"the same, {STEPS} times, with clipped importance weights",
+    "critic": "what a critic predicts",
+}
 
 
 class Rows:
@@ -82,6 +87,21 @@ def with_critic(wanted: Wanted, seed: int) -> Policy:
     return load_policy(wanted.folder(seed) / "policy.safetensors")[0]
 
 
+def table(figures: Mapping[str, Any]) -> str:
+    columns = [(data, group) for data in DATA for group in GROUPS]
+    lines = ["| | " + " | ".join(f"{data}, {group}" for data, group in columns) + " |", "|---" * 7 + "|"]
+    for name, gains in figures["gains"].items():
+        found = [interval([each[data][group] for each in gains]) for data, group in columns]
+        lines.append(
+            f"| {LEARNED_FROM[name]} | " + " | ".join(f"{mean:.2f} ± {half:.2f}" for mean, half in found) + " |"
+        )
+    return "\n".join(lines)
+
+
+def tables_of(results: Mapping[str, Any]) -> dict[str, str]:
+    return {"policies-learning": "\n\n".join(map(table, results.values()))}
+
+
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--work", type=Path, default=Path("nasbench201-work"), help="Where trainings are kept.")
     parser.add_argument("--inputs", type=int, help="So many of the held-out networks; left out: all.")
@@ -103,14 +123,10 @@ def run(args: argparse.Namespace) -> None:
             with_critic, Wanted(find_file(args.data, NB201), args.work, "graph", args.rows, tuple(args.set))
         ),
     }
-    columns = [(data, group) for data in DATA for group in GROUPS]
-    lines = ["| | " + " | ".join(f"{data}, {group}" for data, group in columns) + " |", "|---" * 7 + "|"]
     kept: dict[str, Any] = {}
     for name, learn in arms.items():
-        gains = [yardstick.of_policy(Trained(learn(seed)))["nat"] for seed in range(args.seeds)]
-        kept[name] = gains
-        found = [interval([each[data][group] for each in gains]) for data, group in columns]
-        lines.append(f"| {name} | " + " | ".join(f"{mean:.2f} ± {half:.2f}" for mean, half in found) + " |")
-        print(lines[-1], flush=True)
-    add_result(args.results, f"{args.rows} rows", {"proposals": args.proposals, "gains": kept})
-    print("\n" + "\n".join(lines) + f"\n\n{time.perf_counter() - begun:.0f} s")
+        kept[name] = [yardstick.of_policy(Trained(learn(seed)))["nat"] for seed in range(args.seeds)]
+        print(f"{name}: {time.perf_counter() - begun:.0f} s", flush=True)
+    figures = {"proposals": args.proposals, "gains": kept}
+    add_result(args.results, f"{args.rows} rows", figures)
+    print(f"\n{table(figures)}")

@@ -148,9 +148,16 @@ def table(rows: Mapping[str, Mapping[str, Mapping[str, Any]]], which: str) -> st
     lines.append("|---" * (1 + len(columns)) + "|")
     for name in next(iter(rows.values()))[which]:
         values = [rows[limit][which][name][group] for limit, group in columns]
-        cells = [f"{v[0]:+.2f} ± {v[1]:.2f}" if isinstance(v, tuple) else f"{v:+.2f}" for v in values]
+        cells = [f"{v[0]:+.2f} ± {v[1]:.2f}" if isinstance(v, tuple | list) else f"{v:+.2f}" for v in values]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def tables_of(results: Mapping[str, Any]) -> dict[str, str]:
+    """Two for each rule: of all inputs, and of those where strategies search too."""
+    sets = {"": "all inputs", "-searched": "some inputs"}
+    found = [rows for entry in results.values() for rows in entry["rules"].items()]
+    return {f"lean-{rule}{end}": table(rows, which) for rule, rows in found for end, which in sets.items()}
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -58,6 +58,7 @@ MACS = ("0.8x", "0.6x")
 NEAR = 0.1
 """Points that a gain under a limit may be behind the best."""
 NAME = "nasbench201"
+ANEW = ", trained anew"
 CURVE = (50, 150, 500, 1500, 3000)
 ENCODERS = ("graph", "blind", "paper")
 SEARCHES = {"random search 10": 10, "random search 30": 30, "hill climbing 10": 10, "hill climbing 30": 30}
@@ -237,7 +238,7 @@ def of_files(args: argparse.Namespace) -> None:
 def tables_of(results: Mapping[str, Any]) -> dict[str, str]:
     """Markdown by the name of the place in the documentation, of what ``of_files`` found of the policy that ships."""
     if NAME not in results:
-        return {}
+        return _of_trainings(results)
     figures = results[NAME]
     rows = {"best by validation": figures["best"], "no query": figures["gains"]}
     rules = [f"rules `{rule}`\n\n{table(rows, figures['best'], rule)}" for rule in RULES]
@@ -261,7 +262,18 @@ def tables_of(results: Mapping[str, Any]) -> dict[str, str]:
         f"{figures['megabytes']:.2f} MB.",
     ]
     lines += ["", " ".join(summary)]
-    return {"home-gains": "\n\n".join(rules), "home-limits": "\n".join(lines)}
+    return {"home-gains": "\n\n".join(rules), "home-limits": "\n".join(lines), **_of_trainings(results)}
+
+
+def _of_trainings(results: Mapping[str, Any]) -> dict[str, str]:
+    """Of policies that the experiment trained itself."""
+    found = {}
+    for entry in (each for name, each in results.items() if name.endswith(ANEW)):
+        best = entry["gains"]["best by validation"]
+        found |= {f"policies-{rule}": table(entry["gains"], best, rule) for rule in RULES}
+        found |= {"policies-cells": table(entry["curve"], best, "nat")}
+        found |= {"policies-encoders": table(entry["ablation"], best, "nat")}
+    return found
 
 
 def _of(value: float, half: float | None) -> str:
@@ -324,4 +336,4 @@ def run(args: argparse.Namespace) -> None:
     seconds = [known["seconds"] for known in facts[f"graph-{args.curve[-1]}"]]
     print(f"\ntraining: {np.mean(seconds):.0f} s; whole run: {time.perf_counter() - begun:.0f} s")
     found = {"gains": rows, "curve": curve, "ablation": ablation, "inputs": sizes, "trainings": facts}
-    add_result(args.results, f"{args.name}, trained anew", found)
+    add_result(args.results, f"{args.name}{ANEW}", found)

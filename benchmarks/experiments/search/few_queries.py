@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import islice
@@ -29,7 +30,7 @@ import torch
 from benchmarks.common.files import NB201, NB201_LATENCY, find_file
 from benchmarks.common.intervals import interval
 from benchmarks.common.processes import workers
-from benchmarks.common.results import add_result
+from benchmarks.common.results import add_result, place_of
 from benchmarks.methods.climb_from_policy import ClimbFromPolicy
 from benchmarks.methods.no_query import load_trained
 from benchmarks.methods.searches import Found, gains_after
@@ -153,6 +154,20 @@ def rows_of(found: dict[str, np.ndarray]) -> list[str]:
     return lines
 
 
+def tables_of(results: Mapping[str, Any]) -> dict[str, str]:
+    """Of every limit the tables of all data sets and groups, each below what the best reachable gains."""
+    return {place_of("few-queries", name): "\n\n".join(_parts(found)) for name, found in results.items()}
+
+
+def _parts(found: Mapping[str, Any]) -> Iterator[str]:
+    for title, point in found["points"].items():
+        known = f"best by validation {np.mean(point['best']):.2f}"
+        if point["fixed rule"] is not None:
+            known += f", fixed rule {np.mean(point['fixed rule']):.2f}"
+        yield f"{title}: {len(point['cells'])} inputs, {known}"
+        yield "\n".join(rows_of({name: np.array(values) for name, values in point["gains"].items()}))
+
+
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--inputs", type=int, default=200, help="Of each group.")
     parser.add_argument("--rules", default="nat")
@@ -201,4 +216,4 @@ def run(args: argparse.Namespace) -> None:
                 }
     print(f"\n{time.perf_counter() - begun:.0f} s in {args.processes} processes")
     figures = {"rules": args.rules, "budget": args.budget, "queries": QUERIES, "points": points}
-    add_result(args.results, f"{args.rules}, {under}", figures)
+    add_result(args.results, f"{args.rules}, {under}{', parts' if args.ablations else ''}", figures)

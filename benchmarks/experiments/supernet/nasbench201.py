@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -36,7 +36,7 @@ from scipy.stats import spearmanr
 
 from benchmarks.common.files import CIFAR10, NB201, find_file
 from benchmarks.common.intervals import interval
-from benchmarks.common.results import add_result
+from benchmarks.common.results import add_result, place_of
 from benchmarks.experiments.policy.nasbench201 import Scores, hill_climbing, random_search
 from benchmarks.experiments.supernet.policy import CPU, learn_from
 from benchmarks.experiments.supernet.rewards import Asked, Setting, SupernetRewards, ask_for_setting, setting_of
@@ -293,9 +293,17 @@ def table(rows: dict[str, Any]) -> str:
     columns = list(next(iter(rows.values())))
     lines = [f"| | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
     for name, row in rows.items():
-        cells = [f"{v[0]:.2f} ± {v[1]:.2f}" if isinstance(v, tuple) else f"{v:.2f}" for v in row.values()]
+        cells = [f"{v[0]:.2f} ± {v[1]:.2f}" if isinstance(v, tuple | list) else f"{v:.2f}" for v in row.values()]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def tables_of(results: Mapping[str, Any]) -> dict[str, str]:
+    found = {}
+    for name, entry in results.items():
+        found[place_of("supernet", name)] = table(entry["gains"])
+        found[place_of("supernet-ranks", name)] = table(entry["correlations"])
+    return found
 
 
 def name_of(setting: Setting) -> str:

@@ -1,0 +1,331 @@
+"""The rows of the tables of questions and answers, by the names of their places."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from benchmarks.answers import Answer, At, Percent, Said, Texts, Total, table
+
+NO_QUERY, QUERIES, AIMS = "leave-one-out-no-query", "leave-one-out-queries", "leave-one-out-aims"
+HOME, SUPERNET, COMPACT = "home-gains", "supernet-gains", "timm_compact-mnasnet_050"
+PEERS, ADVICE, PROXIES = "timm_pretrained-mobilenetv2_100", "timm_advice", "proxies-trained"
+GOOD, BEST = "CIFAR-10, ≥ 90", "CIFAR-10, ≥ 93"
+LEARNED = {"class_object", "jigsaw", "autoencoder"}
+"""Tasks left out whose space was learned."""
+WHOLE = "nasbench201, its whole space"
+MACS, LATENCY = "macs=0.8x, no training", "latency=0.8x@1, no training"
+FINAL, ALONE = (
+    "**policy on supernet rewards, then input and 3 candidates trained**",
+    "**policy on supernet rewards alone**",
+)
+OTHERS = {"Torch-Pruning Taylor", "Torch-Pruning L1", "FastNAS"}
+SHIPPED = {"shipped policy": "shipped-policy"}
+LEFT_OUT = {"tasks left out": "tasks-left-out"}
+COVERAGE = {"coverage": "timm-coverage"}
+OTHER_TOOLS = {"other tools": "timm-peers"}
+
+GAIN = {
+    "all": At(HOME, ("no query",), "CIFAR-10, all"),
+    "all_share": At(HOME, ("no query",), "CIFAR-10, all", 1),
+    "good": At(HOME, ("no query",), GOOD),
+    "good_share": At(HOME, ("no query",), GOOD, 1),
+    "best": At(HOME, ("no query",), BEST),
+    "best_share": At(HOME, ("no query",), BEST, 1),
+}
+SHARES = {
+    f"{group}_{name}": At(NO_QUERY, (LEARNED, "nat", group), "of the best gain", of=of)
+    for group in ("all", "good")
+    for name, of in (("least", min), ("most", max))
+}
+AHEAD = "`nat` with the policy ahead of the best without"
+PLACES = {
+    name: At(AIMS, (), column, block=1, of=sum)
+    for name, column in (("ahead", AHEAD), ("level", "level"), ("behind", "behind"))
+}
+EVERY_PLACE = {**PLACES, "places": Total(list(PLACES.values()))}
+NOT_BEHIND = Total([PLACES["ahead"], PLACES["level"]])
+AFTER_THREE = {
+    "three": At(QUERIES, (WHOLE, "nat", "all"), "Q = 3"),
+    "three_without": At(QUERIES, (WHOLE, "nat", "all"), "Q = 3", 1),
+}
+STAYS = {
+    name: At(NO_QUERY, ({WHOLE, "macro"},), "kept", of=of) for name, of in (("least_kept", min), ("most_kept", max))
+}
+TRUST = {f"{task}_{name}": At(NO_QUERY, (task, "nat", "all"), name) for task in LEARNED for name in ("said", "better")}
+TRAINED = {"share": Percent(At(SUPERNET, (FINAL,), "≥ 90"), At(SUPERNET, ("best by validation",), "≥ 90"))}
+LEANER = {
+    f"{name}{share[2]}": At(COMPACT, (f"{share} nat",), column, number)
+    for share in ("0.8x", "0.6x")
+    for name, column, number in (
+        ("less", "against the input", 0),
+        ("half", "against the input", 1),
+        ("macs", "MACs", 0),
+    )
+}
+READ = {
+    "names": Said("timm_coverage", r"^(\d+) of"),
+    "exact": Said("timm_coverage", r"unmoved and moved: (\d+)"),
+    "reach": At("timm_coverage", ("macs, widths and moves",), "0.6x"),
+}
+TOOLS = {
+    "original": At(PEERS, ("–", "original"), "top-1"),
+    "macs": At(PEERS, (MACS, "**nat**"), "top-1"),
+    "macs_others": At(PEERS, (MACS, OTHERS), "top-1", of=max),
+    "latency": At(PEERS, (LATENCY, "**nat**"), "top-1"),
+    "latency_others": At(PEERS, (LATENCY, {"Torch-Pruning Taylor", "Torch-Pruning L1"}), "top-1", of=max),
+}
+
+WITHOUT_MEASUREMENT = (
+    Answer(
+        "How much does the policy that ships gain on the benchmark that it learned?",
+        "Inputs held out of NAS-Bench-201: {all:+.2f} points over all ({all_share:.0f} % of the best reachable), "
+        "{good:+.2f} from 90 % on ({good_share:.0f} %), {best:+.2f} from 93 % on ({best_share:.0f} %)",
+        SHIPPED,
+        GAIN,
+    ),
+    Answer(
+        "And on tasks that its training did not see?",
+        "{all_least:.0f} to {all_most:.0f} % of the best gain over all inputs, {good_least:.0f} to {good_most:.0f} % "
+        "over good ones; the mean is not below the input in {not_below:.0f} of {of:.0f} places",
+        LEFT_OUT,
+        {
+            **SHARES,
+            "not_below": At(AIMS, ("mean not below the input",), "places (task, rules, inputs)"),
+            "of": At(AIMS, ("mean not below the input",), "places (task, rules, inputs)", 1),
+        },
+    ),
+    Answer(
+        "In a search space that it does not know?",
+        "Inputs stay as they are ({least_kept:.0f} to {most_kept:.0f} % of them), and the mean is not below the input",
+        LEFT_OUT,
+        STAYS,
+    ),
+    Answer(
+        "Is the probability that it states right?",
+        "On `jigsaw` within 0.05 ({jigsaw_said:.2f} said, {jigsaw_better:.2f} true), on two tasks too modest over all "
+        "inputs ({class_object_said:.2f} and {class_object_better:.2f}, {autoencoder_said:.2f} and "
+        "{autoencoder_better:.2f})",
+        LEFT_OUT,
+        TRUST,
+    ),
+    Answer(
+        "Under limits?",
+        "Never over one. On NAS-Bench-201 within 0.1 points of the best within the limit in {near:.0f} of {of:.0f} "
+        "places, "
+        "because proposals within limits are judged by what pays on tasks left out; a policy trained on this benchmark "
+        "under limits alone: 9",
+        {**SHIPPED, "budgets": "nasbench201-budgets"},
+        {
+            "near": Said("home-limits", r"limit in (\d+) of"),
+            "of": Said("home-limits", r"of (\d+) places"),
+        },
+    ),
+    Answer(
+        "Does a policy need the graph?",
+        "Yes: {graph:.0f} % of the best with it, {blind:.0f} % without the wiring, {paper:.0f} % as published",
+        {"policies": "nasbench201-policy"},
+        {name: At("policies-encoders", (name,), GOOD, 2) for name in ("graph", "blind", "paper")},
+    ),
+    Answer(
+        "How many trained cells does it take to learn one?",
+        "500 for {share:.0f} % of the best from 90 % on; with 150 and fewer it does harm",
+        {"policies": "nasbench201-policy"},
+        {"share": At("policies-cells", ("500",), GOOD, 2)},
+    ),
+    Answer(
+        "Does it help networks that are already efficient?",
+        "There is next to nothing to gain; under limits it loses no more than the best by validation does, within 0.04 "
+        "points",
+        {"lean networks": "lean-networks"},
+    ),
+)
+WITH_MEASUREMENTS = (
+    Answer(
+        "Is `nat` with the policy better than searches without it?",
+        "On tasks left out, 1 to 30 measurements, {places:.0f} places: ahead in {ahead:.0f}, level in {level:.0f}, "
+        "behind "
+        "in {behind:.0f}, by at most 0.1 points (NAS-Bench-Macro, where there is nothing to gain)",
+        LEFT_OUT,
+        EVERY_PLACE,
+    ),
+    Answer(
+        "From scratch?",
+        "Level with `surrogate`; with up to 100 measurements no policy is learned",
+        {"few queries": "few-queries", "strategies": "strategies"},
+    ),
+    Answer(
+        "On an architecture of one's own, on shared weights?",
+        "On digits no strategy is better than another once the result is trained; on MobileNetV2 ahead of evolution by "
+        "{ahead:.1f} ± {half:.1f} points at 40 measurements, level at 120",
+        {"own architecture": "own-architecture"},
+        {
+            name: At("own-mobilenetv2-digits", ("evolution",), "`nat` ahead, points, 40", number)
+            for number, name in enumerate(("ahead", "half"))
+        },
+    ),
+    Answer(
+        "In NNI, by the number of trained models?",
+        "10 models are worth 24 of hill climbing, 36 of evolution, more than 50 of random",
+        {"NNI": "nni"},
+    ),
+)
+WITHOUT_ACCURACIES = (
+    Answer(
+        "Does a search on shared weights find better networks?",
+        "With real training of three candidates: {share:.0f} % of the best gain from 90 % on, {final:+.2f} from 93 % "
+        "on. "
+        "A gain without real training was not reached from 93 % on ({alone:+.2f}), because shared weights are biased: "
+        "[what they can tell](../explanation/shared-weights.md)",
+        {"supernet rewards": "supernet-rewards"},
+        {**TRAINED, "final": At(SUPERNET, (FINAL,), "≥ 93"), "alone": At(SUPERNET, (ALONE,), "≥ 93")},
+    ),
+    Answer(
+        "Do scores without training find better networks?",
+        "They tell broken ones from sound ones. What they alone proposed differs from DARTS_V2 by {value:+.1f} points "
+        "[{low:+.1f}, {high:+.1f}]",
+        {"proxies": "proxies"},
+        {
+            name: At(PROXIES, ("input",), "proposed against it, 95 %", number)
+            for number, name in enumerate(("value", "low", "high"))
+        },
+    ),
+    Answer(
+        "Do they help a critic in spaces that it does not know?",
+        "It ranks better there, worse where it knows the space; one seed",
+        {"critic with proxies": "critic-proxies"},
+    ),
+    Answer(
+        "Is the gain of the paper at equal cost reproduced on DARTS cells?",
+        "Not reproduced: trained for 8 epochs on 8,000 images, neither `nat` nor random search found better than the "
+        "input",
+        {"DARTS": "darts-cifar10"},
+    ),
+)
+PRETRAINED = (
+    Answer(
+        "Which models can be read, how far can they shrink, is the count exact?",
+        "All {names:.0f} convolutional names are read, {exact:.0f} counted exactly; {reach:.0f} reach 0.6 of their "
+        "MACs",
+        COVERAGE,
+        READ,
+    ),
+    Answer(
+        "What does a trained model lose?",
+        "MnasNet {less8:+.2f} ± {half8:.2f} points at {macs8:.2f} of the MACs, {less6:+.2f} ± {half6:.2f} at "
+        "{macs6:.2f}, "
+        "all fine-tuned alike",
+        {"made leaner": "timm-leaner"},
+        LEANER,
+    ),
+    Answer(
+        "Against other tools, with no training?",
+        "MobileNetV2 at 0.8 of its MACs: {macs:.0f} % top-1 of {original:.0f}, the best of Torch-Pruning and FastNAS "
+        "{macs_others:.0f}; at 0.8 of its latency {latency:.0f} %, Torch-Pruning {latency_others:.0f} (level). One "
+        "split",
+        OTHER_TOOLS,
+        TOOLS,
+    ),
+    Answer(
+        "Can an operation take the place of a block without training?",
+        "A fitted 3x3 in the place of one block of MobileNetV2 lost nothing; other blocks are not measured",
+        {"fitted": "timm-fitted"},
+    ),
+    Answer(
+        "Does the advice rank moves rightly?",
+        "Of 40 moves of MobileNetV2, each fine-tuned alone: rank correlation {rank:.2f} [{low:.2f}, {high:.2f}] with "
+        "the "
+        "top-1 lost",
+        {"advice": "advice"},
+        {
+            name: At(ADVICE, ("top-1, tuned",), "change of the output, as advised", number)
+            for number, name in enumerate(("rank", "low", "high"))
+        },
+    ),
+)
+SPEED = (
+    Answer(
+        "How long do the parts take?",
+        "{cells:,.0f} cells are transformed in {seconds:.1f} s by a policy without a critic; a step of the supernet "
+        "takes "
+        "{step:.2f} of one of the fixed network",
+        {"speed": "speed"},
+        {
+            "cells": Said("speed-cpu", r"transform of ([\d,]+) cells"),
+            "seconds": Said("speed-cpu", r"everything included \| ([\d.]+) s"),
+            "step": At("speed-cpu", ("training step: supernet, same path",), "ratio"),
+        },
+    ),
+)
+README = (
+    Answer(
+        "The policy that ships, with no measurement?",
+        "NAS-Bench-201, inputs of 90 % and more: {good:+.2f} points, {good_share:.0f} % of the best reachable",
+        {"policy": "shipped-policy"},
+        GAIN,
+    ),
+    Answer(
+        "On tasks that its training did not see?",
+        "{all_least:.0f} to {all_most:.0f} % of the best gain over all inputs, no measurement; with 1 to 30 ahead of "
+        "every "
+        "search without it or level in {fine:.0f} of {places:.0f} places",
+        LEFT_OUT,
+        {**SHARES, **EVERY_PLACE, "fine": NOT_BEHIND},
+    ),
+    Answer(
+        "In a search space that it does not know?",
+        "it leaves inputs as they are; after 3 measurements {three:.0f} % of the best gain, {three_without:.0f} % "
+        "without it",
+        LEFT_OUT,
+        AFTER_THREE,
+    ),
+    Answer(
+        "A search on shared weights?",
+        "with real training of 3 candidates {share:.0f} % of the best gain for inputs of 90 % and more; **without it "
+        "the best "
+        "inputs get worse**",
+        {"supernets": "supernet-rewards"},
+        TRAINED,
+    ),
+    Answer(
+        "A trained timm model?",
+        "MnasNet at {macs8:.2f} of its MACs: {less8:+.2f} ± {half8:.2f} points, at {macs6:.2f}: {less6:+.2f} ± "
+        "{half6:.2f}, "
+        "fine-tuned alike",
+        {"timm": "timm-leaner"},
+        LEANER,
+    ),
+    Answer(
+        "Against pruning tools, with no training?",
+        "MobileNetV2 of ImageNet at 0.8 of its MACs keeps {macs:.0f} % top-1 of {original:.0f} %, with Torch-Pruning "
+        "or FastNAS "
+        "{macs_others:.0f}; at 0.8 of its latency **{latency:.0f} %, no better than they**",
+        OTHER_TOOLS,
+        TOOLS,
+    ),
+    Answer(
+        "Which timm models?",
+        "all {names:.0f} convolutional names are read and counted exactly; {reach:.0f} can reach 0.6 of their MACs",
+        COVERAGE,
+        READ,
+    ),
+    Answer(
+        "Is a limit ever exceeded?",
+        "no: {over:.0f} of all results",
+        {"budgets": "nasbench201-budgets"},
+        {"over": Said("home-limits", r"(\d+) over the limit")},
+    ),
+)
+PLACES_OF: Mapping[str, tuple[tuple[Answer, ...], str]] = {
+    "answers-without-measurement": (WITHOUT_MEASUREMENT, ""),
+    "answers-with-measurements": (WITH_MEASUREMENTS, ""),
+    "answers-without-accuracies": (WITHOUT_ACCURACIES, ""),
+    "answers-pretrained": (PRETRAINED, ""),
+    "answers-speed": (SPEED, ""),
+    "answers-readme": (README, "docs/evidence/"),
+}
+"""By name: the answers, and the folder of their pages from where the table stands."""
+
+
+def answers(texts: Texts) -> dict[str, str]:
+    """``texts``: the tables of all results."""
+    return {name: table(rows, texts, folder) for name, (rows, folder) in PLACES_OF.items()}
