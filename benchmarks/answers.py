@@ -87,6 +87,9 @@ class Total:
         return sum(part.read(texts) for part in self.parts)
 
 
+Figure: TypeAlias = At | Said | Percent | Total
+
+
 @dataclass(frozen=True)
 class Answer:
     """``says`` has the names of ``figures`` in braces; ``pages`` by what their links are called."""
@@ -94,7 +97,7 @@ class Answer:
     question: str
     says: str
     pages: Mapping[str, str]
-    figures: Mapping[str, At | Said | Percent | Total] = field(default_factory=dict)
+    figures: Mapping[str, Figure] = field(default_factory=dict)
 
     def row(self, texts: Texts, folder: str) -> str:
         known = {name: figure.read(texts) for name, figure in self.figures.items()}

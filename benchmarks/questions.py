@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from benchmarks.answers import Answer, At, Percent, Said, Texts, Total, table
+from benchmarks.answers import Answer, At, Figure, Percent, Said, Texts, Total, table
 
 NO_QUERY, QUERIES, AIMS = "leave-one-out-no-query", "leave-one-out-queries", "leave-one-out-aims"
 HOME, SUPERNET, COMPACT = "home-gains", "supernet-gains", "timm_compact-mnasnet_050"
@@ -24,7 +24,7 @@ LEFT_OUT = {"tasks left out": "tasks-left-out"}
 COVERAGE = {"coverage": "timm-coverage"}
 OTHER_TOOLS = {"other tools": "timm-peers"}
 
-GAIN = {
+GAIN: dict[str, Figure] = {
     "all": At(HOME, ("no query",), "CIFAR-10, all"),
     "all_share": At(HOME, ("no query",), "CIFAR-10, all", 1),
     "good": At(HOME, ("no query",), GOOD),
@@ -32,7 +32,7 @@ GAIN = {
     "best": At(HOME, ("no query",), BEST),
     "best_share": At(HOME, ("no query",), BEST, 1),
 }
-SHARES = {
+SHARES: dict[str, Figure] = {
     f"{group}_{name}": At(NO_QUERY, (LEARNED, "nat", group), "of the best gain", of=of)
     for group in ("all", "good")
     for name, of in (("least", min), ("most", max))
@@ -42,18 +42,22 @@ PLACES = {
     name: At(AIMS, (), column, block=1, of=sum)
     for name, column in (("ahead", AHEAD), ("level", "level"), ("behind", "behind"))
 }
-EVERY_PLACE = {**PLACES, "places": Total(list(PLACES.values()))}
+EVERY_PLACE: dict[str, Figure] = {**PLACES, "places": Total(list(PLACES.values()))}
 NOT_BEHIND = Total([PLACES["ahead"], PLACES["level"]])
-AFTER_THREE = {
+AFTER_THREE: dict[str, Figure] = {
     "three": At(QUERIES, (WHOLE, "nat", "all"), "Q = 3"),
     "three_without": At(QUERIES, (WHOLE, "nat", "all"), "Q = 3", 1),
 }
-STAYS = {
+STAYS: dict[str, Figure] = {
     name: At(NO_QUERY, ({WHOLE, "macro"},), "kept", of=of) for name, of in (("least_kept", min), ("most_kept", max))
 }
-TRUST = {f"{task}_{name}": At(NO_QUERY, (task, "nat", "all"), name) for task in LEARNED for name in ("said", "better")}
-TRAINED = {"share": Percent(At(SUPERNET, (FINAL,), "≥ 90"), At(SUPERNET, ("best by validation",), "≥ 90"))}
-LEANER = {
+TRUST: dict[str, Figure] = {
+    f"{task}_{name}": At(NO_QUERY, (task, "nat", "all"), name) for task in LEARNED for name in ("said", "better")
+}
+TRAINED: dict[str, Figure] = {
+    "share": Percent(At(SUPERNET, (FINAL,), "≥ 90"), At(SUPERNET, ("best by validation",), "≥ 90"))
+}
+LEANER: dict[str, Figure] = {
     f"{name}{share[2]}": At(COMPACT, (f"{share} nat",), column, number)
     for share in ("0.8x", "0.6x")
     for name, column, number in (
@@ -62,12 +66,12 @@ LEANER = {
         ("macs", "MACs", 0),
     )
 }
-READ = {
+READ: dict[str, Figure] = {
     "names": Said("timm_coverage", r"^(\d+) of"),
     "exact": Said("timm_coverage", r"unmoved and moved: (\d+)"),
     "reach": At("timm_coverage", ("macs, widths and moves",), "0.6x"),
 }
-TOOLS = {
+TOOLS: dict[str, Figure] = {
     "original": At(PEERS, ("–", "original"), "top-1"),
     "macs": At(PEERS, (MACS, "**nat**"), "top-1"),
     "macs_others": At(PEERS, (MACS, OTHERS), "top-1", of=max),

@@ -267,7 +267,7 @@ def tables_of(results: Mapping[str, Any]) -> dict[str, str]:
 
 def _of_trainings(results: Mapping[str, Any]) -> dict[str, str]:
     """Of policies that the experiment trained itself."""
-    found = {}
+    found: dict[str, str] = {}
     for entry in (each for name, each in results.items() if name.endswith(ANEW)):
         best = entry["gains"]["best by validation"]
         found |= {f"policies-{rule}": table(entry["gains"], best, rule) for rule in RULES}
