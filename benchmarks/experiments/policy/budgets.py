@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from benchmarks.common.files import NB201, NB201_LATENCY, find_file
-from benchmarks.common.intervals import interval
+from benchmarks.common.intervals import interval, signed
 from benchmarks.common.results import add_result
 from benchmarks.methods.no_query import Trained, load_trained
 from benchmarks.methods.searches import SEARCHES, search
@@ -149,11 +149,7 @@ def _by_limit(rule: str, found: Mapping[str, Any]) -> str:
 
 
 def _groups(row: Mapping[str, Any]) -> str:
-    """Means of the groups, with half of their intervals where there are several trainings."""
-    pairs = [value if isinstance(value, tuple | list) else (value, None) for value in row.values()]
-    return " / ".join(
-        f"{mean:+.2f}" + (f" ± {half:.2f}" if half is not None and half == half else "") for mean, half in pairs
-    )
+    return " / ".join(map(signed, row.values()))
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -24,7 +24,7 @@ import numpy as np
 import torch
 
 from benchmarks.common.files import NB201, find_file
-from benchmarks.common.intervals import interval
+from benchmarks.common.intervals import interval, signed
 from benchmarks.common.results import add_result
 from benchmarks.experiments.policy.nasbench201 import Yardstick
 from benchmarks.methods.nb201_training import Wanted, train
@@ -91,10 +91,9 @@ def table(figures: Mapping[str, Any]) -> str:
     columns = [(data, group) for data in DATA for group in GROUPS]
     lines = ["| | " + " | ".join(f"{data}, {group}" for data, group in columns) + " |", "|---" * 7 + "|"]
     for name, gains in figures["gains"].items():
-        found = [interval([each[data][group] for each in gains]) for data, group in columns]
-        lines.append(
-            f"| {LEARNED_FROM[name]} | " + " | ".join(f"{mean:.2f} ± {half:.2f}" for mean, half in found) + " |"
-        )
+        found = [[each[data][group] for each in gains] for data, group in columns]
+        cells = [signed(interval(each) if None not in each else None, ".2f") for each in found]
+        lines.append(f"| {LEARNED_FROM[name]} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 

@@ -24,7 +24,7 @@ import numpy as np
 import torch
 
 from benchmarks.common.files import MACRO, find_file
-from benchmarks.common.intervals import interval
+from benchmarks.common.intervals import interval, signed
 from benchmarks.common.results import add_result
 from benchmarks.methods.macro_training import CPU, RULES, Plan, train
 from benchmarks.methods.no_query import Trained, load_trained
@@ -148,8 +148,7 @@ def table(rows: Mapping[str, Mapping[str, Mapping[str, Any]]], which: str) -> st
     lines.append("|---" * (1 + len(columns)) + "|")
     for name in next(iter(rows.values()))[which]:
         values = [rows[limit][which][name][group] for limit, group in columns]
-        cells = [f"{v[0]:+.2f} ± {v[1]:.2f}" if isinstance(v, tuple | list) else f"{v:+.2f}" for v in values]
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+        lines.append(f"| {name} | " + " | ".join(map(signed, values)) + " |")
     return "\n".join(lines)
 
 

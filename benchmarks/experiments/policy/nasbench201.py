@@ -30,7 +30,7 @@ import torch
 from nat_nasbench.nb201 import OPS
 
 from benchmarks.common.files import NB201, find_file
-from benchmarks.common.intervals import interval
+from benchmarks.common.intervals import interval, signed
 from benchmarks.common.results import add_result
 from benchmarks.experiments.policy.budgets import Case
 from benchmarks.methods.nb201_training import RULES, Wanted, train
@@ -191,7 +191,7 @@ def table(rows: dict[str, Any], best: Gains, rule: str) -> str:
             value = gains[rule][data][group]
             if isinstance(value, tuple | list):
                 most = best[rule][data][group]
-                cells.append(_of(*value) + (f" ({value[0] / most:.1%})" if most else ""))
+                cells.append(signed(value) + (f" ({value[0] / most:.1%})" if most else ""))
             else:
                 cells.append(f"{value:.2f}")
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
@@ -253,7 +253,7 @@ def tables_of(results: Mapping[str, Any]) -> dict[str, str]:
             for each in found["groups"].values():
                 value, half = each["gain"]
                 near += each["best"] - value <= NEAR
-                cells.append(f"{_of(value, half)} of {each['best']:+.2f}")
+                cells.append(f"{signed((value, half))} of {each['best']:+.2f}")
         lines.append(f"| `{rule}` | " + " | ".join(cells) + " |")
     places = len(RULES) * len(MACS) * len(GROUPS)
     summary = [
@@ -274,10 +274,6 @@ def _of_trainings(results: Mapping[str, Any]) -> dict[str, str]:
         found |= {"policies-cells": table(entry["curve"], best, "nat")}
         found |= {"policies-encoders": table(entry["ablation"], best, "nat")}
     return found
-
-
-def _of(value: float, half: float | None) -> str:
-    return f"{value:+.2f}" + ("" if half is None or half != half else f" ± {half:.2f}")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

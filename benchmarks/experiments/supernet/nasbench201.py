@@ -35,7 +35,7 @@ from nat_nasbench.nb201 import OPS
 from scipy.stats import spearmanr
 
 from benchmarks.common.files import CIFAR10, NB201, find_file
-from benchmarks.common.intervals import interval
+from benchmarks.common.intervals import interval, signed
 from benchmarks.common.results import add_result, place_of
 from benchmarks.experiments.policy.nasbench201 import Scores, hill_climbing, random_search
 from benchmarks.experiments.supernet.policy import CPU, learn_from
@@ -293,7 +293,7 @@ def table(rows: dict[str, Any]) -> str:
     columns = list(next(iter(rows.values())))
     lines = [f"| | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
     for name, row in rows.items():
-        cells = [f"{v[0]:.2f} ± {v[1]:.2f}" if isinstance(v, tuple | list) else f"{v:.2f}" for v in row.values()]
+        cells = [signed(value, ".2f") for value in row.values()]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
