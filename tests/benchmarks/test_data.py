@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import io
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
-from benchmarks.common.files import MACRO, NB201
+from benchmarks.common.files import MACRO, NB101, NB201, NB201_LATENCY, NB301
 from benchmarks.data import sources
 from benchmarks.data.__main__ import main
-from benchmarks.data.sources import SOURCES, macro_csv
+from benchmarks.data.conversions import DEVICES, latency_csv, macro_csv, nb101_csv, nb301_csv
+from benchmarks.data.sources import SOURCES
 from benchmarks.registry import EXPERIMENTS
+from nat_plugin.errors import NATError
 
 PUBLISHED = {
     "00000001": {"test_acc": [64.34, 64.2, 64.12], "mean_acc": 64.2, "std": 0.1, "params": 791594, "flops": 14115328},
@@ -24,6 +29,131 @@ ROWS = (
     b"arch,acc_s1,acc_s2,acc_s3,params,flops\r\n00000000,45.32,45.33,45.44,387882,7713280\r\n"
     b"00000001,64.34,64.20,64.12,791594,14115328\r\n"
 )
+
+
+MATRIX = (0, 1, 1, 1, 1, 0, 1, *[0] * 5, 1, 1, *[0] * 6, 1, *[0] * 4, 1, 1, *[0] * 6, 1, 1, *[0] * 14)
+CELL_101 = {
+    "flops": 624.55808,
+    "params": 4.095778,
+    "snip": 112.05493927001953,
+    "jacov": -32.1920146137777,
+    "grad_norm": 17.992109298706055,
+    "plain": 0.030779460445046425,
+    "epe_nas": 494.24246295487643,
+    "fisher": 0.30068138241767883,
+    "grasp": -8.815108299255371,
+    "l2_norm": 1226.1436767578125,
+    "synflow": 88.08498394991342,
+    "val_accuracy": 92.578125,
+}
+"""The first of NASLib's file, as it stands there."""
+NAME_301 = (
+    "[[(0, 0), (1, 5), (1, 1), (0, 1), (1, 3), (0, 3), (1, 3), (3, 2)], "
+    "[(1, 0), (0, 2), (1, 3), (0, 3), (3, 0), (0, 1), (2, 0), (3, 6)]]"
+)
+CELL_301 = {"idx": "534", "arch": NAME_301, "val_accuracy": 93.32119084207302} | {
+    name: {"score": score, "time": 0.5}
+    for name, score in {
+        "flops": 153.499136,
+        "params": 0.856298,
+        "synflow": 52.796010658657906,
+        "grasp": -2.9099960327148438,
+        "fisher": 1.2235603332519531,
+        "grad_norm": 88.77987670898438,
+        "l2_norm": 623.076904296875,
+        "plain": 0.19307900965213776,
+        "nwot": 448.83994136418596,
+        "epe_nas": 352.4744361936062,
+        "jacov": -32.22197175315778,
+        "snip": 229.9496612548828,
+    }.items()
+}
+
+
+def cells_of_naslib() -> dict[str, bytes]:
+    """By data file, what is made of one cell."""
+    name = str((*MATRIX, 0, 2, 2, 4, 4, 4, 1))
+    return {
+        NB101: nb101_csv(json.dumps({"nasbench101": {"cifar10": {name: CELL_101}}}).encode()),
+        NB301: nb301_csv(json.dumps({"cifar10": {NAME_301: CELL_301}}).encode()),
+    }
+
+
+def test_cells_of_naslib_keep_order_and_digits() -> None:
+    found = {name: text.decode().splitlines() for name, text in cells_of_naslib().items()}
+    assert found[NB101] == [
+        "matrix,ops,val_accuracy,flops,params,synflow,nwot,jacov,snip,grasp,fisher,grad_norm,l2_norm,plain,epe_nas",
+        "0111101000001100000010000110000001100000000000000,0224441,92.5781,624.558,4.09578,88.085,,-32.192,112.055,"
+        "-8.81511,0.300681,17.9921,1226.14,0.0307795,494.242",
+    ]
+    assert found[NB301] == [
+        "arch,val_accuracy_surrogate,flops,params,synflow,zen,nwot,jacov,snip,grasp,fisher,grad_norm,l2_norm,plain,epe_nas",
+        f'"{NAME_301}",93.321191,153.499,0.856298,52.796,,448.84,-32.222,229.95,-2.91,1.22356,88.7799,623.077,0.193079,'
+        "352.474",
+    ]
+
+
+def test_what_is_made_of_cells_stands_in_the_data_files(shared_data: Path) -> None:
+    for name, made in cells_of_naslib().items():
+        assert gzip.decompress((shared_data / name).read_bytes()).startswith(made)
+
+
+def saved(values: object) -> bytes:
+    file = io.BytesIO()
+    torch.save(values, file)
+    return file.getvalue()
+
+
+def test_latencies_of_all_devices_are_rounded_to_microseconds() -> None:
+    lists = {device: saved([number + 0.7541, 12.9, 13.0]) for number, device in enumerate(DEVICES)}
+    assert latency_csv(lists).decode().splitlines() == [
+        "idx,1080ti_1,pixel3,raspi4,gold_6226,titan_rtx_32",
+        "0,0.754,1.754,2.754,3.754,4.754",
+        "1,12.9,12.9,12.9,12.9,12.9",
+        "2,13,13,13,13,13",
+    ]
+    tensors = {device: saved(torch.tensor([1.5, 2.25])) for device in DEVICES}
+    assert latency_csv(tensors).decode().splitlines()[1:] == ["0,1.5,1.5,1.5,1.5,1.5", "1,2.25,2.25,2.25,2.25,2.25"]
+
+
+class Loud:
+    """Writes a file where it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> Any:
+        return Path.touch, (self.path,)
+
+
+def test_what_is_no_plain_list_of_latencies_is_refused_and_not_executed(tmp_path: Path) -> None:
+    whole = saved([1.0])
+    uneven = dict.fromkeys(DEVICES, whole) | {"pixel3": saved([1.0, 2.0])}
+    for wrong in (uneven, {}, *(dict.fromkeys(DEVICES, file) for file in (b"", b"x" * 99, whole[:-9]))):
+        with pytest.raises(NATError, match=r"no latency of HELP: \w+"):
+            latency_csv(wrong)
+    with pytest.raises(NATError, match=r"no latency of HELP: ValueError"):
+        latency_csv(dict.fromkeys(DEVICES, saved(Loud(tmp_path / "here"))))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", [name for name, each in SOURCES.items() if each.build is not None])
+def test_each_that_is_built_is_downloaded_converted_and_held_to_its_hash(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[str] = []
+
+    def download(addresses: list[str]) -> bytes:
+        asked.extend(addresses)
+        return saved([1.0]) if name == NB201_LATENCY else b'{"cifar10": {}, "nasbench101": {"cifar10": {}}}'
+
+    monkeypatch.setattr(sources, "download", download)
+    if name == MACRO:
+        monkeypatch.setattr(sources, "download", lambda _: b"{}")
+    assert main([name, "--folder", str(tmp_path)]) == 2
+    assert "has another sha256" in capsys.readouterr().err
+    assert all(address.startswith("https://raw.githubusercontent.com/") for address in asked)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_every_file_that_an_experiment_reads_has_an_origin() -> None:
@@ -59,7 +189,7 @@ def test_what_cannot_be_built_says_why_and_where_it_is_from(tmp_path: Path, caps
 
 @pytest.mark.parametrize("published", [b"", b"[]", b'{"00000000": {}}', b'{"00000000": {"test_acc": ["x"]}}'])
 def test_a_download_of_something_else_is_one_line(published: bytes) -> None:
-    with pytest.raises(sources.NATError, match=r"no NAS-Bench-Macro: \w+"):
+    with pytest.raises(NATError, match=r"no NAS-Bench-Macro: \w+"):
         macro_csv(published)
 
 
