@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Literal
 
 import torch
@@ -17,9 +18,10 @@ from nat_plugin.evaluators.feed import DataFeed, Feed
 from nat_plugin.ir import Network, key
 from nat_plugin.nets import SharedWeights, Supernet, move_paths, wiring_paths
 from nat_plugin.search.base import Measurement, Proposal, Settings, State
-from nat_plugin.training.optimizer import Optimizer, snapshot
+from nat_plugin.training.optimizer import snapshot
 from nat_plugin.training.schedule import cosine
 from nat_plugin.training.seeds import derive, seeded
+from nat_plugin.training.steps import ImageSteps, figures
 
 
 class SupernetSettings(Settings):
@@ -94,13 +96,7 @@ class SupernetEvaluator(Evaluator):
         for network in context.inputs:
             self.net.active_parameters(network)  # a NATError here says what the supernet cannot hold
         self.net.to(device=compute.device, memory_format=compute.memory_format)  # type: ignore[call-overload]
-        self._optimizer = Optimizer(
-            self.net.named_parameters(),
-            compute,
-            momentum=settings.momentum,
-            weight_decay=settings.weight_decay,
-            grad_clip=settings.grad_clip,
-        )
+        self._steps = ImageSteps(self.net, settings, compute, settings.accumulation)
         self.steps_done = 0  # of the shared weights
         self._rounds_done = 0
         self._known: dict[str, tuple[float, float]] = {}  # by key: accuracy and loss, while weights and images stay
@@ -132,23 +128,17 @@ class SupernetEvaluator(Evaluator):
         for network in networks:
             lr = self._lr()
             x, y = self.feed.next()
-            sums = torch.zeros(2, device=x.device)
-            parts = min(self.settings.accumulation, len(y))
-            for part_x, part_y in zip(x.tensor_split(parts), y.tensor_split(parts), strict=True):
-                sums += self._backward(part_x, part_y, network, len(y))
-            self._optimizer.step(list(self.net.active_parameters(network)), lr)
+            active = list(self.net.active_parameters(network))
+            reports.append(self._steps.step(x, y, partial(self._losses, network), lr, active) / len(y))
             self.steps_done += 1
-            reports.append(sums / len(y))
         loss_mean, accuracy = torch.stack(reports).mean(0).tolist()
         return {"loss": loss_mean, "accuracy": accuracy, "lr": lr, "steps": float(self.steps_done)}
 
-    def _backward(self, x: Tensor, y: Tensor, network: Network, images: int) -> Tensor:
-        """Add the gradients of a part of a batch of so many images; [sum of the losses, hits], on the device."""
+    def _losses(self, network: Network, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         with self.context.compute.precision():
             logits = self.net(x, network)
         loss = self.objective(logits.float(), x, y)
-        self._optimizer.backward(loss / images)
-        return torch.stack([loss.detach(), (logits.detach().argmax(1) == y).sum()])
+        return loss, figures(loss, logits, y)
 
     def measure(self, proposals: Sequence[Proposal]) -> list[Measurement | None]:
         """All of a call on the same images, every distinct network once."""
@@ -164,7 +154,7 @@ class SupernetEvaluator(Evaluator):
     def state(self) -> State:
         return {
             "net": snapshot(self.net.state_dict()),
-            "optimizer": self._optimizer.state(),
+            "optimizer": self._steps.state(),
             "steps_done": self.steps_done,
             "rounds_done": self._rounds_done,
             **self.feed.state(),
@@ -172,7 +162,7 @@ class SupernetEvaluator(Evaluator):
 
     def restore(self, state: State) -> None:
         self.net.load_state_dict(state["net"])
-        self._optimizer.restore(state["optimizer"])
+        self._steps.restore(state["optimizer"])
         self._known.clear()
         self.steps_done, self._rounds_done = int(state["steps_done"]), int(state["rounds_done"])
         self.feed.restore(state)

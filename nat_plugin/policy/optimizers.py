@@ -1,10 +1,20 @@
-"""What of an optimizer is written into a checkpoint."""
+"""The one step by which policies and critics learn, and what of an optimizer is written into a checkpoint."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import torch
+from torch import nn
+
+
+def update(optimizer: torch.optim.Optimizer, loss: torch.Tensor, largest: float) -> torch.Tensor:
+    """One step of an optimizer along gradients whose norm is cut to ``largest``; the norm that they had."""
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    norm = nn.utils.clip_grad_norm_([each for group in optimizer.param_groups for each in group["params"]], largest)
+    optimizer.step()
+    return norm
 
 
 def optimizer_state(optimizer: torch.optim.Optimizer) -> dict[str, Any]:

@@ -19,10 +19,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import nn
 
 from nat_plugin.policy.graphs import Batch
 from nat_plugin.policy.network import Policy
+from nat_plugin.policy.optimizers import update
 from nat_plugin.policy.sampling import Decisions, SampledChoice, evaluate, gather_decisions
 
 Tensor = torch.Tensor
@@ -122,10 +122,7 @@ def learn(
     report: list[Tensor] = []
     for _ in range(learning.steps):
         loss, spread = surrogate(policy(batch), decisions, values, old, entropy, learning.clip)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        norm = nn.utils.clip_grad_norm_(policy.parameters(), learning.gradient)
-        optimizer.step()
+        norm = update(optimizer, loss, learning.gradient)
         report = [loss.detach(), spread.detach(), norm]
     uniform = float(np.mean([np.log(batch.sizes[episode.graph]).sum() for episode in episodes]))
     loss_value, entropy_value, norm_value = torch.stack(report).tolist()

@@ -16,10 +16,11 @@ from nat_plugin.errors import NATError
 from nat_plugin.ir import Network
 from nat_plugin.nets import CellNetwork, build
 from nat_plugin.search.base import State
-from nat_plugin.training.optimizer import Optimizer, snapshot
+from nat_plugin.training.optimizer import snapshot
 from nat_plugin.training.schedule import Schedule
 from nat_plugin.training.seeds import derive, generator, seeded
 from nat_plugin.training.statistics import Accuracy
+from nat_plugin.training.steps import ImageSteps, figures
 
 EVAL_BATCH = 512
 
@@ -56,14 +57,7 @@ class NetworkTrainer:
             self.net = _built(network, schedule, module)
         self.net.to(device=compute.device, memory_format=compute.memory_format)  # type: ignore[call-overload]
         self._forward: Callable[[Tensor], Any] = torch.compile(self.net) if schedule.compile else self.net
-        self._parameters = list(self.net.parameters())
-        self._optimizer = Optimizer(
-            self.net.named_parameters(),
-            compute,
-            momentum=schedule.momentum,
-            weight_decay=schedule.weight_decay,
-            grad_clip=schedule.grad_clip,
-        )
+        self._steps = ImageSteps(self.net, schedule, compute, schedule.accumulation)
         self.epochs_done = 0
         self.failed = False
 
@@ -86,8 +80,10 @@ class NetworkTrainer:
         steps = len(self._split) // size
         sums = torch.zeros(2, device=device)
         with seeded(device, derive(self.seed, "drop path", number)):
-            for step, (x, y) in enumerate(batches):
-                sums += self._step(x, y, self.schedule.learning_rate(number + step / steps))
+            for found in self._steps.over(
+                batches, self._losses, lambda step: self.schedule.learning_rate(number + step / steps)
+            ):
+                sums += found
         loss, hits = (sums / (steps * size)).tolist()
         self.epochs_done += 1
         self.failed = not math.isfinite(loss)
@@ -99,25 +95,13 @@ class NetworkTrainer:
             self._data, self._split, self.schedule.batch, random, memory_format=self.compute.memory_format
         )
 
-    def _step(self, x: Tensor, y: Tensor, lr: float) -> Tensor:
-        """One step of the weights; returns [sum of the losses, hits] over the batch, still on the device."""
-        sums = torch.zeros(2, device=x.device)
-        parts = min(self.schedule.accumulation, len(y))
-        for part_x, part_y in zip(x.tensor_split(parts), y.tensor_split(parts), strict=True):
-            objective, found = self._losses(part_x, part_y)
-            self._optimizer.backward(objective / len(y))
-            sums += found
-        self._optimizer.step(self._parameters, lr)
-        return sums
-
     def _losses(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        """What is minimised, and [sum of the losses, hits]; both summed over the images."""
         smoothing = self.schedule.label_smoothing
         with self.compute.precision():
             output = self._forward(x)
         logits, auxiliary = output if isinstance(output, tuple) else (output, None)
         loss = F.cross_entropy(logits.float(), y, label_smoothing=smoothing, reduction="sum")
-        found = torch.stack([loss.detach(), (logits.detach().argmax(1) == y).sum()])
+        found = figures(loss, logits, y)
         if auxiliary is None:
             return loss, found
         side = F.cross_entropy(auxiliary.float(), y, label_smoothing=smoothing, reduction="sum")
@@ -160,14 +144,14 @@ class NetworkTrainer:
             "epochs_done": self.epochs_done,
             "failed": self.failed,
             "net": snapshot(self.net.state_dict()),
-            "optimizer": self._optimizer.state(),
+            "optimizer": self._steps.state(),
         }
 
     def restore(self, state: State) -> None:
         """Go on from a state of a trainer that was made with the same arguments."""
         self.epochs_done, self.failed = int(state["epochs_done"]), bool(state["failed"])
         self.net.load_state_dict(state["net"])
-        self._optimizer.restore(state["optimizer"])
+        self._steps.restore(state["optimizer"])
 
 
 def _built(network: Network, schedule: Schedule, module: Callable[[Network], nn.Module | None] | None) -> nn.Module:

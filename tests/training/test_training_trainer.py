@@ -97,7 +97,7 @@ def test_parts_of_a_batch_add_up_to_its_gradient(small: Network, digits: DataSet
         schedule = plain.model_copy(update={"accumulation": accumulation})
         trainer = NetworkTrainer(small, digits, schedule, CPU, train_split=twice)
         x = digits.normalise(twice.x)
-        sums = trainer._step(x, twice.y, 0.1)
+        sums = trainer._steps.step(x, twice.y, trainer._losses, 0.1)
         nets.append((dict(trainer.net.named_parameters()), sums))
     torch.testing.assert_close(nets[0][1], nets[1][1])
     for name, parameter in nets[0][0].items():
@@ -110,7 +110,7 @@ def test_one_step_is_that_of_plain_sgd(small: Network, digits: DataSet) -> None:
     x, y = digits.normalise(digits.weights.x[:32]), digits.weights.y[:32]
     sgd = torch.optim.SGD(theirs.net.parameters(), 0.1, momentum=0.9, weight_decay=3e-4)
     for _ in range(3):
-        ours._step(x, y, 0.1)
+        ours._steps.step(x, y, ours._losses, 0.1)
         sgd.zero_grad()
         logits, auxiliary = theirs.net(x)
         entropy = torch.nn.functional.cross_entropy

@@ -14,8 +14,8 @@ from nat_plugin.device import Compute
 from nat_plugin.errors import NATError
 from nat_plugin.evaluators.feed import Batches
 from nat_plugin.search.base import Settings
-from nat_plugin.training.optimizer import Optimizer
 from nat_plugin.training.schedule import cosine
+from nat_plugin.training.steps import ImageSteps, figures
 
 NO_BATCH = "train_loader gives no batch of two images or more, which batch norms need"
 
@@ -70,33 +70,30 @@ def fine_tune(
     """Train a model in place, each pass on the batches that ``epoch`` gives, about ``steps`` of them; it is left in
     evaluation mode. ``after_step`` hears how many steps are done. NATError if its loss ends as no finite number, and
     where no batch can be trained on."""
-    optimizer = Optimizer(
-        model.named_parameters(),
-        compute,
-        momentum=tuning.momentum,
-        weight_decay=tuning.weight_decay,
-        grad_clip=tuning.grad_clip,
-    )
-    parameters, done, whole = list(model.parameters()), 0, tuning.epochs * steps
+    training, done, whole = ImageSteps(model, tuning, compute), 0, tuning.epochs * steps
     last = torch.zeros((), device=compute.device)
+
+    def losses(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        with compute.precision():
+            logits = model(x).float()
+        loss = objective(
+            logits,
+            y,
+            said(teacher if tuning.distil else None, x, compute),
+            label_smoothing=tuning.label_smoothing,
+            distil=tuning.distil,
+            temperature=tuning.temperature,
+        )
+        return loss, figures(loss, logits, y)
+
+    def rate(_: int) -> float:
+        return cosine(min(1.0, done / whole), tuning.lr, 0.0)
+
     for _ in range(tuning.epochs):
         model.train()
-        for x, y in epoch():
-            if len(y) < 2:  # batch norm needs two
-                continue
-            with compute.precision():
-                logits = model(x).float()
-            loss = objective(
-                logits,
-                y,
-                said(teacher if tuning.distil else None, x, compute),
-                label_smoothing=tuning.label_smoothing,
-                distil=tuning.distil,
-                temperature=tuning.temperature,
-            )
-            optimizer.backward(loss / len(y))
-            optimizer.step(parameters, cosine(min(1.0, done / whole), tuning.lr, 0.0))
-            done, last = done + 1, loss.detach()
+        batches = ((x, y) for x, y in epoch() if len(y) > 1)  # batch norm needs two
+        for found in training.over(batches, losses, rate):
+            done, last = done + 1, found[0]
             after_step(done)
     model.eval()
     if tuning.epochs and not done:

@@ -14,11 +14,11 @@ from typing import TypeAlias
 
 import numpy as np
 import torch
-from torch import nn
 
 from nat_plugin.policy.geometric import scatter
 from nat_plugin.policy.graphs import Batch
 from nat_plugin.policy.network import Policy
+from nat_plugin.policy.optimizers import update
 from nat_plugin.policy.reinforce import Learning, advantages
 
 Tensor = torch.Tensor
@@ -93,9 +93,6 @@ def critic_based_step(
     whole = scatter(log[torch.from_numpy(rows).to(device)], slots.graph, 0, len(gains), "sum")
     bits = -(log.exp() * log).sum() / len(gains)
     loss = -(torch.from_numpy(values).to(device) * whole).sum() / max(1, known.sum()) - entropy * bits
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    nn.utils.clip_grad_norm_(policy.parameters(), learning.gradient)
-    optimizer.step()
+    update(optimizer, loss, learning.gradient)
     gain = float(gains[known].mean()) if known.any() else 0.0
     return {"gain": gain, "entropy": float(bits.detach()), "uniform": slots.uniform}

@@ -16,6 +16,7 @@ from torch import nn
 
 from nat_plugin.policy.graphs import Batch, Graph, build_batch
 from nat_plugin.policy.network import GraphEncoder, PolicyConfig
+from nat_plugin.policy.optimizers import update
 from nat_plugin.policy.ranks import normal_ranks
 
 Tensor = torch.Tensor
@@ -82,10 +83,7 @@ class RankEnsemble:
                 part = order[start : start + size]
                 batch = build_batch([graphs[each] for each in part], self.device)
                 loss = nn.functional.mse_loss(member(batch), wanted[torch.from_numpy(part).to(self.device)])
-                optimizer.zero_grad(set_to_none=True)
-                loss.backward()  # type: ignore[no-untyped-call]
-                nn.utils.clip_grad_norm_(member.parameters(), 1.0)
-                optimizer.step()
+                update(optimizer, loss, 1.0)
                 schedule.step()
 
     @torch.no_grad()

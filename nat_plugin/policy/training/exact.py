@@ -15,11 +15,11 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from torch import nn
 
 from nat_plugin.policy.geometric import scatter
 from nat_plugin.policy.graphs import Batch
 from nat_plugin.policy.network import Policy
+from nat_plugin.policy.optimizers import update
 
 Tensor = torch.Tensor
 
@@ -57,9 +57,6 @@ def exact_step(
     regret = (share * torch.from_numpy(behind).to(policy.device)).sum() / len(gains)
     bits = -(share * log).sum() / len(gains)
     loss = regret - temperature * bits
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
-    nn.utils.clip_grad_norm_(policy.parameters(), gradient)
-    optimizer.step()
+    update(optimizer, loss, gradient)
     behind_best, spread = torch.stack([regret.detach(), bits.detach()]).tolist()
     return {"regret": behind_best, "entropy": spread}

@@ -10,12 +10,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from nat_plugin.errors import NATError
 from nat_plugin.policy.critic import Critic
 from nat_plugin.policy.graphs import Graph, build_batch
-from nat_plugin.policy.optimizers import optimizer_state, restore_optimizer
+from nat_plugin.policy.optimizers import optimizer_state, restore_optimizer, update
 from nat_plugin.policy.proxy_inputs import dropped
 from nat_plugin.policy.ranks import normal_ranks
 
@@ -90,16 +89,13 @@ class CriticTraining:
         return losses
 
     def _update(self, number: int) -> torch.Tensor:
-        member, optimizer, learning = self.critic.member(number), self._optimizers[number], self.learning
+        optimizer, learning = self._optimizers[number], self.learning
         count = min(learning.tasks, len(self._tasks))
         drawn = self._rng.choice(len(self._tasks), count, replace=False, p=self._shares)
         loss = torch.stack(self._surprises(number, drawn.tolist())).mean()
         for group in optimizer.param_groups:
             group["lr"] = learning.rate(self.step_number)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(member.parameters(), learning.gradient)
-        optimizer.step()
+        update(optimizer, loss, learning.gradient)
         return loss.detach()
 
     def _surprises(self, number: int, tasks: Sequence[int]) -> list[torch.Tensor]:

@@ -19,11 +19,11 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from torch import nn
 
 from nat_plugin.policy.geometric import scatter
 from nat_plugin.policy.graphs import SHARE, Batch
 from nat_plugin.policy.network import Policy
+from nat_plugin.policy.optimizers import update
 from nat_plugin.policy.training.critic_based import GainOf, Slots
 
 Tensor = torch.Tensor
@@ -73,10 +73,7 @@ def sampled_step(
     share = log.exp() * admits
     bits = -(share * log).sum(1).mean()
     loss = -(share * advantage).sum(1).mean() - entropy * bits
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    nn.utils.clip_grad_norm_(policy.parameters(), gradient)
-    optimizer.step()
+    update(optimizer, loss, gradient)
     expected, spread_out = torch.stack([(share * gain).sum(1).mean(), bits]).tolist()
     return {"gain": expected, "entropy": spread_out, "admitted": admitted}
 
