@@ -86,7 +86,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         (IR, POLICY, SEARCH),
         (NB201,),
         quick=(
-            "--work SCRATCH/work --seeds 1 --rows 24 --proposals 128 --inputs 20 --set "
+            "--work SCRATCH/work --seeds 1 --rows 24 --proposals 128 --inputs 8 --set report=8 "
             '\'stages=[{"updates":2,"critic":{"members":1,"steps":4,"doubt_steps":2}}]\' policy.inputs=24 '
             "policy.batch=8"
         ),
@@ -171,7 +171,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         "proxies_trained",
         quick=(
             "--seeds 1 --random 1 --within 0.5 --work SCRATCH/work --search 'search={rounds: 1, "
-            "proposals: 2}' --set 'network={channels: 4, cells: 3}' final.schedule.epochs=1"
+            "proposals: 2}' evaluator.references=2 --set 'network={channels: 4, cells: 3}' final.schedule.epochs=1"
         ),
     ),
     "supernet-nasbench201": Experiment(

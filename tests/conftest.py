@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Iterator
@@ -51,6 +52,16 @@ def shared_data() -> Path:
     if not SHARED.is_dir():
         pytest.skip("needs the tables of ../shared/data, see CONTRIBUTING.md")
     return SHARED
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Modules and tests stay: to look through them for what can be freed takes seconds each time."""
+    gc.disable()
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    gc.freeze()
+    gc.enable()
 
 
 NEEDS_DATA = pytest.StashKey[dict[str, bool]]()

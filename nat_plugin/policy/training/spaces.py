@@ -268,7 +268,7 @@ def split_place(network: Network, seed: int) -> float:
     if not is_connected(network):
         return place(seed, *map(str, network.ops))
     cells = {placement.cell for placement in network.placements}
-    parts = sorted(cell_key(cell) for name, cell in network.cells if name in cells)
+    parts = sorted(cell_key(cell, 0) for name, cell in network.cells if name in cells)
     return place(seed, *parts)
 
 
