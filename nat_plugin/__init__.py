@@ -57,6 +57,7 @@ if TYPE_CHECKING:  # at run time plugins are found through their entry points (a
     from nat_plugin.search.base import Strategy
 else:
     from nat_plugin.lazy import lazy_names
+    from nat_plugin.moved import find_moved
 
     _PLACES = {
         "Adapter": "nat_plugin.adapter",
@@ -83,3 +84,4 @@ else:
         "transform": "nat_plugin.api.transforming",
     }
     __getattr__, __dir__ = lazy_names(__name__, _PLACES)
+    find_moved()

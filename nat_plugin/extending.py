@@ -99,4 +99,4 @@ else:
         "nat_plugin.sources": ("read_text",),
     }
     _PLACES = {name: module for module, names in _IN.items() for name in names}
-    __getattr__, __dir__ = lazy_names(__name__, _PLACES)
+    __getattr__, __dir__ = lazy_names(__name__, _PLACES, {"Bench": "nat_plugin.extending:EvaluatorContext"})

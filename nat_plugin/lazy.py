@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any
 
 
-def lazy_names(module: str, places: Mapping[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+def lazy_names(
+    module: str, places: Mapping[str, str], moved: Mapping[str, str] | None = None
+) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
     """``__getattr__`` and ``__dir__`` of a module; ``places``: in which other module each of its names is, as
-    ``module``, or as ``module:name`` where it has another name there."""
+    ``module``, or as ``module:name`` where it has another name there. ``moved``: names of earlier versions, each as
+    ``module:name``; they are not listed, and warn."""
+    old = moved or {}
 
     def get(name: str) -> Any:
+        if name in old:
+            place, _, new = old[name].partition(":")
+            warnings.warn(f"{module}.{name} is {place}.{new} now", DeprecationWarning, stacklevel=2)
+            return getattr(import_module(place), new)
         if name not in places:
             raise AttributeError(f"module '{module}' has no attribute '{name}'")
         place, _, other = places[name].partition(":")

@@ -14,6 +14,7 @@ from nat_plugin.adapter import Adapter
 from nat_plugin.hookspecs import hookimpl
 from nat_plugin.ir import OpKind, Rule
 from nat_plugin.lazy import lazy_names
+from nat_plugin.moved import moved_modules
 
 if TYPE_CHECKING:
     from nat_nni.experiment.strategies import NAT as NAT
@@ -54,8 +55,27 @@ __all__ = [
     "to_sample",
 ]
 
+_ROOMS = {
+    "export": ("building", "counting", "export_text"),
+    "experiment": (
+        *("experiment_coverage", "experiment_engine", "experiment_initial", "experiment_state", "experiment_trials"),
+        *("strategies", "strategy"),
+    ),
+    "generic": ("candidates", "chain", "groups", "inputs", "measuring", "probing", "survival", "tree"),
+    "samples": ("described", "document", "domains"),
+    "spaces": ("colour", "hub", "nasbench101", "nasbench201", "nds"),
+}
+"""Modules of earlier versions that lay flat, by the package that they are in now."""
 
 __getattr__, __dir__ = lazy_names(__name__, _LAZY)
+moved_modules(
+    {
+        f"nat_nni.{old}": f"nat_nni.{room}.{old.removeprefix(f'{room}_')}"
+        for room, names in _ROOMS.items()
+        for old in names
+    }
+)
+moved_modules({"nat_nni.bench": "nat_nni.generic.measurer"})
 
 
 @hookimpl

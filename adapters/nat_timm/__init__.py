@@ -7,12 +7,13 @@ loads what was saved here. timm itself is imported only when it is needed.
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nat_plugin.adapter import Adapter
 from nat_plugin.hookspecs import hookimpl
 from nat_plugin.ir import OpKind, register_op
+from nat_plugin.lazy import lazy_names
+from nat_plugin.moved import moved_modules
 from nat_timm.adapter import TimmAdapter
 from nat_timm.building.registering import register_with_timm
 from nat_timm.moves.ops import TIMM
@@ -67,8 +68,24 @@ __all__ = [
     "widths",
 ]
 
+__getattr__, __dir__ = lazy_names(__name__, _LAZY)
+
+_ROOMS = {
+    "building": ("comparing", "entrypoint", "features", "registering"),
+    "compacting": ("checking", "magnitude", "result"),
+    "documents": ("document", "edits"),
+    "measuring": ("latency", "statistics"),
+    "moves": ("chains", "naming", "ops", "variants"),
+    "reading": ("branches", "parts", "trace", "units"),
+    "saving": ("exporting", "stock", "weights"),
+    "surgery": ("fusing", "hidden", "standins"),
+    "training": ("evaluator", "loaders", "supernet", "tuning"),
+}
+"""Modules of earlier versions that lay flat, by the package that they are in now."""
+
 register_op(TIMM)
 register_with_timm()
+moved_modules({f"nat_timm.{old}": f"nat_timm.{room}.{old}" for room, names in _ROOMS.items() for old in names})
 
 
 @hookimpl
@@ -86,13 +103,3 @@ def register_evaluators(register: Callable[[str, type[Evaluator]], None]) -> Non
     from nat_timm.training.evaluator import TimmEvaluator
 
     register("timm", TimmEvaluator)
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
-        raise AttributeError(f"module 'nat_timm' has no attribute '{name}'")
-    return getattr(import_module(_LAZY[name]), name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_LAZY})

@@ -1,7 +1,6 @@
 """Data sets: a setting in, four disjoint splits as tensors on a device out, and batches of them."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from nat_plugin.data.augment import Augment
@@ -27,23 +26,18 @@ __all__ = [
     "take",
     "train_batches",
 ]
-_LAZY = {
-    **dict.fromkeys(("eval_batches", "take", "train_batches"), "batches"),
-    **dict.fromkeys(("AugmentSettings", "DataSettings", "SplitSettings"), "settings"),
-    **dict.fromkeys(("DataSet", "Images"), "dataset"),
-    **dict.fromkeys(("Loader", "ImageSource"), "source"),
-    "Augment": "augment",
-    "LOADERS": "loaders",
-    "load": "loading",
-}
 
+if not TYPE_CHECKING:  # each is imported when it is first asked for: settings are checked without torch
+    from nat_plugin.lazy import lazy_names
 
-def __getattr__(name: str) -> Any:
-    """Each is imported when it is first asked for: settings are checked without torch, which takes seconds."""
-    if name not in _LAZY:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_LAZY})
+    _IN = {
+        "augment": ("Augment",),
+        "batches": ("eval_batches", "take", "train_batches"),
+        "dataset": ("DataSet", "Images"),
+        "loaders": ("LOADERS",),
+        "loading": ("load",),
+        "settings": ("AugmentSettings", "DataSettings", "SplitSettings"),
+        "source": ("ImageSource", "Loader"),
+    }
+    _PLACES = {name: f"{__name__}.{module}" for module, names in _IN.items() for name in names}
+    __getattr__, __dir__ = lazy_names(__name__, _PLACES, {"Source": "nat_plugin.data:ImageSource"})

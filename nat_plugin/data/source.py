@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from nat_plugin.data.augment import Augment
 from nat_plugin.data.settings import DataSettings
 from nat_plugin.errors import NATError
+from nat_plugin.lazy import lazy_names
 
 CHANNELS = (1, 3, 4)
 
@@ -111,3 +112,7 @@ def _in_range(y: NDArray[np.int64], classes: int, where: str) -> None:
 
 def _text(shape: tuple[int, ...]) -> str:
     return "x".join(str(length) for length in shape) or "()"
+
+
+if not TYPE_CHECKING:
+    __getattr__, _ = lazy_names(__name__, {}, {"Source": f"{__name__}:ImageSource"})

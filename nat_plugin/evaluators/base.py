@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 from nat_plugin.evaluators.scale import Scale
 from nat_plugin.ir import Frame, Network, Rule
 from nat_plugin.ir.budget import Metric
+from nat_plugin.lazy import lazy_names
 from nat_plugin.outside import Outside
 from nat_plugin.search.base import Measurement, Proposal, State
 from nat_plugin.search.base import Settings as AnySettings
@@ -158,3 +160,13 @@ class Evaluator(ABC):
 
     def restore(self, state: State) -> None:  # noqa: B027 - an evaluator that learns nothing has nothing to restore
         """Go on from a state."""
+
+    @property
+    def bench(self) -> EvaluatorContext:
+        """Old name of ``context``; it warns."""
+        warnings.warn("Evaluator.bench is Evaluator.context now", DeprecationWarning, stacklevel=2)
+        return self.context
+
+
+if not TYPE_CHECKING:
+    __getattr__, _ = lazy_names(__name__, {}, {"Bench": f"{__name__}:EvaluatorContext"})

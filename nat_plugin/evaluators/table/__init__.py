@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from nat_plugin.evaluators.table.latencies import read_latencies
 from nat_plugin.evaluators.table.layout import MEAN, Results, TableLayout, Unit
 from nat_plugin.evaluators.table.lookup import CsvTable, LookupTable, TableReader, Trained, open_table
 from nat_plugin.evaluators.table.measured import MeasuredTable, read_table
 from nat_plugin.evaluators.table.reading import LeftOut
 from nat_plugin.evaluators.table.settings import FrameSettings, TableSettings
+from nat_plugin.lazy import lazy_names
 
 __all__ = [
     "MEAN",
@@ -29,3 +32,6 @@ __all__ = [
     "read_latencies",
     "read_table",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__, _ = lazy_names(__name__, {}, {"Layout": f"{__name__}:TableLayout"})
