@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common.results import ROOT, read_results
+from benchmarks.common.results import ROOT, place_of, read_results
 from benchmarks.questions import answers
 from benchmarks.registry import EXPERIMENTS, Experiment
 from nat_plugin.errors import NATError
@@ -76,7 +76,7 @@ def _tables_of(name: str, experiment: Experiment) -> Iterator[tuple[str, Table]]
     found = {entry: figures for entry, figures in results.items() if PRINTED not in figures}
     if found and hasattr(module := experiment.load(), "tables_of"):
         for key, text in module.tables_of(found).items():
-            by_name = [entry for entry in found if key.endswith(f"-{entry}")]
+            by_name = [entry for entry in found if key.endswith(f"-{place_of(entry)}")]
             own = getattr(module, "SOURCES", {}).get(key) or by_name or list(found)
             yield key, Table(name, text, path, {entry: found[entry] for entry in own if entry in found})
 
