@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from nat_plugin.api.architectures import Architecture
 from nat_plugin.api.policies import LoadedPolicy
 from nat_plugin.api.transformed import Transformed, TransformSettings
 from nat_plugin.errors import NATError
-from nat_plugin.ir import Budget, Moves, Network, Rule
+from nat_plugin.ir import Budget, Choice, Moves, Network, Rule
 from nat_plugin.measuring.keeping import Keeper, find_keeper
 from nat_plugin.measuring.latency import LATENCY, MeasuredLatency
 from nat_plugin.measuring.tables import TableMetric
@@ -91,7 +92,7 @@ class Transformation:
         keeper = find_keeper(moves.network, self.rule, self.limits, begun.architecture.adapter.latency)
         if not isinstance(keeper, Keeper):
             return _Held(proposed, moves, note="" if keeper is None else str(keeper))
-        network = keeper.kept(proposed)
+        network = keeper.kept(proposed, partial(self._proposed_within, begun))
         if network is None:
             raise NATError(
                 f"timed as a whole it takes {keeper.measured(proposed)}, and nothing near to it keeps the limit of "
@@ -101,6 +102,10 @@ class Transformation:
         note = f"{changed}timed as a whole: {keeper.measured(network)} of {keeper.most:.3g} ms"
         by_counting = Moves(moves.network, self.rule, moves.limits.without(LATENCY))
         return _Held(network, by_counting, keeper.measured(network), note)
+
+    def _proposed_within(self, begun: _Begun, moves: Moves) -> list[Choice]:
+        """What the policy proposes under other limits."""
+        return [moves.choice(network) for network, _ in self._transformed([replace(begun, moves=moves)])]
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import islice
+from typing import TypeAlias
 
 from nat_plugin.errors import NATError
-from nat_plugin.ir import Budget, Moves, Network, Rule
+from nat_plugin.ir import Budget, Choice, Moves, Network, Rule
 from nat_plugin.ir.budget import Limits
 from nat_plugin.measuring.latency import LATENCY, Latency, MeasuredLatency, TimedMetric
 from nat_plugin.measuring.measure import settings_of
@@ -21,6 +23,11 @@ LEAST_USE = 0.9
 """Of what a limit allows: what takes less gets operations back."""
 SPARE = 4
 """So many networks are asked for, for each that is wanted: nothing near to some may keep the limit."""
+RANKED = 500
+"""So many of what a search ranks are asked whether they take enough of a limit."""
+
+Ranking: TypeAlias = Callable[[Moves], Iterable[Choice]]
+"""Choices within the limits of some moves, the best by what a search knows first."""
 
 
 @dataclass(frozen=True)
@@ -59,17 +66,19 @@ class Keeper:
         """Whether it is within the limit with its whole interval."""
         return self.measured(network).high <= self.most
 
-    def within(self, networks: Sequence[Network]) -> Iterator[Network]:
+    def within(self, networks: Sequence[Network], ranking: Ranking | None = None) -> Iterator[Network]:
         """What becomes of networks that keep the budget by estimate: each at most once."""
         known: set[Network] = set()
         for network in networks:
-            kept = self.kept(network)
+            kept = self.kept(network, ranking, known)
             if kept is not None and kept not in known:
                 known.add(kept)
                 yield kept
 
-    def kept(self, network: Network) -> Network | None:
-        """The nearest to the limit of all that was tried; None if all are over it."""
+    def kept(self, network: Network, ranking: Ranking | None = None, but: Collection[Network] = ()) -> Network | None:
+        """The nearest to the limit of all that was tried; None if all are over it. What is over the limit or takes too
+        little of it is followed by what ``ranking`` has next under a limit that is corrected, without what is in
+        ``but``; where that has nothing more, by a network near to it, whatever that is worth."""
         kept: Network | None = None
         tried: set[Network] = set()
         following: Network | None = network
@@ -80,12 +89,12 @@ class Keeper:
                 kept = following
             if self.fits(following) and LEAST_USE * self.most <= found.ms:
                 break
-            following = self._changed(following)
+            following = self._changed(following, ranking, {*tried, *but})
         return kept
 
-    def _changed(self, network: Network) -> Network | None:
-        """Near to a network, leaner or fuller, with an estimate that is as far from the limit as what is saved was
-        estimated wrong. A limit that the original keeps asks for nothing to be used."""
+    def _changed(self, network: Network, ranking: Ranking | None, known: Collection[Network]) -> Network | None:
+        """What to try after a network, with an estimate that is as far from the limit as what is saved was estimated
+        wrong. A limit that the original keeps asks for nothing to be used."""
         found, whole, expected = self.measured(network), self.timed.whole, self._estimate(self._network)
         takes, takes_by_estimate, allowed = found.ms / whole, found.estimate / expected, self.most / whole
         is_over, saves = not self.fits(network), takes < 1 and takes_by_estimate < 1
@@ -99,12 +108,27 @@ class Keeper:
             moves = Moves(self._network, self._rule, Limits(room, self._limits.metrics))
         except NATError:  # nothing fits
             return None
+        ranked = None if ranking is None else self._ranked(moves, ranking, enough, known)
+        if ranked is not None:
+            return ranked
         choice = moves.choice(network)
         if is_over:
             changed = greedy_repair(moves, choice)
         else:
             changed = filled(moves, choice, LATENCY, enough) if moves.admits(choice) else None
         return None if changed is None else moves.apply(changed)
+
+    def _ranked(self, moves: Moves, ranking: Ranking, enough: float, known: Collection[Network]) -> Network | None:
+        """The first of a ranking that is new and takes enough; else the first that is new."""
+        first: Network | None = None
+        for choice in islice(ranking(moves), RANKED):
+            network = moves.apply(choice)
+            if network in known or network == self._network:
+                continue
+            if self._estimate(network) >= enough:
+                return network
+            first = first or network
+        return first
 
 
 def find_keeper(

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from torch import nn
 
 from nat_plugin.errors import NATError
-from nat_plugin.ir import NULL, SKIP, Budget, Moves, Network, find_rule
+from nat_plugin.ir import NULL, SKIP, Budget, Choice, Moves, Network, find_rule
 from nat_plugin.ir.budget import METRICS
 from nat_plugin.measuring import runtimes
 from nat_plugin.measuring.cells import CellLatency
@@ -142,6 +142,32 @@ def test_what_is_kept_is_within_the_limit_as_a_whole_and_uses_it(
     assert kept
     assert all(LEAST_USE * most <= latency(each) <= most for each in kept)
     assert len(set(kept)) == len(kept)
+
+
+@pytest.mark.parametrize("belief", [1.25, 0.8])
+def test_what_a_ranking_has_next_takes_the_place_of_what_is_over_the_limit_or_leaves_much_of_it(
+    latency: CellLatency, belief: float
+) -> None:
+    """Not whatever is near to it: a limit that is corrected is asked about anew."""
+
+    def estimate(network: Network) -> float:
+        return latency.whole - belief * (latency.whole - latency(network))
+
+    harms = np.random.default_rng(0).random((len(NETWORK.slots), 16))
+
+    def harm(choice: Choice) -> float:
+        return float(sum(harms[slot, index] for slot, index in enumerate(choice)))
+
+    def ranking(moves: Moves) -> list[Choice]:
+        return sorted(filter(moves.admits, moves.all()), key=harm)
+
+    budget = Budget.parse({"latency": "0.7x"}, {**METRICS, "latency": estimate})
+    keeper, free = Keeper(NETWORK, RULE, latency, budget), Moves(NETWORK, RULE)
+    limited = Moves(NETWORK, RULE, budget.resolve(NETWORK))
+    found = list(keeper.within([limited.apply(choice) for choice in ranking(limited)[:2]], ranking))
+    assert len(set(found)) == len(found) > 0
+    enough = {each for each in free.all() if LEAST_USE * keeper.most <= latency(free.apply(each)) <= keeper.most}
+    assert {free.choice(each) for each in found} == set(sorted(enough, key=harm)[: len(found)])
 
 
 def test_an_interval_of_a_difference_is_that_of_both() -> None:

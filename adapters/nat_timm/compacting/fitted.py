@@ -36,6 +36,8 @@ class FittedEvaluator(Evaluator):
         super().__init__(context, Settings())
         self._model, self._pictures, self._compared = model.eval(), pictures, compared
         self._wanted = self._logits(model)
+        self.gains: dict[Network, float] = {}
+        """Of all that was measured."""
 
     def measure(self, proposals: Sequence[Proposal]) -> list[Measurement | None]:
         return [self._measured(each.network) for each in proposals]
@@ -59,6 +61,7 @@ class FittedEvaluator(Evaluator):
         change = float((found - self._wanted).square().sum()) / max(spread, 1e-30)
         if not math.isfinite(change):
             return None
+        self.gains[network] = -change
         return measurement(change, float((found.argmax(1) == self._wanted.argmax(1)).double().mean()))
 
     @torch.no_grad()

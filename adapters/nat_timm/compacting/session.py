@@ -30,6 +30,7 @@ from nat_plugin.runs.progress import Reporter, Silent
 from nat_plugin.runs.recipe import SearchSettings
 from nat_plugin.runs.search import Search
 from nat_plugin.search.base import Proposal, Strategy, Task
+from nat_plugin.search.knapsack.ranking import HarmRanking
 from nat_plugin.training.seeds import derive, seeded
 from nat_timm.adapter import TimmAdapter
 from nat_timm.advising.advise import advise
@@ -52,7 +53,7 @@ ReportLine: TypeAlias = Callable[[str], None]
 OWN, ADAPTED = "own", "adapted"
 STARTS = (OWN, ADAPTED)
 """The weights that fine-tuning may begin from: those of the model that was given, or those that the search left."""
-ADVISED_ON = 64
+ADVISED_ON = 256
 """Training images that an advice is of, and on which combinations are fitted in a search by it."""
 
 
@@ -150,6 +151,8 @@ class CompactionSession:
         self._fitted_to = self.teacher if self.model is self.given else _placed(self.model, self.compute).eval()
         self._budget = Budget()
         self._keepers: dict[Budget, Keeper | Untimed | None] = {}
+        self.ranking: HarmRanking | None = None
+        """Of choices within any limits, after a search by advice: by the harm that was measured."""
         self._has_fits = fits
 
     @cached_property
@@ -205,9 +208,12 @@ class CompactionSession:
 
     def within(self, networks: Sequence[Network]) -> Iterator[Network]:
         """Those that keep a limit on latency, if there is one, when they are timed as a whole: what is over is made
-        leaner, and what leaves much of it gets operations back."""
+        leaner, and what leaves much of it gets operations back. After a search by advice the next best by what was
+        measured takes their place."""
         keeper = self.keeper
-        return keeper.within(networks) if isinstance(keeper, Keeper) else iter(dict.fromkeys(networks))
+        if not isinstance(keeper, Keeper):
+            return iter(dict.fromkeys(networks))
+        return keeper.within(networks, self.ranking)
 
     def measured(self, network: Network) -> MeasuredLatency | None:
         """The latency of a network as a whole, where that is limited and timed here."""
@@ -236,9 +242,10 @@ class CompactionSession:
         pictures, compared = (
             [x for x, _ in found] for found in (self.feed.calibration_batches(ADVISED_ON), self.feed.reward(0, 0))
         )
-        return self.search(
-            strategy, settings, report, FittedEvaluator(self._context, self._fitted_to, pictures, compared)
-        )
+        evaluator = FittedEvaluator(self._context, self._fitted_to, pictures, compared)
+        evaluated = self.search(strategy, settings, report, evaluator)
+        self.ranking = HarmRanking([*((network, found.gain) for network, found in known), *evaluator.gains.items()])
+        return evaluated
 
     def search(
         self,

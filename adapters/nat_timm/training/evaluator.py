@@ -34,7 +34,7 @@ from nat_timm.saving.weights import PRETRAINED, pretrained_file, starting_weight
 from nat_timm.training.supernet import TimmSupernet
 from nat_timm.training.tuning import objective, said
 
-FITTED_ON = 300
+FITTED_ON = 500
 """Images on which operations in the place of blocks are fitted."""
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from nat_plugin.ir import Choice, Moves, Network, key
 from nat_plugin.policy.sampling import SampledChoice
 from nat_plugin.search.base import Measurement, Proposal, State
-from nat_plugin.search.nat.added import can_add, least_harm
+from nat_plugin.search.knapsack.ranking import can_rank, least_harm
 from nat_plugin.search.nat.engines import Engines
 from nat_plugin.search.nat.learner import Learner
 from nat_plugin.search.nat.rounds import Round, restored_sample, sample_state
@@ -131,8 +131,9 @@ class LocalSearch:
         return None
 
     def _added(self, source: int) -> Iterator[Choice]:
-        told = self._acquisition.observations
-        return least_harm(self._moves[source], [told.told[number] for number in told.by_source[source]])
+        known = self._acquisition.observations
+        told = [known.told[number] for number in known.by_source[source]]
+        return least_harm(self._moves[source], [(each.choice, each.gain) for each in told])
 
     def _new(self, source: int, choice: Choice, waiting: Iterable[str]) -> str | None:
         """The key of what is not known of an input yet."""
@@ -192,7 +193,7 @@ class LocalSearch:
     def _hear(self, source: int, found: Measurement | None) -> None:
         """Of something over the budget, which says what single changes do."""
         self._heard += found is not None
-        if self._adds[source] is None and can_add(self._moves[source]):
+        if self._adds[source] is None and can_rank(self._moves[source]):
             self._adds[source] = True
 
     def _standing(self, source: int, gain: float) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Any
 
 import nat_timm
@@ -16,7 +17,7 @@ from nat_plugin.advising.advice import Advice
 from nat_plugin.device import Compute
 from nat_plugin.errors import NATError
 from nat_plugin.evaluators.base import EvaluatorContext
-from nat_plugin.ir import Budget, Moves, Network, cost, find_rule
+from nat_plugin.ir import Budget, Choice, Moves, Network, cost, find_rule
 from nat_plugin.plugins import plugins
 from nat_plugin.runs.recipe import SearchSettings
 from nat_plugin.search.base import Proposal
@@ -63,6 +64,28 @@ def test_what_the_advice_measured_is_told_the_worst_first(model: nn.Module, advi
     measured = {(each.macs, each.measured.change) for each in advice.combinations if each.measured is not None}
     assert measured
     assert measured <= {(cost(moves.network).macs - cost(each).macs, of.details["change"]) for each, of in found}
+
+
+def test_after_a_search_by_advice_choices_within_any_limit_come_in_order_of_harm(
+    model: nn.Module, advice: Advice, batches: Any
+) -> None:
+    session = session_of(model, batches)
+    strategy = plugins().find("strategies", "random")
+    settings = SearchSettings(warmup=0, rounds=1, proposals=2, steps=0)
+    assert session.ranking is None
+    session.advised(strategy(session.task({"macs": "0.8x"}), strategy.Settings()), advice, settings)
+    assert session.ranking is not None
+    moves = Moves(session.network, session.rule, Budget.parse({"macs": "0.9x"}).resolve(session.network))
+    harms = {moves.choice(network): -found.gain for network, found in told(advice, moves)}
+
+    def harm(choice: Choice) -> float:
+        alone = ((*moves.identity[:slot], index, *moves.identity[slot + 1 :]) for slot, index in enumerate(choice))
+        return sum(harms.get(each, 0.0) for each in alone)
+
+    found = list(islice(session.ranking(moves), 8))
+    assert all(map(moves.admits, found))
+    rng = np.random.default_rng(0)
+    assert harm(found[0]) < min(harm(moves.sample(rng)) for _ in range(50))
 
 
 def test_an_advice_of_another_model_is_refused(advice: Advice) -> None:
