@@ -24,6 +24,12 @@ LEFT_OUT = {"tasks left out": "tasks-left-out"}
 COVERAGE = {"coverage": "timm-coverage"}
 OTHER_TOOLS = {"other tools": "timm-peers"}
 
+
+def lost(gains: list[float]) -> float:
+    (gain,) = gains
+    return -gain
+
+
 GAIN: dict[str, Figure] = {
     "all": At(HOME, ("no query",), "CIFAR-10, all"),
     "all_share": At(HOME, ("no query",), "CIFAR-10, all", 1),
@@ -82,12 +88,6 @@ OVER: dict[str, Figure] = {
     name: Total([At(place, (), column, of=sum) for place in ("budgets-nat", "budgets-nat++")])
     for name, column in (("over", "over"), ("results", "inputs (nothing fits)"))
 }
-
-
-def lost(gains: list[float]) -> float:
-    (gain,) = gains
-    return -gain
-
 
 WITHOUT_MEASUREMENT = (
     Answer(

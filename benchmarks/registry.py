@@ -48,9 +48,14 @@ class Experiment:
     """Options that make it take seconds; ``SCRATCH`` is a folder of its own, ``DATA`` that of the data."""
     stand_ins: tuple[str, ...] | None = None
     """The data files that it reads then, where not all of them."""
+    tables: str = ""
+    """The module with ``tables_of``, where ``module`` needs a framework that tables can do without."""
 
     def load(self) -> ModuleType:
         return import_module(f"benchmarks.experiments.{self.module}")
+
+    def load_tables(self) -> ModuleType:
+        return import_module(f"benchmarks.experiments.{self.tables or self.module}")
 
     def place(self, name: str) -> Path:
         """The file for its results, by the experiment's name where none are kept yet."""
@@ -200,6 +205,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         (IR, POLICY, "adapters/nat_nni"),
         (NB201,),
         quick="--inputs 1 --models 10 --datasets CIFAR-10 --groups all",
+        tables="nni.nasbench201_tables",
     ),
     "nni-spaces": Experiment(
         "nni.spaces",

@@ -74,7 +74,7 @@ def _tables_of(name: str, experiment: Experiment) -> Iterator[tuple[str, Table]]
         for key, printed in figures.get(PRINTED, {}).items():
             yield key, Table(name, markdown(printed["head"], printed["rows"]), path, {entry: figures})
     found = {entry: figures for entry, figures in results.items() if PRINTED not in figures}
-    if found and hasattr(module := experiment.load(), "tables_of"):
+    if found and hasattr(module := experiment.load_tables(), "tables_of"):
         for key, text in module.tables_of(found).items():
             by_name = [entry for entry in found if key.endswith(f"-{place_of(entry)}")]
             own = getattr(module, "SOURCES", {}).get(key) or by_name or list(found)

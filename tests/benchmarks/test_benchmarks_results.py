@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.common.intervals import interval, signed
 from benchmarks.common.reliability import LEAST, bins_of, error, pooled, within
-from benchmarks.common.results import provenance
+from benchmarks.common.results import place_of, provenance
 from benchmarks.experiments.policy.leave_one_out_tables import entry_of, tables_of
 from benchmarks.methods.searches import gains_after
 from nat_plugin.ir import Budget, Frame, Network, find_rule, key
@@ -20,6 +21,27 @@ def test_what_is_noted_of_a_run_has_no_paths_of_a_machine(monkeypatch: pytest.Mo
     words = ["/home/me/clone/benchmarks/__main__.py", "some", "--data", str(tmp_path / "tables"), "--inputs", "3"]
     monkeypatch.setattr("sys.argv", words)
     assert provenance()["command"] == "python -m benchmarks some --data tables --inputs 3"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (1.5, "+1.50"),
+        ((1.5, 0.25), "+1.50 ± 0.25"),
+        ([1.5, None], "+1.50"),
+        (interval([2.0]), "+2.00"),
+        (None, "–"),
+        ([None, None], "–"),
+        (float("nan"), "–"),
+    ],
+)
+def test_a_mean_is_written_with_its_interval_where_it_has_one(value: object, text: str) -> None:
+    assert signed(value) == text
+    assert signed(value, ".2f") == text.lstrip("+")
+
+
+def test_places_of_tables_have_no_blanks() -> None:
+    assert place_of("few-queries", "nat++, macs=0.8x") == "few-queries-nat++-macs-0.8x"
 
 
 def test_a_query_is_a_network_that_computes_something_new() -> None:

@@ -28,10 +28,13 @@ from nni.nas.space import RawFormatModelSpace
 
 from benchmarks.common.files import NB201, find_file
 from benchmarks.common.results import add_result
+from benchmarks.experiments.nni.nasbench201_tables import SHOWN, tables_of
 from benchmarks.methods.no_query import load_trained
 from benchmarks.spaces.held_out import held_out_by
 from benchmarks.spaces.nb201 import DATA, GROUPS, Space, digits_of, load_space, numbers
 from nat_plugin.errors import NATError
+
+__all__ = ["add_options", "run", "tables_of"]
 
 Sample: TypeAlias = Mapping[str, Any]
 NAMES = ("none", "skip_connect", "conv_1x1", "conv_3x3", "avg_pool_3x3")
@@ -42,7 +45,6 @@ STRATEGIES: dict[str, Callable[..., Any]] = {
     "evolution": Evolution,
     "random": RandomSearch,
 }
-SHOWN = (2, 3, 5, 10, 20, 30, 50, 100)
 GOAL = 10
 """After so many models of ours it is asked how many the others need for as much."""
 
@@ -116,34 +118,6 @@ def report(data: str, group: str, found: Mapping[str, np.ndarray]) -> dict[str, 
     print(f"What {first} has after {GOAL} models needs: {words}")
     curves = {name: means.round(4).tolist() for name, means in found.items()}
     return {"data": data, "group": group, "needed": counts, "curves": curves}
-
-
-def tables_of(results: Mapping[str, Any]) -> dict[str, str]:
-    """Gains after so many models, and how many the others need for what ours has after ``GOAL``."""
-    return {
-        "nni-models": "\n\n".join(_models(found) for entry in results.values() for found in entry["results"]),
-        "nni-needed": "\n\n".join(_needed(entry) for entry in results.values()),
-    }
-
-
-def _models(found: Mapping[str, Any]) -> str:
-    counts = [count for count in SHOWN if count <= len(next(iter(found["curves"].values())))]
-    lines = [f"| {found['data']}, {found['group']} | " + " | ".join(map(str, counts)) + " |"]
-    lines.append("|---" * (1 + len(counts)) + "|")
-    for name, means in found["curves"].items():
-        cells = ("{:.2f} ({:.2f})".format(*means[count - 1]) for count in counts)
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-    return "\n".join(lines)
-
-
-def _needed(entry: Mapping[str, Any]) -> str:
-    names = list(entry["results"][0]["needed"])
-    lines = [f"| inputs | {' | '.join(names)} |", "|---" * (1 + len(names)) + "|"]
-    for found in entry["results"]:
-        most = len(next(iter(found["curves"].values())))
-        cells = (str(found["needed"][name] or f"more than {most}") for name in names)
-        lines.append(f"| {found['data']}, {found['group']} | {' | '.join(cells)} |")
-    return "\n".join(lines)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
