@@ -108,9 +108,9 @@ class Keeper:
             moves = Moves(self._network, self._rule, Limits(room, self._limits.metrics))
         except NATError:  # nothing fits
             return None
-        ranked = None if ranking is None else self._ranked(moves, ranking, enough, known)
-        if ranked is not None:
-            return ranked
+        ranked = [] if ranking is None else self._ranked(moves, ranking, enough, known)
+        if ranked and (is_over or self._estimate(ranked[0]) >= enough):
+            return ranked[0]
         choice = moves.choice(network)
         if is_over:
             changed = greedy_repair(moves, choice)
@@ -118,17 +118,11 @@ class Keeper:
             changed = filled(moves, choice, LATENCY, enough) if moves.admits(choice) else None
         return None if changed is None else moves.apply(changed)
 
-    def _ranked(self, moves: Moves, ranking: Ranking, enough: float, known: Collection[Network]) -> Network | None:
-        """The first of a ranking that is new and takes enough; else the first that is new."""
-        first: Network | None = None
-        for choice in islice(ranking(moves), RANKED):
-            network = moves.apply(choice)
-            if network in known or network == self._network:
-                continue
-            if self._estimate(network) >= enough:
-                return network
-            first = first or network
-        return first
+    def _ranked(self, moves: Moves, ranking: Ranking, enough: float, known: Collection[Network]) -> list[Network]:
+        """What is new of a ranking: what takes enough first."""
+        found = [moves.apply(choice) for choice in islice(ranking(moves), RANKED)]
+        new = [network for network in found if network not in known and network != self._network]
+        return sorted(new, key=lambda network: self._estimate(network) < enough)
 
 
 def find_keeper(

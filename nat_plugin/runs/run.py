@@ -13,7 +13,7 @@ from nat_plugin.checksums import check, is_done, write_checksums
 from nat_plugin.errors import NATError
 from nat_plugin.files import WriteError, file_errors
 from nat_plugin.ir import Network
-from nat_plugin.measuring.keeping import SPARE
+from nat_plugin.measuring.keeping import RANKED, SPARE
 from nat_plugin.measuring.latency import LATENCY
 from nat_plugin.plugins import Plugins
 from nat_plugin.policy.finding import check_still_ships
@@ -162,12 +162,15 @@ def _search(search: Search, tracker: Tracker, keep: Keep, reporter: Reporter) ->
 def _finalists(setup: Setup, count: int, reporter: Reporter) -> tuple[list[Network], Timing]:
     """The best that the strategy names of those that can be assessed: where that are few, it is asked for more. Some
     are spare: what is over a limit on latency as a whole may have nothing near to it that keeps it."""
-    wanted = asked = SPARE * count if LATENCY in dict(setup.final.moves.limits.values) else count
+    is_timed = LATENCY in dict(setup.final.moves.limits.values)
+    wanted = asked = SPARE * count if is_timed else count
     while True:
         named = setup.strategy.finalists(setup.search.network, asked)
         known = [network for network in named if setup.evaluator.can_assess(network)]
         if len(known) >= wanted or len(named) < asked or asked >= MOST_NAMED:
-            return timed(setup, known[:wanted], count, reporter)
+            more = setup.strategy.finalists(setup.search.network, RANKED) if is_timed else ()
+            others = [network for network in more if network not in known[:wanted]]
+            return timed(setup, known[:wanted], others, count, reporter)
         asked *= 4
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from typing import Any
 
-from nat_plugin.ir import Network
+from nat_plugin.ir import Choice, Moves, Network
 from nat_plugin.measuring.keeping import Untimed, find_keeper
 from nat_plugin.measuring.latency import MeasuredLatency
 from nat_plugin.runs.progress import Reporter
@@ -45,9 +46,12 @@ class Timing:
         return Timing(measured, state["most"], state["setting"], state["note"])
 
 
-def timed(setup: Setup, finalists: Sequence[Network], count: int, reporter: Reporter) -> tuple[list[Network], Timing]:
+def timed(
+    setup: Setup, finalists: Sequence[Network], others: Sequence[Network], count: int, reporter: Reporter
+) -> tuple[list[Network], Timing]:
     """The first ``count`` of what becomes of finalists, which are networks of the search, so that a limit on latency
-    holds for them as a whole at the final size, and is used; with what was measured."""
+    holds for them as a whole at the final size, and is used; with what was measured. ``others``: what the search ranks
+    next, for where a finalist does not keep the limit."""
     final, search = setup.final.network, setup.search.network
     keeper = find_keeper(final, setup.search.moves.rule, setup.final.budget, setup.adapter.latency)
     if isinstance(keeper, Untimed):
@@ -58,7 +62,8 @@ def timed(setup: Setup, finalists: Sequence[Network], count: int, reporter: Repo
         return list(finalists[:count]), Timing()
     reporter.phase("latency as a whole", count)
     kept: list[Network] = []
-    for network in keeper.within([setup.enlarge(each) for each in finalists]):
+    ranking = partial(_within, [setup.enlarge(each) for each in (*finalists, *others)])
+    for network in keeper.within([setup.enlarge(each) for each in finalists], ranking):
         known = search.with_ops(network.ops)
         if network != final and setup.evaluator.can_assess(known):
             kept.append(known)
@@ -67,3 +72,9 @@ def timed(setup: Setup, finalists: Sequence[Network], count: int, reporter: Repo
             break
     measured = tuple(keeper.measured(each) for each in (final, *map(setup.enlarge, kept)))
     return kept, Timing(measured, keeper.most, keeper.timed.setting.plain())
+
+
+def _within(networks: Sequence[Network], moves: Moves) -> Iterator[Choice]:
+    """In their order, those that keep the limits of some moves."""
+    choices = (moves.choice(network) for network in networks)
+    return (choice for choice in choices if moves.admits(choice))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from nat_plugin.measuring.keeping import LEAST_USE
+from nat_plugin.ir import Moves, Network, key
+from nat_plugin.measuring.keeping import LEAST_USE, Keeper, Ranking
 from nat_plugin.plugins import plugins
 from nat_plugin.runs.choice import FinalSelection
 from nat_plugin.runs.progress import Lines, Silent
@@ -53,6 +55,27 @@ def test_the_result_is_within_the_limit_as_a_whole_and_uses_it(saved: float, tmp
     setup = set_up(chosen, find_origin(chosen, plugins()), plugins())
     again = FinalSelection.restored(setup, tmp_path, load_state(tmp_path / "run" / CHECKPOINT)["choice"])
     assert [again.timing.plain(0), again.timing.most] == [own, most]  # nothing is timed anew
+
+
+def test_where_a_finalist_does_not_keep_the_limit_what_was_measured_next_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ranked: list[str] = []
+    within = Keeper.within
+
+    def heard(self: Keeper, networks: Sequence[Network], ranking: Ranking | None = None) -> Iterator[Network]:
+        assert ranking is not None
+        moves = Moves(self._network, self._rule)
+        ranked.extend(key(moves.apply(choice)) for choice in ranking(moves))
+        return within(self, networks, ranking)
+
+    monkeypatch.setattr(Keeper, "within", heard)
+    recipe = {**RECIPE, "costs": {"latency": str(table(tmp_path / "latency.json"))}}
+    recipe["search"] = {"rounds": 1, "proposals": 24, "steps": 0}
+    start(plan(recipe, plugins()), tmp_path / "run", plugins(), Silent())
+    lines = [json.loads(line) for line in (tmp_path / "run" / "journal.jsonl").read_text().splitlines()]
+    gains = [line["gain"] for line in lines if line["stage"] == "search"]
+    assert len(ranked) == len(set(ranked)) == len(gains) > 20
 
 
 def test_what_is_not_timed_as_a_whole_is_said_in_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
