@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks.__main__ import main
-from benchmarks.answers import Answer, At, Percent, Said, Total, table
+from benchmarks.answers import Answer, At, Figure, Percent, Said, Total, table
 from benchmarks.common.results import RESULTS, ROOT
+from benchmarks.questions import ALONE, FINAL, LEANER, TRAINED, lost
 from benchmarks.registry import EXPERIMENTS
 from benchmarks.tables import NOTHING, PRINTED, SINCE, Table, all_texts, markdown, pages, put_tables, tables_on
 from nat_plugin.errors import NATError
@@ -21,6 +22,34 @@ def test_every_table_on_every_page_is_that_of_the_results() -> None:
     assert len(found) > 15
     assert {name: text for name, text in found.items() if text != tables.get(name, NOTHING)} == {}
     assert sorted(tables.keys() - found.keys()) == []  # nothing is kept that no page says
+
+
+QUOTED: dict[str, tuple[tuple[str, dict[str, Figure]], ...]] = {
+    "explanation/shared-weights.md": (
+        (
+            "worse* than a good input, by {less_best:.2f} points",
+            {"less_best": At("supernet-gains", ("best of all by the critic",), "≥ 93", of=lost)},
+        ),
+        ("by {share:.0f} % of what can be reached", TRAINED),
+        ("and those of 93 % and more by {final:.2f} points", {"final": At("supernet-gains", (FINAL,), "≥ 93")}),
+        ("without it the latter get worse by {alone:.2f}.", {"alone": At("supernet-gains", (ALONE,), "≥ 93", of=lost)}),
+    ),
+    "tutorials/pretrained.md": (
+        (
+            "lost {lost:.2f} ± {half8:.2f} points at {macs8:.2f} of its MACs",
+            LEANER | {"lost": At("timm_compact-mnasnet_050", ("0.8x nat",), "against the input", of=lost)},
+        ),
+    ),
+}
+"""What pages outside of evidence say of its figures."""
+
+
+def test_figures_that_other_pages_quote_are_those_of_the_tables() -> None:
+    texts = all_texts()
+    for page, quotes in QUOTED.items():
+        text = " ".join((ROOT / "docs" / page).read_text().split())
+        for says, figures in quotes:
+            assert says.format(**{name: each.read(texts) for name, each in figures.items()}) in text, page
 
 
 def test_no_table_of_evidence_is_written_by_hand() -> None:
