@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
 import torch
 from torch import Tensor
 
 from nat_plugin.advising.advice import PartShares
+from nat_plugin.advising.cell_fits import combined, fit_alone
 from nat_plugin.advising.effects import Outputs
-from nat_plugin.advising.inheriting import inherits, supernet_of
+from nat_plugin.advising.inheriting import supernet_of
 from nat_plugin.advising.session import Change, Subject
+from nat_plugin.advising.starting import inherits, is_fitted
 from nat_plugin.advising.timing import Stopwatch
 from nat_plugin.device import Compute
-from nat_plugin.ir import Network, Op, Site, cost
+from nat_plugin.ir import Network, Op, Site, Slot, cost
 from nat_plugin.ir.costs import slot_sites
 from nat_plugin.ir.edge_costs import edge_costs
 from nat_plugin.nets.fixed import CellNetwork
@@ -32,12 +34,13 @@ class CellSubject(Subject):
         images: Tensor,
         labels: Tensor | None,
         compute: Compute,
+        seed: int = 0,
     ) -> None:
         self.name, self.network, self.labels = name, network, labels
         self._trained = trained.eval().to(device=compute.device, memory_format=compute.memory_format)  # type: ignore[call-overload]
         self._images, self._compute, self._watch = self._placed(images, compute), compute, Stopwatch(compute)
         self.pictures, self.setting = len(images), self._watch.setting
-        self._sites = slot_sites(network)
+        self._sites, self._seed = slot_sites(network), seed
         self._alone: dict[tuple[Op, Site], float] = {}
 
     @staticmethod
@@ -45,11 +48,19 @@ class CellSubject(Subject):
         return images.to(compute.device).contiguous(memory_format=compute.memory_format)
 
     def prepare(self, changes: Sequence[Change]) -> Sequence[Change]:
-        """Those whose op has weights of the one that it replaces, or needs none."""
-        able = [each for each in changes if inherits(self._own(each), each.op, self._sites[each.slot])]
-        ops = {slot: [each.op for each in able if each.slot == slot] for slot in self.network.slots}
-        self._shared = supernet_of(self._trained, self.network, ops)
-        return able
+        """Those whose op is fitted, has weights of the one that it replaces, or needs none."""
+        fitted = self._by_slot([each for each in changes if self._is(is_fitted, each)])
+        ready = [each for each in changes if self._is(inherits, each)]
+        ops = {slot: dict.fromkeys((*each, *fitted[slot])) for slot, each in self._by_slot(ready).items()}
+        self._shared = supernet_of(self._trained, self.network, {slot: list(each) for slot, each in ops.items()})
+        self._residuals = fit_alone(self._shared, self.network, fitted, self._images, self._seed)
+        return [each for each in changes if each in ready or (each.slot, each.op) in self._residuals]
+
+    def _is(self, able: Callable[[Op, Op, Sequence[Site]], bool], change: Change) -> bool:
+        return able(self._own(change), change.op, self._sites[change.slot])
+
+    def _by_slot(self, changes: Sequence[Change]) -> dict[Slot, list[Op]]:
+        return {slot: [each.op for each in changes if each.slot == slot] for slot in self.network.slots}
 
     def _own(self, change: Change) -> Op:
         return self.network.edge(change.slot).op
@@ -74,16 +85,27 @@ class CellSubject(Subject):
             self._alone[known] = self._watch(partial(module, image))
         return self._alone[known]
 
-    def alone(self, changes: Sequence[Change], chosen: Tensor) -> Mapping[Change, Outputs]:
-        return dict(zip(changes, self.combined([[change] for change in changes], chosen), strict=True))
-
     @torch.no_grad()
-    def combined(self, choices: Sequence[Sequence[Change]], chosen: Tensor) -> Sequence[Outputs]:
-        x, labels = self._images[chosen.to(self._images.device)], None
-        if self.labels is not None:
-            labels = self.labels[chosen].to(x.device)
+    def alone(self, changes: Sequence[Change], chosen: Tensor) -> Mapping[Change, Outputs]:
+        x, labels = self._chosen(chosen), self._labels(chosen)
         original = self._shared(x, self.network)
-        return [Outputs(self._shared(x, self.changed(each)), original, labels) for each in choices]
+        return {each: Outputs(self._shared(x, self.changed([each])), original, labels) for each in changes}
+
+    def combined(self, choices: Sequence[Sequence[Change]], chosen: Tensor) -> Sequence[Outputs]:
+        moved = [self.changed(each) for each in choices]
+        x = self._chosen(self.to_fit_on(chosen))
+        own, found = combined(self._shared, self.network, moved, self._residuals, x, self._seed)
+        labels, count = self._labels(chosen), len(chosen)
+        return [Outputs(each[:count], own[:count], labels) for each in found]
+
+    def _chosen(self, numbers: Tensor) -> Tensor:
+        return self._images[numbers.to(self._images.device)]
+
+    def _labels(self, numbers: Tensor) -> Tensor | None:
+        return None if self.labels is None else self.labels[numbers].to(self._images.device)
+
+    def residual(self, change: Change) -> float | None:
+        return self._residuals.get((change.slot, change.op))
 
     def parts(self) -> Iterator[PartShares]:
         """The op of every slot wherever it is placed, the classifier, and all else."""

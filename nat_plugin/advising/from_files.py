@@ -36,7 +36,7 @@ def advise_from_files(network: Network, name: str, wanted: AdviceSettings) -> Ad
     images, labels = read_images(
         wanted, network.input[0], network.head.classes, lambda image: _pixels(image, network.input)
     )
-    subject = CellSubject(name, network, trained, _normalised(images, wanted), labels, compute)
+    subject = CellSubject(name, network, trained, _normalised(images, wanted), labels, compute, wanted.seed)
     return advise_on(subject, rule, wanted.budget)
 
 

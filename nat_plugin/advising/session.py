@@ -21,6 +21,8 @@ from nat_plugin.ir.rules import Rule
 
 ROUGH, MORE, BEST = 8, 24, 24
 """Pictures on which every move is compared; further ones, for so many of the best."""
+FITTED_ON = 64
+"""Pictures at most on which the operations of a combination are fitted."""
 COMBINATIONS, CHECKED = 12, 3
 """Combinations that are looked for, and how many of them are measured."""
 
@@ -65,6 +67,11 @@ class Subject(ABC):
 
     @abstractmethod
     def accuracy(self) -> float | None: ...
+
+    def to_fit_on(self, chosen: Tensor) -> Tensor:
+        """The pictures numbered ``chosen``, and others behind them."""
+        others = sorted(set(range(self.pictures)) - set(chosen.tolist()))[: max(0, FITTED_ON - len(chosen))]
+        return torch.cat((chosen, torch.tensor(others, dtype=torch.int64)))
 
     def changed(self, changes: Sequence[Change]) -> Network:
         """The network with other ops."""

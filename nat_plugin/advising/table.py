@@ -32,7 +32,7 @@ def _lines(advice: Advice) -> Iterator[str]:
     if any(move.is_uncertain for move in advice.moves[:SHOWN]):
         yield "?: uncertain by half or more on so few pictures"
     if advice.not_compared:
-        yield f"{advice.not_compared} more moves are not compared: their ops could not inherit weights"
+        yield f"{advice.not_compared} more moves are not compared: their ops can neither be fitted nor inherit weights"
     if advice.combinations:
         yield ""
         yield "moves that go together; the change is expected, with its 95 % interval, and measured where it says so:"

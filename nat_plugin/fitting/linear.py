@@ -8,6 +8,9 @@ from functools import cached_property
 from nat_plugin.fitting.windows import Window
 from nat_plugin.ir.layers import Conv
 
+MAX_INPUTS = 4608
+"""Values that an output may be a sum over (512 channels, 3x3): their products are held in float64."""
+
 
 @dataclass(frozen=True)
 class LinearMap:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -17,12 +19,20 @@ ROWS = 8
 """So many rows of inputs for each input, where there are as many pixels."""
 FEWEST = 40
 """Places of each picture at least."""
+MAX_BYTES = 2**30
+"""Of the sums that are kept at a time; where all need more, the pictures are gone through again."""
+_K = TypeVar("_K")
 
 
 def empty(fitted: LinearMap, device: torch.device) -> tuple[Moments, Moments]:
     """Of no pictures: to fit on, and held out."""
     inputs, outputs = fitted.inputs, fitted.outputs
     return Moments(inputs, outputs, device), Moments(inputs, outputs, device)
+
+
+def bytes_of(fitted: LinearMap) -> int:
+    """Of both."""
+    return 16 * fitted.inputs * (fitted.inputs + fitted.outputs)
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,11 +53,16 @@ class FitSample:
     width: int
 
 
+def is_held(number: int, count: int, device: torch.device) -> Tensor:
+    """Which of so many pictures, from the ``number``-th on, are held out."""
+    return (torch.arange(number, number + count) % HELD == HELD - 1).to(device)
+
+
 def sample(fitted: LinearMap, y: Tensor, number: int, count: int, seed: int) -> FitSample:
     """Of a batch whose first picture is the ``number``-th of ``count``."""
     pixels = max(FEWEST, -(-ROWS * fitted.inputs // count))
     generator = torch.Generator().manual_seed(seed * 1_000_003 + number)
-    is_held = (torch.arange(number, number + len(y)) % HELD == HELD - 1).to(y.device)
+    held = is_held(number, len(y), y.device)
 
     def part(pictures: Tensor) -> BatchPart | None:
         if not pictures.any():
@@ -55,7 +70,7 @@ def sample(fitted: LinearMap, y: Tensor, number: int, count: int, seed: int) -> 
         chosen = places(y.shape[2], y.shape[3], pixels, generator)
         return BatchPart(pictures, chosen, outputs_at(y[pictures], chosen))
 
-    return FitSample((part(~is_held), part(is_held)), y.shape[3])
+    return FitSample((part(~held), part(held)), y.shape[3])
 
 
 def add_sample(pair: tuple[Moments, Moments], fitted: LinearMap, x: Tensor, found: FitSample) -> None:
@@ -70,3 +85,16 @@ def add(
 ) -> None:
     """Rows of a batch, whose first picture is the ``number``-th of ``count``, to the moments that they belong to."""
     add_sample(pair, fitted, x, sample(fitted, y, number, count, seed))
+
+
+def in_parts(sizes: Mapping[_K, int]) -> Iterator[list[_K]]:
+    """What is summed up together, by its bytes."""
+    part, size = list[_K](), 0
+    for key, needs in sizes.items():
+        if part and size + needs > MAX_BYTES:
+            yield part
+            part, size = [], 0
+        part.append(key)
+        size += needs
+    if part:
+        yield part

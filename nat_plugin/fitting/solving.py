@@ -28,6 +28,8 @@ class Solution:
     bias: Tensor
     residual: float
     ridge: float
+    whole: Tensor
+    """The weights of all layers as one matrix (inputs, outputs)."""
 
 
 def solve(
@@ -46,8 +48,8 @@ def solve(
         scores = {each: _score(_dense, fitted, known, held, each, towards) for each in RIDGES}
         ridge = min(scores, key=lambda each: scores[each])
     residual = _score(shape, fitted, known, held, ridge, towards)
-    layers, _, bias = _layers(shape, fitted, both or known + held, ridge, towards)
-    return Solution(layers, bias, residual, ridge)
+    layers, whole, bias = _layers(shape, fitted, both or known + held, ridge, towards)
+    return Solution(layers, bias, residual, ridge, whole)
 
 
 def _score(shape: Solver, fitted: LinearMap, known: Moments, held: Moments, ridge: float, towards: Tensor) -> float:

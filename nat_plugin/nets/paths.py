@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeAlias
 
 from nat_plugin.ir.costs import slot_sites
 from nat_plugin.ir.edge_costs import edge_costs
-from nat_plugin.ir.network import Cell, Network
+from nat_plugin.ir.network import Cell, Network, Slot
 from nat_plugin.ir.ops import Op
 from nat_plugin.ir.rules import Rule
 
@@ -35,6 +35,12 @@ def occurrences(cell: Cell) -> tuple[int, ...]:
         found.append(seen[edge.source, edge.target])
         seen[edge.source, edge.target] += 1
     return tuple(found)
+
+
+def path_of(network: Network, slot: Slot, op: Op) -> OpPath:
+    """An op in a slot."""
+    edge = network.edge(slot)
+    return OpPath(edge.source, edge.target, occurrences(network.by_name[slot.cell])[slot.index], op)
 
 
 def fixed_paths(network: Network) -> dict[str, set[OpPath]]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +15,21 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from nat_plugin.advising.inheriting import inherits, supernet_of
+from nat_plugin.advising.cells import CellSubject
+from nat_plugin.advising.effects import Outputs
+from nat_plugin.advising.inheriting import supernet_of
+from nat_plugin.advising.session import Change
+from nat_plugin.advising.starting import alike, begin, inherits
 from nat_plugin.cli import nat
+from nat_plugin.device import find_compute
 from nat_plugin.errors import NATError
+from nat_plugin.fitting.ops import OpFitting, fitted_from, layers_of
 from nat_plugin.ir import NULL, Frame, Network, Op, Site, cost
 from nat_plugin.nets import build
 from nat_plugin.nets.fixed import CellNetwork
+from nat_plugin.nets.ops import build_op
+from nat_plugin.nets.paths import path_of
+from nat_plugin.nets.shared import module_key
 from nat_plugin.plugins import plugins
 from tests.networks import genotype_network
 
@@ -113,6 +124,132 @@ def test_an_op_that_is_left_out_gives_nothing_and_a_smaller_one_has_the_middle_o
 def test_what_an_op_can_inherit(own: str, op: str, stride: int, expected: bool) -> None:
     sites = [Site(8, 8, stride, 8, 8)]
     assert inherits(Op.parse(own), Op.parse(op), sites) is expected
+
+
+@pytest.fixture(scope="module")
+def learned() -> tuple[Network, CellNetwork]:
+    """A cell with a 3x3 where other ops may stand, after a few steps on pictures of stripes."""
+    network = nb201("|nor_conv_3x3~0|+|nor_conv_3x3~0|none~1|+|none~0|nor_conv_3x3~1|nor_conv_3x3~2|")
+    torch.manual_seed(0)
+    made = build(network).train()
+    optimiser = torch.optim.Adam(made.parameters(), 1e-2)
+    for step in range(40):
+        x, y = stripes(32, step)
+        logits = made(x)
+        assert isinstance(logits, torch.Tensor)
+        optimiser.zero_grad()
+        torch.nn.functional.cross_entropy(logits, y).backward()
+        optimiser.step()
+    return network, made.eval()
+
+
+def stripes(count: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Of one of four directions, with noise."""
+    generator = torch.Generator().manual_seed(seed)
+    y = torch.randint(0, CLASSES, (count,), generator=generator)
+    rows, columns = torch.meshgrid(torch.arange(SIZE), torch.arange(SIZE), indexing="ij")
+    waves = torch.stack([torch.sin(1.5 * each) for each in (rows, columns, rows + columns, rows - columns)])
+    noise = torch.randn(count, 3, SIZE, SIZE, generator=generator)
+    return waves[y][:, None] + noise, y
+
+
+def changed_by(subject: CellSubject, change: Change, images: torch.Tensor) -> float:
+    """On other pictures than those of the advice."""
+    other = copy.copy(subject)
+    other._images, other.labels = images, None
+    return other.alone([change], torch.arange(len(images)))[change].effect.change
+
+
+def subject_of(learned: tuple[Network, CellNetwork], images: torch.Tensor) -> CellSubject:
+    return CellSubject("cell", *learned, images, None, find_compute("cpu", "float32"))
+
+
+@pytest.mark.parametrize("text", ["conv_1x1", "sep_conv_3x3", "dil_conv_3x3"])
+def test_a_fitted_op_changes_less_than_one_that_inherits_or_copies(
+    learned: tuple[Network, CellNetwork], text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All other weights stay as they are."""
+    network = learned[0]
+    change, images = Change(network.slots[1], Op.parse(text)), stripes(48, 100)[0]
+    kept = {name: value.clone() for name, value in learned[1].state_dict().items()}
+    fitted = subject_of(learned, images)
+    assert fitted.prepare([change]) == [change]
+    others = copy.deepcopy(fitted._shared)
+    with monkeypatch.context() as patched:
+        patched.setattr("nat_plugin.advising.cells.fit_alone", lambda *_: {(change.slot, change.op): 1.0})
+        unfitted = subject_of(learned, images)
+        unfitted.prepare([change])
+    apart = {
+        name.split(".ops.")[-1].partition(".")[0]
+        for name, value in unfitted._shared.state_dict().items()
+        if not torch.equal(value, others.state_dict()[name])
+    }
+    assert apart == {module_key(path_of(network, change.slot, change.op))}
+    assert all(torch.equal(value, kept[name]) for name, value in learned[1].state_dict().items())
+    test = stripes(64, 200)[0]
+    assert changed_by(fitted, change, test) < changed_by(unfitted, change, test)
+    residual = fitted.residual(change)
+    assert residual is not None
+    assert 0 < residual < 1
+
+
+def test_ops_of_a_combination_are_fitted_to_the_network_as_it_is_by_then(
+    learned: tuple[Network, CellNetwork],
+) -> None:
+    network = learned[0]
+    changes = [Change(slot, Op.parse("conv_1x1")) for slot in network.slots[:2]]
+    images = stripes(64, 100)[0]
+    subject = subject_of(learned, images)
+    subject.prepare(changes)
+    before = copy.deepcopy(subject._shared.state_dict())
+    [refitted] = subject.combined([changes], torch.arange(64))
+    with torch.no_grad():
+        as_alone = subject._shared(images, subject.changed(changes))
+    assert refitted.effect.change < Outputs(as_alone, refitted.original).effect.change
+    assert all(torch.equal(value, before[name]) for name, value in subject._shared.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("own", "text", "site"),
+    [
+        ("conv_3x3", "conv_1x1", Site(4, 6, 2, 9, 9)),
+        ("conv_5x5", "dil_conv_3x3", Site(4, 4, 1, 8, 8)),
+        ("sep_conv_3x3", "skip", Site(4, 5, 2, 9, 8)),
+        ("mbconv_k3_e6_se0", "mbconv_k3_e3_se0", Site(4, 4, 1, 8, 8)),
+    ],
+)
+def test_what_an_op_can_say_is_found(own: str, text: str, site: Site) -> None:
+    """Of an op of the same kind with other weights in its last layers, in the mode in which norms see the batch."""
+    torch.manual_seed(0)
+    norm = partial(torch.nn.BatchNorm2d, track_running_stats=False)
+    op = Op.parse(text)
+    its, pupil = (build_op(Op.parse(each), site, norm).eval() for each in (own, text))
+    begin(Op.parse(own), op, site, its, pupil)
+    teacher = copy.deepcopy(pupil)
+    layers, first = op.layers(site), fitted_from(op.layers(site))
+    for module in layers_of(teacher)[first:]:
+        for parameter in module.parameters():
+            torch.nn.init.normal_(parameter)
+    x = torch.randn(16, *site.input)
+    fit = OpFitting(pupil, layers, alike(Op.parse(own), op, site))
+    with torch.no_grad():
+        fit.add(x, teacher(x), 0, len(x), 0)
+        assert fit.install().residual < 1e-6
+        torch.testing.assert_close(pupil(x), teacher(x), rtol=1e-2, atol=1e-2)
+
+
+def test_an_op_that_inherits_all_keeps_it_where_that_is_nearer() -> None:
+    """Fitted on four pictures, a window of 36 values would be worse than the one that made what is to come out."""
+    torch.manual_seed(0)
+    site, op = Site(4, 4, 1, 4, 4), Op.parse("conv_3x3")
+    made = build_op(op, site, partial(torch.nn.BatchNorm2d, track_running_stats=False)).eval()
+    kept = copy.deepcopy(made.state_dict())
+    fit = OpFitting(made, op.layers(site), len(op.layers(site)))
+    x = torch.randn(4, *site.input)
+    with torch.no_grad():
+        fit.add(x, made(x), 0, len(x), 0)
+    assert fit.install().residual < 1e-12
+    assert all(torch.equal(value, kept[name]) for name, value in made.state_dict().items())
 
 
 @pytest.fixture(scope="module")

@@ -32,8 +32,6 @@ from nat_timm.reading.units import ModelUnit, units
 from nat_timm.surgery.apply import apply_edits
 from nat_timm.surgery.fitted import FittedOp
 
-FITTED_ON = 64
-"""Pictures at most on which the operations of a combination are fitted."""
 _CLOSE = 1e-3
 
 
@@ -136,10 +134,9 @@ class TimmSubject(Subject):
         return {change: Outputs(each, own, labels) for change, each in found.items()}
 
     def combined(self, choices: Sequence[Sequence[Change]], chosen: Tensor) -> list[Outputs]:
-        others = sorted(set(range(self.pictures)) - set(chosen.tolist()))[: max(0, FITTED_ON - len(chosen))]
         made = [make_moves(shell(self.model), moved_document(self.changed(each)), apply_edits) for each in choices]
         ridges = {place: fit.ridge for place, fit in self._fits.items()}
-        x = self._batch(torch.cat((chosen, torch.tensor(others, dtype=torch.int64))))
+        x = self._batch(self.to_fit_on(chosen))
         own, found = combined(self.model, made, x, ridges, self._seed)
         labels, count = self._labels(chosen), len(chosen)
         return [Outputs(each[:count], own[:count], labels) for each in found]

@@ -3,7 +3,7 @@ forms that may stand in its place."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from nat_plugin.fitting.moments import Moments
-from nat_plugin.fitting.sampling import add, empty
+from nat_plugin.fitting.sampling import add, bytes_of, empty, in_parts
 from nat_plugin.fitting.solving import Solution
 from nat_timm.documents.forms import CONV, Form
 from nat_timm.fitting.fit import solution_of
@@ -19,8 +19,6 @@ from nat_timm.fitting.maps import given, map_of
 from nat_timm.fitting.merging import merged
 from nat_timm.fitting.probing import Point, probe
 
-MAX_BYTES = 2**30
-"""Of the sums that are kept at a time; where all blocks need more, the pictures are gone through again."""
 Wanted: TypeAlias = Mapping[str, Sequence[Form]]
 """The forms that may stand in the place of each block, by its path."""
 
@@ -30,13 +28,14 @@ def fits_alone(model: nn.Module, wanted: Wanted, batches: Sequence[Tensor], seed
     """For every block and form of it the weights that come nearest to the block in ``model``, which is in evaluation
     mode, and stays as it is."""
     found: dict[str, list[Solution]] = {}
-    for paths in _parts(wanted):
-        sums = _summed(model, {path: _widest(wanted[path]) for path in paths}, batches, seed)
+    widest = {path: _widest(forms) for path, forms in wanted.items() if forms}
+    for paths in in_parts({path: bytes_of(map_of(form)) for path, form in widest.items()}):
+        sums = _summed(model, {path: widest[path] for path in paths}, batches, seed)
         for path in paths:
-            widest, sides, moments = sums.pop(path)
-            ridge = solution_of(widest, moments).ridge
+            form, sides, moments = sums.pop(path)
+            ridge = solution_of(form, moments).ridge
             block = [model.get_submodule(path)]
-            known = _Known(widest, sides, moments)
+            known = _Known(form, sides, moments)
             found[path] = [merged(block, form, sides) or known.solution(form, ridge) for form in wanted[path]]
     return found
 
@@ -46,23 +45,6 @@ def _widest(forms: Sequence[Form]) -> Form:
     widest = max(forms, key=lambda form: form.kernel)
     border = any(form.border for form in forms)
     return replace(widest, kind=CONV, groups=1, rank=0, shortcut=False, border=border)
-
-
-def _parts(wanted: Wanted) -> Iterable[list[str]]:
-    part, size = list[str](), 0
-    for path, forms in wanted.items():
-        if not forms:
-            continue
-        widest = _widest(forms)
-        inputs = map_of(widest).inputs
-        needs = 16 * inputs * (inputs + widest.channels[1])  # two sums in float64
-        if part and size + needs > MAX_BYTES:
-            yield part
-            part, size = [], 0
-        part.append(path)
-        size += needs
-    if part:
-        yield part
 
 
 _Sums: TypeAlias = tuple[Form, tuple[int, int], tuple[Moments, Moments]]

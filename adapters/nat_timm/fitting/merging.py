@@ -45,7 +45,7 @@ def merged(blocks: Sequence[nn.Module], form: Form, sides: tuple[int, int]) -> S
         wanted = whole(x)
     if made.shape != wanted.shape or not (made - wanted).abs().max() <= EXACT * wanted.abs().max().clamp(min=1e-30):
         return None
-    return Solution((weights,), bias, 0.0, 0.0)
+    return Solution((weights,), bias, 0.0, 0.0, weights.flatten(1).T)
 
 
 def is_linear(blocks: Sequence[nn.Module], activation: str | None) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from nat_plugin.fitting.linear import MAX_INPUTS
 from nat_timm.documents.forms import LOW_RANK, SEPARABLE, Form
 from nat_timm.reading.branches import ADDS
 from nat_timm.reading.parts import Pair
@@ -23,8 +24,6 @@ GROUPS, RANKS, NARROWEST = (2, 4), (2, 4), 8
 """Numbers of groups, shares of the outputs that are a rank, channels in a group or rank at least."""
 LARGEST = 7
 """Kernel of a product."""
-MAX_INPUTS = 4608
-"""Values that an output may be a sum over (512 channels, 3x3): their products are held in float64."""
 
 
 def forms(trace: Trace, unit: ModelUnit) -> tuple[tuple[Form, Pair], ...]:

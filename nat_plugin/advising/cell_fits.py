@@ -1,0 +1,134 @@
+"""Ops of a supernet fitted to what the ops that they replace compute, in all placements of their cells."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+from nat_plugin.advising.places import Place, module_at, places_of
+from nat_plugin.advising.starting import alike
+from nat_plugin.fitting.ops import OpFitting
+from nat_plugin.fitting.sampling import in_parts
+from nat_plugin.ir import Network, Op, Slot
+from nat_plugin.nets import Supernet
+
+BATCH = 64
+"""Pictures at a time, whose statistics norms use."""
+Residuals: TypeAlias = Mapping[tuple[Slot, Op], float]
+"""What fits leave unexplained of the spread of the outputs, the mean of all placements."""
+
+
+@torch.no_grad()
+def fit_alone(
+    shared: Supernet, network: Network, wanted: Mapping[Slot, Sequence[Op]], images: Tensor, seed: int
+) -> Residuals:
+    """Give weights to each op that may stand in a slot, by what the network as it is computes; ops that no output
+    depends on get none."""
+    fits: dict[tuple[Place, Op], OpFitting] = {}
+    for slot, ops in wanted.items():
+        own = network.edge(slot).op
+        for place in places_of(network, slot):
+            for op in ops:
+                module = module_at(shared, network, place, op)
+                assert module is not None
+                fits[place, op] = OpFitting(module, op.layers(place.site), alike(own, op, place.site))
+    found: dict[tuple[Slot, Op], list[float]] = {}
+    for part in in_parts({key: fit.bytes for key, fit in fits.items()}):
+        by_place: dict[Place, list[OpFitting]] = {}
+        for place, op in part:
+            by_place.setdefault(place, []).append(fits[place, op])
+        _run(shared, network, by_place, images, seed)
+        for place, op in part:
+            fit = fits.pop((place, op))
+            if fit.has_rows:
+                found.setdefault((place.slot, op), []).append(fit.install().residual)
+    return {key: sum(each) / len(each) for key, each in found.items()}
+
+
+def _run(
+    shared: Supernet, network: Network, fits: Mapping[Place, Sequence[OpFitting]], images: Tensor, seed: int
+) -> None:
+    number = 0
+
+    def note(place: Place, x: Tensor, y: Tensor) -> None:
+        for fit in fits[place]:
+            fit.add(x, y, number, len(images), seed)
+
+    with _noted(shared, network, fits, note):
+        for batch in torch.tensor_split(images, -(-len(images) // BATCH)):
+            shared(batch, network)
+            number += len(batch)
+
+
+@contextmanager
+def _noted(
+    shared: Supernet, network: Network, places: Mapping[Place, Any], note: Callable[[Place, Tensor, Tensor], None]
+) -> Iterator[None]:
+    """While the network computes, what goes into and comes out of the ops that it has at some places."""
+    handles = []
+    for place in places:
+
+        def leave(_: nn.Module, given: tuple[Tensor, ...], out: Tensor, place: Place = place) -> None:
+            note(place, given[0], out)
+
+        own = module_at(shared, network, place, network.edge(place.slot).op)
+        assert own is not None
+        handles.append(own.register_forward_hook(leave))
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+@torch.no_grad()
+def combined(
+    shared: Supernet, network: Network, moved: Sequence[Network], fitted: Residuals, x: Tensor, seed: int
+) -> tuple[Tensor, list[Tensor]]:
+    """The logits of the network and of each moved one for pictures ``x``. What can be ``fitted`` is so in the moment in
+    which the pictures reach it, to what the network computes there; ``shared`` stays as it is."""
+    changes = [
+        {slot: each.edge(slot).op for slot in network.slots if (slot, each.edge(slot).op) in fitted} for each in moved
+    ]
+    places = {place: None for each in changes for slot in each for place in places_of(network, slot)}
+    wanted: dict[Place, Tensor] = {}
+    with _noted(shared, network, places, lambda place, _, y: wanted.update({place: y})):
+        own = shared(x, network)
+    return own, [
+        _fitted_in_passing(copy.deepcopy(shared), network, after, ops, wanted, x, seed)
+        for after, ops in zip(moved, changes, strict=True)
+    ]
+
+
+def _fitted_in_passing(
+    shared: Supernet,
+    network: Network,
+    after: Network,
+    ops: Mapping[Slot, Op],
+    wanted: Mapping[Place, Tensor],
+    x: Tensor,
+    seed: int,
+) -> Tensor:
+    handles: dict[nn.Module, Any] = {}
+    for slot, op in ops.items():
+        for place in places_of(network, slot):
+            if place in wanted:
+                own, layers = module_at(shared, network, place, op), op.layers(place.site)
+                assert own is not None
+
+                def enter(
+                    module: nn.Module, given: tuple[Tensor, ...], layers: Any = layers, y: Tensor = wanted[place]
+                ) -> None:
+                    handles.pop(module).remove()
+                    fit = OpFitting(module, layers, len(layers))  # it has the weights that are best for it alone
+                    fit.add(given[0], y, 0, len(y), seed)
+                    fit.install()
+
+                handles[own] = own.register_forward_pre_hook(enter)
+    logits: Tensor = shared(x, after)
+    return logits
