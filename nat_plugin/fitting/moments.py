@@ -72,8 +72,13 @@ class Moments:
 
     def grown(self, ridge: float) -> Tensor:
         """The centred products of the inputs, with a share of their mean square on the diagonal."""
-        xx = self.centred[0]
-        return xx + ridge * xx.diagonal().mean().clamp(min=1e-12) * torch.eye(len(xx), dtype=xx.dtype, device=xx.device)
+        made = self.centred[0].clone()
+        made.diagonal().add_(self.penalty(ridge))
+        return made
+
+    def penalty(self, ridge: float) -> Tensor:
+        """What a ridge adds to the square of each input."""
+        return ridge * self.centred[0].diagonal().mean().clamp(min=1e-12)
 
     def factor(self, ridge: float) -> Tensor:
         """The Cholesky factor of ``grown``, which all fits on these inputs share. RuntimeError where there is none."""

@@ -65,19 +65,19 @@ def sample(fitted: LinearMap, y: Tensor, number: int, count: int, seed: int) -> 
     held = is_held(number, len(y), y.device)
 
     def part(pictures: Tensor) -> BatchPart | None:
-        if not pictures.any():
+        if not len(pictures):
             return None
         chosen = places(y.shape[2], y.shape[3], pixels, generator)
-        return BatchPart(pictures, chosen, outputs_at(y[pictures], chosen))
+        return BatchPart(pictures, chosen, outputs_at(y, pictures, chosen))
 
-    return FitSample((part(~held), part(held)), y.shape[3])
+    return FitSample((part((~held).nonzero()[:, 0]), part(held.nonzero()[:, 0])), y.shape[3])
 
 
 def add_sample(pair: tuple[Moments, Moments], fitted: LinearMap, x: Tensor, found: FitSample) -> None:
     """Rows of a batch to the moments that they belong to; ``x``: what goes in."""
     for moments, part in zip(pair, found.parts, strict=True):
         if part is not None:
-            moments.add(fitted.window.rows(x[part.pictures], part.places, found.width), part.y)
+            moments.add(fitted.window.rows(x, part.pictures, part.places, found.width), part.y)
 
 
 def add(

@@ -43,16 +43,34 @@ def solve(
     """``known`` and ``held`` are of rows of windows of the map; the ridge that is best for ``held``, if none is given,
     is taken for both together. ``start`` (inputs, outputs): the weights that the ridge draws to, zeros if left out.
     ``both``: the two together, where that is known."""
-    towards, shape = torch.zeros_like(known.xy) if start is None else start.to(known.xy), _shape(fitted)
-    if ridge is None:  # chosen for the dense convolution that other maps approximate
-        scores = {each: _score(_dense, fitted, known, held, each, towards) for each in RIDGES}
-        ridge = min(scores, key=lambda each: scores[each])
+    towards, shape = None if start is None else start.to(known.xy), _shape(fitted)
+    if ridge is None:
+        ridge = best_ridge(fitted, known, held, start)
     residual = _score(shape, fitted, known, held, ridge, towards)
     layers, whole, bias = _layers(shape, fitted, both or known + held, ridge, towards)
     return Solution(layers, bias, residual, ridge, whole)
 
 
-def _score(shape: Solver, fitted: LinearMap, known: Moments, held: Moments, ridge: float, towards: Tensor) -> float:
+def best_ridge(fitted: LinearMap, known: Moments, held: Moments, start: Tensor | None = None) -> float:
+    """See ``solve``; for the dense convolution that other maps approximate, downhill from the ridge in the middle."""
+    scores: dict[int, float] = {}
+    towards = None if start is None else start.to(known.xy)
+
+    def at(number: int) -> float:
+        if number not in scores:
+            scores[number] = _score(_dense, fitted, known, held, RIDGES[number], towards)
+        return scores[number]
+
+    best = len(RIDGES) // 2
+    for step in (-1, 1):
+        while 0 <= best + step < len(RIDGES) and at(best + step) < at(best):
+            best += step
+    return RIDGES[best]
+
+
+def _score(
+    shape: Solver, fitted: LinearMap, known: Moments, held: Moments, ridge: float, towards: Tensor | None
+) -> float:
     try:
         _, whole, bias = _layers(shape, fitted, known, ridge, towards)
     except RuntimeError:  # the products are singular: too few rows for such a small ridge
@@ -61,12 +79,13 @@ def _score(shape: Solver, fitted: LinearMap, known: Moments, held: Moments, ridg
 
 
 def _layers(
-    shape: Solver, fitted: LinearMap, moments: Moments, ridge: float, towards: Tensor
+    shape: Solver, fitted: LinearMap, moments: Moments, ridge: float, towards: Tensor | None
 ) -> tuple[tuple[Tensor, ...], Tensor, Tensor]:
     """The weights of each layer, what they are together as one matrix (inputs, outputs), and the bias."""
-    xx, xy = moments.centred
-    grown = moments.grown(ridge)
-    weights, whole = shape(fitted, grown, xy + (grown - xx) @ towards, lambda: moments.factor(ridge))
+    xy = moments.centred[1]
+    if towards is not None:
+        xy = xy + moments.penalty(ridge) * towards
+    weights, whole = shape(fitted, moments.grown(ridge), xy, lambda: moments.factor(ridge))
     x, y = moments.mean
     return weights, whole, y - x @ whole
 
@@ -124,7 +143,9 @@ def _separable(fitted: LinearMap, xx: Tensor, xy: Tensor, factor: Factor) -> tup
 
 def _lifted(xx: Tensor) -> Tensor:
     """With a little on the diagonal: a channel that nothing reads has no products."""
-    return xx + 1e-12 * xx.diagonal().mean().clamp(min=1e-12) * torch.eye(len(xx), dtype=xx.dtype, device=xx.device)
+    made = xx.clone()
+    made.diagonal().add_(1e-12 * xx.diagonal().mean().clamp(min=1e-12))
+    return made
 
 
 def _solved(xx: Tensor, xy: Tensor) -> Tensor:

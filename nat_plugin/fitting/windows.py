@@ -60,14 +60,22 @@ class Window:
     def _taps(self) -> Iterator[Pair]:
         return ((row, column) for row in range(self.kernel[0]) for column in range(self.kernel[1]))
 
-    def rows(self, x: Tensor, chosen: Tensor, width: int) -> Tensor:
-        """(rows, channels x area) of what is read of an input map x for places of an output map that is ``width``
-        wide."""
-        chosen, padded = chosen.to(x.device), self.padded(x)
-        down, right = chosen // width * self.stride[0], chosen % width * self.stride[1]
-        taps = [padded[:, :, down + self.dilation * r, right + self.dilation * c] for r, c in self._taps()]
-        found = torch.stack(taps, -1)  # (N, channels, places, taps)
-        return found.permute(0, 2, 1, 3).flatten(2).flatten(0, 1)
+    def rows(self, x: Tensor, pictures: Tensor, chosen: Tensor, width: int) -> Tensor:
+        """(rows, channels x area) of what is read of some pictures of an input map x for places of an output map that
+        is ``width`` wide."""
+        chosen = chosen.to(x.device)
+        starts = chosen // width * self.stride[0], chosen % width * self.stride[1]
+        down, right = (starts[axis] - self.before(axis, x.shape[2 + axis]) for axis in (0, 1))
+        taps = [_pixels(x, pictures, down + self.dilation * r, right + self.dilation * c) for r, c in self._taps()]
+        return torch.stack(taps, -1).flatten(2).flatten(0, 1)  # of (N, places, channels, taps)
+
+
+def _pixels(x: Tensor, pictures: Tensor, down: Tensor, right: Tensor) -> Tensor:
+    """(N, places, channels) of pixels of a map; zeros outside of it."""
+    height, width = x.shape[2:]
+    is_within = (down >= 0) & (down < height) & (right >= 0) & (right < width)
+    found = x[pictures[:, None], :, down.clamp(0, height - 1), right.clamp(0, width - 1)]
+    return found * is_within[:, None]
 
 
 def places(height: int, width: int, pixels: int, generator: Generator) -> Tensor:
@@ -75,6 +83,7 @@ def places(height: int, width: int, pixels: int, generator: Generator) -> Tensor
     return torch.randperm(height * width, generator=generator)[:pixels].sort().values
 
 
-def outputs_at(y: Tensor, chosen: Tensor) -> Tensor:
-    """(rows, C) of an output map y (N, C, H, W) at some of its places."""
-    return y.flatten(2)[:, :, chosen.to(y.device)].transpose(1, 2).flatten(0, 1)
+def outputs_at(y: Tensor, pictures: Tensor, chosen: Tensor) -> Tensor:
+    """(rows, C) of some pictures of an output map y (N, C, H, W) at some of its places."""
+    chosen = chosen.to(y.device)
+    return y[pictures[:, None], :, chosen // y.shape[3], chosen % y.shape[3]].flatten(0, 1)

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from nat_plugin.fitting.moments import Moments
 from nat_plugin.fitting.sampling import add, bytes_of, empty, in_parts
-from nat_plugin.fitting.solving import Solution
+from nat_plugin.fitting.solving import Solution, best_ridge
 from nat_timm.documents.forms import CONV, Form
-from nat_timm.fitting.fit import solution_of
+from nat_timm.fitting.fit import solution_of, start_of
 from nat_timm.fitting.maps import given, map_of
 from nat_timm.fitting.merging import merged
 from nat_timm.fitting.probing import Point, probe
@@ -33,7 +33,7 @@ def fits_alone(model: nn.Module, wanted: Wanted, batches: Sequence[Tensor], seed
         sums = _summed(model, {path: widest[path] for path in paths}, batches, seed)
         for path in paths:
             form, sides, moments = sums.pop(path)
-            ridge = solution_of(form, moments).ridge
+            ridge = best_ridge(map_of(form), *moments, start=start_of(form, moments[0]))
             block = [model.get_submodule(path)]
             known = _Known(form, sides, moments)
             found[path] = [merged(block, form, sides) or known.solution(form, ridge) for form in wanted[path]]
@@ -81,7 +81,8 @@ class _Known:
         columns = tuple(map_of(self._widest).window.columns_of(inner.window, inner.channels, self._sides))
         if columns not in self._parts:
             chosen = torch.tensor(columns, device=self._moments[0].x.device)
-            known, held = (each.of(chosen) for each in self._moments)
+            is_all = len(columns) == len(self._moments[0].x)
+            known, held = self._moments if is_all else (each.of(chosen) for each in self._moments)
             self._parts[columns] = known, held, known + held
         known, held, both = self._parts[columns]
         return solution_of(form, (known, held), ridge if form.kernel == self._widest.kernel else None, both)

@@ -223,7 +223,7 @@ def solution_of(
     form: Form, moments: tuple[Moments, Moments], ridge: float | None = None, both: Moments | None = None
 ) -> Solution:
     """See ``solve``; the moments are of what the block gives, the shortcut of a form included."""
-    start, spread = _identity(form, moments[0].xy), moments[1].spread
+    start, spread = start_of(form, moments[0]), moments[1].spread
     if not form.shortcut:
         found = solve(map_of(form), *moments, start=start, ridge=ridge, both=both)
         return _with_border(found) if form.border else found
@@ -244,11 +244,11 @@ def _with_border(found: Solution) -> Solution:
     return replace(found, weights=(weights,))
 
 
-def _identity(form: Form, like: Tensor) -> Tensor | None:
+def start_of(form: Form, like: Moments) -> Tensor | None:
     """Where a form could copy its input, ridge draws it to that."""
     if form.kind == LOW_RANK or form.channels[0] != form.channels[1] or form.stride > 1 or form.shortcut:
         return None
-    made, area = torch.zeros_like(like), form.kernel**2
+    made, area = torch.zeros_like(like.xy), form.kernel**2
     for channel in range(form.channels[0]):
         made[channel * area + area // 2, channel] = 1
     return made
