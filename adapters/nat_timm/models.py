@@ -21,7 +21,9 @@ from nat_timm.building.features import apply_with_features
 from nat_timm.documents.document import EDITED, Document, document
 from nat_timm.documents.edits import ADAPTATIONS, Edit
 from nat_timm.framework import create
+from nat_timm.moves.products import padded_chains
 from nat_timm.networks import moved_document, network_of, reading_of
+from nat_timm.reading.trace import to_meta, trace
 from nat_timm.surgery.apply import apply_edits, undo
 
 CURRENT = ("num_classes", "in_chans", "img_size", "global_pool")
@@ -88,15 +90,22 @@ def adapt(model: nn.Module, before: Document, new: Sequence[Edit], edits: Sequen
     return made
 
 
-def linearised(model: nn.Module, activations: Sequence[str]) -> nn.Module:
-    """A copy of a timm model without the activations at these paths, to be tuned so. Where a block has none left
-    between its convolutions, ``fits`` offer the one convolution that they all are together: ``nat_timm.fit`` merges
-    them exactly. NATError for a path of anything else, and for a model that was moved already."""
+def linearised(model: nn.Module, activations: Sequence[str], *, padding_first: bool = False) -> nn.Module:
+    """A copy of a timm model without the activations at these paths, to be tuned so. Where a block, or a pair of
+    convolutions in it, has none left in between, ``fits`` offer the one convolution that they are together:
+    ``nat_timm.fit`` merges them exactly. Where both look around there is no such convolution, because of the zeros
+    around the second one: with ``padding_first`` the first one gets them, which changes what is computed at the border.
+    NATError for a path of anything else, and for a model that was moved already."""
     before = unmoved_document(model)
     edit = Edit("linear", tuple(activations))
     if isinstance(activations, str) or not edit.at or not all(isinstance(each, str) for each in edit.at):
         raise NATError(f"{before.architecture}: give a list of paths of activations, not {activations!r:.60}")
-    return adapt(model, before, [edit], [*before.edits, edit])
+    made = adapt(model, before, [edit], [*before.edits, edit])
+    if not padding_first:
+        return made
+    graph = trace(to_meta(made), input_size(made), before.architecture)
+    chains = [Edit("padding", chain) for chain in padded_chains(graph, activations)]
+    return adapt(made, document_of(made), chains, [*before.edits, edit, *chains]) if chains else made
 
 
 def unmoved_document(model: nn.Module) -> Document:

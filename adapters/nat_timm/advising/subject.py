@@ -20,9 +20,8 @@ from nat_timm.advising.combining import combined
 from nat_timm.advising.effects import by_block, logits, only, output
 from nat_timm.building.features import find_classifier
 from nat_timm.documents.document import Document
-from nat_timm.documents.edits import forms_in
-from nat_timm.documents.forms import Form
-from nat_timm.fitting.alone import fits_alone
+from nat_timm.documents.edits import Fitted, forms_in
+from nat_timm.fitting.alone import by_place, fits_alone
 from nat_timm.fitting.fit import install
 from nat_timm.models import make_moves, shell
 from nat_timm.networks import moved_document
@@ -57,7 +56,7 @@ class TimmSubject(Subject):
         self._made: dict[Change, Callable[[], nn.Module]] = {}
         self._blocks: dict[Change, nn.Module] = {}
         self._residuals: dict[Change, float] = {}
-        self._fits: dict[tuple[str, Form], Solution] = {}
+        self._fits: dict[Fitted, Solution] = {}
         self._check_steps()
 
     @torch.no_grad()
@@ -74,17 +73,12 @@ class TimmSubject(Subject):
         present = set(moved_document(self.network).edits)
         documents = {change: moved_document(self.changed([change])) for change in changes}
         fresh = {change: forms_in(set(found.edits) - present) for change, found in documents.items()}
-        wanted: dict[str, list[Form]] = {}
-        for pairs in fresh.values():
-            for path, form in pairs:
-                wanted.setdefault(path, []).append(form)
-        solved = fits_alone(self.model, wanted, self._batches, self._seed)
-        self._fits = {
-            (path, form): fit for path in solved for form, fit in zip(wanted[path], solved[path], strict=True)
-        }
+        self._fits = fits_alone(
+            self.model, by_place(each for some in fresh.values() for each in some), self._batches, self._seed
+        )
         for change, document in documents.items():
             if change.slot.cell in self._units:
-                fits = {path: self._fits[path, form] for path, form in fresh[change]}
+                fits = {at[0]: self._fits[at, form] for at, form in fresh[change]}
                 self._made[change] = partial(self._part, change, document, fits)
                 if fits:
                     self._residuals[change] = next(iter(fits.values())).residual
@@ -135,7 +129,7 @@ class TimmSubject(Subject):
 
     def combined(self, choices: Sequence[Sequence[Change]], chosen: Tensor) -> list[Outputs]:
         made = [make_moves(shell(self.model), moved_document(self.changed(each)), apply_edits) for each in choices]
-        ridges = {place: fit.ridge for place, fit in self._fits.items()}
+        ridges = {(at[0], form): fit.ridge for (at, form), fit in self._fits.items()}
         x = self._batch(self.to_fit_on(chosen))
         own, found = combined(self.model, made, x, ridges, self._seed)
         labels, count = self._labels(chosen), len(chosen)

@@ -8,20 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Set
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 from nat_plugin.errors import NATError
 from nat_timm.documents.forms import Form, form_from_json
 from nat_timm.documents.uses import Use
 
 FITTED = "fitted"
-ORDER = ("linear", "stride", "width", "hidden", "kernel", "pool", "skip", "drop", FITTED, "shortcut", "null")
+ORDER = ("linear", "stride", "padding", "width", "hidden", "kernel", "pool", "skip", "drop", FITTED, "shortcut", "null")
 """In which edits are applied: what removes modules comes after what reads their weights."""
-ADAPTATIONS = ("linear", "stride", "width")
+ADAPTATIONS = ("linear", "stride", "padding", "width")
 """Edits of the model that moves start from: it is read with them."""
 _VALUES: dict[str, type | None] = {
     "linear": None,
     "stride": int,
+    "padding": None,
     "width": int,
     "hidden": int,
     "kernel": int,
@@ -43,11 +44,13 @@ class Edit:
     ``skip``: each module at ``at`` becomes an identity; ``drop``: together they give zeros, as one branch of a sum;
     ``kernel``: the convolution keeps the centre, ``value`` wide;
     ``hidden``: ``at`` lists the producer, what stands between, and the consumer, which keep ``value`` channels;
-    ``fitted``: the block becomes an operation of the form ``value``, whose weights ``nat_timm.fit`` gives it;
+    ``fitted``: the block, or layers one after the other, become an operation of the form ``value``, whose weights
+    ``nat_timm.fit`` gives it;
     ``pool``: the pool becomes ``value`` (max or avg); ``shortcut``: the block adds its input to its output;
     ``width``: ``at`` lists all layers that make, have or read a group of channels (``nat_timm.documents.uses``), which
     keep ``value`` of them; ``stride``: the convolution gets stride ``value``; ``linear``: each activation at ``at`` is
-    taken out (the last three are no moves, but what a model is before it is moved: ``ADAPTATIONS``).
+    taken out; ``padding``: the first of the convolutions at ``at`` puts the zeros around that the others did (the last
+    four are no moves, but what a model is before it is moved: ``ADAPTATIONS``).
     """
 
     op: str
@@ -75,9 +78,12 @@ class Edit:
         return f"{self.op} {self.at[0]}" + ("" if self.value is None else f" {self.value}")
 
 
-def forms_in(edits: Iterable[Edit]) -> list[tuple[str, Form]]:
-    """The blocks in whose place an operation stands, and which."""
-    return [(edit.at[0], edit.value) for edit in edits if isinstance(edit.value, Form)]
+Fitted: TypeAlias = tuple[tuple[str, ...], Form]
+"""An operation, and the block, or layers one after the other, in whose place it stands."""
+
+
+def forms_in(edits: Iterable[Edit]) -> list[Fitted]:
+    return [(edit.at, edit.value) for edit in edits if isinstance(edit.value, Form)]
 
 
 def edits_to_json(edits: Iterable[Edit]) -> list[dict[str, Any]]:

@@ -3,7 +3,7 @@ forms that may stand in its place."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
@@ -13,30 +13,40 @@ from torch import Tensor, nn
 from nat_plugin.fitting.moments import Moments
 from nat_plugin.fitting.sampling import add, bytes_of, empty, in_parts
 from nat_plugin.fitting.solving import Solution, best_ridge
+from nat_timm.documents.edits import Fitted
 from nat_timm.documents.forms import CONV, Form
 from nat_timm.fitting.fit import solution_of, start_of
 from nat_timm.fitting.maps import given, map_of
 from nat_timm.fitting.merging import merged
 from nat_timm.fitting.probing import Point, probe
 
-Wanted: TypeAlias = Mapping[str, Sequence[Form]]
-"""The forms that may stand in the place of each block, by its path."""
+Paths: TypeAlias = tuple[str, ...]
+Wanted: TypeAlias = Mapping[Paths, Sequence[Form]]
+"""The forms that may stand in the place of each block, or of layers one after the other, by their paths."""
+
+
+def by_place(fitted: Iterable[Fitted]) -> Wanted:
+    found: dict[Paths, list[Form]] = {}
+    for paths, form in fitted:
+        found.setdefault(paths, []).append(form)
+    return found
 
 
 @torch.no_grad()
-def fits_alone(model: nn.Module, wanted: Wanted, batches: Sequence[Tensor], seed: int = 0) -> dict[str, list[Solution]]:
+def fits_alone(model: nn.Module, wanted: Wanted, batches: Sequence[Tensor], seed: int = 0) -> dict[Fitted, Solution]:
     """For every block and form of it the weights that come nearest to the block in ``model``, which is in evaluation
     mode, and stays as it is."""
-    found: dict[str, list[Solution]] = {}
-    widest = {path: _widest(forms) for path, forms in wanted.items() if forms}
-    for paths in in_parts({path: bytes_of(map_of(form)) for path, form in widest.items()}):
-        sums = _summed(model, {path: widest[path] for path in paths}, batches, seed)
-        for path in paths:
-            form, sides, moments = sums.pop(path)
+    found: dict[Fitted, Solution] = {}
+    widest = {paths: _widest(forms) for paths, forms in wanted.items() if forms}
+    for part in in_parts({paths: bytes_of(map_of(form)) for paths, form in widest.items()}):
+        sums = _summed(model, {paths: widest[paths] for paths in part}, batches, seed)
+        for paths in part:
+            form, sides, moments = sums.pop(paths)
             ridge = best_ridge(map_of(form), *moments, start=start_of(form, moments[0]))
-            block = [model.get_submodule(path)]
+            blocks = [model.get_submodule(path) for path in paths]
             known = _Known(form, sides, moments)
-            found[path] = [merged(block, form, sides) or known.solution(form, ridge) for form in wanted[path]]
+            for each in wanted[paths]:
+                found[paths, each] = merged(blocks, each, sides) or known.solution(each, ridge)
     return found
 
 
@@ -50,20 +60,21 @@ def _widest(forms: Sequence[Form]) -> Form:
 _Sums: TypeAlias = tuple[Form, tuple[int, int], tuple[Moments, Moments]]
 
 
-def _summed(model: nn.Module, widest: Mapping[str, Form], batches: Sequence[Tensor], seed: int) -> dict[str, _Sums]:
+def _summed(model: nn.Module, widest: Mapping[Paths, Form], batches: Sequence[Tensor], seed: int) -> dict[Paths, _Sums]:
     ends = {
-        path: (Point(path, is_input=True), Point(path, activation=form.activation)) for path, form in widest.items()
+        paths: (Point(paths[0], is_input=True), Point(paths[-1], activation=form.activation))
+        for paths, form in widest.items()
     }
-    points = [point for pair in ends.values() for point in pair]
-    sums: dict[str, _Sums] = {}
+    points = list(dict.fromkeys(point for pair in ends.values() for point in pair))
+    sums: dict[Paths, _Sums] = {}
     number, count = 0, sum(len(x) for x in batches)
     for batch in batches:
         values = probe(model, points, batch)
-        for path, form in widest.items():
-            x, wanted = (values[point] for point in ends[path])
-            if path not in sums:
-                sums[path] = form, (x.shape[2], x.shape[3]), empty(map_of(form), x.device)
-            add(sums[path][2], map_of(form), given(form, x), wanted, number, count, seed)
+        for paths, form in widest.items():
+            x, wanted = (values[point] for point in ends[paths])
+            if paths not in sums:
+                sums[paths] = form, (x.shape[2], x.shape[3]), empty(map_of(form), x.device)
+            add(sums[paths][2], map_of(form), given(form, x), wanted, number, count, seed)
         number += len(batch)
     return sums
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
@@ -10,8 +11,7 @@ from torch import nn
 
 from nat_plugin.ir import NULL, SKIP, Edge, Op
 from nat_timm.documents.edits import FITTED, Edit
-from nat_timm.documents.forms import Form
-from nat_timm.moves.fits import forms
+from nat_timm.moves.fits import Offer, offers, unit_cost
 from nat_timm.moves.naming import base_name, setting_name
 from nat_timm.moves.ops import timm_op
 from nat_timm.moves.variants import Component, components, joined
@@ -73,11 +73,11 @@ def links(trace: Trace, unit: ModelUnit, otherwise: TensorPlace, fits: bool = Fa
     if unit.label == "pool" and not unit.is_block:
         made.add(unit.path, _pool(trace, unit), end)
         return made
-    parts, offered = components(trace, unit), forms(trace, unit) if fits else ()
+    parts, offered = components(trace, unit), offers(trace, unit) if fits else ()
     if offered:
         parts = joined(parts)
     spent = [component.variants[0].cost for component in parts]
-    total = _total(trace, unit)
+    total = unit_cost(trace, unit)
     rest = (total[0] - sum(cost[0] for cost in spent), total[1] - sum(cost[1] for cost in spent))
     whole = bool(parts and offered) or (
         len(parts) == 1 and not (parts[0].is_skippable and (rest != (0, 0) or not _fits(trace, parts[0], start, end)))
@@ -90,12 +90,12 @@ def links(trace: Trace, unit: ModelUnit, otherwise: TensorPlace, fits: bool = Fa
         taken.add(base)
         if whole:
             meaning = _meaning(unit, component, base, rest, is_part=not offered)
-            made.add(unit.path, meaning | _fitting(unit, offered), end)
+            made.add(unit.path, meaning | _fitting(offered), end)
         else:
             _add_component(made, trace, unit, component, base, end)
     if not whole and (not parts or rest != (0, 0) or made.here != end):
         only: Meanings = {timm_op(_rest_name(unit, parts), *rest): ()}
-        made.add(f"{unit.path}/rest" if parts else unit.path, only | _fitting(unit, offered), end)
+        made.add(f"{unit.path}/rest" if parts else unit.path, only | _fitting(offered), end)
     _add_shortcut(made, trace, unit)
     return made
 
@@ -125,8 +125,8 @@ def _add_component(
     made.add(knob.paths[0], meaning, after)
 
 
-def _fitting(unit: ModelUnit, offered: tuple[tuple[Form, Pair], ...]) -> Meanings:
-    return {timm_op(form.name, *cost): (Edit(FITTED, (unit.path,), form),) for form, cost in offered}
+def _fitting(offered: Iterable[Offer]) -> Meanings:
+    return {timm_op(each.name, *each.cost): (Edit(FITTED, each.at, each.form),) for each in offered}
 
 
 def _meaning(unit: ModelUnit, component: Component, base: str, rest: Pair, is_part: bool = True) -> Meanings:
@@ -173,10 +173,3 @@ def _pool(trace: Trace, unit: ModelUnit) -> Meanings:
     if unit.output.meta["shape"] == unit.reads[0].meta["shape"]:
         found[SKIP] = (Edit("skip", (unit.path,)),)
     return found
-
-
-def _total(trace: Trace, unit: ModelUnit) -> Pair:
-    """Parameters and MACs of all that is in a unit."""
-    paths = [unit.path] if unit.is_block else [str(step.target) for step in unit.steps]
-    params = sum(parameter.numel() for path in paths for parameter in trace.modules[path].parameters())
-    return params, sum(step.meta["macs"] for step in unit.steps)

@@ -1,20 +1,20 @@
-"""Which operations may be fitted in the place of a block, and what they cost."""
+"""Which operations may be fitted in the place of a block or of a part of it, and what they cost."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from nat_plugin.fitting.linear import MAX_INPUTS
 from nat_timm.documents.forms import LOW_RANK, SEPARABLE, Form
-from nat_timm.reading.branches import ADDS
+from nat_timm.moves.naming import MERGED
+from nat_timm.moves.products import LARGEST, product_of, reach_of, runs
 from nat_timm.reading.parts import Pair
-from nat_timm.reading.trace import Step, Trace
+from nat_timm.reading.trace import Trace
 from nat_timm.reading.units import FUNCTIONS, ModelUnit, is_activation, is_norm
 from nat_timm.surgery.fusing import is_part_of_fused
 
@@ -22,30 +22,76 @@ _LISTS = ("dense",)
 """Blocks that get a list of feature maps."""
 GROUPS, RANKS, NARROWEST = (2, 4), (2, 4), 8
 """Numbers of groups, shares of the outputs that are a rank, channels in a group or rank at least."""
-LARGEST = 7
-"""Kernel of a product."""
 
 
-def forms(trace: Trace, unit: ModelUnit) -> tuple[tuple[Form, Pair], ...]:
-    """Forms with parameters and MACs; none where a block is no function of one feature map by itself."""
+@dataclass(frozen=True)
+class Offer:
+    """An operation that may stand in the place of layers one after the other, or of a block; what it costs then is that
+    of all of the block."""
+
+    at: tuple[str, ...]
+    form: Form
+    name: str
+    cost: Pair
+
+
+def offers(trace: Trace, unit: ModelUnit) -> tuple[Offer, ...]:
+    """In the place of a block, and of pairs of its convolutions that are one; none where a block is no function of one
+    feature map by itself."""
     if not _is_replaceable(trace, unit):
         return ()
+    return (*_whole(trace, unit), *_pairs(trace, unit))
+
+
+def _whole(trace: Trace, unit: ModelUnit) -> Iterator[Offer]:
     assert unit.input is not None
-    shape, (c_out, *size) = unit.input.meta["shape"][1:], unit.output.meta["shape"][1:]
-    stride = _stride(trace, unit)
-    if [-(-side // stride) for side in shape[1:]] != size:
-        return ()
-    is_same = stride > 1 and any("Same" in type(module).__name__ for module in trace.modules[unit.path].modules())
-    plain = Form((shape[0], c_out), stride=stride, same=is_same, activation=_activation(trace, unit))
-    kinds = [*_kinds(plain, unit.residual is not None), *_product(trace, unit, plain.activation)]
-    made = dict.fromkeys(replace(plain, **each) for each in kinds)
-    return tuple((form, form.cost(shape)) for form in made if form.channels[0] * form.kernel**2 <= MAX_INPUTS)
+    shape, out = unit.input.meta["shape"][1:], unit.output.meta["shape"][1:]
+    activation = _activation(trace, unit)
+    made = dict[Form, None]()
+    for stride, kinds in (
+        (_stride(trace, unit), _kinds((shape[0], out[0]), unit.residual is not None)),
+        *_product(trace, unit, activation),
+    ):
+        if [-(-side // stride) for side in shape[1:]] == list(out[1:]):
+            is_same = stride > 1 and any("Same" in type(each).__name__ for each in _modules(trace, unit))
+            plain = Form((shape[0], out[0]), stride=stride, same=is_same, activation=activation)
+            made |= dict.fromkeys(replace(plain, **each) for each in kinds)
+    for form in made:
+        if _inputs(form) <= MAX_INPUTS:
+            yield Offer((unit.path,), form, form.name, form.cost(shape))
 
 
-def _kinds(plain: Form, has_shortcut: bool) -> Iterator[dict[str, Any]]:
+def _pairs(trace: Trace, unit: ModelUnit) -> Iterator[Offer]:
+    """Pairs of convolutions in a block between which no activation is, and the rest of the block."""
+    total = unit_cost(trace, unit)
+    for run in runs(trace, unit.steps):
+        reach, first, last = reach_of(trace, run), run.steps[0], run.steps[-1]
+        shape, out = first.all_input_nodes[0].meta["shape"][1:], last.meta["shape"][1:]
+        if reach is None or reach.kernel > LARGEST or [-(-side // reach.stride) for side in shape[1:]] != list(out[1:]):
+            continue
+        form = Form((shape[0], out[0]), kernel=reach.kernel, stride=reach.stride, same=reach.same, border=reach.border)
+        if _inputs(form) <= MAX_INPUTS:
+            params = sum(each.numel() for path in run.paths for each in trace.modules[path].parameters())
+            macs = sum(step.meta["macs"] for step in run.steps)
+            mine = form.cost(shape)
+            ends = "/".join(path.removeprefix(f"{unit.path}.") for path in (run.paths[0], run.paths[-1]))
+            size = f"{form.kernel}x{form.kernel}{'b' * form.border}"
+            cost = total[0] - params + mine[0], total[1] - macs + mine[1]
+            yield Offer(run.paths, form, f"{MERGED}{ends}-{size}".replace("_", "."), cost)
+
+
+def _inputs(form: Form) -> int:
+    return form.channels[0] * form.kernel**2
+
+
+def _modules(trace: Trace, unit: ModelUnit) -> Iterable[nn.Module]:
+    return trace.modules[unit.path].modules()
+
+
+def _kinds(channels: tuple[int, int], has_shortcut: bool) -> Iterator[dict[str, Any]]:
     """From dear to cheap. A convolution can copy what it reads, so that it needs no shortcut beside it; of a low rank
     it cannot."""
-    c_in, c_out = plain.channels
+    c_in, c_out = channels
     yield {"kernel": 3}
     for groups in GROUPS:
         if c_in % groups == 0 == c_out % groups and min(c_in, c_out) >= NARROWEST * groups:
@@ -57,43 +103,11 @@ def _kinds(plain: Form, has_shortcut: bool) -> Iterator[dict[str, Any]]:
     yield {"kernel": 1}
 
 
-def _product(trace: Trace, unit: ModelUnit, activation: str | None) -> Iterator[dict[str, Any]]:
-    """The one convolution that a block without activations is, exactly: where one of its convolutions looks around at
-    most, as zeros that others put between them belong to no window on the input."""
-    spatial = []
-    for step in unit.steps:
-        module = trace.module(step)
-        if step.op == "call_module" and str(step.target) == f"{unit.path}.{activation}":
-            continue
-        if isinstance(module, nn.Conv2d) and module.kernel_size != (1, 1):
-            spatial.append(step)
-        elif not _is_linear(module) and (module is not None or step.target not in ADDS):
-            return
-    if len(spatial) != 1:
-        return
-    conv = trace.module(spatial[0])
-    assert isinstance(conv, nn.Conv2d)
-    kernel = conv.kernel_size[0]
-    if conv.kernel_size == (kernel, kernel) and kernel % 2 and kernel <= LARGEST and conv.dilation == (1, 1):
-        yield {"kernel": kernel, "border": _reads_a_bias(trace, spatial[0], set(unit.steps))}
-
-
-def _is_linear(module: nn.Module | None) -> bool:
-    if is_norm(module):
-        return isinstance(module, _BatchNorm) and not any(is_activation(each) for each in module.modules())
-    return isinstance(module, nn.Conv2d | nn.Identity | nn.Dropout | nn.BatchNorm2d)
-
-
-def _reads_a_bias(trace: Trace, step: Step, members: set[Step]) -> bool:
-    """Whether a layer before a convolution adds something to every pixel, of which its padding knows nothing."""
-    ahead = [each for each in step.all_input_nodes if each in members]
-    while ahead:
-        at = ahead.pop()
-        module = trace.module(at)
-        if is_norm(module) or (isinstance(module, nn.Conv2d) and module.bias is not None):
-            return True
-        ahead += [each for each in at.all_input_nodes if each in members]
-    return False
+def _product(trace: Trace, unit: ModelUnit, activation: str | None) -> Iterator[tuple[int, Iterable[dict[str, Any]]]]:
+    """The stride and the one convolution that a block without activations is, exactly."""
+    reach = product_of(trace, unit, activation)
+    if reach is not None and 1 < reach.kernel <= LARGEST:
+        yield reach.stride, [{"kernel": reach.kernel, "border": reach.border}]
 
 
 def _is_replaceable(trace: Trace, unit: ModelUnit) -> bool:
@@ -136,3 +150,10 @@ def _activation(trace: Trace, unit: ModelUnit) -> str | None:
     if module is not None and is_activation(module) and not list(module.parameters()) and _is_in(path, unit):
         return path.removeprefix(unit.path + ".")
     return next((name for function, name in FUNCTIONS.items() if step.target is function), None)
+
+
+def unit_cost(trace: Trace, unit: ModelUnit) -> Pair:
+    """Parameters and MACs of all that is in a unit."""
+    paths = [unit.path] if unit.is_block else [str(step.target) for step in unit.steps]
+    params = sum(parameter.numel() for path in paths for parameter in trace.modules[path].parameters())
+    return params, sum(step.meta["macs"] for step in unit.steps)

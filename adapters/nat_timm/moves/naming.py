@@ -8,6 +8,9 @@ if TYPE_CHECKING:  # torch is slow to import, and the kind of op needs only the 
     from nat_timm.moves.variants import Component, Knob
     from nat_timm.reading.units import ModelUnit
 
+MERGED = "merged-"
+"""What the names of operations in the place of a part of a block begin with."""
+
 
 def base_name(unit: ModelUnit, component: Component, alone: bool) -> str:
     """What all settings of a component have in common: the kind of block, or a path in it."""

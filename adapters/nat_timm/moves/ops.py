@@ -9,7 +9,7 @@ from nat_plugin.ir import OpKind, Site
 from nat_plugin.ir.layers import Conv, Layer, Opaque, SqueezeExcite
 from nat_plugin.ir.ops import Attributes, Op
 from nat_timm.documents.forms import form_named, is_form
-from nat_timm.moves.naming import is_dropped, is_grown
+from nat_timm.moves.naming import MERGED, is_dropped, is_grown
 
 _KERNELS = re.compile(r"_k([0-9.]+)(?=_|$)")
 _GATE = re.compile(r"_se(?=_|$)")
@@ -49,7 +49,8 @@ def _grows(before: Attributes, after: Attributes) -> bool:
 
 
 def _is_fitted(attributes: Attributes) -> bool:
-    return is_form(str(attributes["name"]))
+    name = str(attributes["name"])
+    return is_form(name) or name.startswith(MERGED)
 
 
 TIMM = OpKind(

@@ -6,6 +6,7 @@ depend on the edits, which channels are kept depends on the weights.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
@@ -85,7 +86,10 @@ def _fitted(model: nn.Module, edit: Edit, name: str) -> None:
     block, form = find_module(model, edit.at[0], edit, name), edit.value
     assert isinstance(form, Form)
     act = None if form.activation is None else _activation(block, form.activation, edit, name)
+    others = [(path, find_module(model, path, edit, name)) for path in edit.at[1:]]
     _replace(model, edit.at[0], fitted(block, form, act))
+    for path, module in others:
+        _replace(model, path, passed(module, None))
 
 
 def _activation(block: nn.Module, value: str, edit: Edit, name: str) -> nn.Module:
@@ -109,8 +113,7 @@ def _kernel(model: nn.Module, edit: Edit, name: str) -> None:
     less = (before[0] - k) // 2
     note_kernel(conv)
     if not isinstance(conv.padding, str):
-        conv.padding = tuple(max(0, pad - less * step) for pad, step in zip(conv.padding, conv.dilation, strict=True))
-        conv._reversed_padding_repeated_twice = [pad for pad in reversed(conv.padding) for _ in range(2)]
+        _pad(conv, tuple(max(0, pad - less * step) for pad, step in zip(conv.padding, conv.dilation, strict=True)))
     conv.kernel_size = (k, k)
     conv.weight = cut(conv.weight, conv.weight.detach()[..., less : less + k, less : less + k])
 
@@ -163,6 +166,23 @@ def _stride(model: nn.Module, edit: Edit, name: str) -> None:
     conv.stride = (_number(edit),) * 2
 
 
+def _padding(model: nn.Module, edit: Edit, name: str) -> None:
+    """From the last of the convolutions to the one before it, and so on."""
+    convs = [_conv(model, path, edit, name) for path in edit.at]
+    for conv in convs:
+        if isinstance(conv.padding, str) or conv.padding_mode != "zeros" or "Same" in type(conv).__name__:
+            raise NATError(f"{name}: the edit '{edit}' needs convolutions with zeros around")
+    for before, after in reversed(list(itertools.pairwise(convs))):
+        pairs = zip(before.padding, after.padding, before.stride, strict=True)
+        _pad(before, tuple(int(own) + int(its) * stride for own, its, stride in pairs))
+        _pad(after, (0, 0))
+
+
+def _pad(conv: nn.Conv2d, padding: tuple[int, ...]) -> None:
+    conv.padding = padding
+    conv._reversed_padding_repeated_twice = [pad for pad in reversed(padding) for _ in range(2)]
+
+
 def _linear(model: nn.Module, edit: Edit, name: str) -> None:
     for path in edit.at:
         module = find_module(model, path, edit, name)
@@ -196,4 +216,5 @@ _APPLY: dict[str, Callable[[nn.Module, Edit, str], None]] = {
     "linear": _linear,
     "shortcut": _shortcut,
     "stride": _stride,
+    "padding": _padding,
 }

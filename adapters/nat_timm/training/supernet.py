@@ -16,7 +16,7 @@ from nat_plugin.ir import Network, Op, Rule, Slot
 from nat_plugin.nets import SharedWeights, move_paths
 from nat_timm.documents.edits import forms_in
 from nat_timm.documents.forms import Form
-from nat_timm.fitting.alone import fits_alone
+from nat_timm.fitting.alone import by_place, fits_alone
 from nat_timm.fitting.fit import checked, install
 from nat_timm.models import inherit, make_moves, shell
 from nat_timm.networks import moved_document
@@ -82,16 +82,14 @@ class TimmSupernet(SharedWeights):
         """Weights of all operations that may stand in the place of a block."""
         if self._pictures is None:
             return {}
-        wanted: dict[str, list[Form]] = {}
-        for slot, op in ops:
-            for path, form in forms_in(moved_document(self.network.with_ops(_with(self.network, slot, op))).edits):
-                wanted.setdefault(path, []).append(form)
+        moved = (moved_document(self.network.with_ops(_with(self.network, slot, op))) for slot, op in ops)
+        wanted = by_place(each for document in moved for each in forms_in(document.edits))
         if not wanted:
             return {}
         mode = self.base.training
         found = fits_alone(self.base.eval(), wanted, checked(self._pictures(), self.base))
         self.base.train(mode)
-        return {(path, form): fit for path in found for form, fit in zip(wanted[path], found[path], strict=True)}
+        return {(at[0], form): fit for (at, form), fit in found.items()}
 
     @torch.no_grad()
     def _inherited(self, slot: Slot, op: Op, fits: Mapping[tuple[str, Form], Solution]) -> dict[str, nn.Parameter]:

@@ -116,7 +116,8 @@ class Bench:
         has_shortcut = unit.residual is not None
         shapes = {**FORMS, LOW_RANK: {**FORMS[LOW_RANK], "rank": c_out // 4, "shortcut": has_shortcut}}
         forms = {name: replace(plain, **values) for name, values in shapes.items()}
-        solved = fits_alone(self.model, {unit.path: list(forms.values())}, self.fit)[unit.path]
+        found = fits_alone(self.model, {(unit.path,): list(forms.values())}, self.fit)
+        solved = [found[(unit.path,), form] for form in forms.values()]
         made: dict[str, nn.Module] = {LEFT_OUT: nn.Identity()} if has_shortcut else {}
         for (name, form), solution in zip(forms.items(), solved, strict=True):
             made[name] = fitted = FittedOp(form, nn.Identity(), next(self.model.parameters()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 import timm
 import torch
 from nat_timm.adapter import TimmAdapter
+from nat_timm.documents.edits import Edit
 from nat_timm.documents.forms import Form
 from nat_timm.fitting.alone import fits_alone
 from nat_timm.fitting.fit import checked, install, solution_of
@@ -162,7 +164,8 @@ def test_all_forms_of_a_block_are_found_from_the_same_sums(model: nn.Module, net
     made, x = nat_timm.inherit(model, put(network, "blocks.3.1", name)), images(SIZE, 64)
     (alone,) = nat_timm.fit(made, model, x)
     wide = replace(alone.form, kind="conv", kernel=3, rank=0, groups=1, shortcut=False)
-    found = fits_alone(model, {"blocks.3.1": [wide, alone.form]}, checked(x, model))["blocks.3.1"][1]
+    place = ("blocks.3.1",)
+    found = fits_alone(model, {place: [wide, alone.form]}, checked(x, model))[place, alone.form]
     assert found.residual == pytest.approx(alone.residual, rel=1e-2)
     for layer, weight in zip(made.get_submodule("blocks.3.1").body, found.weights, strict=True):
         if name != "fit_low_rank_3x3":  # whose basis has signs
@@ -199,9 +202,7 @@ def test_convolutions_without_activations_between_them_become_one_exactly(
     after = put(network, "blocks.1.0", "fit_conv_3x3_b", "blocks.2.1", "fit_conv_3x3_b")
     made = nat_timm.inherit(given, after)
     assert [each.residual for each in nat_timm.fit(made, given, x, norms=False)] == [0, 0]
-    for point in map(Point, LINEAR):
-        mine, its = (probe(each, [point], x)[point] for each in (made, given))
-        torch.testing.assert_close(mine, its, rtol=1e-5, atol=1e-5 * float(its.abs().max()))
+    assert_same_outputs(made, given, LINEAR, x)
     exact = [copy.deepcopy(each).double()(x.double()) for each in (made, given)]  # rounding grows from block to block
     torch.testing.assert_close(*exact, rtol=1e-5, atol=1e-5)
     check_costs(after)
@@ -215,7 +216,8 @@ def test_shared_weights_begin_with_products_too(without_activations: nn.Module) 
     block = without_activations.get_submodule("blocks.2.1")
     channels = block.conv_pw.in_channels, block.conv_pwl.out_channels
     forms = [Form(channels, kernel=3, border=True), Form(channels, kernel=1)]
-    exact, nearest = fits_alone(without_activations, {"blocks.2.1": forms}, [images(SIZE, 8)])["blocks.2.1"]
+    found = fits_alone(without_activations, {("blocks.2.1",): forms}, [images(SIZE, 8)])
+    exact, nearest = found.values()
     assert exact.residual == 0 < nearest.residual
     pupil, x = FittedOp(forms[0], nn.Identity(), torch.empty(0)), torch.randn(2, channels[0], 9, 7)
     with torch.no_grad():
@@ -242,6 +244,90 @@ def test_a_product_is_offered_where_one_convolution_can_say_it(name: str, block:
     made = nat_timm.inherit(given, put(network, block, "fit_conv_3x3"))
     [found] = nat_timm.fit(made, given, images(SIZE, 16))
     assert (found.residual == 0) == (form is not None)
+
+
+AROUND = {"layer1.1": "fit_conv_5x5", "layer2.0": "fit_conv_7x7"}
+"""Beside a shortcut; of stride 2, beside a convolution."""
+
+
+@pytest.mark.parametrize("padding_first", [True, False])
+def test_two_convolutions_that_look_around_become_one_as_soon_as_the_first_has_all_zeros(padding_first: bool) -> None:
+    """Else no convolution is both, at the border, and none is offered."""
+    given = nat_timm.linearised(lively("resnet18"), [f"{each}.act1" for each in AROUND], padding_first=padding_first)
+    network, x = nat_timm.to_network(given, (3, SIZE, SIZE), fits=True), images(SIZE, 4)
+    choices = {slot.cell: {_name(op) for op in network.edge(slot).choices} for slot in network.slots[::-1]}
+    assert [form in choices[block] for block, form in AROUND.items()] == [padding_first] * 2
+    if padding_first:
+        after = put(network, *(each for pair in AROUND.items() for each in pair))
+        made = nat_timm.inherit(given, after)
+        assert [each.residual for each in nat_timm.fit(made, given, x, norms=False)] == [0, 0]
+        assert_same_outputs(made, given, tuple(AROUND), x)
+        check_costs(after)
+        assert edits_of_text(given, network) == given.nat_document.edits  # type: ignore[union-attr]
+
+
+def assert_same_outputs(made: nn.Module, given: nn.Module, blocks: Sequence[str], x: torch.Tensor) -> None:
+    for point in map(Point, blocks):
+        mine, its = (probe(each, [point], x)[point] for each in (made, given))
+        torch.testing.assert_close(mine, its, rtol=1e-5, atol=1e-5 * float(its.abs().max()))
+
+
+def edits_of_text(model: nn.Module, network: Network) -> tuple[Edit, ...]:
+    """The edits that text and back leave."""
+    text = TimmAdapter().write(network)
+    again = TimmAdapter().read(text, Frame(input=(3, SIZE, SIZE), classes=model.num_classes))  # type: ignore[arg-type]
+    return moved_document(again).edits
+
+
+PAIRS = {
+    "blocks.1.0": ("bn1.act", "merged-conv.pw/conv.dw-3x3b"),  # stride 2, padded as TensorFlow does it
+    "blocks.2.1": ("bn1.act", "merged-conv.pw/conv.dw-3x3b"),  # the bias of the first meets zeros
+    "blocks.3.0": ("bn2.act", "merged-conv.dw/conv.pwl-3x3"),  # depthwise and dense
+}
+
+
+def test_pairs_of_convolutions_within_blocks_become_one_exactly(model: nn.Module, tmp_path: Path) -> None:
+    given = nat_timm.linearised(model, [f"{block}.{act}" for block, (act, _) in PAIRS.items()])
+    network, x = nat_timm.to_network(given, (3, SIZE, SIZE), fits=True), images(SIZE, 4)
+    after = put(network, *(each for block, (_, form) in PAIRS.items() for each in (block, form)))
+    made = nat_timm.inherit(given, after)
+    assert [each.residual for each in nat_timm.fit(made, given, x, norms=False)] == [0, 0, 0]
+    assert_same_outputs(made, given, tuple(PAIRS), x)
+    check_costs(after)
+    nat_timm.save(made, tmp_path / "merged")
+    loaded = timm.create_model(f"local-dir:{tmp_path / 'merged'}", pretrained=True).eval()
+    torch.testing.assert_close(loaded(x), made(x))
+    assert nat_timm.to_network(loaded, (3, SIZE, SIZE)).ops == after.ops
+
+
+def test_a_pair_is_offered_where_no_activation_is_between_and_taken_where_it_costs_less(model: nn.Module) -> None:
+    plain = nat_timm.to_network(model, (3, SIZE, SIZE), fits=True)
+    given = nat_timm.linearised(model, ["blocks.2.1.bn1.act"])
+    network = nat_timm.to_network(given, (3, SIZE, SIZE), fits=True)
+    merged = [
+        [_name(op) for slot in each.slots for op in each.edge(slot).choices if _name(op).startswith("merged-")]
+        for each in (plain, network)
+    ]
+    assert merged == [[], ["merged-conv.pw/conv.dw-3x3b"]]
+    metrics = {**METRICS, "latency": Layers()}
+    for budget, is_legal in (({"macs": "1.0x"}, False), ({"latency": "0.9x"}, True)):
+        moves = Moves(network, find_rule("nat++"), Budget.parse(budget, metrics).resolve(network))
+        assert any(_name(op).startswith("merged-") for ops in moves.candidates for op in ops) == is_legal
+
+
+@pytest.mark.parametrize(
+    ("at", "said"),
+    [
+        (["blocks.1.0.conv_dw", "blocks.1.0.conv_pwl"], "needs convolutions with zeros around"),
+        (["blocks.2.1.bn1", "blocks.2.1.conv_dw"], "needs a convolution, 'blocks.2.1.bn1' is a BatchNormAct2d"),
+    ],
+)
+def test_zeros_that_cannot_be_moved_are_refused_in_one_line(at: list[str], said: str) -> None:
+    text = {"architecture": SMALL, "model_args": {"pad_type": "same"}, "edits": [{"op": "padding", "at": at}]}
+    with pytest.raises(NATError) as caught:
+        TimmAdapter().read(json.dumps(text), Frame(input=(3, SIZE, SIZE), classes=7))
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -296,7 +382,7 @@ class Layers(Additive):
 
     def of(self, slot: Slot, op: Op) -> float:
         del slot
-        return 0.0 if op.is_null else 1.0 if _name(op).startswith("fit_") else 3.0
+        return 0.0 if op.is_null else 1.0 if _name(op).startswith(("fit_", "merged-")) else 3.0
 
 
 def test_what_is_limited_decides_which_operations_cost_less() -> None:
