@@ -47,6 +47,9 @@ class CellSubject(Subject):
     def _placed(images: Tensor, compute: Compute) -> Tensor:
         return images.to(compute.device).contiguous(memory_format=compute.memory_format)
 
+    def able(self, changes: Sequence[Change]) -> Sequence[Change]:
+        return [each for each in changes if self._is(is_fitted, each) or self._is(inherits, each)]
+
     def prepare(self, changes: Sequence[Change]) -> Sequence[Change]:
         """Those whose op is fitted, has weights of the one that it replaces, or needs none."""
         fitted = self._by_slot([each for each in changes if self._is(is_fitted, each)])

@@ -23,6 +23,8 @@ ROUGH, MORE, BEST = 8, 24, 24
 """Pictures on which every move is compared; further ones, for so many of the best."""
 FITTED_ON = 64
 """Pictures at most on which the operations of a combination are fitted."""
+NO_SLOWER = "1.001x"
+"""Limit of the latency of combinations where no other is given."""
 COMBINATIONS, CHECKED = 12, 3
 """Combinations that are looked for, and how many of them are measured."""
 
@@ -44,6 +46,10 @@ class Subject(ABC):
     whole: float
     """Milliseconds of the network as it is, known once ``saved`` was asked."""
     setting: str
+
+    @abstractmethod
+    def able(self, changes: Sequence[Change]) -> Sequence[Change]:
+        """Those for which there can be weights."""
 
     @abstractmethod
     def prepare(self, changes: Sequence[Change]) -> Sequence[Change]:
@@ -97,27 +103,20 @@ def advise_on(
 ) -> Advice:
     """``budget``: limits of ``combinations``, in parameters, MACs or ``latency``.
     NATError for limits that nothing keeps, and where no move is legal."""
-    return _Session(subject, Moves(subject.network, rule)).advice(budget or {}, combinations)
+    return _Session(subject, rule).advice(budget or {}, combinations)
 
 
 class _Session:
-    def __init__(self, subject: Subject, moves: Moves) -> None:
-        self.subject, self.moves, self.network = subject, moves, subject.network
-        slots = zip(moves.slots, moves.candidates, strict=True)
-        legal = [Change(slot, op) for slot, ops in slots for op in ops[1:]]
-        self.changes = subject.prepare(legal)
-        self.not_compared = len(legal) - len(self.changes)
-        if not self.changes:
-            raise NATError(f"no move of {subject.name} is legal under rules '{moves.rule.name}' and has weights")
+    def __init__(self, subject: Subject, rule: Rule) -> None:
+        self.subject, self.rule, self.network = subject, rule, subject.network
         self.outputs: dict[Change, Outputs] = {}
 
     def advice(self, budget: Mapping[str, object], combinations: bool) -> Advice:
         subject, (few, further) = self.subject, _drawn(self.subject.pictures)
-        self.ms = subject.saved(self.changes)
-        self.latency = SavedLatency(subject.whole, {(each.slot, each.op): ms for each, ms in self.ms.items()})
+        self._measure_latency()
         metrics: dict[str, Metric] = {**METRICS, LATENCY: self.latency}
-        limits = Budget.parse(budget, metrics).resolve(self.network) if budget else Limits((), metrics)
-        moves = Moves(self.network, self.moves.rule, limits)
+        limits = Budget.parse({LATENCY: NO_SLOWER, **budget}, metrics).resolve(self.network)
+        moves = Moves(self.network, self.rule, limits)
         self.outputs.update(subject.alone(self.changes, few))
         best = self._best()
         if len(further):
@@ -137,6 +136,19 @@ class _Session:
             subject.accuracy(),
             self.not_compared,
         )
+
+    def _measure_latency(self) -> None:
+        """Of all changes, of which those stay that cost less by a measure: this one too."""
+        legal = set(_changes(Moves(self.network, self.rule)))
+        able = self.subject.able(_changes(Moves(self.network, self.rule, Limits(held_elsewhere=True))))
+        ms = self.subject.saved(able)
+        self.changes = self.subject.prepare([each for each in able if each in legal or ms[each] > 0])
+        self.not_compared = len(legal) - len(legal.intersection(self.changes))
+        if not self.changes:
+            raise NATError(f"no move of {self.subject.name} is legal under rules '{self.rule.name}' and has weights")
+        self.ms = {each: ms[each] for each in self.changes}
+        saved = {(each.slot, each.op): ms[each] for each in self.changes}
+        self.latency = SavedLatency(self.subject.whole, saved)
 
     def _best(self) -> list[Change]:
         """What saves most for its harm: the best of every slot, and of all."""
@@ -196,6 +208,11 @@ class _Session:
         savings = self._savings(changes)
         return Combination(**vars(savings), replacements=places, expected=expected, low=low, high=high,
                            agreement=alike.agreement)  # fmt: skip
+
+
+def _changes(moves: Moves) -> list[Change]:
+    pairs = zip(moves.slots, moves.candidates, strict=True)
+    return [Change(slot, op) for slot, ops in pairs for op in ops[1:]]
 
 
 def _is_beaten(each: Combination, others: Sequence[Combination]) -> bool:

@@ -55,7 +55,7 @@ class TimmSubject(Subject):
         self._steps = Steps(self._trace, model)
         self._made: dict[Change, Callable[[], nn.Module]] = {}
         self._blocks: dict[Change, nn.Module] = {}
-        self._residuals: dict[Change, float] = {}
+        self._fresh: dict[Change, list[Fitted]] = {}
         self._fits: dict[Fitted, Solution] = {}
         self._check_steps()
 
@@ -68,25 +68,26 @@ class TimmSubject(Subject):
             if not torch.allclose(found, wanted, rtol=_CLOSE, atol=_CLOSE * float(wanted.abs().max())):
                 raise NATError("the graph that torch.fx traces of this model computes something else than the model")
 
-    def prepare(self, changes: Sequence[Change]) -> Sequence[Change]:
-        """Fits all operations that may stand in the place of a block, in one pass."""
+    def able(self, changes: Sequence[Change]) -> Sequence[Change]:
+        """What each makes is made without fits, which latency does not ask for."""
+        found = [change for change in changes if change.slot.cell in self._units]
         present = set(moved_document(self.network).edits)
-        documents = {change: moved_document(self.changed([change])) for change in changes}
-        fresh = {change: forms_in(set(found.edits) - present) for change, found in documents.items()}
-        self._fits = fits_alone(
-            self.model, by_place(each for some in fresh.values() for each in some), self._batches, self._seed
-        )
-        for change, document in documents.items():
-            if change.slot.cell in self._units:
-                fits = {at[0]: self._fits[at, form] for at, form in fresh[change]}
-                self._made[change] = partial(self._part, change, document, fits)
-                if fits:
-                    self._residuals[change] = next(iter(fits.values())).residual
-        return list(self._made)
+        documents = {change: moved_document(self.changed([change])) for change in found}
+        self._fresh = {change: forms_in(set(each.edits) - present) for change, each in documents.items()}
+        self._made = {change: partial(self._part, change, each) for change, each in documents.items()}
+        return found
 
-    def _part(self, change: Change, document: Document, fits: Mapping[str, Solution]) -> nn.Module:
+    def prepare(self, changes: Sequence[Change]) -> Sequence[Change]:
+        """Fits all operations that may stand in the place of a block, or of a part of one, in one pass."""
+        wanted = by_place(each for change in changes for each in self._fresh[change])
+        self._fits = fits_alone(self.model, wanted, self._batches, self._seed)
+        self._blocks.clear()
+        return changes
+
+    def _part(self, change: Change, document: Document) -> nn.Module:
         """What the model is with a change; where its unit is called by itself that alone, which is kept."""
         if change not in self._blocks:
+            fits = {at[0]: self._fits[at, form] for at, form in self._fresh[change] if (at, form) in self._fits}
             moved, unit = self._moved(document, fits), self._units[change.slot.cell]
             block = moved.get_submodule(unit.path) if unit.is_block else moved
             if not by_block(unit, block) or unit.input not in unit.reads:
@@ -144,7 +145,8 @@ class TimmSubject(Subject):
         return None if self.labels is None else self.labels[chosen.to(self.labels.device)]
 
     def residual(self, change: Change) -> float | None:
-        return self._residuals.get(change)
+        fits = [self._fits[place] for place in self._fresh[change]]
+        return fits[0].residual if fits else None
 
     def word(self, op: Op) -> str:
         return str(op.values.get("name", op))

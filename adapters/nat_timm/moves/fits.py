@@ -12,7 +12,7 @@ from torch import nn
 from nat_plugin.fitting.linear import MAX_INPUTS
 from nat_timm.documents.forms import LOW_RANK, SEPARABLE, Form
 from nat_timm.moves.naming import MERGED
-from nat_timm.moves.products import LARGEST, product_of, reach_of, runs
+from nat_timm.moves.products import LARGEST, is_expansion, product_of, reach_of, runs
 from nat_timm.reading.parts import Pair
 from nat_timm.reading.trace import Trace
 from nat_timm.reading.units import FUNCTIONS, ModelUnit, is_activation, is_norm
@@ -62,9 +62,12 @@ def _whole(trace: Trace, unit: ModelUnit) -> Iterator[Offer]:
 
 
 def _pairs(trace: Trace, unit: ModelUnit) -> Iterator[Offer]:
-    """Pairs of convolutions in a block between which no activation is, and the rest of the block."""
+    """Pairs of convolutions in a block between which no activation is, or where it pays to leave it out; with the rest
+    of the block."""
     total = unit_cost(trace, unit)
     for run in runs(trace, unit.steps):
+        if not run.is_linear and not is_expansion(trace, run):
+            continue
         reach, first, last = reach_of(trace, run), run.steps[0], run.steps[-1]
         shape, out = first.all_input_nodes[0].meta["shape"][1:], last.meta["shape"][1:]
         if reach is None or reach.kernel > LARGEST or [-(-side // reach.stride) for side in shape[1:]] != list(out[1:]):

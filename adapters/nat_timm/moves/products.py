@@ -17,7 +17,7 @@ LARGEST = 7
 
 
 @dataclass(frozen=True)
-class Reach:
+class PixelReach:
     """What a value depends on of what layers read: of ``size`` pixels, from ``before`` pixels above or left of
     ``stride`` times its own place. ``adds``: something was added to every pixel; ``border``: it was before zeros were
     put around. ``same``: padded as TensorFlow does it."""
@@ -34,7 +34,7 @@ class Reach:
         """Of a window with the place in its middle."""
         return 2 * max(self.before, self.size - 1 - self.before) + 1
 
-    def through(self, conv: nn.Conv2d) -> Reach | None:
+    def through(self, conv: nn.Conv2d) -> PixelReach | None:
         """Behind a convolution; None where no convolution is both: zeros around a value that already depends on several
         pixels stand for no window on the input."""
         kernel, stride, dilation = conv.kernel_size[0], conv.stride[0], conv.dilation[0]
@@ -44,7 +44,7 @@ class Reach:
         padding = wide // 2 if same else _padding(conv)
         if padding is None or (padding and self.size > 1) or (same and self.stride > 1):
             return None
-        return Reach(
+        return PixelReach(
             self.size + wide * self.stride,
             self.stride * stride,
             self.before + padding * self.stride,
@@ -53,14 +53,14 @@ class Reach:
             self.same or (same and stride > 1),
         )
 
-    def beside(self, other: Reach) -> Reach | None:
+    def beside(self, other: PixelReach) -> PixelReach | None:
         """Of a sum."""
         if self.stride != other.stride or (self.same != other.same and self.size > 1 < other.size):
             return None
         before = max(self.before, other.before)
         size = before + max(each.size - each.before for each in (self, other))
         adds, border, same = self.adds or other.adds, self.border or other.border, self.same or other.same
-        return Reach(size, self.stride, before, adds, border, same)
+        return PixelReach(size, self.stride, before, adds, border, same)
 
 
 def _padding(conv: nn.Conv2d) -> int | None:
@@ -74,18 +74,18 @@ def _is_same(conv: nn.Conv2d) -> bool:
     return "Same" in type(conv).__name__
 
 
-def product_of(trace: Trace, unit: ModelUnit, activation: str | None) -> Reach | None:
+def product_of(trace: Trace, unit: ModelUnit, activation: str | None) -> PixelReach | None:
     """Of a block: what its output depends on, but for the ``activation`` at its end. None where it is no
     convolution."""
     assert unit.input is not None
-    reaches: dict[Step, Reach] = {unit.input: Reach()}
+    reaches: dict[Step, PixelReach] = {unit.input: PixelReach()}
     for step in unit.steps:
         given = [reaches.get(each) for each in step.all_input_nodes]
         known = [each for each in given if each is not None]
         if not known or len(known) < len(given):
             return None
         if step.op == "call_module" and str(step.target) == f"{unit.path}.{activation}":
-            found: Reach | None = known[0]
+            found: PixelReach | None = known[0]
         elif len(known) > 1:
             found = known[0] if trace.module(step) is None and step.target in ADDS else None
             for each in known[1:]:
@@ -98,7 +98,7 @@ def product_of(trace: Trace, unit: ModelUnit, activation: str | None) -> Reach |
     return reaches.get(unit.output)
 
 
-def _through(trace: Trace, step: Step, reach: Reach) -> Reach | None:
+def _through(trace: Trace, step: Step, reach: PixelReach) -> PixelReach | None:
     module = trace.module(step)
     if isinstance(module, nn.Conv2d):
         return reach.through(module)
@@ -109,45 +109,66 @@ def _through(trace: Trace, step: Step, reach: Reach) -> Reach | None:
 
 
 @dataclass(frozen=True)
-class Run:
-    """Layers of which each reads what the one before it gives, and nothing else does: two convolutions at the ends."""
+class LayerRun:
+    """Layers of which each reads what the one before it gives, and nothing else does: two convolutions at the ends.
+    ``is_linear``: no activation is in between."""
 
     steps: tuple[Step, ...]
+    is_linear: bool
 
     @property
     def paths(self) -> tuple[str, ...]:
         return tuple(str(step.target) for step in self.steps)
 
 
-def runs(trace: Trace, steps: Iterable[Step]) -> Iterator[Run]:
-    """All pairs of convolutions among the steps with at most norms between them, each called once."""
+def runs(trace: Trace, steps: Iterable[Step]) -> Iterator[LayerRun]:
+    """All pairs of convolutions among the steps with norms and activations between them, each called once."""
     members = set(steps)
     for first in steps:
-        if not _is_once(trace, first) or not isinstance(trace.module(first), nn.Conv2d):
-            continue
-        found = [first]
-        while len(found[-1].users) == 1 and (after := next(iter(found[-1].users))) in members:
-            if not _is_once(trace, after) or (_through(trace, after, Reach()) is None and not _is_conv(trace, after)):
+        found, is_linear = [first], True
+        while _is_once(trace, found[-1]) and (_conv(trace, found[-1]) is not None) == (len(found) == 1):
+            after = next(iter(found[-1].users), None)
+            if after not in members or len(found[-1].users) > 1 or not _is_once(trace, after):
                 break
             found.append(after)
-            if _is_conv(trace, after):
-                yield Run(tuple(found))
-                break
+            if _conv(trace, after) is not None:
+                yield LayerRun(tuple(found), is_linear)
+            elif _through(trace, after, PixelReach()) is None:
+                is_linear = False
+                if not _is_activated(trace, after):
+                    break
 
 
-def _is_conv(trace: Trace, step: Step) -> bool:
-    return isinstance(trace.module(step), nn.Conv2d)
+def _conv(trace: Trace, step: Step) -> nn.Conv2d | None:
+    module = trace.module(step)
+    return module if isinstance(module, nn.Conv2d) else None
 
 
 def _is_once(trace: Trace, step: Step) -> bool:
     return step.op == "call_module" and trace.calls[str(step.target)] == 1
 
 
-def reach_of(trace: Trace, run: Run) -> Reach | None:
-    """None where a run is no convolution."""
-    reach: Reach | None = Reach()
+def _is_activated(trace: Trace, step: Step) -> bool:
+    """Whether a layer is an activation, or a norm over batches with one in it."""
+    module = trace.module(step)
+    return is_activation(module) or (is_norm(module) and isinstance(module, _BatchNorm))
+
+
+def is_expansion(trace: Trace, run: LayerRun) -> bool:
+    """A 1x1 and a depthwise convolution, in whose place one dense convolution is many times faster on large maps."""
+    first, last = (_conv(trace, step) for step in (run.steps[0], run.steps[-1]))
+    assert first is not None
+    assert last is not None
+    is_plain = first.kernel_size == first.stride == (1, 1) and first.groups == 1
+    return is_plain and last.groups == last.in_channels == last.out_channels > 1
+
+
+def reach_of(trace: Trace, run: LayerRun) -> PixelReach | None:
+    """None where a run is no convolution, nor would be without activations."""
+    reach: PixelReach | None = PixelReach()
     for step in run.steps:
-        reach = None if reach is None else _through(trace, step, reach)
+        if run.is_linear or _conv(trace, step) is not None:
+            reach = None if reach is None else _through(trace, step, reach)
     return reach
 
 
@@ -156,7 +177,7 @@ def padded_chains(trace: Trace, activations: Iterable[str]) -> tuple[tuple[str, 
     first of them has all the zeros around."""
     gone = tuple(activations)
     after: dict[str, str] = {}
-    for run in runs(trace, trace.steps):
+    for run in filter(lambda each: each.is_linear, runs(trace, trace.steps)):
         modules = [trace.module(step) for step in (run.steps[0], run.steps[-1])]
         between = [f"{path}." for path in run.paths[1:-1]]
         is_wanted = any(f"{each}.".startswith(path) for each in gone for path in between)

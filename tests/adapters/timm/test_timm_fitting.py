@@ -300,19 +300,28 @@ def test_pairs_of_convolutions_within_blocks_become_one_exactly(model: nn.Module
     assert nat_timm.to_network(loaded, (3, SIZE, SIZE)).ops == after.ops
 
 
-def test_a_pair_is_offered_where_no_activation_is_between_and_taken_where_it_costs_less(model: nn.Module) -> None:
-    plain = nat_timm.to_network(model, (3, SIZE, SIZE), fits=True)
+def test_a_pair_is_exact_where_no_activation_is_between_and_taken_where_it_costs_less(model: nn.Module) -> None:
+    """Of a 1x1 and a depthwise convolution the activation may be left out with that; the one that they become is fitted
+    then."""
     given = nat_timm.linearised(model, ["blocks.2.1.bn1.act"])
     network = nat_timm.to_network(given, (3, SIZE, SIZE), fits=True)
-    merged = [
-        [_name(op) for slot in each.slots for op in each.edge(slot).choices if _name(op).startswith("merged-")]
-        for each in (plain, network)
-    ]
-    assert merged == [[], ["merged-conv.pw/conv.dw-3x3b"]]
+    choices = {slot.cell: [_name(op) for op in network.edge(slot).choices] for slot in network.slots[::-1]}
+    pairs = {cell: [name for name in names if name.startswith("merged-")] for cell, names in choices.items()}
+    assert pairs["blocks.2.1"] == ["merged-conv.pw/conv.dw-3x3b"]
+    assert pairs["blocks.1.1"] == ["merged-conv.pw/conv.dw-3x3"]
+    assert pairs["blocks.0.0"] == []  # a depthwise one first
     metrics = {**METRICS, "latency": Layers()}
     for budget, is_legal in (({"macs": "1.0x"}, False), ({"latency": "0.9x"}, True)):
         moves = Moves(network, find_rule("nat++"), Budget.parse(budget, metrics).resolve(network))
         assert any(_name(op).startswith("merged-") for ops in moves.candidates for op in ops) == is_legal
+    made, test = nat_timm.inherit(given, put(network, "blocks.1.1", "merged-")), images(SIZE, 32, seed=5)
+    [found] = nat_timm.fit(made, given, images(SIZE, 64))
+    assert 0 < found.residual < 1
+    mine, its = (probe(each, [Point("blocks.1.1")], test)[Point("blocks.1.1")] for each in (made, given))
+    without = nat_timm.linearised(model, ["blocks.2.1.bn1.act", "blocks.1.1.bn1.act"])
+    recalibrate(without, [images(SIZE, 64)])
+    left_out = probe(without, [Point("blocks.1.1")], test)[Point("blocks.1.1")]
+    assert (mine - its).square().mean() < (left_out - its).square().mean()
 
 
 @pytest.mark.parametrize(
