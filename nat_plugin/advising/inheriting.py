@@ -37,9 +37,9 @@ def supernet_of(trained: CellNetwork, network: Network, ops: Mapping[Slot, Seque
         own = network.edge(slot).op
         for place in places_of(network, slot):
             for op in others:
-                module = module_at(made, network, place, op)
-                if module is not None:
-                    begin(own, op, place.site, module_at(made, network, place, own), module)
+                mine = module_at(made, network, place, op)
+                if mine is not None:
+                    begin(own, op, place.site, module_at(made, network, place, own), mine)
     columns = made.columns(trained.network, len(network.stem) + len(network.placements) - 1)
     made.classifier.bias.copy_(trained.classifier.bias)
     _copy_columns(made.classifier.weight, trained.classifier.weight, columns)

@@ -173,8 +173,8 @@ def _padding(model: nn.Module, edit: Edit, name: str) -> None:
         if isinstance(conv.padding, str) or conv.padding_mode != "zeros" or "Same" in type(conv).__name__:
             raise NATError(f"{name}: the edit '{edit}' needs convolutions with zeros around")
     for before, after in reversed(list(itertools.pairwise(convs))):
-        pairs = zip(before.padding, after.padding, before.stride, strict=True)
-        _pad(before, tuple(int(own) + int(its) * stride for own, its, stride in pairs))
+        (down, right), (more_down, more_right) = before.padding, after.padding
+        _pad(before, (int(down) + int(more_down) * before.stride[0], int(right) + int(more_right) * before.stride[1]))
         _pad(after, (0, 0))
 
 
