@@ -173,9 +173,14 @@ def _padding(model: nn.Module, edit: Edit, name: str) -> None:
         if isinstance(conv.padding, str) or conv.padding_mode != "zeros" or "Same" in type(conv).__name__:
             raise NATError(f"{name}: the edit '{edit}' needs convolutions with zeros around")
     for before, after in reversed(list(itertools.pairwise(convs))):
-        (down, right), (more_down, more_right) = before.padding, after.padding
-        _pad(before, (int(down) + int(more_down) * before.stride[0], int(right) + int(more_right) * before.stride[1]))
+        pairs = zip(_zeros(before), _zeros(after), before.stride, strict=True)
+        _pad(before, tuple(own + its * stride for own, its, stride in pairs))
         _pad(after, (0, 0))
+
+
+def _zeros(conv: nn.Conv2d) -> tuple[int, ...]:
+    assert not isinstance(conv.padding, str)
+    return tuple(conv.padding)
 
 
 def _pad(conv: nn.Conv2d, padding: tuple[int, ...]) -> None:
