@@ -133,8 +133,8 @@ def learned() -> tuple[Network, CellNetwork]:
     torch.manual_seed(0)
     made = build(network).train()
     optimiser = torch.optim.Adam(made.parameters(), 1e-2)
-    for step in range(40):
-        x, y = stripes(32, step)
+    for step in range(15):
+        x, y = stripes(24, step)
         logits = made(x)
         assert isinstance(logits, torch.Tensor)
         optimiser.zero_grad()
