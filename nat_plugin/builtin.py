@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from nat_plugin.adapter import Adapter
     from nat_plugin.data import Loader
     from nat_plugin.evaluators.base import Evaluator
+    from nat_plugin.execution.base import Executor
     from nat_plugin.search.base import Strategy
 
 
@@ -58,6 +59,17 @@ def register_evaluators(register: Callable[[str, type[Evaluator]], None]) -> Non
     register("training", TrainingEvaluator)
     register("table", TableEvaluator)
     register("proxies", ProxiesEvaluator)
+
+
+@hookimpl
+def register_executors(register: Callable[[str, type[Executor]], None]) -> None:
+    from nat_plugin.execution.local import LocalExecutor
+    from nat_plugin.execution.ray import RayExecutor
+    from nat_plugin.execution.submitit import SubmititExecutor
+
+    register("local", LocalExecutor)
+    register("ray", RayExecutor)
+    register("submitit", SubmititExecutor)
 
 
 @hookimpl

@@ -17,6 +17,8 @@ __all__ = [
     "DataSet",
     "DataSettings",
     "EvaluatorContext",
+    "Executor",
+    "ExecutorSettings",
     "ImageSource",
     "Latency",
     "LatencySettings",
@@ -63,6 +65,7 @@ if TYPE_CHECKING:
     from nat_plugin.evaluators.base import Assessment, EvaluatorContext, Saved, Split
     from nat_plugin.evaluators.scale import Scale
     from nat_plugin.evaluators.table import Results, TableLayout, TableReader, TableSettings, Trained, Unit
+    from nat_plugin.execution.base import Executor, ExecutorSettings
     from nat_plugin.ir.budget import Additive, Metric
     from nat_plugin.ir.serial import strict_json
     from nat_plugin.literals import Call, Literal, parse_literal, parse_value
@@ -87,6 +90,7 @@ else:
         "nat_plugin.evaluators.base": ("Assessment", "EvaluatorContext", "Saved", "Split"),
         "nat_plugin.evaluators.scale": ("Scale",),
         "nat_plugin.evaluators.table": ("Results", "TableLayout", "TableReader", "TableSettings", "Trained", "Unit"),
+        "nat_plugin.execution.base": ("Executor", "ExecutorSettings"),
         "nat_plugin.ir.budget": ("Additive", "Metric"),
         "nat_plugin.ir.serial": ("strict_json",),
         "nat_plugin.literals": ("Call", "Literal", "parse_literal", "parse_value"),

@@ -13,6 +13,7 @@ if TYPE_CHECKING:  # torch is slow to import, and most subcommands need none of 
     from nat_plugin.data import Loader
     from nat_plugin.evaluators.base import Evaluator
     from nat_plugin.evaluators.table import TableLayout, TableReader
+    from nat_plugin.execution.base import Executor
     from nat_plugin.ir import OpKind, Rule
     from nat_plugin.search.base import Strategy
 
@@ -43,6 +44,11 @@ def register_strategies(register: Callable[[str, type[Strategy]], None]) -> None
 @hookspec
 def register_evaluators(register: Callable[[str, type[Evaluator]], None]) -> None:
     """Call ``register(name, evaluator_class)``."""
+
+
+@hookspec
+def register_executors(register: Callable[[str, type[Executor]], None]) -> None:
+    """Call ``register(name, executor_class)``."""
 
 
 @hookspec

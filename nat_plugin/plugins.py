@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from nat_plugin.data import Loader
     from nat_plugin.evaluators.base import Evaluator
     from nat_plugin.evaluators.table import TableLayout, TableReader
+    from nat_plugin.execution.base import Executor
     from nat_plugin.search.base import Strategy
 
 GROUP = "nat_plugin"
@@ -126,6 +127,12 @@ class Plugins:
         return self._named("register_evaluators", lambda name, kind: (name, _with_settings(Evaluator, kind)))  # type: ignore[type-abstract]
 
     @cached_property
+    def executors(self) -> dict[str, type[Executor]]:
+        from nat_plugin.execution.base import Executor
+
+        return self._named("register_executors", lambda name, kind: (name, _with_settings(Executor, kind)))  # type: ignore[type-abstract]
+
+    @cached_property
     def table_layouts(self) -> dict[str, TableLayout]:
         from nat_plugin.evaluators.table.layout import TableLayout
 
@@ -148,7 +155,8 @@ class Plugins:
         return {rule.name: rule for rule in rules()}
 
     def find(self, what: str, name: str) -> Any:
-        """One of ``adapters``, ``strategies``, ``evaluators``, ``datasets``, ``recipes`` by name; else NATError."""
+        """One of ``adapters``, ``strategies``, ``evaluators``, ``executors``, ``datasets``, ``recipes`` by name; else
+        NATError."""
         known: dict[str, Any] = getattr(self, what)
         if name not in known:
             raise NATError(f"unknown {what[:-1]} '{name[:60]}'; allowed: {', '.join(sorted(known))}")

@@ -18,29 +18,43 @@ Submit: TypeAlias = Callable[..., Future[Any]]
 """As ``Executor.submit``."""
 
 
+class Pool:
+    """So many processes, which end with this one however it ends."""
+
+    def __init__(self, count: int, method: str) -> None:
+        context = get_context(method)
+        self._reading, self._writing = context.Pipe(duplex=False)
+        self._executor = ProcessPoolExecutor(count, context, _begin, (self._reading,))
+
+    def submit(self, *call: Any) -> Future[Any]:
+        with _deaf():  # which the process inherits that is started here
+            return self._executor.submit(*call)
+
+    def end(self) -> None:
+        """Have them end at once, whatever they are at."""
+        self._writing.send(None)
+
+    def close(self) -> None:
+        """Wait until they have ended; what was not begun is dropped."""
+        self._executor.shutdown(wait=True, cancel_futures=True)
+        self._reading.close()
+        self._writing.close()
+
+
 @contextmanager
 def workers(count: int, method: str, advice: str) -> Iterator[Submit]:
     """So many processes to give work to. Where this is left by an error or Ctrl-C they are ended at once. NATError,
     with ``advice``, if one of them was killed."""
-    context = get_context(method)
-    reading, writing = context.Pipe(duplex=False)
-    pool = ProcessPoolExecutor(count, context, _begin, (reading,))
-
-    def submit(*call: Any) -> Future[Any]:
-        with _deaf():  # which the process inherits that is started here
-            return pool.submit(*call)
-
+    pool = Pool(count, method)
     try:
-        yield submit
+        yield pool.submit
     except BaseException as error:
-        writing.send(None)
+        pool.end()
         if isinstance(error, BrokenProcessPool):
             raise NATError(f"a process that worked for this one was killed (out of memory?); {advice}") from error
         raise
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-        reading.close()
-        writing.close()
+        pool.close()
 
 
 def _begin(stop: connection.Connection) -> None:

@@ -11,7 +11,20 @@ import pytest
 from nat_plugin.policy.geometric import _Placeholder
 
 SLOW = (
-    *("matplotlib", "mlflow", "nni", "pandas", "scipy", "sklearn", "sympy", "tensorboard", "timm", "torchvision"),
+    *(
+        "matplotlib",
+        "mlflow",
+        "nni",
+        "pandas",
+        "ray",
+        "scipy",
+        "sklearn",
+        "submitit",
+        "sympy",
+        "tensorboard",
+        "timm",
+        "torchvision",
+    ),
     *("triton", "torch._dynamo", "torch.onnx", "torch.utils.benchmark", "torch_geometric.llm"),
 )
 PROGRAM = """

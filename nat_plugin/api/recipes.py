@@ -92,7 +92,8 @@ def compare(
     progress: bool | None = None,
 ) -> ComparisonResult:
     """Compare strategies with equal queries, by a recipe as ``run`` takes it; the same call goes on with one that was
-    interrupted. ``out``: left out: ``nat-comparisons/NAME``. ``processes``: searches that go on side by side.
+    interrupted. ``out``: left out: ``nat-comparisons/NAME``. ``processes``: searches that go on side by side, which is
+    ``executor.workers`` of the recipe.
 
     >>> import nat_plugin as nat
     >>> nat.compare("compare-digits", {"queries": 0})
@@ -153,7 +154,8 @@ def compare_job(
     recipe: RecipeLike, overrides: Overrides, out: Folder | None, device: str | None, processes: int | None
 ) -> Job[ComparisonResult]:
     """See ``compare``."""
-    values, label = _values(recipe, overrides, device=device, processes=processes), label_of(recipe)
+    side_by_side = {"executor.workers": processes}
+    values, label = _values(recipe, overrides, device=device, **side_by_side), label_of(recipe)
 
     from nat_plugin.comparisons.compare import compare, default_folder
     from nat_plugin.comparisons.recipe import plan_of_file

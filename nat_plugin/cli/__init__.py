@@ -32,6 +32,7 @@ SUBCOMMANDS = {
     "adapters": "listings",
     "strategies": "listings",
     "evaluators": "listings",
+    "executors": "listings",
     "datasets": "listings",
     "recipes": "listings",
 }

@@ -16,7 +16,11 @@ from nat_plugin.cli.options import json_option, print_json
     "-o", "--out", type=click.Path(path_type=Path), help="Folder of the results.  [default: nat-comparisons/RECIPE]"
 )
 @click.option("--device", help="auto, cpu, cuda or cuda:N.")
-@click.option("--processes", type=click.IntRange(1, 1024), help="Searches that go on side by side.")
+@click.option(
+    "--processes",
+    type=click.IntRange(1, 1024),
+    help="Searches that go on side by side: executor.workers of the recipe.",
+)
 @json_option
 def compare(
     recipe: str,

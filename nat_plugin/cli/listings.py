@@ -69,6 +69,16 @@ def evaluators(as_json: bool) -> None:
 
 @click.command()
 @json_option
+def executors(as_json: bool) -> None:
+    """The executors."""
+    from nat_plugin.plugins import plugins
+
+    found = plugins().executors.items()
+    _print([{"name": name, "summary": _summary(each)} for name, each in found], as_json, "executors")
+
+
+@click.command()
+@json_option
 def datasets(as_json: bool) -> None:
     """The data sets."""
     from nat_plugin.plugins import plugins

@@ -8,14 +8,15 @@ from typing import Any
 
 from nat_plugin.checksums import check, is_done, reopen, write_checksums
 from nat_plugin.comparisons.inputs import drawing, read_inputs
-from nat_plugin.comparisons.parallel import doing
 from nat_plugin.comparisons.plots import available, plot
 from nat_plugin.comparisons.recipe import OPTIMUM, ComparisonPlan
 from nat_plugin.comparisons.record import FILE, ComparisonRecord
 from nat_plugin.comparisons.report import markdown, points
+from nat_plugin.comparisons.searching import do_searches
 from nat_plugin.comparisons.summary import Traces, summary, trained_by
-from nat_plugin.comparisons.units import Work, missing, run_plan, same_data, units
+from nat_plugin.comparisons.units import Work, missing, run_plan, same_data, tasks_of, units
 from nat_plugin.errors import NATError
+from nat_plugin.execution.choosing import find_executor
 from nat_plugin.files import WriteError, file_errors, write_text
 from nat_plugin.outside import Outside
 from nat_plugin.plugins import Plugins
@@ -42,7 +43,7 @@ def compare(plan: ComparisonPlan, folder: Path, plugins: Plugins, reporter: Repo
             tidy(folder)
             plan, work, left_out = _begin(plan, folder, plugins)
             wanted = _wanted(plan, plugins)
-            _search(work, plan, wanted, reporter)
+            _search(work, plan, wanted, plugins, reporter)
             traces = Traces(work, plan, OPTIMUM in wanted)
             found = summary(work, plan, traces, left_out, plugins)
             reopen(folder)
@@ -67,16 +68,19 @@ def _check_free(folder: Path) -> None:
         raise NATError(f"{folder}: this folder is in use: it is not empty; choose another --out")
 
 
-def _search(work: Work, plan: ComparisonPlan, wanted: list[str], reporter: Reporter) -> None:
+def _search(work: Work, plan: ComparisonPlan, wanted: list[str], plugins: Plugins, reporter: Reporter) -> None:
     every = list(units(work))
 
     def done() -> int:
         return sum(len(wanted) - len(missing(work, unit, wanted)) for unit in every)
 
-    todo = [unit for unit in every if missing(work, unit, wanted)]
+    tasks = [task for unit in every for task in tasks_of(work, unit, missing(work, unit, wanted))]
     reporter.phase("searches", len(every) * len(wanted), done())
-    for _ in doing(work, todo, wanted, plan.recipe.processes, reporter.note):
-        reporter.step(done())
+    if not tasks:
+        return
+    with find_executor(plan.executor_name, plan.executor, work.folder, plugins) as executor:
+        for _ in do_searches(work, tasks, executor, plugins, reporter.note):
+            reporter.step(done())
 
 
 def _begin(plan: ComparisonPlan, folder: Path, plugins: Plugins) -> tuple[ComparisonPlan, Work, int]:

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from nat_plugin.data import DataSettings
 from nat_plugin.errors import NATError, NATErrors
 from nat_plugin.evaluators.base import Evaluator
+from nat_plugin.execution.choosing import check_executor, executor_values
 from nat_plugin.plugins import Plugins
 from nat_plugin.runs.checking import check_adapter, check_budget, check_data, check_part, mapping, validate
 from nat_plugin.runs.reading import read_values
-from nat_plugin.runs.recipe import Common
+from nat_plugin.runs.recipe import Common, name_or_mapping
+from nat_plugin.saying import say_once
 from nat_plugin.search.base import Settings
 
 BASELINE = "random"
@@ -74,11 +76,20 @@ class Comparison(Common):
         "they are",
     )
     batch: int = Field(default=1, ge=1, le=10_000, description="proposals that a strategy is asked for at a time")
-    processes: int = Field(default=1, ge=1, le=1024, description="searches that go on side by side")
+    executor: str | dict[str, Any] = Field(
+        default={"name": "local"},
+        description="where searches are carried out: local, ray or submitit, or a mapping of that name and settings: "
+        "{name: local, workers: 4}",
+    )
     baseline: str = Field(default=BASELINE, description="label of the strategy that the others are tested against")
     regret: bool = Field(
         default=True, description="find the reachable optimum, where measurements are looked up and the space is small"
     )
+
+    @field_validator("executor", mode="before")
+    @classmethod
+    def _executor_of_a_form(cls, value: Any) -> Any:
+        return name_or_mapping(value)
 
 
 class ComparisonPlan(Settings):
@@ -90,6 +101,7 @@ class ComparisonPlan(Settings):
     strategies: dict[str, Any]
     """Their settings, by label."""
     evaluator: Any
+    executor: Any
     data: DataSettings | None
 
     def resolved(self) -> dict[str, Any]:
@@ -101,7 +113,12 @@ class ComparisonPlan(Settings):
         }
         data = {} if self.data is None else {"data": self.data.model_dump(mode="json")}
         out["evaluator"] = {"name": self.recipe.evaluator_name, **data, **self.evaluator.model_dump(mode="json")}
+        out["executor"] = {"name": self.executor_name, **self.executor.model_dump(mode="json")}
         return out
+
+    @property
+    def executor_name(self) -> str:
+        return str(executor_values(self.recipe.executor)["name"])
 
 
 def shares_weights(kind: type[Evaluator]) -> bool:
@@ -126,6 +143,7 @@ def plan_of_file(name: str, values: Mapping[str, Any], plugins: Plugins) -> Comp
 def plan_comparison(values: Mapping[str, Any], plugins: Plugins) -> ComparisonPlan:
     """Check plain values against the schema, and the parts against the plugins that they name."""
     mistakes: list[str] = []
+    values = _renamed(values)
     recipe = validate(Comparison, values, "", mistakes)
     evaluator_values = {"name": "supernet", **mapping(values, "evaluator")}
     kind = plugins.evaluators.get(str(evaluator_values.get("name")))
@@ -137,6 +155,7 @@ def plan_comparison(values: Mapping[str, Any], plugins: Plugins) -> ComparisonPl
         settings = {"name": str(label), **given} if isinstance(given, dict) else {"name": str(label)}
         names[str(label)] = str(settings["name"])
         strategies[str(label)] = check_part("strategies", f"strategies.{label}", settings, plugins, mistakes)
+    executor = check_executor(values.get("executor", {}), plugins, mistakes)
     if kind is not None and kind.untrained:
         mistakes.append("evaluator.name: this one trains nothing, so it has nothing to hold out; choose another")
     if OPTIMUM in names:
@@ -150,4 +169,16 @@ def plan_comparison(values: Mapping[str, Any], plugins: Plugins) -> ComparisonPl
             mistakes.append(f"baseline: there is no strategy '{recipe.baseline}'; allowed: {', '.join(names)}")
     if mistakes or recipe is None:
         raise NATErrors(mistakes)
-    return ComparisonPlan(recipe=recipe, names=names, strategies=strategies, evaluator=evaluator, data=data)
+    return ComparisonPlan(
+        recipe=recipe, names=names, strategies=strategies, evaluator=evaluator, executor=executor, data=data
+    )
+
+
+def _renamed(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """With the keys of today in the place of an older one."""
+    if "processes" not in values:
+        return values
+    count = values["processes"]
+    say_once(f"processes: {count} in a recipe is executor: {{workers: {count}}} now")
+    others = {name: value for name, value in values.items() if name != "processes"}
+    return {**others, "executor": {"workers": count, **executor_values(values.get("executor", {}))}}

@@ -14,7 +14,7 @@ from nat_plugin.runs.record import RunSource, check_same, read_record, renamed, 
 from nat_plugin.sealing import digest
 
 FILE = "compare.json"
-_NOT_RESULTS = ("processes",)
+_NOT_RESULTS = ("executor",)
 """Keys of a recipe that may be others when a comparison is resumed."""
 
 

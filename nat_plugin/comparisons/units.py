@@ -3,7 +3,7 @@ seed alone, so what is done need not be done again, in whatever order and proces
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
@@ -36,7 +36,7 @@ _RUN_KEYS = ("adapter", "extended", "network", "rules", "budget", "evaluator", "
 
 @dataclass(frozen=True)
 class Work:
-    """A comparison as every process gets it: plain values, so that it can be sent. ``recipe`` is the resolved one."""
+    """A comparison: plain values. ``recipe`` is the resolved one."""
 
     recipe: dict[str, Any]
     origins: tuple[RunSource, ...]
@@ -51,6 +51,16 @@ class SearchUnit:
 
     source: int
     seed: int
+
+
+@dataclass(frozen=True)
+class SearchTask:
+    """Searches on one input with one seed, as a worker gets them: plain values, and no more than it needs."""
+
+    recipe: dict[str, Any]
+    origin: RunSource
+    unit: SearchUnit
+    labels: tuple[str, ...]
 
 
 same_data = lru_cache(maxsize=1)(read_data)
@@ -89,15 +99,20 @@ def missing(work: Work, unit: SearchUnit, wanted: list[str]) -> list[str]:
     return [label for label in wanted if not path_of(work, label, unit).exists()]
 
 
-def do_unit(
-    work: Work, unit: SearchUnit, wanted: list[str], plugins: Plugins, note: Note = lambda _: None
-) -> Iterator[str]:
-    """Do what is missing of a unit, write each search whole as soon as it is done, and yield its label. ``note`` hears
-    of every epoch that is trained on the way, and of every query."""
-    plan = plan_comparison(work.recipe, plugins)
-    origin, seed = work.origins[unit.source], seed_of(plan, unit)
+def tasks_of(work: Work, unit: SearchUnit, labels: Sequence[str]) -> list[SearchTask]:
+    """So many searches of a unit as pieces that do not depend on each other: where they share warm weights, one."""
+    parts = [tuple(labels)] if work.recipe["warmup"] else [(label,) for label in labels]
+    recipe = {name: value for name, value in work.recipe.items() if name != "executor"}  # which workers need not have
+    return [SearchTask(recipe, work.origins[unit.source], unit, part) for part in parts]
+
+
+def carry_out(task: SearchTask, plugins: Plugins, note: Note = lambda _: None) -> Iterator[tuple[str, SearchTrace]]:
+    """The searches of a task one after the other, each with its label. ``note`` hears of every epoch that is trained on
+    the way, and of every query."""
+    plan = plan_comparison(task.recipe, plugins)
+    origin, unit, seed = task.origin, task.unit, seed_of(plan, task.unit)
     warm: dict[str, State] = {}
-    for label in missing(work, unit, wanted):
+    for label in task.labels:
         name = next(iter(plan.names)) if label == OPTIMUM else label
         setup = set_up(run_plan(plan, origin, name, seed, plugins), origin, plugins, same_data)
         where = f"{label}, input {unit.source + 1}, seed {unit.seed + 1}"
@@ -109,16 +124,20 @@ def do_unit(
             trace = _optimum(setup, held_out)
         else:
             trace = search(setup, plan.recipe.queries, plan.recipe.batch, held_out, setup.evaluator.report)
-        trace = replace(trace, held_out_input=held_out.input, notes=() if label == OPTIMUM else setup.strategy.notes)
-        path = path_of(work, label, unit)
-        with file_errors(path):
-            path.parent.mkdir(exist_ok=True)
-        write_text(path, seal({"comparison": work.comparison, "search": path.stem, **trace.to_json()}))
-        yield label
+        notes = () if label == OPTIMUM else setup.strategy.notes
+        yield label, replace(trace, held_out_input=held_out.input, notes=notes)
 
 
 def _prefixed(note: Note, where: str, said: str) -> None:
     note(f"{where}: {said}")
+
+
+def write_trace(work: Work, label: str, unit: SearchUnit, trace: SearchTrace) -> None:
+    """Keep what came of a search, whole."""
+    path = path_of(work, label, unit)
+    with file_errors(path):
+        path.parent.mkdir(exist_ok=True)
+    write_text(path, seal({"comparison": work.comparison, "search": path.stem, **trace.to_json()}))
 
 
 def read_trace(work: Work, label: str, unit: SearchUnit) -> SearchTrace:

@@ -114,6 +114,8 @@ def recipes_page(found: Plugins) -> str:
         lines += _table(f"strategy: {name}", _first(strategy), strategy.Settings, "strategy.")
     for name, evaluator in found.evaluators.items():
         lines += _table(f"evaluator: {name}", _first(evaluator), evaluator.Settings, "evaluator.")
+    for name, executor in found.executors.items():
+        lines += _table(f"executor: {name}", _first(executor), executor.Settings, "executor.")
     return "\n".join(lines) + "\n"
 
 

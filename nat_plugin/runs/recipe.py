@@ -67,6 +67,13 @@ class FinalSettings(Settings):
     checkpoint: int = Field(default=1, ge=1, le=100_000, description="epochs between checkpoints")
 
 
+def name_or_mapping(value: Any) -> Any:
+    """What names a part. ValueError for a value of another form."""
+    if not isinstance(value, str | dict):
+        raise ValueError("give a name, or a mapping of a name and settings")
+    return value
+
+
 class Common(Settings):
     """What a run and a comparison of strategies both need to know."""
 
@@ -106,10 +113,8 @@ class Common(Settings):
 
     @field_validator("adapter", mode="before")
     @classmethod
-    def _name_or_mapping(cls, value: Any) -> Any:
-        if not isinstance(value, str | dict | None):
-            raise ValueError("give a name, or a mapping of a name and settings")
-        return value
+    def _adapter_of_a_form(cls, value: Any) -> Any:
+        return value if value is None else name_or_mapping(value)
 
     @field_validator("rules")
     @classmethod

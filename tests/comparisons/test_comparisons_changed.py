@@ -200,7 +200,7 @@ def test_a_folder_of_the_users_own_is_left_as_it_is(tmp_path: Path, data: Path) 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_no_process_is_left_behind(data: Path, tmp_path: Path, number: signal.Signals) -> None:
-    long = recipe(data, queries=100_000, strategies={"random": {}}, processes=2, regret=False)
+    long = recipe(data, queries=100_000, strategies={"random": {}}, executor={"workers": 2}, regret=False)
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(long))
     call = [sys.executable, "-m", "nat_plugin", "compare", str(tmp_path / "recipe.yaml"), "--out", str(tmp_path / "c")]
     process = subprocess.Popen(call, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)

@@ -1,4 +1,4 @@
-"""Comparisons: equal queries, duplicates free, the same bytes however often killed and in however many processes."""
+"""Comparisons: equal queries, duplicates free, the same bytes however often killed."""
 
 from __future__ import annotations
 
@@ -35,6 +35,7 @@ from nat_plugin.runs.record import RunSource
 from nat_plugin.runs.run import start
 from nat_plugin.runs.setup import Setup, find_origin, set_up
 from nat_plugin.search.base import Proposal
+from tests.comparisons.engines import KEPT, contents, run
 from tests.reporting.browser import check_everywhere, launched
 from tests.reporting.pages import read
 
@@ -54,16 +55,6 @@ TRAINING = {
     "data": {"name": "digits", "limit": 120},
     "schedule": {"epochs": 1, "batch": 60, "auxiliary": 0, "cutout": 0},
 }
-KEPT = ("comparison.json", "comparison.md", "points.csv")
-
-
-def run(folder: Path, values: dict[str, Any]) -> dict[str, Any]:
-    return compare(plan_comparison(values, plugins()), folder, plugins(), Silent())
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    paths = [*(folder / name for name in KEPT), *sorted((folder / "searches").iterdir())]
-    return {path.name: path.read_bytes() for path in paths}
 
 
 def points(folder: Path) -> list[dict[str, str]]:
@@ -149,11 +140,6 @@ def test_what_goes_on_in_a_search_is_heard_of_and_every_search_counts(tmp_path: 
     assert [each for each in heard if "/" in each and ":" not in each] == ["1/2", "2/2"]
     assert heard.index("random, input 1, seed 1: query 1 of 2") < heard.index("random, input 1, seed 1: query 2 of 2")
     assert any(each.startswith("hill_climb, input 1, seed 1: network 1, epoch 1/1: loss") for each in heard)
-
-
-def test_processes_side_by_side_give_the_same_bytes(undisturbed: Path, tmp_path: Path) -> None:
-    run(tmp_path, {**DIGITS, "processes": 2})
-    assert contents(tmp_path) == contents(undisturbed)
 
 
 def test_a_search_does_not_depend_on_what_else_is_compared(undisturbed: Path, tmp_path: Path) -> None:

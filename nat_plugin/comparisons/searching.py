@@ -1,0 +1,44 @@
+"""The searches of a comparison, carried out by an executor; this process alone writes what comes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from nat_plugin.comparisons.search import SearchTrace
+from nat_plugin.comparisons.units import Note, SearchTask, Work, carry_out, write_trace
+from nat_plugin.errors import NATError
+from nat_plugin.execution.base import Executor
+from nat_plugin.execution.calls import ExecutorCall, answers
+from nat_plugin.plugins import Plugins, plugins
+
+
+def do_searches(
+    work: Work, tasks: Sequence[SearchTask], executor: Executor, known: Plugins, note: Note
+) -> Iterator[None]:
+    """Do all tasks, keep each search as soon as it is here, and yield then. NATError if one cannot be done; those that
+    a worker died at are named once all others are done. ``note`` hears of what goes on in this process."""
+    if executor.here:
+        for task in tasks:
+            for label, trace in carry_out(task, known, note):
+                write_trace(work, label, task.unit, trace)
+                yield
+        return
+    calls = iter(ExecutorCall(task, traces_of, (task,)) for task in tasks)
+    lost: list[str] = []
+    for answer in answers(executor, lambda: next(calls, None)):
+        unit = answer.subject.unit
+        if answer.lost is not None:
+            labels = ", ".join(answer.subject.labels)
+            lost.append(f"{labels}, input {unit.source + 1}, seed {unit.seed + 1}: {answer.lost}")
+            continue
+        for label, trace in answer.value:
+            write_trace(work, label, unit, trace)
+        yield
+    if lost:
+        more = f", and {len(lost) - 1:,} more" if len(lost) > 1 else ""
+        raise NATError(f"{lost[0]}{more}; all other searches are done, and the same command tries these again")
+
+
+def traces_of(task: SearchTask) -> list[tuple[str, SearchTrace]]:
+    """In a worker: what comes of the searches of a task, by their labels."""
+    return list(carry_out(task, plugins()))

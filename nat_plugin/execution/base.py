@@ -1,0 +1,84 @@
+"""What every executor is: calls in, futures out, as many at a time as there are workers."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from concurrent.futures import Future
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, ClassVar
+
+from pydantic import Field
+
+from nat_plugin.errors import NATError
+from nat_plugin.search.base import Settings
+
+
+class ExecutorSettings(Settings):
+    """Settings of every executor."""
+
+    workers: int | None = Field(
+        default=None,
+        ge=1,
+        le=100_000,
+        description="trainings or searches under way at a time; left out: 1 with local, 16 with submitit, with ray as "
+        "many as its cluster has room for",
+    )
+    retries: int = Field(
+        default=1, ge=0, le=100, description="further tries where a worker died, before its work counts as failed"
+    )
+
+
+class Executor(ABC):
+    """Carries out calls side by side.
+
+    A function has to be one of a module that workers can import, its arguments and its result are pickled. Left by
+    ``with``, an executor has no worker any more; left by an error or Ctrl-C, it ends at once what is under way.
+    """
+
+    Settings: type[ExecutorSettings] = ExecutorSettings
+    package: ClassVar[str | None] = None
+    """What has to be installed, by its import name."""
+    extra: ClassVar[str | None] = None
+    """The extra of this project that installs it; left out: the package by its name."""
+
+    def __init__(self, settings: ExecutorSettings, folder: Path) -> None:
+        """``folder``: of the results, where it may keep files of its own."""
+        self.settings, self.folder = settings, folder
+
+    @classmethod
+    def check(cls) -> None:
+        """NATError where what it needs is not installed."""
+        if cls.package is not None and find_spec(cls.package) is None:
+            what = cls.package if cls.extra is None else f"'nat-plugin[{cls.extra}]'"
+            raise NATError(f"it needs {cls.package}, which is not installed here: pip install {what}")
+
+    @property
+    def here(self) -> bool:
+        """Whether calls are carried out by this process, each before ``submit`` returns."""
+        return False
+
+    @property
+    def workers(self) -> int:
+        """Calls to keep under way."""
+        return self.settings.workers or 1
+
+    @property
+    @abstractmethod
+    def lost(self) -> tuple[type[BaseException], ...]:
+        """What a future raises whose worker died: was killed, ran out of memory, lost its machine."""
+
+    @abstractmethod
+    def submit(self, function: Callable[..., Any], /, *arguments: Any) -> Future[Any]:
+        """Begin a call."""
+
+    @abstractmethod
+    def close(self, at_once: bool) -> None:
+        """End all workers; ``at_once``: whatever they are at."""
+
+    def __enter__(self) -> Executor:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self.close(at_once=kind is not None)

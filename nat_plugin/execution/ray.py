@@ -1,0 +1,97 @@
+"""The executor ``ray``: workers of a Ray cluster, which this machine alone may be."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from nat_plugin.errors import NATError
+from nat_plugin.execution.base import Executor, ExecutorSettings
+
+AUTO = "auto"
+_PASSED_ON = "NAT_"
+"""What the names of environment variables begin with that workers get."""
+
+
+class RaySettings(ExecutorSettings):
+    """Settings of ``ray``."""
+
+    address: str = Field(
+        default=AUTO,
+        min_length=1,
+        description="HOST:PORT of a cluster; auto: the one that runs on this machine, or else a new one of this "
+        "machine alone, which ends with the command",
+    )
+    cpus: float = Field(default=1, gt=0, le=10_000, description="processor cores that a worker takes")
+    gpus: float = Field(default=0, ge=0, le=1_000, description="GPUs that a worker takes; 0.5: two share one")
+
+
+class RayExecutor(Executor):
+    """Workers of a Ray cluster. Where none runs, one is started on this machine."""
+
+    Settings = RaySettings
+    settings: RaySettings
+    package, extra = "ray", "ray"
+
+    def __init__(self, settings: RaySettings, folder: Path) -> None:
+        super().__init__(settings, folder)
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is told to anybody unless the user asks for it
+        import ray
+
+        self._ray: Any = ray
+        self._own = not ray.is_initialized()
+        if self._own:
+            self._connect()
+        self._under_way: dict[Future[Any], Any] = {}
+
+    def _connect(self) -> None:
+        settings = self.settings
+        passed_on = {name: value for name, value in os.environ.items() if name.startswith(_PASSED_ON)}
+        usual: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+        if passed_on:
+            usual["runtime_env"] = {"env_vars": passed_on}
+        try:
+            self._ray.init(address=settings.address, **usual)
+            return
+        except ConnectionError as error:
+            if settings.address != AUTO:
+                raise NATError(f"executor.address: no Ray cluster answers at {settings.address}: {error}") from error
+        cores = None if settings.workers is None else max(1, round(settings.workers * settings.cpus))
+        self._ray.init(address="local", num_cpus=cores, include_dashboard=False, **usual)
+
+    @property
+    def workers(self) -> int:
+        if self.settings.workers is not None:
+            return self.settings.workers
+        there = self._ray.cluster_resources()
+        room = [int(there.get("CPU", 0) / self.settings.cpus)]
+        if self.settings.gpus:
+            room.append(int(there.get("GPU", 0) / self.settings.gpus))
+        return max(1, min(room))
+
+    @property
+    def lost(self) -> tuple[type[BaseException], ...]:
+        known = self._ray.exceptions
+        return known.WorkerCrashedError, known.NodeDiedError, known.OutOfMemoryError, known.LocalRayletDiedError
+
+    def submit(self, function: Callable[..., Any], /, *arguments: Any) -> Future[Any]:
+        settings = self.settings
+        remote = self._ray.remote(max_retries=0, num_cpus=settings.cpus, num_gpus=settings.gpus)(function)
+        reference = remote.remote(*arguments)
+        future: Future[Any] = reference.future()
+        self._under_way = {each: ref for each, ref in self._under_way.items() if not each.done()}
+        self._under_way[future] = reference
+        return future
+
+    def close(self, at_once: bool) -> None:
+        if at_once:
+            for future, reference in self._under_way.items():
+                if not future.done():
+                    self._ray.cancel(reference, force=True)
+        if self._own:
+            self._ray.shutdown()

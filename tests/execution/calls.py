@@ -1,0 +1,41 @@
+"""Calls that tests have carried out; in a module that workers can import."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+from nat_plugin.errors import NATErrors
+from nat_plugin.execution.base import Executor
+from nat_plugin.execution.calls import CallAnswer, ExecutorCall, answers
+
+
+def square(number: int) -> int:
+    return number * number
+
+
+def where() -> int:
+    return os.getpid()
+
+
+def refused() -> None:
+    raise NATErrors(["seed: wrong", "rules: wrong too"])
+
+
+def dying(marks: str, times: int) -> int:
+    """Killed so many times, as the kernel does it where memory runs out; then how often it was."""
+    path = Path(marks)
+    done = len(list(path.iterdir()))
+    if done < times:
+        (path / str(done)).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return done
+
+
+def all_of(executor: Executor, *calls: tuple[Any, ...]) -> dict[Any, CallAnswer[Any]]:
+    """What becomes of calls, each a subject, a function and its arguments; by subject."""
+    waiting = iter(ExecutorCall(subject, function, tuple(given)) for subject, function, *given in calls)
+    with executor:
+        return {answer.subject: answer for answer in answers(executor, lambda: next(waiting, None))}
