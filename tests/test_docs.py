@@ -17,7 +17,7 @@ from nat_plugin.cli import SUBCOMMANDS, nat
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
-OPEN = ("budget.", "costs.", "sources.", "strategy.", "evaluator.", "network.")
+OPEN = ("budget.", "costs.", "sources.", "strategy.", "evaluator.", "executor.", "network.")
 """Groups of a recipe whose keys a user or a plugin names."""
 
 
