@@ -44,8 +44,8 @@ class NATSBenchTable(OfficialTable):
             raise NATError("format nats_bench needs the package of NATS-Bench: pip install nats-bench") from None
         try:
             self._api: Any = create(str(path), "tss", fast_mode=path.is_dir(), verbose=False)
-        except Exception as error:  # noqa: BLE001 - the package lets through whatever is wrong with a file
-            raise NATError(f"{path}: nats_bench cannot read it: {_said(error)}") from None
+        except Exception as error:  # the package lets through whatever is wrong with a file
+            raise NATError(f"{path}: nats_bench cannot read it: {_said(error)}") from error
 
     def trained(self, digits: str) -> Trained:
         choose, test = PARTS[self.dataset]
@@ -86,8 +86,8 @@ class NATSBenchTable(OfficialTable):
     def _asked(self, digits: str, method: str, *given: object, **named: object) -> Any:
         try:
             return getattr(self._api, method)(*given, **named)
-        except Exception as error:  # noqa: BLE001 - the package lets through whatever is wrong with a file
-            raise NATError(f"{self.path}: nats_bench cannot give network '{digits}': {_said(error)}") from None
+        except Exception as error:  # the package lets through whatever is wrong with a file
+            raise NATError(f"{self.path}: nats_bench cannot give network '{digits}': {_said(error)}") from error
 
 
 def _said(error: Exception) -> str:

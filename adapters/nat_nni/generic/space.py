@@ -119,11 +119,11 @@ class GenericSpace:
                 model: nn.Module = skeleton.freeze(sample)  # type: ignore[operator]
                 image = torch.empty(1, *shape)
                 recording = record(model, image)
-            except Exception as error:  # noqa: BLE001 - a model of the user's may fail in any way
+            except Exception as error:  # a model of the user's may fail in any way
                 raise NATError(
                     f"{self.title}: this sample does not run on images of {shape}: {type(error).__name__}: "
                     f"{str(error)[:300]}"
-                ) from None
+                ) from error
             measurer = Measurer(sample, recording, self.domains(), lambda other: self._run(other, image), self._memory)
             parts = find_groups(tree(skeleton, sample), measurer)
             found = [(group, find_candidates(group, measurer, group.labels[0])) for group in parts.groups]
