@@ -16,6 +16,8 @@ from nat_plugin.errors import NATError
 from nat_plugin.ir import Budget, Moves, find_rule
 from nat_plugin.policy.graphs import Graph, build_batch, build_graph
 from nat_plugin.policy.network import Policy, PolicyConfig, new_policy
+from nat_plugin.policy.optimizers import PolicySteps
+from nat_plugin.policy.training.critic_based import SampleSettings
 from nat_plugin.policy.training.ensemble import RankEnsemble, RankEnsembleConfig
 from nat_plugin.policy.training.sampled import sampled_step
 
@@ -101,5 +103,7 @@ def train(space: MacroSpace, plan: Plan) -> Policy:
             return found
 
         batch = build_batch([each.graph for each in drawn])
-        sampled_step(policy, optimizer, batch, judge, plan.entropy * left, plan.samples, rng)
+        sampled_step(
+            PolicySteps(policy, optimizer), batch, judge, SampleSettings(plan.samples, plan.entropy * left), rng
+        )
     return policy

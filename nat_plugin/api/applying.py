@@ -16,7 +16,7 @@ from nat_plugin.measuring.keeping import Keeper, find_keeper
 from nat_plugin.measuring.latency import LATENCY, MeasuredLatency
 from nat_plugin.measuring.tables import TableMetric
 from nat_plugin.policy.apply import apply_policy
-from nat_plugin.policy.proposing import Suggestion, suggest
+from nat_plugin.policy.proposing import Suggestion, SuggestSettings, suggest
 from nat_plugin.writing import extended, result_adapter, write_back
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class Transformation:
         if policy.critic is None:
             return [(each, None) for each in apply_policy(moves, policy.policy, chosen.samples, chosen.seed)]
         scoring = _scoring(begun) if chosen.proxies else None
-        found = suggest(moves, policy.policy, policy.critic, chosen.samples, chosen.seed, scoring=scoring)
+        found = suggest(moves, policy.policy, policy.critic, SuggestSettings(chosen.samples, chosen.seed), scoring)
         return [(each.network, each) for each in found]
 
     @property

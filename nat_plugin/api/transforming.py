@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from nat_plugin.api.applying import Transformation
 
 
-def transform(
+def transform(  # noqa: PLR0913 - keywords that a user types
     architecture: Readable,
     budget: Mapping[str, object] | None = None,
     *,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -36,7 +37,8 @@ def train_batches(
     height, width = split.x.shape[2:]
     draws = draw(data.augment, count, (height, width), generator, split.x.device)
     size = min(batch_size, count)
-    return _batches(data, split, size, order[: count // size * size], draws, dtype, memory_format)
+    normalise = partial(data.normalise, dtype=dtype, memory_format=memory_format)
+    return _batches(data, split, size, order[: count // size * size], draws, normalise)
 
 
 def _batches(
@@ -45,15 +47,14 @@ def _batches(
     size: int,
     order: Tensor,
     draws: Draws,
-    dtype: torch.dtype,
-    memory_format: torch.memory_format,
+    normalise: Callable[[Tensor], Tensor],
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Augmented batches of the images in ``order``; the last one may have fewer."""
     for start in range(0, len(order), size):
         part = slice(start, start + size)
         batch = split.pick(order[part])
         x = crop_and_flip(batch.x, draws[part], data.augment)
-        yield cut_out(data.normalise(x, dtype, memory_format), draws[part], data.augment), batch.y
+        yield cut_out(normalise(x), draws[part], data.augment), batch.y
 
 
 def eval_batches(
@@ -72,13 +73,14 @@ def eval_batches(
         NATError: `batch_size` is less than 1, or the split is empty.
     """
     count = _count(split, batch_size)
+    normalise = partial(data.normalise, dtype=dtype, memory_format=memory_format)
     if augment is not None:
         height, width = split.x.shape[2:]
         draws = draw(data.augment, count, (height, width), augment, split.x.device)
         order = torch.arange(count, device=split.x.device)
-        return _batches(data, split, batch_size, order, draws, dtype, memory_format)
+        return _batches(data, split, batch_size, order, draws, normalise)
     parts = (split.pick(slice(start, start + batch_size)) for start in range(0, count, batch_size))
-    return ((data.normalise(part.x, dtype, memory_format), part.y) for part in parts)
+    return ((normalise(part.x), part.y) for part in parts)
 
 
 def take(split: Images, n: int, generator: torch.Generator) -> Images:

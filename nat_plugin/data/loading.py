@@ -37,14 +37,12 @@ def load(
         raise NATError(f"unknown data set {settings.name!r}{hint}: allowed are {', '.join(sorted(loaders))}")
     where = f"data set {settings.name!r}" if settings.path is None else str(settings.path)
     source = checked(loaders[settings.name](settings), where)
-    own_test = source.x_test is not None
-    own_val = source.x_val is not None
+    own = {name for name, part in (("test", source.x_test), ("selection", source.x_val)) if part is not None}
     parts = divide(
         source.y_train,
         source.class_names,
         settings.splits,
-        own_test=own_test,
-        own_selection=own_val,
+        own=own,
         limit=settings.limit,
         where=where,
     )
@@ -72,7 +70,7 @@ def load(
         std=std,
         augment=augment,
         seed=settings.splits.seed,
-        own_test=own_test,
+        own_test="test" in own,
         outside=_outside(settings, source),
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -20,12 +20,12 @@ def divide(
     class_names: Sequence[str],
     settings: SplitSettings,
     *,
-    own_test: bool,
+    own: Collection[str],
     limit: int | None,
     where: str,
-    own_selection: bool = False,
 ) -> dict[str, Index]:
-    """Positions of images for weights and reward and, without parts of the source's own, for selection and test.
+    """Positions of images for weights and reward and, as far as they are no part of the source's ``own``, for selection
+    and test.
 
     What a part of the source's own takes the place of, the others share: shares of weights and reward grow alike.
 
@@ -37,7 +37,7 @@ def divide(
     rng = np.random.RandomState(settings.seed)
     kept = balanced_order(labels, rng)[:limit] if limit is not None else np.arange(len(labels))
     wanted = {"weights": settings.weights, "reward": settings.reward, "selection": settings.selection}
-    if own_selection:
+    if "selection" in own:
         if settings.selection != SplitSettings().selection:
             raise NATError(f"{where}: has a val part of its own, used whole: remove splits.selection")
         del wanted["selection"]
@@ -45,7 +45,7 @@ def divide(
         growth = (shares + settings.selection) / shares if shares else 1.0
         wanted = {name: share * growth if isinstance(share, float) else share for name, share in wanted.items()}
     sizes: dict[str, int] = {}
-    if own_test:
+    if "test" in own:
         if settings.test is not None:
             raise NATError(f"{where}: has a test part of its own, used whole: remove splits.test, {settings.test!r}")
     else:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from itertools import accumulate
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
@@ -82,6 +82,16 @@ class Batch:
         return replace(self, **moved)
 
 
+class _CellWiring(NamedTuple):
+    """A cell without its ops."""
+
+    name: str
+    inputs: int
+    ends: Ends
+    output: frozenset[int]
+    levels: tuple[int, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class _Template:
     """What all cells of one wiring in one table of edge costs share."""
@@ -95,9 +105,9 @@ class _Template:
 
 
 @lru_cache(maxsize=8192)
-def _template(table: EdgeCosts, depths: tuple[float, ...], name: str, inputs: int, ends: Ends, output: frozenset[int],
-              levels: tuple[int, ...]) -> _Template:  # fmt: skip
+def _template(table: EdgeCosts, depths: tuple[float, ...], wiring: _CellWiring) -> _Template:
     """``depths``: where in the network the placements of the cell are, from 0 to 1."""
+    name, inputs, ends, output, levels = wiring
     count, inner = inputs + len(levels), max(1, len(levels))
     depth, spread = sum(depths) / len(depths), max(depths) - min(depths)
     entering, leaving, rank = [0] * count, [0] * count, []
@@ -190,7 +200,8 @@ def build_graph(network: Network, moves: Moves | None = None) -> Graph:
         cell, alive = network.by_name[name], live(network.by_name[name])
         ends = tuple((edge.source, edge.target, edge.editable) for edge in cell.edges)
         levels = tuple(node.level for node in cell.nodes)
-        template = _template(table, _depths(places, name), name, cell.inputs, ends, frozenset(cell.output), levels)
+        wiring = _CellWiring(name, cell.inputs, ends, frozenset(cell.output), levels)
+        template = _template(table, _depths(places, name), wiring)
         own = template.edge_x.copy()
         own[:, 0] = alive.edges
         of_nodes = template.node_x.copy()

@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
+
+if TYPE_CHECKING:
+    from nat_plugin.policy.network import Policy
+
+
+@dataclass(frozen=True)
+class PolicySteps:
+    """A policy and how it learns: steps of an optimizer along gradients whose norm is cut to ``largest``."""
+
+    policy: Policy
+    optimizer: torch.optim.Optimizer
+    largest: float = 1.0
+
+    def step(self, loss: torch.Tensor) -> torch.Tensor:
+        """One step; the norm of its gradients before they were cut."""
+        return update(self.optimizer, loss, self.largest)
 
 
 def update(optimizer: torch.optim.Optimizer, loss: torch.Tensor, largest: float) -> torch.Tensor:

@@ -51,17 +51,25 @@ class Suggestion:
     deviation: float
 
 
+@dataclass(frozen=True)
+class SuggestSettings:
+    """``samples``: drawn from the policy too, by ``seed``; ``caution``: deviations that a gain has to outweigh."""
+
+    samples: int = 0
+    seed: int = 0
+    caution: float = CAUTION
+
+
 def suggest(
     moves: Sequence[Moves],
     policy: Policy,
     critic: Critic,
-    samples: int = 0,
-    seed: int = 0,
-    caution: float = CAUTION,
+    wanted: SuggestSettings | None = None,
     scoring: Sequence[ScoredOf] | None = None,
 ) -> list[Suggestion]:
-    """In the same order; what becomes of one does not depend on the others. ``samples``: drawn from the policy too;
-    ``scoring``: how proxies are computed of what each becomes, for a critic that is to be told of them."""
+    """In the same order; what becomes of one does not depend on the others. ``scoring``: how proxies are computed of
+    what each becomes, for a critic that is to be told of them."""
+    wanted = wanted or SuggestSettings()
     expecting, found = Expecting(critic), []
     proxies = None if scoring is None else InputProxies(critic)
     with torch.no_grad():
@@ -70,14 +78,16 @@ def suggest(
             some = moves[start : start + AT_ONCE]
             asked = [_Asked(each, *next(scored), critic.familiar.knows(each.network)) for each in some]
             for each in asked:
-                each.tried += _tried(each, samples, seed)
+                each.tried += _tried(each, wanted)
             expected = expecting.of_each([(each.moves, each.tried) for each in asked])
             if scoring is not None and proxies is not None:
                 for number, (each, how) in enumerate(zip(asked, scoring[start : start + AT_ONCE], strict=True)):
-                    each.tried = _finalists(each, expected[number], caution)
+                    each.tried = _finalists(each, expected[number], wanted.caution)
                     told = proxies.of(each.moves, each.tried, how)
                     expected[number] = expecting.told(each.moves, each.tried, told)
-            found += [_chosen(each, of, caution, critic.familiar) for each, of in zip(asked, expected, strict=True)]
+            found += [
+                _chosen(each, of, wanted.caution, critic.familiar) for each, of in zip(asked, expected, strict=True)
+            ]
     return found
 
 
@@ -110,7 +120,7 @@ def _finalists(asked: _Asked, expected: Expectation, caution: float) -> list[Cho
     return [asked.tried[0], *(asked.tried[1 + at] for at in np.argsort(-worth, kind="stable")[:FINALISTS].tolist())]
 
 
-def _tried(asked: _Asked, samples: int, seed: int) -> list[Choice]:
+def _tried(asked: _Asked, wanted: SuggestSettings) -> list[Choice]:
     """Changes that the policy finds likely, without what breaks the structure of a cell; or the one that is forced."""
     scores, sizes, moves = asked.scores, asked.sizes, asked.moves
     if asked.forced and (nearest := _keeping_structure(moves, [projection(moves, moves.identity)])):
@@ -120,9 +130,9 @@ def _tried(asked: _Asked, samples: int, seed: int) -> list[Choice]:
         greedy(scores, sizes, moves),
         *most_probable(scores, sizes, moves, LIKELY),
     ]
-    if samples:
-        rng = np.random.default_rng(seed)  # the same for each, so that none depends on those before it
-        tried += [sample.choice for sample in draw(scores, sizes, moves, rng, samples)]
+    if wanted.samples:
+        rng = np.random.default_rng(wanted.seed)  # the same for each, so that none depends on those before it
+        tried += [sample.choice for sample in draw(scores, sizes, moves, rng, wanted.samples)]
     kept = _keeping_structure(moves, tried) or tried
     return [each for each in dict.fromkeys(kept) if each != moves.identity]
 

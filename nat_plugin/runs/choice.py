@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -190,7 +190,8 @@ class FinalSelection:
         both = Images(torch.cat([data.weights.x, data.reward.x]), torch.cat([data.weights.y, data.reward.y]))
         own = self.setup.plan.recipe.seed * 1000 + seed
         module = self.setup.evaluator.module
-        return NetworkTrainer(self.candidates[number], data, final.schedule, self.setup.compute, own, both, module)
+        images = replace(data, weights=both)
+        return NetworkTrainer(self.candidates[number], images, final.schedule, self.setup.compute, own, module)
 
     def weights(self, number: int, seed: int) -> Path:
         """The file with what a training of the final stage ended with."""

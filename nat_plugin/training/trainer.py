@@ -26,7 +26,7 @@ EVAL_BATCH = 512
 
 
 class NetworkTrainer:
-    """Trains ``network`` on ``train_split`` (left out: ``data.weights``) by ``schedule``.
+    """Trains ``network`` on ``data.weights`` by ``schedule``.
 
     ``module``, where given, makes the module to train, or None where the core is to build it with fresh weights. One
     that the core did not build has neither drop path nor an auxiliary head: NATError for a schedule with one of them.
@@ -42,7 +42,6 @@ class NetworkTrainer:
         schedule: Schedule,
         compute: Compute,
         seed: int = 0,
-        train_split: Images | None = None,
         module: Callable[[Network], nn.Module | None] | None = None,
     ) -> None:
         self.network, self.schedule, self.compute, self.seed = network, schedule, compute, seed
@@ -52,7 +51,7 @@ class NetworkTrainer:
                 f"'{data.name}' has {data.shape} in {data.classes}"
             )
         self._data = schedule.augmented(data)
-        self._split = (data.weights if train_split is None else train_split).to(compute.device)
+        self._split = data.weights.to(compute.device)
         with seeded(compute.device, derive(seed, "initial weights")):
             self.net = _built(network, schedule, module)
         self.net.to(device=compute.device, memory_format=compute.memory_format)  # type: ignore[call-overload]

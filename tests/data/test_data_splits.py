@@ -23,7 +23,7 @@ def parts_of(
     labels: np.ndarray, setting: SplitSettings, own_test: bool = False, limit: int | None = None
 ) -> dict[str, np.ndarray]:
     names = [f"c{i}" for i in range(int(labels.max()) + 1)]
-    return divide(labels, names, setting, own_test=own_test, limit=limit, where="here")
+    return divide(labels, names, setting, own={"test"} if own_test else (), limit=limit, where="here")
 
 
 @settings(max_examples=150, deadline=None)

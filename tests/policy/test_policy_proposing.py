@@ -17,7 +17,7 @@ from nat_plugin.ir.edge_costs import edge_costs
 from nat_plugin.policy.critic import Critic, CriticConfig, Familiar, new_critic
 from nat_plugin.policy.graphs import build_graph
 from nat_plugin.policy.network import PolicyConfig, new_policy
-from nat_plugin.policy.proposing import Suggestion, suggest
+from nat_plugin.policy.proposing import Suggestion, SuggestSettings, suggest
 from nat_plugin.policy.search_space import space_name
 from nat_plugin.policy.training.learn_critic import CriticLearning, CriticTraining, MeasuredTask
 from nat_plugin.search.neighbourhood import projection
@@ -73,7 +73,7 @@ def limited(count: int) -> list[Moves]:
 
 def test_where_tasks_agree_it_moves_and_is_right(agreed: Critic) -> None:
     moves = ladders(60)
-    found = suggest(moves, POLICY, agreed, samples=8)
+    found = suggest(moves, POLICY, agreed, SuggestSettings(samples=8))
     moved = [(each, one) for each, one in zip(moves, found, strict=True) if not one.kept]
     assert len(moved) > 30
     right = [convolutions(one.network) < convolutions(each.network) for each, one in moved]
@@ -83,8 +83,8 @@ def test_where_tasks_agree_it_moves_and_is_right(agreed: Critic) -> None:
 
 def test_where_tasks_differ_the_input_stays(split: Critic, agreed: Critic) -> None:
     moves = ladders(60)
-    doubted = [one.kept for one in suggest(moves, POLICY, split, samples=8)]
-    trusted = [one.kept for one in suggest(moves, POLICY, agreed, samples=8)]
+    doubted = [one.kept for one in suggest(moves, POLICY, split, SuggestSettings(samples=8))]
+    trusted = [one.kept for one in suggest(moves, POLICY, agreed, SuggestSettings(samples=8))]
     assert np.mean(doubted) > 0.5 > np.mean(trusted)
 
 
@@ -96,7 +96,7 @@ def test_what_is_kept_is_the_input_itself(split: Critic) -> None:
 def test_an_input_over_the_budget_does_not_stay(split: Critic) -> None:
     moves = limited(40)
     assert len(moves) > 10
-    for each, one in zip(moves, suggest(moves, POLICY, split, samples=4), strict=True):
+    for each, one in zip(moves, suggest(moves, POLICY, split, SuggestSettings(samples=4)), strict=True):
         each.verify(one.network)
         assert not one.kept
         assert cost(one.network).macs <= 0.9 * cost(each.network).macs
@@ -106,7 +106,7 @@ def test_in_a_space_that_it_does_not_know_an_input_over_the_budget_changes_as_fa
     unknown = copy.deepcopy(agreed)
     unknown.familiar = Familiar(frozenset({"elsewhere"}), doubt=8.0)
     moves = limited(40)
-    for each, one in zip(moves, suggest(moves, POLICY, unknown, samples=4), strict=True):
+    for each, one in zip(moves, suggest(moves, POLICY, unknown, SuggestSettings(samples=4)), strict=True):
         assert each.choice(one.network) == projection(each, each.identity)
         assert not one.kept
 
@@ -139,8 +139,8 @@ def test_what_becomes_of_one_does_not_depend_on_the_others(agreed: Critic) -> No
     def told(found: list[Suggestion]) -> list[str]:
         return [str(one.network.ops) for one in found]
 
-    whole = told(suggest(ladders(12), POLICY, agreed, samples=4))
-    alone = [told(suggest([each], POLICY, agreed, samples=4))[0] for each in ladders(12)]
+    whole = told(suggest(ladders(12), POLICY, agreed, SuggestSettings(samples=4)))
+    alone = [told(suggest([each], POLICY, agreed, SuggestSettings(samples=4)))[0] for each in ladders(12)]
     assert whole == alone
 
 
@@ -156,7 +156,7 @@ def test_the_proposals_of_many_are_judged_together(agreed: Critic, monkeypatch: 
 def test_a_cell_that_reduces_keeps_half_of_the_operations_that_do(agreed: Critic) -> None:
     rng = np.random.default_rng(3)
     moves = [Moves(random_darts(rng), NAT) for _ in range(8)]
-    for each, one in zip(moves, suggest(moves, POLICY, agreed, samples=16, caution=0.0), strict=True):
+    for each, one in zip(moves, suggest(moves, POLICY, agreed, SuggestSettings(samples=16, caution=0.0)), strict=True):
         before, after = reducing(each.network), reducing(one.network)
         assert all(2 * after[name] >= count for name, count in before.items())
 

@@ -37,11 +37,15 @@ def test_a_small_network_learns_digits(small: Network, digits: DataSet, compute:
     assert trainer.accuracy(digits.test).loss == pytest.approx(found.loss)
 
 
+def few(data: DataSet) -> DataSet:
+    return replace(data, weights=data.weights.pick(slice(0, 160)))
+
+
 def test_the_seed_alone_decides(small: Network, digits: DataSet) -> None:
     states = []
     for seed, noise in ((1, 0), (1, 99), (2, 0)):
         torch.manual_seed(noise)
-        trainer = NetworkTrainer(small, digits, QUICK, CPU, seed, digits.weights.pick(slice(0, 160)))
+        trainer = NetworkTrainer(small, few(digits), QUICK, CPU, seed)
         before = torch.get_rng_state()
         trainer.epoch()
         trainer.epoch()
@@ -62,12 +66,12 @@ def test_a_restored_training_ends_like_an_undisturbed_one(
     small: Network, digits: DataSet, precision: torch.dtype | None
 ) -> None:
     compute = Compute(torch.device("cpu"), precision)
-    few = digits.weights.pick(slice(0, 160))
-    whole = NetworkTrainer(small, digits, QUICK, compute, 4, few)
+    some = few(digits)
+    whole = NetworkTrainer(small, some, QUICK, compute, 4)
     whole.epoch()
     saved = whole.state()
     train(whole)
-    resumed = NetworkTrainer(small, digits, QUICK, compute, 4, few)
+    resumed = NetworkTrainer(small, some, QUICK, compute, 4)
     resumed.restore(saved)
     assert resumed.epochs_done == 1
     train(resumed)
@@ -76,7 +80,7 @@ def test_a_restored_training_ends_like_an_undisturbed_one(
 
 
 def test_weights_are_those_of_the_module_without_its_auxiliary_head(small: Network, digits: DataSet) -> None:
-    trainer = NetworkTrainer(small, digits, QUICK, CPU, 4, digits.weights.pick(slice(0, 160)))
+    trainer = NetworkTrainer(small, few(digits), QUICK, CPU, 4)
     trainer.epoch()
     found, before = trainer.weights(), trainer.accuracy(digits.test)
     module = build(small).eval()
@@ -95,7 +99,7 @@ def test_parts_of_a_batch_add_up_to_its_gradient(small: Network, digits: DataSet
     nets = []
     for accumulation in (1, 2):
         schedule = plain.model_copy(update={"accumulation": accumulation})
-        trainer = NetworkTrainer(small, digits, schedule, CPU, train_split=twice)
+        trainer = NetworkTrainer(small, replace(digits, weights=twice), schedule, CPU)
         x = digits.normalise(twice.x)
         sums = trainer._steps.step(x, twice.y, trainer._losses, 0.1)
         nets.append((dict(trainer.net.named_parameters()), sums))
@@ -137,7 +141,7 @@ def test_divergence_is_reported_and_ends_the_training(small: Network, digits: Da
 def test_other_images_may_be_trained_on(small: Network, digits: DataSet) -> None:
     both = Images(torch.cat([digits.weights.x, digits.reward.x]), torch.cat([digits.weights.y, digits.reward.y]))
     first = NetworkTrainer(small, digits, QUICK, CPU)
-    second = NetworkTrainer(small, digits, QUICK, CPU, train_split=both)
+    second = NetworkTrainer(small, replace(digits, weights=both), QUICK, CPU)
     assert not same(first.epoch(), second.epoch())
 
 

@@ -66,7 +66,7 @@ class SearchStrategy(Strategy):  # type: ignore[misc]
 
     core: ClassVar[str] = ""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - keywords that a user types
         self,
         strategy: str = "",
         *,

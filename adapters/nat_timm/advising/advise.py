@@ -21,7 +21,7 @@ from nat_timm.models import to_network
 from nat_timm.saving.weights import check_usable
 
 
-def advise(
+def advise(  # noqa: PLR0913 - keywords that a user types
     model: nn.Module,
     images: Pictures,
     labels: Tensor | None = None,

@@ -33,7 +33,7 @@ MAGNITUDE = "magnitude"
 """The strategy that is none: it needs weights, and no measurement."""
 
 
-def compact(
+def compact(  # noqa: PLR0913 - keywords that a user types
     model: nn.Module,
     train_loader: Loader,
     val_loader: Loader,

@@ -45,9 +45,9 @@ from nat_timm.models import inherit, to_network
 from nat_timm.narrowing.thinning import thinned
 from nat_timm.saving.weights import check_usable
 from nat_timm.training.evaluator import FITTED_ON, AdaptingSettings, TimmEvaluator, TimmSettings
-from nat_timm.training.loaders import Loader, LoaderFeed
+from nat_timm.training.loaders import Loader, LoaderFeed, Loaders
 from nat_timm.training.supernet import TimmSupernet
-from nat_timm.training.tuning import Tuning, accuracy, fine_tune
+from nat_timm.training.tuning import Tuning, TuningImages, accuracy, fine_tune
 
 ReportLine: TypeAlias = Callable[[str], None]
 OWN, ADAPTED = "own", "adapted"
@@ -95,7 +95,7 @@ class CompactionSession:
     """A model that is a supernet of its own moves, with images to adapt, measure and tune on; ``compact`` in parts, for
     whoever compares strategies on the same weights."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - those of `compact`
         self,
         model: nn.Module,
         train_loader: Loader,
@@ -135,16 +135,8 @@ class CompactionSession:
             )
         size = settings.reward_batch
         with self._seeded("images"):
-            self.feed = LoaderFeed(
-                train_loader,
-                val_loader,
-                self.network.input,
-                self.network.head.classes,
-                self.compute,
-                seed,
-                images=settings.reward_images,
-                batch=size,
-            )
+            loaders = Loaders(train_loader, val_loader, self.network.input, self.network.head.classes)
+            self.feed = LoaderFeed(loaders, self.compute, seed, images=settings.reward_images, batch=size)
         self._context = EvaluatorContext((self.network,), self.rule, None, self.compute, seed)
         self.teacher = _placed(copy.deepcopy(model), self.compute).eval().requires_grad_(False)
         """The model as it came, whatever its weights are adapted to."""
@@ -286,9 +278,8 @@ class CompactionSession:
         with self._seeded("tuning"):
             model = self._own(network) if start == OWN else self.evaluator.module(network)
             self.progress.phase(f"fine-tuning from {start} weights", tuning.epochs * self.steps)
-            fine_tune(
-                model, self.feed.training, self.steps, tuning, self.compute, self.teacher, after_step=self.progress.step
-            )
+            images = TuningImages(self.feed.training, self.steps)
+            fine_tune(model, images, tuning, self.compute, self.teacher, after_step=self.progress.step)
         return self._tuned(network, model, f"fine-tuned from {start} weights")
 
     def best(self, network: Network, tuning: Tuning, starts: Sequence[str]) -> Tuned:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -84,6 +85,16 @@ def batches(loader: Loader, compute: Compute, shape: Shape, classes: int, what: 
         yield x, y.to(compute.device, torch.int64, non_blocking=True)
 
 
+@dataclass(frozen=True, eq=False)
+class Loaders:
+    """Two loaders, and the images (C, H, W) in so many classes that they are to give."""
+
+    train: Loader
+    val: Loader
+    shape: Shape
+    classes: int
+
+
 class LoaderFeed(Feed):
     """Trains on what one loader gives, over and over, and measures on images of another: ``images`` drawn of it by the
     seed and kept, or all. What the loaders draw is theirs, and no state of ours."""
@@ -92,18 +103,15 @@ class LoaderFeed(Feed):
 
     def __init__(
         self,
-        train: Loader,
-        val: Loader,
-        shape: Shape,
-        classes: int,
+        loaders: Loaders,
         compute: Compute,
         seed: int,
         *,
         images: int | None,
         batch: int,
     ) -> None:
-        self.shape, self.classes = shape, classes
-        self._train, self._val, self._compute, self._batch = train, val, compute, batch
+        self.shape, self.classes = loaders.shape, loaders.classes
+        self._train, self._val, self._compute, self._batch = loaders.train, loaders.val, compute, batch
         self._stream = self._endless()
         x, y, self.validation_images = _drawn(self.validation(), images, generator(seed, "reward"))
         self._reward = [(x[at : at + batch], y[at : at + batch]) for at in range(0, len(y), batch)]

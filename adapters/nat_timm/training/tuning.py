@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 import torch
 from pydantic import Field
@@ -58,19 +59,25 @@ def distance(logits: Tensor, teacher: Tensor, temperature: float) -> Tensor:
     return F.kl_div(ours, theirs, reduction="sum", log_target=True) * temperature**2
 
 
+@dataclass(frozen=True)
+class TuningImages:
+    """``epoch`` gives the batches of one pass, about ``steps`` of them."""
+
+    epoch: Callable[[], Batches]
+    steps: int
+
+
 def fine_tune(
     model: nn.Module,
-    epoch: Callable[[], Batches],
-    steps: int,
+    images: TuningImages,
     tuning: Tuning,
     compute: Compute,
     teacher: nn.Module | None = None,
     after_step: Callable[[int], object] = lambda _: None,
 ) -> None:
-    """Train a model in place, each pass on the batches that ``epoch`` gives, about ``steps`` of them; it is left in
-    evaluation mode. ``after_step`` hears how many steps are done. NATError if its loss ends as no finite number, and
-    where no batch can be trained on."""
-    training, done, whole = ImageSteps(model, tuning, compute), 0, tuning.epochs * steps
+    """Train a model in place; it is left in evaluation mode. ``after_step`` hears how many steps are done. NATError if
+    its loss ends as no finite number, and where no batch can be trained on."""
+    training, done, whole = ImageSteps(model, tuning, compute), 0, tuning.epochs * images.steps
     last = torch.zeros((), device=compute.device)
 
     def losses(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
@@ -91,7 +98,7 @@ def fine_tune(
 
     for _ in range(tuning.epochs):
         model.train()
-        batches = ((x, y) for x, y in epoch() if len(y) > 1)  # batch norm needs two
+        batches = ((x, y) for x, y in images.epoch() if len(y) > 1)  # batch norm needs two
         for found in training.over(batches, losses, rate):
             done, last = done + 1, found[0]
             after_step(done)

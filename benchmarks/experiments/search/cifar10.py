@@ -16,7 +16,7 @@ import argparse
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +74,8 @@ def train_once(text: str, plan: RunPlan, seed: int, path: Path) -> Training:
     compute = find_compute(plan.recipe.device, plan.recipe.precision)
     data = load(plan.data, compute.device, plugins().datasets)
     both = Images(torch.cat([data.weights.x, data.reward.x]), torch.cat([data.weights.y, data.reward.y]))
-    trainer = NetworkTrainer(read_network(text, plan), data, plan.recipe.final.schedule, compute, seed, both)
+    images = replace(data, weights=both)
+    trainer = NetworkTrainer(read_network(text, plan), images, plan.recipe.final.schedule, compute, seed)
     curve = []
 
     def after(report: dict[str, float]) -> None:

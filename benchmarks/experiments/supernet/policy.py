@@ -12,8 +12,9 @@ from benchmarks.spaces.nb201 import EDGES, Reach, Space, digits_of, numbers
 from nat_plugin.ir import Moves, find_rule
 from nat_plugin.policy.graphs import build_batch, build_graph
 from nat_plugin.policy.network import Policy, PolicyConfig, new_policy
+from nat_plugin.policy.optimizers import PolicySteps
 from nat_plugin.policy.reinforce import Learning
-from nat_plugin.policy.training.critic_based import critic_based_step
+from nat_plugin.policy.training.critic_based import SampleSettings, critic_based_step
 
 RULES = ("nat", "nat++")
 CPU = torch.device("cpu")
@@ -47,5 +48,12 @@ def learn_from(space: Space, values: np.ndarray, seed: int, inputs: int, updates
             return gains
 
         batch = build_batch([graphs[at] for at in drawn])
-        critic_based_step(policy, optimizer, batch, judge, Learning(normalise="batch"), entropy * left, SAMPLES, rng)
+        critic_based_step(
+            PolicySteps(policy, optimizer),
+            batch,
+            judge,
+            Learning(normalise="batch"),
+            SampleSettings(SAMPLES, entropy * left),
+            rng,
+        )
     return policy

@@ -25,7 +25,7 @@ import numpy as np
 import timm
 import torch
 from nat_timm.measuring.statistics import recalibrate
-from nat_timm.training.tuning import Tuning, fine_tune
+from nat_timm.training.tuning import Tuning, TuningImages, fine_tune
 from safetensors.torch import load_file
 from scipy.stats import rankdata
 from torch import Tensor, nn
@@ -96,7 +96,8 @@ class Bench:
         before = self.score(model)
         tuning = Tuning(epochs=self.given.epochs, lr=self.given.lr, distil=1.0)
         torch.manual_seed(self.given.seed)
-        fine_tune(model, self.epoch, -(-len(self.tuned) // self.given.batch), tuning, self.compute, self.model)
+        images = TuningImages(self.epoch, -(-len(self.tuned) // self.given.batch))
+        fine_tune(model, images, tuning, self.compute, self.model)
         after_tuning = self.score(model)
         found = {f"{name} before": value for name, value in before.items()} | after_tuning
         return found | {"seconds": time.process_time() - begun}

@@ -10,6 +10,7 @@ within a hundred updates, with 0.7 to 1.0 (recipe ``train-nasbench201``) it does
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
@@ -18,7 +19,7 @@ import torch
 from nat_plugin.policy.geometric import scatter
 from nat_plugin.policy.graphs import Batch
 from nat_plugin.policy.network import Policy
-from nat_plugin.policy.optimizers import update
+from nat_plugin.policy.optimizers import PolicySteps
 from nat_plugin.policy.reinforce import Learning, advantages
 
 Tensor = torch.Tensor
@@ -68,21 +69,22 @@ def draw_unmasked(policy: Policy, batch: Batch, samples: int, rng: np.random.Gen
     return slots.choices(slots.draw(policy(batch).double().cpu().numpy(), samples, rng))
 
 
+@dataclass(frozen=True)
+class SampleSettings:
+    """``samples`` are drawn of every graph; ``entropy``: what a nat of the policy's entropy is worth."""
+
+    samples: int
+    entropy: float
+
+
 def critic_based_step(
-    policy: Policy,
-    optimizer: torch.optim.Optimizer,
-    batch: Batch,
-    judge: GainOf,
-    learning: Learning,
-    entropy: float,
-    samples: int,
-    rng: np.random.Generator,
+    steps: PolicySteps, batch: Batch, judge: GainOf, learning: Learning, drawn: SampleSettings, rng: np.random.Generator
 ) -> dict[str, float]:
-    """One update from ``samples`` of every graph of a batch. What there is to report of it."""
-    device = policy.device
+    """One update from samples of every graph of a batch. What there is to report of it."""
+    policy, device = steps.policy, steps.policy.device
     slots = Slots(batch, device)
     scores = policy(batch)
-    rows = slots.draw(scores.detach().double().cpu().numpy(), samples, rng)
+    rows = slots.draw(scores.detach().double().cpu().numpy(), drawn.samples, rng)
     choices = slots.choices(rows)
     gains = np.stack([judge(graph, each) for graph, each in enumerate(choices)])
     known = np.isfinite(gains)
@@ -92,7 +94,7 @@ def critic_based_step(
     log = slots.log_probabilities(scores)
     whole = scatter(log[torch.from_numpy(rows).to(device)], slots.graph, 0, len(gains), "sum")
     bits = -(log.exp() * log).sum() / len(gains)
-    loss = -(torch.from_numpy(values).to(device) * whole).sum() / max(1, known.sum()) - entropy * bits
-    update(optimizer, loss, learning.gradient)
+    loss = -(torch.from_numpy(values).to(device) * whole).sum() / max(1, known.sum()) - drawn.entropy * bits
+    steps.step(loss)
     gain = float(gains[known].mean()) if known.any() else 0.0
     return {"gain": gain, "entropy": float(bits.detach()), "uniform": slots.uniform}

@@ -18,8 +18,7 @@ import torch
 
 from nat_plugin.policy.geometric import scatter
 from nat_plugin.policy.graphs import Batch
-from nat_plugin.policy.network import Policy
-from nat_plugin.policy.optimizers import update
+from nat_plugin.policy.optimizers import PolicySteps
 
 Tensor = torch.Tensor
 
@@ -41,22 +40,17 @@ def log_shares(scores: Tensor, batch: Batch, choices: Sequence[np.ndarray]) -> t
 
 
 def exact_step(
-    policy: Policy,
-    optimizer: torch.optim.Optimizer,
-    batch: Batch,
-    choices: Sequence[np.ndarray],
-    gains: Sequence[np.ndarray],
-    temperature: float,
-    gradient: float = 1.0,
+    steps: PolicySteps, batch: Batch, choices: Sequence[np.ndarray], gains: Sequence[np.ndarray], temperature: float
 ) -> dict[str, float]:
     """One update from all candidates of every graph of a batch, choices (K, S) and their gains (K,), one at least. What
     there is to report of it: how far the expected gain is from the best, and the entropy (nats)."""
+    policy = steps.policy
     log, _ = log_shares(policy(batch), batch, choices)
     behind = np.concatenate([each.max() - each for each in gains]).astype(np.float32)
     share = log.exp()
     regret = (share * torch.from_numpy(behind).to(policy.device)).sum() / len(gains)
     bits = -(share * log).sum() / len(gains)
     loss = regret - temperature * bits
-    update(optimizer, loss, gradient)
+    steps.step(loss)
     behind_best, spread = torch.stack([regret.detach(), bits.detach()]).tolist()
     return {"regret": behind_best, "entropy": spread}

@@ -10,8 +10,9 @@ import torch
 
 from nat_plugin.policy.graphs import Batch
 from nat_plugin.policy.network import Policy
+from nat_plugin.policy.optimizers import PolicySteps
 from nat_plugin.policy.reinforce import Learning
-from nat_plugin.policy.training.critic_based import Slots, critic_based_step
+from nat_plugin.policy.training.critic_based import SampleSettings, Slots, critic_based_step
 from nat_plugin.policy.training.exact import exact_step
 from nat_plugin.policy.training.inputs import DESCENTS, Input
 from nat_plugin.policy.training.judging import Judge
@@ -36,6 +37,15 @@ class Update:
     share: float
     rng: np.random.Generator
 
+    @property
+    def steps(self) -> PolicySteps:
+        return PolicySteps(self.policy, self.optimizer)
+
+    @property
+    def drawn(self) -> SampleSettings:
+        """The entropy bonus falls to nothing."""
+        return SampleSettings(self.settings.samples, self.stage.entropy * (1 - self.share))
+
     def gains(self, graph: int, choices: np.ndarray) -> np.ndarray:
         """Of choices (n, S) of an input; NaN for what is not admitted."""
         source = self.inputs[graph]
@@ -43,22 +53,14 @@ class Update:
 
 
 def _critic(update: Update) -> dict[str, float]:
-    """The entropy bonus falls to nothing."""
-    entropy = update.stage.entropy * (1 - update.share)
-    learning, samples = Learning(normalise="batch"), update.settings.samples
-    found = critic_based_step(
-        update.policy, update.optimizer, update.batch, update.gains, learning, entropy, samples, update.rng
-    )
+    learning = Learning(normalise="batch")
+    found = critic_based_step(update.steps, update.batch, update.gains, learning, update.drawn, update.rng)
     return {name: found[name] for name in ("gain", "entropy")}
 
 
 def _sampled(update: Update) -> dict[str, float]:
-    """The entropy bonus falls to nothing."""
-    entropy, samples = update.stage.entropy * (1 - update.share), update.settings.samples
     also = [np.resize(each.descents, (DESCENTS, each.descents.shape[1])) for each in update.inputs]
-    return sampled_step(
-        update.policy, update.optimizer, update.batch, update.gains, entropy, samples, update.rng, also=also
-    )
+    return sampled_step(update.steps, update.batch, update.gains, update.drawn, update.rng, also)
 
 
 def _exact(update: Update) -> dict[str, float]:
@@ -78,7 +80,7 @@ def _exact(update: Update) -> dict[str, float]:
             choices.append(some[np.isfinite(values)])
             gains.append(values[np.isfinite(values)])
     temperature = first * (last / first) ** update.share
-    return exact_step(update.policy, update.optimizer, update.batch, choices, gains, temperature)
+    return exact_step(update.steps, update.batch, choices, gains, temperature)
 
 
 @torch.no_grad()

@@ -22,9 +22,8 @@ import torch
 
 from nat_plugin.policy.geometric import scatter
 from nat_plugin.policy.graphs import SHARE, Batch
-from nat_plugin.policy.network import Policy
-from nat_plugin.policy.optimizers import update
-from nat_plugin.policy.training.critic_based import GainOf, Slots
+from nat_plugin.policy.optimizers import PolicySteps
+from nat_plugin.policy.training.critic_based import GainOf, SampleSettings, Slots
 
 Tensor = torch.Tensor
 
@@ -37,21 +36,19 @@ _NAMES = np.random.default_rng(0).integers(1, 2**62, 4096)
 
 
 def sampled_step(
-    policy: Policy,
-    optimizer: torch.optim.Optimizer,
+    steps: PolicySteps,
     batch: Batch,
     judge: GainOf,
-    entropy: float,
-    samples: int,
+    drawn: SampleSettings,
     rng: np.random.Generator,
-    gradient: float = 1.0,
     also: Sequence[np.ndarray] = (),
 ) -> dict[str, float]:
-    """One update from ``samples`` candidates of every graph of a batch and temperature, and from other choices of each
+    """One update from what is ``drawn`` of every graph of a batch at each temperature, and from other choices of each
     (``also``: as many for every graph, (n, S)). What there is to report of it: the expected gain and the entropy (nats)
     over the graphs with two candidates or more, and the share admitted."""
+    policy = steps.policy
     slots, scores = Slots(batch, policy.device), policy(batch)
-    rows = draw_candidates(slots, batch, scores.detach().double().cpu().numpy(), samples, rng)
+    rows = draw_candidates(slots, batch, scores.detach().double().cpu().numpy(), drawn.samples, rng)
     if also:
         rows = np.concatenate([rows, slots.first[:, None] + np.concatenate([each.T for each in also])], axis=1)
     choices = slots.choices(rows)
@@ -72,8 +69,8 @@ def sampled_step(
     log = torch.log_softmax(whole.masked_fill(admits == 0, -1e9), 1) * admits
     share = log.exp() * admits
     bits = -(share * log).sum(1).mean()
-    loss = -(share * advantage).sum(1).mean() - entropy * bits
-    update(optimizer, loss, gradient)
+    loss = -(share * advantage).sum(1).mean() - drawn.entropy * bits
+    steps.step(loss)
     expected, spread_out = torch.stack([(share * gain).sum(1).mean(), bits]).tolist()
     return {"gain": expected, "entropy": spread_out, "admitted": admitted}
 

@@ -34,6 +34,17 @@ class NetworkPool:
     scored: Callable[[int], Scored] | None = None
 
 
+@dataclass(frozen=True)
+class HeldOutShare:
+    """Networks that training never reads: a ``share``, by where a ``split`` of that number puts each."""
+
+    share: float
+    split: int
+
+    def has(self, network: Network) -> bool:
+        return split_place(network, self.split) < self.share
+
+
 @dataclass(eq=False)
 class TrainingTask:
     """``rows`` (N,) of ``spaces``, ``kinds`` (N,) of the networks of a pool; ``held`` (N,): those that training never
@@ -53,12 +64,12 @@ class TrainingTask:
 
     @staticmethod
     def of(
-        name: str, weight: float, pool: NetworkPool, world: World, share: float, split: int, most: int | None
+        name: str, weight: float, pool: NetworkPool, world: World, held_out: HeldOutShare, most: int | None
     ) -> TrainingTask:
         spaces = [world.space(network) for network in pool.networks]
         rows = np.array([space.row(network) for space, network in zip(spaces, pool.networks, strict=True)], np.int64)
         kinds = np.array([space.kinds[row] for space, row in zip(spaces, rows, strict=True)], np.int64)
-        held = np.array([split_place(network, split) < share for network in pool.networks], bool)
+        held = np.array([held_out.has(network) for network in pool.networks], bool)
         free = int((~held & (kinds != NONE)).sum())
         return TrainingTask(name, weight, pool, spaces, rows, kinds, held, min(free, most or free))
 

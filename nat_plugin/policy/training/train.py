@@ -25,7 +25,7 @@ from nat_plugin.policy.training.record import FILE, TrainingRecord
 from nat_plugin.policy.training.report import facts_of, markdown, summary
 from nat_plugin.policy.training.sources import outside_of, read_pool
 from nat_plugin.policy.training.spaces import World
-from nat_plugin.policy.training.tasks import TrainingTask
+from nat_plugin.policy.training.tasks import HeldOutShare, TrainingTask
 from nat_plugin.policy.training.trainer import Trainer
 from nat_plugin.runs.finished import read_result
 from nat_plugin.runs.folder import Journal, check_free, locked, tidy
@@ -96,7 +96,9 @@ def _set_up(plan: TrainingPlan, folder: Path, plugins: Plugins) -> Trainer:
     for name, source in recipe.sources.items():
         pool = read_pool(name, source, plan.parts[name], recipe, plugins)
         tasks.append(
-            TrainingTask.of(name, source.weight, pool, world, source.held_out, recipe.split, source.evaluations)
+            TrainingTask.of(
+                name, source.weight, pool, world, HeldOutShare(source.held_out, recipe.split), source.evaluations
+            )
         )
         if tasks[-1].most < 2:
             raise NATError(

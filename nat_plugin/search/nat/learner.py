@@ -12,7 +12,7 @@ from nat_plugin.ir import Choice, Moves
 from nat_plugin.policy.apply import decode
 from nat_plugin.policy.graphs import Graph, build_batch, build_graph
 from nat_plugin.policy.network import Policy
-from nat_plugin.policy.optimizers import optimizer_state, restore_optimizer
+from nat_plugin.policy.optimizers import PolicySteps, optimizer_state, restore_optimizer
 from nat_plugin.policy.reinforce import Learning, Temperature, learn
 from nat_plugin.policy.sampling import SampledChoice, draw, greedy
 from nat_plugin.policy.training.critic_based import draw_unmasked
@@ -84,8 +84,9 @@ class Learner:
             choices.append(np.array(every, np.int64))
             values.append(expected(source, every))
         self._set_lr(_LR)
+        steps = PolicySteps(self.policy, self._optimizer, self._settings.gradient)
         for _ in range(_STEPS):
-            exact_step(self.policy, self._optimizer, batch, choices, values, _TEMPERATURE, self._settings.gradient)
+            exact_step(steps, batch, choices, values, _TEMPERATURE)
         self._changed()
 
     def samples(self, source: int) -> Iterator[SampledChoice]:

@@ -214,35 +214,31 @@ class Acquisition:
         self.set_prior(self.prior)
 
 
+@dataclass
 class Belief:
-    """What a process and a prior think of the transformations of one input; ``best``: what they expect of the best that
-    was told."""
+    """What a process and a prior think of the transformations of the input ``source``. ``share``: of the prior that
+    counts; ``names``: of the observations that ``posterior`` is of; ``best``: what they expect of the best of these."""
 
-    def __init__(
-        self,
-        of: Acquisition,
-        source: int,
-        share: float,
-        process: GaussianProcess,
-        posterior: Posterior,
-        names: Sequence[int],
-        best: float,
-    ) -> None:
-        self._of, self._source, self._share = of, source, share
-        self._process, self._posterior, self._names, self.best = process, posterior, names, best
+    of: Acquisition
+    source: int
+    share: float
+    process: GaussianProcess
+    posterior: Posterior
+    names: Sequence[int]
+    best: float
 
     def mean(self, choices: Sequence[Choice]) -> np.ndarray:
         """Expected ranks among all that was told (n,), as normal quantiles."""
-        found = self._posterior.mean(self._of.points(self._source, choices))
-        return found + self._share * self._of.prior.mean(self._source, choices)
+        found = self.posterior.mean(self.of.points(self.source, choices))
+        return found + self.share * self.of.prior.mean(self.source, choices)
 
     def distribution(self, choices: Sequence[Choice], waiting: Sequence[Choice]) -> tuple[np.ndarray, np.ndarray]:
         """The same and their standard deviations, as if ``waiting`` were measured as expected."""
-        of, source, told = self._of, self._source, len(self._names)
-        names = [*self._names, *((source, choice) for choice in waiting)]
-        self._process.hold(names, lambda first: of.points(source, waiting[first - told :]))
-        mean, deviation = self._posterior.distribution(of.points(source, choices))
-        return mean + self._share * of.prior.mean(source, choices), deviation
+        of, source, told = self.of, self.source, len(self.names)
+        names = [*self.names, *((source, choice) for choice in waiting)]
+        self.process.hold(names, lambda first: of.points(source, waiting[first - told :]))
+        mean, deviation = self.posterior.distribution(of.points(source, choices))
+        return mean + self.share * of.prior.mean(source, choices), deviation
 
 
 def _kept(known: dict[_Name, _Value], name: _Name, value: _Value) -> _Value:

@@ -15,8 +15,8 @@ import torch
 from nat_timm.compacting.magnitude import without_small_blocks
 from nat_timm.compacting.result import CompactionResult, Tuned
 from nat_timm.compacting.session import STARTS, CompactionSession
-from nat_timm.training.loaders import LoaderFeed, batches, timm_loaders
-from nat_timm.training.tuning import Tuning, accuracy, distance, fine_tune
+from nat_timm.training.loaders import LoaderFeed, Loaders, batches, timm_loaders
+from nat_timm.training.tuning import Tuning, TuningImages, accuracy, distance, fine_tune
 from PIL import Image
 from sklearn.datasets import load_digits
 from torch import Tensor, nn
@@ -400,7 +400,7 @@ def test_fine_tuning_that_diverges_says_so() -> None:
     with torch.no_grad():
         given.get_submodule("conv_stem").weight.fill_(float("nan"))
     with pytest.raises(NATError, match=r"fine-tuning diverged at a learning rate of 0\.01; lower it"):
-        fine_tune(given, lambda: iter([(X, Y)]), 1, Tuning(epochs=1), CPU)
+        fine_tune(given, TuningImages(lambda: iter([(X, Y)]), 1), Tuning(epochs=1), CPU)
 
 
 def test_distance_is_the_divergence_of_softened_outputs() -> None:
@@ -415,7 +415,7 @@ def test_images_to_measure_on_are_drawn_of_all_classes() -> None:
     train, val = loaders()
 
     def drawn(images: int | None) -> tuple[Tensor, Tensor]:
-        feed = LoaderFeed(train, val, (3, 16, 16), 10, CPU, 0, images=images, batch=16)
+        feed = LoaderFeed(Loaders(train, val, (3, 16, 16), 10), CPU, 0, images=images, batch=16)
         found = list(feed.reward(0, 0))
         assert all(len(y) <= 16 for _, y in found)
         return torch.cat([x for x, _ in found]), torch.cat([y for _, y in found])
@@ -431,7 +431,7 @@ def test_images_to_measure_on_are_drawn_of_all_classes() -> None:
 
 
 def test_all_of_the_images_to_measure_on_can_be_gone_through() -> None:
-    feed = LoaderFeed(*loaders(), (3, 16, 16), 10, CPU, 0, images=8, batch=16)
+    feed = LoaderFeed(Loaders(*loaders(), (3, 16, 16), 10), CPU, 0, images=8, batch=16)
     found, order = feed.batches("selection")
     assert sum(len(y) for _, y in found) == len(order) == 100
     with pytest.raises(NATError, match="'test': there are images of train_loader and val_loader only"):

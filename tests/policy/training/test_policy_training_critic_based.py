@@ -11,9 +11,10 @@ from nat_plugin.ir import Budget, Moves, find_rule
 from nat_plugin.policy.apply import apply_policy
 from nat_plugin.policy.graphs import build_batch, build_graph
 from nat_plugin.policy.network import PolicyConfig, new_policy
+from nat_plugin.policy.optimizers import PolicySteps
 from nat_plugin.policy.reinforce import Learning
 from nat_plugin.policy.sampling import score_batch
-from nat_plugin.policy.training.critic_based import critic_based_step, draw_unmasked
+from nat_plugin.policy.training.critic_based import SampleSettings, critic_based_step, draw_unmasked
 
 NAT = find_rule("nat")
 
@@ -50,7 +51,9 @@ def test_it_comes_near_the_best_that_is_admitted(device: torch.device) -> None:
         return np.array([worth(graph, tuple(choice)) for choice in choices.tolist()])
 
     for step in range(60):
-        report = critic_based_step(policy, optimizer, batch, judge, Learning(), 0.3 * (1 - step / 60), 16, rng)
+        report = critic_based_step(
+            PolicySteps(policy, optimizer), batch, judge, Learning(), SampleSettings(16, 0.3 * (1 - step / 60)), rng
+        )
         assert np.isfinite(report["entropy"])
     for graph, network in enumerate(apply_policy(moves, policy)):
         best = max(worth(graph, choice) for choice in moves[graph].all())
@@ -66,6 +69,8 @@ def test_where_nothing_is_admitted_nothing_breaks() -> None:
     def judge(_graph: int, choices: np.ndarray) -> np.ndarray:
         return np.full(len(choices), np.nan)
 
-    report = critic_based_step(policy, optimizer, batch, judge, Learning(), 0.1, 4, np.random.default_rng(0))
+    report = critic_based_step(
+        PolicySteps(policy, optimizer), batch, judge, Learning(), SampleSettings(4, 0.1), np.random.default_rng(0)
+    )
     assert report["gain"] == 0
     assert all(bool(torch.isfinite(parameter).all()) for parameter in policy.parameters())

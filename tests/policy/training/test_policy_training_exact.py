@@ -11,6 +11,7 @@ from nat_plugin.ir import Budget, Choice, Moves, find_rule
 from nat_plugin.policy.apply import apply_policy
 from nat_plugin.policy.graphs import build_batch, build_graph
 from nat_plugin.policy.network import PolicyConfig, new_policy
+from nat_plugin.policy.optimizers import PolicySteps
 from nat_plugin.policy.training.exact import exact_step, log_shares
 
 NAT = find_rule("nat")
@@ -48,7 +49,10 @@ def test_the_best_within_a_limit_is_found(limit: dict[str, object], device: torc
     every = [list(each.all()) for each in moves]
     choices = [np.array(each) for each in every]
     gains = [np.array([worth(own, choice) for choice in each]) for own, each in zip(moves, every, strict=True)]
-    reports = [exact_step(policy, optimizer, batch, choices, gains, 0.5 * 0.05 ** (step / 60)) for step in range(60)]
+    reports = [
+        exact_step(PolicySteps(policy, optimizer), batch, choices, gains, 0.5 * 0.05 ** (step / 60))
+        for step in range(60)
+    ]
     assert reports[-1]["regret"] < 0.1 * reports[0]["regret"]
     assert reports[-1]["entropy"] < reports[0]["entropy"]
     for own, network, known in zip(moves, apply_policy(moves, policy), gains, strict=True):

@@ -18,7 +18,7 @@ from nat_plugin.ir import Moves, find_rule, is_connected
 from nat_plugin.policy.training.heldout import calibration, held_out_figures
 from nat_plugin.policy.training.recipe import TrainingRecipe
 from nat_plugin.policy.training.spaces import Reach, World
-from nat_plugin.policy.training.tasks import NetworkPool, TrainingTask
+from nat_plugin.policy.training.tasks import HeldOutShare, NetworkPool, TrainingTask
 from nat_plugin.policy.training.trainer import Trainer
 
 
@@ -57,7 +57,7 @@ def test_where_every_measurement_fails_a_line_says_so(kind: str) -> None:
         "name": "a", "sources": {"a": {"table": {}}}, "policy": {"inputs": 4},
         "stages": [{"updates": 1, "critic": CRITICS[kind]}],
     })  # fmt: skip
-    task = TrainingTask.of("a", 1.0, pool, world, 0.3, 201, 20)
+    task = TrainingTask.of("a", 1.0, pool, world, HeldOutShare(0.3, 201), 20)
     trainer = Trainer(recipe, [task], world, torch.device("cpu"))
     with pytest.raises(NATError, match=f"a critic needs 2 scores at least: of {task.most} networks nearly all failed"):
         while True:
@@ -72,7 +72,7 @@ def test_where_nothing_is_held_out_nothing_is_reported_of_it() -> None:
         "name": "a", "sources": {"a": {"table": {}}}, "policy": {"inputs": 4, "batch": 2, "hidden": 4},
         "stages": [{"updates": 1, "critic": CRITICS["tasks"]}],
     })  # fmt: skip
-    task = TrainingTask.of("a", 1.0, pool, world, 0.0, 201, 20)
+    task = TrainingTask.of("a", 1.0, pool, world, HeldOutShare(0.0, 201), 20)
     trainer = Trainer(recipe, [task], world, torch.device("cpu"))
     while not trainer.finished:
         trainer.advance(lambda line: None)
@@ -89,7 +89,7 @@ def test_tasks_of_different_spaces_are_reported_each_by_what_is_known() -> None:
     for name, own in networks.items():
         values = rng.normal(size=len(own))
         pool = NetworkPool(tuple(own), lambda numbers, values=values: values[numbers].tolist(), True, "noise", name)  # type: ignore[misc]
-        tasks.append(TrainingTask.of(name, 1.0, pool, world, 0.3, 201, 40))
+        tasks.append(TrainingTask.of(name, 1.0, pool, world, HeldOutShare(0.3, 201), 40))
     recipe = TrainingRecipe.model_validate({
         "name": "a",
         "sources": {name: {"table": {}} for name in networks},
@@ -142,7 +142,7 @@ def test_however_few_are_held_out_there_is_a_report(
     })  # fmt: skip
     try:
         trainer = Trainer(
-            recipe, [TrainingTask.of("a", 1.0, pool, world, share, 201, None)], world, torch.device("cpu")
+            recipe, [TrainingTask.of("a", 1.0, pool, world, HeldOutShare(share, 201), None)], world, torch.device("cpu")
         )
         while not trainer.finished:
             trainer.advance(lambda line: None)

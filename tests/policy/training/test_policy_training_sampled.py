@@ -13,6 +13,8 @@ from nat_plugin.ir import Budget, Moves, find_rule
 from nat_plugin.policy.apply import apply_policy
 from nat_plugin.policy.graphs import build_batch, build_graph
 from nat_plugin.policy.network import PolicyConfig, new_policy
+from nat_plugin.policy.optimizers import PolicySteps
+from nat_plugin.policy.training.critic_based import SampleSettings
 from nat_plugin.policy.training.sampled import sampled_step
 
 NAT = find_rule("nat")
@@ -40,7 +42,9 @@ def test_the_best_that_is_admitted_is_found(limit: dict[str, object], device: to
         return np.array([worth(graph, tuple(choice)) for choice in choices.tolist()])
 
     for step in range(80):
-        report = sampled_step(policy, optimizer, batch, judge, 0.1 * (1 - step / 80), 8, rng)
+        report = sampled_step(
+            PolicySteps(policy, optimizer), batch, judge, SampleSettings(8, 0.1 * (1 - step / 80)), rng
+        )
         assert report["admitted"] > 0.15
     shares = []
     for graph, network in enumerate(apply_policy(moves, policy)):
@@ -62,9 +66,9 @@ def test_a_limit_on_something_else_and_cells_of_all_kinds_are_no_trouble(device:
     def judge(graph: int, choices: np.ndarray) -> np.ndarray:
         return np.array([float(sum(c)) if moves[graph].admits(tuple(c)) else np.nan for c in choices.tolist()])
 
-    first = sampled_step(policy, optimizer, batch, judge, 0.0, 8, rng)
+    first = sampled_step(PolicySteps(policy, optimizer), batch, judge, SampleSettings(8, 0.0), rng)
     for _ in range(15):
-        last = sampled_step(policy, optimizer, batch, judge, 0.0, 8, rng)
+        last = sampled_step(PolicySteps(policy, optimizer), batch, judge, SampleSettings(8, 0.0), rng)
     assert last["gain"] > first["gain"]
     assert last["entropy"] < first["entropy"]
 
@@ -79,6 +83,8 @@ def test_where_nothing_is_admitted_nothing_changes() -> None:
     def judge(_graph: int, choices: np.ndarray) -> np.ndarray:
         return np.full(len(choices), np.nan)
 
-    report = sampled_step(policy, optimizer, batch, judge, 0.1, 4, np.random.default_rng(0))
+    report = sampled_step(
+        PolicySteps(policy, optimizer), batch, judge, SampleSettings(4, 0.1), np.random.default_rng(0)
+    )
     assert report == {"gain": 0.0, "entropy": 0.0, "admitted": 0.0}
     assert all(map(torch.equal, before, policy.parameters()))

@@ -17,7 +17,7 @@ from nat_plugin.policy.training.devices import Device
 from nat_plugin.policy.training.inputs import Inputs
 from nat_plugin.policy.training.recipe import TrainingRecipe
 from nat_plugin.policy.training.spaces import NONE, Reach, World, means_of_kinds, split_place
-from nat_plugin.policy.training.tasks import NetworkPool, TrainingTask
+from nat_plugin.policy.training.tasks import HeldOutShare, NetworkPool, TrainingTask
 
 
 def cells(number: int = 400) -> list[Network]:
@@ -111,7 +111,7 @@ def test_inputs_have_all_that_they_may_become_within_their_limit() -> None:
         "limits": {"macs": 0.3, "params": 0.2, "latency": 0.3, "devices": 2}, "policy": {"inputs": 60},
     })  # fmt: skip
     world = World()
-    task = TrainingTask.of("a", 1.0, pool(cells()), world, 0.3, 201, None)
+    task = TrainingTask.of("a", 1.0, pool(cells()), world, HeldOutShare(0.3, 201), None)
     inputs, kinds = Inputs(recipe, world, 20_000).draw([task]), set()
     assert len(inputs) > 20
     for each in inputs:
@@ -132,7 +132,7 @@ def test_large_neighbourhoods_are_not_enumerated_but_walked_down_to_the_limit() 
     )
     rng, world = np.random.default_rng(3), World()
     networks = [random_darts(rng) for _ in range(4)]
-    task = TrainingTask.of("a", 1.0, pool(networks), world, 0.0, 201, None)
+    task = TrainingTask.of("a", 1.0, pool(networks), world, HeldOutShare(0.0, 201), None)
     for each in Inputs(recipe, world, 100).draw([task]):
         assert each.choices is None
         assert len(each.descents) > 0

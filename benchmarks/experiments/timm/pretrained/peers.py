@@ -22,7 +22,7 @@ from nat_timm.fitting.maps import map_of
 from nat_timm.fitting.probing import Point, calls, probe
 from nat_timm.measuring.statistics import recalibrate
 from nat_timm.training.evaluator import FITTED_ON
-from nat_timm.training.tuning import Tuning, accuracy, fine_tune
+from nat_timm.training.tuning import Tuning, TuningImages, accuracy, fine_tune
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -172,7 +172,7 @@ def _finished(model: nn.Module, bench: Bench, tuning: Tuning) -> nn.Module:
     recalibrate(model, (x for x, _ in bench.split.work))
     if tuning.epochs:
         work = bench.split.work
-        fine_tune(model, lambda: iter(work), len(work), tuning, CPU, bench.model)
+        fine_tune(model, TuningImages(lambda: iter(work), len(work)), tuning, CPU, bench.model)
     return model.eval()
 
 

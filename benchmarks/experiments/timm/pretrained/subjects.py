@@ -15,7 +15,7 @@ import torch
 from nat_timm.building.build import build
 from nat_timm.building.entrypoint import attach
 from nat_timm.documents.document import parse
-from nat_timm.training.tuning import Tuning, fine_tune
+from nat_timm.training.tuning import Tuning, TuningImages, fine_tune
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -141,7 +141,9 @@ def _trained(name: str, strides: tuple[str, ...]) -> Callable[[Files, int], nn.M
             train, _ = _cifar(files, seed)
             nn.init.zeros_(model.get_classifier().weight)  # type: ignore[operator]
             schedule = Tuning(epochs=CIFAR_EPOCHS, lr=0.1, weight_decay=5e-4, distil=0)
-            fine_tune(_placed(model), lambda: iter(train), len(train), schedule, Compute(torch.device("cpu")))
+            fine_tune(
+                _placed(model), TuningImages(lambda: iter(train), len(train)), schedule, Compute(torch.device("cpu"))
+            )
             save_file({key: each.contiguous() for key, each in model.state_dict().items()}, path)
         model.load_state_dict(load_file(path))
         attach(model, found)
