@@ -80,29 +80,29 @@ class Keeper:
         little of it is followed by what ``ranking`` has next under a limit that is corrected, without what is in
         ``but``; where that has nothing more, by a network near to it, whatever that is worth."""
         kept: Network | None = None
-        tried: set[Network] = set()
+        tried: dict[Network, None] = {}
         following: Network | None = network
         while following is not None and following not in tried and len(tried) < ATTEMPTS:
-            tried.add(following)
+            tried[following] = None
             found = self.measured(following)
             if self.fits(following) and (kept is None or found.ms > self.measured(kept).ms):
                 kept = following
             if self.fits(following) and LEAST_USE * self.most <= found.ms:
                 break
-            following = self._changed(following, ranking, {*tried, *but})
-        return kept
+            over = [each for each in tried if not self.fits(each)]
+            following = self._changed(following, over, ranking, {*tried, *but})
+        return self.kept(network) if kept is None and ranking is not None else kept
 
-    def _changed(self, network: Network, ranking: Ranking | None, known: Collection[Network]) -> Network | None:
+    def _changed(
+        self, network: Network, over: Sequence[Network], ranking: Ranking | None, known: Collection[Network]
+    ) -> Network | None:
         """What to try after a network, with an estimate that is as far from the limit as what is saved was estimated
-        wrong. A limit that the original keeps asks for nothing to be used."""
-        found, whole, expected = self.measured(network), self.timed.whole, self._estimate(self._network)
-        takes, takes_by_estimate, allowed = found.ms / whole, found.estimate / expected, self.most / whole
-        is_over, saves = not self.fits(network), takes < 1 and takes_by_estimate < 1
-        if not is_over and (allowed >= 1 or not saves):
+        wrong; where it is ``over``, at most as large as what any that was over asks for. A limit that the original
+        keeps asks for nothing to be used."""
+        is_over = network in over
+        if not is_over and (self.most >= self.timed.whole or not self._saves(network)):
             return None
-        off = (1 - takes_by_estimate) / (1 - takes) if saves else 1.0
-        spare = (found.high - found.ms) / whole if is_over else 0.0
-        aim, enough = (expected * (1 - (1 - share + spare) * off) for share in (allowed, LEAST_USE * allowed))
+        aim, enough = min(map(self._aims, over)) if is_over else self._aims(network)
         room = tuple((name, Fraction(aim) if name == LATENCY else limit) for name, limit in self._limits.values)
         try:
             moves = Moves(self._network, self._rule, Limits(room, self._limits.metrics))
@@ -117,6 +117,19 @@ class Keeper:
         else:
             changed = filled(moves, choice, LATENCY, enough) if moves.admits(choice) else None
         return None if changed is None else moves.apply(changed)
+
+    def _saves(self, network: Network) -> bool:
+        """Whether it takes less than the original, as measured and by estimate."""
+        found = self.measured(network)
+        return found.ms < self.timed.whole and found.estimate < self._estimate(self._network)
+
+    def _aims(self, network: Network) -> tuple[float, float]:
+        """The most and the least that the estimate of a network like this one may be, to keep the limit and use it."""
+        found, whole, expected = self.measured(network), self.timed.whole, self._estimate(self._network)
+        off = (1 - found.estimate / expected) / (1 - found.ms / whole) if self._saves(network) else 1.0
+        spare = 0.0 if self.fits(network) else found.high - found.ms
+        most, least = ((limit - spare) / whole for limit in (self.most, LEAST_USE * self.most))
+        return expected * (1 - (1 - most) * off), expected * (1 - (1 - least) * off)
 
     def _ranked(self, moves: Moves, ranking: Ranking, enough: float, known: Collection[Network]) -> list[Network]:
         """What is new of a ranking: what takes enough first."""
