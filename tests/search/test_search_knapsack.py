@@ -149,6 +149,19 @@ def test_a_change_that_was_measured_alone_does_just_that_harm() -> None:
     assert all(each[0] == 0 for each in half)
 
 
+def test_of_changes_that_were_measured_alone_what_they_do_together_is_no_news() -> None:
+    """Large harms do not add up: what is missing from a sum must not make any of its changes look harmless."""
+    moves = Moves(ladder([3, 2, 3, 3, 1, 3]), find_rule("nat++"))
+    singles = [
+        changed(moves.identity, s, i) for s, options in enumerate(moves.candidates) for i in range(1, len(options))
+    ]
+    alone = [(each, 1.0) for each in singles]
+    ruined = (tuple(min(1, len(options) - 1) for options in moves.candidates), 1.2)
+    found = harms(moves, [*alone, *[ruined] * 5])
+    for slot, options in enumerate(moves.candidates):
+        assert found[slot][1:] == pytest.approx(np.ones(len(options) - 1), abs=1e-3)
+
+
 def test_where_harms_add_up_the_first_combination_is_the_best() -> None:
     network = ladder([3, 4, 4, 3, 4, 3])
     strategy = KnapsackStrategy(Task((network,), find_rule("nat"), Budget(), 0), KnapsackSettings())

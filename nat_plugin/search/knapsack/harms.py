@@ -9,14 +9,15 @@ import numpy as np
 
 from nat_plugin.ir import Choice, Moves
 
-_RIDGE = 1e-6
-"""Of the least squares: what was measured counts a million times as much as what is only expected."""
+_ALONE, _TOGETHER = 1e-6, 0.1
+"""Ridges of the least squares, as shares of what is only expected: of what one change does by itself, and of what
+several do together. Large harms do not add up, and what is left out of a sum is no news of a change that is known."""
 
 
 def harms(moves: Moves, measured: Sequence[tuple[Choice, float]]) -> list[np.ndarray]:
     """By slot, of each candidate (0: the op that is there): least squares on the harms of networks, each the sum of its
-    changes. A change that was measured alone does just that harm; of one that was not measured it is expected in
-    proportion to what it saves."""
+    changes. A change that was measured alone does just that harm, whatever it does among others; of one that was not
+    measured it is expected in proportion to what it saves."""
     sizes = [len(options) for options in moves.candidates]
     first = np.concatenate([[0], np.cumsum(sizes)])
     saved = np.concatenate([_saved(moves, slot) for slot in range(len(sizes))]) if sizes else np.zeros(0)
@@ -30,7 +31,8 @@ def harms(moves: Moves, measured: Sequence[tuple[Choice, float]]) -> list[np.nda
     expected = max(slope, 0.0) * saved
     left = values - rows @ expected
     # in the space of the measurements, of which there are fewer than changes
-    found = expected + rows.T @ np.linalg.solve(rows @ rows.T + _RIDGE * np.eye(len(rows)), left)
+    ridges = np.where(rows.sum(axis=1) > 1, _TOGETHER, _ALONE)
+    found = expected + rows.T @ np.linalg.solve(rows @ rows.T + np.diag(ridges), left)
     found[first[:-1]] = 0
     return [found[a:b] for a, b in itertools.pairwise(first)]
 
