@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +16,18 @@ from nat_plugin.advising.cells import CellSubject
 from nat_plugin.advising.images import read_images
 from nat_plugin.advising.session import advise_on, check_budget
 from nat_plugin.advising.settings import AdviceSettings
-from nat_plugin.device import find_compute
+from nat_plugin.device import find_compute, one_thread
 from nat_plugin.errors import NATError
 from nat_plugin.exporting.model import load_weights as take_over
-from nat_plugin.ir import Network, find_rule
+from nat_plugin.ir import Network, cost, find_rule
 from nat_plugin.ir.layers import Shape
 from nat_plugin.nets import build
 from nat_plugin.nets.fixed import CellNetwork
 from nat_plugin.runs.weights import load_weights
 
 AUXILIARY = "auxiliary."
+LARGE = 50_000_000
+"""MACs from which threads share the work of an image; in smaller networks they wait for each other."""
 
 
 def advise_from_files(network: Network, name: str, wanted: AdviceSettings) -> Advice:
@@ -36,8 +39,9 @@ def advise_from_files(network: Network, name: str, wanted: AdviceSettings) -> Ad
     images, labels = read_images(
         wanted, network.input[0], network.head.classes, lambda image: _pixels(image, network.input)
     )
-    subject = CellSubject(name, network, trained, _normalised(images, wanted), labels, compute, wanted.seed)
-    return advise_on(subject, rule, wanted.budget)
+    with one_thread() if cost(network).macs < LARGE else nullcontext():
+        subject = CellSubject(name, network, trained, _normalised(images, wanted), labels, compute, wanted.seed)
+        return advise_on(subject, rule, wanted.budget)
 
 
 def trained_network(network: Network, weights: Mapping[str, Tensor], name: str) -> CellNetwork:

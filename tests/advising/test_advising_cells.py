@@ -270,7 +270,14 @@ def run(files: Path, *more: str, text: str = NB201) -> str:
 
 
 def test_the_command_advises_on_a_cell_with_exact_costs_of_all_its_placements(files: Path) -> None:
-    found = json.loads(run(files, "--rules", "nat", "--labels", "--budget", "macs=0.9x", "--json"))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        found = json.loads(run(files, "--rules", "nat", "--labels", "--budget", "macs=0.9x", "--json"))
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(threads)
+    assert ", 1 thread, " in found["setting"]  # for a network this small, whatever torch has
     network = nb201()
     whole = cost(network)
     assert (found["params"], found["macs"], found["pictures"]) == (whole.params, whole.macs, 12)
