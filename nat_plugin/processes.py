@@ -18,7 +18,7 @@ Submit: TypeAlias = Callable[..., Future[Any]]
 """As ``Executor.submit``."""
 
 
-class Pool:
+class WorkerPool:
     """So many processes, which end with this one however it ends."""
 
     def __init__(self, count: int, method: str) -> None:
@@ -45,7 +45,7 @@ class Pool:
 def workers(count: int, method: str, advice: str) -> Iterator[Submit]:
     """So many processes to give work to. Where this is left by an error or Ctrl-C they are ended at once. NATError,
     with ``advice``, if one of them was killed."""
-    pool = Pool(count, method)
+    pool = WorkerPool(count, method)
     try:
         yield pool.submit
     except BaseException as error:

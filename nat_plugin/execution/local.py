@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nat_plugin.execution.base import Executor, ExecutorSettings
-from nat_plugin.processes import Pool
+from nat_plugin.processes import WorkerPool
 
 
 class LocalExecutor(Executor):
@@ -20,8 +20,8 @@ class LocalExecutor(Executor):
 
     def __init__(self, settings: ExecutorSettings, folder: Path) -> None:
         super().__init__(settings, folder)
-        self._pools: list[Pool] = []
-        self._busy: dict[Future[Any], Pool] = {}
+        self._pools: list[WorkerPool] = []
+        self._busy: dict[Future[Any], WorkerPool] = {}
 
     @property
     def here(self) -> bool:
@@ -41,7 +41,7 @@ class LocalExecutor(Executor):
         self._busy[future] = pool
         return future
 
-    def _free(self) -> Pool:
+    def _free(self) -> WorkerPool:
         """One that is at nothing, or else that which has been given work least often of late."""
         for future in [each for each in self._busy if each.done()]:
             pool = self._busy.pop(future)
@@ -51,7 +51,7 @@ class LocalExecutor(Executor):
         at_work = list(self._busy.values())
         idle = next((pool for pool in self._pools if pool not in at_work), None)
         if idle is None and len(self._pools) < self.workers:
-            idle = Pool(1, "spawn")
+            idle = WorkerPool(1, "spawn")
             self._pools.append(idle)
         return min(self._pools, key=at_work.count) if idle is None else idle
 

@@ -45,7 +45,7 @@ def opened(browser: Any, path: Path, width: int = 1440, **settings: Any) -> Iter
     wrong: list[str] = []
     context = browser.new_context(viewport={"width": width, "height": 900}, reduced_motion="reduce", **settings)
     page = context.new_page()
-    page.set_default_timeout(10_000)
+    page.set_default_timeout(60_000)  # a browser takes long to start where cores are busy
     page.on("console", lambda message: wrong.append(message.text))
     page.on("pageerror", lambda error: wrong.append(str(error)))
     page.on("request", lambda request: wrong.append(request.url) if not ours(request.url, path) else None)
