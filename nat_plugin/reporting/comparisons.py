@@ -129,7 +129,7 @@ def comparison_page(compared: Compared) -> Page:
         Section("made", "How to make it again", tuple(_made(compared))),
     ]
     title = f"{len(found.strategies):,} strategies by {found.evaluator} under rules {found.rules}"
-    return Page("ComparisonView", title, _lead(found), tuple(each for each in sections if each.blocks))
+    return Page("Comparison", title, _lead(found), tuple(each for each in sections if each.blocks))
 
 
 def _lead(found: ComparisonView) -> str:

@@ -168,7 +168,7 @@ def read_run(folder: Path) -> Run:
 def run_page(run: Run) -> Page:
     names, plots = Names(), available()
     sections = [
-        Section("answer", "ResultView", tuple(_answer(run))),
+        Section("answer", "Result", tuple(_answer(run))),
         Section("change", "What changed", tuple(_change(run))),
         Section("search", "The search", tuple(_search(run, names, plots))),
         Section("learning", "How it learned", plotted(_learning(run.journal, run, names) if plots else ())),
