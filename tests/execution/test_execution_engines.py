@@ -42,6 +42,15 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(autouse=True)
+def _disk_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A result that is not there will not come late: submitit waits seconds for the disk of a cluster."""
+    if find_spec("submitit") is not None:
+        from submitit.core.core import Job
+
+        monkeypatch.setattr(Job, "_results_timeout_s", 1)
+
+
 def executor(values: dict[str, Any], folder: Path) -> Any:
     mistakes: list[str] = []
     settings = check_executor(values, plugins(), mistakes)

@@ -149,25 +149,46 @@ def test_what_a_ranking_has_next_takes_the_place_of_what_is_over_the_limit_or_le
     latency: CellLatency, belief: float
 ) -> None:
     """Not whatever is near to it: a limit that is corrected is asked about anew."""
+    keeper, limited = believing(latency, belief)
+    finalists = [limited.apply(choice) for choice in by_harm(limited)[:2]]
+    found = list(keeper.within(finalists, by_harm))
+    assert len(set(found)) == len(found) > 0
+    free = Moves(NETWORK, RULE)
+    enough = [each for each in free.all() if LEAST_USE * keeper.most <= latency(free.apply(each)) <= keeper.most]
+    assert {free.choice(each) for each in found} == set(sorted(enough, key=harm)[: len(found)])
+
+
+def test_where_all_that_a_ranking_has_is_over_the_limit_something_near_is_kept(latency: CellLatency) -> None:
+    keeper, limited = believing(latency, 1.25)
+
+    def over(_: Moves) -> list[Choice]:
+        choices = sorted(limited.all(), key=harm)
+        return [choice for choice in choices if latency(limited.apply(choice)) > keeper.most]
+
+    kept = keeper.kept(limited.apply(over(limited)[0]), over)
+    assert kept is not None
+    assert LEAST_USE * keeper.most <= latency(kept) <= keeper.most
+
+
+def believing(latency: CellLatency, belief: float) -> tuple[Keeper, Moves]:
+    """A limit of 0.7x by an estimate that believes in so many times what is saved; and the moves within it."""
 
     def estimate(network: Network) -> float:
         return latency.whole - belief * (latency.whole - latency(network))
 
-    harms = np.random.default_rng(0).random((len(NETWORK.slots), 16))
-
-    def harm(choice: Choice) -> float:
-        return float(sum(harms[slot, index] for slot, index in enumerate(choice)))
-
-    def ranking(moves: Moves) -> list[Choice]:
-        return sorted(filter(moves.admits, moves.all()), key=harm)
-
     budget = Budget.parse({"latency": "0.7x"}, {**METRICS, "latency": estimate})
-    keeper, free = Keeper(NETWORK, RULE, latency, budget), Moves(NETWORK, RULE)
-    limited = Moves(NETWORK, RULE, budget.resolve(NETWORK))
-    found = list(keeper.within([limited.apply(choice) for choice in ranking(limited)[:2]], ranking))
-    assert len(set(found)) == len(found) > 0
-    enough = {each for each in free.all() if LEAST_USE * keeper.most <= latency(free.apply(each)) <= keeper.most}
-    assert {free.choice(each) for each in found} == set(sorted(enough, key=harm)[: len(found)])
+    return Keeper(NETWORK, RULE, latency, budget), Moves(NETWORK, RULE, budget.resolve(NETWORK))
+
+
+HARMS = np.random.default_rng(0).random((len(NETWORK.slots), 16))
+
+
+def harm(choice: Choice) -> float:
+    return float(sum(HARMS[slot, index] for slot, index in enumerate(choice)))
+
+
+def by_harm(moves: Moves) -> list[Choice]:
+    return sorted(filter(moves.admits, moves.all()), key=harm)
 
 
 def test_an_interval_of_a_difference_is_that_of_both() -> None:

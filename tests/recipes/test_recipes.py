@@ -18,7 +18,7 @@ from nat_plugin.sources import find_source
 
 FEW_STEPS = [
     "evaluator.data.name=npz",
-    "evaluator.data.limit=600",
+    "evaluator.data.limit=300",
     "evaluator.reward_images=60",
     "search={rounds: 3, proposals: 16, steps: 2}",
     "network={channels: 4, cells: 3}",
