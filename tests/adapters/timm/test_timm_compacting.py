@@ -1,9 +1,8 @@
-"""``compact``: a model and two loaders in, a leaner model out, with the baselines; and what is said of bad input."""
+"""``compact``: a model and two loaders in, a leaner model out, with the baselines, within every limit."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,50 +13,21 @@ import timm
 import torch
 from nat_timm.compacting.magnitude import without_small_blocks
 from nat_timm.compacting.result import CompactionResult, Tuned
-from nat_timm.compacting.session import STARTS, CompactionSession
-from nat_timm.training.loaders import LoaderFeed, Loaders, batches, timm_loaders
-from nat_timm.training.tuning import Tuning, TuningImages, accuracy, distance, fine_tune
-from PIL import Image
-from sklearn.datasets import load_digits
-from torch import Tensor, nn
-from torch.utils.data import DataLoader, TensorDataset
+from nat_timm.compacting.session import CompactionSession
+from nat_timm.training.tuning import accuracy
+from torch import nn
 
-from nat_plugin.device import Compute
 from nat_plugin.errors import NATError, NATErrors
 from nat_plugin.ir import Budget, Moves, Network, cost, find_rule
 from nat_plugin.measuring.latency import MeasuredLatency
 from nat_plugin.measuring.settings import Setting
 from nat_plugin.measuring.tables import Figure, TableSubject, blank_table, fingerprint
 from nat_plugin.search.neighbourhood import descent
+from tests.adapters.timm.compaction import CPU, QUICK, loaders, model
 from tests.adapters.timm.samples import lively
 from tests.reporting.pages import read
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-
-CPU = Compute(torch.device("cpu"))
-QUICK: dict[str, Any] = {
-    "search": {"warmup": 8, "rounds": 2, "proposals": 3, "steps": 2},
-    "tuning": {"epochs": 1},
-    "candidates": 2,
-    "device": "cpu",
-    "input": (3, 16, 16),
-}
-
-
-def loaders(train: int = 128, val: int = 100) -> tuple[DataLoader, DataLoader]:
-    """Digits of 16x16 in three channels; those to measure on are sorted by class."""
-    x, y = load_digits(return_X_y=True)
-    images = torch.tensor(x, dtype=torch.float32).view(-1, 1, 8, 8).repeat_interleave(2, 2).repeat_interleave(2, 3)
-    images, labels = (images / 8 - 1).expand(-1, 3, -1, -1), torch.tensor(y)
-    first = TensorDataset(images[:train], labels[:train])
-    order = labels[train : train + val].argsort() + train
-    return DataLoader(first, 32, shuffle=True), DataLoader(TensorDataset(images[order], labels[order]), 50)
-
-
-def model(name: str = "mobilenetv2_035") -> nn.Module:
-    torch.manual_seed(0)
-    found: nn.Module = timm.create_model(name, num_classes=10)
-    return found
 
 
 @pytest.mark.parametrize("strategy", ["nat", "magnitude", {"name": "evolution", "population": 4, "tournament": 2}])
@@ -113,63 +83,6 @@ def test_a_seed_gives_the_same_result_twice(capsys: pytest.CaptureFixture[str]) 
     first, second = (each.model.state_dict() for each in found)
     assert all(torch.equal(each, second[name]) for name, each in first.items())
     assert capsys.readouterr().err == ""  # no terminal
-
-
-def test_fine_tuning_begins_from_the_weights_of_the_model_or_from_adapted_ones() -> None:
-    given, still = model(), Tuning(epochs=0)
-    session = CompactionSession(given, *loaders(), input=(3, 16, 16), device="cpu", evaluator={"recalibration": 64})
-    session.evaluator.train([session.network] * 2)
-    own, adapted = (session.tune(session.network, still, start) for start in STARTS)
-    weights = own.model.state_dict()
-    assert all(torch.equal(each, weights[name]) for name, each in given.state_dict().items())
-    assert not torch.equal(adapted.model.get_submodule("conv_stem").weight, given.get_submodule("conv_stem").weight)
-    assert (own.how, adapted.how) == ("fine-tuned from own weights", "fine-tuned from adapted weights")
-    moves = Moves(session.network, session.rule)
-    after = moves.apply(moves.sample(np.random.default_rng(0)))
-    inherited = dict(nat_timm.inherit(given, after).named_parameters())
-    assert all(torch.equal(each, inherited[name]) for name, each in session.tune(after, still).model.named_parameters())
-
-
-def test_the_better_start_counts_and_of_the_model_itself_also_as_it_came() -> None:
-    session = CompactionSession(model(), *loaders(), input=(3, 16, 16), device="cpu")
-    session.evaluator.train([session.network] * 4)
-    tuning = Tuning(epochs=1)
-    tuned = [session.tune(session.network, tuning, start).accuracy for start in STARTS]
-    assert len(set(tuned)) == 2
-    assert session.best(session.network, tuning, STARTS).accuracy == max(tuned)
-    assert session.best(session.network, tuning, STARTS[:1]).accuracy == tuned[0]
-
-
-def test_where_nothing_was_adapted_a_network_is_tuned_once() -> None:
-    session = CompactionSession(model(), *loaders(), input=(3, 16, 16), device="cpu")
-    assert session.best(session.network, Tuning(epochs=0), STARTS[::-1]).how == "fine-tuned from own weights"
-    session.evaluator.train([session.network])
-    assert session.best(session.network, Tuning(epochs=0), STARTS[1:]).how == "fine-tuned from adapted weights"
-
-
-def test_with_fits_what_reads_a_cut_begins_from_least_squares() -> None:
-    given, still = lively("test_efficientnet", classes=10), Tuning(epochs=0)
-    session = CompactionSession(given, *loaders(), input=(3, 16, 16), device="cpu", fits=True)
-    after, path = _halved(session.network)
-    weights = [session.tune(after, still).model, nat_timm.inherit(given, after)]
-    found, inherited = (each.get_submodule(f"{path}.conv_pwl").weight for each in weights)
-    assert found.shape == inherited.shape
-    assert not torch.allclose(found, inherited)
-
-
-def _halved(network: Network) -> tuple[Network, str]:
-    """With fewer hidden channels in one block, and the path of that."""
-    return next(
-        (
-            network.with_ops(
-                [op if each == slot else own for each, own in zip(network.slots, network.ops, strict=True)]
-            ),
-            slot.cell,
-        )
-        for slot in network.slots
-        for op in network.edge(slot).choices
-        if str(op.values.get("name", "")).startswith(("mbconv_k3_e3", "mbconv_e3"))
-    )
 
 
 def tuned(accuracy: float, how: str, measured: MeasuredLatency | None = None) -> Tuned:
@@ -232,59 +145,6 @@ def test_a_limit_on_latency_holds_for_whole_models_and_is_used(belief: float, mo
     assert (before.share, before.estimate) == (1.0, before.ms)
 
 
-def frozen() -> nn.Module:
-    return model().requires_grad_(False)
-
-
-def without_numbers() -> nn.Module:
-    found = model()
-    with torch.no_grad():
-        found.get_submodule("conv_stem").weight[0] = float("nan")
-    return found
-
-
-def half_of_it() -> nn.Module:
-    found = model()
-    found.get_submodule("blocks.3").half()
-    return found
-
-
-@pytest.mark.parametrize(
-    ("make", "message"),
-    [
-        (lambda: model().half(), r"'conv_stem.weight' of the model is float16: give the model in float32"),
-        (lambda: model().bfloat16(), "is bfloat16"),
-        (lambda: model().double(), "is float64"),
-        (half_of_it, "'blocks.3.*' of the model is float16"),
-        (frozen, "all weights of the model are frozen"),
-        (without_numbers, "'conv_stem.weight' of the model holds values that are infinite or no numbers"),
-        (lambda: timm.create_model("mobilenetv2_035", num_classes=10, device="meta"), "on the device 'meta'"),
-        (lambda: "mobilenetv2_100", "timm.create_model"),
-    ],
-)
-def test_a_model_that_cannot_be_worked_on_is_one_line(make: Callable[[], Any], message: str) -> None:
-    with pytest.raises(NATError, match=message) as caught:
-        nat_timm.compact(make(), *loaders(32, 20), budget={"macs": "0.8x"}, **QUICK)
-    assert "\n" not in str(caught.value)
-
-
-def test_weights_that_are_frozen_stay_as_they_are() -> None:
-    given = model()
-    given.get_submodule("blocks.0").requires_grad_(False)
-    session = CompactionSession(given, *loaders(), input=(3, 16, 16), device="cpu")
-    session.evaluator.train([session.network] * 2)
-    for start in STARTS:
-        after = session.tune(session.network, Tuning(epochs=1), start).model
-        kept = dict(given.get_submodule("blocks.0").named_parameters())
-        assert all(torch.equal(each, kept[name]) for name, each in after.get_submodule("blocks.0").named_parameters())
-        assert not torch.equal(after.get_submodule("conv_head").weight, given.get_submodule("conv_head").weight)
-
-
-def test_images_of_any_float_are_taken() -> None:
-    [(x, _)] = batches([(X.double(), Y)], CPU, (3, 16, 16), 10, "val_loader")
-    assert x.dtype == torch.float32
-
-
 def test_a_model_within_the_budget_is_a_candidate_itself() -> None:
     train, val = loaders()
     result = nat_timm.compact(model(), train, val, budget={"macs": "1.0x"}, strategy="random", **QUICK)
@@ -310,185 +170,6 @@ def test_without_the_blocks_of_smallest_weights() -> None:
     assert gone(0.6) == {"layer2.1", "layer1.1", "layer4.1"}
     with pytest.raises(NATError, match="params"):
         gone(0.1)
-
-
-@dataclass(frozen=True)
-class Given:
-    """A loader of certain batches."""
-
-    batches: tuple[Any, ...]
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter(self.batches)
-
-    def __len__(self) -> int:
-        return len(self.batches)
-
-
-X, Y = torch.zeros(4, 3, 16, 16), torch.tensor([0, 1, 2, 9])
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (
-            {"train": Given(((X[:, :1], Y),))},
-            r"train_loader: batch 0 is torch.float32 of \(4, 1, 16, 16\); \(3, 16, 16\)",
-        ),
-        ({"train": Given(((X, Y), (X.byte(), Y)))}, "train_loader: batch 1 is torch.uint8"),
-        ({"train": Given(((X, Y + 1),))}, "train_loader: batch 0 has other labels than .* from 0 to 9"),
-        ({"train": Given(((X, torch.zeros(4, 10)),))}, "train_loader: batch 0 has other labels"),
-        ({"train": Given((X,))}, "train_loader: batch 0 is no pair of tensors"),
-        ({"train": Given(())}, "train_loader has no batch: no images, or with drop_last fewer than a batch"),
-        ({"train": Given(((X[:1], Y[:1]),))}, "train_loader gives no batch of two images or more"),
-        (
-            {"train": Given(((X[:1], Y[:1]),)), "search": {"warmup": 0, "rounds": 1, "proposals": 2, "steps": 0}},
-            "train_loader gives no batch of two images or more",
-        ),
-        ({"val": iter([(X, Y)])}, "val_loader can be gone through only once"),
-        ({"starts": ()}, r"compact\.starts: .*one or more of own, adapted are needed"),
-        ({"starts": ("fresh",)}, r"compact\.starts\.0: Input should be 'own' or 'adapted'"),
-        ({"budget": "0.9x"}, r"compact\.budget: Input should be a valid dictionary"),
-        ({"seed": -1}, r"compact\.seed: Input should be greater than or equal to 0"),
-        ({"input": (16,)}, r"^input: \(16,\) is no image; write \(channels, height, width\), as in \(3, 32, 32\)"),
-        ({"input": "3x8x8"}, "^input: '3x8x8' is no image"),
-        ({"input": (3, 0, 8)}, "^input: 0 is no whole number from 1"),
-        ({"device": None}, r"compact\.device: Input should be a valid string"),
-        ({"search": 3}, "search is '3': give a dict of settings"),
-        ({"tuning": [1]}, r"tuning is '\[1\]': give a dict of settings"),
-        ({"strategy": None}, "strategy is 'None': give a name"),
-        ({"train": iter([(X, Y)])}, "train_loader has no len"),
-        ({"val": Given(())}, "val_loader: it gives 0 images"),
-        ({"val": Given(((X, -Y),))}, "val_loader: batch 0 has other labels"),
-        ({"budget": {"macs": "0.001x"}}, "no network reachable under rules .* fits the budget"),
-        ({"budget": {"watts": "1x"}}, "watts"),
-        ({"strategy": "best"}, "strategy.name: 'best' is not known; allowed: evolution"),
-        (
-            {"strategy": "magnitud"},
-            "'magnitud' is not known .did you mean 'magnitude'.*; allowed: evolution.* magnitude",
-        ),
-        (
-            {"strategy": "magnitude", "budget": {"macs": "0.42x"}},
-            r"^magnitude leaves out blocks only, .* macs .* raise the",
-        ),
-        ({"strategy": {"name": "magnitude", "lr": 1}}, "strategy: 'magnitude' has no settings; leave out lr"),
-        ({"strategy": {"name": "nat", "speed": 1}}, "strategy.speed: unknown key"),
-        ({"search": {"round": 1}}, "search.round: unknown key; did you mean 'rounds'"),
-        ({"evaluator": {"weights": "x"}}, "evaluator.weights: unknown key"),
-        ({"tuning": {"lr": -1}}, "tuning.lr: Input should be greater than 0"),
-        ({"tuning": {"epoch": 1}}, "tuning.epoch: unknown key; did you mean 'epochs'"),
-        ({"candidates": 0}, r"compact\.candidates: Input should be greater than or equal to 1"),
-        ({"candidates": "few"}, r"compact\.candidates: "),
-        ({"rules": "nat+"}, "nat+"),
-        ({"device": "gpu"}, "device 'gpu' is not one of"),
-        ({"model": nn.Sequential(nn.Conv2d(3, 4, 3))}, "timm"),
-        ({"input": (1, 16, 16)}, "channels"),
-    ],
-)
-def test_bad_input_is_one_line(change: dict[str, Any], message: str) -> None:
-    train, val = loaders(64, 20)
-    given = QUICK | {"model": model(), "train": train, "val": val, "budget": {"macs": "0.8x"}, "strategy": "random"}
-    given |= change
-    first = (given.pop("model"), given.pop("train"), given.pop("val"))
-    with pytest.raises(NATError, match=message) as caught:
-        nat_timm.compact(*first, **given)
-    assert "\n" not in str(caught.value)
-
-
-def test_fine_tuning_that_diverges_says_so() -> None:
-    given = model()
-    with torch.no_grad():
-        given.get_submodule("conv_stem").weight.fill_(float("nan"))
-    with pytest.raises(NATError, match=r"fine-tuning diverged at a learning rate of 0\.01; lower it"):
-        fine_tune(given, TuningImages(lambda: iter([(X, Y)]), 1), Tuning(epochs=1), CPU)
-
-
-def test_distance_is_the_divergence_of_softened_outputs() -> None:
-    ours, theirs = torch.tensor([[1.0, 0.0, -1.0], [0.0, 2.0, 0.0]]), torch.tensor([[0.5, 0.0, 0.0], [0.0, 2.0, 0.0]])
-    p, q = (theirs / 3).softmax(1), (ours / 3).softmax(1)
-    assert float(distance(ours, theirs, 3.0)) == pytest.approx(float(9 * (p * (p / q).log()).sum()), rel=1e-4)
-    assert float(distance(ours, ours, 3.0)) == pytest.approx(0, abs=1e-6)
-
-
-def test_images_to_measure_on_are_drawn_of_all_classes() -> None:
-    """Of a loader that is sorted by class: as many as asked for, none twice, always the same."""
-    train, val = loaders()
-
-    def drawn(images: int | None) -> tuple[Tensor, Tensor]:
-        feed = LoaderFeed(Loaders(train, val, (3, 16, 16), 10), CPU, 0, images=images, batch=16)
-        found = list(feed.reward(0, 0))
-        assert all(len(y) <= 16 for _, y in found)
-        return torch.cat([x for x, _ in found]), torch.cat([y for _, y in found])
-
-    x, y = drawn(40)
-    assert len(y) == 40
-    assert len(y.unique()) > 7
-    assert len({each.numpy().tobytes() for each in x}) == 40
-    assert torch.equal(drawn(40)[0], x)
-    every, labels = drawn(None)
-    assert len(every) == 100
-    assert (labels[1:] < labels[:-1]).any()
-
-
-def test_all_of_the_images_to_measure_on_can_be_gone_through() -> None:
-    feed = LoaderFeed(Loaders(*loaders(), (3, 16, 16), 10), CPU, 0, images=8, batch=16)
-    found, order = feed.batches("selection")
-    assert sum(len(y) for _, y in found) == len(order) == 100
-    with pytest.raises(NATError, match="'test': there are images of train_loader and val_loader only"):
-        feed.batches("test")
-
-
-def test_the_teacher_is_the_model_as_it_came_with_and_without_distillation() -> None:
-    for distil in (0.0, 0.5):
-        given = model()
-        session = CompactionSession(given, *loaders(), input=(3, 16, 16), device="cpu", evaluator={"distil": distil})
-        session.evaluator.train([session.network] * 3)
-        weights = session.teacher.state_dict()
-        assert all(torch.equal(each, weights[name]) for name, each in given.state_dict().items())
-
-
-def test_a_folder_without_images_is_one_line(tmp_path: Path) -> None:
-    for folder in (tmp_path, tmp_path / "nowhere"):
-        with pytest.raises(NATError, match="no images in a folder for each class") as caught:
-            timm_loaders(model(), str(folder), str(folder))
-        assert "\n" not in str(caught.value)
-
-
-def test_loaders_of_timm_have_the_transforms_of_the_model(tmp_path: Path) -> None:
-    rng = np.random.default_rng(0)
-    for part in ("train", "val"):
-        for name in ("cat", "dog"):
-            (tmp_path / part / name).mkdir(parents=True)
-            for number in range(4):
-                pixels = rng.integers(0, 256, (40, 50, 3), dtype=np.uint8)
-                Image.fromarray(pixels).save(tmp_path / part / name / f"{number}.png")
-    given = timm.create_model("mobilenetv2_035", num_classes=2)
-    given.pretrained_cfg = given.pretrained_cfg | {"input_size": (3, 32, 32), "mean": (0.1, 0.2, 0.3)}
-    train, val = timm_loaders(given, str(tmp_path), batch=4, workers=0)
-    assert len(train) == len(val) == 2
-    x, y = next(iter(val))
-    assert (x.shape, y.tolist()) == ((4, 3, 32, 32), [0, 0, 0, 0])
-    transform = timm.data.create_transform(**timm.data.resolve_data_config({}, model=given))
-    torch.testing.assert_close(x[0], transform(Image.open(tmp_path / "val" / "cat" / "0.png")))
-    result = nat_timm.compact(given, train, val, budget={"macs": "0.8x"}, **QUICK | {"input": (3, 32, 32)})
-    assert result.best.cost.macs <= 0.8 * result.before.cost.macs
-
-
-def test_folders_that_do_not_fit_together_or_the_model_are_one_line(tmp_path: Path) -> None:
-    for part, names in (("train", "ab"), ("val", "ab"), ("other", "bc")):
-        for name in names:
-            (tmp_path / part / name).mkdir(parents=True)
-            Image.new("RGB", (8, 8)).save(tmp_path / part / name / "0.png")
-    given, train = timm.create_model("test_resnet", num_classes=2), str(tmp_path / "train")
-    with pytest.raises(NATError, match="class 'a' is in only one of the two folders"):
-        timm_loaders(given, train, str(tmp_path / "other"))
-    with pytest.raises(NATError, match=r"the folders hold 2 classes, the model has 10: make it with num_classes=2"):
-        timm_loaders(model(), train, str(tmp_path / "val"))
-    with pytest.raises(NATError, match="has to hold the folders train and one of val, valid, validation"):
-        timm_loaders(given, train)
-    (tmp_path / "valid").mkdir()
-    with pytest.raises(NATError, match="has to hold the folders train and one of"):
-        timm_loaders(given, str(tmp_path))
 
 
 def test_a_table_of_costs_limits_what_is_proposed_and_has_to_be_of_the_model(tmp_path: Path) -> None:
