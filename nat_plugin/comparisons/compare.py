@@ -17,11 +17,11 @@ from nat_plugin.comparisons.summary import Traces, summary, trained_by
 from nat_plugin.comparisons.units import Work, missing, run_plan, same_data, tasks_of, units
 from nat_plugin.errors import NATError
 from nat_plugin.execution.choosing import find_executor
-from nat_plugin.files import WriteError, file_errors, write_text
+from nat_plugin.files import WriteError, write_text
 from nat_plugin.outside import Outside
 from nat_plugin.plugins import Plugins
 from nat_plugin.policy.finding import check_still_ships
-from nat_plugin.runs.folder import in_use, locked, tidy
+from nat_plugin.runs.folder import begun, check_free, tidy
 from nat_plugin.runs.progress import Reporter
 from nat_plugin.runs.record import RunSource
 from nat_plugin.runs.setup import set_up, settled, settled_as
@@ -34,12 +34,10 @@ def default_folder(name: str) -> Path:
 def compare(plan: ComparisonPlan, folder: Path, plugins: Plugins, reporter: Reporter) -> dict[str, Any]:
     """Begin a comparison in a new or empty folder, or go on with the one there if its recipe is the same; what
     ``comparison.json`` holds."""
-    with file_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
     try:
-        _check_free(folder)  # before a lock is left in a folder of the user's own
-        with locked(folder):
-            _check_free(folder)
+        with begun(folder, FILE):
+            if not (folder / FILE).exists():
+                check_free(folder, FILE)
             tidy(folder)
             plan, work, left_out = _begin(plan, folder, plugins)
             wanted = _wanted(plan, plugins)
@@ -61,11 +59,6 @@ def compare(plan: ComparisonPlan, folder: Path, plugins: Plugins, reporter: Repo
         raise NATError(f"{error}; mend that, then give the same command again") from error
     finally:
         same_data.cache_clear()  # for the next comparison of this process files may have changed
-
-
-def _check_free(folder: Path) -> None:
-    if not (folder / FILE).exists() and in_use(folder):
-        raise NATError(f"{folder}: this folder is in use: it is not empty; choose another --out")
 
 
 def _search(work: Work, plan: ComparisonPlan, wanted: list[str], plugins: Plugins, reporter: Reporter) -> None:

@@ -6,7 +6,7 @@ import json
 import math
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -27,20 +27,45 @@ JournalMark: TypeAlias = "tuple[int, str]"
 def locked(folder: Path) -> Iterator[None]:
     """Hold a run folder for this process; the lock goes with the process, however it ends. NATError if another process
     holds it."""
-    with file_errors(folder / LOCK):
-        os.close(open_own(folder / LOCK))  # FileLock would follow a link, and empty the file behind it
     lock = FileLock(folder / LOCK)
-    with file_errors(folder):
+    with file_errors(folder / LOCK):
+        file = open_own(folder / LOCK)  # FileLock would follow a link, and empty the file behind it
         try:
             lock.acquire(timeout=0)
+            held = os.fstat(file).st_nlink > 0  # `begun` of another process may have removed it
         except Timeout:
-            raise NATError(
-                f"{folder}: another process is running in this folder; wait for it or choose --out"
-            ) from None
+            held = False
+        finally:
+            os.close(file)
     try:
+        if not held:
+            raise NATError(f"{folder}: another process is running in this folder; wait for it or choose --out")
         yield
     finally:
         lock.release()
+
+
+@contextmanager
+def begun(folder: Path, file: str) -> Iterator[None]:
+    """Make a folder and hold it, for what begins in it by writing ``file``; where that fails before, nothing is left of
+    either. NATError if the folder is in use for something else."""
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    with file_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    try:
+        if not (folder / file).exists():
+            check_free(folder, file)  # before a lock is left in a folder of the user's own
+        with locked(folder):
+            try:
+                yield
+            finally:
+                with suppress(OSError):
+                    if not (folder / file).exists():
+                        (folder / LOCK).unlink()
+    finally:
+        with suppress(OSError):  # it holds something
+            for path in made:
+                path.rmdir()
 
 
 def in_use(folder: Path) -> bool:
@@ -52,8 +77,8 @@ def in_use(folder: Path) -> bool:
 def check_free(folder: Path, file: str) -> None:
     """NATError for a folder that is in use; ``file`` is there where something was begun that can be resumed."""
     if in_use(folder):
-        hint = "`nat resume` goes on with it" if (folder / file).exists() else "it is not empty"
-        raise NATError(f"{folder}: this folder is in use: {hint}; or choose another --out")
+        hint = "`nat resume` goes on with it; or" if (folder / file).exists() else "it is not empty;"
+        raise NATError(f"{folder}: this folder is in use: {hint} choose another --out")
 
 
 def tidy(folder: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 from nat_plugin.checksums import check, is_done, write_checksums
 from nat_plugin.errors import NATError
-from nat_plugin.files import WriteError, file_errors
+from nat_plugin.files import WriteError
 from nat_plugin.ir import Network
 from nat_plugin.measuring.keeping import RANKED, SPARE
 from nat_plugin.measuring.latency import LATENCY
@@ -20,7 +20,7 @@ from nat_plugin.policy.finding import check_still_ships
 from nat_plugin.runs.choice import FinalEpoch, FinalSelection, check_final
 from nat_plugin.runs.curves import Curves
 from nat_plugin.runs.finished import read_result
-from nat_plugin.runs.folder import Journal, check_free, locked, tidy
+from nat_plugin.runs.folder import Journal, begun, check_free, locked, tidy
 from nat_plugin.runs.progress import Reporter
 from nat_plugin.runs.recipe import RunPlan
 from nat_plugin.runs.recipe import plan as plan_of
@@ -45,11 +45,7 @@ def start(plan: RunPlan, folder: Path, plugins: Plugins, reporter: Reporter) -> 
     """Begin a run in a new or empty folder and carry it through; what ``result.json`` holds."""
     plan = plan.model_copy(update={"recipe": settled(plan.recipe)})
     origin = find_origin(plan, plugins)
-    with file_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    if not (folder / RUN_FILE).exists():
-        check_free(folder, RUN_FILE)  # before a lock is left in a folder of the user's own
-    with locked(folder):
+    with begun(folder, RUN_FILE):
         check_free(folder, RUN_FILE)
         tidy(folder)
         setup = set_up(plan, origin, plugins)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,10 @@ from pathlib import Path
 import pytest
 
 from nat_plugin.errors import NATError
-from nat_plugin.runs.folder import Journal, locked, read_journal
+from nat_plugin.runs import folder as run_folder
+from nat_plugin.runs.folder import LOCK, Journal, begun, locked, read_journal
+from tests.command_line import Nat
+from tests.small_run import RECIPE
 
 
 def test_a_second_holder_of_a_folder_is_refused(tmp_path: Path) -> None:
@@ -26,6 +30,62 @@ def test_a_second_holder_of_a_folder_is_refused(tmp_path: Path) -> None:
     after = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "another process is running in this folder" in inside.stdout
     assert after.stdout == "held\n"
+
+
+def test_of_what_fails_as_it_begins_nothing_is_left(tmp_path: Path) -> None:
+    def stopped(folder: Path, *, wrote: bool = False) -> None:
+        with pytest.raises(KeyboardInterrupt), begun(folder, "run.json"):
+            assert (folder / LOCK).exists()
+            if wrote:
+                (folder / "run.json").touch()
+            raise KeyboardInterrupt
+
+    stopped(tmp_path / "runs" / "mine")
+    assert list(tmp_path.iterdir()) == []
+    own = tmp_path / "own"
+    own.mkdir()
+    stopped(own / "mine")
+    stopped(own)
+    assert list(own.iterdir()) == []
+    stopped(own / "mine", wrote=True)
+    assert {path.name for path in (own / "mine").iterdir()} == {LOCK, "run.json"}
+
+
+def test_a_lock_that_was_removed_as_it_was_taken_holds_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another process may have made one of its own since."""
+
+    class Late(run_folder.FileLock):
+        def acquire(self, *given: object, **named: object) -> object:
+            (tmp_path / LOCK).unlink()
+            return super().acquire(*given, **named)
+
+    monkeypatch.setattr(run_folder, "FileLock", Late)
+    with pytest.raises(NATError, match="another process is running in this folder"), locked(tmp_path):
+        pytest.fail("it was not held")
+    monkeypatch.undo()
+    with locked(tmp_path):
+        assert (tmp_path / LOCK).exists()
+
+
+@pytest.mark.parametrize("command", ["run", "compare", "train"])
+def test_a_setting_that_is_found_wrong_late_leaves_no_folder(
+    command: str, nat: Nat, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    trained = {"name": "nat", "policy": "nowhere"}
+    few = {key: RECIPE[key] for key in ("network", "evaluator", "device")}
+    recipes = {
+        "run": {**RECIPE, "strategy": trained},
+        "compare": {**few, "sources": ["DARTS_V2"], "strategies": {"trained": trained}, "queries": 2},
+        "train": {
+            "sources": {"one": {"table": {"path": "nowhere.csv", "adapter": "nasbench201", "metric": "accuracy"}}}
+        },
+    }
+    Path("mine.yaml").write_text(json.dumps(recipes[command]))
+    said = nat(command, "mine.yaml")
+    assert (said.status, said.err.count("\n")) == (2, 1)
+    assert "nowhere" in said.err
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.yaml"]
 
 
 def test_a_journal_is_cut_back_to_a_mark(tmp_path: Path) -> None:

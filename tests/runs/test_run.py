@@ -212,7 +212,7 @@ def test_a_folder_in_use_is_refused_and_kept(undisturbed: Path) -> None:
 
 def test_a_folder_of_the_users_own_is_left_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("nowhere")
-    with pytest.raises(NATError, match="this folder is in use: it is not empty; or choose another --out"):
+    with pytest.raises(NATError, match="this folder is in use: it is not empty; choose another --out"):
         run(tmp_path, RECIPE)
     with pytest.raises(NATError, match="not the folder of a run"):
         resume(tmp_path, plugins(), Silent())

@@ -16,7 +16,7 @@ import torch
 from nat_plugin.checksums import check, is_done, write_checksums
 from nat_plugin.device import find_compute
 from nat_plugin.errors import NATError
-from nat_plugin.files import WriteError, file_errors, write_text
+from nat_plugin.files import WriteError, write_text
 from nat_plugin.plugins import Plugins
 from nat_plugin.policy.files import SavedCritic, save_policy
 from nat_plugin.policy.training.proxies import TaskProxies
@@ -28,7 +28,7 @@ from nat_plugin.policy.training.spaces import World
 from nat_plugin.policy.training.tasks import HeldOutShare, TrainingTask
 from nat_plugin.policy.training.trainer import Trainer
 from nat_plugin.runs.finished import read_result
-from nat_plugin.runs.folder import Journal, check_free, locked, tidy
+from nat_plugin.runs.folder import Journal, begun, check_free, locked, tidy
 from nat_plugin.runs.progress import Reporter
 from nat_plugin.runs.record import RunSource
 from nat_plugin.runs.state import load_state, save_state
@@ -40,11 +40,7 @@ RESULTS = POLICY, RESULT, REPORT = "policy.safetensors", "result.json", "report.
 def start(plan: TrainingPlan, folder: Path, plugins: Plugins, reporter: Reporter) -> dict[str, Any]:
     """Begin a training in a new or empty folder and carry it through; what ``result.json`` holds."""
     plan = plan.model_copy(update={"recipe": _settled(plan.recipe)})
-    with file_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    if not (folder / FILE).exists():
-        check_free(folder, FILE)  # before a lock is left in a folder of the user's own
-    with locked(folder):
+    with begun(folder, FILE):
         check_free(folder, FILE)
         tidy(folder)
         trainer = _set_up(plan, folder, plugins)
