@@ -73,13 +73,12 @@ def test_a_setting_that_is_found_wrong_late_leaves_no_folder(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     trained = {"name": "nat", "policy": "nowhere"}
+    table = {"path": "nowhere.csv", "adapter": "nasbench201", "metric": "accuracy"}
     few = {key: RECIPE[key] for key in ("network", "evaluator", "device")}
     recipes = {
         "run": {**RECIPE, "strategy": trained},
         "compare": {**few, "sources": ["DARTS_V2"], "strategies": {"trained": trained}, "queries": 2},
-        "train": {
-            "sources": {"one": {"table": {"path": "nowhere.csv", "adapter": "nasbench201", "metric": "accuracy"}}}
-        },
+        "train": {"name": "mine", "sources": {"one": {"table": table}}},
     }
     Path("mine.yaml").write_text(json.dumps(recipes[command]))
     said = nat(command, "mine.yaml")
