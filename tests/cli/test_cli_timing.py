@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import nat_plugin
+from nat_plugin.api import applying
+from nat_plugin.ir import Network
 from nat_plugin.measuring.keeping import LEAST_USE
 from tests.command_line import Nat
 from tests.timed_cells import SIZE, SOURCE, table
@@ -39,6 +44,31 @@ def test_the_result_is_within_the_limit_as_a_whole_and_uses_it(
     assert alone.out.strip() == rows[0]["architecture"]
     assert "timed as a whole: " in alone.err
     assert alone.err.count("\n") <= 2
+
+
+def test_where_a_proposal_is_over_the_limit_as_a_whole_the_policy_is_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Under a limit that is corrected by how far the table was off."""
+    asked: list[tuple[float, Network]] = []
+    own = applying.Transformation._transformed
+
+    def heard(self: applying.Transformation, begun: Sequence[Any]) -> list[Any]:
+        found = own(self, begun)
+        asked.extend(
+            (float(dict(each.moves.limits.values)["latency"]), network)
+            for each, (network, _) in zip(begun, found, strict=True)
+        )
+        return found
+
+    monkeypatch.setattr(applying.Transformation, "_transformed", heard)
+    path = table(tmp_path / "latency.json", 1.5)
+    given = {"budget": {"latency": "0.7x"}, "costs": {"latency": path}, "rules": "nat++", "device": "cpu"}
+    lean = nat_plugin.transform(nat_plugin.read(SOURCE, adapter="nasbench201", **SIZE), **given)
+    (first, proposed), (second, _), *_ = asked
+    assert second < first
+    assert lean.network != proposed
+    assert lean.network in [network for _, network in asked[1:]]
 
 
 def test_what_is_not_timed_as_a_whole_is_said_in_a_line(nat: Nat, tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from nat_plugin.measuring.runtimes import check_runtime, placed, runner
 from nat_plugin.measuring.settings import LatencySettings
 from nat_plugin.measuring.tables import Figure, TableMetric, TableSubject, fingerprint, read_table
 from nat_plugin.nets import build
+from nat_plugin.search.neighbourhood import neighbours
 from nat_plugin.timing import Clock
 from tests.clocks import Turned
 
@@ -168,6 +169,30 @@ def test_where_all_that_a_ranking_has_is_over_the_limit_something_near_is_kept(l
     kept = keeper.kept(limited.apply(over(limited)[0]), over)
     assert kept is not None
     assert LEAST_USE * keeper.most <= latency(kept) <= keeper.most
+
+
+def test_what_follows_in_a_ranking_heeds_all_that_were_over_the_limit(latency: CellLatency) -> None:
+    """Not just the last of them, whose estimate may be nearer to what it takes."""
+    free, whole = Moves(NETWORK, RULE), latency.whole
+    single = filter(free.admits, neighbours(free, free.identity))
+    over = [choice for choice in single if 0.75 < latency(free.apply(choice)) / whole < 0.95][:3]
+    far, near, next_one = map(free.apply, over)
+    beliefs = {far: 1.4, near: 1.15}
+
+    def estimate(network: Network) -> float:
+        return whole - beliefs.get(network, 1.0) * (whole - latency(network))
+
+    asked: list[float] = []
+
+    def ranking(moves: Moves) -> list[Choice]:
+        asked.append(float(dict(moves.limits.values)["latency"]))
+        return over[1:]
+
+    keeper = Keeper(NETWORK, RULE, latency, Budget.parse({"latency": "0.7x"}, {**METRICS, "latency": estimate}))
+    keeper.kept(far, ranking)
+    corrected = [(1 - 0.3 * belief) * whole for belief in (1.4, 1.15)]
+    assert asked[:2] == pytest.approx([min(corrected)] * 2, rel=0.02)
+    assert not any(map(keeper.fits, (far, near, next_one)))
 
 
 def believing(latency: CellLatency, belief: float) -> tuple[Keeper, Moves]:
