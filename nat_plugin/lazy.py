@@ -30,6 +30,7 @@ def lazy_names(
         return found
 
     def listed() -> list[str]:
-        return sorted({*vars(sys.modules[module]), *places})
+        own = vars(sys.modules[module])
+        return sorted({*own["__all__"], *(name for name in own if name.startswith("__"))})
 
     return get, listed

@@ -37,6 +37,8 @@ def test_every_package_says_that_it_is_typed(package: str) -> None:
 def test_what_is_offered_is_there_and_listed(module: str) -> None:
     found = importlib.import_module(module)
     assert set(found.__all__) <= set(dir(found))
+    if "__dir__" in vars(found):
+        assert {name for name in dir(found) if not name.startswith("__")} == set(found.__all__) - {"__version__"}
     assert all(getattr(found, name) is not None for name in found.__all__)
 
 

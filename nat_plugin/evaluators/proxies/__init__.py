@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nat_plugin.evaluators.proxies.names import PROXIES
 
-if TYPE_CHECKING:
-    from nat_plugin.evaluators.proxies.features import proxy_features
-
 __all__ = ["PROXIES", "proxy_features"]
 
-
-def __getattr__(name: str) -> Any:
-    if name != "proxy_features":
-        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+if TYPE_CHECKING:
     from nat_plugin.evaluators.proxies.features import proxy_features
+else:
+    from nat_plugin.lazy import lazy_names
 
-    return proxy_features
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    _PLACES = {"proxy_features": "nat_plugin.evaluators.proxies.features"}
+    __getattr__, __dir__ = lazy_names(__name__, _PLACES)
