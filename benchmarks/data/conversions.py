@@ -29,7 +29,7 @@ def macro_csv(published: bytes) -> bytes:
             accuracies = [f"{each:.2f}" for each in found["test_acc"]]
             yield arch, *accuracies, found["params"], found["flops"]
 
-    return _table("NAS-Bench-Macro", ("arch", "acc_s1", "acc_s2", "acc_s3", "params", "flops"), rows())
+    return table("NAS-Bench-Macro", ("arch", "acc_s1", "acc_s2", "acc_s3", "params", "flops"), rows())
 
 
 def nb101_csv(published: bytes) -> bytes:
@@ -44,7 +44,7 @@ def nb101_csv(published: bytes) -> bytes:
                 *(_six(found.get(column)) for column in NB101_COLUMNS),
             )
 
-    return _table("zero-cost file of NAS-Bench-101", ("matrix", "ops", *NB101_COLUMNS), rows())
+    return table("zero-cost file of NAS-Bench-101", ("matrix", "ops", *NB101_COLUMNS), rows())
 
 
 def nb301_csv(published: bytes) -> bytes:
@@ -55,7 +55,7 @@ def nb301_csv(published: bytes) -> bytes:
             proxies = (_six(found[column]["score"] if column in found else None) for column in NB301_COLUMNS)
             yield name, round(found["val_accuracy"], 6), *proxies
 
-    return _table("zero-cost file of NAS-Bench-301", ("arch", "val_accuracy_surrogate", *NB301_COLUMNS), rows())
+    return table("zero-cost file of NAS-Bench-301", ("arch", "val_accuracy_surrogate", *NB301_COLUMNS), rows())
 
 
 def latency_csv(published: Mapping[str, bytes]) -> bytes:
@@ -67,7 +67,7 @@ def latency_csv(published: Mapping[str, bytes]) -> bytes:
         for number, values in enumerate(zip(*columns, strict=True)):
             yield number, *(f"{round(value, 3):g}" for value in values)
 
-    return _table("latency of HELP", ("idx", *DEVICES), rows())
+    return table("latency of HELP", ("idx", *DEVICES), rows())
 
 
 def _saved(file: bytes) -> list[float]:
@@ -90,13 +90,13 @@ def _six(value: float | None) -> str:
     return "" if value is None else f"{value:.6g}"
 
 
-def _table(what: str, head: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
+def table(what: str, head: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
     """NATError where the rows are not made of what they say."""
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(head)
     try:
         writer.writerows(rows)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, EOFError) as error:
         raise NATError(f"what was downloaded is no {what}: {type(error).__name__}: {error}") from error
     return text.getvalue().encode()

@@ -6,20 +6,27 @@ import gzip
 import hashlib
 import io
 import json
+import pickle
+import tarfile
+from collections import namedtuple
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
-from benchmarks.common.files import MACRO, NB101, NB201, NB201_LATENCY, NB301
-from benchmarks.data import sources
+from benchmarks.common.files import CIFAR10, GENOTYPES, MACRO, NB101, NB201, NB301
+from benchmarks.data import cifar10, sources
 from benchmarks.data.__main__ import main
 from benchmarks.data.conversions import DEVICES, latency_csv, macro_csv, nb101_csv, nb301_csv
-from benchmarks.data.sources import SOURCES
+from benchmarks.data.genotypes import CHOSEN, darts214_csv, named_json
+from benchmarks.data.pickles import read_plain
+from benchmarks.data.sources import SOURCES, matches
 from benchmarks.registry import EXPERIMENTS
 from nat_plugin.errors import NATError
+from nat_plugin.plugins import plugins
 
 PUBLISHED = {
     "00000001": {"test_acc": [64.34, 64.2, 64.12], "mean_acc": 64.2, "std": 0.1, "params": 791594, "flops": 14115328},
@@ -137,22 +144,176 @@ def test_what_is_no_plain_list_of_latencies_is_refused_and_not_executed(tmp_path
     assert list(tmp_path.iterdir()) == []
 
 
+NAMED = [each["name"] for each in json.loads(CHOSEN.read_text())]
+Genotype = namedtuple("Genotype", "normal normal_concat reduce reduce_concat")
+NESTED = [
+    [("max_pool_3x3", 0), ("skip_connect", 1)], [("sep_conv_3x3", 2), ("sep_conv_5x5", 0)],
+    [("sep_conv_3x3", 1), ("max_pool_3x3", 0)], [("sep_conv_5x5", 0), ("max_pool_3x3", 2)],
+]  # fmt: skip
+FLAT = [entry for node in NESTED for entry in node]
+NODES = (
+    "max_pool_3x3<0;skip_connect<1|sep_conv_3x3<2;sep_conv_5x5<0|"
+    "sep_conv_3x3<1;max_pool_3x3<0|sep_conv_5x5<0;max_pool_3x3<2"
+)
+
+
+@pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
+@pytest.mark.parametrize("cell", [NESTED, FLAT])
+def test_random_cells_are_read_from_a_pickle_without_executing_it(cell: list[Any], protocol: int) -> None:
+    genotypes = [Genotype(cell, range(2, 6), cell, [2, 3, 4, 5])] * 2
+    curves = np.arange(1200.0).reshape(2, 600) / 12
+    curves[0, 7] = 99.994
+    file = io.BytesIO()
+    np.save(file, curves)
+    assert darts214_csv(pickle.dumps(genotypes, protocol), file.getvalue()).decode().splitlines() == [
+        "id,normal,reduce,acc_best,acc_last,acc_e50,acc_e100,acc_e200,acc_e300,acc_e450",
+        f"0,{NODES},{NODES},99.99,49.92,4.08,8.25,16.58,24.92,37.42",
+        f"1,{NODES},{NODES},99.92,99.92,54.08,58.25,66.58,74.92,87.42",
+    ]
+
+
+def test_a_pickle_of_anything_but_plain_values_is_refused_and_not_executed(tmp_path: Path) -> None:
+    assert read_plain(pickle.dumps({"a": [1, 2.5, None, ("b", b"c")]})) == {"a": [1, 2.5, None, ("b", b"c")]}
+    build = b"c__builtin__\nxrange\n(dN\x86b."  # would change what `range` is taken for
+    for wrong in (
+        *(
+            pickle.dumps(each)
+            for each in (Loud(tmp_path / "here"), np.zeros(2), Path("x"), print, Genotype, range(10**9))
+        ),
+        *(build, b"", b"x", pickle.dumps([1])[:-1], b"c__builtin__\neval\n(S'1'\ntR."),
+    ):
+        with pytest.raises(ValueError, match="no pickle of plain values: ") as caught:
+            read_plain(wrong)
+        assert "\n" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+    whole = pickle.dumps([Genotype(NESTED, range(2, 6), NESTED, range(2, 6))])
+    for cells, curves in ((whole, b""), (whole, b"x" * 99), (b"", b""), (pickle.dumps([1]), saved([1.0]))):
+        with pytest.raises(NATError, match=r"no random cells of NAS-Benchmark: \w+"):
+            darts214_csv(cells, curves)
+
+
+def published_genotypes() -> dict[str, str]:
+    """By name, the text of those that ship."""
+    return {name: each.text for name, each in plugins().find("adapters", "darts").published().items()}
+
+
+def files_of(genotypes: dict[str, str]) -> bytes:
+    """A file that assigns each to its name."""
+    return "\n".join(f"{name} = {text}" for name, text in genotypes.items()).encode()
+
+
+def test_named_cells_are_those_of_the_files_that_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    chosen = [
+        {"name": "DARTS_V2", "repo": "a/b", "commit": "c", "path": "d.py", "also": ["e:f"], "cifar10_err": 2.76},
+        {"name": "PDARTS", "repo": "a/b", "commit": "c", "path": "d.py"},
+    ]
+    (tmp_path / "chosen.json").write_text(json.dumps(chosen))
+    monkeypatch.setattr("benchmarks.data.genotypes.CHOSEN", tmp_path / "chosen.json")
+    asked: list[tuple[str, ...]] = []
+
+    def download(*place: str) -> bytes:
+        asked.append(place)
+        return files_of(published_genotypes())
+
+    first, second = json.loads(named_json(download))
+    assert asked == [("a/b", "c", "d.py")]
+    assert list(first) == [
+        *(
+            "name",
+            "repo",
+            "commit",
+            "path",
+            "normal",
+            "normal_concat",
+            "reduce",
+            "reduce_concat",
+            "also",
+            "cifar10_err",
+        ),
+    ]
+    assert first["normal"][:3] == [["sep_conv_3x3", 0, 2], ["sep_conv_3x3", 1, 2], ["sep_conv_3x3", 0, 3]]
+    assert first["reduce_concat"] == second["normal_concat"] == [2, 3, 4, 5]
+    with pytest.raises(NATError, match=r"^a/b/c/d\.py: .*PDARTS"):
+        named_json(lambda *_: files_of({"DARTS_V2": published_genotypes()["DARTS_V2"]}))
+
+
+def test_the_cells_of_the_data_file_are_made_of_genotypes_that_say_them(shared_data: Path) -> None:
+    whole = gzip.decompress((shared_data / GENOTYPES).read_bytes())
+    cells = json.loads(whole)
+
+    def download(repository: str, commit: str, path: str) -> bytes:
+        fields = ("normal", "normal_concat", "reduce", "reduce_concat")
+        own = [each for each in cells if (each["repo"], each["commit"], each["path"]) == (repository, commit, path)]
+        return files_of({each["name"]: f"Genotype({', '.join(f'{of}={each[of]}' for of in fields)})" for each in own})
+
+    assert named_json(download) == whole
+
+
+def archive_of(images: np.ndarray, labels: list[int], members: int = 2) -> bytes:
+    """As CIFAR-10 is published: a label and an image's pixels, color by color, one after the other."""
+    records = [bytes([label]) + image.transpose(2, 0, 1).tobytes() for image, label in zip(images, labels, strict=True)]
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w:gz", compresslevel=1) as archive:
+        for member in range(members):
+            data = b"".join(records[member::members])
+            info = tarfile.TarInfo(f"cifar-10-batches-bin/data_batch_{member}.bin")
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    return file.getvalue()
+
+
+def test_images_of_cifar10_are_picked_by_their_keys_in_their_order() -> None:
+    images, labels = np.random.default_rng(0).integers(0, 256, (6, 32, 32, 3)).astype(np.uint8), [3, 1, 4, 1, 5, 9]
+    keys = b"".join(cifar10.key_of(images[number].transpose(2, 0, 1).tobytes()) for number in (4, 0, 2))
+    with np.load(io.BytesIO(cifar10.small_npz(archive_of(images, labels), keys, train=2))) as found:
+        assert (found["x_train"] == images[[4, 0]]).all()
+        assert (found["x_test"] == images[[2]]).all()
+        assert (found["y_train"].tolist(), found["y_test"].tolist()) == ([5, 3], [4])
+        assert found["names"][3] == "cat"
+    with pytest.raises(NATError, match="lacks 1 of 3 images; it has 4"):
+        cifar10.small_npz(archive_of(images[:4], labels[:4]), keys)
+    for wrong in (b"", b"x" * 99, archive_of(images, labels)[:-99]):
+        with pytest.raises(NATError, match=r"no archive of CIFAR-10: \w+"):
+            cifar10.small_npz(wrong, keys)
+
+
+def test_the_keys_are_those_of_the_images_in_the_data_file(shared_data: Path) -> None:
+    """Whatever packs them."""
+    with np.load(shared_data / CIFAR10) as known:
+        whole = {name: known[name] for name in known.files}
+    images = np.concatenate([whole["x_train"], whole["x_test"]])
+    labels = [*whole["y_train"].tolist(), *whole["y_test"].tolist()]
+    assert matches(CIFAR10, cifar10.small_npz(archive_of(images, labels), cifar10.CHOSEN.read_bytes()))
+    assert not matches(CIFAR10, b"x")
+
+
 @pytest.mark.parametrize("name", [name for name, each in SOURCES.items() if each.build is not None])
 def test_each_that_is_built_is_downloaded_converted_and_held_to_its_hash(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     asked: list[str] = []
 
+    npy = io.BytesIO()
+    np.save(npy, np.zeros((1, 600)))
+    genotype = pickle.dumps([Genotype(NESTED, range(2, 6), NESTED, range(2, 6))])
+    small = json.dumps({"cifar10": {}, "nasbench101": {"cifar10": {}}}).encode()
+    kinds = {".pt": saved([1.0]), ".pkl": genotype, ".npy": npy.getvalue(), "cifar10.json": b"{}", ".json": small}
+    genotypes = dict.fromkeys(NAMED, published_genotypes()["DARTS_V2"])
+    kinds |= {".py": files_of(genotypes), ".tar.gz": archive_of(np.zeros((1, 32, 32, 3), np.uint8), [0])}
+
     def download(addresses: list[str]) -> bytes:
         asked.extend(addresses)
-        return saved([1.0]) if name == NB201_LATENCY else b'{"cifar10": {}, "nasbench101": {"cifar10": {}}}'
+        return next(content for end, content in kinds.items() if addresses[0].endswith(end))
 
     monkeypatch.setattr(sources, "download", download)
-    if name == MACRO:
-        monkeypatch.setattr(sources, "download", lambda _: b"{}")
+    key = tmp_path.with_suffix(".keys")
+    key.write_bytes(cifar10.key_of(bytes(cifar10.PIXELS)))
+    monkeypatch.setattr(cifar10, "CHOSEN", key)
     assert main([name, "--folder", str(tmp_path)]) == 2
     assert "has another sha256" in capsys.readouterr().err
-    assert all(address.startswith("https://raw.githubusercontent.com/") for address in asked)
+    hosts = ("https://raw.githubusercontent.com/", "https://www.cs.toronto.edu/")
+    assert asked
+    assert all(address.startswith(hosts) for address in asked)
     assert list(tmp_path.iterdir()) == []
 
 
