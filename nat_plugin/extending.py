@@ -44,6 +44,7 @@ __all__ = [
     "TableSettings",
     "Task",
     "Trained",
+    "Trial",
     "Unit",
     "closing",
     "is_network",
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
     from nat_plugin.evaluators.base import Assessment, EvaluatorContext, Saved, Split
     from nat_plugin.evaluators.scale import Scale
     from nat_plugin.evaluators.table import Results, TableLayout, TableReader, TableSettings, Trained, Unit
+    from nat_plugin.evaluators.trial import Trial
     from nat_plugin.execution.base import Executor, ExecutorSettings
     from nat_plugin.ir.budget import Additive, Metric
     from nat_plugin.ir.serial import strict_json
@@ -90,6 +92,7 @@ else:
         "nat_plugin.evaluators.base": ("Assessment", "EvaluatorContext", "Saved", "Split"),
         "nat_plugin.evaluators.scale": ("Scale",),
         "nat_plugin.evaluators.table": ("Results", "TableLayout", "TableReader", "TableSettings", "Trained", "Unit"),
+        "nat_plugin.evaluators.trial": ("Trial",),
         "nat_plugin.execution.base": ("Executor", "ExecutorSettings"),
         "nat_plugin.ir.budget": ("Additive", "Metric"),
         "nat_plugin.ir.serial": ("strict_json",),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -14,6 +14,8 @@ from typing import Any, TypeAlias
 
 from nat_plugin.errors import NATError
 
+PASSED_ON = "NAT_"
+"""What the names of environment variables begin with that processes get which work for this one."""
 Submit: TypeAlias = Callable[..., Future[Any]]
 """As ``Executor.submit``."""
 
@@ -24,7 +26,8 @@ class WorkerPool:
     def __init__(self, count: int, method: str) -> None:
         context = get_context(method)
         self._reading, self._writing = context.Pipe(duplex=False)
-        self._executor = ProcessPoolExecutor(count, context, _begin, (self._reading,))
+        passed_on = {name: value for name, value in os.environ.items() if name.startswith(PASSED_ON)}
+        self._executor = ProcessPoolExecutor(count, context, _begin, (self._reading, passed_on))
 
     def submit(self, *call: Any) -> Future[Any]:
         with _deaf():  # which the process inherits that is started here
@@ -57,10 +60,11 @@ def workers(count: int, method: str, advice: str) -> Iterator[Submit]:
         pool.close()
 
 
-def _begin(stop: connection.Connection) -> None:
+def _begin(stop: connection.Connection, environment: Mapping[str, str]) -> None:
     """In the new process. One whose parent was killed would wait for work for ever; and Ctrl-C, which reaches all
     processes of a terminal, is for the parent to answer."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.environ.update(environment)  # it may be forked from a process that began before these were set
     parent = parent_process()
     assert parent is not None
 

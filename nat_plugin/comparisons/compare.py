@@ -71,7 +71,7 @@ def _search(work: Work, plan: ComparisonPlan, wanted: list[str], plugins: Plugin
     reporter.phase("searches", len(every) * len(wanted), done())
     if not tasks:
         return
-    with find_executor(plan.executor_name, plan.executor, work.folder, plugins) as executor:
+    with find_executor(plan.recipe.executor_name, plan.executor, work.folder, plugins) as executor:
         for _ in do_searches(work, tasks, executor, plugins, reporter.note):
             reporter.step(done())
 

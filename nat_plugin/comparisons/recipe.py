@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from nat_plugin.data import DataSettings
 from nat_plugin.errors import NATError, NATErrors
@@ -14,7 +14,7 @@ from nat_plugin.execution.choosing import check_executor, executor_values
 from nat_plugin.plugins import Plugins
 from nat_plugin.runs.checking import check_adapter, check_budget, check_data, check_part, mapping, validate
 from nat_plugin.runs.reading import read_values
-from nat_plugin.runs.recipe import Common, name_or_mapping
+from nat_plugin.runs.recipe import Common
 from nat_plugin.saying import say_once
 from nat_plugin.search.base import Settings
 
@@ -76,20 +76,10 @@ class Comparison(Common):
         "they are",
     )
     batch: int = Field(default=1, ge=1, le=10_000, description="proposals that a strategy is asked for at a time")
-    executor: str | dict[str, Any] = Field(
-        default={"name": "local"},
-        description="where searches are carried out: local, ray or submitit, or a mapping of that name and settings: "
-        "{name: local, workers: 4}",
-    )
     baseline: str = Field(default=BASELINE, description="label of the strategy that the others are tested against")
     regret: bool = Field(
         default=True, description="find the reachable optimum, where measurements are looked up and the space is small"
     )
-
-    @field_validator("executor", mode="before")
-    @classmethod
-    def _executor_of_a_form(cls, value: Any) -> Any:
-        return name_or_mapping(value)
 
 
 class ComparisonPlan(Settings):
@@ -113,12 +103,8 @@ class ComparisonPlan(Settings):
         }
         data = {} if self.data is None else {"data": self.data.model_dump(mode="json")}
         out["evaluator"] = {"name": self.recipe.evaluator_name, **data, **self.evaluator.model_dump(mode="json")}
-        out["executor"] = {"name": self.executor_name, **self.executor.model_dump(mode="json")}
+        out["executor"] = {"name": self.recipe.executor_name, **self.executor.model_dump(mode="json")}
         return out
-
-    @property
-    def executor_name(self) -> str:
-        return str(executor_values(self.recipe.executor)["name"])
 
 
 def shares_weights(kind: type[Evaluator]) -> bool:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from nat_plugin.errors import NATError
 from nat_plugin.outside import Outside, fingerprints
-from nat_plugin.runs.record import RunSource, check_same, read_record, renamed, write_record
+from nat_plugin.runs.record import RunSource, check_same, of_results, read_record, renamed, write_record
 from nat_plugin.sealing import digest
 
 FILE = "compare.json"
-_NOT_RESULTS = ("executor",)
-"""Keys of a recipe that may be others when a comparison is resumed."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +33,7 @@ class ComparisonRecord:
         recipe: dict[str, Any], origins: Sequence[RunSource], left_out: int, read: Sequence[Outside]
     ) -> ComparisonRecord:
         made = ComparisonRecord(recipe, tuple(origins), left_out, fingerprints(read))
-        return replace(made, comparison=digest({**asdict(made), "recipe": _of_results(recipe)}))
+        return replace(made, comparison=digest({**asdict(made), "recipe": of_results(recipe)}))
 
     def write(self, folder: Path) -> None:
         write_record(folder / FILE, self)
@@ -53,7 +51,7 @@ class ComparisonRecord:
 
     def is_of(self, recipe: dict[str, Any]) -> bool:
         """Whether this was begun with just that recipe."""
-        return _of_results(self.recipe) == _of_results(recipe)
+        return of_results(self.recipe) == of_results(recipe)
 
     def check(self, recipe: dict[str, Any], read: Sequence[Outside], folder: Path) -> None:
         """NATError unless a recipe, with what was read for it now, has the same results. What was read may have moved:
@@ -62,15 +60,9 @@ class ComparisonRecord:
         for name in sorted(self.files.keys() & found.keys()):
             if not os.path.isabs(name):  # of what the recipes name alike
                 check_same(name, self.files[name], found[name])
-        before, now = (
-            renamed(_of_results(each), files) for each, files in ((self.recipe, self.files), (recipe, found))
-        )
+        before, now = (renamed(of_results(each), files) for each, files in ((self.recipe, self.files), (recipe, found)))
         if before == now:
             return
         for path in sorted(self.files.keys() & found.keys()):
             check_same(path, self.files[path], found[path])
         raise NATError(f"{folder}: the comparison in this folder has another recipe; choose another --out")
-
-
-def _of_results(recipe: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in recipe.items() if name not in _NOT_RESULTS}

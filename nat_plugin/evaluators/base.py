@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 from nat_plugin.evaluators.scale import Scale
+from nat_plugin.evaluators.trial import Trial
 from nat_plugin.ir import Frame, Network, Rule
 from nat_plugin.ir.budget import Metric
 from nat_plugin.lazy import lazy_names
@@ -95,6 +96,8 @@ class Evaluator(ABC):
     """The same where there is one."""
     assessed: ClassVar[str] = "these two networks as they were measured"
     """What an interval of accuracies is about, where there is no final stage."""
+    cheap: ClassVar[bool] = True
+    """Of its trials: whether it is better to carry them out anew than to keep a file of each for a resume."""
     metric_names: ClassVar[tuple[str, ...]] = ()
     """Metrics beyond parameters and MACs that a budget may limit."""
 
@@ -126,6 +129,20 @@ class Evaluator(ABC):
     def train(self, networks: Sequence[Network]) -> dict[str, float]:  # noqa: ARG002 - what an override gets
         """One step on shared weights per network; what there is to report of it."""
         return {}
+
+    def trials(self, proposals: Sequence[Proposal]) -> list[Trial]:  # noqa: ARG002 - what an override gets
+        """What measuring these needs and is not known yet, as far as workers can find it out, each by itself: their
+        evaluators, made alike, have it from ``carry_out``, and this one from ``take`` before it measures. By default
+        nothing: all is measured in one process."""
+        return []
+
+    def carry_out(self, trial: Trial) -> State:
+        """In a worker: what ``take`` gets. It depends on the trial alone, not on what was done before."""
+        raise NotImplementedError
+
+    def take(self, trial: Trial, found: State | None) -> None:
+        """What a worker found, in any order; None where none could find it out, so that it failed."""
+        raise NotImplementedError
 
     @abstractmethod
     def measure(self, proposals: Sequence[Proposal]) -> list[Measurement | None]:

@@ -12,6 +12,7 @@ import torch
 from pydantic import Field
 
 from nat_plugin.evaluators.base import Assessment, Evaluator, EvaluatorContext, Split
+from nat_plugin.evaluators.trial import Trial
 from nat_plugin.ir import Network, key
 from nat_plugin.search.base import Measurement, Proposal, Settings, State
 from nat_plugin.training.schedule import Schedule
@@ -46,15 +47,38 @@ class TrainingEvaluator(Evaluator):
     settings: TrainingSettings
     how = "trained from scratch"
     assessed = "these two trained networks"
+    cheap = False
 
     def __init__(self, context: EvaluatorContext, settings: TrainingSettings) -> None:
         super().__init__(context, settings)
         self.after_epoch: Callable[[dict[str, float]], None] | None = None
         self.trainings = 0  # that this object has finished
         self._results: dict[str, list[TrainedFigures | None]] = {}  # by key: what every seed gave, None if it failed
+        self._taken: dict[tuple[str, int], TrainedFigures | None] = {}  # of workers, until earlier seeds are known too
         self._kept: OrderedDict[tuple[str, int], NetworkTrainer] = OrderedDict()
         self._running: tuple[str, int, NetworkTrainer] | None = None
         self._unfinished: State | None = None
+
+    def trials(self, proposals: Sequence[Proposal]) -> list[Trial]:
+        """Trainings, all seeds of a network side by side."""
+        wanted: dict[str, Trial] = {}
+        for network in dict.fromkeys(network for each in proposals for network in (each.source, each.network)):
+            known = self._results.get(key(network), [])
+            for seed in range(len(known), self.settings.seeds if None not in known else 0):
+                trial = Trial(network, seed)
+                if (key(network), seed) not in self._taken:
+                    wanted.setdefault(trial.name, trial)
+        return list(wanted.values())
+
+    def carry_out(self, trial: Trial) -> State:
+        return {"figures": self._figures(trial.network, trial.seed)}
+
+    def take(self, trial: Trial, found: State | None) -> None:
+        name = key(trial.network)
+        self._taken[name, trial.seed] = None if found is None else found["figures"]
+        runs = self._results.setdefault(name, [])
+        while None not in runs and (name, len(runs)) in self._taken:
+            runs.append(self._taken.pop((name, len(runs))))
 
     def measure(self, proposals: Sequence[Proposal]) -> list[Measurement | None]:
         return [self._compare(self._means(each.source), self._means(each.network)) for each in proposals]
@@ -101,13 +125,17 @@ class TrainingEvaluator(Evaluator):
         """What the first ``count`` trainings gave (fewer if one failed, which makes the rest idle)."""
         runs = self._results.setdefault(key(network), [])
         while len(runs) < count and None not in runs:
-            trainer = self._train(network, len(runs))
-            reward = trainer.accuracy(self.context.images.reward)
-            failed = trainer.failed or not math.isfinite(reward.loss)
-            selection = trainer.accuracy(self.context.images.selection).hits
-            found = {"accuracy": reward.value, "loss": reward.loss, "selection": selection}
-            runs.append(None if failed else found)
+            runs.append(self._figures(network, len(runs)))
         return runs[:count]
+
+    def _figures(self, network: Network, seed: int) -> TrainedFigures | None:
+        """What a training gives; None if it fails."""
+        trainer = self._train(network, seed)
+        reward = trainer.accuracy(self.context.images.reward)
+        failed = trainer.failed or not math.isfinite(reward.loss)
+        selection = trainer.accuracy(self.context.images.selection).hits
+        found = {"accuracy": reward.value, "loss": reward.loss, "selection": selection}
+        return None if failed else found
 
     def _train(self, network: Network, seed: int) -> NetworkTrainer:
         """The network, trained to the end with a seed; trainings that were begun are resumed."""

@@ -26,7 +26,16 @@ class ExecutorSettings(Settings):
         "many as its cluster has room for",
     )
     retries: int = Field(
-        default=1, ge=0, le=100, description="further tries where a worker died, before its work counts as failed"
+        default=1,
+        ge=0,
+        le=100,
+        description="further tries where a worker died, raised or took too long, before its work counts as failed",
+    )
+    timeout: float | None = Field(
+        default=None,
+        gt=0,
+        le=10**7,
+        description="seconds that one training or search may take; its worker is ended then; left out: no limit",
     )
 
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import faulthandler
+import os
+import socket
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Generic, TypeAlias, TypeVar
 
@@ -24,23 +29,44 @@ class ExecutorCall(Generic[_Subject]):
 
 @dataclass(frozen=True)
 class CallAnswer(Generic[_Subject]):
-    """What a call returned; or ``lost``: why it returned nothing, once all its tries were used up."""
+    """What a call returned; or ``lost``: why it returned nothing, once all its tries were used up.
+
+    ``worker``: which process it was, on which machine, and ``seconds``: how long it took there; none of what is lost.
+    """
 
     subject: _Subject
     value: Any = None
     lost: str | None = None
+    worker: str = ""
+    seconds: float = 0.0
 
 
 Following: TypeAlias = Callable[[], "ExecutorCall[_Subject] | None"]
 """The next call; None where there is none now. It is asked again after every answer."""
 
 
+@dataclass(frozen=True)
+class _Returned:
+    """What a worker sends back. ``refused``: what is wrong with what the user gave; ``raised``: what went wrong in the
+    worker itself."""
+
+    worker: str
+    seconds: float
+    value: Any = None
+    refused: str | None = None
+    raised: str | None = None
+
+
 def answers(executor: Executor, following: Following[_Subject]) -> Iterator[CallAnswer[_Subject]]:
-    """Carry out calls until there is none any more and none is under way. NATError of a call ends all."""
+    """Carry out calls until there is none any more and none is under way. NATError of a call ends all; whatever else a
+    call raises, and a worker that dies or takes longer than ``timeout``, costs that call alone, once it was tried
+    again."""
     under_way: dict[Future[Any], tuple[ExecutorCall[_Subject], int]] = {}
+    settings, here = executor.settings, _process()
 
     def begin(call: ExecutorCall[_Subject], tries: int) -> None:
-        under_way[executor.submit(_answered, call.function, call.arguments)] = call, tries
+        given = (call.function, call.arguments, settings.timeout, here)
+        under_way[executor.submit(_carried_out, *given)] = call, tries
 
     while True:
         while len(under_way) < executor.workers and (call := following()) is not None:
@@ -48,30 +74,64 @@ def answers(executor: Executor, following: Following[_Subject]) -> Iterator[Call
         if not under_way:
             return
         done, _ = wait(under_way, return_when=FIRST_COMPLETED)
-        for future in sorted(done, key=list(under_way).index):
+        for future in [each for each in under_way if each in done]:
             call, tries = under_way.pop(future)
-            try:
-                value, problem = future.result()
-            except executor.lost as error:
-                if tries <= executor.settings.retries:
-                    begin(call, tries + 1)
-                else:
-                    yield CallAnswer(call.subject, lost=_lost(error, tries))
-                continue
-            if problem is not None:
-                raise NATError(problem)
-            yield CallAnswer(call.subject, value)
+            found = _outcome(executor, future)
+            if isinstance(found, _Returned) and found.refused is not None:
+                raise NATError(found.refused)
+            if isinstance(found, _Returned) and found.raised is None:
+                yield CallAnswer(call.subject, found.value, None, found.worker, found.seconds)
+            elif tries <= settings.retries:
+                begin(call, tries + 1)
+            else:
+                why = found if isinstance(found, str) else str(found.raised)
+                yield CallAnswer(call.subject, lost=why + (f", {tries} times" if tries > 1 else ""))
 
 
-def _lost(error: BaseException, tries: int) -> str:
-    times = "once" if tries == 1 else f"{tries} times"
-    return f"its worker died {times} (killed, or out of memory?): {type(error).__name__}"
-
-
-def _answered(function: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[Any, str | None]:
-    """What a function returns, or what is wrong with what the user gave: engines wrap errors in errors of their own."""
+def _outcome(executor: Executor, future: Future[Any]) -> _Returned | str:
+    """What came back of a call; or how its worker was lost."""
     try:
-        return function(*arguments), None
+        returned: _Returned = future.result()
+    except executor.lost as error:
+        limit = executor.settings.timeout
+        late = "" if limit is None else f", longer than timeout: {limit:g} seconds"
+        return f"its worker died (killed, out of memory{late}?): {type(error).__name__}"
+    return returned
+
+
+def _process() -> str:
+    """Which process this is, on which machine."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def _carried_out(
+    function: Callable[..., Any], arguments: tuple[Any, ...], timeout: float | None, asking: str
+) -> _Returned:
+    """In a worker. Engines wrap errors in errors of their own, so none leaves it."""
+    worker, since = _process(), time.monotonic()
+    value: Any = None
+    refused = raised = None
+    try:
+        with _ended_after(timeout if worker != asking else None):  # the process that asks is not to end itself
+            value = function(*arguments)
     except NATError as error:
         show_trace(error)
-        return None, str(error)
+        refused = str(error)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it costs this call alone
+        show_trace(error)
+        raised = f"it raised {type(error).__name__}: {' '.join(str(error).split())[:300]}"
+    return _Returned(worker, time.monotonic() - since, value, refused, raised)
+
+
+@contextmanager
+def _ended_after(seconds: float | None) -> Iterator[None]:
+    """What takes longer ends its process, whatever that is at: this clock does not wait for the interpreter."""
+    if seconds is None:
+        yield
+        return
+    with open(os.devnull, "w") as nowhere:
+        faulthandler.dump_traceback_later(seconds, exit=True, file=nowhere)
+        try:
+            yield
+        finally:
+            faulthandler.cancel_dump_traceback_later()

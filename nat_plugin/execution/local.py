@@ -5,15 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_all_start_methods, get_context
 from pathlib import Path
 from typing import Any
 
 from nat_plugin.execution.base import Executor, ExecutorSettings
 from nat_plugin.processes import WorkerPool
 
+_PRELOADED = ["nat_plugin.comparisons.searching", "nat_plugin.runs.workers", "torch._dynamo"]
+"""Imported once, by the process that workers are forked from: a new one is there at once, and memory is shared."""
+
+
+def _start_method() -> str:
+    """Nothing is forked from this process, which may have threads, or a GPU in use."""
+    if "forkserver" not in get_all_start_methods():
+        return "spawn"
+    get_context("forkserver").set_forkserver_preload(_PRELOADED)
+    return "forkserver"
+
 
 class LocalExecutor(Executor):
-    """Processes of this machine; with one worker this process itself.
+    """Processes of this machine; with one worker this process itself, unless there is a ``timeout``.
 
     Every worker is a pool of one process, so that one that dies takes no other call with it.
     """
@@ -25,7 +37,7 @@ class LocalExecutor(Executor):
 
     @property
     def here(self) -> bool:
-        return self.workers == 1
+        return self.workers == 1 and self.settings.timeout is None  # this process cannot be ended
 
     @property
     def lost(self) -> tuple[type[BaseException], ...]:
@@ -51,7 +63,7 @@ class LocalExecutor(Executor):
         at_work = list(self._busy.values())
         idle = next((pool for pool in self._pools if pool not in at_work), None)
         if idle is None and len(self._pools) < self.workers:
-            idle = WorkerPool(1, "spawn")
+            idle = WorkerPool(1, _start_method())
             self._pools.append(idle)
         return min(self._pools, key=at_work.count) if idle is None else idle
 

@@ -12,10 +12,9 @@ from pydantic import Field
 
 from nat_plugin.errors import NATError
 from nat_plugin.execution.base import Executor, ExecutorSettings
+from nat_plugin.processes import PASSED_ON
 
 AUTO = "auto"
-_PASSED_ON = "NAT_"
-"""What the names of environment variables begin with that workers get."""
 
 
 class RaySettings(ExecutorSettings):
@@ -51,7 +50,7 @@ class RayExecutor(Executor):
 
     def _connect(self) -> None:
         settings = self.settings
-        passed_on = {name: value for name, value in os.environ.items() if name.startswith(_PASSED_ON)}
+        passed_on = {name: value for name, value in os.environ.items() if name.startswith(PASSED_ON)}
         usual: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
         if passed_on:
             usual["runtime_env"] = {"env_vars": passed_on}

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from nat_plugin.data import DataSet, Images
 from nat_plugin.errors import NATError
 from nat_plugin.evaluators.base import Assessment, Saved
+from nat_plugin.execution.calls import ExecutorCall
 from nat_plugin.files import file_errors
 from nat_plugin.ir import Moves, Network, cost, from_json, key, to_json
 from nat_plugin.measuring.latency import LATENCY
+from nat_plugin.runs.finalists import final_trainer, images_of, learned_state, selected, train_finalist
 from nat_plugin.runs.loading import loading
 from nat_plugin.runs.setup import Setup
 from nat_plugin.runs.timing import Timing
 from nat_plugin.runs.weights import check_weights, load_weights, save_weights, weights_file
+from nat_plugin.runs.workers import Found, NamedCall, RunWorkers
 from nat_plugin.search.base import State
 from nat_plugin.training.statistics import (
     Difference,
@@ -49,6 +52,16 @@ class FinalEpoch:
     seed: int
     network: str  # its key
     figures: dict[str, float]
+
+
+@dataclass(frozen=True)
+class FinishedTraining:
+    """A whole training of the final stage; ``why`` it was lost, if it was."""
+
+    network: str  # its key
+    seed: int
+    epochs: tuple[FinalEpoch, ...]
+    why: str | None = None
 
 
 @dataclass(frozen=True)
@@ -127,13 +140,61 @@ class FinalSelection:
         if not trainer.finished:  # it is, where a run was killed between the last epoch and what follows
             epoch = FinalEpoch(number, seed, key(self.candidates[number]), trainer.epoch())
         if trainer.finished:
-            with file_errors(self.folder):
-                self.weights(number, seed).parent.mkdir(exist_ok=True)
-            digest = save_weights(self.weights(number, seed), trainer.weights())
-            found = Assessment.of(trainer.accuracy(self._images.selection).hits & (not trainer.failed))
+            self._end(number, seed, trainer.weights(), selected(self.setup, trainer))
             self._trainer = None
-            self.done.append(Assessed(number, seed, found, digest))
         return epoch
+
+    def train_by(self, workers: RunWorkers) -> Iterator[FinishedTraining]:
+        """All trainings that are left, side by side; each once it and all before it are there, as if one had been done
+        after the other. NATError where one of the input was lost."""
+        learned, left = learned_state(self.setup), self.units[len(self.done) :]
+        networks = {number: self.candidates[number] for number, _ in left}
+        calls = iter(
+            NamedCall(
+                f"final-{key(networks[number])}-seed{seed}",
+                ExecutorCall((number, seed), train_finalist, (workers.parts, networks[number], seed, learned)),
+                dear=True,
+            )
+            for number, seed in left
+        )
+        there: dict[tuple[int, int], Found] = {}
+        for _, unit, each in workers.answers(lambda: next(calls, None)):
+            there[unit] = each
+            while not self.finished and (found := there.get(self.units[len(self.done)])) is not None:
+                number, seed = self.units[len(self.done)]
+                if found.value is None and number == 0:
+                    break  # it is compared with: it cannot count as failed
+                del there[number, seed]
+                yield self._finished(number, seed, found)
+        if not self.finished:
+            number, seed = self.units[len(self.done)]
+            raise NATError(
+                f"training {seed + 1} of the input: {there[number, seed].why}; all others are done, and kept: "
+                f"nat resume {shlex.quote(str(self.folder))} tries it again"
+            )
+
+    def _finished(self, number: int, seed: int, found: Found) -> FinishedTraining:
+        name = key(self.candidates[number])
+        if found.value is None:
+            count = len(images_of(self.setup).selection)
+            self.done.append(Assessed(number, seed, Assessment.of(torch.zeros(count, dtype=torch.bool))))
+            return FinishedTraining(name, seed, (), found.why)
+        self._end(number, seed, found.value["weights"], Assessment.of(found.value["hits"]))
+        return FinishedTraining(
+            name, seed, tuple(FinalEpoch(number, seed, name, figures) for figures in found.value["epochs"])
+        )
+
+    def _end(self, number: int, seed: int, weights: Mapping[str, torch.Tensor], found: Assessment) -> None:
+        """Of a training: its weights are a file from now on."""
+        with file_errors(self.folder):
+            self.weights(number, seed).parent.mkdir(exist_ok=True)
+        digest = save_weights(self.weights(number, seed), weights)
+        self.done.append(Assessed(number, seed, found, digest))
+
+    @property
+    def lost(self) -> int:
+        """Trainings that no worker could carry out, which counts as getting nothing right."""
+        return sum(each.weights is None for each in self.done) if self.setup.plan.recipe.final else 0
 
     def verdict(self) -> Verdict:
         """The most accurate on selection, of equals the leanest, of those the input, which counts only where it is
@@ -172,26 +233,19 @@ class FinalSelection:
         """Of a candidate, what each of its trainings gets right on the test split."""
         if self.setup.plan.recipe.final is None:
             return [self.setup.evaluator.assess(self.searched[number], "test")]
-        rows = []
+        rows, images = [], images_of(self.setup).test
+        trained = {each.seed for each in self.done if each.candidate == number and each.weights is not None}
         for seed in range(self.seeds):
+            if seed not in trained:
+                rows.append(Assessment.of(torch.zeros(len(images), dtype=torch.bool)))
+                continue
             trainer = self._new_trainer(number, seed)
             trainer.load(load_weights(self.weights(number, seed)))
-            rows.append(Assessment.of(trainer.accuracy(self._images.test).hits))
+            rows.append(Assessment.of(trainer.accuracy(images).hits))
         return rows
 
-    @property
-    def _images(self) -> DataSet:
-        assert self.setup.data is not None  # a plan with a final stage has data
-        return self.setup.data
-
     def _new_trainer(self, number: int, seed: int) -> NetworkTrainer:
-        final, data = self.setup.plan.recipe.final, self._images
-        assert final is not None
-        both = Images(torch.cat([data.weights.x, data.reward.x]), torch.cat([data.weights.y, data.reward.y]))
-        own = self.setup.plan.recipe.seed * 1000 + seed
-        module = self.setup.evaluator.module
-        images = replace(data, weights=both)
-        return NetworkTrainer(self.candidates[number], images, final.schedule, self.setup.compute, own, module)
+        return final_trainer(self.setup, self.candidates[number], seed)
 
     def weights(self, number: int, seed: int) -> Path:
         """The file with what a training of the final stage ended with."""

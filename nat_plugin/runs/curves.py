@@ -29,6 +29,10 @@ class Curves:
             if name != "epoch":
                 track.add(name, value, epoch)
 
+    def lost(self, network: str, seed: int, why: str) -> None:
+        """Of a training that no worker could carry out."""
+        self._journal.add({"stage": "lost", "network": network, "seed": seed, "why": why})
+
     def _track_of(self, name: str, epoch: int) -> Track:
         if self._track is None or name != self._name:
             self.close()

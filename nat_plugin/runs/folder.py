@@ -125,8 +125,9 @@ class Journal:
         with file_errors(self.path):
             os.fsync(self._file)
 
-    def cut(self, mark: JournalMark | None = None) -> None:
-        """Back to a mark, or to nothing. NATError if what is left is not what was there at the mark."""
+    def cut(self, mark: JournalMark | None = None) -> list[dict[str, Any]]:
+        """Back to a mark, or to nothing; the lines that this drops, up to one that is none. NATError if what is left is
+        not what was there at the mark."""
         size, wanted = (0, sha256().hexdigest()) if mark is None else mark
         found, left = sha256(), size
         with file_errors(self.path):
@@ -139,8 +140,26 @@ class Journal:
                     f"{self.path}: lines of it were lost or changed since the last checkpoint; put it back as it was, "
                     "or remove checkpoint.safetensors: then the run is done again from its beginning"
                 )
+            dropped = self._lines()
             os.ftruncate(self._file, size)
         self._size, self._hash = size, found
+        return dropped
+
+    def _lines(self) -> list[dict[str, Any]]:
+        """Whole lines from where the file is read, up to one that no run writes."""
+        rest = bytearray()
+        while piece := os.read(self._file, CHUNK):
+            rest += piece
+        found = []
+        for line in bytes(rest).split(b"\n")[:-1]:
+            try:
+                values = json.loads(line)
+            except (ValueError, RecursionError):
+                break
+            if not isinstance(values, dict):
+                break
+            found.append(values)
+        return found
 
     def close(self) -> None:
         with file_errors(self.path):

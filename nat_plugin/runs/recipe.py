@@ -9,6 +9,7 @@ from pydantic import Field, field_validator
 
 from nat_plugin.data import DataSettings
 from nat_plugin.errors import NATError, NATErrors
+from nat_plugin.execution.choosing import check_executor, executor_values
 from nat_plugin.ir import find_rule
 from nat_plugin.outside import OutsidePath
 from nat_plugin.plugins import Plugins
@@ -107,9 +108,24 @@ class Common(Settings):
         default="auto", description="floating-point type of forward passes"
     )
 
+    executor: str | dict[str, Any] = Field(
+        default={"name": "local"},
+        description="where trainings and searches are carried out: local, ray or submitit, or a mapping of that name "
+        "and settings: {name: local, workers: 4}",
+    )
+
     @property
     def evaluator_name(self) -> str:
         return str(self.evaluator.get("name", "supernet"))
+
+    @property
+    def executor_name(self) -> str:
+        return str(executor_values(self.executor)["name"])
+
+    @field_validator("executor", mode="before")
+    @classmethod
+    def _executor_of_a_form(cls, value: Any) -> Any:
+        return name_or_mapping(value)
 
     @field_validator("adapter", mode="before")
     @classmethod
@@ -136,6 +152,12 @@ class Recipe(Common):
         default=None,
         description="real training of the input and the best proposals before the choice; left out: none, and the "
         "evaluator chooses (shared weights can make inputs that are good already worse)",
+    )
+    deterministic: bool | None = Field(
+        default=None,
+        description="true: the strategy is told what was measured in the order in which it asked, so that the result "
+        "is the same whatever the executor and the number of workers; false: in the order of arrival, so that no "
+        "worker waits for the slowest of a round; left out: true with one worker, and where measuring is cheap",
     )
     tracker: TrackerName = Field(
         default="none",
@@ -165,6 +187,7 @@ class RunPlan(Settings):
     evaluator: Any
     data: DataSettings | None
     """None for an evaluator that needs no images."""
+    executor: Any
 
     def resolved(self) -> dict[str, Any]:
         """The recipe with every default spelled out, as plain values."""
@@ -172,6 +195,7 @@ class RunPlan(Settings):
         out["strategy"] = {"name": self.recipe.strategy_name, **self.strategy.model_dump(mode="json")}
         data = {} if self.data is None else {"data": self.data.model_dump(mode="json")}
         out["evaluator"] = {"name": self.recipe.evaluator_name, **data, **self.evaluator.model_dump(mode="json")}
+        out["executor"] = {"name": self.recipe.executor_name, **self.executor.model_dump(mode="json")}
         return out
 
 
@@ -205,8 +229,9 @@ def plan(values: Mapping[str, Any], plugins: Plugins) -> RunPlan:
             mistakes.append("final: it trains on images; say in evaluator.data on which, or leave it out")
     strategy = check_part("strategies", "strategy", strategy_values, plugins, mistakes)
     evaluator = check_part("evaluators", "evaluator", evaluator_values, plugins, mistakes)
+    executor = check_executor(values.get("executor", {}), plugins, mistakes)
     check_adapter(values.get("adapter"), plugins, mistakes)
     check_budget(values.get("budget", {}), kind, mapping(values, "costs"), mistakes)
     if mistakes or recipe is None:
         raise NATErrors(mistakes)
-    return RunPlan(recipe=recipe, strategy=strategy, evaluator=evaluator, data=data)
+    return RunPlan(recipe=recipe, strategy=strategy, evaluator=evaluator, data=data, executor=executor)

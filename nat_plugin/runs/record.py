@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _R = TypeVar("_R")
 RUN_FILE = "run.json"
+_NOT_RESULTS = ("executor", "deterministic")
+"""Keys of a recipe that say how it is carried through: what was begun with others is the same."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class RunRecord:
     @classmethod
     def of(cls, recipe: dict[str, Any], origin: RunSource, read: Sequence[Outside]) -> RunRecord:
         made = cls(recipe, origin, fingerprints(read))
-        return replace(made, run=digest(json.loads(json.dumps(asdict(made)))))
+        return replace(made, run=digest(json.loads(json.dumps({**asdict(made), "recipe": of_results(recipe)}))))
 
     def write(self, folder: Path) -> None:
         write_record(folder / self.file, self)
@@ -138,6 +140,11 @@ def read_record(path: Path, record: Callable[..., _R], instead: str) -> _R:
         return record(**values)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise NATError(f"{path}: damaged or changed ({error}); put it back as it was written, or {instead}") from error
+
+
+def of_results(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a recipe is about its results."""
+    return {name: value for name, value in recipe.items() if name not in _NOT_RESULTS}
 
 
 def check_same(path: str, known: str, found: str) -> None:

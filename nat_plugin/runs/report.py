@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from nat_plugin.measuring.tables import TableMetric
 from nat_plugin.runs.choice import FinalSelection, MeanShare
 from nat_plugin.runs.finished import RESULT
 from nat_plugin.runs.loading import NETWORK, section
+from nat_plugin.runs.search import Search
 from nat_plugin.runs.setup import Setup
 from nat_plugin.training.verdict import ONE_TRAINING
 from nat_plugin.writing import result_adapter, write_back
@@ -31,7 +33,7 @@ RESULTS = ("architecture.txt", NETWORK, "policy.safetensors", "report.md", RESUL
 """Files that a run ends with, as far as it has them, beside the weights that ``result.json`` names."""
 
 
-def write_result(setup: Setup, choice: FinalSelection, evaluated: int, folder: Path) -> dict[str, Any]:
+def write_result(setup: Setup, choice: FinalSelection, search: Search, folder: Path) -> dict[str, Any]:
     """Choose, check, write back, and write the report; what ``result.json`` holds."""
     verdict = choice.verdict()
     network = choice.candidates[verdict.winner]
@@ -67,12 +69,12 @@ def write_result(setup: Setup, choice: FinalSelection, evaluated: int, folder: P
         ],
         "trained_for_real": recipe.final is not None,
         "untrained": setup.untrained,
-        "evaluated": evaluated,
+        "evaluated": len(search.keys),
         "rules": recipe.rules,
         "budget": {name: float(limit) for name, limit in setup.final.moves.limits.values} | _allowed(choice),
         "timed_as": choice.timing.setting or None,
         "strategy": recipe.strategy_name,
-        "notes": [*setup.strategy.notes, *filter(None, [choice.timing.note])],
+        "notes": [*setup.strategy.notes, *filter(None, [choice.timing.note, *_lost(search, choice)])],
         "seed": recipe.seed,
         "data": setup.evaluator.summary(),
         "made_with": made_with(setup.compute.device),
@@ -80,6 +82,16 @@ def write_result(setup: Setup, choice: FinalSelection, evaluated: int, folder: P
     write_text(folder / "report.md", markdown(setup, network, result, saved))
     write_text(folder / RESULT, json.dumps(result, indent=1))
     return result
+
+
+def _lost(search: Search, choice: FinalSelection) -> Iterator[str]:
+    """What workers could not find out."""
+    for count, what, outcome in (
+        (search.lost, "measurements", "they count as failed"),
+        (choice.lost, "trainings of the final stage", "they count as getting nothing right"),
+    ):
+        if count:
+            yield f"Lost with their workers: {count:,} {what}; {outcome}. Why is in `journal.jsonl`."
 
 
 def _allowed(choice: FinalSelection) -> dict[str, float]:

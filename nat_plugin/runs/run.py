@@ -31,6 +31,7 @@ from nat_plugin.runs.setup import Setup, find_origin, set_up, settled
 from nat_plugin.runs.state import load_state, save_state
 from nat_plugin.runs.timing import Timing, timed
 from nat_plugin.runs.weights import FOLDER as WEIGHTS
+from nat_plugin.runs.workers import RunWorkers
 from nat_plugin.tracking.base import SEARCH, Tracker, find_tracker
 from nat_plugin.training.trainer import epoch_note
 
@@ -52,7 +53,7 @@ def start(plan: RunPlan, folder: Path, plugins: Plugins, reporter: Reporter) -> 
         check_final(setup)
         record = RunRecord.of(plan.resolved(), origin, setup.outside)
         record.write(folder)
-        return _carry_through(setup, record.run, folder, reporter)
+        return _carry_through(setup, record.run, folder, plugins, reporter)
 
 
 def resume(
@@ -81,16 +82,16 @@ def resume(
         record.check_read(setup.outside)
         if moved:
             record.write(folder)
-        return _carry_through(setup, record.run, folder, reporter)
+        return _carry_through(setup, record.run, folder, plugins, reporter)
 
 
-def _carry_through(setup: Setup, run: str, folder: Path, reporter: Reporter) -> dict[str, Any]:
+def _carry_through(setup: Setup, run: str, folder: Path, plugins: Plugins, reporter: Reporter) -> dict[str, Any]:
     recipe = setup.plan.recipe
     setup.evaluator.report = reporter.note
     tracker = find_tracker(recipe.tracker, folder, run)
     try:
-        with closing(Journal(folder / JOURNAL)) as journal:
-            search = Search(setup.strategy, setup.evaluator, recipe.search, recipe.seed, journal)
+        with closing(Journal(folder / JOURNAL)) as journal, RunWorkers(setup, plugins, folder, run) as workers:
+            search = Search(setup.strategy, setup.evaluator, recipe.search, recipe.seed, journal, workers)
             keep = partial(_checkpoint, run, folder, search, journal)
             choice = _restored(setup, run, folder, search, journal)
             if choice is None:
@@ -98,8 +99,12 @@ def _carry_through(setup: Setup, run: str, folder: Path, reporter: Reporter) -> 
                 count = recipe.final.candidates if recipe.final else 1
                 choice = FinalSelection(setup, folder, *_finalists(setup, count, reporter))
                 keep(choice)
-            _choose(setup, choice, Curves(tracker, journal), keep, reporter)
-            result = write_result(setup, choice, len(search.keys), folder)
+            if setup.plan.recipe.final is None or workers.here:
+                _choose(setup, choice, Curves(tracker, journal), keep, reporter)
+            else:
+                _choose_by_workers(choice, workers, Curves(tracker, journal), keep, reporter)
+            result = write_result(setup, choice, search, folder)
+        workers.forget()
         own = [CHECKPOINT, JOURNAL, WEIGHTS, *RESULTS, *([result["weights"]] if result["weights"] else [])]
         write_checksums(folder, run, (folder / name for name in own))
         return result
@@ -111,7 +116,7 @@ def _restored(setup: Setup, run: str, folder: Path, search: Search, journal: Jou
     """Where the last checkpoint left off. NATError if it, or a file that it names, is not as it was."""
     path = folder / CHECKPOINT
     if not path.exists():
-        journal.cut()
+        search.replay(journal.cut())
         return None
     state = load_state(path)
     if state.get("run") != run:
@@ -119,8 +124,9 @@ def _restored(setup: Setup, run: str, folder: Path, search: Search, journal: Jou
             f"{path}: this is the checkpoint of another run; put that of this one back, or remove it: then the run is "
             "done again from its beginning"
         )
-    journal.cut(state["journal"])
+    left = journal.cut(state["journal"])
     search.restore(state["search"])
+    search.replay(left)
     return None if state["choice"] is None else FinalSelection.restored(setup, folder, state["choice"])
 
 
@@ -185,6 +191,20 @@ def _choose(setup: Setup, choice: FinalSelection, curves: Curves, keep: Keep, re
                 keep(choice)
             note = _note(choice, epoch, final.schedule.epochs) if final and epoch else ""
             reporter.step(choice.steps_done, note)
+
+
+def _choose_by_workers(
+    choice: FinalSelection, workers: RunWorkers, curves: Curves, keep: Keep, reporter: Reporter
+) -> None:
+    reporter.phase("final training", len(choice.units), len(choice.done))
+    with closing(curves):
+        for training in choice.train_by(workers):
+            for epoch in training.epochs:
+                curves.add(epoch.network, epoch.seed, epoch.figures)
+            if training.why is not None:
+                curves.lost(training.network, training.seed, training.why)
+            keep(choice)
+            reporter.step(len(choice.done))
 
 
 def _note(choice: FinalSelection, epoch: FinalEpoch, epochs: int) -> str:

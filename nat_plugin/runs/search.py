@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,8 +10,10 @@ import numpy as np
 
 from nat_plugin.evaluators.base import Evaluator
 from nat_plugin.ir import Network, cost, key
+from nat_plugin.runs.arrivals import Arrivals
 from nat_plugin.runs.folder import Journal, finite
 from nat_plugin.runs.recipe import SearchSettings
+from nat_plugin.runs.workers import RunWorkers
 from nat_plugin.search.base import Measurement, Proposal, State, Strategy
 
 WARMUP_CHUNK = 50
@@ -23,20 +25,29 @@ better than what it may become, and rank those badly."""
 @dataclass
 class Search:
     """Where a search stands. ``advance`` does one chunk of warm-up or one round. Every measurement is a line of the
-    journal, where there is one."""
+    journal, where there is one. ``workers``: who finds out what the evaluator can leave to others; left out: nobody."""
 
     strategy: Strategy
     evaluator: Evaluator
     settings: SearchSettings
     seed: int
     journal: Journal | None = None
+    workers: RunWorkers | None = None
     warmed: int = 0
     round: int = 0
     keys: set[str] = field(default_factory=set)
+    lost: int = 0
+    """Measurements that failed with their workers."""
     rng: np.random.Generator = field(init=False)
+    arrivals: Arrivals | None = field(init=False, default=None)
+    """Where the strategy is told in the order of arrival."""
+    _gains: list[float] = field(init=False, default_factory=list)
 
     def __post_init__(self) -> None:
         self.rng = np.random.default_rng([self.seed, 1])
+        if self.workers is not None and not self.workers.in_order:
+            most = self.settings.rounds * self.settings.proposals
+            self.arrivals = Arrivals(self.strategy, self.evaluator, self.workers, most, self._tell)
 
     @property
     def finished(self) -> bool:
@@ -48,7 +59,9 @@ class Search:
 
     def advance(self) -> dict[str, float]:
         """One step of the search; figures to report."""
-        return self._warm() if self.warming else self._round()
+        if self.warming:
+            return self._warm()
+        return self._round() if self.arrivals is None else self._arrive(self.arrivals)
 
     def _warm(self) -> dict[str, float]:
         """Steps on shared weights: mostly on random legal moves, now and then on an input itself."""
@@ -71,18 +84,38 @@ class Search:
             self.round = settings.rounds
             return {}
         learned = self.evaluator.train(self._curriculum(proposals, settings.steps))
+        if self.workers is not None:
+            self.workers.find_out(proposals)
         measurements = self.evaluator.measure(proposals)
         for proposal, measurement in zip(proposals, measurements, strict=True):
-            self.strategy.tell(proposal, measurement)
-            if self.journal is not None:
-                self.journal.add(self._record(proposal, measurement))
-            self.keys |= {key(proposal.source), key(proposal.network)}
+            self._tell(proposal, measurement)
+        return self._end_round(learned)
+
+    def _arrive(self, arrivals: Arrivals) -> dict[str, float]:
+        """A round of as many as have arrived first."""
+        if arrivals.advance(self.settings.proposals) < self.settings.proposals:
+            self.round = self.settings.rounds - 1
+        return self._end_round({})
+
+    def _tell(self, proposal: Proposal, measurement: Measurement | None, asked: int | None = None) -> None:
+        """``asked``: how many proposals had been asked for, where that does not follow from the round."""
+        self.strategy.tell(proposal, measurement)
+        why = None if self.workers is None or measurement is not None else self.workers.why(proposal)
+        self.lost += why is not None
+        if self.journal is not None:
+            order = {} if asked is None else {"asked": asked}
+            self.journal.add(self._record(proposal, measurement, why) | order)
+        self.keys |= {key(proposal.source), key(proposal.network)}
+        if measurement is not None:
+            self._gains.append(measurement.gain)
+
+    def _end_round(self, learned: Mapping[str, float]) -> dict[str, float]:
         self.round += 1
         self._write_learned("round", self.round, learned, self.strategy.report)
-        gains = [each.gain for each in measurements if each is not None]
-        report = dict(learned)
+        report, gains = dict(learned), self._gains
         if gains:
             report |= {"gain/mean": float(np.mean(gains)), "gain/best": max(gains)}
+        self._gains = []
         return report | {"evaluated": len(self.keys)}
 
     def _write_learned(
@@ -102,7 +135,7 @@ class Search:
         ]
         return [networks[number] for number in order[:steps]]
 
-    def _record(self, proposal: Proposal, measurement: Measurement | None) -> dict[str, Any]:
+    def _record(self, proposal: Proposal, measurement: Measurement | None, why: str | None) -> dict[str, Any]:
         total = cost(proposal.network)
         record: dict[str, Any] = {
             "stage": "search",
@@ -115,12 +148,17 @@ class Search:
             "macs": total.macs,
         }
         if measurement is None:
-            return record | {"failed": True}
+            return record | {"failed": True} | ({} if why is None else {"why": why})
         figures = {"score": measurement.score, "source_score": measurement.source_score, "gain": measurement.gain}
         return record | figures | measurement.details
 
+    def replay(self, lines: Sequence[Mapping[str, Any]]) -> None:
+        """What the journal says of a process that was killed after the checkpoint that was restored."""
+        if self.arrivals is not None:
+            self.arrivals.replay(lines)
+
     def state(self) -> State:
-        return {
+        state = {
             "warmed": self.warmed,
             "round": self.round,
             "keys": sorted(self.keys),
@@ -128,9 +166,15 @@ class Search:
             "strategy": self.strategy.state(),
             "evaluator": self.evaluator.state(),
         }
+        if self.arrivals is not None:
+            state["arrivals"] = self.arrivals.state()
+        return state | ({"lost": self.lost} if self.lost else {})
 
     def restore(self, state: State) -> None:
         self.warmed, self.round, self.keys = state["warmed"], state["round"], set(state["keys"])
+        self.lost = state.get("lost", 0)
         self.rng.bit_generator.state = state["rng"]
         self.strategy.restore(state["strategy"])
         self.evaluator.restore(state["evaluator"])
+        if self.arrivals is not None:
+            self.arrivals.restore(state["arrivals"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 from pathlib import Path
@@ -22,6 +23,15 @@ def where() -> int:
 
 def refused() -> None:
     raise NATErrors(["seed: wrong", "rules: wrong too"])
+
+
+def broken() -> None:
+    raise ZeroDivisionError("a loss of\nnothing")
+
+
+def hanging() -> None:
+    """Within a library that does not let the interpreter go on."""
+    ctypes.PyDLL(None).sleep(60)
 
 
 def dying(marks: str, times: int) -> int:

@@ -89,7 +89,7 @@ def refused(executor: Any, **changes: Any) -> str:
         ),
         (
             {"name": "local", "worker": 2},
-            "executor.worker: unknown key; did you mean 'workers'? (allowed: retries, wor",
+            "executor.worker: unknown key; did you mean 'workers'? (allowed: retries, time",
         ),
         ({"workers": 0}, "executor.workers: Input should be greater than or equal to 1 (got '0')"),
         ({"retries": True}, "executor.retries: "),
@@ -137,14 +137,14 @@ def test_the_executor_of_the_docs_works(tmp_path: Path) -> None:
 
 def test_processes_of_older_recipes_are_workers(capsys: pytest.CaptureFixture[str]) -> None:
     plan = plan_comparison({**SMALL, "processes": 3}, plugins())
-    assert (plan.executor_name, plan.executor.workers) == ("local", 3)
+    assert (plan.recipe.executor_name, plan.executor.workers) == ("local", 3)
     assert "executor: {workers: 3}" in capsys.readouterr().err
 
 
 def test_searches_that_are_lost_are_named_once_all_others_are_done(tmp_path: Path) -> None:
     given = {**SMALL, "warmup": 0, "strategies": {"random": {}, "identity": {}}}
     unlucky = {**given, "executor": {"name": "unlucky", "workers": 1, "retries": 0}}
-    lost = "identity, input 1, seed 1: its worker died once (killed, or out of memory?): Gone, and 1 more; all other"
+    lost = "identity, input 1, seed 1: its worker died (killed, out of memory?): Gone, and 1 more; all other"
     with pytest.raises(NATError, match=re.escape(lost)) as error:
         compare(plan_comparison(unlucky, THEIRS), tmp_path, THEIRS, Silent())
     assert "\n" not in str(error.value)

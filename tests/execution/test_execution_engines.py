@@ -13,10 +13,15 @@ import pytest
 from nat_plugin.errors import NATError
 from nat_plugin.execution.choosing import check_executor, executor_values, find_executor
 from nat_plugin.plugins import plugins
+from nat_plugin.runs.progress import Silent
+from nat_plugin.runs.recipe import plan
+from nat_plugin.runs.run import start
 from tests.comparisons.engines import SMALL, contents, run
-from tests.execution.calls import all_of, dying, refused, square, where
+from tests.execution.calls import all_of, broken, dying, hanging, refused, square, where
 
 without_ray = pytest.mark.skipif(find_spec("ray") is None, reason="ray is not installed: pip install 'nat-plugin[ray]'")
+SCHEDULE = {"epochs": 1, "batch": 64, "cutout": 0, "auxiliary": 0}
+LOST = "its worker died (killed, out of memory, longer than timeout: 1.5 seconds?): "
 ENGINES = [
     pytest.param({"name": "local", "workers": 2}, id="local"),
     pytest.param({"name": "submitit", "cluster": "local", "workers": 2}, id="submitit"),
@@ -60,20 +65,26 @@ def executor(values: dict[str, Any], folder: Path) -> Any:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_calls_are_answered_and_one_whose_worker_dies_is_tried_again(engine: dict[str, Any], tmp_path: Path) -> None:
+def test_a_worker_that_dies_hangs_or_raises_costs_its_call_alone(engine: dict[str, Any], tmp_path: Path) -> None:
     for name in ("once", "always"):
         (tmp_path / name).mkdir()
     found = all_of(
-        executor({**engine, "retries": 1}, tmp_path / "results"),
+        executor({**engine, "retries": 1, "timeout": 1.5}, tmp_path / "results"),
         ("once", dying, str(tmp_path / "once"), 1),
         ("always", dying, str(tmp_path / "always"), 9),
+        ("hangs", hanging),
+        ("raises", broken),
         ("well", square, 7),
         ("where", where),
     )
     assert (found["once"].value, found["well"].value) == (1, 49)
     assert found["where"].value != os.getpid()
     assert found["always"].lost is not None
-    assert found["always"].lost.startswith("its worker died 2 times (killed, or out of memory?): ")
+    assert found["always"].lost.startswith(LOST)
+    assert found["always"].lost.endswith(", 2 times")
+    assert str(found["hangs"].lost).startswith(LOST)
+    assert found["raises"].lost == "it raised ZeroDivisionError: a loss of nothing, 2 times"
+    assert (found["where"].worker.endswith(f":{found['where'].value}"), found["raises"].worker) == (True, "")
     assert len(list((tmp_path / "always").iterdir())) == 2
 
 
@@ -88,3 +99,41 @@ def test_a_comparison_ends_with_the_same_bytes(engine: dict[str, Any], alone: Pa
     run(tmp_path / "other", {**SMALL, "executor": engine})
     assert contents(tmp_path / "other") == contents(alone)
     assert not (tmp_path / "other" / "jobs").exists()
+
+
+RUN: dict[str, Any] = {
+    "source": "DARTS_V2",
+    "network": {"channels": 2, "cells": 2},
+    "strategy": {"name": "random"},
+    "evaluator": {"name": "training", "schedule": SCHEDULE, "data": {"name": "digits", "limit": 100}},
+    "search": {"rounds": 1, "proposals": 1},
+    "deterministic": True,
+    "threads": 1,
+    "device": "cpu",
+}
+
+
+@pytest.fixture(scope="module")
+def alone_runs(tmp_path_factory: pytest.TempPathFactory) -> dict[bool, Path]:
+    """Runs without a final stage and with one, carried out in this process."""
+    folder = tmp_path_factory.mktemp("runs")
+    for stage in (False, True):
+        start(plan(_run(stage), plugins()), folder / str(stage), plugins(), Silent())
+    return {stage: folder / str(stage) for stage in (False, True)}
+
+
+def _run(stage: bool) -> dict[str, Any]:
+    return {**RUN, "final": {"candidates": 1, "schedule": SCHEDULE}} if stage else RUN
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_run_ends_with_the_same_bytes(engine: dict[str, Any], alone_runs: dict[bool, Path], tmp_path: Path) -> None:
+    stage = engine["name"] != "submitit"  # each of its jobs imports everything
+    alone, other = alone_runs[stage], tmp_path / "run"
+    start(plan({**_run(stage), "executor": engine}, plugins()), other, plugins(), Silent())
+    names = ("result.json", "journal.jsonl", "report.md", "network.json")
+    files = [*(alone / name for name in names), *alone.glob("weights/*")]
+    assert len(files) == len(names) + 2 * stage
+    for file in files:
+        assert (other / file.relative_to(alone)).read_bytes() == file.read_bytes()
+    assert not (other / "jobs").exists()

@@ -25,6 +25,7 @@ from nat_plugin.evaluators.proxies.initial import ImageBatch, synthetic_batches
 from nat_plugin.evaluators.proxies.kept import with_ops_of
 from nat_plugin.evaluators.proxies.names import PROXIES, check_names
 from nat_plugin.evaluators.scale import Scale
+from nat_plugin.evaluators.trial import Trial
 from nat_plugin.ir import Frame, Moves, Network, key
 from nat_plugin.nets import build
 from nat_plugin.search.base import Measurement, Proposal, State
@@ -125,6 +126,22 @@ class ProxiesEvaluator(Evaluator):
         self._known: dict[str, float | None] = {}  # by key: the score, None where it failed
         self._failed = ""
 
+    def trials(self, proposals: Sequence[Proposal]) -> list[Trial]:
+        """Proxies of every distinct network. What a score is made of is learned here, at first."""
+        self._prepare()
+        networks = {key(each): each for proposal in proposals for each in (proposal.source, proposal.network)}
+        return [Trial(each) for name, each in networks.items() if name not in self._known]
+
+    def carry_out(self, trial: Trial) -> State:
+        (found,) = self.features([trial.network])
+        return {"features": dict(found)}
+
+    def take(self, trial: Trial, found: State | None) -> None:
+        if found is None:
+            self._known[key(trial.network)] = None
+        else:
+            self._keep(key(trial.network), found["features"])
+
     def measure(self, proposals: Sequence[Proposal]) -> list[Measurement | None]:
         """Every distinct network once; what was measured is fetched from the device together."""
         self._learn(network for each in proposals for network in (each.source, each.network))
@@ -158,16 +175,25 @@ class ProxiesEvaluator(Evaluator):
 
     def _learn(self, networks: Iterable[Network]) -> None:
         """Score those that are not known yet. The first time, also what a score is made of."""
-        if self._combination is None:
-            self._combination = self._learn_combination()
+        self._prepare()
         wanted = {key(each): each for each in networks}
         wanted = {name: each for name, each in wanted.items() if name not in self._known}
         for name, found in zip(wanted, self.features(list(wanted.values())), strict=True):
-            broken = [proxy for proxy, value in found.items() if not math.isfinite(value)]
-            if broken:
-                self._failed = f"{', '.join(broken)}: not a finite number, of network {name}"
-                self.report(f"failed: {self._failed}")
-            self._known[name] = None if broken else self._combination.score(found)
+            self._keep(name, found)
+
+    def _keep(self, name: str, found: Features) -> None:
+        """The score of a network."""
+        broken = [proxy for proxy, value in found.items() if not math.isfinite(value)]
+        if broken:
+            self._failed = f"{', '.join(broken)}: not a finite number, of network {name}"
+            self.report(f"failed: {self._failed}")
+        self._known[name] = None if broken else self._prepare().score(found)
+
+    def _prepare(self) -> ProxyCombination:
+        """What a score is made of."""
+        if self._combination is None:
+            self._combination = self._learn_combination()
+        return self._combination
 
     def _learn_combination(self) -> ProxyCombination:
         """From the input and random moves of it, as far as these can be scored."""

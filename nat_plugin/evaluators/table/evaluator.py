@@ -12,6 +12,7 @@ from nat_plugin.evaluators.scale import Scale
 from nat_plugin.evaluators.table.latencies import read_latencies
 from nat_plugin.evaluators.table.lookup import LookupTable, Trained, open_table
 from nat_plugin.evaluators.table.settings import TableSettings
+from nat_plugin.evaluators.trial import Trial
 from nat_plugin.ir import Frame, Network, canonical, key
 from nat_plugin.ir.budget import ListedMetric, Metric
 from nat_plugin.outside import Outside
@@ -47,6 +48,7 @@ class TableEvaluator(Evaluator):
             self.table.check(network)
             if self._find(network) is None:
                 raise NATError(f"{settings.path}: the input is not in this table, so that no gain over it is known")
+        self._looked_up: dict[str, Trained | None] = {}  # by workers, by key
         self._latency = self.metrics(settings).get(LATENCY)
         self.queries: set[str] = set()
         """Keys of all networks whose result was asked for."""
@@ -75,6 +77,19 @@ class TableEvaluator(Evaluator):
     def scale(cls, settings: AnySettings) -> Scale:
         table = open_table(_of(settings))
         return Scale(table.results.measured, table.unit != "number", table.results.lower_is_better)
+
+    def trials(self, proposals: Sequence[Proposal]) -> list[Trial]:
+        """Look-ups of what may become of an input; its own is known."""
+        networks = {key(each): each for proposal in proposals for each in (proposal.source, proposal.network)}
+        return [
+            Trial(each) for name, each in networks.items() if name not in self._looked_up and each not in self._inputs
+        ]
+
+    def carry_out(self, trial: Trial) -> State:
+        return {"found": self._find(trial.network)}
+
+    def take(self, trial: Trial, found: State | None) -> None:
+        self._looked_up[key(trial.network)] = None if found is None else found["found"]
 
     def measure(self, proposals: Sequence[Proposal]) -> list[Measurement | None]:
         """None for what is not in the table."""
@@ -136,7 +151,10 @@ class TableEvaluator(Evaluator):
         return found.validation.get(wanted)
 
     def _find(self, network: Network) -> Trained | None:
-        return self.table.find(network if network in self._inputs else canonical(network))
+        if network in self._inputs:
+            return self.table.find(network)
+        name = key(network) if self._looked_up else ""
+        return self._looked_up[name] if name in self._looked_up else self.table.find(canonical(network))
 
 
 class _Absent(ListedMetric):

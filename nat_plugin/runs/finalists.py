@@ -1,0 +1,51 @@
+"""How a network is trained in the final stage: here, or by workers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+
+from nat_plugin.data import DataSet, Images
+from nat_plugin.evaluators.base import Assessment, Evaluator
+from nat_plugin.ir import Network
+from nat_plugin.runs.setup import Setup
+from nat_plugin.runs.workers import RunParts
+from nat_plugin.search.base import State
+from nat_plugin.training.trainer import NetworkTrainer, train
+
+
+def images_of(setup: Setup) -> DataSet:
+    assert setup.data is not None  # a plan with a final stage has data
+    return setup.data
+
+
+def final_trainer(setup: Setup, network: Network, seed: int) -> NetworkTrainer:
+    """Of a network at the final size, which learns from the ``weights`` and ``reward`` splits together."""
+    final, data = setup.plan.recipe.final, images_of(setup)
+    assert final is not None
+    both = Images(torch.cat([data.weights.x, data.reward.x]), torch.cat([data.weights.y, data.reward.y]))
+    own = setup.plan.recipe.seed * 1000 + seed
+    images = replace(data, weights=both)
+    return NetworkTrainer(network, images, final.schedule, setup.compute, own, setup.evaluator.module)
+
+
+def selected(setup: Setup, trainer: NetworkTrainer) -> Assessment:
+    """How a trained network is on the selection split; where training failed it gets nothing right."""
+    return Assessment.of(trainer.accuracy(images_of(setup).selection).hits & (not trainer.failed))
+
+
+def learned_state(setup: Setup) -> State | None:
+    """What of the evaluator decides with which weights a final training begins; None where these are fresh."""
+    return None if type(setup.evaluator).module is Evaluator.module else setup.evaluator.state()
+
+
+def train_finalist(parts: RunParts, network: Network, seed: int, learned: State | None) -> State:
+    """In a worker: the weights, what every epoch reports, and which images of the selection split are right."""
+    setup = parts.setup()
+    if learned is not None:
+        setup.evaluator.restore(learned)
+    trainer = final_trainer(setup, network, seed)
+    epochs: list[dict[str, float]] = []
+    train(trainer, epochs.append)
+    return {"epochs": epochs, "hits": selected(setup, trainer).hits, "weights": trainer.weights()}

@@ -1,0 +1,184 @@
+"""The workers of a run: what an executor finds out for its evaluator and its final stage, kept until the run ends."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+from types import TracebackType
+from typing import Generic, TypeVar
+
+from nat_plugin.errors import NATError
+from nat_plugin.evaluators.base import Evaluator
+from nat_plugin.evaluators.trial import Trial
+from nat_plugin.execution.base import Executor
+from nat_plugin.execution.calls import ExecutorCall, answers
+from nat_plugin.execution.choosing import find_executor
+from nat_plugin.files import file_errors
+from nat_plugin.ir import key
+from nat_plugin.plugins import Plugins, plugins
+from nat_plugin.runs.recipe import plan as plan_of
+from nat_plugin.runs.record import RunSource, of_results
+from nat_plugin.runs.setup import Setup, set_up
+from nat_plugin.runs.state import load_state, save_state
+from nat_plugin.search.base import Proposal, State
+
+FOLDER = "trials"
+_Subject = TypeVar("_Subject")
+
+
+@dataclass(frozen=True)
+class RunParts:
+    """What a worker makes the parts of a run of: plain values, hashable."""
+
+    recipe: str  # JSON
+    origin: RunSource
+
+    @staticmethod
+    def of(setup: Setup) -> RunParts:
+        return RunParts(json.dumps(of_results(setup.plan.resolved())), setup.origin)
+
+    def setup(self) -> Setup:
+        """In a worker, which makes them once."""
+        return _made(self)
+
+
+@lru_cache(maxsize=1)
+def _made(parts: RunParts) -> Setup:
+    return set_up(plan_of(json.loads(parts.recipe), plugins()), parts.origin, plugins())
+
+
+def carry_out(parts: RunParts, trial: Trial) -> State:
+    """In a worker."""
+    return parts.setup().evaluator.carry_out(trial)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What came of a trial; None where no worker could find it out, and ``why``."""
+
+    value: State | None
+    why: str | None = None
+
+
+@dataclass(frozen=True)
+class NamedCall(Generic[_Subject]):
+    """``name``: of the file that keeps what comes of it, where it is ``dear``."""
+
+    name: str
+    call: ExecutorCall[_Subject]
+    dear: bool
+
+
+class RunWorkers:
+    """Begins the executor when it is first needed. What was dear to find out is a file in the folder of the run until
+    that ends, so a run that is killed does none of it again."""
+
+    def __init__(self, setup: Setup, plugins: Plugins, folder: Path, run: str) -> None:
+        self._setup, self._plugins, self._folder, self._run = setup, plugins, folder, run
+        self.parts = RunParts.of(setup)
+        self.failed: dict[str, str] = {}
+        """Why what failed did, by the name of its trial."""
+
+    @cached_property
+    def executor(self) -> Executor:
+        recipe = self._setup.plan.recipe
+        return find_executor(recipe.executor_name, self._setup.plan.executor, self._folder, self._plugins)
+
+    @property
+    def here(self) -> bool:
+        """Whether there is nobody but this process."""
+        return self.executor.here
+
+    @property
+    def in_order(self) -> bool:
+        """Whether a strategy is told in the order in which it asked."""
+        evaluator, wanted = self._setup.evaluator, self._setup.plan.recipe.deterministic
+        kind = type(evaluator)
+        asks_nobody = kind.trials is Evaluator.trials or kind.train is not Evaluator.train
+        return bool(wanted) or asks_nobody or (wanted is None and kind.cheap) or self.here
+
+    def find_out(self, proposals: Sequence[Proposal]) -> None:
+        """All that the evaluator needs to measure these."""
+        evaluator = self._setup.evaluator
+        waiting = evaluator.trials(proposals)
+        if not waiting or self.here:
+            return
+        following = iter(waiting)
+        for trial, found in self.trials(lambda: next(following, None)):
+            evaluator.take(trial, found.value)
+
+    def trials(self, following: Callable[[], Trial | None]) -> Iterator[tuple[Trial, Found]]:
+        """What comes of trials of the evaluator, in the order of arrival, until there is none any more."""
+        cheap = self._setup.evaluator.cheap
+
+        def call() -> NamedCall[Trial] | None:
+            if (trial := following()) is None:
+                return None
+            return NamedCall(trial.name, ExecutorCall(trial, carry_out, (self.parts, trial)), not cheap)
+
+        for name, trial, found in self.answers(call):
+            if found.why is not None:
+                self.failed[name] = found.why
+                self._keep(name, found)
+            yield trial, found
+
+    def answers(self, following: Callable[[], NamedCall[_Subject] | None]) -> Iterator[tuple[str, _Subject, Found]]:
+        """What comes of calls, in the order of arrival; what is kept of one comes first. What was lost is not kept."""
+        known: list[tuple[str, _Subject, Found]] = []
+
+        def call() -> ExecutorCall[NamedCall[_Subject]] | None:
+            while (each := following()) is not None:
+                found = self._kept(each.name) if each.dear else None
+                if found is None:
+                    return ExecutorCall(each, each.call.function, each.call.arguments)
+                known.append((each.name, each.call.subject, found))
+            return None
+
+        for answer in answers(self.executor, call):
+            yield from known
+            known.clear()
+            each, found = answer.subject, Found(answer.value, answer.lost)
+            if each.dear and answer.lost is None:
+                self._keep(each.name, found)
+            yield each.name, each.call.subject, found
+        yield from known
+
+    def _kept(self, name: str) -> Found | None:
+        """What was found out by a process of this run that ended before the run did."""
+        path = self._folder / FOLDER / f"{name}.safetensors"
+        if not path.is_file():
+            return None
+        try:
+            state = load_state(path)
+            if state["run"] != self._run:
+                raise NATError(f"{path}: this is of another run")
+            found = Found(state["value"], state["why"])
+        except (NATError, KeyError) as error:
+            raise NATError(f"{path}: damaged or changed; remove it, and its training is done again") from error
+        return found
+
+    def _keep(self, name: str, found: Found) -> None:
+        path = self._folder / FOLDER / f"{name}.safetensors"
+        with file_errors(path):
+            path.parent.mkdir(exist_ok=True)
+        save_state(path, {"run": self._run, "value": found.value, "why": found.why})
+
+    def why(self, proposal: Proposal) -> str | None:
+        """Why a measurement failed, where that is known."""
+        firsts = tuple(f"{key(network)}-" for network in (proposal.source, proposal.network))
+        return next((why for name, why in self.failed.items() if name.startswith(firsts)), None)
+
+    def forget(self) -> None:
+        """The run has ended."""
+        shutil.rmtree(self._folder / FOLDER, ignore_errors=True)
+
+    def __enter__(self) -> RunWorkers:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if "executor" in self.__dict__:
+            self.executor.__exit__(kind, error, at)
