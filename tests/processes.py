@@ -9,16 +9,27 @@ import pytest
 
 
 def workers_of(process: subprocess.Popen[str], named: str = "") -> list[int]:
-    """Its processes that have this in their command line, once there are at least two."""
+    """Those that it or one of these began, with this in their command line, once there are at least two."""
     until = time.monotonic() + 120
     while time.monotonic() < until:
-        call = ["ps", "-ww", "-o", "pid=,args=", "--ppid", str(process.pid)]
-        lines = subprocess.run(call, capture_output=True, text=True).stdout.splitlines()
-        found = [int(line.split()[0]) for line in lines if named in line]
+        found = [pid for pid, line in _descendants(process.pid) if named in line]
         if len(found) > 1:
             return found
         time.sleep(0.02)
     pytest.fail("there are no processes of its own")
+
+
+def _descendants(of: int) -> list[tuple[int, str]]:
+    """With their command lines."""
+    lines = subprocess.run(["ps", "-e", "-ww", "-o", "pid=,ppid=,args="], capture_output=True, text=True).stdout
+    every = [
+        (int(pid), int(parent), line) for pid, parent, line in (each.split(None, 2) for each in lines.splitlines())
+    ]
+    own, found = {of}, []
+    while new := [(pid, line) for pid, parent, line in every if parent in own and pid not in own]:
+        own |= {pid for pid, _ in new}
+        found += new
+    return found
 
 
 def left_of(pids: list[int]) -> list[int]:

@@ -204,7 +204,7 @@ def test_no_process_is_left_behind(data: Path, tmp_path: Path, number: signal.Si
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(long))
     call = [sys.executable, "-m", "nat_plugin", "compare", str(tmp_path / "recipe.yaml"), "--out", str(tmp_path / "c")]
     process = subprocess.Popen(call, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
-    workers = workers_of(process, "spawn_main")
+    workers = workers_of(process, "forkserver")
     time.sleep(0.2)  # while they are still being imported, or later
     (os.killpg if number == signal.SIGINT else os.kill)(process.pid, number)
     err = process.communicate(timeout=60)[1]
