@@ -291,6 +291,12 @@ EXPERIMENTS: dict[str, Experiment] = {
         (IR, "nat_plugin/nets"),
         quick="--channels 4 --cells 3 --batch 2 --within 9",
     ),
+    "training-devices": Experiment(
+        "training.devices",
+        "Do two devices learn what one does, and can either go on where the other stopped?",
+        ("nat_plugin/parallel", *SHARED, TIMM),
+        quick="--steps 4",
+    ),
     "speed-search": Experiment(
         "speed.search",
         "How long does a proposal take after so many observations?",

@@ -12,15 +12,18 @@ import torch
 
 from nat_plugin.errors import NATError
 from nat_plugin.files import ReadError, read_text
+from nat_plugin.parallel.ranks import ALONE, Ranks
 
 
 @dataclass(frozen=True)
 class Compute:
-    """Where and how to compute. ``autocast`` is None for full float32."""
+    """Where and how to compute. ``autocast`` is None for full float32. ``ranks``: the processes that train the same
+    weights."""
 
     device: torch.device
     autocast: torch.dtype | None = None
     memory_format: torch.memory_format = torch.channels_last
+    ranks: Ranks = ALONE
 
     @property
     def precision_name(self) -> str:

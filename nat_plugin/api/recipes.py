@@ -123,17 +123,22 @@ def train(
 
 
 def resume(
-    folder: Folder, moved: Mapping[str, str] | None = None, *, progress: bool | None = None
+    folder: Folder,
+    moved: Mapping[str, str] | None = None,
+    *,
+    fabric: Mapping[str, Any] | None = None,
+    progress: bool | None = None,
 ) -> RunResult | TrainingResult:
     """Go on with a run or a training that was interrupted, however: it ends as if it had not been. Of one that is done,
-    the result. ``moved``: new places, by the old ones, of files and folders that it read.
+    the result. ``moved``: new places, by the old ones, of files and folders that it read. ``fabric``: of a run, other
+    devices than it had: ``{"devices": 2}``.
 
     >>> import nat_plugin as nat
     >>> nat.resume("nowhere")
     Traceback (most recent call last):
     nat_plugin.errors.NATError: nowhere: there is no such folder
     """
-    return resume_job(_folder("folder", folder), moved or {}).carry_through(progress)
+    return resume_job(_folder("folder", folder), moved or {}, fabric).carry_through(progress)
 
 
 def run_job(
@@ -179,7 +184,9 @@ def train_job(recipe: RecipeLike, overrides: Overrides, out: Folder | None, devi
     return Job(folder, lambda shown: TrainingResult(folder, start(plan, folder, plugins(), shown)))
 
 
-def resume_job(folder: Path, moved: Mapping[str, str]) -> Job[RunResult] | Job[TrainingResult]:
+def resume_job(
+    folder: Path, moved: Mapping[str, str], fabric: Mapping[str, Any] | None = None
+) -> Job[RunResult] | Job[TrainingResult]:
     """See ``resume``. NATError for a folder that cannot be resumed, by its record, before torch is imported."""
     from nat_plugin.policy.training.recipe import plan_training
     from nat_plugin.policy.training.record import TrainingRecord, is_training
@@ -189,7 +196,11 @@ def resume_job(folder: Path, moved: Mapping[str, str]) -> Job[RunResult] | Job[T
         raise NATError(f"moved: {moved!r:.60} is no mapping of old places to new ones")
     if not folder.is_dir():
         raise NATError(f"{folder}: there is no such folder")
+    if fabric is not None and not isinstance(fabric, Mapping):
+        raise NATError(f"fabric: {fabric!r:.60} is no mapping; write {{'devices': 2}}")
     if is_training(folder):
+        if fabric:
+            raise NATError(f"{folder}: this is the training of a policy, which is of one device")
         plan_training(TrainingRecord.read(folder).moved(moved).recipe, plugins())
 
         from nat_plugin.policy.training.train import resume as go_on_training
@@ -199,7 +210,7 @@ def resume_job(folder: Path, moved: Mapping[str, str]) -> Job[RunResult] | Job[T
 
     from nat_plugin.runs.run import resume as go_on
 
-    return Job(folder, lambda shown: RunResult(folder, go_on(folder, plugins(), shown, moved)))
+    return Job(folder, lambda shown: RunResult(folder, go_on(folder, plugins(), shown, moved, fabric)))
 
 
 def _report(folder: Path) -> None:

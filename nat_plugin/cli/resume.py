@@ -13,12 +13,17 @@ from nat_plugin.errors import NATError
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--moved", multiple=True, metavar="OLD=NEW", help="Where a file or folder is now that was read.")
+@click.option("--devices", type=click.IntRange(1, 100_000), help="On how many, where it is to be another number.")
+@click.option(
+    "--nodes", type=click.IntRange(1, 100_000), help="Of how many machines, where it is to be another number."
+)
 @json_option
-def resume(folder: Path, moved: tuple[str, ...], as_json: bool) -> None:
+def resume(folder: Path, moved: tuple[str, ...], devices: int | None, nodes: int | None, as_json: bool) -> None:
     """Go on with the run or training in FOLDER, after it was interrupted or killed."""
     from nat_plugin.api.recipes import resume_job
 
-    job = resume_job(folder, _places(folder, moved))
+    fabric = {name: value for name, value in (("devices", devices), ("nodes", nodes)) if value is not None}
+    job = resume_job(folder, _places(folder, moved), fabric)
 
     from nat_plugin.api.results import TrainingResult
     from nat_plugin.cli import stoppable

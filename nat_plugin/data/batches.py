@@ -11,6 +11,7 @@ from torch import Tensor
 from nat_plugin.data.augment import Draws, crop_and_flip, cut_out, draw
 from nat_plugin.data.dataset import DataSet, Images
 from nat_plugin.errors import NATError
+from nat_plugin.parallel.ranks import ALONE, Ranks
 
 
 def train_batches(
@@ -21,6 +22,7 @@ def train_batches(
     *,
     dtype: torch.dtype = torch.float32,
     memory_format: torch.memory_format = torch.channels_last,
+    ranks: Ranks = ALONE,
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """One epoch of `split`: shuffled, augmented, normalised batches (B, C, H, W) and labels (B,) on its device.
 
@@ -29,16 +31,18 @@ def train_batches(
     also makes for one copy to a GPU instead of several for every batch. The last incomplete batch is dropped where
     there is a complete one.
 
+    Of `ranks`, each gets its part of every batch; the parts of all together are the batches of one process.
+
     Raises:
-        NATError: `batch_size` is less than 1, or the split is empty.
+        NATError: `batch_size` is less than 1 or cannot be divided among the ranks, or the split is empty.
     """
     count = _count(split, batch_size)
     order = torch.randperm(count, generator=generator).to(split.x.device)
     height, width = split.x.shape[2:]
     draws = draw(data.augment, count, (height, width), generator, split.x.device)
-    size = min(batch_size, count)
+    size = ranks.batch(batch_size, count)
     normalise = partial(data.normalise, dtype=dtype, memory_format=memory_format)
-    return _batches(data, split, size, order[: count // size * size], draws, normalise)
+    return _batches(data, split, size, order[: count // size * size], draws, normalise, ranks)
 
 
 def _batches(
@@ -48,10 +52,11 @@ def _batches(
     order: Tensor,
     draws: Draws,
     normalise: Callable[[Tensor], Tensor],
+    ranks: Ranks = ALONE,
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Augmented batches of the images in ``order``; the last one may have fewer."""
     for start in range(0, len(order), size):
-        part = slice(start, start + size)
+        part = ranks.part(start, start + size)
         batch = split.pick(order[part])
         x = crop_and_flip(batch.x, draws[part], data.augment)
         yield cut_out(normalise(x), draws[part], data.augment), batch.y

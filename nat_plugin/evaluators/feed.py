@@ -31,7 +31,7 @@ class Feed(ABC):
 
     @abstractmethod
     def next(self) -> tuple[Tensor, Tensor]:
-        """The next batch to train on, augmented."""
+        """The next batch to train on, augmented; where several processes train, the part of this one."""
 
     @abstractmethod
     def reward(self, number: int, steps: int) -> Batches:
@@ -124,7 +124,8 @@ class DataFeed(Feed):
 
     def _open_epoch(self) -> Batches:
         random, layout = generator(self._seed, "supernet epoch", self._epoch), self._compute.memory_format
-        return train_batches(self._data, self._weights, self._settings.batch, random, memory_format=layout)
+        ranks = self._compute.ranks
+        return train_batches(self._data, self._weights, self._settings.batch, random, memory_format=layout, ranks=ranks)
 
     def _large_batches(self, images: Images, augment: torch.Generator | None = None) -> Batches:
         """As few batches as ``reward_batch`` allows, of about equal size."""

@@ -129,7 +129,8 @@ class SupernetEvaluator(Evaluator):
             lr = self._lr()
             x, y = self.feed.next()
             active = list(self.net.active_parameters(network))
-            reports.append(self._steps.step(x, y, partial(self._losses, network), lr, active) / len(y))
+            sums = self._steps.step(x, y, partial(self._losses, network), lr, active)
+            reports.append(sums / (len(y) * self.context.compute.ranks.count))
             self.steps_done += 1
         loss_mean, accuracy = torch.stack(reports).mean(0).tolist()
         return {"loss": loss_mean, "accuracy": accuracy, "lr": lr, "steps": float(self.steps_done)}
@@ -180,13 +181,16 @@ class SupernetEvaluator(Evaluator):
         number, self._rounds_done = self._rounds_done, self._rounds_done + 1
         wanted = {name: network for name, network in networks.items() if name not in self._known}
         if wanted:
+            ranks = self.context.compute.ranks
             sums, images = torch.zeros(len(wanted), 2, device=self.context.compute.device), 0
+            own = ranks.part(0, len(wanted))  # each network by one process, on whole batches
             for x, y in self.feed.reward(number, self.steps_done):
                 images += len(y)
-                for row, network in zip(sums, wanted.values(), strict=True):
+                for row, network in zip(sums[own], list(wanted.values())[own], strict=True):
                     logits = self._logits(x, network)
                     loss = F.cross_entropy(logits, y, reduction="sum")
                     row += torch.stack([(logits.argmax(1) == y).sum(), loss])
+            ranks.add([sums])
             rows = (sums / images).tolist()
             self._known.update({name: (row[0], row[1]) for name, row in zip(wanted, rows, strict=True)})
         return {name: self._known[name] for name in networks}

@@ -16,6 +16,7 @@ from nat_plugin.nets.auxiliary import AuxiliaryHead
 from nat_plugin.nets.layers import build_layers
 from nat_plugin.nets.ops import build_op
 from nat_plugin.nets.steps import Map, cell_steps, run_steps
+from nat_plugin.parallel.ranks import ALONE, Ranks
 
 
 class FixedCell(nn.Module):
@@ -40,12 +41,14 @@ class FixedCell(nn.Module):
         self.drops = tuple(step.source != step.target and not isinstance(part, nn.Identity) for step, part in program)
         self.output = cell.output
 
-    def forward(self, inputs: list[Tensor], keep: Tensor | None = None) -> Tensor:
-        """``keep``: the probability (a scalar tensor) that an op survives for an image; None for certain."""
+    def forward(self, inputs: list[Tensor], keep: Tensor | None = None, ranks: Ranks = ALONE) -> Tensor:
+        """``keep``: the probability (a scalar tensor) that an op survives for an image; None for certain. ``ranks``:
+        each draws for the images of all and takes what is of its own, so that one process would draw the same."""
         nodes = dict(enumerate(inputs))
         if keep is None:
             return run_steps(zip(self.steps, self.parts, strict=True), nodes, self.output)
-        drawn = torch.rand(sum(self.drops), inputs[0].shape[0], 1, 1, 1, device=inputs[0].device)
+        images = inputs[0].shape[0] * ranks.count
+        drawn = torch.rand(sum(self.drops), images, 1, 1, 1, device=inputs[0].device)[:, ranks.part(0, images)]
         masks = iter(((drawn < keep) / keep).unbind())
         maps = [_masked(part, next(masks)) if drop else part for part, drop in zip(self.parts, self.drops, strict=True)]
         return run_steps(zip(self.steps, maps, strict=True), nodes, self.output)
@@ -90,6 +93,7 @@ class CellNetwork(nn.Module):
             self.auxiliary = AuxiliaryHead(shapes.tensors[self.auxiliary_source], head.classes)
         self.register_buffer("keep", torch.ones(()), persistent=False)
         self._drop_path, self._drops = 0.0, False
+        self.ranks = ALONE
 
     @property
     def drop_path(self) -> float:
@@ -113,7 +117,7 @@ class CellNetwork(nn.Module):
         auxiliary: Tensor | None = None
         for number, cell in enumerate(self.cells, start=len(self.stem)):
             place = number - len(self.stem)
-            x = cell([tensors[source] for source in self.sources[place]], keep)
+            x = cell([tensors[source] for source in self.sources[place]], keep, self.ranks)
             tensors[number] = x
             for source in self.expired[place]:
                 del tensors[source]

@@ -15,7 +15,14 @@ from nat_plugin.execution.calls import ExecutorCall
 from nat_plugin.files import file_errors
 from nat_plugin.ir import Moves, Network, cost, from_json, key, to_json
 from nat_plugin.measuring.latency import LATENCY
-from nat_plugin.runs.finalists import final_trainer, images_of, learned_state, selected, train_finalist
+from nat_plugin.runs.finalists import (
+    FinalTraining,
+    final_trainer,
+    images_of,
+    learned_state,
+    selected,
+    train_finalist,
+)
 from nat_plugin.runs.loading import loading
 from nat_plugin.runs.setup import Setup
 from nat_plugin.runs.timing import Timing
@@ -104,10 +111,15 @@ class FinalSelection:
         self.timing = timing.of([0, *fitting])
         self.candidates = [setup.enlarge(network) for network in self.searched]
         self.done: list[Assessed] = []
-        self._trainer: NetworkTrainer | None = None
+        self._training = FinalTraining(setup)
+        setup.compute.ranks.lead("final", self._training, "begin", "epoch")
         final = setup.plan.recipe.final
         self.seeds = final.seeds if final else 1
         self.units = [(number, seed) for seed in range(self.seeds) for number in range(len(self.candidates))]
+
+    @property
+    def _trainer(self) -> NetworkTrainer | None:
+        return self._training.trainer
 
     @property
     def finished(self) -> bool:
@@ -135,13 +147,16 @@ class FinalSelection:
             found = self.setup.evaluator.assess(self.searched[number], "selection")
             self.done.append(Assessed(number, seed, found))
             return None
-        trainer = self._trainer = self._trainer or self._new_trainer(number, seed)
+        if self._trainer is None:
+            self._training.begin(self.candidates[number], seed)
+        trainer = self._trainer
+        assert trainer is not None
         epoch = None
         if not trainer.finished:  # it is, where a run was killed between the last epoch and what follows
-            epoch = FinalEpoch(number, seed, key(self.candidates[number]), trainer.epoch())
+            epoch = FinalEpoch(number, seed, key(self.candidates[number]), self._training.epoch())
         if trainer.finished:
             self._end(number, seed, trainer.weights(), selected(self.setup, trainer))
-            self._trainer = None
+            self._training.trainer = None
         return epoch
 
     def train_by(self, workers: RunWorkers) -> Iterator[FinishedTraining]:
@@ -239,13 +254,10 @@ class FinalSelection:
             if seed not in trained:
                 rows.append(Assessment.of(torch.zeros(len(images), dtype=torch.bool)))
                 continue
-            trainer = self._new_trainer(number, seed)
+            trainer = final_trainer(self.setup, self.candidates[number], seed)
             trainer.load(load_weights(self.weights(number, seed)))
             rows.append(Assessment.of(trainer.accuracy(images).hits))
         return rows
-
-    def _new_trainer(self, number: int, seed: int) -> NetworkTrainer:
-        return final_trainer(self.setup, self.candidates[number], seed)
 
     def weights(self, number: int, seed: int) -> Path:
         """The file with what a training of the final stage ended with."""
@@ -282,8 +294,8 @@ class FinalSelection:
             if each.weights is not None:
                 check_weights(choice.weights(each.candidate, each.seed), each.weights)
         if state["trainer"] is not None:
-            choice._trainer = choice._new_trainer(*choice.units[len(choice.done)])
-            choice._trainer.restore(state["trainer"])
+            number, seed = choice.units[len(choice.done)]
+            choice._training.begin(choice.candidates[number], seed, state["trainer"])
         return choice
 
 

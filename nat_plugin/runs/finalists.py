@@ -49,3 +49,22 @@ def train_finalist(parts: RunParts, network: Network, seed: int, learned: State 
     epochs: list[dict[str, float]] = []
     train(trainer, epochs.append)
     return {"epochs": epochs, "hits": selected(setup, trainer).hits, "weights": trainer.weights()}
+
+
+class FinalTraining:
+    """The training of the final stage that is under way, if one is; where there are several processes, in all."""
+
+    def __init__(self, setup: Setup) -> None:
+        self._setup = setup
+        self.trainer: NetworkTrainer | None = None
+
+    def begin(self, network: Network, seed: int, state: State | None = None) -> None:
+        """Or go on from a state of the trainer."""
+        self.trainer = final_trainer(self._setup, network, seed)
+        if state is not None:
+            self.trainer.restore(state)
+
+    def epoch(self) -> dict[str, float]:
+        """See ``NetworkTrainer``."""
+        assert self.trainer is not None
+        return self.trainer.epoch()

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from nat_plugin.data import DataSettings
 from nat_plugin.errors import NATError, NATErrors
 from nat_plugin.execution.choosing import check_executor, executor_values
 from nat_plugin.ir import find_rule
 from nat_plugin.outside import OutsidePath
+from nat_plugin.parallel.settings import PRECISIONS, FabricSettings
 from nat_plugin.plugins import Plugins
 from nat_plugin.runs.checking import check_adapter, check_budget, check_data, check_part, mapping, validate
 from nat_plugin.runs.reading import read_values
@@ -115,6 +116,16 @@ class Common(Settings):
     )
 
     @property
+    def floats(self) -> str:
+        """The precision, whichever key says it."""
+        return self.precision
+
+    def processes(self, kind: str) -> int:
+        """That train the same weights on this machine, on devices of a kind."""
+        del kind
+        return 1
+
+    @property
     def evaluator_name(self) -> str:
         return str(self.evaluator.get("name", "supernet"))
 
@@ -159,6 +170,11 @@ class Recipe(Common):
         "is the same whatever the executor and the number of workers; false: in the order of arrival, so that no "
         "worker waits for the slowest of a round; left out: true with one worker, and where measuring is cheap",
     )
+    fabric: FabricSettings | None = Field(
+        default=None,
+        description="several devices that train the same weights, on the supernet, in adaptation and in the final "
+        "stage: {devices: 8, nodes: 2}; left out: one",
+    )
     tracker: TrackerName = Field(
         default="none",
         description="where figures by round and epoch go beside the journal: tensorboard writes FOLDER/events, mlflow "
@@ -173,6 +189,25 @@ class Recipe(Common):
         except NATError as error:
             raise ValueError(str(error).removeprefix("tracker: ")) from None
         return value
+
+    @model_validator(mode="after")
+    def _one_precision(self) -> Recipe:
+        if self.fabric is not None and self.fabric.precision is not None:
+            meant = PRECISIONS[self.fabric.precision]
+            if self.precision not in ("auto", meant):
+                raise ValueError(
+                    f"precision is {self.precision} and fabric.precision {self.fabric.precision}, which is {meant}: "
+                    "say one of them"
+                )
+        return self
+
+    @property
+    def floats(self) -> str:
+        own = self.fabric.precision if self.fabric is not None else None
+        return self.precision if own is None else PRECISIONS[own]
+
+    def processes(self, kind: str) -> int:
+        return 1 if self.fabric is None else self.fabric.count(kind) // self.fabric.nodes
 
     @property
     def strategy_name(self) -> str:
@@ -192,6 +227,8 @@ class RunPlan(Settings):
     def resolved(self) -> dict[str, Any]:
         """The recipe with every default spelled out, as plain values."""
         out = self.recipe.model_dump(mode="json")
+        if self.recipe.fabric is None:
+            del out["fabric"]  # so that runs of one device are those that they were
         out["strategy"] = {"name": self.recipe.strategy_name, **self.strategy.model_dump(mode="json")}
         data = {} if self.data is None else {"data": self.data.model_dump(mode="json")}
         out["evaluator"] = {"name": self.recipe.evaluator_name, **data, **self.evaluator.model_dump(mode="json")}

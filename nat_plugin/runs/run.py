@@ -15,6 +15,8 @@ from nat_plugin.files import WriteError
 from nat_plugin.ir import Network
 from nat_plugin.measuring.keeping import RANKED, SPARE
 from nat_plugin.measuring.latency import LATENCY
+from nat_plugin.parallel.ranks import Ranks
+from nat_plugin.parallel.start import ranks_of
 from nat_plugin.plugins import Plugins
 from nat_plugin.policy.finding import check_still_ships
 from nat_plugin.runs.choice import FinalEpoch, FinalSelection, check_final
@@ -27,9 +29,10 @@ from nat_plugin.runs.recipe import plan as plan_of
 from nat_plugin.runs.record import RUN_FILE, RunRecord
 from nat_plugin.runs.report import RESULTS, write_result
 from nat_plugin.runs.search import Search
-from nat_plugin.runs.setup import Setup, find_origin, set_up, settled
+from nat_plugin.runs.setup import Setup, find_origin, settled
 from nat_plugin.runs.state import load_state, save_state
 from nat_plugin.runs.timing import Timing, timed
+from nat_plugin.runs.together import devices_of, follow, set_up_together
 from nat_plugin.runs.weights import FOLDER as WEIGHTS
 from nat_plugin.runs.workers import RunWorkers
 from nat_plugin.tracking.base import SEARCH, Tracker, find_tracker
@@ -45,11 +48,18 @@ Keep: TypeAlias = Callable[["FinalSelection | None"], None]
 def start(plan: RunPlan, folder: Path, plugins: Plugins, reporter: Reporter) -> dict[str, Any]:
     """Begin a run in a new or empty folder and carry it through; what ``result.json`` holds."""
     plan = plan.model_copy(update={"recipe": settled(plan.recipe)})
+    with ranks_of(plan.recipe.fabric, plan.recipe.device) as ranks:
+        if ranks.number:
+            follow(plugins, ranks)
+        return _start(plan, folder, plugins, reporter, ranks)
+
+
+def _start(plan: RunPlan, folder: Path, plugins: Plugins, reporter: Reporter, ranks: Ranks) -> dict[str, Any]:
     origin = find_origin(plan, plugins)
     with begun(folder, RUN_FILE):
         check_free(folder, RUN_FILE)
         tidy(folder)
-        setup = set_up(plan, origin, plugins)
+        setup = set_up_together(plan, origin, plugins, ranks)
         check_final(setup)
         record = RunRecord.of(plan.resolved(), origin, setup.outside)
         record.write(folder)
@@ -57,16 +67,31 @@ def start(plan: RunPlan, folder: Path, plugins: Plugins, reporter: Reporter) -> 
 
 
 def resume(
-    folder: Path, plugins: Plugins, reporter: Reporter, moved: Mapping[str, str] | None = None
+    folder: Path,
+    plugins: Plugins,
+    reporter: Reporter,
+    moved: Mapping[str, str] | None = None,
+    fabric: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Go on with a run after it was interrupted, however; ends with the same result as without the interruption. Of one
     that is done, the result.
 
-    ``moved``: new places, by the old ones, of files and folders that the run read. NATError for a folder, or for
-    anything that it read, that is not as it was."""
+    ``moved``: new places, by the old ones, of files and folders that the run read. ``fabric``: other devices than it
+    had, by the keys of ``fabric`` in a recipe. NATError for a folder, or for anything that it read, that is not as it
+    was."""
     if not folder.is_dir():
         raise NATError(f"{folder}: there is no such folder")
     RunRecord.place(folder)
+    devices = devices_of(RunRecord.read(folder).recipe, fabric or {})
+    with ranks_of(*devices) as ranks:
+        if ranks.number:
+            follow(plugins, ranks)
+        return _resume(folder, plugins, reporter, moved, ranks)
+
+
+def _resume(
+    folder: Path, plugins: Plugins, reporter: Reporter, moved: Mapping[str, str] | None, ranks: Ranks
+) -> dict[str, Any]:
     with locked(folder):
         tidy(folder)
         record = RunRecord.read(folder).moved(moved or {})
@@ -78,7 +103,7 @@ def resume(
             return read_result(folder)
         check_still_ships(record.files, "begin anew in another folder")
         record.check_there(folder)
-        setup = set_up(plan_of(record.recipe, plugins), record.origin, plugins)
+        setup = set_up_together(plan_of(record.recipe, plugins), record.origin, plugins, ranks)
         record.check_read(setup.outside)
         if moved:
             record.write(folder)
@@ -88,6 +113,7 @@ def resume(
 def _carry_through(setup: Setup, run: str, folder: Path, plugins: Plugins, reporter: Reporter) -> dict[str, Any]:
     recipe = setup.plan.recipe
     setup.evaluator.report = reporter.note
+    setup.compute.ranks.advise(f"go on with: nat resume {shlex.quote(str(folder))}")
     tracker = find_tracker(recipe.tracker, folder, run)
     try:
         with closing(Journal(folder / JOURNAL)) as journal, RunWorkers(setup, plugins, folder, run) as workers:

@@ -18,6 +18,7 @@ from nat_plugin.ir import Budget, Frame, Moves, Network, Rule, find_rule, is_con
 from nat_plugin.ir.budget import METRICS, Metric
 from nat_plugin.measuring.tables import table_metrics
 from nat_plugin.outside import Outside
+from nat_plugin.parallel.ranks import ALONE, Ranks
 from nat_plugin.plugins import Plugins
 from nat_plugin.runs.recipe import Common, NetworkSettings, RunPlan
 from nat_plugin.runs.record import RunSource
@@ -86,9 +87,10 @@ _OPEN = {"threads": None, "device": "auto", "precision": "auto"}
 def settled(recipe: _C) -> _C:
     """A recipe in which is written down what this machine would decide, and what decides the last bits of a result: the
     number of threads, the device and the precision. NATError for a device that is not there."""
-    compute = find_compute(recipe.device, recipe.precision)
+    compute = find_compute(recipe.device, recipe.floats)
     found = {"device": str(compute.device), "precision": compute.precision_name}
-    return recipe.model_copy(update={**found, "threads": recipe.threads or torch.get_num_threads()})
+    share = max(1, torch.get_num_threads() // recipe.processes(compute.device.type))
+    return recipe.model_copy(update={**found, "threads": recipe.threads or share})
 
 
 def settled_as(recipe: _C, before: Mapping[str, Any]) -> _C:
@@ -112,15 +114,18 @@ def set_up(
     origin: RunSource,
     plugins: Plugins,
     read: Callable[[DataSettings, torch.device, Plugins], DataSet] = read_data,
+    ranks: Ranks = ALONE,
 ) -> Setup:
     """Build the parts of a run. NATError for anything about the architecture, the data or the budget that is wrong.
 
-    ``read``: where images come from, for whoever sets up many runs on the same ones.
+    ``read``: where images come from, for whoever sets up many runs on the same ones. ``ranks``: the processes that
+    train the weights of this run.
     """
     recipe = chosen.recipe
     if recipe.threads is not None:
         torch.set_num_threads(recipe.threads)
-    compute = find_compute(recipe.device, recipe.precision)
+    found = find_compute(recipe.device, recipe.floats)
+    compute = replace(found, device=ranks.device(found.device), ranks=ranks)
     kind: type[Evaluator] = plugins.find("evaluators", recipe.evaluator_name)
     data = read(chosen.data, compute.device, plugins) if chosen.data is not None else None
     bare = kind.frame(chosen.evaluator) if data is None else Frame(input=data.shape, classes=data.classes)

@@ -6,6 +6,7 @@ What learns without images has a place of its own: policies and critics, by ``na
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Protocol, TypeAlias
 
 import torch
@@ -41,20 +42,33 @@ class ImageSteps:
             weight_decay=settings.weight_decay,
             grad_clip=settings.grad_clip,
         )
+        self._module, self._ranks, self._is_same = module, compute.ranks, False
         self._parameters, self._accumulation = list(module.parameters()), accumulation
 
     def step(
         self, x: Tensor, y: Tensor, losses: Losses, lr: float, parameters: Sequence[nn.Parameter] | None = None
     ) -> Tensor:
-        """One step of ``parameters`` (left out: all), which alone may have gradients; the sum of the ``figures``."""
-        sums = torch.zeros(2, device=x.device)
+        """One step of ``parameters`` (left out: all), which alone may have gradients; the sum of the ``figures``. Where
+        several processes train, ``x`` and ``y`` are the part of this one, as large as that of each; the step and the
+        sum are those of all parts."""
+        self._begin_alike()
+        sums, images = torch.zeros(2, device=x.device), len(y) * self._ranks.count
         parts = min(self._accumulation, len(y))
         for part_x, part_y in zip(x.tensor_split(parts), y.tensor_split(parts), strict=True):
-            loss, found = losses(part_x, part_y)
-            self._optimizer.backward(loss / len(y))
+            with self._ranks.learning():
+                loss, found = losses(part_x, part_y)
+            self._optimizer.backward(loss / images)
             sums += found
-        self._optimizer.step(self._parameters if parameters is None else parameters, lr)
+        learned = self._parameters if parameters is None else parameters
+        self._ranks.add([*(each.grad for each in learned if each.grad is not None), sums])
+        self._optimizer.step(learned, lr)
         return sums
+
+    def _begin_alike(self) -> None:
+        """Weights that were computed by each process may differ in their last bits."""
+        if not self._is_same:
+            self._ranks.same(chain(self._module.parameters(), self._module.buffers()))
+            self._is_same = True
 
     def over(
         self, batches: Iterable[tuple[Tensor, Tensor]], losses: Losses, lr: Callable[[int], float]

@@ -55,6 +55,8 @@ class NetworkTrainer:
         with seeded(compute.device, derive(seed, "initial weights")):
             self.net = _built(network, schedule, module)
         self.net.to(device=compute.device, memory_format=compute.memory_format)  # type: ignore[call-overload]
+        if isinstance(self.net, CellNetwork):
+            self.net.ranks = compute.ranks
         self._forward: Callable[[Tensor], Any] = torch.compile(self.net) if schedule.compile else self.net
         self._steps = ImageSteps(self.net, schedule, compute, schedule.accumulation)
         self.epochs_done = 0
@@ -75,10 +77,10 @@ class NetworkTrainer:
         if isinstance(self.net, CellNetwork):
             self.net.drop_path = self.schedule.drop_path_at(number)
         batches = self._batches(generator(self.seed, "epoch", number))
-        size = min(self.schedule.batch, len(self._split))
+        size = self.compute.ranks.batch(self.schedule.batch, len(self._split))
         steps = len(self._split) // size
         sums = torch.zeros(2, device=device)
-        with seeded(device, derive(self.seed, "drop path", number)):
+        with seeded(device, derive(self.seed, "drop path", number, *self._noise_of_its_own)):
             for found in self._steps.over(
                 batches, self._losses, lambda step: self.schedule.learning_rate(number + step / steps)
             ):
@@ -89,10 +91,15 @@ class NetworkTrainer:
         lr = self.schedule.learning_rate(number)
         return {"epoch": float(number + 1), "lr": lr, "loss": loss, "accuracy": hits}
 
+    @property
+    def _noise_of_its_own(self) -> tuple[int, ...]:
+        """Modules that the core did not build draw for the images at hand, of which each process has others."""
+        rank = self.compute.ranks.number
+        return (rank,) if rank and not isinstance(self.net, CellNetwork) else ()
+
     def _batches(self, random: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
-        return train_batches(
-            self._data, self._split, self.schedule.batch, random, memory_format=self.compute.memory_format
-        )
+        layout, ranks = self.compute.memory_format, self.compute.ranks
+        return train_batches(self._data, self._split, self.schedule.batch, random, memory_format=layout, ranks=ranks)
 
     def _losses(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         smoothing = self.schedule.label_smoothing

@@ -1,0 +1,85 @@
+"""Two devices against one, with the same batches: a supernet, a model of timm in adaptation, a final training.
+
+The devices are processes of this CPU, connected by gloo as Lightning Fabric does it. The loss of each step in two
+processes is compared with that in one; so are trainings that one of them began and the other went on with; and, for
+what rounding alone does, one process whose weights differ by a ten-millionth at the beginning.
+
+    python -m benchmarks training-devices
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.common.results import ROOT, add_result
+from benchmarks.experiments.training.learners import SUBJECTS, Curves
+from nat_plugin.parallel.ranks import ALONE
+
+NOISE = 1e-7
+COLUMNS = ("two for one", "two, then one", "one, then two", "weights disturbed")
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--steps", type=int, default=50)
+
+
+def run(args: argparse.Namespace) -> None:
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as scratch:
+        found = compared(args.steps, Path(scratch))
+    print(f"{'largest difference in loss':<28}" + "".join(f"{name:>19}" for name in COLUMNS))
+    for subject, each in found.items():
+        print(f"{subject:<28}" + "".join(f"{each['differences'][name]:>19.1e}" for name in COLUMNS))
+    add_result(args.results, "cpu", {"steps": args.steps, "subjects": found})
+
+
+def compared(steps: int, folder: Path) -> dict[str, Any]:
+    """Of each subject the losses of one process by step, and the largest difference of others from them."""
+    alone, disturbed = Curves(ALONE, steps, folder), Curves(ALONE, steps, folder / "disturbed", NOISE)
+    disturbed.folder.mkdir()
+    one = {name: alone.in_one_go(name) for name in SUBJECTS}
+    words = [sys.executable, "-m", "benchmarks.experiments.training.learners", str(folder), str(steps)]
+    subprocess.run(words, cwd=ROOT, check=True)
+    two = json.loads((folder / "two.json").read_text(encoding="utf-8"))
+    others = {
+        name: (
+            two[name]["in one go"],
+            alone.resumed(name, 2),
+            two[name]["resumed"],
+            disturbed.in_one_go(name),
+        )
+        for name in SUBJECTS
+    }
+    return {
+        name: {
+            "losses": one[name],
+            "differences": dict(zip(COLUMNS, (_largest(one[name], each) for each in others[name]), strict=True)),
+        }
+        for name in SUBJECTS
+    }
+
+
+def _largest(losses: list[float], others: list[float]) -> float:
+    """Of the steps that both have, which are the last ones."""
+    return max(abs(one - other) for one, other in zip(losses[-len(others) :], others, strict=True))
+
+
+def tables_of(results: Mapping[str, Any]) -> dict[str, str]:
+    """Markdown by the name of the place in the documentation."""
+    lines = ["| | loss, first and last step | " + " | ".join(COLUMNS) + " |", "|---" * (len(COLUMNS) + 2) + "|"]
+    for found in results.values():
+        for subject, each in found["subjects"].items():
+            cells = [f"{each['differences'][name]:.1e}" for name in COLUMNS]
+            lines.append(
+                f"| {subject} | {each['losses'][0]:.3f}, {each['losses'][-1]:.3f} | " + " | ".join(cells) + " |"
+            )
+    return {"training-devices": "\n".join(lines)}

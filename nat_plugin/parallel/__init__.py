@@ -1,0 +1,1 @@
+"""Several processes that train the same weights, each on its part of every batch, by Lightning Fabric."""
