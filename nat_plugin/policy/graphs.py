@@ -48,6 +48,20 @@ class Graph:
     sizes: np.ndarray  # (S,) candidates of each slot; they add up to R
     graph_x: np.ndarray  # (1, GRAPH_WIDTH) float32
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """To another process, where ops have other numbers, go the ops."""
+        numbers, places = np.unique(np.concatenate([self.edge_op, self.row_op]), return_inverse=True)
+        edge_op, row_op = np.split(places.astype(self.edge_op.dtype), [len(self.edge_op)])
+        return _renumbered, (replace(self, edge_op=edge_op, row_op=row_op)._values(), ops_of(numbers))
+
+    def _values(self) -> tuple[np.ndarray, ...]:
+        return tuple(getattr(self, each.name) for each in fields(self))
+
+
+def _renumbered(values: tuple[np.ndarray, ...], ops: tuple[Op, ...]) -> Graph:
+    graph, numbers = Graph(*values), np.array([op_number(op) for op in ops], values[2].dtype)
+    return replace(graph, edge_op=numbers[graph.edge_op], row_op=numbers[graph.row_op])
+
 
 @dataclass(frozen=True)
 class Batch:

@@ -76,7 +76,26 @@ def name_or_mapping(value: Any) -> Any:
     return value
 
 
-class Common(Settings):
+class Executed(Settings):
+    """What can be carried out by workers."""
+
+    executor: str | dict[str, Any] = Field(
+        default={"name": "local"},
+        description="where trainings and searches are carried out: local, ray or submitit, or a mapping of that name "
+        "and settings: {name: local, workers: 4}",
+    )
+
+    @property
+    def executor_name(self) -> str:
+        return str(executor_values(self.executor)["name"])
+
+    @field_validator("executor", mode="before")
+    @classmethod
+    def _executor_of_a_form(cls, value: Any) -> Any:
+        return name_or_mapping(value)
+
+
+class Common(Executed):
     """What a run and a comparison of strategies both need to know."""
 
     adapter: str | dict[str, Any] | None = Field(
@@ -109,12 +128,6 @@ class Common(Settings):
         default="auto", description="floating-point type of forward passes"
     )
 
-    executor: str | dict[str, Any] = Field(
-        default={"name": "local"},
-        description="where trainings and searches are carried out: local, ray or submitit, or a mapping of that name "
-        "and settings: {name: local, workers: 4}",
-    )
-
     @property
     def floats(self) -> str:
         """The precision, whichever key says it."""
@@ -128,15 +141,6 @@ class Common(Settings):
     @property
     def evaluator_name(self) -> str:
         return str(self.evaluator.get("name", "supernet"))
-
-    @property
-    def executor_name(self) -> str:
-        return str(executor_values(self.executor)["name"])
-
-    @field_validator("executor", mode="before")
-    @classmethod
-    def _executor_of_a_form(cls, value: Any) -> Any:
-        return name_or_mapping(value)
 
     @field_validator("adapter", mode="before")
     @classmethod

@@ -6,17 +6,15 @@ import json
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from pathlib import Path
-from types import TracebackType
 from typing import Generic, TypeVar
 
 from nat_plugin.errors import NATError
 from nat_plugin.evaluators.base import Evaluator
 from nat_plugin.evaluators.trial import Trial
-from nat_plugin.execution.base import Executor
 from nat_plugin.execution.calls import ExecutorCall, answers
-from nat_plugin.execution.choosing import find_executor
+from nat_plugin.execution.workers import Workers
 from nat_plugin.files import file_errors
 from nat_plugin.ir import key
 from nat_plugin.plugins import Plugins, plugins
@@ -73,25 +71,16 @@ class NamedCall(Generic[_Subject]):
     dear: bool
 
 
-class RunWorkers:
-    """Begins the executor when it is first needed. What was dear to find out is a file in the folder of the run until
-    that ends, so a run that is killed does none of it again."""
+class RunWorkers(Workers):
+    """What was dear to find out is a file in the folder of the run until that ends: it is not done again after a
+    kill."""
 
     def __init__(self, setup: Setup, plugins: Plugins, folder: Path, run: str) -> None:
-        self._setup, self._plugins, self._folder, self._run = setup, plugins, folder, run
+        super().__init__(setup.plan.recipe.executor_name, setup.plan.executor, folder, plugins)
+        self._setup, self._run = setup, run
         self.parts = RunParts.of(setup)
         self.failed: dict[str, str] = {}
         """Why what failed did, by the name of its trial."""
-
-    @cached_property
-    def executor(self) -> Executor:
-        recipe = self._setup.plan.recipe
-        return find_executor(recipe.executor_name, self._setup.plan.executor, self._folder, self._plugins)
-
-    @property
-    def here(self) -> bool:
-        """Whether there is nobody but this process."""
-        return self.executor.here
 
     @property
     def in_order(self) -> bool:
@@ -175,10 +164,3 @@ class RunWorkers:
     def forget(self) -> None:
         """The run has ended."""
         shutil.rmtree(self._folder / FOLDER, ignore_errors=True)
-
-    def __enter__(self) -> RunWorkers:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if "executor" in self.__dict__:
-            self.executor.__exit__(kind, error, at)

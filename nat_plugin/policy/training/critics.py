@@ -4,7 +4,7 @@ pair of these what it gains to become the other, with its deviation."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -12,12 +12,13 @@ import torch
 
 from nat_plugin.errors import NATError
 from nat_plugin.evaluators.proxies import PROXIES
+from nat_plugin.execution.workers import InTurn, in_turn_here
 from nat_plugin.policy.critic import Critic, CriticConfig, new_critic
 from nat_plugin.policy.critic_files import familiar_of, saved_critic
 from nat_plugin.policy.files import Fact
 from nat_plugin.policy.graphs import Graph
 from nat_plugin.policy.ranks import normal_ranks
-from nat_plugin.policy.training.doubting import learned_doubt
+from nat_plugin.policy.training.doubting import WithoutPart, learned_doubt, left_out
 from nat_plugin.policy.training.ensemble import RankEnsemble as Ensemble
 from nat_plugin.policy.training.ensemble import RankEnsembleConfig as EnsembleConfig
 from nat_plugin.policy.training.learn_critic import CriticLearning, CriticTraining, MeasuredTask
@@ -29,8 +30,8 @@ Tensor = torch.Tensor
 class GainCritic(Protocol):
     """What a training needs of a critic."""
 
-    def fit(self, tasks: Sequence[MeasuredTask]) -> None:
-        """Learn from all that was measured."""
+    def fit(self, tasks: Sequence[MeasuredTask], in_turn: InTurn = in_turn_here) -> None:
+        """Learn from all that was measured. ``in_turn`` carries out what can be done side by side."""
 
     def encode(self, graphs: Sequence[Graph]) -> np.ndarray:
         """Features of networks, (G, d) float64: all that is ever asked about them."""
@@ -49,6 +50,23 @@ class GainCritic(Protocol):
         """Be as the one that gave these. NATError for tensors of another shape."""
 
 
+@dataclass(frozen=True)
+class CriticFit:
+    """A critic that has learned nothing, how it learns, and what of."""
+
+    config: CriticConfig
+    learning: CriticLearning
+    tasks: Sequence[MeasuredTask]
+
+
+def _fitted(fit: CriticFit, seed: int, device: str, threads: int) -> dict[str, Tensor]:
+    """Perhaps in a worker: what the critic has learned then."""
+    torch.set_num_threads(threads)
+    critic = new_critic(fit.config, seed, torch.device(device))
+    CriticTraining(critic, fit.tasks, fit.learning, seed).run()
+    return dict(critic.state_dict())
+
+
 class TaskCritic:
     """``nat_plugin.policy.critic``: what is expected of a task that nobody measured. Features are the expectation of a
     network, then those that its deviations follow from."""
@@ -60,25 +78,32 @@ class TaskCritic:
         self._doubt_steps = settings.doubt_steps or 0
         self._seed, self._critic = seed, new_critic(self._config, seed, device)
 
-    def fit(self, tasks: Sequence[MeasuredTask]) -> None:
-        CriticTraining(self._critic, tasks, self._learning, self._seed).run()
+    def fit(self, tasks: Sequence[MeasuredTask], in_turn: InTurn = in_turn_here) -> None:
+        """The critic and those that leave out a space or a task, none of which needs another: side by side. Members of
+        one share their random numbers, so they are not."""
+        spaces: dict[str, list[MeasuredTask]] = {}
+        for task in tasks if self._doubt_steps else ():
+            spaces.setdefault(task.space, []).append(task)
+        fits = [CriticFit(self._config, self._learning, tasks)]
+        fits += [self._without(each) for each in left_out(spaces)]
+        where = (self._seed, str(self._critic.device), torch.get_num_threads())
+        critics = in_turn(_fitted, [(each, *where) for each in fits])
+        self._critic.load_state_dict(next(critics), strict=True)
+        others = (self._made(each.config, weights) for each, weights in zip(fits[1:], critics, strict=True))
         if self._doubt_steps:
-            spaces: dict[str, list[MeasuredTask]] = {}
-            for task in tasks:
-                spaces.setdefault(task.space, []).append(task)
-            self._critic.familiar = learned_doubt(spaces, self._short, self._long, np.random.default_rng(self._seed))
+            rng = np.random.default_rng(self._seed)
+            self._critic.familiar = learned_doubt(spaces, lambda _: next(others), lambda _: next(others), rng)
 
-    def _short(self, tasks: Sequence[MeasuredTask]) -> Critic:
-        """A critic of some of the tasks, to see what it makes of a space."""
-        return self._other(tasks, self._config, replace(self._learning, steps=self._doubt_steps))
+    def _without(self, left: WithoutPart) -> CriticFit:
+        """A critic of some of the tasks, to see what it makes of a space; or of a task: one member, which learns as
+        long as those of the critic itself."""
+        if left.is_task:
+            return CriticFit(replace(self._config, members=1), self._learning, left.others)
+        return CriticFit(self._config, replace(self._learning, steps=self._doubt_steps), left.others)
 
-    def _long(self, tasks: Sequence[MeasuredTask]) -> Critic:
-        """The same for a task: one member, which learns as long as those of the critic itself."""
-        return self._other(tasks, replace(self._config, members=1), self._learning)
-
-    def _other(self, tasks: Sequence[MeasuredTask], config: CriticConfig, learning: CriticLearning) -> Critic:
+    def _made(self, config: CriticConfig, weights: Mapping[str, Tensor]) -> Critic:
         found = new_critic(config, self._seed, self._critic.device)
-        CriticTraining(found, tasks, learning, self._seed).run()
+        found.load_state_dict(dict(weights), strict=True)
         return found
 
     def encode(self, graphs: Sequence[Graph]) -> np.ndarray:
@@ -110,7 +135,8 @@ class EnsembleCritic:
         self._config = EnsembleConfig(**settings.given(*names))
         self._critic = Ensemble(self._config, seed, device)
 
-    def fit(self, tasks: Sequence[MeasuredTask]) -> None:
+    def fit(self, tasks: Sequence[MeasuredTask], in_turn: InTurn = in_turn_here) -> None:
+        del in_turn  # members share their random numbers
         graphs = [graph for task in tasks for graph in task.graphs]
         self._critic.fit(graphs, np.concatenate([normal_ranks(task.scores) for task in tasks]))
 

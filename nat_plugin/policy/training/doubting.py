@@ -3,7 +3,8 @@ task that it has not learned of a space that it has: found by leaving out each i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
@@ -27,6 +28,34 @@ FitCritic: TypeAlias = Callable[[Sequence[MeasuredTask]], Critic]
 """Makes a critic of some tasks."""
 
 
+@dataclass(frozen=True)
+class WithoutPart:
+    """What a critic is of that does not know a space, or a task (``is_task``) of a space that it knows."""
+
+    others: Sequence[MeasuredTask]
+    is_task: bool
+
+
+def left_out(spaces: Mapping[str, Sequence[MeasuredTask]]) -> Iterator[WithoutPart]:
+    """The critics that ``learned_doubt`` asks for, in its order."""
+    yield from (WithoutPart(others, True) for _, others in _without_task(spaces))
+    if len(spaces) > 1:
+        yield from (WithoutPart(others, False) for _, others in _without_space(spaces))
+
+
+def _without_space(spaces: Mapping[str, Sequence[MeasuredTask]]) -> Iterator[tuple[str, list[MeasuredTask]]]:
+    for left in sorted(spaces):
+        yield left, [task for name in sorted(spaces) if name != left for task in spaces[name]]
+
+
+def _without_task(spaces: Mapping[str, Sequence[MeasuredTask]]) -> Iterator[tuple[MeasuredTask, list[MeasuredTask]]]:
+    """Of tasks with enough measurements in a space of which others are known."""
+    every = [task for name in sorted(spaces) for task in spaces[name]]
+    for left in (task for name in sorted(spaces) if len(spaces[name]) > 1 for task in spaces[name]):
+        if len(left.scores) >= TOLD:
+            yield left, [task for task in every if task is not left]
+
+
 def learned_doubt(
     spaces: Mapping[str, Sequence[MeasuredTask]], fit: FitCritic, fit_long: FitCritic, rng: np.random.Generator
 ) -> Familiar:
@@ -40,8 +69,8 @@ def learned_doubt(
     if len(spaces) < 2:
         return Familiar(names, MOST, within)
     sure, better = [], []
-    for left in sorted(spaces):
-        critic = fit([task for name in sorted(spaces) if name != left for task in spaces[name]])
+    for left, others in _without_space(spaces):
+        critic = fit(others)
         for task in spaces[left]:
             found = choices(critic.expect(task.graphs), task.scores, _good(task.scores), rng)
             sure.append(found[0])
@@ -52,14 +81,11 @@ def learned_doubt(
 def _doubt_of_tasks(spaces: Mapping[str, Sequence[MeasuredTask]], fit: FitCritic, rng: np.random.Generator) -> float:
     """For a task of a space of which others are known. Any of its networks is an input, as any may be brought; those
     that the critic itself thinks good would be those that it thinks too well of."""
-    every = [task for name in sorted(spaces) for task in spaces[name]]
     sure, better = [], []
-    for left in (task for name in sorted(spaces) if len(spaces[name]) > 1 for task in spaces[name]):
-        if len(left.scores) >= TOLD:
-            expected = fit([task for task in every if task is not left]).expect(left.graphs)
-            found = choices(expected, left.scores, np.arange(len(left.scores)), rng)
-            sure.append(found[0])
-            better.append(found[1])
+    for left, others in _without_task(spaces):
+        found = choices(fit(others).expect(left.graphs), left.scores, np.arange(len(left.scores)), rng)
+        sure.append(found[0])
+        better.append(found[1])
     return inflation(np.concatenate(sure), np.concatenate(better)) if sure else 1.0
 
 

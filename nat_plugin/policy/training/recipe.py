@@ -13,12 +13,13 @@ from nat_plugin.errors import NATError, NATErrors
 from nat_plugin.evaluators.base import Evaluator
 from nat_plugin.evaluators.proxies.names import PROXIES, check_names
 from nat_plugin.evaluators.table.settings import TableSettings
+from nat_plugin.execution.choosing import check_executor
 from nat_plugin.ir import find_rule
 from nat_plugin.outside import OutsidePath
 from nat_plugin.plugins import Plugins
 from nat_plugin.runs.checking import check_adapter, check_data, check_part, mapping, validate
 from nat_plugin.runs.reading import read_values
-from nat_plugin.runs.recipe import NetworkSettings
+from nat_plugin.runs.recipe import Executed, NetworkSettings
 from nat_plugin.search.base import Settings
 
 KINDS = ("table", "runs", "evaluator")
@@ -223,7 +224,7 @@ class PolicySettings(Settings):
     )
 
 
-class TrainingRecipe(Settings):
+class TrainingRecipe(Executed):
     """A whole training."""
 
     name: str = Field(min_length=1, max_length=100, description="name of the policy")
@@ -271,10 +272,12 @@ class TrainingPlan(Settings):
 
     recipe: TrainingRecipe
     parts: dict[str, SourcePlan]
+    executor: Any
 
     def resolved(self) -> dict[str, Any]:
         """The recipe with every default spelled out, as plain values."""
         out = self.recipe.model_dump(mode="json")
+        out["executor"] = {"name": self.recipe.executor_name, **self.executor.model_dump(mode="json")}
         for name, part in self.parts.items():
             source = self.recipe.sources[name]
             if source.table is not None:
@@ -310,9 +313,10 @@ def plan_training(values: Mapping[str, Any], plugins: Plugins) -> TrainingPlan:
         for name, given in mapping(values, "sources").items()
         if isinstance(given, dict)
     }
+    executor = check_executor(values.get("executor", {}), plugins, mistakes)
     if mistakes or recipe is None:
         raise NATErrors(mistakes)
-    return TrainingPlan(recipe=recipe, parts=parts)
+    return TrainingPlan(recipe=recipe, parts=parts, executor=executor)
 
 
 def _part(label: str, given: Mapping[str, Any], plugins: Plugins, mistakes: list[str]) -> SourcePlan:

@@ -16,6 +16,7 @@ import torch
 from nat_plugin.checksums import check, is_done, write_checksums
 from nat_plugin.device import find_compute
 from nat_plugin.errors import NATError
+from nat_plugin.execution.workers import Workers
 from nat_plugin.files import WriteError, write_text
 from nat_plugin.plugins import Plugins
 from nat_plugin.policy.files import SavedCritic, save_policy
@@ -47,7 +48,7 @@ def start(plan: TrainingPlan, folder: Path, plugins: Plugins, reporter: Reporter
         origin = RunSource("", "", plan.recipe.name)
         record = TrainingRecord.of(plan.resolved(), origin, outside_of(task.pool for task in trainer.tasks))
         record.write(folder)
-        return _carry_through(trainer, record.run, folder, reporter)
+        return _carry_through(trainer, _workers(plan, folder, plugins), record.run, folder, reporter)
 
 
 def resume(
@@ -71,11 +72,12 @@ def resume(
                 record.write(folder)
             return read_result(folder)
         record.check_there(folder)
-        trainer = _set_up(plan_training(record.recipe, plugins), folder, plugins)
+        plan = plan_training(record.recipe, plugins)
+        trainer = _set_up(plan, folder, plugins)
         record.check_read(outside_of(task.pool for task in trainer.tasks))
         if moved:
             record.write(folder)
-        return _carry_through(trainer, record.run, folder, reporter)
+        return _carry_through(trainer, _workers(plan, folder, plugins), record.run, folder, reporter)
 
 
 def _settled(recipe: TrainingRecipe) -> TrainingRecipe:
@@ -117,9 +119,14 @@ class _Clock:
         return self.before + time.monotonic() - self.since
 
 
-def _carry_through(trainer: Trainer, run: str, folder: Path, reporter: Reporter) -> dict[str, Any]:
+def _workers(plan: TrainingPlan, folder: Path, plugins: Plugins) -> Workers:
+    return Workers(plan.recipe.executor_name, plan.executor, folder, plugins)
+
+
+def _carry_through(trainer: Trainer, workers: Workers, run: str, folder: Path, reporter: Reporter) -> dict[str, Any]:
     try:
-        with closing(Journal(folder / JOURNAL)) as journal:
+        with closing(Journal(folder / JOURNAL)) as journal, workers:
+            trainer.in_turn = workers.in_turn
             clock = _Clock(_restored(trainer, run, folder, journal), time.monotonic())
             reporter.phase("training", trainer.steps, trainer.steps_done)
             since = 0

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from nat_plugin.errors import NATError
+from nat_plugin.execution.workers import InTurn, in_turn_here
 from nat_plugin.policy.graphs import build_batch, build_graph
 from nat_plugin.policy.network import Policy, PolicyConfig, new_policy
 from nat_plugin.policy.optimizers import optimizer_state, restore_optimizer
@@ -78,6 +79,8 @@ class Trainer:
         """By the critic of the stage; None before it is fitted."""
         self._waiting: list[tuple[int, int]] | None = None
         """Networks (task, number) to be read before the critic is fitted; None where that is not decided yet."""
+        self.in_turn: InTurn = in_turn_here
+        """Carries out what of a fit can be done side by side."""
         self._objective = find_objective(settings.objective)
         self._weights = _weights(self.inputs, tasks)
 
@@ -240,7 +243,7 @@ class Trainer:
         if sum(len(each.scores) for each in measured) < LEAST:
             failed = sum(len(task.scores) for task in self.tasks)
             raise NATError(f"a critic needs {LEAST} scores at least: of {failed:,} networks nearly all failed")
-        critic.fit(measured)
+        critic.fit(measured, self.in_turn)
         return self._judging(critic)
 
     def _new_critic(self, stage: int) -> GainCritic:

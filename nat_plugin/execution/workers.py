@@ -1,0 +1,63 @@
+"""The workers of a command: an executor that begins when it is first needed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+
+from nat_plugin.errors import NATError
+from nat_plugin.execution.base import Executor, ExecutorSettings
+from nat_plugin.execution.calls import ExecutorCall, answers
+from nat_plugin.execution.choosing import find_executor
+
+if TYPE_CHECKING:
+    from nat_plugin.plugins import Plugins
+
+_W = TypeVar("_W", bound="Workers")
+InTurn: TypeAlias = Callable[[Callable[..., Any], "Sequence[tuple[Any, ...]]"], "Iterator[Any]"]
+"""What a function returns for each of some arguments, in their order."""
+
+
+def in_turn_here(function: Callable[..., Any], given: Sequence[tuple[Any, ...]]) -> Iterator[Any]:
+    """Each in this process, when it is asked for."""
+    return (function(*each) for each in given)
+
+
+class Workers:
+    """Left by ``with`` they end, as an executor does."""
+
+    def __init__(self, name: str, settings: ExecutorSettings, folder: Path, plugins: Plugins) -> None:
+        """``name`` and ``settings``: of the executor; ``folder``: of the results."""
+        self._name, self._settings, self._folder, self._plugins = name, settings, folder, plugins
+
+    @cached_property
+    def executor(self) -> Executor:
+        return find_executor(self._name, self._settings, self._folder, self._plugins)
+
+    @property
+    def here(self) -> bool:
+        """Whether there is nobody but this process."""
+        return self.executor.here
+
+    def in_turn(self, function: Callable[..., Any], given: Sequence[tuple[Any, ...]]) -> Iterator[Any]:
+        """What a function returns for each of some arguments, in their order; here each when it is asked for. NATError
+        where a worker was lost, once all others are done."""
+        if self.here:
+            yield from in_turn_here(function, given)
+            return
+        calls = iter(ExecutorCall(number, function, each) for number, each in enumerate(given))
+        found = {each.subject: each for each in answers(self.executor, lambda: next(calls, None))}
+        for number in range(len(given)):
+            if (why := found[number].lost) is not None:
+                raise NATError(f"part {number + 1} of {len(given)}: {why}; to go on with it tries that again")
+            yield found.pop(number).value
+
+    def __enter__(self: _W) -> _W:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if "executor" in self.__dict__:
+            self.executor.__exit__(kind, error, at)
