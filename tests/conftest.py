@@ -23,6 +23,7 @@ from tests.clocks import turned  # noqa: E402, F401 - a fixture for all
 from tests.command_line import nat  # noqa: E402, F401 - a fixture for all
 from tests.timed_cells import clock  # noqa: E402, F401 - a fixture for all
 
+torch.set_num_threads(1)
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 
 hypothesis.settings.register_profile("local", deadline=None)
@@ -36,13 +37,11 @@ def device(request: pytest.FixtureRequest) -> torch.device:
     return torch.device(request.param)
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
     """Small maps gain little from more threads, which spin while they wait for each other where cores are shared."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
     yield
-    torch.set_num_threads(threads)
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

@@ -170,7 +170,7 @@ def test_a_run_ends_with_architectures_and_a_report(tmp_path: Path) -> None:
     assert isinstance(again, nat.RunResult)
 
 
-def test_a_file_and_a_dict_are_the_same_recipe(tmp_path: Path, one_thread: None) -> None:
+def test_a_file_and_a_dict_are_the_same_recipe(tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text(json.dumps(RECIPE))
     other = {**RECIPE, "source": "DARTS_V1"}

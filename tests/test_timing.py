@@ -61,7 +61,7 @@ def test_the_interval_of_a_median_holds_it_in_95_of_100_cases() -> None:
     assert interval([3.0, 1.0, 2.0, 6.0, 5.0, 4.0]) == (1.0, 6.0)
 
 
-def test_a_thread_that_waits_spends_no_time_where_it_computes_all(one_thread: None) -> None:
+def test_a_thread_that_waits_spends_no_time_where_it_computes_all() -> None:
     clock = Clock.of(torch.device("cpu"))
     begun = clock.read()
     time.sleep(0.2)

@@ -32,6 +32,16 @@ def check_one_line_or_the_same_text(adapter: Adapter, text: str, frame: Frame | 
     assert "\n" not in message
 
 
+def check_any(adapter: Adapter, text: str, frame: Frame | None = None) -> None:
+    """Whatever a text is, the adapter reads it, or refuses it in one line."""
+    message = ""
+    try:
+        adapter.read(text, frame or Frame())
+    except NATError as error:
+        message = str(error)
+    assert "\n" not in message
+
+
 def check_refused(adapter: Adapter, text: str, message: str) -> None:
     """A text that the adapter does not take for its own, and refuses in one line that has ``message`` in it."""
     with pytest.raises(NATError) as caught:

@@ -16,7 +16,7 @@ from nat_plugin.measuring.keeping import LEAST_USE
 from tests.command_line import Nat
 from tests.timed_cells import SIZE, SOURCE, table
 
-pytestmark = pytest.mark.usefixtures("one_thread", "clock")
+pytestmark = pytest.mark.usefixtures("clock")
 
 GIVEN = (
     *("--adapter", "nasbench201", "--rules", "nat++", "--device", "cpu"),

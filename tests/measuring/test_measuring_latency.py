@@ -28,8 +28,6 @@ from nat_plugin.search.neighbourhood import neighbours
 from nat_plugin.timing import Clock
 from tests.clocks import Turned
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 NETWORK = ladder([3, 2, 3, 3, 1, 3])
 RULE = find_rule("nat++")
 SETTINGS = LatencySettings(device="cpu", threads=1)

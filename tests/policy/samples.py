@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from benchmarks.spaces.random_cells import random_darts
-from nat_plugin.ir import Cell, Edge, Head, Network, Node, Op, Placement, is_connected
+from nat_plugin.ir import Cell, Edge, Head, Network, Node, Op, Placement, canonical, is_connected, key
 from nat_plugin.ir.layers import Conv, Norm
 
-__all__ = ["LADDER", "LADDER_OPS", "ladder", "random_darts", "random_ladder"]
+__all__ = ["LADDER", "LADDER_OPS", "distinct_ladders", "ladder", "random_darts", "random_ladder"]
 
 LADDER_OPS = tuple(map(Op.parse, ("null", "skip", "conv_1x1", "conv_3x3", "avg_pool_3x3")))
 LADDER = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
@@ -35,3 +35,13 @@ def random_ladder(rng: np.random.Generator) -> Network:
         network = ladder(rng.integers(0, 5, 6).tolist())
         if is_connected(network):
             return network
+
+
+def distinct_ladders(count: int, seed: int) -> list[Network]:
+    """No two of which compute the same."""
+    rng = np.random.default_rng(seed)
+    found: dict[str, Network] = {}
+    while len(found) < count:
+        network = random_ladder(rng)
+        found.setdefault(key(network), canonical(network))
+    return list(found.values())

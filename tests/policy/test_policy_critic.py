@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from policy.samples import random_ladder
+from policy.samples import distinct_ladders
 from scipy.stats import spearmanr
 
 from nat_plugin.errors import NATError
-from nat_plugin.ir import Network, canonical, key
+from nat_plugin.ir import Network, canonical
 from nat_plugin.policy.critic import Critic, CriticConfig, new_critic
 from nat_plugin.policy.graphs import Graph, build_graph
 from nat_plugin.policy.training.learn_critic import CriticLearning, CriticTraining, MeasuredTask
@@ -17,14 +17,6 @@ from nat_plugin.policy.training.learn_critic import CriticLearning, CriticTraini
 SMALL = CriticConfig(members=2, hidden=16, rounds=2, width=8)
 FAST = CriticLearning(steps=150, batch=64)
 CPU = torch.device("cpu")
-
-
-def sample(count: int, seed: int) -> list[Network]:
-    rng, found = np.random.default_rng(seed), {}
-    while len(found) < count:
-        network = random_ladder(rng)
-        found.setdefault(key(network), canonical(network))
-    return list(found.values())
 
 
 def score(network: Network, pooling: float) -> float:
@@ -42,14 +34,14 @@ def tasks(graphs: list[Graph], networks: list[Network]) -> list[MeasuredTask]:
 
 @pytest.fixture(scope="module")
 def learned() -> Critic:
-    networks = sample(200, 0)
+    networks = distinct_ladders(200, 0)
     critic = new_critic(SMALL, 0, CPU)
     CriticTraining(critic, tasks([build_graph(each) for each in networks], networks), FAST, 0).run()
     return critic
 
 
 def test_it_expects_what_all_tasks_say(learned: Critic) -> None:
-    networks = sample(300, 1)[200:]
+    networks = distinct_ladders(300, 1)[200:]
     found = learned.expect([build_graph(each) for each in networks])
     assert found.mean.shape == (100,)
     assert found.features.shape[0] == 100
@@ -58,7 +50,7 @@ def test_it_expects_what_all_tasks_say(learned: Critic) -> None:
 
 def test_it_is_unsure_where_tasks_differ(learned: Critic) -> None:
     """Deviations of gains: of what changes pooling against what changes convolutions only."""
-    networks = sample(400, 2)
+    networks = distinct_ladders(400, 2)
     found = learned.expect([build_graph(each) for each in networks])
     pools = np.array([sum(str(op) == "avg_pool_3x3" for op in each.ops) for each in networks])
     rng = np.random.default_rng(0)
@@ -69,7 +61,7 @@ def test_it_is_unsure_where_tasks_differ(learned: Critic) -> None:
 
 
 def test_said_deviations_cover_a_task_that_was_left_out() -> None:
-    networks = sample(200, 3)
+    networks = distinct_ladders(200, 3)
     graphs = [build_graph(each) for each in networks]
     every = tasks(graphs, networks)
     critic = new_critic(SMALL, 1, CPU)
@@ -84,7 +76,7 @@ def test_said_deviations_cover_a_task_that_was_left_out() -> None:
 
 
 def test_the_same_seed_learns_the_same_and_a_stop_changes_nothing() -> None:
-    networks = sample(40, 4)
+    networks = distinct_ladders(40, 4)
     known = tasks([build_graph(each) for each in networks], networks)
     learning = CriticLearning(steps=12, batch=16)
 
@@ -105,7 +97,7 @@ def test_the_same_seed_learns_the_same_and_a_stop_changes_nothing() -> None:
 def test_what_proxies_tell_counts_where_they_are_known() -> None:
     """Scores that nothing in a graph tells: with the proxy they are ranked, without it they are not, and networks with
     and without it can be compared."""
-    networks = sample(120, 6)
+    networks = distinct_ladders(120, 6)
     graphs, rng = [build_graph(each) for each in networks], np.random.default_rng(0)
     config = CriticConfig(members=1, hidden=8, rounds=1, width=4, proxies=("zico",))
     known = []
@@ -130,7 +122,7 @@ def test_without_measurements_it_says_so() -> None:
 
 @pytest.mark.parametrize("count", [2, 3])
 def test_few_measurements_will_do(count: int) -> None:
-    networks = sample(count, 5)
+    networks = distinct_ladders(count, 5)
     graphs = [build_graph(each) for each in networks]
     critic = new_critic(SMALL, 0, CPU)
     found = CriticTraining(critic, [MeasuredTask("few", graphs, np.arange(count, dtype=float))], FAST, 0).run(3)

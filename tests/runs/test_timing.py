@@ -20,7 +20,7 @@ from nat_plugin.runs.setup import find_origin, set_up
 from nat_plugin.runs.state import load_state
 from tests.timed_cells import SIZE, SOURCE, table
 
-pytestmark = pytest.mark.usefixtures("one_thread", "clock")
+pytestmark = pytest.mark.usefixtures("clock")
 
 RECIPE: dict[str, Any] = {
     "source": SOURCE,

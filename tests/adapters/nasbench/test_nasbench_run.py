@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from benchmarks.data.made_up import latency_table, macro_table, percent
 from nat_plugin.errors import NATError, NATErrors
@@ -21,14 +19,6 @@ from nat_plugin.runs.run import resume, start
 from tests.interrupting import Stop
 
 KEPT = ("result.json", "journal.jsonl", "architecture.txt", "report.md")
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

@@ -23,8 +23,6 @@ from nat_plugin.runs.recipe import SearchSettings
 from nat_plugin.search.base import Proposal
 from tests.adapters.timm.samples import images, lively
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 SIZE = 32
 NAME = "test_efficientnet"
 

@@ -27,8 +27,6 @@ from tests.adapters.timm.compaction import CPU, QUICK, loaders, model
 from tests.adapters.timm.samples import lively
 from tests.reporting.pages import read
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 @pytest.mark.parametrize("strategy", ["nat", "magnitude", {"name": "evolution", "population": 4, "tournament": 2}])
 def test_a_leaner_model_within_the_budget(strategy: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

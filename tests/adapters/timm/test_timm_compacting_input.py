@@ -15,8 +15,6 @@ from torch import nn
 from nat_plugin.errors import NATError
 from tests.adapters.timm.compaction import QUICK, X, Y, loaders, model
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 def frozen() -> nn.Module:
     return model().requires_grad_(False)

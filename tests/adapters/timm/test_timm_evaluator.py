@@ -31,8 +31,6 @@ from nat_plugin.search.base import Proposal
 from nat_plugin.sources import find_source
 from tests.adapters.timm.samples import lively, moved
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 STRIDES = [{"op": "stride", "at": at, "value": 1} for at in ("conv_stem", "blocks.1.0.conv_dw", "blocks.2.0.conv_dw")]
 TEXT = json.dumps({"architecture": "mobilenetv2_035", "edits": STRIDES})
 SHORT = {"epochs": 2, "batch": 64, "lr": 0.05, "warmup": 0, "auxiliary": 0, "drop_path": 0, "cutout": 0}

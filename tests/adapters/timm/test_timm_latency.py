@@ -22,9 +22,6 @@ from nat_plugin.runs.recipe import load_recipe
 from nat_plugin.runs.setup import find_origin, set_up
 from tests.clocks import Turned
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
-
 NETWORK = TimmAdapter().read("test_efficientnet", Frame(input=(3, 32, 32), classes=10))
 HERE = LatencySettings(device="cpu")
 

@@ -16,8 +16,6 @@ from torch import Tensor
 from nat_plugin.errors import NATError
 from tests.adapters.timm.compaction import CPU, QUICK, X, Y, loaders, model
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 def test_images_of_any_float_are_taken() -> None:
     [(x, _)] = batches([(X.double(), Y)], CPU, (3, 16, 16), 10, "val_loader")

@@ -14,8 +14,6 @@ from nat_plugin.ir import Moves, Network
 from tests.adapters.timm.compaction import CPU, X, Y, loaders, model
 from tests.adapters.timm.samples import lively
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 def test_fine_tuning_begins_from_the_weights_of_the_model_or_from_adapted_ones() -> None:
     given, still = model(), Tuning(epochs=0)

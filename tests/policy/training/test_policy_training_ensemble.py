@@ -7,10 +7,10 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from policy.samples import random_ladder
+from policy.samples import distinct_ladders
 from scipy.stats import spearmanr
 
-from nat_plugin.ir import Network, canonical, key
+from nat_plugin.ir import Network, canonical
 from nat_plugin.policy.graphs import build_graph
 from nat_plugin.policy.ranks import normal_ranks
 from nat_plugin.policy.training.ensemble import RankEnsemble, RankEnsembleConfig
@@ -23,14 +23,6 @@ def score(network: Network) -> float:
     texts = list(map(str, canonical(network).ops))
     worth = {"null": 0.0, "skip": 0.5, "conv_1x1": 1.0, "conv_3x3": 2.0, "avg_pool_3x3": -0.5}
     return sum(worth[text] * (1 + 0.2 * edge) for edge, text in enumerate(texts))
-
-
-def sample(count: int, seed: int) -> list[Network]:
-    rng, found = np.random.default_rng(seed), {}
-    while len(found) < count:
-        network = random_ladder(rng)
-        found.setdefault(key(network), canonical(network))
-    return list(found.values())
 
 
 @given(st.lists(st.integers(-1000, 1000), min_size=1, max_size=50))
@@ -46,7 +38,7 @@ def test_ranks_do_not_depend_on_the_scale(values: list[int]) -> None:
 
 
 def test_it_predicts_what_it_has_not_seen(device: torch.device) -> None:
-    networks = sample(260, 0)
+    networks = distinct_ladders(260, 0)
     graphs, scores = [build_graph(network) for network in networks], np.array(list(map(score, networks)))
     critic = RankEnsemble(FAST, 0, device)
     critic.fit(graphs[:160], scores[:160])
@@ -56,7 +48,7 @@ def test_it_predicts_what_it_has_not_seen(device: torch.device) -> None:
 
 
 def test_the_same_seed_learns_the_same() -> None:
-    networks = sample(40, 1)
+    networks = distinct_ladders(40, 1)
     graphs, scores = [build_graph(network) for network in networks], np.array(list(map(score, networks)))
     found = []
     for seed in (0, 0, 1):
@@ -71,7 +63,7 @@ def test_the_same_seed_learns_the_same() -> None:
 
 @pytest.mark.parametrize("count", [1, 2, 33])
 def test_any_number_of_examples_will_do(count: int) -> None:
-    networks = sample(count, 2)
+    networks = distinct_ladders(count, 2)
     graphs = [build_graph(network) for network in networks]
     critic = RankEnsemble(
         RankEnsembleConfig(members=1, hidden=8, epochs=1, least_steps=3, batch=32), 0, torch.device("cpu")
