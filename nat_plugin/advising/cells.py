@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from nat_plugin.advising.advice import PartShares
-from nat_plugin.advising.cell_fits import combined, fit_alone
+from nat_plugin.advising.cell_fits import CellFits
 from nat_plugin.advising.effects import Outputs
 from nat_plugin.advising.inheriting import supernet_of
 from nat_plugin.advising.session import Change, Subject
@@ -56,7 +56,8 @@ class CellSubject(Subject):
         ready = [each for each in changes if self._is(inherits, each)]
         ops = {slot: dict.fromkeys((*each, *fitted[slot])) for slot, each in self._by_slot(ready).items()}
         self._shared = supernet_of(self._trained, self.network, {slot: list(each) for slot, each in ops.items()})
-        self._residuals = fit_alone(self._shared, self.network, fitted, self._images, self._seed)
+        self._fits = CellFits(self._shared, self.network, self._seed)
+        self._residuals = self._fits.alone(fitted, self._images)
         return [each for each in changes if each in ready or (each.slot, each.op) in self._residuals]
 
     def _is(self, able: Callable[[Op, Op, Sequence[Site]], bool], change: Change) -> bool:
@@ -97,7 +98,7 @@ class CellSubject(Subject):
     def combined(self, choices: Sequence[Sequence[Change]], chosen: Tensor) -> Sequence[Outputs]:
         moved = [self.changed(each) for each in choices]
         x = self._chosen(self.to_fit_on(chosen))
-        own, found = combined(self._shared, self.network, moved, self._residuals, x, self._seed)
+        own, found = self._fits.combined(moved, self._residuals, x)
         labels, count = self._labels(chosen), len(chosen)
         return [Outputs(each[:count], own[:count], labels) for each in found]
 

@@ -15,6 +15,7 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from nat_plugin.advising.cell_fits import CellFits
 from nat_plugin.advising.cells import CellSubject
 from nat_plugin.advising.effects import Outputs
 from nat_plugin.advising.inheriting import supernet_of
@@ -176,7 +177,7 @@ def test_a_fitted_op_changes_less_than_one_that_inherits_or_copies(
     assert fitted.prepare([change]) == [change]
     others = copy.deepcopy(fitted._shared)
     with monkeypatch.context() as patched:
-        patched.setattr("nat_plugin.advising.cells.fit_alone", lambda *_: {(change.slot, change.op): 1.0})
+        patched.setattr(CellFits, "alone", lambda *_: {(change.slot, change.op): 1.0})
         unfitted = subject_of(learned, images)
         unfitted.prepare([change])
     apart = {

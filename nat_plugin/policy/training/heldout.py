@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from scipy.special import ndtr
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Budget, Moves, Rule, find_rule
 from nat_plugin.policy.apply import apply_policy
+from nat_plugin.policy.network import Policy
 from nat_plugin.policy.training.judging import Judge
 from nat_plugin.policy.training.spaces import MACS, NONE, Reach, means_of_kinds
 from nat_plugin.policy.training.tasks import TrainingTask
@@ -64,122 +65,119 @@ def held_out_figures(trainer: Trainer) -> dict[str, Any]:
         truth = Truth(task, len(trainer.world.kinds))
         rng = np.random.default_rng(derive(trainer.recipe.split, "inputs of the report", task.name))
         inputs = rng.permutation(np.flatnonzero(task.held & np.isfinite(truth.scores)))[: trainer.recipe.report]
+        held = _HeldOutInputs(task, truth, tuple(inputs.tolist()))
         found[task.name] = {
             "inputs": len(inputs),
-            "gains": _gains(trainer, task, truth, inputs.tolist()),
-            "critic": _critic(trainer.judge, trainer, task, truth, inputs.tolist(), rng),
+            "gains": held.gains(trainer),
+            "critic": held.critic(trainer.judge, trainer.recipe.rules[-1], rng),
         }
     return found
 
 
-def _gains(trainer: Trainer, task: TrainingTask, truth: Truth, inputs: Sequence[int]) -> list[dict[str, Any]]:
-    limits: list[dict[str, str]] = [{}, *([{"macs": TIGHTER}] if trainer.recipe.limits.macs else [])]
-    return [
-        _gain(trainer, task, truth, inputs, find_rule(rule), budget)
-        for rule in trainer.recipe.rules
-        for budget in limits
-    ]
+@dataclass(frozen=True, eq=False)
+class _HeldOutInputs:
+    """``inputs``: networks of the task by number, drawn of those that training never read and whose score is known."""
 
+    task: TrainingTask
+    truth: Truth
+    inputs: tuple[int, ...]
 
-def _gain(
-    trainer: Trainer, task: TrainingTask, truth: Truth, inputs: Sequence[int], rule: Rule, limits: dict[str, str]
-) -> dict[str, Any]:
-    """The mean gain over the inputs whose result has a score, and beside it what the best could have gained, where the
-    scores of all that every input may become are known."""
-    moves: dict[int, Moves] = {}
-    for at in inputs:
-        network = task.pool.networks[at]
-        try:
-            moves[at] = Moves(network, rule, Budget.parse(limits).resolve(network))
-        except NATError:  # nothing legal fits, or the input itself has no output
-            continue
-    results = apply_policy(list(moves.values()), trainer.policy)
-    gains, best, whole = [], [], True
-    for (at, own), result in zip(moves.items(), results, strict=True):
-        kind = task.spaces[at].kind(result)
-        same = kind == task.kinds[at] and kind != NONE
-        gain = 0.0 if same else float(truth.of(np.array([kind]))[0] - truth.scores[at])
-        reachable = _best(task, truth, at, own)
-        whole &= reachable is not None
-        if np.isfinite(gain):
-            gains.append(gain)
-            best.append(reachable or 0.0)
-    row: dict[str, Any] = {"rules": rule.name, "limits": limits, "inputs": len(moves), "known": len(gains)}
-    if gains:
-        row |= {"gain": float(np.mean(gains)), "worse": float(np.mean(np.array(gains) < 0))}
-    if gains and whole:
-        row |= {"best": float(np.mean(best))}
-        row["share"] = row["gain"] / row["best"] if row["best"] > 0 else None
-    return row
+    def gains(self, trainer: Trainer) -> list[dict[str, Any]]:
+        limits: list[dict[str, str]] = [{}, *([{"macs": TIGHTER}] if trainer.recipe.limits.macs else [])]
+        rules = map(find_rule, trainer.recipe.rules)
+        return [self._gain(trainer.policy, rule, budget) for rule in rules for budget in limits]
 
-
-def _best(task: TrainingTask, truth: Truth, at: int, moves: Moves) -> float | None:
-    """The gain of the best that an input may become; None where some scores are not known."""
-    reach = Reach.of(task.spaces[at], moves)
-    if reach.count > ENUMERATED or not _is_known(truth, reach):
-        return None
-    rows = reach.rows(reach.all())
-    admitted = reach.space.kinds[rows] != NONE
-    for name, limit in moves.limits.values:
-        assert name == "macs"
-        admitted &= reach.space.costs[rows, MACS] <= limit
-    scores = truth.of(reach.space.kinds[rows[admitted]])
-    if not len(scores) or not np.isfinite(scores).all():
-        return None
-    stays = [truth.scores[at]] if task.kinds[at] != NONE and moves.limits.fit(moves.network) else []
-    return float(max([*scores.tolist(), *stays]) - truth.scores[at])
-
-
-def _is_known(truth: Truth, reach: Reach) -> bool:
-    """Whether the scores of some choices drawn at random are known: so that not all are tried in vain."""
-    rng = np.random.default_rng(0)
-    rows = reach.rows(np.array([rng.integers(reach.sizes) for _ in range(SAMPLED)]))
-    kinds = reach.space.kinds[rows]
-    return bool(np.isfinite(truth.of(kinds[kinds != NONE])).all())
-
-
-def _critic(
-    judge: Judge, trainer: Trainer, task: TrainingTask, truth: Truth, inputs: Sequence[int], rng: np.random.Generator
-) -> dict[str, Any]:
-    """Rank correlation with the scores of held-out networks, and among pairs of them how often one is better that was
-    said to be with some probability; pairs where an input can become the other, if there are any."""
-    kinds = np.unique(task.kinds[[at for at in inputs if task.kinds[at] != NONE]])
-    row: dict[str, Any] = {"networks": len(kinds)}
-    if len(kinds) < 3:
+    def _gain(self, policy: Policy, rule: Rule, limits: dict[str, str]) -> dict[str, Any]:
+        """The mean gain over the inputs whose result has a score, and beside it what the best could have gained, where
+        the scores of all that every input may become are known."""
+        moves: dict[int, Moves] = {}
+        for at in self.inputs:
+            network = self.task.pool.networks[at]
+            try:
+                moves[at] = Moves(network, rule, Budget.parse(limits).resolve(network))
+            except NATError:  # nothing legal fits, or the input itself has no output
+                continue
+        results = apply_policy(list(moves.values()), policy)
+        gains, best, whole = [], [], True
+        for (at, own), result in zip(moves.items(), results, strict=True):
+            kind = self.task.spaces[at].kind(result)
+            same = kind == self.task.kinds[at] and kind != NONE
+            gain = 0.0 if same else float(self.truth.of(np.array([kind]))[0] - self.truth.scores[at])
+            reachable = self._best(at, own)
+            whole &= reachable is not None
+            if np.isfinite(gain):
+                gains.append(gain)
+                best.append(reachable or 0.0)
+        row: dict[str, Any] = {"rules": rule.name, "limits": limits, "inputs": len(moves), "known": len(gains)}
+        if gains:
+            row |= {"gain": float(np.mean(gains)), "worse": float(np.mean(np.array(gains) < 0))}
+        if gains and whole:
+            row |= {"best": float(np.mean(best))}
+            row["share"] = row["gain"] / row["best"] if row["best"] > 0 else None
         return row
-    mean, _ = judge.believed(int(kinds[0]), kinds)
-    scores = truth.of(kinds)
-    if len(set(scores.tolist())) > 1 and len(set(mean.tolist())) > 1:
-        from scipy.stats import spearmanr  # here alone: it takes a second
 
-        row["spearman"] = float(spearmanr(mean, scores)[0])
-    said, true, reachable = [], [], 0
-    for at in inputs:
-        own = int(task.kinds[at])
-        others, legal = _others(trainer, task, at, inputs)
-        others = rng.permutation(others)[:PAIRS]
-        if own == NONE or not len(others):
-            continue
-        mean, deviation = judge.believed(own, others)
-        said += ndtr(mean / np.maximum(deviation, _LEAST)).tolist()
-        true += (truth.of(others) > truth.of(np.array([own]))[0]).tolist()
-        reachable += len(others) if legal else 0
-    return row | {"pairs": len(said), "reachable": reachable} | calibration(np.array(said), np.array(true))
+    def _best(self, at: int, moves: Moves) -> float | None:
+        """The gain of the best that an input may become; None where some scores are not known."""
+        reach = Reach.of(self.task.spaces[at], moves)
+        if reach.count > ENUMERATED or not self._is_known(reach):
+            return None
+        rows = reach.rows(reach.all())
+        admitted = reach.space.kinds[rows] != NONE
+        for name, limit in moves.limits.values:
+            assert name == "macs"
+            admitted &= reach.space.costs[rows, MACS] <= limit
+        scores = self.truth.of(reach.space.kinds[rows[admitted]])
+        if not len(scores) or not np.isfinite(scores).all():
+            return None
+        stays = [self.truth.scores[at]] if self.task.kinds[at] != NONE and moves.limits.fit(moves.network) else []
+        return float(max([*scores.tolist(), *stays]) - self.truth.scores[at])
 
+    def _is_known(self, reach: Reach) -> bool:
+        """Whether the scores of some choices drawn at random are known: so that not all are tried in vain."""
+        rng = np.random.default_rng(0)
+        rows = reach.rows(np.array([rng.integers(reach.sizes) for _ in range(SAMPLED)]))
+        kinds = reach.space.kinds[rows]
+        return bool(np.isfinite(self.truth.of(kinds[kinds != NONE])).all())
 
-def _others(trainer: Trainer, task: TrainingTask, at: int, inputs: Sequence[int]) -> tuple[np.ndarray, bool]:
-    """The kinds of other held-out networks that one can become by moves, and that it can; where there are none, of all
-    others."""
-    space, kinds = task.spaces[at], task.kinds[list(inputs)]
-    there = np.array([task.spaces[other] is space for other in inputs], bool)
-    try:
-        reach = Reach.of(space, Moves(task.pool.networks[at], find_rule(trainer.recipe.rules[-1])))
-        there[there] = reach.leads_to(space.codes[task.rows[list(inputs)][there]])
-    except NATError:  # nothing it may become has an output
-        there[:] = False
-    different = (kinds != task.kinds[at]) & (kinds != NONE)
-    legal = np.unique(kinds[different & there])
-    return (legal, True) if len(legal) else (np.unique(kinds[different]), False)
+    def critic(self, judge: Judge, rule: str, rng: np.random.Generator) -> dict[str, Any]:
+        """Rank correlation with the scores of held-out networks, and among pairs of them how often one is better that
+        was said to be with some probability; pairs where an input can become the other, if there are any."""
+        kinds = np.unique(self.task.kinds[[at for at in self.inputs if self.task.kinds[at] != NONE]])
+        row: dict[str, Any] = {"networks": len(kinds)}
+        if len(kinds) < 3:
+            return row
+        mean, _ = judge.believed(int(kinds[0]), kinds)
+        scores = self.truth.of(kinds)
+        if len(set(scores.tolist())) > 1 and len(set(mean.tolist())) > 1:
+            from scipy.stats import spearmanr  # here alone: it takes a second
+
+            row["spearman"] = float(spearmanr(mean, scores)[0])
+        said, true, reachable = [], [], 0
+        for at in self.inputs:
+            own = int(self.task.kinds[at])
+            others, legal = self._others(rule, at)
+            others = rng.permutation(others)[:PAIRS]
+            if own == NONE or not len(others):
+                continue
+            mean, deviation = judge.believed(own, others)
+            said += ndtr(mean / np.maximum(deviation, _LEAST)).tolist()
+            true += (self.truth.of(others) > self.truth.of(np.array([own]))[0]).tolist()
+            reachable += len(others) if legal else 0
+        return row | {"pairs": len(said), "reachable": reachable} | calibration(np.array(said), np.array(true))
+
+    def _others(self, rule: str, at: int) -> tuple[np.ndarray, bool]:
+        """The kinds of other held-out networks that one can become by moves, and that it can; where there are none, of
+        all others."""
+        space, kinds = self.task.spaces[at], self.task.kinds[list(self.inputs)]
+        there = np.array([self.task.spaces[other] is space for other in self.inputs], bool)
+        try:
+            reach = Reach.of(space, Moves(self.task.pool.networks[at], find_rule(rule)))
+            there[there] = reach.leads_to(space.codes[self.task.rows[list(self.inputs)][there]])
+        except NATError:  # nothing it may become has an output
+            there[:] = False
+        different = (kinds != self.task.kinds[at]) & (kinds != NONE)
+        legal = np.unique(kinds[different & there])
+        return (legal, True) if len(legal) else (np.unique(kinds[different]), False)
 
 
 def calibration(said: np.ndarray, true: np.ndarray) -> dict[str, Any]:
