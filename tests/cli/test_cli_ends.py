@@ -28,6 +28,14 @@ RECIPE: dict[str, Any] = {
 }
 
 
+QUICK = {
+    **RECIPE,
+    "evaluator": {"name": "proxies", "proxies": ["params"]},
+    "search": {"rounds": 1, "proposals": 1},
+}
+"""Nothing is trained."""
+
+
 def written(folder: Path, values: dict[str, Any]) -> str:
     path = folder / "recipe.yaml"
     path.write_text(yaml.safe_dump(values))
@@ -61,7 +69,7 @@ def test_a_full_disk_behind_standard_output(arguments: tuple[str, ...]) -> None:
 
 @pytest.mark.skipif(not FULL.exists(), reason="this system has no /dev/full")
 def test_a_full_disk_behind_standard_error_ends_no_run(tmp_path: Path) -> None:
-    recipe = written(tmp_path, RECIPE)
+    recipe = written(tmp_path, QUICK)
     with FULL.open("w") as full:
         done = subprocess.run(
             [*NAT, "run", recipe, "--out", str(tmp_path / "run"), "--json"],
@@ -152,7 +160,7 @@ def test_ctrl_c_while_something_is_still_imported(module: str) -> None:
 
 def test_a_folder_whose_name_is_no_text(tmp_path: Path) -> None:
     folder = os.fsencode(tmp_path) + b"/r\xffn"
-    recipe = os.fsencode(written(tmp_path, {**RECIPE, "search": {"rounds": 1, "proposals": 1, "steps": 0}}))
+    recipe = os.fsencode(written(tmp_path, QUICK))
     for call in (["run", recipe, "--out", folder], ["resume", folder]):
         done = subprocess.run([*NAT, *call], capture_output=True, timeout=120)
         assert done.returncode == 0, done.stderr

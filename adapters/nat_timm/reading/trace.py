@@ -59,7 +59,7 @@ class _Runner(fx.Interpreter):
 
     def run_node(self, n: fx.Node) -> Any:
         before = self._counter.macs
-        if n.op == "call_module" and isinstance(self.fetch_attr(n.target), _SHAPELESS):  # type: ignore[arg-type]
+        if n.op == "call_module" and isinstance(self.fetch_attr(n.target), SHAPELESS):  # type: ignore[arg-type]
             result = self.fetch_args_kwargs_from_env(n)[0][0]
         else:
             result = super().run_node(n)
@@ -68,7 +68,7 @@ class _Runner(fx.Interpreter):
         return result
 
 
-_SHAPELESS = (nn.modules.batchnorm._BatchNorm, nn.ReLU, nn.ReLU6, nn.SiLU, nn.GELU, nn.Hardswish, nn.Identity)
+SHAPELESS = (nn.modules.batchnorm._BatchNorm, nn.ReLU, nn.ReLU6, nn.SiLU, nn.GELU, nn.Hardswish, nn.Identity)
 """What computes no products and gives the shape that it gets need not be run: half of the time goes there."""
 
 

@@ -27,6 +27,8 @@ from tests.adapters.timm.compaction import CPU, QUICK, loaders, model
 from tests.adapters.timm.samples import lively
 from tests.reporting.pages import read
 
+SHORT = {"warmup": 2, "rounds": 2, "proposals": 2, "steps": 1}
+
 
 @pytest.mark.parametrize("strategy", ["nat", "magnitude", {"name": "evolution", "population": 4, "tournament": 2}])
 def test_a_leaner_model_within_the_budget(strategy: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -66,16 +68,17 @@ def test_a_leaner_model_within_the_budget(strategy: Any, tmp_path: Path, capsys:
 
 def test_the_result_is_where_the_model_was(device: torch.device) -> None:
     train, val = loaders()
-    result = nat_timm.compact(model(), train, val, budget={"macs": "0.7x"}, **(QUICK | {"device": str(device)}))
+    given = {**QUICK, "search": SHORT, "candidates": 1, "device": str(device)}
+    result = nat_timm.compact(model(), train, val, budget={"macs": "0.7x"}, **given)
     assert {each.device.type for one in (result.before, *result.tuned) for each in one.model.parameters()} == {"cpu"}
 
 
 def test_a_seed_gives_the_same_result_twice(capsys: pytest.CaptureFixture[str]) -> None:
-    found, short = [], {"warmup": 2, "rounds": 2, "proposals": 2, "steps": 1}
+    found = []
     for _ in range(2):
         train, val = loaders()
         torch.randn(3)  # what a program has drawn before changes nothing
-        given = {**QUICK, "search": short, "candidates": 1}
+        given = {**QUICK, "search": SHORT, "candidates": 1}
         found.append(nat_timm.compact(model(), train, val, budget={"params": "0.8x"}, **given))
     assert [each.network for each in found[0].tuned] == [each.network for each in found[1].tuned]
     first, second = (each.model.state_dict() for each in found)
@@ -145,7 +148,9 @@ def test_a_limit_on_latency_holds_for_whole_models_and_is_used(belief: float, mo
 
 def test_a_model_within_the_budget_is_a_candidate_itself() -> None:
     train, val = loaders()
-    result = nat_timm.compact(model(), train, val, budget={"macs": "1.0x"}, strategy="random", **QUICK)
+    result = nat_timm.compact(
+        model(), train, val, budget={"macs": "1.0x"}, strategy="random", **QUICK | {"search": SHORT}
+    )
     assert result.before.network in [each.network for each in result.tuned]
 
 
