@@ -36,11 +36,11 @@ class Outputs:
         squares = (self.difference**2).sum(1).double() / max(spread, 1e-30)
         change, deviation = math.sqrt(float(squares.mean())), float(squares.std() if count > 1 else squares.mean())
         error = deviation / math.sqrt(count) / max(2 * change, 1e-12)
-        ours, its = self.changed.argmax(1), self.original.argmax(1)
+        top_changed, top_original = self.changed.argmax(1), self.original.argmax(1)
         gained = None
         if self.labels is not None:
-            gained = (int((ours == self.labels).sum()) - int((its == self.labels).sum())) / count
-        return Effect(change, error, int((ours == its).sum()) / count, count, gained)
+            gained = (int((top_changed == self.labels).sum()) - int((top_original == self.labels).sum())) / count
+        return Effect(change, error, int((top_changed == top_original).sum()) / count, count, gained)
 
 
 def together(parts: Sequence[Outputs]) -> Outputs:

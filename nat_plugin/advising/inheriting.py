@@ -77,14 +77,14 @@ def _take_over(
             projection = shared.projections[number]
             assert isinstance(projection, Projection)
             columns = made.columns(canonical, sources[number])
-            for mine, its in zip(projection.parameters(), part.parameters(), strict=True):
-                _copy_columns(mine, its, columns if its.dim() == 4 else None)
+            for parameter, trained in zip(projection.parameters(), part.parameters(), strict=True):
+                _copy_columns(parameter, trained, columns if trained.dim() == 4 else None)
 
 
-def _copy_columns(mine: Tensor, its: Tensor, columns: Tensor | None) -> None:
+def _copy_columns(parameter: Tensor, trained: Tensor, columns: Tensor | None) -> None:
     """Into the columns that a trained network has; what only others have gets zeros."""
     if columns is None:
-        mine.copy_(its)
+        parameter.copy_(trained)
     else:
-        mine.zero_()
-        mine[:, columns] = its
+        parameter.zero_()
+        parameter[:, columns] = trained

@@ -32,33 +32,35 @@ def _layers(op: Op, site: Site) -> tuple[Layer, ...]:
     return () if op.is_null else op.layers(site)
 
 
-def _inherits(own: Sequence[Layer], layers: Sequence[Layer]) -> bool:
+def _inherits(old: Sequence[Layer], layers: Sequence[Layer]) -> bool:
     if not any(isinstance(layer, _WEIGHTED) for layer in layers):
         return True
-    return len(own) == len(layers) and all(_is_part(layer, its) for its, layer in zip(own, layers, strict=True))
+    return len(old) == len(layers) and all(
+        _is_part(layer, old_layer) for old_layer, layer in zip(old, layers, strict=True)
+    )
 
 
-def _is_part(layer: Layer, its: Layer, narrower: bool = False) -> bool:
+def _is_part(layer: Layer, old: Layer, narrower: bool = False) -> bool:
     """``narrower``: it may have fewer channels out, and what follows it fewer channels."""
-    if isinstance(layer, Conv) and isinstance(its, Conv):
-        windows = zip(layer.kernel, its.kernel, strict=True)
-        same = (layer.dilation, layer.bias) == (its.dilation, its.bias)
-        fits = same and all(k <= its_k and (its_k - k) % 2 == 0 for k, its_k in windows)
+    if isinstance(layer, Conv) and isinstance(old, Conv):
+        windows = zip(layer.kernel, old.kernel, strict=True)
+        same = (layer.dilation, layer.bias) == (old.dilation, old.bias)
+        fits = same and all(k <= old_k and (old_k - k) % 2 == 0 for k, old_k in windows)
         if narrower:
-            return fits and (layer.groups > 1) == (its.groups > 1) and _is_narrower(layer, its)
+            return fits and (layer.groups > 1) == (old.groups > 1) and _is_narrower(layer, old)
         alike = (layer.c_in, layer.c_out, layer.stride, layer.groups)
-        return fits and alike == (its.c_in, its.c_out, its.stride, its.groups)
-    if narrower and isinstance(layer, Norm) and isinstance(its, Norm):
-        return layer.channels <= its.channels
-    if narrower and isinstance(layer, SqueezeExcite) and isinstance(its, SqueezeExcite):
-        return layer.channels <= its.channels and layer.reduced == its.reduced
-    return layer == its
+        return fits and alike == (old.c_in, old.c_out, old.stride, old.groups)
+    if narrower and isinstance(layer, Norm) and isinstance(old, Norm):
+        return layer.channels <= old.channels
+    if narrower and isinstance(layer, SqueezeExcite) and isinstance(old, SqueezeExcite):
+        return layer.channels <= old.channels and layer.reduced == old.reduced
+    return layer == old
 
 
-def _is_narrower(layer: Conv, its: Conv) -> bool:
-    if layer.groups > 1 and not (layer.groups == layer.c_in == layer.c_out and its.groups == its.c_in == its.c_out):
-        return (layer.c_in, layer.c_out, layer.groups) == (its.c_in, its.c_out, its.groups)
-    return layer.c_in <= its.c_in and layer.c_out <= its.c_out
+def _is_narrower(layer: Conv, old: Conv) -> bool:
+    if layer.groups > 1 and not (layer.groups == layer.c_in == layer.c_out and old.groups == old.c_in == old.c_out):
+        return (layer.c_in, layer.c_out, layer.groups) == (old.c_in, old.c_out, old.groups)
+    return layer.c_in <= old.c_in and layer.c_out <= old.c_out
 
 
 @torch.no_grad()
@@ -84,14 +86,14 @@ def alike(own: Op, op: Op, site: Site) -> int:
     return len(layers) if _inherits(before, layers) else _alike(before, layers)
 
 
-def _alike(own: Sequence[Layer], layers: Sequence[Layer]) -> int:
+def _alike(old: Sequence[Layer], layers: Sequence[Layer]) -> int:
     """How many of the first layers, before those that are fitted, are parts of those of another op. Fewer channels are
     parts where all are hidden ones of one width."""
     first = fitted_from(layers) or 0
     number = 0
-    for its, layer in zip(own, layers[:first], strict=False):
-        is_narrow = len(_widths(own, layers[: number + 1])) < 2
-        if not _is_part(layer, its, is_narrow):
+    for old_layer, layer in zip(old, layers[:first], strict=False):
+        is_narrow = len(_widths(old, layers[: number + 1])) < 2
+        if not _is_part(layer, old_layer, is_narrow):
             break
         number += 1
     while number and isinstance(layers[number], Norm):  # a norm is not parted from its convolution
@@ -99,19 +101,19 @@ def _alike(own: Sequence[Layer], layers: Sequence[Layer]) -> int:
     return number
 
 
-def _widths(own: Sequence[Layer], layers: Sequence[Layer]) -> set[tuple[int, int]]:
+def _widths(old: Sequence[Layer], layers: Sequence[Layer]) -> set[tuple[int, int]]:
     """Channels out of convolutions, before and after, where they are fewer."""
     pairs = [
-        (its.c_out, mine.c_out)
-        for its, mine in zip(own, layers, strict=False)
-        if isinstance(its, Conv) and isinstance(mine, Conv)
+        (before.c_out, after.c_out)
+        for before, after in zip(old, layers, strict=False)
+        if isinstance(before, Conv) and isinstance(after, Conv)
     ]
-    return {(its, mine) for its, mine in pairs if its > mine}
+    return {(before, after) for before, after in pairs if before > after}
 
 
-def _kept(own: Sequence[Layer], modules: Sequence[nn.Module], layers: Sequence[Layer]) -> Tensor | None:
+def _kept(old: Sequence[Layer], modules: Sequence[nn.Module], layers: Sequence[Layer]) -> Tensor | None:
     """Of hidden channels those that the last convolution reads most of, where fewer are left."""
-    widths = _widths(own, layers)
+    widths = _widths(old, layers)
     convs = [module for module in modules if isinstance(module, nn.Conv2d)]
     if not widths:
         return None
@@ -130,5 +132,5 @@ def _part(value: Tensor, shape: torch.Size, kept: Tensor | None) -> Tensor:
             value = value.index_select(axis, kept)
     if value.shape == shape:
         return value
-    down, right = ((its - mine) // 2 for its, mine in zip(value.shape[2:], shape[2:], strict=True))
+    down, right = ((before - after) // 2 for before, after in zip(value.shape[2:], shape[2:], strict=True))
     return value[:, :, down : down + shape[2], right : right + shape[3]]

@@ -192,18 +192,18 @@ class Critic(nn.Module):
         count = len(self.members)
         means = [torch.zeros(0, device=self.device)]
         features = [torch.zeros(0, count * (self.config.features + 1), device=self.device)]
-        given = None if proxies is None else torch.from_numpy(proxies).to(self.device, self.real)
+        told = None if proxies is None else torch.from_numpy(proxies).to(self.device, self.real)
         for start in range(0, len(graphs), CHUNK):
             part = slice(start, start + CHUNK)
             batch, told_of = (
                 build_batch(graphs[part]).to(self.device, self.real),
-                None if given is None else given[part],
+                None if told is None else told[part],
             )
-            found = [(each(batch, told_of), each) for each in map(self.member, range(len(self.members)))]
-            own = torch.stack([phi @ each.center for phi, each in found])  # (members, g)
-            apart = (own - own.mean(0)).T
-            means.append(own.mean(0))
-            features.append(torch.cat([*(phi @ each.spread for phi, each in found), apart], 1))
+            described = [(member(batch, told_of), member) for member in map(self.member, range(len(self.members)))]
+            expected = torch.stack([phi @ member.center for phi, member in described])  # (members, g)
+            apart = (expected - expected.mean(0)).T
+            means.append(expected.mean(0))
+            features.append(torch.cat([*(phi @ member.spread for phi, member in described), apart], 1))
         noise = torch.stack([self.member(number).noise for number in range(count)]).mean()
         scaled = torch.cat(features).double().cpu().numpy() / np.sqrt(count)
         return Expectation(torch.cat(means).double().cpu().numpy(), scaled, float(noise))

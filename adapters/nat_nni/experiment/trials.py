@@ -59,14 +59,14 @@ class Trials:
     def end(self, network: Network, score: float | None) -> None:
         """What came of training a network: a finite score, higher is better, or that it failed."""
         name = key(network)
-        found = score if score is not None and math.isfinite(score) else None
-        self._scores[name] = found
+        measured = score if score is not None and math.isfinite(score) else None
+        self._scores[name] = measured
         for proposal in self._running.pop(name, []):
-            self._answer(proposal, found)
+            self._answer(proposal, measured)
         if name in self._input_keys:
             early, self._early = self._early, []
-            for proposal, its in early:
-                self._answer(proposal, its)
+            for proposal, early_score in early:
+                self._answer(proposal, early_score)
 
     def _taken(self, proposal: Proposal, number: int) -> bool:
         """Whether a proposal is to be trained; otherwise it is answered now, or by what is running already."""

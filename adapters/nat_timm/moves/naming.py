@@ -50,13 +50,17 @@ def is_dropped(before: str, after: str) -> bool:
     old, new = before.split("_"), after.split("_")
     if len(old) != len(new) or old == new:
         return False
-    return all(mine == its or _is_zeroed(mine, its) for mine, its in zip(old, new, strict=True))
+    return all(
+        old_word == new_word or _is_zeroed(old_word, new_word) for old_word, new_word in zip(old, new, strict=True)
+    )
 
 
 def is_grown(before: str, after: str) -> bool:
     """Whether a part is larger in another setting of the same component, or back where it was left out."""
     old, new = before.split("_"), after.split("_")
-    return len(old) == len(new) and any(its > mine for a, b in zip(old, new, strict=True) for mine, its in _sizes(a, b))
+    return len(old) == len(new) and any(
+        new_size > old_size for a, b in zip(old, new, strict=True) for old_size, new_size in _sizes(a, b)
+    )
 
 
 def _sizes(before: str, after: str) -> list[tuple[float, float]]:
@@ -66,11 +70,13 @@ def _sizes(before: str, after: str) -> list[tuple[float, float]]:
     if before == after or before[:1] != after[:1] or before[:1] not in ("k", "e", "w"):
         return []
     old, new = ([before[1:]], [after[1:]]) if before[:1] != "k" else (before[1:].split("."), after[1:].split("."))
-    return [(float(mine), float(its)) for mine, its in zip(old, new, strict=True)]
+    return [(float(old_size), float(new_size)) for old_size, new_size in zip(old, new, strict=True)]
 
 
 def _is_zeroed(before: str, after: str) -> bool:
     if before[:1] == "k" == after[:1]:
         old, new = before[1:].split("."), after[1:].split(".")
-        return len(old) == len(new) and all(its in (mine, "0") for mine, its in zip(old, new, strict=True))
+        return len(old) == len(new) and all(
+            new_size in (old_size, "0") for old_size, new_size in zip(old, new, strict=True)
+        )
     return (before, after) == ("se", "se0")

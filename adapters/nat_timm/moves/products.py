@@ -80,21 +80,21 @@ def product_of(trace: Trace, unit: ModelUnit, activation: str | None) -> PixelRe
     assert unit.input is not None
     reaches: dict[Step, PixelReach] = {unit.input: PixelReach()}
     for step in unit.steps:
-        given = [reaches.get(each) for each in step.all_input_nodes]
-        known = [each for each in given if each is not None]
-        if not known or len(known) < len(given):
+        inputs = [reaches.get(node) for node in step.all_input_nodes]
+        present = [reach for reach in inputs if reach is not None]
+        if not present or len(present) < len(inputs):
             return None
         if step.op == "call_module" and str(step.target) == f"{unit.path}.{activation}":
-            found: PixelReach | None = known[0]
-        elif len(known) > 1:
-            found = known[0] if trace.module(step) is None and step.target in ADDS else None
-            for each in known[1:]:
-                found = None if found is None else found.beside(each)
+            reach: PixelReach | None = present[0]
+        elif len(present) > 1:
+            reach = present[0] if trace.module(step) is None and step.target in ADDS else None
+            for other in present[1:]:
+                reach = None if reach is None else reach.beside(other)
         else:
-            found = _through(trace, step, known[0])
-        if found is None:
+            reach = _through(trace, step, present[0])
+        if reach is None:
             return None
-        reaches[step] = found
+        reaches[step] = reach
     return reaches.get(unit.output)
 
 

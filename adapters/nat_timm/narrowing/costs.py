@@ -55,8 +55,8 @@ class WidthCosts:
     def _more(layers: tuple[_Layer, ...], widths: Mapping[int, int], than: Mapping[int, int]) -> tuple[int, int]:
         params = macs = 0
         for layer in layers:
-            mine, its = layer.cost(widths), layer.cost(than)
-            params, macs = params + mine[0] - its[0], macs + mine[1] - its[1]
+            after, before = layer.cost(widths), layer.cost(than)
+            params, macs = params + after[0] - before[0], macs + after[1] - before[1]
         return params, macs
 
 

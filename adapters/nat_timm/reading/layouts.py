@@ -56,10 +56,10 @@ class Runs:
         if [self.sizes[run] for run in one] != [self.sizes[run] for run in other]:
             self.fix((*one, *other), "channels of different layers are added up with different borders")
             return
-        for mine, its in zip(map(self.root, one), map(self.root, other), strict=True):
-            if mine == its:
+        for left, right in zip(map(self.root, one), map(self.root, other), strict=True):
+            if left == right:
                 continue
-            first, second = sorted((mine, its))
+            first, second = sorted((left, right))
             self._above[second] = first
             self.units[first] = lcm(self.units[first], self.units[second])
             self.fixed[first] = self.fixed[first] or self.fixed[second]

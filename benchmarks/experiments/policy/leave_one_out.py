@@ -149,23 +149,23 @@ def task_of(table: str) -> MeasuredTask:
     return MeasuredTask(TableSettings.model_validate_json(table))
 
 
-def searched(wanted: Search, row: int) -> list[float]:
+def searched(search: Search, row: int) -> list[float]:
     """The gains of one input after each number of queries; its seed is its row."""
-    task = task_of(wanted.table)
-    moves, network = task.moves(row, wanted.setting), task.table.networks[row]
-    kind: type[Strategy] = plugins().find("strategies", wanted.strategy)
-    settings = {"policy": wanted.policy or "none"} if wanted.strategy == "nat" else {}
-    given = Task((network,), wanted.setting.rule, task.budget(wanted.setting.limit), row, max(wanted.queries))
-    own = int(task.kinds[row])
+    task = task_of(search.table)
+    moves, network = task.moves(row, search.setting), task.table.networks[row]
+    kind: type[Strategy] = plugins().find("strategies", search.strategy)
+    settings = {"policy": search.policy or "none"} if search.strategy == "nat" else {}
+    problem = Task((network,), search.setting.rule, task.budget(search.setting.limit), row, max(search.queries))
+    own_kind = int(task.kinds[row])
 
-    def look_up(found: Network) -> Found:
-        moves.verify(found)
-        reached = task.kind_of(row, found)
+    def look_up(after: Network) -> Found:
+        moves.verify(after)
+        reached = task.kind_of(row, after)
         return reached, task.chosen_by(row, reached), task.gain(row, reached)
 
-    itself = own, task.chosen_by(row, own), 0.0
+    itself = own_kind, task.chosen_by(row, own_kind), 0.0
     return gains_after(
-        kind(given, kind.Settings(**settings)), itself, look_up, moves.admits(moves.identity), wanted.queries
+        kind(problem, kind.Settings(**settings)), itself, look_up, moves.admits(moves.identity), search.queries
     )
 
 

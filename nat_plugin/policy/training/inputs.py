@@ -75,20 +75,20 @@ class Inputs:
     def draw(self, tasks: Sequence[TrainingTask]) -> list[Input]:
         """As many of each task as its weight says, none of them held out; those that have no choice are left out."""
         whole = sum(task.weight for task in tasks)
-        found = []
+        inputs = []
         for number, task in enumerate(tasks):
             rng = np.random.default_rng(derive(self._recipe.seed, "inputs", task.name))
-            wanted = max(1, round(self._recipe.policy.inputs * task.weight / whole))
+            count = max(1, round(self._recipe.policy.inputs * task.weight / whole))
             networks = rng.permutation(np.flatnonzero(~task.held))
             if not len(networks):
                 raise NATError(f"sources.{task.name}: all of its networks are held out; lower held_out")
-            drawn = np.resize(networks, wanted) if wanted > len(networks) else networks[:wanted]
-            made = [self._input(number, task, network, rng) for network in drawn.tolist()]
-            own = [each for each in made if each is not None]
-            if not own:
+            drawn = np.resize(networks, count) if count > len(networks) else networks[:count]
+            possible = [self._input(number, task, network, rng) for network in drawn.tolist()]
+            legal = [one for one in possible if one is not None]
+            if not legal:
                 raise NATError(f"sources.{task.name}: no network has a move that is legal under these rules and limits")
-            found += own
-        return found
+            inputs += legal
+        return inputs
 
     def _input(self, number: int, task: TrainingTask, at: int, rng: np.random.Generator) -> Input | None:
         network, space = task.pool.networks[at], task.spaces[at]
