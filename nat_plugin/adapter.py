@@ -57,6 +57,12 @@ class Adapter(ABC):
     def recognises(self, text: str) -> bool:
         """Whether a text looks like this format (cheaply, without raising)."""
 
+    def has_model(self, name: str) -> bool:
+        """Whether the framework has a model of this name. It may import the framework, so it is only asked of what no
+        adapter recognises."""
+        del name
+        return False
+
     def near(self, text: str) -> str | None:
         """Of a text that ``recognises`` says no to and that is likely to be meant for this format: why it is not in it,
         in one line. None of any other text."""

@@ -117,11 +117,12 @@ def _is_file(source: str) -> bool:
 
 
 def _guess(text: str, label: str, is_file: bool, plugins: Plugins) -> Adapter:
-    fits = [each for each, fits in plugins.ask(lambda each: each.recognises(text)) if fits]
-    if len(fits) == 1:
-        return fits[0]
-    if fits:
-        raise NATError(f"'{label}' could be {' or '.join(each.name for each in fits)}: say which with --adapter")
+    for question in (lambda each: each.recognises(text), lambda each: each.has_model(text.strip())):
+        fits = [each for each, fits in plugins.ask(question) if fits]
+        if len(fits) == 1:
+            return fits[0]
+        if fits:
+            raise NATError(f"'{label}' could be {' or '.join(each.name for each in fits)}: say which with --adapter")
     reasons = [f"{each.name}: {reason}" for each, reason in plugins.ask(lambda each: each.near(text)) if reason]
     if reasons:
         raise NATError(f"{label}: no adapter can read this; {'; '.join(reasons)}")

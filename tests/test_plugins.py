@@ -181,7 +181,7 @@ def test_what_a_hook_is_not_for_is_refused_and_nothing_else_changes(hook: str, v
 
 
 @pytest.mark.parametrize("error", [RuntimeError("no\nluck"), RecursionError(), SystemExit(1), AssertionError()])
-@pytest.mark.parametrize("method", ["published", "recognises", "near"])
+@pytest.mark.parametrize("method", ["published", "recognises", "has_model", "near"])
 def test_an_adapter_that_raises_where_all_are_asked_is_passed_over(method: str, error: BaseException) -> None:
     def fail(*_: object) -> None:
         raise error

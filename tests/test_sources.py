@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
+from nat_timm import framework
 
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Frame, key
@@ -51,6 +53,7 @@ def test_a_python_file_without_a_name_lists_its_names(tmp_path: Path) -> None:
     [
         ("", "the architecture is empty"),
         ("DARTS_V9", r"neither a file, nor a published name \(like DARTS_V2, DARTS_V1, "),
+        ("mobilenetv2_10", "timm: timm .* has no model 'mobilenetv2_10'; near: .*mobilenetv2_100"),
         ("qqqqq", "neither a file, nor a published name .'nat adapters' lists them."),
         ("no/such/file.json", "neither a file"),
         ("no/such.py:NAME", "No such file"),
@@ -62,6 +65,30 @@ def test_what_cannot_be_found_ends_in_one_line(source: str, message: str) -> Non
     with pytest.raises(NATError, match=message) as caught:
         find_source(source, None, plugins())
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["mobilenetv2_100", "resnet18.a1_in1k"])
+def test_a_model_that_a_framework_has_needs_no_adapter(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "name.txt"
+    path.write_text(f"{name}\n")
+    for source in (name, str(path)):
+        found = find_source(source, None, plugins())
+        assert (found.adapter.name, found.text) == ("timm", name)
+
+
+def test_a_model_that_two_frameworks_have_is_asked_about() -> None:
+    found = plugins()
+    timm = found.find("adapters", "timm")
+    found.adapters["other"] = type("Other", (type(timm),), {"name": "other"})()
+    with pytest.raises(NATError, match="'resnet18' could be timm or other: say which with --adapter"):
+        find_source("resnet18", None, found)
+
+
+def test_without_its_framework_a_model_is_a_name_that_nobody_knows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "timm", None)
+    framework.timm.cache_clear()
+    with pytest.raises(NATError, match="'mobilenetv2_100' is neither a file"):
+        find_source("mobilenetv2_100", None, plugins())
 
 
 @pytest.mark.parametrize(

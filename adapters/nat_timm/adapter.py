@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nat_plugin.adapter import Adapter
+from nat_plugin.adapter import Adapter, refusal
 from nat_plugin.ir import Frame, Network
-from nat_timm.documents.document import parse
+from nat_timm.documents.document import NAME, parse
+from nat_timm.framework import checked_name, has_model, near_names
 from nat_timm.networks import FORMAT, adaptations, check_costs, moved_document, network_of, reading_of
 
 if TYPE_CHECKING:
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from nat_plugin.advising.settings import AdviceSettings
     from nat_plugin.measuring.settings import LatencySettings
     from nat_timm.measuring.latency import TimmLatency
+
+_LIKELY = 6
+"""Letters from which on a name that is in names of timm's is likely to be meant for one."""
 
 
 class TimmAdapter(Adapter):
@@ -28,8 +32,17 @@ class TimmAdapter(Adapter):
     )
 
     def recognises(self, text: str) -> bool:
-        """Names are not taken for models by themselves: to know them, timm would have to be imported."""
         return text.lstrip()[:1] == "{" and '"architecture"' in text
+
+    def has_model(self, name: str) -> bool:
+        return bool(NAME.fullmatch(name)) and name.islower() and has_model(name)
+
+    def near(self, text: str) -> str | None:
+        """Of a name that timm does not have, but others like it."""
+        name = text.strip()
+        if not (NAME.fullmatch(name) and name.islower() and len(name) >= _LIKELY and near_names(name)):
+            return None
+        return refusal(checked_name, name)
 
     def natural_frame(self, text: str) -> Frame:
         """The images and classes that the model is made for."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
+from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any
 
@@ -22,13 +23,33 @@ def timm() -> Any:
         raise NATError(f"timm cannot be imported ({error}); install it with: {INSTALL}") from error
 
 
+def is_installed() -> bool:
+    try:
+        timm()
+    except NATError:
+        return False
+    return True
+
+
+def has_model(name: str) -> bool:
+    """Whether timm is installed and has a model ``name``, with or without the tag of its weights."""
+    return is_installed() and bool(timm().models.is_model(name.partition(".")[0]))
+
+
+def near_names(name: str) -> list[str]:
+    """Up to five models of timm with names like ``name``, the likeliest first; none where it is not installed."""
+    bare = name.partition(".")[0]
+    found = timm().list_models(f"*{bare[:12]}*") if is_installed() else []
+    return get_close_matches(bare, found, n=5, cutoff=0.0)
+
+
 def checked_name(architecture: str) -> str:
     """``architecture`` if timm knows it, and the tag of weights that may follow (``.in1k``). Else NATError with near
     names."""
     models = timm().models
     bare, _, tag = architecture.partition(".")
     if not models.is_model(bare):
-        near = timm().list_models(f"*{bare[:12]}*")[:5]
+        near = near_names(bare)
         hint = f"; near: {', '.join(near)}" if near else "; `timm.list_models()` lists the names"
         raise NATError(f"timm {timm().__version__} has no model '{architecture[:60]}'{hint}")
     try:

@@ -67,7 +67,7 @@ def test_what_was_moved_costs_less_and_knows_what_it_was() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("mobilenetv2_10", "has no model 'mobilenetv2_10'; near: mobilenetv2_035"),
+        ("mobilenetv2_10", "has no model 'mobilenetv2_10'; near: mobilenetv2_140"),
         ("vit_tiny_patch16_224", "nothing in this model can be edited: its blocks are made of Attention"),
         ("mixer_s32_224", "nothing in this model can be edited"),
         ("not a name", "is no name of a timm model"),
