@@ -8,6 +8,8 @@ from torch import Tensor
 CHUNK = 4096
 """Rows that are converted at a time."""
 _CENTRED = "centred"
+_ROUNDED = 1e-13
+"""Share of a square that is lost where its mean is taken off."""
 
 
 class Moments:
@@ -77,8 +79,10 @@ class Moments:
         return made
 
     def penalty(self, ridge: float) -> Tensor:
-        """What a ridge adds to the square of each input."""
-        return ridge * self.centred[0].diagonal().mean().clamp(min=1e-12)
+        """What a ridge adds to the square of each input; more than is lost by rounding where inputs hardly differ from
+        their mean."""
+        spread, square = self.centred[0].diagonal().mean(), self.xx.diagonal().mean()
+        return (ridge * spread.clamp(min=1e-12)).maximum(_ROUNDED * square)
 
     def factor(self, ridge: float) -> Tensor:
         """The Cholesky factor of ``grown``, which all fits on these inputs share. RuntimeError where there is none."""

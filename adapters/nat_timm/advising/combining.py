@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
-from typing import TypeAlias
+from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
-from nat_plugin.fitting.sampling import add, empty
 from nat_timm.advising.effects import by_batch
-from nat_timm.documents.forms import Form
-from nat_timm.fitting.fit import blocks_of, install, solution_of
-from nat_timm.fitting.maps import given as given_to
-from nat_timm.fitting.maps import map_of
+from nat_timm.fitting.cuts import readers_of
+from nat_timm.fitting.fit import blocks_of, edits_of
+from nat_timm.fitting.passing import Ridges, fitted_in_passing
 from nat_timm.fitting.probing import Point, calls, probe
 from nat_timm.surgery.fitted import FittedOp
-from nat_timm.surgery.standins import Passed
-
-Ridges: TypeAlias = Mapping[tuple[str, Form], float]
-"""Of a form in the place of a block, by its path: the ridge that was best for it alone."""
+from nat_timm.surgery.standins import Passed, Skipped
 
 
 @torch.no_grad()
@@ -29,45 +25,28 @@ def combined(
 ) -> tuple[Tensor, list[Tensor]]:
     """The logits of the model and of each moved one for pictures ``x``, whose statistics norms use.
 
-    Each operation that stands in the place of a block (and of those left out right behind it) is fitted in the moment
-    in which the pictures reach it, to what the model itself computes there.
+    Each operation that stands in the place of a block (and of those left out right behind it), and each convolution
+    that reads what was cut, is fitted in the moment in which the pictures reach it, to what the model itself computes
+    there.
     """
-    targets = [_targets(each.eval(), x[:1]) for each in moved]
+    targets = [_targets(model, each.eval(), x[:1]) for each in moved]
     original = copy.deepcopy(model).eval()
     with by_batch(original):
         values = probe(original, [Point(""), *{point for each in targets for point in each.values()}], x)
-    return values[Point("")].float(), [
-        _fitted_in_passing(each, {path: values[point] for path, point in points.items()}, x, ridges, seed).float()
-        for each, points in zip(moved, targets, strict=True)
-    ]
+    found = []
+    for each, points in zip(moved, targets, strict=True):
+        with by_batch(each):
+            wanted = {path: values[point] for path, point in points.items()}
+            found.append(fitted_in_passing(each, wanted, partial(each, x), seed, ridges).float())
+    return values[Point("")].float(), found
 
 
-def _targets(moved: nn.Module, image: Tensor) -> dict[str, Point]:
-    """Where in the model is what each operation is to give, by its path in the moved one."""
-    order = calls(moved, image, (FittedOp, Passed))
-    return {
+def _targets(model: nn.Module, moved: nn.Module, image: Tensor) -> dict[str, Point]:
+    """Where in the model is what each module that is fitted is to give, by its path in the moved one."""
+    order = calls(moved, image, (FittedOp, Passed, Skipped, _BatchNorm, nn.Conv2d))
+    readers = readers_of(moved, set(edits_of(moved)) - set(edits_of(model)), order, norms=True)
+    return {path: Point(path) for path in readers} | {
         call.path: Point(blocks_of(order, place)[-1], activation=call.module.form.activation)
         for place, call in enumerate(order)
         if isinstance(call.module, FittedOp)
     }
-
-
-def _fitted_in_passing(moved: nn.Module, wanted: Mapping[str, Tensor], x: Tensor, ridges: Ridges, seed: int) -> Tensor:
-    def fit(path: str, module: FittedOp, given: Tensor) -> None:
-        fitted = map_of(module.form)
-        moments = empty(fitted, given.device)
-        add(moments, fitted, given_to(module.form, given), wanted[path], 0, len(given), seed)
-        install(module, solution_of(module.form, moments, ridges.get((path, module.form))))
-
-    hooks = [
-        module.register_forward_pre_hook(lambda module, given, path=path: fit(path, module, given[0]))
-        for path, module in moved.named_modules()
-        if path in wanted
-    ]
-    try:
-        with by_batch(moved):
-            logits: Tensor = moved(x)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return logits

@@ -18,6 +18,9 @@ from nat_plugin.fitting.solving import Solution
 from nat_plugin.ir import Cost, Network, Op, cost
 from nat_timm.advising.combining import combined
 from nat_timm.advising.effects import by_block, logits, only, output
+from nat_timm.advising.refitting import Cutting, Refitting, Weights
+from nat_timm.advising.refitting import install as install_readers
+from nat_timm.building.entrypoint import attach
 from nat_timm.building.features import find_classifier
 from nat_timm.documents.document import Document
 from nat_timm.documents.edits import Fitted, forms_in
@@ -57,6 +60,7 @@ class TimmSubject(Subject):
         self._blocks: dict[Change, nn.Module] = {}
         self._fresh: dict[Change, list[Fitted]] = {}
         self._fits: dict[Fitted, Solution] = {}
+        self._refits: dict[Change, Weights] = {}
         self._check_steps()
 
     @torch.no_grad()
@@ -73,14 +77,24 @@ class TimmSubject(Subject):
         found = [change for change in changes if change.slot.cell in self._units]
         present = set(moved_document(self.network).edits)
         documents = {change: moved_document(self.changed([change])) for change in found}
-        self._fresh = {change: forms_in(set(each.edits) - present) for change, each in documents.items()}
+        self._edits = {change: frozenset(each.edits) - present for change, each in documents.items()}
+        self._fresh = {change: forms_in(edits) for change, edits in self._edits.items()}
         self._made = {change: partial(self._part, change, each) for change, each in documents.items()}
         return found
 
     def prepare(self, changes: Sequence[Change]) -> Sequence[Change]:
-        """Fits all operations that may stand in the place of a block, or of a part of one, in one pass."""
+        """Fits all operations that may stand in the place of a block, or of a part of one, in one pass, and then what
+        reads a cut."""
         wanted = by_place(each for change in changes for each in self._fresh[change])
         self._fits = fits_alone(self.model, wanted, self._batches, self._seed)
+        cut = [change for change in changes if not self._fresh[change]]
+        refitting = Refitting(self.model, self._steps, self._batches, self._seed)
+        refitting.order([edit for change in cut for edit in self._edits[change]])
+        self._blocks.clear()
+        units = self._units
+        self._refits = refitting.weights(
+            [Cutting(each, units[each.slot.cell], self._edits[each], self._made[each]) for each in cut]
+        )
         self._blocks.clear()
         return changes
 
@@ -89,6 +103,7 @@ class TimmSubject(Subject):
         if change not in self._blocks:
             fits = {at[0]: self._fits[at, form] for at, form in self._fresh[change] if (at, form) in self._fits}
             moved, unit = self._moved(document, fits), self._units[change.slot.cell]
+            install_readers(moved, self._refits.get(change, {}))
             block = moved.get_submodule(unit.path) if unit.is_block else moved
             if not by_block(unit, block) or unit.input not in unit.reads:
                 return moved
@@ -98,6 +113,7 @@ class TimmSubject(Subject):
     @torch.no_grad()
     def _moved(self, document: Document, fits: Mapping[str, Solution]) -> nn.Module:
         made = make_moves(shell(self.model), document, apply_edits)
+        attach(made, document)
         for path, solution in fits.items():
             module = made.get_submodule(path)
             assert isinstance(module, FittedOp)
@@ -129,7 +145,7 @@ class TimmSubject(Subject):
         return {change: Outputs(each, own, labels) for change, each in found.items()}
 
     def combined(self, choices: Sequence[Sequence[Change]], chosen: Tensor) -> list[Outputs]:
-        made = [make_moves(shell(self.model), moved_document(self.changed(each)), apply_edits) for each in choices]
+        made = [self._moved(moved_document(self.changed(each)), {}) for each in choices]
         ridges = {(at[0], form): fit.ridge for (at, form), fit in self._fits.items()}
         x = self._batch(self.to_fit_on(chosen))
         own, found = combined(self.model, made, x, ridges, self._seed)

@@ -39,6 +39,7 @@ from nat_timm.compacting.fitted import FittedEvaluator, told
 from nat_timm.compacting.magnitude import without_small_blocks
 from nat_timm.compacting.result import Tuned
 from nat_timm.fitting.fit import fit
+from nat_timm.fitting.readers import order_hidden
 from nat_timm.measuring.latency import TimmLatency
 from nat_timm.measuring.statistics import recalibrate
 from nat_timm.models import inherit, to_network
@@ -152,6 +153,17 @@ class CompactionSession:
         """With the shared weights of all that may be proposed: a search by advice does without."""
         return LoaderEvaluator(self._context, self._settings, self.model, self.feed, self.teacher)
 
+    @cached_property
+    def moved(self) -> nn.Module:
+        """The model that is moved; where operations are fitted it knows of its hidden channels, by pictures, which of
+        them are to stay."""
+        if not self._has_fits:
+            return self.model
+        made = _placed(copy.deepcopy(self.model), self.compute).eval()
+        pictures = [x for x, _ in self.feed.calibration_batches(ADVISED_ON)]
+        order_hidden(made, self.network, self.rule, pictures, self.seed)
+        return made
+
     @property
     def is_adapted(self) -> bool:
         """Whether a step on shared weights was taken."""
@@ -224,7 +236,7 @@ class CompactionSession:
             self.progress.phase("advice", 1)
             pictures = [x for x, _ in self.feed.calibration_batches(ADVISED_ON)]
             advice = advise(
-                self.model, pictures, rules=self.rule.name, combinations=False, device=str(self.compute.device)
+                self.moved, pictures, rules=self.rule.name, combinations=False, device=str(self.compute.device)
             )
             self.progress.step(1, f"{len(advice.moves)} moves")
         known = list(told(advice, strategy.moves_of(self.network)))
@@ -234,7 +246,7 @@ class CompactionSession:
         pictures, compared = (
             [x for x, _ in found] for found in (self.feed.calibration_batches(ADVISED_ON), self.feed.reward(0, 0))
         )
-        evaluator = FittedEvaluator(self._context, self._fitted_to, pictures, compared)
+        evaluator = FittedEvaluator(self._context, self.moved, pictures, compared)
         evaluated = self.search(strategy, settings, report, evaluator)
         self.ranking = HarmRanking([*((network, found.gain) for network, found in known), *evaluator.gains.items()])
         return evaluated
@@ -295,7 +307,7 @@ class CompactionSession:
         """With the weights of the model that was given; with ``fits`` what was put in place of blocks, and what reads a
         cut, is fitted to it. Where something is moved, its running statistics are measured anew: they fit the model
         itself only."""
-        made = _placed(inherit(self.given if self._is_uncut(network) else self.model, network), self.compute)
+        made = _placed(inherit(self.given if self._is_uncut(network) else self.moved, network), self.compute)
         fit(made, self._fitted_to, [x for x, _ in self.feed.calibration_batches(FITTED_ON)], cut=self._has_fits)
         images = self._settings.recalibration
         if network != self.source and images:

@@ -19,7 +19,7 @@ from nat_plugin.fitting.solving import Solution, solve
 from nat_timm.documents.document import Document
 from nat_timm.documents.edits import Edit
 from nat_timm.documents.forms import LOW_RANK, Form
-from nat_timm.fitting.cuts import form_of, readers_of
+from nat_timm.fitting.cuts import form_of, install_reader, readers_of
 from nat_timm.fitting.maps import given, map_of
 from nat_timm.fitting.merging import is_linear, merged
 from nat_timm.fitting.passes import passes_of
@@ -66,12 +66,12 @@ def fit(
 
 def _fit(model: nn.Module, original: nn.Module, images: Pictures, cut: bool, norms: bool, seed: int) -> tuple[Fit, ...]:
     model.eval()
-    edits = set(_edits(model)) - set(_edits(original)) if cut else set()
+    edits = set(edits_of(model)) - set(edits_of(original)) if cut else set()
     if not edits and not any(isinstance(module, FittedOp) for module in model.modules()):
         return ()
     batches = checked(images, original)
     order = calls(model, batches[0][:1], (FittedOp, Passed, Skipped, _BatchNorm, nn.Conv2d))
-    readers = readers_of(edits, order, norms)
+    readers = readers_of(model, edits, order, norms)
     places = [at for at, call in enumerate(order) if isinstance(call.module, FittedOp) or call.path in readers]
     if not places:  # blocks were left out, and nothing reads a cut
         return ()
@@ -142,7 +142,7 @@ def _samples(
     return found
 
 
-def _edits(model: nn.Module) -> tuple[Edit, ...]:
+def edits_of(model: nn.Module) -> tuple[Edit, ...]:
     found = getattr(model, "nat_document", None)
     return found.edits if isinstance(found, Document) else ()
 
@@ -164,9 +164,7 @@ def _fitted(
     else:
         assert isinstance(module, nn.Conv2d)
         solution = solve(map_of(form), *_moments(form, first, inputs, samples), start=module.weight.flatten(1).T)
-        module.weight.copy_(solution.weights[0])
-        if module.bias is not None:
-            module.bias.copy_(solution.bias)
+        install_reader(module, solution.weights[0], solution.bias)
     return Fit(path, form, solution.residual, solution.ridge)
 
 

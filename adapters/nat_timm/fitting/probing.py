@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -140,3 +140,17 @@ def calls(model: nn.Module, x: Tensor, kinds: tuple[type[nn.Module], ...]) -> li
         for handle in handles:
             handle.remove()
     return found
+
+
+@contextmanager
+def watched(model: nn.Module, paths: Iterable[str], note: Callable[[str, Tensor, Tensor], None]) -> Iterator[None]:
+    """``note`` gets the path, the input and the output of each of these modules when it is called."""
+    handles = [
+        model.get_submodule(path).register_forward_hook(lambda _, given, out, path=path: note(path, given[0], out))
+        for path in paths
+    ]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()

@@ -20,6 +20,8 @@ _FUNCTIONS = frozenset({
 })  # fmt: skip
 _PASSED = (nn.Identity, nn.Dropout, nn.MaxPool2d, nn.AvgPool2d)
 SMALLEST = 8
+MOST_EXPANSIONS = 5
+"""Times the channels of its input at most to which the hidden ones of a block are cut."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,7 @@ def smaller(unit: ModelUnit, found: Chain) -> tuple[int, ...]:
     """Fewer hidden channels: the smaller whole expansions of the block's input, or three quarters and a half."""
     c_in = unit.reads[0].meta["shape"][1] if unit.reads and unit.reads[0].meta["shape"] else found.hidden
     ratio = found.hidden / c_in
-    wanted = [c_in * each for each in (4, 3, 2, 1) if each < ratio] if ratio >= 2 else []
+    wanted = [c_in * each for each in range(MOST_EXPANSIONS, 0, -1) if each < ratio] if ratio >= 2 else []
     wanted = wanted or [found.hidden * 3 // 4, found.hidden // 2]
     step = lcm(found.unit, SMALLEST) if found.hidden > 2 * SMALLEST else found.unit
     rounded = [max(step, (each + step // 2) // step * step) for each in wanted]

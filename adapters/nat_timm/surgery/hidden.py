@@ -37,12 +37,38 @@ def shrink_hidden(modules: Sequence[nn.Module], keep: int) -> None:
     for module in between:
         slice_between(module, index, hidden)
     slice_columns(consumer, index)
+    consumer.nat_read = index
+    noted = noted_importance(consumer, hidden)
+    if noted is not None:
+        note_importance(consumer, noted[index])
+
+
+def note_importance(consumer: nn.Module, values: Tensor) -> None:
+    """What each channel that a layer reads is worth, (channels,), where more is known than its weights say."""
+    consumer.nat_importance = values
+
+
+def channels_read(consumer: nn.Module) -> Tensor | None:
+    """Which channels a layer reads of those that it read before the last cut."""
+    found = getattr(consumer, "nat_read", None)
+    return found if isinstance(found, Tensor) else None
+
+
+def noted_importance(consumer: nn.Module, hidden: int) -> Tensor | None:
+    """What was noted of the channels that a layer reads now."""
+    found = getattr(consumer, "nat_importance", None)
+    if not isinstance(found, Tensor) or len(found) != hidden:
+        return None
+    return found.to(weight_of(consumer).device)
 
 
 def importance(producer: nn.Module, between: Sequence[nn.Module], consumer: nn.Module) -> Tensor:
-    """How much each hidden channel matters: the size of the weights that read it, times the size of its values, which
-    follows from the norm before the activation (``normed_size``). Without one it is taken to be the size of the weights
-    that make it."""
+    """How much each hidden channel matters: what was noted (``note_importance``), else the size of the weights that
+    read it, times the size of its values, which follows from the norm before the activation (``normed_size``). Without
+    one it is taken to be the size of the weights that make it."""
+    noted = noted_importance(consumer, weight_of(consumer).shape[1])
+    if noted is not None:
+        return noted
     read: Tensor = weight_of(consumer).detach().float().transpose(0, 1).flatten(1).norm(dim=1)
     for module in reversed(between):
         size = normed_size(module)

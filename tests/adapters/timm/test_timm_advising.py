@@ -137,11 +137,13 @@ def test_some_combinations_are_measured_and_none_of_the_others_is_beaten(advice:
             assert not any(other.ms >= each.ms and other.change < each.change for other in advice.combinations)
 
 
-def test_a_combination_is_computed_as_the_whole_moved_model_is(model: nn.Module) -> None:
+def test_a_combination_is_computed_as_the_whole_moved_model_is() -> None:
+    model = lively("mobilenetv2_035")
     network, x = nat_timm.to_network(model, (3, SIZE, SIZE), fits=True), images(SIZE, 12)
     moves = Moves(network, find_rule("nat++"))
     subject = TimmSubject(model, network, [x], None, Stopwatch(find_compute("cpu", "float32")), 0)
-    choice = [next((n for n, op in enumerate(ops) if n and "fit_" not in str(op)), 0) for ops in moves.candidates]
+    words = [[subject.word(op) for op in ops] for ops in moves.candidates]
+    choice = [ops.index("null", 1) if "null" in ops[1:] else 0 for ops in words]  # nothing to fit
     changes = [Change(slot, op) for slot, op, n in zip(moves.slots, moves.ops(choice), choice, strict=True) if n]
     assert len(changes) > 2
     (outputs,) = subject.combined([changes], torch.arange(3, 9))

@@ -17,7 +17,7 @@ PAGE = (DOCS / "reference" / "formats" / "timm.md").read_text(encoding="utf-8")
 def test_the_scripts_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     scripts = re.findall(r"```python\n(.*?)```", TUTORIAL + PAGE, re.DOTALL)
-    assert len(scripts) == 5
+    assert len(scripts) == 6
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of torch's exporters
         exec(compile("\n".join(scripts), "timm.md", "exec"), {"__name__": "page"})

@@ -1,0 +1,111 @@
+"""What convolutions that read hidden channels get and give, summed up over pictures: which channels matter, and weights
+for those that are left, follow from it in closed form."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from nat_plugin.fitting.elimination import elimination_order
+from nat_plugin.fitting.moments import Moments
+from nat_plugin.fitting.sampling import add, bytes_of, empty, in_parts
+from nat_plugin.fitting.solving import Solution, solve
+from nat_plugin.ir import Limits, Moves, Network
+from nat_plugin.ir.rules import Rule
+from nat_timm.documents.forms import Form
+from nat_timm.fitting.cuts import form_of, is_plain
+from nat_timm.fitting.maps import map_of
+from nat_timm.fitting.probing import RecordedCall, calls, watched
+from nat_timm.networks import moved_document
+from nat_timm.surgery.hidden import note_importance, noted_importance
+
+LARGEST = 2304
+"""Values that an output is a sum over, for which it is worth the time to find out which can go."""
+
+
+@dataclass(frozen=True, eq=False)
+class ReaderSums:
+    """Of a convolution as it is; ``scales`` (outputs,): what an output is multiplied with right behind it."""
+
+    form: Form
+    weights: Tensor
+    scales: Tensor
+    moments: tuple[Moments, Moments]
+
+    def of(self, channels: Tensor) -> Solution:
+        """The weights that come nearest to what it gives where it reads only some of its channels."""
+        area = self.form.kernel**2
+        rows = (channels[:, None] * area + torch.arange(area, device=channels.device)).flatten()
+        form = Form((len(channels), self.form.channels[1]), kernel=self.form.kernel, stride=self.form.stride)
+        known, held = (each.of(rows) for each in self.moments)
+        return solve(map_of(form), known, held, start=self.weights[rows])
+
+    def importance(self) -> Tensor:
+        """Of every channel that it reads: the turn in which it can go."""
+        both = self.moments[0] + self.moments[1]
+        return elimination_order(both, self.weights * self.scales, self.form.kernel**2)
+
+
+@torch.no_grad()
+def sums_of(model: nn.Module, paths: Iterable[str], batches: Sequence[Tensor], seed: int) -> dict[str, ReaderSums]:
+    """By path; without those that read too many values, and those that are no plain convolutions. ``model`` is in
+    evaluation mode."""
+    order = calls(model, batches[0][:1], (nn.Conv2d, _BatchNorm))
+    wanted, found = set(paths), dict[str, ReaderSums]()
+    for number, call in enumerate(order):
+        conv = call.module
+        if call.path in wanted and isinstance(conv, nn.Conv2d) and conv.groups == 1 and is_plain(conv):
+            form = form_of(conv)
+            fitted = map_of(form)
+            if fitted.inputs <= LARGEST:
+                scales = _scales(conv, order[number + 1 : number + 2])
+                weights = conv.weight.flatten(1).T.double()
+                found[call.path] = ReaderSums(form, weights, scales, empty(fitted, call.given.device))
+    for part in in_parts({path: bytes_of(map_of(each.form)) for path, each in found.items()}):
+        _add({path: found[path] for path in part}, model, batches, seed)
+    return found
+
+
+def order_channels(model: nn.Module, sums: Mapping[str, ReaderSums]) -> None:
+    """Note at every reader of ``model`` which of its channels are to stay longest, where that was not noted before."""
+    for path, each in sums.items():
+        reader = model.get_submodule(path)
+        if noted_importance(reader, each.form.channels[0]) is None:
+            note_importance(reader, each.importance())
+
+
+def order_hidden(model: nn.Module, network: Network, rule: Rule, batches: Sequence[Tensor], seed: int) -> None:
+    """The same for all hidden channels that moves of ``network``, which was read from ``model``, can make fewer."""
+    moves = Moves(network, rule, Limits(held_elsewhere=True))
+    documents = (
+        moved_document(moves.apply([number if place == at else 0 for place in range(len(moves.slots))]))
+        for at, ops in enumerate(moves.candidates)
+        for number in range(1, len(ops))
+    )
+    edits = {edit for document in documents for edit in document.edits if edit.op == "hidden"}
+    order_channels(model, sums_of(model, {edit.at[-1] for edit in edits}, batches, seed))
+
+
+def _add(sums: Mapping[str, ReaderSums], model: nn.Module, batches: Sequence[Tensor], seed: int) -> None:
+    number, count = 0, sum(len(x) for x in batches)
+
+    def note(path: str, given: Tensor, out: Tensor) -> None:
+        each = sums[path]
+        add(each.moments, map_of(each.form), given, out, number, count, seed)
+
+    with watched(model, sums, note):
+        for batch in batches:
+            model(batch)
+            number += len(batch)
+
+
+def _scales(conv: nn.Conv2d, after: Sequence[RecordedCall]) -> Tensor:
+    ones = torch.ones(conv.out_channels, dtype=torch.float64, device=conv.weight.device)
+    norm = after[0].module if after else None
+    if not isinstance(norm, _BatchNorm) or norm.running_var is None or norm.weight is None:
+        return ones
+    return ones * norm.weight.double() / (norm.running_var.double() + norm.eps).sqrt()
