@@ -97,6 +97,12 @@ class Architecture:
 
         return network_svg(self.network, self.before, alone)
 
+    def dot(self) -> str:
+        """Its cells as a ``digraph`` of Graphviz."""
+        from nat_plugin.picture.dot import network_dot
+
+        return network_dot(self.network, self.before)
+
     def __str__(self) -> str:
         return self.text
 
@@ -175,5 +181,5 @@ def _text(source: Readable) -> str:
     if isinstance(source, list | tuple | dict):
         return repr(source)
     raise NATError(
-        f"a {type(source).__name__} is no architecture; give a text, a path, a genotype, a list, a dict or a Network"
+        f"this {type(source).__name__} is no architecture; give a text, a path, a genotype, a list, a dict or a Network"
     )

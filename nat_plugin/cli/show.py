@@ -21,6 +21,7 @@ from nat_plugin.sources import make_frame
 @click.argument("source")
 @adapter_option
 @click.option("--svg", type=click.Path(path_type=Path), help="Draw its cells into this file.")
+@click.option("--dot", type=click.Path(path_type=Path), help="Write its cells into this file, for Graphviz.")
 @keep_going_option
 @frame_options
 @json_option
@@ -28,6 +29,7 @@ def show(
     source: str,
     adapter: str | None,
     svg: Path | None,
+    dot: Path | None,
     keep_going: bool,
     channels: int | None,
     cells: int | None,
@@ -39,14 +41,17 @@ def show(
     from nat_plugin.cli.lines import Problems, each_source
     from nat_plugin.plugins import plugins
 
-    if svg is not None and source == "-":
-        raise NATError("--svg: a file holds the drawing of one architecture; give it in the place of -")
+    for option, file in (("--svg", svg), ("--dot", dot)):
+        if file is not None and source == "-":
+            raise NATError(f"{option}: a file holds the drawing of one architecture; give it in the place of -")
     problems = Problems(keep_going)
     for found in each_source(source, adapter, plugins(), problems):
         with problems.of(found.line):
             read = Architecture.of(found, make_frame(found, channels, cells, size, classes))
             if svg is not None:
                 write_text(svg, read.svg(alone=True))
+            if dot is not None:
+                write_text(dot, read.dot())
             print_json(read.describe()) if as_json else _print(read)
     problems.end()
 
