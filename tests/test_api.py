@@ -192,7 +192,7 @@ def test_adapters_with_a_python_api_are_there_by_name() -> None:
 
 WRONG: list[tuple[Callable[[], object], str]] = [
     (lambda: nat.read(3), "this int is no architecture; give a text, a path, a genotype, a list, a dict or a Network"),  # type: ignore[arg-type]
-    (lambda: nat.read(None), "a NoneType is no architecture"),  # type: ignore[arg-type]
+    (lambda: nat.read(None), "this NoneType is no architecture"),  # type: ignore[arg-type]
     (lambda: nat.read(""), "the architecture is empty"),
     (lambda: nat.read(Path("missing.txt")), "'missing.txt' is neither a file, nor a published name"),
     (lambda: nat.read([1, 2]), "no adapter|neither a file"),
