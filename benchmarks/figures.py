@@ -30,10 +30,15 @@ Points: TypeAlias = dict[str, dict[str, list[list[float]]]]
 """By panel and curve: x, y, and where there is an interval low and high."""
 
 
+def _left_out() -> list[tuple[str, dict[str, Any]]]:
+    """Tasks of which networks can become others."""
+    return [(task, entry) for task, entry in _results("leave_one_out").items() if entry["rows"]]
+
+
 def gain_by_queries() -> Points:
     """Share of the best reachable gain after so many queries, on tasks that training did not see."""
     panels: Points = {}
-    for task, entry in _results("leave_one_out").items():
+    for task, entry in _left_out():
         if not entry["points"] or task == "macro":  # there the best reachable by validation gains nothing
             continue
         rows = [row for row in entry["rows"] if (row["setting"], row["group"]) == ("nat", "all") and row["queries"]]
@@ -47,7 +52,7 @@ def gain_by_queries() -> Points:
 def calibration() -> Points:
     """How often proposals are better that are said to be better with a probability; tenths with ten cases or more."""
     curves = {}
-    for task, entry in _results("leave_one_out").items():
+    for task, entry in _left_out():
         bins = [each for each in entry["calibration"]["nat"]["proposals"] if each["cases"] >= 10]
         curves[task] = [[each["said"] / each["cases"], each["true"] / each["cases"]] for each in bins]
     return {"proposals of the policy": curves}
