@@ -38,8 +38,8 @@ def test_the_policy_alone_comes_near_the_optimum(device: torch.device) -> None:
     for seed, score in itertools.islice(with_gains, 3):
         most = most_to_gain(moves, score)
         task = Task((network,), NAT, Budget(), seed, device=device)
-        strategy = NATStrategy(task, NATSettings(evaluations=3000, refine=0, mix={"input": 1, "neighbours": 0}))
-        run(strategy, score, 3000)
+        strategy = NATStrategy(task, NATSettings(evaluations=1500, refine=0, mix={"input": 1, "neighbours": 0}))
+        run(strategy, score, 1500)
         [found], [first] = transform([network], NAT, Budget(), strategy.policy), strategy.finalists(network, 1)
         seen += (score(first) - score(network)) / most / 3
         proposed += (score(found) - score(network)) / most / 3
