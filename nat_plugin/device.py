@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict
 
 import torch
 
@@ -15,20 +16,33 @@ from nat_plugin.files import ReadError, read_text
 from nat_plugin.parallel.ranks import ALONE, Ranks
 
 
+class BatchForm(TypedDict):
+    """How images come to a network."""
+
+    dtype: torch.dtype
+    memory_format: torch.memory_format
+
+
 @dataclass(frozen=True)
 class Compute:
-    """Where and how to compute. ``autocast`` is None for full float32. ``ranks``: the processes that train the same
-    weights."""
+    """Where and how to compute. ``autocast`` is None where all is in the type of weights and images, ``dtype``.
+    ``ranks``: the processes that train the same weights."""
 
     device: torch.device
     autocast: torch.dtype | None = None
     memory_format: torch.memory_format = torch.channels_last
     ranks: Ranks = ALONE
+    dtype: torch.dtype = torch.float32
 
     @property
     def precision_name(self) -> str:
-        """As ``find_compute`` takes it."""
-        return "float32" if self.autocast is None else str(self.autocast).removeprefix("torch.")
+        """As a recipe says it."""
+        return str(self.autocast or self.dtype).removeprefix("torch.")
+
+    @property
+    def form(self) -> BatchForm:
+        """Of the images that networks compute on."""
+        return {"dtype": self.dtype, "memory_format": self.memory_format}
 
     def precision(self) -> AbstractContextManager[object]:
         """The context in which forward passes run."""

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from nat_plugin.data import DataSet, Images, eval_batches, take, train_batches
-from nat_plugin.device import Compute
+from nat_plugin.device import BatchForm, Compute
 from nat_plugin.search.base import State
 from nat_plugin.training.seeds import generator
 
@@ -110,7 +110,7 @@ class DataFeed(Feed):
 
     def calibration_batches(self, count: int) -> Batches:
         random, size = generator(self._seed, "recalibration"), min(self._settings.reward_batch, len(self._weights))
-        batches = train_batches(self._data, self._weights, size, random, memory_format=self._compute.memory_format)
+        batches = train_batches(self._data, self._weights, size, random, **self._form)
         return islice(batches, math.ceil(count / size))
 
     def state(self) -> State:
@@ -123,12 +123,14 @@ class DataFeed(Feed):
         next(islice(self._batches, self._taken, self._taken), None)  # skip what that epoch has already given
 
     def _open_epoch(self) -> Batches:
-        random, layout = generator(self._seed, "supernet epoch", self._epoch), self._compute.memory_format
-        ranks = self._compute.ranks
-        return train_batches(self._data, self._weights, self._settings.batch, random, memory_format=layout, ranks=ranks)
+        random, ranks = generator(self._seed, "supernet epoch", self._epoch), self._compute.ranks
+        return train_batches(self._data, self._weights, self._settings.batch, random, ranks=ranks, **self._form)
 
     def _large_batches(self, images: Images, augment: torch.Generator | None = None) -> Batches:
         """As few batches as ``reward_batch`` allows, of about equal size."""
         count = math.ceil(len(images) / self._settings.reward_batch)
-        size, layout = math.ceil(len(images) / count), self._compute.memory_format
-        return eval_batches(self._data, images, size, memory_format=layout, augment=augment)
+        return eval_batches(self._data, images, math.ceil(len(images) / count), augment=augment, **self._form)
+
+    @property
+    def _form(self) -> BatchForm:
+        return self._compute.form

@@ -95,7 +95,7 @@ class SupernetEvaluator(Evaluator):
             self.net = self.shared(template)
         for network in context.inputs:
             self.net.active_parameters(network)  # a NATError here says what the supernet cannot hold
-        self.net.to(device=compute.device, memory_format=compute.memory_format)  # type: ignore[call-overload]
+        self.net.to(compute.device, **compute.form)  # type: ignore[call-overload]
         self._steps = ImageSteps(self.net, settings, compute, settings.accumulation)
         self.steps_done = 0  # of the shared weights
         self._rounds_done = 0
@@ -138,7 +138,7 @@ class SupernetEvaluator(Evaluator):
     def _losses(self, network: Network, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         with self.context.compute.precision():
             logits = self.net(x, network)
-        loss = self.objective(logits.float(), x, y)
+        loss = self.objective(logits.to(self.context.compute.dtype), x, y)
         return loss, figures(loss, logits, y)
 
     def measure(self, proposals: Sequence[Proposal]) -> list[Measurement | None]:
@@ -196,11 +196,11 @@ class SupernetEvaluator(Evaluator):
         return {name: self._known[name] for name in networks}
 
     def _logits(self, x: Tensor, network: Network) -> Tensor:
-        """Without gradients: (images, classes) in float32."""
+        """Without gradients: (images, classes)."""
         self.net.eval()
         with torch.no_grad(), self.context.compute.precision():
             logits: Tensor = self.net(x, network)
-        return logits.float()
+        return logits.to(self.context.compute.dtype)
 
     def _compare(self, source: tuple[float, float], network: tuple[float, float]) -> Measurement | None:
         if not all(math.isfinite(value) for value in (*source, *network)):

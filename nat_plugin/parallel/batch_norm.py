@@ -40,6 +40,7 @@ class SharedBatchNorm(TorchFunctionMode):
     def _batch_norm(self, given: Mapping[str, Any]) -> Tensor:
         """In training; arguments as ``F.batch_norm`` has them."""
         x, weight, bias, eps = (given[name] for name in ("input", "weight", "bias", "eps"))
+        normalised: Tensor
         normalised, mean, variance, count = _Normalised.apply(x, weight, bias, eps, self._ranks)
         running_mean, running_var, momentum = (given[name] for name in ("running_mean", "running_var", "momentum"))
         if running_mean is not None and running_var is not None:
@@ -61,7 +62,7 @@ class _Normalised(torch.autograd.Function):
         channels = x.shape[1]
         variance, mean = torch.var_mean(_wide(x), _others(x), correction=0)
         own = torch.cat([mean, variance, mean.new_full((1,), x.numel() // channels)])
-        means, variances, counts = ranks.gather(own).split([channels, channels, 1], 1)
+        means, variances, counts = torch.split(ranks.gather(own), [channels, channels, 1], 1)
         count = counts.sum()
         mean = (means * counts).sum(0) / count
         variance = ((variances + (means - mean) ** 2) * counts).sum(0) / count
@@ -71,7 +72,7 @@ class _Normalised(torch.autograd.Function):
         return F.batch_norm(x, mean, variance, weight, bias, False, 0.0, eps), mean, variance, count
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor, *_: Any) -> Any:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor, *_: Any) -> Any:
         x, weight, mean, scale, count = ctx.saved_tensors
         shape = (1, -1, *[1] * (x.ndim - 2))
         wide, centred = _wide(grad), _wide(x) - mean.view(shape)

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from nat_plugin.search.base import Settings
 
-PRECISIONS = {"32-true": "float32", "bf16-mixed": "bfloat16", "16-mixed": "float16"}
+PRECISIONS = {"32-true": "float32", "bf16-mixed": "bfloat16", "16-mixed": "float16", "64-true": "float64"}
 """Fabric's names of what ``precision`` of a recipe may be."""
 
 
@@ -20,7 +20,7 @@ class FabricSettings(Settings):
         default=1, description="on each node: how many, the numbers of GPUs, or auto for all GPUs"
     )
     nodes: int = Field(default=1, ge=1, le=100_000, description="machines")
-    precision: Literal["32-true", "bf16-mixed", "16-mixed"] | None = Field(
+    precision: Literal["32-true", "bf16-mixed", "16-mixed", "64-true"] | None = Field(
         default=None, description="of forward passes, as `precision` of the recipe, which it stands for"
     )
     strategy: Literal["auto", "ddp"] = Field(

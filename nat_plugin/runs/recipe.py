@@ -124,8 +124,10 @@ class Common(Executed):
         default=None, ge=1, le=1024, description="CPU threads; left out: what torch has set when a run begins"
     )
     device: str = Field(default="auto", description="auto, cpu, cuda or cuda:N")
-    precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
-        default="auto", description="floating-point type of forward passes"
+    precision: Literal["auto", "float32", "bfloat16", "float16", "float64"] = Field(
+        default="auto",
+        description="floating-point type of forward passes; float64: of weights and images, to tell rounding from "
+        "anything else",
     )
 
     @property

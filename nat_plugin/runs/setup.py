@@ -84,10 +84,17 @@ _OPEN = {"threads": None, "device": "auto", "precision": "auto"}
 """Keys of a recipe, and what leaves them to the machine."""
 
 
+def compute_of(recipe: Common) -> Compute:
+    """Where and how a recipe has computed. NATError for a device that is not there."""
+    if recipe.floats == "float64":
+        return replace(find_compute(recipe.device, "float32"), dtype=torch.float64)
+    return find_compute(recipe.device, recipe.floats)
+
+
 def settled(recipe: _C) -> _C:
     """A recipe in which is written down what this machine would decide, and what decides the last bits of a result: the
     number of threads, the device and the precision. NATError for a device that is not there."""
-    compute = find_compute(recipe.device, recipe.floats)
+    compute = compute_of(recipe)
     found = {"device": str(compute.device), "precision": compute.precision_name}
     share = max(1, torch.get_num_threads() // recipe.processes(compute.device.type))
     return recipe.model_copy(update={**found, "threads": recipe.threads or share})
@@ -124,7 +131,7 @@ def set_up(
     recipe = chosen.recipe
     if recipe.threads is not None:
         torch.set_num_threads(recipe.threads)
-    found = find_compute(recipe.device, recipe.floats)
+    found = compute_of(recipe)
     compute = replace(found, device=ranks.device(found.device), ranks=ranks)
     kind: type[Evaluator] = plugins.find("evaluators", recipe.evaluator_name)
     data = read(chosen.data, compute.device, plugins) if chosen.data is not None else None

@@ -54,7 +54,7 @@ class NetworkTrainer:
         self._split = data.weights.to(compute.device)
         with seeded(compute.device, derive(seed, "initial weights")):
             self.net = _built(network, schedule, module)
-        self.net.to(device=compute.device, memory_format=compute.memory_format)  # type: ignore[call-overload]
+        self.net.to(compute.device, **compute.form)  # type: ignore[call-overload]
         if isinstance(self.net, CellNetwork):
             self.net.ranks = compute.ranks
         self._forward: Callable[[Tensor], Any] = torch.compile(self.net) if schedule.compile else self.net
@@ -98,19 +98,19 @@ class NetworkTrainer:
         return (rank,) if rank and not isinstance(self.net, CellNetwork) else ()
 
     def _batches(self, random: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
-        layout, ranks = self.compute.memory_format, self.compute.ranks
-        return train_batches(self._data, self._split, self.schedule.batch, random, memory_format=layout, ranks=ranks)
+        form, ranks = self.compute.form, self.compute.ranks
+        return train_batches(self._data, self._split, self.schedule.batch, random, ranks=ranks, **form)
 
     def _losses(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        smoothing = self.schedule.label_smoothing
+        smoothing, dtype = self.schedule.label_smoothing, self.compute.dtype
         with self.compute.precision():
             output = self._forward(x)
         logits, auxiliary = output if isinstance(output, tuple) else (output, None)
-        loss = F.cross_entropy(logits.float(), y, label_smoothing=smoothing, reduction="sum")
+        loss = F.cross_entropy(logits.to(dtype), y, label_smoothing=smoothing, reduction="sum")
         found = figures(loss, logits, y)
         if auxiliary is None:
             return loss, found
-        side = F.cross_entropy(auxiliary.float(), y, label_smoothing=smoothing, reduction="sum")
+        side = F.cross_entropy(auxiliary.to(dtype), y, label_smoothing=smoothing, reduction="sum")
         return loss + self.schedule.auxiliary * side, found
 
     def accuracy(self, split: Images) -> Accuracy:
@@ -118,12 +118,10 @@ class NetworkTrainer:
         self.net.eval()
         losses, hits = [], []
         with torch.no_grad():
-            batches = eval_batches(
-                self._data, split.to(self.compute.device), EVAL_BATCH, memory_format=self.compute.memory_format
-            )
+            batches = eval_batches(self._data, split.to(self.compute.device), EVAL_BATCH, **self.compute.form)
             for x, y in batches:
                 with self.compute.precision():
-                    logits = self._forward(x).float()
+                    logits = self._forward(x).to(self.compute.dtype)
                 losses.append(F.cross_entropy(logits, y, reduction="sum"))
                 hits.append(logits.argmax(1) == y)
         right = torch.cat(hits).cpu()

@@ -16,6 +16,7 @@ from benchmarks.running import run
 ELSEWHERE = {
     "search-own-architecture": "test_own_architecture.py",
     "timm-pretrained": "test_timm_pretrained.py",
+    "training-devices": "test_training_devices.py",
 }
 """Experiments whose quick run another file looks at more closely."""
 

@@ -87,7 +87,9 @@ class TimmSupernet(SharedWeights):
         if not wanted:
             return {}
         mode = self.base.training
-        found = fits_alone(self.base.eval(), wanted, checked(self._pictures(), self.base))
+        dtype = next(self.base.parameters()).dtype
+        pictures = checked((x.to(dtype) for x in self._pictures()), self.base)
+        found = fits_alone(self.base.eval(), wanted, pictures)
         self.base.train(mode)
         return {(at[0], form): fit for (at, form), fit in found.items()}
 

@@ -49,7 +49,7 @@ def said(teacher: nn.Module | None, x: Tensor, compute: Compute) -> Tensor | Non
         return None
     with torch.no_grad(), compute.precision():
         logits: Tensor = teacher(x)
-    return logits.float()
+    return logits.to(compute.dtype)
 
 
 def distance(logits: Tensor, teacher: Tensor, temperature: float) -> Tensor:
@@ -82,7 +82,7 @@ def fine_tune(
 
     def losses(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         with compute.precision():
-            logits = model(x).float()
+            logits = model(x).to(compute.dtype)
         loss = objective(
             logits,
             y,

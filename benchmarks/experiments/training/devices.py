@@ -1,10 +1,11 @@
 """Two devices against one, with the same batches: a supernet, a model of timm in adaptation, a final training.
 
 The devices are processes of this CPU, connected by gloo as Lightning Fabric does it. The loss of each step in two
-processes is compared with that in one; so are trainings that one of them began and the other went on with; and, for
-what rounding alone does, one process whose weights differ by a ten-millionth at the beginning.
+processes is compared with that in one; so are trainings that one of them began and the other went on with. That is in
+float64: in float32 rounding alone, which depends on the order of sums, leads such trainings apart. How far is shown by
+one process whose weights differ by a ten-millionth at the beginning.
 
-    python -m benchmarks training-devices
+    python -m benchmarks training-devices --save
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from benchmarks.experiments.training.learners import SUBJECTS, Curves
 from nat_plugin.parallel.ranks import ALONE
 
 NOISE = 1e-7
-COLUMNS = ("two for one", "two, then one", "one, then two", "weights disturbed")
+COLUMNS = ("two devices", "two, then one", "one, then two", "two, float32", "one, float32, disturbed")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -36,36 +37,33 @@ def run(args: argparse.Namespace) -> None:
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as scratch:
         found = compared(args.steps, Path(scratch))
-    print(f"{'largest difference in loss':<28}" + "".join(f"{name:>19}" for name in COLUMNS))
+    print(f"{'largest difference in loss':<28}" + "".join(f"{name:>25}" for name in COLUMNS))
     for subject, each in found.items():
-        print(f"{subject:<28}" + "".join(f"{each['differences'][name]:>19.1e}" for name in COLUMNS))
+        print(f"{subject:<28}" + "".join(f"{each['differences'][name]:>25.1e}" for name in COLUMNS))
     add_result(args.results, "cpu", {"steps": args.steps, "subjects": found})
 
 
 def compared(steps: int, folder: Path) -> dict[str, Any]:
     """Of each subject the losses of one process by step, and the largest difference of others from them."""
-    alone, disturbed = Curves(ALONE, steps, folder), Curves(ALONE, steps, folder / "disturbed", NOISE)
-    disturbed.folder.mkdir()
+    alone = Curves(ALONE, steps, folder)
+    single, disturbed = (Curves(ALONE, steps, None, torch.float32, noise) for noise in (0.0, NOISE))
     one = {name: alone.in_one_go(name) for name in SUBJECTS}
     words = [sys.executable, "-m", "benchmarks.experiments.training.learners", str(folder), str(steps)]
     subprocess.run(words, cwd=ROOT, check=True)
     two = json.loads((folder / "two.json").read_text(encoding="utf-8"))
-    others = {
-        name: (
-            two[name]["in one go"],
-            alone.resumed(name, 2),
-            two[name]["resumed"],
-            disturbed.in_one_go(name),
+    found = {}
+    for name in SUBJECTS:
+        in_float32 = single.in_one_go(name)
+        pairs = (
+            (one[name], two[name]["in one go"]),
+            (one[name], alone.resumed(name, 2)),
+            (one[name], two[name]["resumed"]),
+            (in_float32, two[name]["float32"]),
+            (in_float32, disturbed.in_one_go(name)),
         )
-        for name in SUBJECTS
-    }
-    return {
-        name: {
-            "losses": one[name],
-            "differences": dict(zip(COLUMNS, (_largest(one[name], each) for each in others[name]), strict=True)),
-        }
-        for name in SUBJECTS
-    }
+        differences = dict(zip(COLUMNS, (_largest(*each) for each in pairs), strict=True))
+        found[name] = {"losses": one[name], "differences": differences}
+    return found
 
 
 def _largest(losses: list[float], others: list[float]) -> float:

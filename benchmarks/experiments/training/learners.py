@@ -119,18 +119,19 @@ SUBJECTS: dict[str, Callable[[Compute, DataSet, int], Learner]] = {
 
 @dataclass(frozen=True)
 class Curves:
-    """Losses of each subject by step, of these ranks; and the files with its state halfway, in a folder."""
+    """Losses of each subject by step, of these ranks; and the files with its state halfway, where there is a folder."""
 
     ranks: Ranks
     steps: int
-    folder: Path
+    folder: Path | None
+    dtype: torch.dtype = torch.float64
     noise: float = 0.0
     """Standard deviation of what is added to each weight at the beginning, as a share of the weight."""
 
     def in_one_go(self, name: str) -> list[float]:
         learner, losses = self._made(name), list[float]()
         for step in range(self.steps):
-            if step == self.steps // 2 and self.ranks.number == 0:
+            if step == self.steps // 2 and self.ranks.number == 0 and self.folder is not None:
                 save_state(self._path(name, self.ranks.count), learner.state())
             losses.append(learner.step())
         return losses
@@ -142,7 +143,7 @@ class Curves:
         return [learner.step() for _ in range(self.steps - self.steps // 2)]
 
     def _made(self, name: str) -> Learner:
-        learner = SUBJECTS[name](Compute(torch.device("cpu"), ranks=self.ranks), images(), self.steps)
+        learner = SUBJECTS[name](Compute(torch.device("cpu"), ranks=self.ranks, dtype=self.dtype), images(), self.steps)
         if self.noise:
             state, random = learner.state(), torch.Generator().manual_seed(0)
             _disturb(state, self.noise, random)
@@ -150,6 +151,7 @@ class Curves:
         return learner
 
     def _path(self, name: str, devices: int) -> Path:
+        assert self.folder is not None
         return self.folder / f"{name.replace(' ', '-')}-{devices}.safetensors"
 
 
@@ -165,8 +167,15 @@ def _disturb(state: Any, noise: float, random: torch.Generator) -> None:
 def main(folder: Path, steps: int) -> None:
     torch.set_num_threads(1)
     with ranks_of(FabricSettings(devices=2), "cpu") as ranks:
-        curves = Curves(ranks, steps, folder)
-        found = {name: {"in one go": curves.in_one_go(name), "resumed": curves.resumed(name, 1)} for name in SUBJECTS}
+        curves, single = Curves(ranks, steps, folder), Curves(ranks, steps, None, torch.float32)
+        found = {
+            name: {
+                "in one go": curves.in_one_go(name),
+                "resumed": curves.resumed(name, 1),
+                "float32": single.in_one_go(name),
+            }
+            for name in SUBJECTS
+        }
         if ranks.number:
             ranks.follow({})
         else:
