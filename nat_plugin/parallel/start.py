@@ -12,10 +12,10 @@ from nat_plugin.parallel.settings import FabricSettings
 
 
 @contextmanager
-def ranks_of(settings: FabricSettings | None, device: str) -> Iterator[Ranks]:
+def ranks_of(settings: FabricSettings, device: str) -> Iterator[Ranks]:
     """This process among those that train on so many devices of a kind (``cpu``, ``cuda``). NATError where they cannot
     be started or connected."""
-    if settings is None or settings.count(device) == 1:
+    if settings.count(device) == 1:
         yield ALONE
         return
     if ":" in device:

@@ -15,8 +15,6 @@ from nat_plugin.files import WriteError
 from nat_plugin.ir import Network
 from nat_plugin.measuring.keeping import RANKED, SPARE
 from nat_plugin.measuring.latency import LATENCY
-from nat_plugin.parallel.ranks import Ranks
-from nat_plugin.parallel.start import ranks_of
 from nat_plugin.plugins import Plugins
 from nat_plugin.policy.finding import check_still_ships
 from nat_plugin.runs.choice import FinalEpoch, FinalSelection, check_final
@@ -32,7 +30,7 @@ from nat_plugin.runs.search import Search
 from nat_plugin.runs.setup import Setup, find_origin, settled
 from nat_plugin.runs.state import load_state, save_state
 from nat_plugin.runs.timing import Timing, timed
-from nat_plugin.runs.together import devices_of, follow, set_up_together
+from nat_plugin.runs.together import on_its_devices, plan_of_record, set_up_together
 from nat_plugin.runs.weights import FOLDER as WEIGHTS
 from nat_plugin.runs.workers import RunWorkers
 from nat_plugin.tracking.base import SEARCH, Tracker, find_tracker
@@ -48,15 +46,8 @@ Keep: TypeAlias = Callable[["FinalSelection | None"], None]
 def start(plan: RunPlan, folder: Path, plugins: Plugins, reporter: Reporter) -> dict[str, Any]:
     """Begin a run in a new or empty folder and carry it through; what ``result.json`` holds."""
     plan = plan.model_copy(update={"recipe": settled(plan.recipe)})
-    with ranks_of(plan.recipe.fabric, plan.recipe.device) as ranks:
-        if ranks.number:
-            follow(plugins, ranks)
-        return _start(plan, folder, plugins, reporter, ranks)
-
-
-def _start(plan: RunPlan, folder: Path, plugins: Plugins, reporter: Reporter, ranks: Ranks) -> dict[str, Any]:
     origin = find_origin(plan, plugins)
-    with begun(folder, RUN_FILE):
+    with on_its_devices(plan, plugins) as ranks, begun(folder, RUN_FILE):
         check_free(folder, RUN_FILE)
         tidy(folder)
         setup = set_up_together(plan, origin, plugins, ranks)
@@ -82,17 +73,8 @@ def resume(
     if not folder.is_dir():
         raise NATError(f"{folder}: there is no such folder")
     RunRecord.place(folder)
-    devices = devices_of(RunRecord.read(folder).recipe, fabric or {})
-    with ranks_of(*devices) as ranks:
-        if ranks.number:
-            follow(plugins, ranks)
-        return _resume(folder, plugins, reporter, moved, ranks)
-
-
-def _resume(
-    folder: Path, plugins: Plugins, reporter: Reporter, moved: Mapping[str, str] | None, ranks: Ranks
-) -> dict[str, Any]:
-    with locked(folder):
+    plan = plan_of_record(RunRecord.read(folder), fabric, plugins)
+    with on_its_devices(plan, plugins) as ranks, locked(folder):
         tidy(folder)
         record = RunRecord.read(folder).moved(moved or {})
         if is_done(folder):

@@ -2,42 +2,75 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from nat_plugin.errors import NATError
 from nat_plugin.execution.choosing import USUAL
-from nat_plugin.parallel.ranks import Ranks
+from nat_plugin.parallel.ranks import ALONE, Ranks
 from nat_plugin.parallel.settings import FabricSettings
+from nat_plugin.parallel.start import ranks_of
 from nat_plugin.plugins import Plugins
 from nat_plugin.runs.checking import checked
 from nat_plugin.runs.finalists import FinalTraining
 from nat_plugin.runs.recipe import RunPlan
 from nat_plugin.runs.recipe import plan as plan_of
-from nat_plugin.runs.record import RunSource
+from nat_plugin.runs.record import RunRecord, RunSource
 from nat_plugin.runs.setup import Setup, set_up
 
 LED = ("train", "measure", "assess", "restore")
 """The methods of an evaluator within which weights may learn, or become others."""
 
 
-def set_up_together(plan: RunPlan, origin: RunSource, plugins: Plugins, ranks: Ranks) -> Setup:
-    """The parts of a run, in the first of its processes: all others have the same afterwards. NATError where the recipe
-    wants an executor beside."""
-    if ranks.count > 1 and (
-        plan.recipe.executor_name != USUAL or (plan.executor.workers or 1) > 1 or plan.executor.timeout
-    ):
+def check_devices(plan: RunPlan) -> None:
+    """NATError for a number of devices on which a run could not train: said before any process is started."""
+    recipe = plan.recipe
+    count = 1 if recipe.fabric is None else recipe.fabric.count(recipe.device)
+    if count == 1:
+        return
+    if recipe.executor_name != USUAL or (plan.executor.workers or 1) > 1 or plan.executor.timeout:
         raise NATError("fabric: several devices train one network after the other; leave out the executor")
+    own = {f"evaluator.{name}": getattr(plan.evaluator, name, None) for name in ("schedule", "train")}
+    groups = {"evaluator": plan.evaluator, **own, "final.schedule": recipe.final and recipe.final.schedule}
+    for name, group in groups.items():
+        batch = getattr(group, "batch", count)
+        if batch % count:
+            raise NATError(
+                f"{name}.batch: {batch} images cannot be divided among {count} devices: choose a multiple of {count}"
+            )
+        if getattr(group, "compile", False):
+            raise NATError(f"{name}.compile: a compiled network cannot ask the other devices for their statistics")
+
+
+def set_up_together(plan: RunPlan, origin: RunSource, plugins: Plugins, ranks: Ranks) -> Setup:
+    """The parts of a run, in the first of its processes: all others have the same afterwards."""
     ranks.tell((plan.resolved(), origin))
     setup = set_up(plan, origin, plugins, ranks=ranks)
     ranks.lead("evaluator", setup.evaluator, *LED)
     return setup
 
 
-def devices_of(recipe: Mapping[str, Any], others: Mapping[str, Any]) -> tuple[FabricSettings | None, str]:
-    """On what a run goes on whose recipe is known: what it says, but for these keys of ``fabric``; and their kind."""
-    values = {**(recipe.get("fabric") or {}), **others}
-    return checked(FabricSettings, values, "fabric") if values else None, str(recipe["device"])
+@contextmanager
+def on_its_devices(plan: RunPlan | None, plugins: Plugins) -> Iterator[Ranks]:
+    """The processes of a run, of which only the first comes back. ``plan``: None for one device."""
+    if plan is None or plan.recipe.fabric is None:
+        yield ALONE
+        return
+    check_devices(plan)
+    with ranks_of(plan.recipe.fabric, plan.recipe.device) as ranks:
+        if ranks.number:
+            follow(plugins, ranks)
+        yield ranks
+
+
+def plan_of_record(record: RunRecord, fabric: Mapping[str, Any] | None, plugins: Plugins) -> RunPlan | None:
+    """On what devices a run goes on: what its recipe says, but for these keys of ``fabric``; None for one."""
+    values = {**(record.recipe.get("fabric") or {}), **(fabric or {})}
+    if not values:
+        return None
+    settings, plan = checked(FabricSettings, values, "fabric"), plan_of(record.recipe, plugins)
+    return plan.model_copy(update={"recipe": plan.recipe.model_copy(update={"fabric": settings})})
 
 
 def follow(plugins: Plugins, ranks: Ranks) -> NoReturn:

@@ -11,7 +11,6 @@ from benchmarks.experiments.training.devices import tables_of
 from benchmarks.running import run
 
 
-@pytest.mark.usefixtures("one_thread")
 def test_two_devices_learn_what_one_does_and_go_on_where_it_stopped(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,0 +1,104 @@
+"""Runs on several devices: a process that dies, what one device goes on with, and what cannot be."""
+
+from __future__ import annotations
+
+import copy
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import nat_plugin as nat
+from nat_plugin.runs.folder import read_journal
+
+SMALL: dict[str, Any] = {
+    "source": "DARTS_V2",
+    "network": {"channels": 4, "cells": 2},
+    "strategy": {"name": "random"},
+    "evaluator": {"name": "supernet", "data": {"name": "digits", "limit": 300}, "batch": 16, "reward_images": 30},
+    "search": {"warmup": 2, "rounds": 6, "proposals": 2, "steps": 2},
+    "precision": "float64",
+    "device": "cpu",
+    "threads": 1,
+}
+
+
+def recipe(**fabric: Any) -> dict[str, Any]:
+    return {**copy.deepcopy(SMALL), "fabric": fabric}
+
+
+def test_a_process_that_dies_ends_the_run_in_a_line_and_one_device_goes_on(tmp_path: Path) -> None:
+    pytest.importorskip("lightning_fabric", reason="needs the extra fabric")
+    path, folder = tmp_path / "two.yaml", tmp_path / "two"
+    path.write_text(yaml.safe_dump(recipe(devices=2)), encoding="utf-8")
+    command = [sys.executable, "-m", "nat_plugin", "run", str(path), "--set", "search.rounds=100000", "-o", str(folder)]
+    run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        until = time.monotonic() + 400
+        while len(lines(folder)) < 4 and run.poll() is None and time.monotonic() < until:
+            time.sleep(0.1)
+        (other,) = Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()
+        os.kill(int(other), signal.SIGKILL)
+        said = run.communicate(timeout=60)[1].splitlines()
+    finally:
+        run.kill()
+    assert run.returncode == 2
+    wanted = f"nat: the process of device 1 (number {other}) was ended by signal 9 (SIGKILL)"
+    assert [line for line in said if line.startswith("nat:")] == [f"{wanted}; go on with: nat resume {folder}"]
+    begun = lines(folder)
+    nat.run(SMALL, out=tmp_path / "one")
+    alike = read_journal(tmp_path / "one" / "journal.jsonl")
+    for one, two in zip(alike, begun, strict=False):
+        assert flat(two) == pytest.approx(flat(one), abs=1e-5), "a device alone learns and measures the same"
+
+
+def lines(folder: Path) -> list[dict[str, Any]]:
+    path = folder / "journal.jsonl"
+    return read_journal(path) if path.exists() else []
+
+
+def flat(line: dict[str, Any]) -> dict[str, float]:
+    """The numbers of a line."""
+    found = {name: value for name, value in line.items() if isinstance(value, float)}
+    return found | {name: value for part in line.values() if isinstance(part, dict) for name, value in part.items()}
+
+
+@pytest.mark.parametrize(
+    ("fabric", "said"),
+    [
+        ({"devices": 0}, "fabric.devices|devices is 0"),
+        ({"devices": 3}, "evaluator.batch: 16 images cannot be divided among 3 devices"),
+        ({"devices": [0, 0]}, "give different numbers of GPUs"),
+        ({"strategy": "fsdp"}, "fabric.strategy"),
+        ({"precision": "bf16-mixed"}, "precision is float64 and fabric.precision bf16-mixed, which is bfloat16"),
+    ],
+)
+def test_devices_that_cannot_be_are_a_line(fabric: dict[str, Any], said: str, tmp_path: Path) -> None:
+    with pytest.raises(nat.NATError, match=said):
+        nat.run(recipe(**fabric), out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_one_device_needs_nothing_of_fabric_and_several_say_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "lightning_fabric", None)  # as where it is not installed
+    short = {"search.warmup": 0, "search.rounds": 1, "search.proposals": 1}
+    for name, values in (("plain", SMALL), ("one", recipe(devices=1))):
+        nat.run(values, short, out=tmp_path / name)
+    journals = [(tmp_path / name / "journal.jsonl").read_bytes() for name in ("plain", "one")]
+    assert journals[0] == journals[1]
+    assert b"fabric" not in (tmp_path / "plain" / "run.json").read_bytes()
+    with pytest.raises(nat.NATError, match=r"pip install 'nat-plugin\[fabric\]'"):
+        nat.run(recipe(devices=2), out=tmp_path / "two")
+
+
+def test_a_training_of_a_policy_is_of_one_device(tmp_path: Path) -> None:
+    with pytest.raises(nat.NATError, match="fabric: 'two' is no mapping"):
+        nat.resume(tmp_path, fabric="two")  # type: ignore[arg-type]
