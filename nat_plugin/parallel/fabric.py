@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from lightning_fabric import Fabric
-from lightning_fabric.strategies import DDPStrategy
+from lightning_fabric.strategies.ddp import DDPStrategy
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from torch import Tensor, distributed
 
@@ -43,7 +43,7 @@ class FabricRanks(Ranks):
             all_of = torch.cat([each.flatten() for each in alike])
             with self._connected():
                 distributed.all_reduce(all_of)
-            for each, its in zip(alike, all_of.split([each.numel() for each in alike]), strict=True):
+            for each, its in zip(alike, torch.split(all_of, [each.numel() for each in alike]), strict=True):
                 each.copy_(its.view_as(each))
 
     def same(self, tensors: Iterable[Tensor]) -> None:
