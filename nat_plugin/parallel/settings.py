@@ -5,8 +5,9 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator
 
+from nat_plugin.errors import NATError
 from nat_plugin.search.base import Settings
 
 PRECISIONS = {"32-true": "float32", "bf16-mixed": "bfloat16", "16-mixed": "float16", "64-true": "float64"}
@@ -28,16 +29,15 @@ class FabricSettings(Settings):
         description="ddp, which auto is too: whole weights on every device, so that any number of devices resumes",
     )
 
-    @model_validator(mode="after")
-    def _possible(self) -> FabricSettings:
-        if isinstance(self.devices, list):
-            if not self.devices or min(self.devices) < 0 or len(set(self.devices)) < len(self.devices):
-                raise ValueError(f"devices are {self.devices}: give different numbers of GPUs, from 0")
-        elif self.devices != "auto" and not 1 <= self.devices <= 100_000:
-            raise ValueError(f"devices is {self.devices}: it is 1 or more")
-        if self.devices != 1 or self.nodes > 1:
-            check_installed()
-        return self
+    @field_validator("devices")
+    @classmethod
+    def _possible(cls, value: int | list[int] | str) -> int | list[int] | str:
+        if isinstance(value, list):
+            if not value or min(value) < 0 or len(set(value)) < len(value):
+                raise ValueError("give different numbers of GPUs, from 0")
+        elif isinstance(value, int) and not 1 <= value <= 100_000:
+            raise ValueError("it is 1 or more")
+        return value
 
     def count(self, kind: str) -> int:
         """Devices of all nodes, where those are of a kind."""
@@ -49,6 +49,6 @@ class FabricSettings(Settings):
 
 
 def check_installed() -> None:
-    """ValueError where several devices cannot be used."""
+    """NATError where several devices cannot be used."""
     if find_spec("lightning_fabric") is None:
-        raise ValueError("several devices need Lightning Fabric: pip install 'nat-plugin[fabric]'")
+        raise NATError("fabric: several devices need Lightning Fabric: pip install 'nat-plugin[fabric]'")

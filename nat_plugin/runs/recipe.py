@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_validator
 
 from nat_plugin.data import DataSettings
 from nat_plugin.errors import NATError, NATErrors
@@ -196,17 +196,6 @@ class Recipe(Common):
             raise ValueError(str(error).removeprefix("tracker: ")) from None
         return value
 
-    @model_validator(mode="after")
-    def _one_precision(self) -> Recipe:
-        if self.fabric is not None and self.fabric.precision is not None:
-            meant = PRECISIONS[self.fabric.precision]
-            if self.precision not in ("auto", meant):
-                raise ValueError(
-                    f"precision is {self.precision} and fabric.precision {self.fabric.precision}, which is {meant}: "
-                    "say one of them"
-                )
-        return self
-
     @property
     def floats(self) -> str:
         own = self.fabric.precision if self.fabric is not None else None
@@ -275,6 +264,10 @@ def plan(values: Mapping[str, Any], plugins: Plugins) -> RunPlan:
     executor = check_executor(values.get("executor", {}), plugins, mistakes)
     check_adapter(values.get("adapter"), plugins, mistakes)
     check_budget(values.get("budget", {}), kind, mapping(values, "costs"), mistakes)
+    if recipe is not None and recipe.precision not in ("auto", recipe.floats):
+        mistakes.append(
+            f"fabric.precision: it stands for {recipe.floats}, and precision is {recipe.precision}: say one"
+        )
     if mistakes or recipe is None:
         raise NATErrors(mistakes)
     return RunPlan(recipe=recipe, strategy=strategy, evaluator=evaluator, data=data, executor=executor)

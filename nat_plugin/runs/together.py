@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 from nat_plugin.errors import NATError
 from nat_plugin.execution.choosing import USUAL
 from nat_plugin.parallel.ranks import ALONE, Ranks
-from nat_plugin.parallel.settings import FabricSettings
+from nat_plugin.parallel.settings import FabricSettings, check_installed
 from nat_plugin.parallel.start import ranks_of
 from nat_plugin.plugins import Plugins
 from nat_plugin.runs.checking import checked
@@ -29,6 +29,7 @@ def check_devices(plan: RunPlan) -> None:
     count = 1 if recipe.fabric is None else recipe.fabric.count(recipe.device)
     if count == 1:
         return
+    check_installed()
     if recipe.executor_name != USUAL or (plan.executor.workers or 1) > 1 or plan.executor.timeout:
         raise NATError("fabric: several devices train one network after the other; leave out the executor")
     own = {f"evaluator.{name}": getattr(plan.evaluator, name, None) for name in ("schedule", "train")}

@@ -15,7 +15,11 @@ import pytest
 import yaml
 
 import nat_plugin as nat
+from nat_plugin.plugins import plugins
 from nat_plugin.runs.folder import read_journal
+from nat_plugin.runs.progress import Silent
+from nat_plugin.runs.recipe import plan
+from nat_plugin.runs.run import start
 
 SMALL: dict[str, Any] = {
     "source": "DARTS_V2",
@@ -52,10 +56,15 @@ def test_a_process_that_dies_ends_the_run_in_a_line_and_one_device_goes_on(tmp_p
     wanted = f"nat: the process of device 1 (number {other}) was ended by signal 9 (SIGKILL)"
     assert [line for line in said if line.startswith("nat:")] == [f"{wanted}; go on with: nat resume {folder}"]
     begun = lines(folder)
-    nat.run(SMALL, out=tmp_path / "one")
+    alone(SMALL, tmp_path / "one")
     alike = read_journal(tmp_path / "one" / "journal.jsonl")
     for one, two in zip(alike, begun, strict=False):
         assert flat(two) == pytest.approx(flat(one), abs=1e-5), "a device alone learns and measures the same"
+
+
+def alone(values: dict[str, Any], folder: Path) -> None:
+    """Carried through by this process, without a report."""
+    start(plan(values, plugins()), folder, plugins(), Silent())
 
 
 def lines(folder: Path) -> list[dict[str, Any]]:
@@ -72,11 +81,11 @@ def flat(line: dict[str, Any]) -> dict[str, float]:
 @pytest.mark.parametrize(
     ("fabric", "said"),
     [
-        ({"devices": 0}, "fabric.devices|devices is 0"),
+        ({"devices": 0}, "fabric.devices: it is 1 or more"),
         ({"devices": 3}, "evaluator.batch: 16 images cannot be divided among 3 devices"),
         ({"devices": [0, 0]}, "give different numbers of GPUs"),
-        ({"strategy": "fsdp"}, "fabric.strategy"),
-        ({"precision": "bf16-mixed"}, "precision is float64 and fabric.precision bf16-mixed, which is bfloat16"),
+        ({"strategy": "fsdp"}, "fabric.strategy: Input should be 'auto' or 'ddp'"),
+        ({"precision": "bf16-mixed"}, "fabric.precision: it stands for bfloat16, and precision is float64: say one"),
     ],
 )
 def test_devices_that_cannot_be_are_a_line(fabric: dict[str, Any], said: str, tmp_path: Path) -> None:
@@ -89,9 +98,9 @@ def test_one_device_needs_nothing_of_fabric_and_several_say_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "lightning_fabric", None)  # as where it is not installed
-    short = {"search.warmup": 0, "search.rounds": 1, "search.proposals": 1}
+    short = {"search": {"rounds": 1, "proposals": 1, "steps": 1}}
     for name, values in (("plain", SMALL), ("one", recipe(devices=1))):
-        nat.run(values, short, out=tmp_path / name)
+        alone({**values, **short}, tmp_path / name)
     journals = [(tmp_path / name / "journal.jsonl").read_bytes() for name in ("plain", "one")]
     assert journals[0] == journals[1]
     assert b"fabric" not in (tmp_path / "plain" / "run.json").read_bytes()
@@ -99,6 +108,6 @@ def test_one_device_needs_nothing_of_fabric_and_several_say_what_to_install(
         nat.run(recipe(devices=2), out=tmp_path / "two")
 
 
-def test_a_training_of_a_policy_is_of_one_device(tmp_path: Path) -> None:
+def test_other_devices_are_given_by_name(tmp_path: Path) -> None:
     with pytest.raises(nat.NATError, match="fabric: 'two' is no mapping"):
         nat.resume(tmp_path, fabric="two")  # type: ignore[arg-type]
