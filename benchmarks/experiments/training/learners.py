@@ -35,8 +35,8 @@ from nat_plugin.training.trainer import NetworkTrainer
 BATCH = 64
 """Of all devices together. The data have as many images to train on, so that an epoch of the final stage is a step."""
 MODEL = '{"architecture": "test_resnet"}'
-"""The smallest of timm. With fresh weights, as these are, a MobileNetV2 doubles any difference at every step, so that even
-one in the last bit of float64 is soon seen."""
+"""The smallest of timm. With fresh weights, as these are, a MobileNetV2 doubles any difference at every step, so that
+even one in the last bit of float64 is soon seen."""
 
 
 class Learner(Protocol):
