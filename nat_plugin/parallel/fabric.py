@@ -19,7 +19,7 @@ from torch import Tensor, distributed
 from nat_plugin.errors import NATError
 from nat_plugin.parallel.batch_norm import SharedBatchNorm
 from nat_plugin.parallel.processes import OtherProcesses, environment
-from nat_plugin.parallel.ranks import RankLost, Ranks
+from nat_plugin.parallel.ranks import Ranks
 from nat_plugin.parallel.settings import FabricSettings
 
 LONGEST = timedelta(days=1)
@@ -93,10 +93,11 @@ class FabricRanks(Ranks):
 
     @contextmanager
     def _connected(self) -> Iterator[None]:
+        """NATError where another process is no longer there, so that this one cannot go on."""
         try:
             yield
         except RuntimeError as error:  # of torch.distributed, which has many reasons and no words for them
-            raise RankLost(self._others.why_lost()) from error
+            raise NATError(self._others.why_lost()) from error
 
 
 @contextmanager

@@ -12,10 +12,6 @@ from torch import Tensor
 from nat_plugin.errors import NATError
 
 
-class RankLost(NATError):
-    """Another process is no longer there, so that this one cannot go on."""
-
-
 class Ranks:
     """One process, alone. Where there are several, each makes the same calls in the same order."""
 

@@ -66,7 +66,10 @@ def on_its_devices(plan: RunPlan | None, plugins: Plugins) -> Iterator[Ranks]:
 
 
 def plan_of_record(record: RunRecord, fabric: Mapping[str, Any] | None, plugins: Plugins) -> RunPlan | None:
-    """On what devices a run goes on: what its recipe says, but for these keys of ``fabric``; None for one."""
+    """On what devices a run goes on: what its recipe says, but for these keys of ``fabric``; None for one. NATError for
+    keys on which its results depend."""
+    for name in (fabric or {}).keys() - {"devices", "nodes"}:
+        raise NATError(f"fabric.{name}: a run goes on with what it began with; devices and nodes may be others")
     values = {**(record.recipe.get("fabric") or {}), **(fabric or {})}
     if not values:
         return None

@@ -19,7 +19,9 @@ from nat_plugin.plugins import plugins
 from nat_plugin.runs.folder import read_journal
 from nat_plugin.runs.progress import Silent
 from nat_plugin.runs.recipe import plan
+from nat_plugin.runs.record import RunRecord, RunSource
 from nat_plugin.runs.run import start
+from nat_plugin.runs.together import plan_of_record
 
 SMALL: dict[str, Any] = {
     "source": "DARTS_V2",
@@ -108,6 +110,10 @@ def test_one_device_needs_nothing_of_fabric_and_several_say_what_to_install(
         nat.run(recipe(devices=2), out=tmp_path / "two")
 
 
-def test_other_devices_are_given_by_name(tmp_path: Path) -> None:
+def test_what_a_run_goes_on_with_is_devices_and_nodes(tmp_path: Path) -> None:
+    record = RunRecord({"device": "cpu"}, RunSource("", "", ""), {})
+    assert plan_of_record(record, {}, plugins()) is None
+    with pytest.raises(nat.NATError, match=r"fabric\.precision: a run goes on with what it began with"):
+        plan_of_record(record, {"precision": "64-true"}, plugins())
     with pytest.raises(nat.NATError, match="fabric: 'two' is no mapping"):
         nat.resume(tmp_path, fabric="two")  # type: ignore[arg-type]
