@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from nat_plugin.comparisons.search import SearchTrace
-from nat_plugin.comparisons.units import Note, SearchTask, Work, carry_out, write_trace
+from nat_plugin.comparisons.units import Note, SearchTask, Work, carry_out, path_of, write_trace
 from nat_plugin.errors import NATError
 from nat_plugin.execution.base import Executor
 from nat_plugin.execution.calls import ExecutorCall, answers
@@ -23,7 +23,7 @@ def do_searches(
                 write_trace(work, label, task.unit, trace)
                 yield
         return
-    calls = iter(ExecutorCall(task, traces_of, (task,)) for task in tasks)
+    calls = iter(ExecutorCall(task, traces_of, (task,), _name(work, task)) for task in tasks)
     lost: list[str] = []
     for answer in answers(executor, lambda: next(calls, None)):
         unit = answer.subject.unit
@@ -37,6 +37,10 @@ def do_searches(
     if lost:
         more = f", and {len(lost) - 1:,} more" if len(lost) > 1 else ""
         raise NATError(f"{lost[0]}{more}; all other searches are done, and the same command tries these again")
+
+
+def _name(work: Work, task: SearchTask) -> str:
+    return "+".join(path_of(work, label, task.unit).stem for label in task.labels)
 
 
 def traces_of(task: SearchTask) -> list[tuple[str, SearchTrace]]:

@@ -82,6 +82,12 @@ class Executor(ABC):
     def submit(self, function: Callable[..., Any], /, *arguments: Any) -> Future[Any]:
         """Begin a call."""
 
+    def begin(self, name: str, function: Callable[..., Any], /, *arguments: Any) -> Future[Any]:
+        """As ``submit``, of a call that goes by a name among the results. One that another process began, which then
+        was killed, and that goes on still or is done, may be found again; by default it is begun anew."""
+        del name
+        return self.submit(function, *arguments)
+
     @abstractmethod
     def close(self, at_once: bool) -> None:
         """End all workers; ``at_once``: whatever they are at."""

@@ -20,11 +20,13 @@ _Subject = TypeVar("_Subject")
 
 @dataclass(frozen=True)
 class ExecutorCall(Generic[_Subject]):
-    """A function and its arguments; ``subject`` stays in this process and says what the call is about."""
+    """A function and its arguments; ``subject`` stays in this process and says what the call is about. ``name``: see
+    ``Executor.begin``; left out: it cannot be found again."""
 
     subject: _Subject
     function: Callable[..., Any]
     arguments: tuple[Any, ...]
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,9 @@ def answers(executor: Executor, following: Following[_Subject]) -> Iterator[Call
 
     def begin(call: ExecutorCall[_Subject], tries: int) -> None:
         given = (call.function, call.arguments, settings.timeout, here)
-        under_way[executor.submit(_carried_out, *given)] = call, tries
+        is_known = call.name and tries == 1
+        future = executor.begin(call.name, _carried_out, *given) if is_known else executor.submit(_carried_out, *given)
+        under_way[future] = call, tries
 
     while True:
         while len(under_way) < executor.workers and (call := following()) is not None:
@@ -108,11 +112,12 @@ def _carried_out(
     function: Callable[..., Any], arguments: tuple[Any, ...], timeout: float | None, asking: str
 ) -> _Returned:
     """In a worker. Engines wrap errors in errors of their own, so none leaves it."""
-    worker, since = _process(), time.monotonic()
+    here, gpus, since = _process(), os.environ.get("CUDA_VISIBLE_DEVICES", ""), time.monotonic()
+    worker = f"{here} on GPU {gpus}" if gpus else here
     value: Any = None
     refused = raised = None
     try:
-        with _ended_after(timeout if worker != asking else None):  # the process that asks is not to end itself
+        with _ended_after(timeout if here != asking else None):  # the process that asks is not to end itself
             value = function(*arguments)
     except NATError as error:
         show_trace(error)

@@ -49,7 +49,11 @@ class LocalExecutor(Executor):
             done.set_result(function(*arguments))
             return done
         pool = self._free()
-        future = pool.submit(function, *arguments)
+        try:
+            future = pool.submit(function, *arguments)
+        except (EOFError, OSError) as error:  # there is no process for it: what it is forked from was killed as well
+            future = Future()
+            future.set_exception(BrokenProcessPool(f"none could be begun: {error}"))
         self._busy[future] = pool
         return future
 

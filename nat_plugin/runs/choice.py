@@ -27,7 +27,7 @@ from nat_plugin.runs.loading import loading
 from nat_plugin.runs.setup import Setup
 from nat_plugin.runs.timing import Timing
 from nat_plugin.runs.weights import check_weights, load_weights, save_weights, weights_file
-from nat_plugin.runs.workers import Found, NamedCall, RunWorkers
+from nat_plugin.runs.workers import Found, RunWorkers
 from nat_plugin.search.base import State
 from nat_plugin.training.statistics import (
     Difference,
@@ -165,15 +165,16 @@ class FinalSelection:
         learned, left = learned_state(self.setup), self.units[len(self.done) :]
         networks = {number: self.candidates[number] for number, _ in left}
         calls = iter(
-            NamedCall(
+            ExecutorCall(
+                (number, seed),
+                train_finalist,
+                (workers.parts, networks[number], seed, learned),
                 f"final-{key(networks[number])}-seed{seed}",
-                ExecutorCall((number, seed), train_finalist, (workers.parts, networks[number], seed, learned)),
-                dear=True,
             )
             for number, seed in left
         )
         there: dict[tuple[int, int], Found] = {}
-        for _, unit, each in workers.answers(lambda: next(calls, None)):
+        for unit, each in workers.answers(lambda: next(calls, None)):
             there[unit] = each
             while not self.finished and (found := there.get(self.units[len(self.done)])) is not None:
                 number, seed = self.units[len(self.done)]

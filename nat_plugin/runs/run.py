@@ -32,7 +32,7 @@ from nat_plugin.runs.state import load_state, save_state
 from nat_plugin.runs.timing import Timing, timed
 from nat_plugin.runs.together import on_its_devices, plan_of_record, set_up_together
 from nat_plugin.runs.weights import FOLDER as WEIGHTS
-from nat_plugin.runs.workers import RunWorkers
+from nat_plugin.runs.workers import WORK, RunWorkers
 from nat_plugin.tracking.base import SEARCH, Tracker, find_tracker
 from nat_plugin.training.trainer import epoch_note
 
@@ -100,6 +100,7 @@ def _carry_through(setup: Setup, run: str, folder: Path, plugins: Plugins, repor
     try:
         with closing(Journal(folder / JOURNAL)) as journal, RunWorkers(setup, plugins, folder, run) as workers:
             search = Search(setup.strategy, setup.evaluator, recipe.search, recipe.seed, journal, workers)
+            workers.report = reporter.note
             keep = partial(_checkpoint, run, folder, search, journal)
             choice = _restored(setup, run, folder, search, journal)
             if choice is None:
@@ -113,7 +114,7 @@ def _carry_through(setup: Setup, run: str, folder: Path, plugins: Plugins, repor
                 _choose_by_workers(choice, workers, Curves(tracker, journal), keep, reporter)
             result = write_result(setup, choice, search, folder)
         workers.forget()
-        own = [CHECKPOINT, JOURNAL, WEIGHTS, *RESULTS, *([result["weights"]] if result["weights"] else [])]
+        own = [CHECKPOINT, JOURNAL, WEIGHTS, WORK, *RESULTS, *([result["weights"]] if result["weights"] else [])]
         write_checksums(folder, run, (folder / name for name in own))
         return result
     except WriteError as error:

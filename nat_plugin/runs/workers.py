@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, TypeVar
 
 from nat_plugin.errors import NATError
 from nat_plugin.evaluators.base import Evaluator
 from nat_plugin.evaluators.trial import Trial
-from nat_plugin.execution.calls import ExecutorCall, answers
+from nat_plugin.execution.calls import CallAnswer, ExecutorCall, Following, answers
 from nat_plugin.execution.workers import Workers
-from nat_plugin.files import file_errors
+from nat_plugin.files import file_errors, write_text
 from nat_plugin.ir import key
 from nat_plugin.plugins import Plugins, plugins
 from nat_plugin.runs.recipe import plan as plan_of
@@ -23,8 +24,9 @@ from nat_plugin.runs.record import RunSource, of_results
 from nat_plugin.runs.setup import Setup, set_up
 from nat_plugin.runs.state import load_state, save_state
 from nat_plugin.search.base import Proposal, State
+from nat_plugin.sources import read_text
 
-FOLDER = "trials"
+FOLDER, WORK = "trials", "workers.json"
 _Subject = TypeVar("_Subject")
 
 
@@ -62,15 +64,6 @@ class Found:
     why: str | None = None
 
 
-@dataclass(frozen=True)
-class NamedCall(Generic[_Subject]):
-    """``name``: of the file that keeps what comes of it, where it is ``dear``."""
-
-    name: str
-    call: ExecutorCall[_Subject]
-    dear: bool
-
-
 class RunWorkers(Workers):
     """What was dear to find out is a file in the folder of the run until that ends: it is not done again after a
     kill."""
@@ -81,6 +74,9 @@ class RunWorkers(Workers):
         self.parts = RunParts.of(setup)
         self.failed: dict[str, str] = {}
         """Why what failed did, by the name of its trial."""
+        self.report: Callable[[str], None] = lambda _: None
+        """Hears of what workers do."""
+        self._work: dict[str, tuple[int, float]] = {}
 
     @property
     def in_order(self) -> bool:
@@ -104,37 +100,59 @@ class RunWorkers(Workers):
         """What comes of trials of the evaluator, in the order of arrival, until there is none any more."""
         cheap = self._setup.evaluator.cheap
 
-        def call() -> NamedCall[Trial] | None:
+        def call() -> ExecutorCall[Trial] | None:
             if (trial := following()) is None:
                 return None
-            return NamedCall(trial.name, ExecutorCall(trial, carry_out, (self.parts, trial)), not cheap)
+            return ExecutorCall(trial, carry_out, (self.parts, trial), "" if cheap else trial.name)
 
-        for name, trial, found in self.answers(call):
+        for trial, found in self.answers(call):
             if found.why is not None:
-                self.failed[name] = found.why
-                self._keep(name, found)
+                self.failed[trial.name] = found.why
+                self._keep(trial.name, found)
             yield trial, found
 
-    def answers(self, following: Callable[[], NamedCall[_Subject] | None]) -> Iterator[tuple[str, _Subject, Found]]:
-        """What comes of calls, in the order of arrival; what is kept of one comes first. What was lost is not kept."""
-        known: list[tuple[str, _Subject, Found]] = []
+    def answers(self, following: Following[_Subject]) -> Iterator[tuple[_Subject, Found]]:
+        """What comes of calls, in the order of arrival; what is kept of one that has a name comes first. What was lost
+        is not kept."""
+        known: list[tuple[_Subject, Found]] = []
 
-        def call() -> ExecutorCall[NamedCall[_Subject]] | None:
+        def call() -> ExecutorCall[ExecutorCall[_Subject]] | None:
             while (each := following()) is not None:
-                found = self._kept(each.name) if each.dear else None
+                found = self._kept(each.name) if each.name else None
                 if found is None:
-                    return ExecutorCall(each, each.call.function, each.call.arguments)
-                known.append((each.name, each.call.subject, found))
+                    return replace(each, subject=each)  # type: ignore[arg-type, return-value]
+                known.append((each.subject, found))
             return None
 
         for answer in answers(self.executor, call):
             yield from known
             known.clear()
             each, found = answer.subject, Found(answer.value, answer.lost)
-            if each.dear and answer.lost is None:
+            self._count(answer)
+            if each.name and answer.lost is None:
                 self._keep(each.name, found)
-            yield each.name, each.call.subject, found
+            yield each.subject, found
         yield from known
+
+    def _count(self, answer: CallAnswer[Any]) -> None:
+        if answer.worker:
+            tasks, seconds = self._work.get(answer.worker, (0, 0.0))
+            self._work[answer.worker] = tasks + 1, seconds + answer.seconds
+        done = sum(tasks for tasks, _ in self._work.values())
+        lost = f", {len(self.failed):,} lost" if self.failed else ""
+        self.report(f"{len(self._work):,} workers: {done:,} tasks done{lost}")
+
+    def write_work(self) -> None:
+        """What each worker did, also for a process of this run that was killed."""
+        if not self._work:
+            return
+        path = self._folder / WORK
+        with suppress(NATError, ValueError, TypeError, KeyError, AttributeError):  # it is of no result
+            for worker, before in json.loads(read_text(path)).items():
+                tasks, seconds = self._work.get(worker, (0, 0.0))
+                self._work[worker] = tasks + int(before["tasks"]), seconds + float(before["seconds"])
+        rows = {name: {"tasks": tasks, "seconds": round(took, 1)} for name, (tasks, took) in self._work.items()}
+        write_text(path, json.dumps(rows, indent=1))
 
     def _kept(self, name: str) -> Found | None:
         """What was found out by a process of this run that ended before the run did."""
@@ -163,4 +181,5 @@ class RunWorkers(Workers):
 
     def forget(self) -> None:
         """The run has ended."""
+        self.write_work()
         shutil.rmtree(self._folder / FOLDER, ignore_errors=True)

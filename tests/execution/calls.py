@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,14 @@ def where() -> int:
 
 def refused() -> None:
     raise NATErrors(["seed: wrong", "rules: wrong too"])
+
+
+def noted(path: str, seconds: float) -> int:
+    """Takes some time; how often it was begun."""
+    with open(path, "a") as file:
+        file.write("begun\n")
+    time.sleep(seconds)
+    return len(Path(path).read_text().splitlines())
 
 
 def broken() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from nat_plugin.errors import NATError
+from nat_plugin.reporting.folder import write_report
 from nat_plugin.runs import workers
 from nat_plugin.runs.folder import read_journal
 from nat_plugin.runs.progress import Silent
@@ -68,6 +69,10 @@ def test_told_in_order_the_result_has_the_same_bytes_whatever_the_workers(
     run(tmp_path / "other", executor=executor, deterministic=True)
     assert contents(tmp_path / "other") == contents(alone)
     assert not (tmp_path / "other" / "trials").exists()
+    (did,) = json.loads((tmp_path / "other" / "workers.json").read_text()).values()  # all threads are of one process
+    assert did["tasks"] == len({each[name] for each in evaluations(alone) for name in ("source", "network")})
+    page = write_report(tmp_path / "other", lambda _: None).read_text()
+    assert "What each worker did" in page
 
 
 def test_told_as_they_arrive_all_proposals_are_told_once_and_the_order_is_written_down(tmp_path: Path) -> None:

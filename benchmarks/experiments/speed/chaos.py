@@ -1,0 +1,179 @@
+"""Whether runs end as if nothing had been while workers are killed at random moments, and once the command itself.
+
+A search that trains candidates on digits, told in the order of asking; each disturbed run has to end with the bytes of
+the one that was not, with every network measured once. Workers of all engines are processes of this machine; those of
+``submitit`` are its own jobs without SLURM.
+
+``python -m benchmarks chaos [--engines NAME ...] [--runs N] [--proposals N] [--every SECONDS] [--save]``
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from benchmarks.common.results import add_result
+from nat_plugin.runs.folder import read_journal
+
+RECIPE: dict[str, Any] = {
+    "source": "DARTS_V2",
+    "network": {"channels": 4, "cells": 3},
+    "strategy": {"name": "random"},
+    "evaluator": {
+        "name": "training",
+        "schedule": {"epochs": 2, "batch": 64, "cutout": 0, "auxiliary": 0},
+        "data": {"name": "digits", "limit": 400},
+    },
+    "deterministic": True,
+    "threads": 1,
+    "device": "cpu",
+}
+ENGINES: dict[str, dict[str, Any]] = {
+    "local": {"name": "local", "workers": 2, "retries": 100},
+    "ray": {"name": "ray", "workers": 2, "retries": 100},
+    "submitit": {"name": "submitit", "cluster": "local", "workers": 2, "retries": 100},
+}
+WORKERS = {"local": "multiprocessing.forkserver", "ray": "ray::", "submitit": "submitit.core._submit"}
+"""What the command line of a worker has in it."""
+KEPT = ("result.json", "journal.jsonl", "report.md", "network.json")
+
+
+@dataclass(frozen=True)
+class Disturbed:
+    """How often something was killed in a run, how long that took, and what of its result is another (nothing)."""
+
+    workers: int
+    commands: int
+    seconds: float
+    differs: tuple[str, ...] = ()
+    measured_twice: int = 0
+    left: int = 0
+    """Processes that were still there after it."""
+
+
+def recipe(engine: str | None, proposals: int) -> dict[str, Any]:
+    changes = {} if engine is None else {"executor": ENGINES[engine]}
+    return {**RECIPE, "search": {"rounds": 2, "proposals": proposals}, **changes}
+
+
+def begin(folder: Path, *command: str) -> subprocess.Popen[bytes]:
+    """A command, in a session of its own."""
+    with (folder.parent / f"{folder.name}.log").open("ab") as log:
+        call = [sys.executable, "-m", "nat_plugin", *command]
+        return subprocess.Popen(call, stdout=log, stderr=log, start_new_session=True)
+
+
+def processes() -> list[tuple[int, int, str]]:
+    """All: number, parent, command line."""
+    lines = subprocess.run(["ps", "-e", "-ww", "-o", "pid=,ppid=,args="], capture_output=True, text=True).stdout
+    return [(int(pid), int(parent), line) for pid, parent, line in (each.split(None, 2) for each in lines.splitlines())]
+
+
+def begun_by(process: int, named: str = "") -> list[int]:
+    """Processes that it, or one of these, began and that are still its own; of those with a name none of the first,
+    which begin the others."""
+    own, found, every = {process}, dict[int, int](), processes()
+    while new := [(pid, parent) for pid, parent, line in every if parent in own and pid not in own]:
+        own |= {pid for pid, _ in new}
+        found |= dict(new)
+    lines = {pid: line for pid, _, line in every}
+    return [pid for pid, parent in found.items() if named in lines[pid] and (not named or parent != process)]
+
+
+def disturbed(engine: str, folder: Path, proposals: int, every: float, seed: int) -> Disturbed:
+    """A run in which after every training that is done one of the workers is killed, within so many seconds, and the
+    command once."""
+    rng, since = random.Random(seed), time.monotonic()
+    path = folder.with_suffix(".json")
+    path.write_text(json.dumps(recipe(engine, proposals)))
+    process = begin(folder, "run", str(path), "--out", str(folder))
+    workers, commands, done, known = 0, 0, 0, set[int]()
+    while process.poll() is None:
+        time.sleep(0.05)
+        trials = len(list((folder / "trials").glob("*.safetensors")))
+        if trials <= done:
+            continue
+        time.sleep(rng.uniform(0, every))
+        done, there = trials, begun_by(process.pid, WORKERS[engine])
+        known |= set(there)
+        if not commands and trials > rng.randrange(2 * proposals):
+            process.kill()
+            commands += process.wait() == -signal.SIGKILL
+            process = begin(folder, "resume", str(folder))
+        elif there:
+            workers += _kill(rng.choice(there))
+    seconds = time.monotonic() - since
+    assert process.returncode == 0, (folder.parent / f"{folder.name}.log").read_text()
+    lines = [line["number"] for line in read_journal(folder / "journal.jsonl") if line["stage"] == "search"]
+    time.sleep(1)
+    left = known.intersection(pid for pid, _, line in processes() if WORKERS[engine] in line)
+    twice = len(lines) - len(set(lines))
+    return Disturbed(workers, commands, round(seconds, 1), measured_twice=twice, left=len(left))
+
+
+def _kill(process: int) -> bool:
+    try:
+        os.kill(process, signal.SIGKILL)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def differing(folder: Path, other: Path) -> tuple[str, ...]:
+    return tuple(name for name in KEPT if (folder / name).read_bytes() != (other / name).read_bytes())
+
+
+def undisturbed(folder: Path, proposals: int) -> Path:
+    path = folder.with_suffix(".json")
+    path.write_text(json.dumps(recipe(None, proposals)))
+    process = begin(folder, "run", str(path), "--out", str(folder))
+    assert process.wait() == 0, (folder.parent / f"{folder.name}.log").read_text()
+    return folder
+
+
+def tables_of(results: Mapping[str, Any]) -> dict[str, str]:
+    """Markdown by the name of the place in the documentation."""
+    lines = ["| engine | runs | workers killed | commands killed | other bytes | measured twice | processes left |"]
+    lines.append("|---|---|---|---|---|---|---|")
+    for engine, found in results.items():
+        runs = found["runs"]
+        sums = [sum(each[name] for each in runs) for name in ("workers", "commands", "measured_twice", "left")]
+        others = sum(bool(each["differs"]) for each in runs)
+        lines.append(f"| {engine} | {len(runs)} | {sums[0]} | {sums[1]} | {others} | {sums[2]} | {sums[3]} |")
+    return {"chaos": "\n".join(lines)}
+
+
+def installed(names: Sequence[str]) -> list[str]:
+    return [name for name in names if name == "local" or find_spec(name) is not None]
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--engines", nargs="*", choices=list(ENGINES), default=list(ENGINES))
+    parser.add_argument("--runs", type=int, default=20)
+    parser.add_argument("--proposals", type=int, default=12, help="In each of two rounds.")
+    parser.add_argument("--every", type=float, default=2.0, help="Seconds at most from a training to a kill.")
+
+
+def run(args: argparse.Namespace) -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        alone = undisturbed(Path(scratch, "alone"), args.proposals)
+        for engine in installed(args.engines):
+            found = []
+            for number in range(args.runs):
+                folder = Path(scratch, f"{engine}{number}")
+                each = disturbed(engine, folder, args.proposals, args.every, number)
+                found.append(asdict(replace(each, differs=differing(folder, alone))))
+                print(engine, number, found[-1], flush=True)
+            add_result(args.results, engine, {"proposals": args.proposals, "every": args.every, "runs": found})
