@@ -25,6 +25,7 @@ from benchmarks.common.results import RESULTS
 from nat_plugin.errors import NATError
 
 IR, POLICY, SEARCH = "nat_plugin/ir", "nat_plugin/policy", "nat_plugin/search"
+EXECUTION, RUNS = "nat_plugin/execution", "nat_plugin/runs"
 SHARED = ("nat_plugin/evaluators", "nat_plugin/nets", "nat_plugin/training")
 TIMM = "adapters/nat_timm"
 TABLES = (NB201, NB201_LATENCY, TRANSNAS, MACRO, NB101, NB301, DARTS214, SUITE_ZERO)
@@ -303,6 +304,18 @@ EXPERIMENTS: dict[str, Experiment] = {
         (IR, SEARCH),
         results="speed_search",
         quick="--observations 10 --proposals 2",
+    ),
+    "scale": Experiment(
+        "speed.scale",
+        "How well do several workers use their time, on each engine, and what does a task cost beside its work?",
+        (EXECUTION, RUNS),
+        quick="--engines local --workers 1 --tasks 3 --trainings 1 --queries 1",
+    ),
+    "chaos": Experiment(
+        "speed.chaos",
+        "Do runs end as if nothing had been while their workers and the command itself are killed?",
+        (EXECUTION, RUNS),
+        quick="--engines local --runs 1 --proposals 1 --every 0.05",
     ),
 }
 

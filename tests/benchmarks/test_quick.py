@@ -14,6 +14,7 @@ from benchmarks.registry import EXPERIMENTS
 from benchmarks.running import run
 
 ELSEWHERE = {
+    "chaos": "test_chaos.py",
     "search-own-architecture": "test_own_architecture.py",
     "timm-pretrained": "test_timm_pretrained.py",
     "training-devices": "test_training_devices.py",

@@ -25,7 +25,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.common.results import add_result
+from nat_plugin.plugins import plugins
 from nat_plugin.runs.folder import read_journal
+from nat_plugin.runs.progress import Silent
+from nat_plugin.runs.recipe import plan
+from nat_plugin.runs.run import start
 
 RECIPE: dict[str, Any] = {
     "source": "DARTS_V2",
@@ -136,10 +140,7 @@ def differing(folder: Path, other: Path) -> tuple[str, ...]:
 
 
 def undisturbed(folder: Path, proposals: int) -> Path:
-    path = folder.with_suffix(".json")
-    path.write_text(json.dumps(recipe(None, proposals)))
-    process = begin(folder, "run", str(path), "--out", str(folder))
-    assert process.wait() == 0, (folder.parent / f"{folder.name}.log").read_text()
+    start(plan(recipe(None, proposals), plugins()), folder, plugins(), Silent())
     return folder
 
 
