@@ -140,8 +140,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     for engine in installed(args.engines):
-        found: dict[str, Any] = {"cores": len(os.sched_getaffinity(0)), "workers": args.workers, "overhead_workers": 2}
-        found["seconds"] = {name: [] for name in WORK}
+        found: dict[str, Any] = {"cores": len(os.sched_getaffinity(0)), "workers": args.workers}
+        found |= {"overhead_workers": min(2, max(args.workers)), "seconds": {name: [] for name in WORK}}
         with tempfile.TemporaryDirectory() as scratch:
             for workers in args.workers:
                 for name, (count, work) in zip(
@@ -152,7 +152,9 @@ def run(args: argparse.Namespace) -> None:
                     print(f"{engine}, {workers} workers, {count} {name}: {seconds:.1f} s", flush=True)
             most = args.jobs if engine == "submitit" else max(args.tasks)
             counts = [min(count, most) for count in args.tasks]
-            found["overhead"] = overhead(engine, 2, list(dict.fromkeys(counts)), Path(scratch, "tasks"))
+            found["overhead"] = overhead(
+                engine, found["overhead_workers"], list(dict.fromkeys(counts)), Path(scratch, "tasks")
+            )
         for row in found["overhead"]:
             print(f"{engine}: {row}", flush=True)
         add_result(args.results, engine, found)

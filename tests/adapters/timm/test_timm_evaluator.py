@@ -24,12 +24,14 @@ from nat_plugin.evaluators.base import EvaluatorContext
 from nat_plugin.ir import Budget, Frame, Moves, Network, cost, find_rule
 from nat_plugin.outside import fingerprints
 from nat_plugin.plugins import plugins
+from nat_plugin.runs import workers
 from nat_plugin.runs.progress import Silent
 from nat_plugin.runs.recipe import load_recipe
 from nat_plugin.runs.run import resume, start
 from nat_plugin.search.base import Proposal
 from nat_plugin.sources import find_source
 from tests.adapters.timm.samples import lively, moved
+from tests.runs.finding import THEIRS
 
 STRIDES = [{"op": "stride", "at": at, "value": 1} for at in ("conv_stem", "blocks.1.0.conv_dw", "blocks.2.0.conv_dw")]
 TEXT = json.dumps({"architecture": "mobilenetv2_035", "edits": STRIDES})
@@ -204,7 +206,8 @@ SMALL = [
 
 
 def test_the_recipe_runs_resumes_and_writes_what_timm_loads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Once undisturbed, once interrupted after the search and again in the final stage: the same result to the bit."""
+    """Once undisturbed, once interrupted after the search and again in the final stage, and once with workers that
+    tune from the weights of the search: the same result to the bit."""
     plan = load_recipe("mobilenetv2-digits", SMALL, plugins())
     whole = start(plan, tmp_path / "whole", plugins(), Silent())
     assert whole["result"]["macs"] <= 0.6 * whole["input"]["macs"]
@@ -230,8 +233,11 @@ def test_the_recipe_runs_resumes_and_writes_what_timm_loads(tmp_path: Path, monk
         resume(tmp_path / "parts", plugins(), Interrupting("final training", 1))
     again = resume(tmp_path / "parts", plugins(), Silent())
     assert again == whole
-    files = [(tmp_path / name / "model" / "model.safetensors").read_bytes() for name in ("whole", "parts")]
-    assert files[0] == files[1]
+    monkeypatch.setattr(workers, "plugins", lambda: THEIRS)
+    side_by_side = load_recipe("mobilenetv2-digits", [*SMALL, "executor={name: shuffled, workers: 2}"], THEIRS)
+    assert start(side_by_side, tmp_path / "workers", THEIRS, Silent()) == whole
+    names = ("whole", "parts", "workers")
+    assert len({(tmp_path / name / "model" / "model.safetensors").read_bytes() for name in names}) == 1
     monkeypatch.chdir(tmp_path / "whole")
     scope: dict[str, Any] = {}
     exec(Path("report.md").read_text().partition("```python\n")[2].partition("```")[0], scope)
