@@ -74,6 +74,8 @@ class ShuffledExecutor(Executor):
 
     class Settings(ExecutorSettings):
         order: int = 0
+        patience: float = 0.001
+        """Seconds that it waits for as many calls as it may have."""
 
     settings: Any
 
@@ -94,7 +96,9 @@ class ShuffledExecutor(Executor):
         return future
 
     def _carry_out_one(self) -> None:
-        time.sleep(0.001)  # so that others are under way too
+        last = time.monotonic() + self.settings.patience
+        while len(self.under_way) < self.workers and time.monotonic() < last:
+            time.sleep(0.0005)
         future, call = self.under_way.pop(self.random.randrange(len(self.under_way)))
         future.set_result(call())
 

@@ -76,7 +76,7 @@ def test_told_in_order_the_result_has_the_same_bytes_whatever_the_workers(
 
 
 def test_told_as_they_arrive_all_proposals_are_told_once_and_the_order_is_written_down(tmp_path: Path) -> None:
-    run(tmp_path / "run", executor={**SHUFFLED, "order": 3})
+    run(tmp_path / "run", executor={**SHUFFLED, "order": 3, "patience": 0.5})
     found = evaluations(tmp_path / "run")
     assert sorted(each["number"] for each in found) == list(range(12))
     assert [each["number"] for each in found] != list(range(12))
