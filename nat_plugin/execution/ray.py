@@ -15,6 +15,8 @@ from nat_plugin.execution.base import Executor, ExecutorSettings
 from nat_plugin.processes import PASSED_ON
 
 AUTO = "auto"
+_TO_BEGIN = "600"
+"""Seconds in which a worker has to have begun: on busy cores it takes longer than Ray's minute, and Ray begins others."""
 
 
 class RaySettings(ExecutorSettings):
@@ -40,6 +42,7 @@ class RayExecutor(Executor):
     def __init__(self, settings: RaySettings, folder: Path) -> None:
         super().__init__(settings, folder)
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is told to anybody unless the user asks for it
+        os.environ.setdefault("RAY_worker_register_timeout_seconds", _TO_BEGIN)
         import ray
 
         self._ray: Any = ray
@@ -80,12 +83,27 @@ class RayExecutor(Executor):
 
     def submit(self, function: Callable[..., Any], /, *arguments: Any) -> Future[Any]:
         settings = self.settings
+        self._check_node()
         remote = self._ray.remote(max_retries=0, num_cpus=settings.cpus, num_gpus=settings.gpus)(function)
         reference = remote.remote(*arguments)
         future: Future[Any] = reference.future()
         self._under_way = {each: ref for each, ref in self._under_way.items() if not each.done()}
         self._under_way[future] = reference
         return future
+
+    def _check_node(self) -> None:
+        """Where Ray on this machine has died, everything fails from then on: it is begun anew."""
+        died = self._ray.exceptions.LocalRayletDiedError
+        if not any(isinstance(each.exception(), died) for each in self._under_way if each.done()):
+            return
+        if not self._own:
+            raise NATError("executor: Ray has died on this machine; start it again, then go on")
+        self._ray.shutdown()
+        for future in self._under_way:
+            if not future.done():
+                future.set_exception(died())
+        self._under_way = {}
+        self._connect()
 
     def close(self, at_once: bool) -> None:
         if at_once:

@@ -1,0 +1,42 @@
+"""A cluster of this machine that dies costs the calls that are under way, not what follows."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("ray")
+
+from nat_plugin.execution.choosing import find_executor
+from nat_plugin.execution.ray import RaySettings
+from nat_plugin.plugins import plugins
+from tests.execution.calls import square
+
+
+def test_where_ray_itself_dies_on_this_machine_it_is_begun_anew(tmp_path: Path) -> None:
+    """In a process of its own: others may have a cluster in theirs."""
+    call = [sys.executable, "-m", "tests.execution.test_execution_ray", str(tmp_path)]
+    done = subprocess.run(call, cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=300)
+    assert done.stdout.splitlines()[-2:] == ["LocalRayletDiedError", "49"], done.stderr
+
+
+def _main(folder: Path) -> None:
+    with find_executor("ray", RaySettings(workers=1), folder, plugins()) as executor:
+        executor.submit(square, 1).result()
+        lines = subprocess.run(
+            ["ps", "-ww", "-o", "pid=,args=", "--ppid", str(os.getpid())], capture_output=True, text=True
+        )
+        for line in lines.stdout.splitlines():
+            if "raylet/raylet " in line:
+                os.kill(int(line.split()[0]), signal.SIGKILL)
+        print(type(executor.submit(square, 2).exception()).__name__)
+        print(executor.submit(square, 7).result())
+
+
+if __name__ == "__main__":
+    _main(Path(sys.argv[1]))
