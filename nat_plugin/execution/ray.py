@@ -16,7 +16,7 @@ from nat_plugin.processes import PASSED_ON
 
 AUTO = "auto"
 _TO_BEGIN = "600"
-"""Seconds in which a worker has to have begun. On busy cores that takes longer than Ray's minute; then it begins others."""
+"""Seconds in which a worker has to have begun. On busy cores that takes more than Ray's minute; then it begins more."""
 
 
 class RaySettings(ExecutorSettings):

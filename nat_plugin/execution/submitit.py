@@ -105,11 +105,15 @@ class SubmititExecutor(Executor):
         return future
 
     def _awaited(self, job: Any) -> Future[Any]:
-        future = self._waiting.submit(job.result)
+        future = self._waiting.submit(self._result, job)
         self._any_lost |= any(isinstance(each.exception(), self.lost) for each in self._under_way if each.done())
         self._under_way = {each: its for each, its in self._under_way.items() if not each.done()}
         self._under_way[future] = job
         return future
+
+    def _result(self, job: Any) -> Any:
+        with file_errors(self._jobs_of):
+            return job.result()
 
     def close(self, at_once: bool) -> None:
         ended = [job for future, job in self._under_way.items() if not future.done()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -214,3 +215,16 @@ def test_with_every_evaluator_workers_change_nothing(changes: dict[str, Any], tm
     weights = {path.name: path.read_bytes() for path in (tmp_path / "alone").glob("weights/*")}
     assert {path.name: path.read_bytes() for path in (tmp_path / "workers").glob("weights/*")} == weights
     assert bool(weights) == ("final" in changes)
+
+
+def test_a_folder_that_is_gone_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, take = tmp_path / "run", FoundEvaluator.take
+
+    def lose(*given: Any) -> None:
+        shutil.rmtree(folder, ignore_errors=True)
+        take(*given)
+
+    monkeypatch.setattr(FoundEvaluator, "take", lose)
+    with pytest.raises(NATError, match="cannot write: No such file or directory; nothing written earlier is") as error:
+        run(folder, executor=SHUFFLED)
+    assert "\n" not in str(error.value)
