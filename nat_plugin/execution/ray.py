@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,8 @@ class RaySettings(ExecutorSettings):
     address: str = Field(
         default=AUTO,
         min_length=1,
-        description="HOST:PORT of a cluster; auto: the one that runs on this machine, or else a new one of this "
-        "machine alone, which ends with the command",
+        description="HOST:PORT of a cluster; auto: that of RAY_ADDRESS, or which `ray start` began on this machine, or "
+        "else a new one of this machine alone, which ends with the command",
     )
     cpus: float = Field(default=1, gt=0, le=10_000, description="processor cores that a worker takes")
     gpus: float = Field(default=0, ge=0, le=1_000, description="GPUs that a worker takes; 0.5: two share one")
@@ -57,12 +58,14 @@ class RayExecutor(Executor):
         usual: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
         if passed_on:
             usual["runtime_env"] = {"env_vars": passed_on}
+        address = _begun_by_the_user() if settings.address == AUTO else settings.address
         try:
-            self._ray.init(address=settings.address, **usual)
-            return
+            if address is not None:
+                self._ray.init(address=address, **usual)
+                return
         except ConnectionError as error:
             if settings.address != AUTO:
-                raise NATError(f"executor.address: no Ray cluster answers at {settings.address}: {error}") from error
+                raise NATError(f"executor.address: no Ray cluster answers at {address}: {error}") from error
         cores = None if settings.workers is None else max(1, round(settings.workers * settings.cpus))
         self._ray.init(address="local", num_cpus=cores, include_dashboard=False, **usual)
 
@@ -112,3 +115,13 @@ class RayExecutor(Executor):
                     self._ray.cancel(reference, force=True)
         if self._own:
             self._ray.shutdown()
+
+
+def _begun_by_the_user() -> str | None:
+    """The address of a cluster that is there to stay. Ray's own ``auto`` takes any that it finds, also the one that
+    another command began for itself and that ends with it."""
+    if found := os.environ.get("RAY_ADDRESS"):
+        return found
+    with suppress(OSError):
+        return Path(os.environ.get("RAY_TMPDIR", "/tmp"), "ray", "ray_current_cluster").read_text().strip() or None
+    return None

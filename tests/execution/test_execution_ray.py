@@ -18,11 +18,11 @@ from nat_plugin.plugins import plugins
 from tests.execution.calls import square
 
 
-def test_where_ray_itself_dies_on_this_machine_it_is_begun_anew(tmp_path: Path) -> None:
+def test_where_ray_itself_dies_it_is_begun_anew_and_no_other_command_joins_it(tmp_path: Path) -> None:
     """In a process of its own: others may have a cluster in theirs."""
     call = [sys.executable, "-m", "tests.execution.test_execution_ray", str(tmp_path)]
     done = subprocess.run(call, cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=300)
-    assert done.stdout.splitlines()[-2:] == ["LocalRayletDiedError", "49"], done.stderr
+    assert done.stdout.splitlines()[-3:] == ["LocalRayletDiedError", "49", "alone"], done.stderr
 
 
 def _main(folder: Path) -> None:
@@ -36,7 +36,20 @@ def _main(folder: Path) -> None:
                 os.kill(int(line.split()[0]), signal.SIGKILL)
         print(type(executor.submit(square, 2).exception()).__name__)
         print(executor.submit(square, 7).result())
+        call = [sys.executable, "-m", "tests.execution.test_execution_ray", str(folder), _nodes()]
+        print(subprocess.run(call, capture_output=True, text=True).stdout.splitlines()[-1])
+
+
+def _nodes() -> str:
+    import ray
+
+    return str([each["NodeID"] for each in ray.nodes()])
+
+
+def _join(folder: Path, nodes: str) -> None:
+    with find_executor("ray", RaySettings(workers=1), folder, plugins()):
+        print("together" if _nodes() == nodes else "alone")
 
 
 if __name__ == "__main__":
-    _main(Path(sys.argv[1]))
+    _main(Path(sys.argv[1])) if len(sys.argv) == 2 else _join(Path(sys.argv[1]), sys.argv[2])
