@@ -21,7 +21,7 @@ from tests.execution.calls import all_of, broken, dying, hanging, refused, squar
 
 without_ray = pytest.mark.skipif(find_spec("ray") is None, reason="ray is not installed: pip install 'nat-plugin[ray]'")
 SCHEDULE = {"epochs": 1, "batch": 64, "cutout": 0, "auxiliary": 0}
-LOST = "its worker died (killed, out of memory, longer than timeout: 1.5 seconds?): "
+LOST = "its worker died (killed, out of memory, longer than timeout: 3 seconds?): "
 ENGINES = [
     pytest.param({"name": "local", "workers": 2}, id="local"),
     pytest.param({"name": "submitit", "cluster": "local", "workers": 2}, id="submitit"),
@@ -69,7 +69,7 @@ def test_a_worker_that_dies_hangs_or_raises_costs_its_call_alone(engine: dict[st
     for name in ("once", "always"):
         (tmp_path / name).mkdir()
     found = all_of(
-        executor({**engine, "retries": 1, "timeout": 1.5}, tmp_path / "results"),
+        executor({**engine, "retries": 1, "timeout": 3}, tmp_path / "results"),
         ("once", dying, str(tmp_path / "once"), 1),
         ("always", dying, str(tmp_path / "always"), 9),
         ("hangs", hanging),
