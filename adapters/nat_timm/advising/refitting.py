@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias
@@ -41,22 +41,21 @@ class Cutting:
 
 
 class Refitting:
-    """``model`` is in evaluation mode; what is noted at it are channels by their worth."""
-
-    def __init__(self, model: nn.Module, steps: Steps, batches: Sequence[Tensor], seed: int) -> None:
-        self._model, self._steps, self._batches, self._seed = model, steps, batches, seed
+    """Of a model in evaluation mode, at which is noted which hidden channels are to stay."""
 
     @torch.no_grad()
-    def order(self, edits: Sequence[Edit]) -> None:
-        """Find out which hidden channels are to stay; ``edits``: all that there may be."""
-        self._sums: dict[str, ReaderSums] = sums_of(
-            self._model, {edit.at[-1] for edit in edits if edit.op == "hidden"}, self._batches, self._seed
-        )
-        order_channels(self._model, self._sums)
+    def __init__(
+        self, model: nn.Module, steps: Steps, batches: Sequence[Tensor], seed: int, edits: Iterable[Edit]
+    ) -> None:
+        """``edits``: all that cuttings may do."""
+        self._model, self._steps, self._batches, self._seed = model, steps, batches, seed
+        readers = {edit.at[-1] for edit in edits if edit.op == "hidden"}
+        self._sums: dict[str, ReaderSums] = sums_of(model, readers, batches, seed)
+        order_channels(model, self._sums)
 
     @torch.no_grad()
     def weights(self, cuttings: Sequence[Cutting]) -> dict[Change, Weights]:
-        """Of all changes, once ``order`` was asked."""
+        """By change what each of its readers needs."""
         kinds = {type(self._model.get_submodule(path)) for each in cuttings for path in starts_of(each.edits)}
         order = calls(self._model, self._batches[0][:1], (_BatchNorm, nn.Conv2d, *kinds))
         by_unit: dict[ModelUnit, list[tuple[Cutting, list[str]]]] = {}

@@ -88,8 +88,8 @@ class TimmSubject(Subject):
         wanted = by_place(each for change in changes for each in self._fresh[change])
         self._fits = fits_alone(self.model, wanted, self._batches, self._seed)
         cut = [change for change in changes if not self._fresh[change]]
-        refitting = Refitting(self.model, self._steps, self._batches, self._seed)
-        refitting.order([edit for change in cut for edit in self._edits[change]])
+        edits = {edit for change in cut for edit in self._edits[change]}
+        refitting = Refitting(self.model, self._steps, self._batches, self._seed, edits)
         self._blocks.clear()
         units = self._units
         self._refits = refitting.weights(

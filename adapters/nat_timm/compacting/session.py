@@ -146,7 +146,8 @@ class CompactionSession:
         self._keepers: dict[Budget, Keeper | Untimed | None] = {}
         self.ranking: HarmRanking | None = None
         """Of choices within any limits, after a search by advice: by the harm that was measured."""
-        self._has_fits = fits
+        self._in_closed_form = fits
+        """Whether what reads a cut is fitted, and pictures say which channels go: with fits, and by advice."""
 
     @cached_property
     def evaluator(self) -> LoaderEvaluator:
@@ -155,9 +156,8 @@ class CompactionSession:
 
     @cached_property
     def moved(self) -> nn.Module:
-        """The model that is moved; where operations are fitted it knows of its hidden channels, by pictures, which of
-        them are to stay."""
-        if not self._has_fits:
+        """The model that is moved; in closed form it knows of its hidden channels which of them are to stay."""
+        if not self._in_closed_form:
             return self.model
         made = _placed(copy.deepcopy(self.model), self.compute).eval()
         pictures = [x for x, _ in self.feed.calibration_batches(ADVISED_ON)]
@@ -232,6 +232,7 @@ class CompactionSession:
     ) -> int:
         """Let a strategy search without training anything: it is told what ``advice`` (None: one made here) measured of
         single moves, and what it proposes is fitted in closed form; how many networks were measured so."""
+        self._in_closed_form = True
         if advice is None:
             self.progress.phase("advice", 1)
             pictures = [x for x, _ in self.feed.calibration_batches(ADVISED_ON)]
@@ -308,7 +309,7 @@ class CompactionSession:
         cut, is fitted to it. Where something is moved, its running statistics are measured anew: they fit the model
         itself only."""
         made = _placed(inherit(self.given if self._is_uncut(network) else self.moved, network), self.compute)
-        fit(made, self._fitted_to, [x for x, _ in self.feed.calibration_batches(FITTED_ON)], cut=self._has_fits)
+        fit(made, self._fitted_to, [x for x, _ in self.feed.calibration_batches(FITTED_ON)], cut=self._in_closed_form)
         images = self._settings.recalibration
         if network != self.source and images:
             recalibrate(made, (x for x, _ in self.feed.calibration_batches(images)))

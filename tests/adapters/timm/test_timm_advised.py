@@ -11,6 +11,8 @@ import pytest
 import torch
 from nat_timm.compacting.fitted import FittedEvaluator, told
 from nat_timm.compacting.session import CompactionSession
+from nat_timm.networks import moved_document
+from nat_timm.training.tuning import Tuning
 from torch import Tensor, nn
 
 from nat_plugin.advising.advice import Advice
@@ -85,6 +87,31 @@ def test_after_a_search_by_advice_choices_within_any_limit_come_in_order_of_harm
     assert all(map(moves.admits, found))
     rng = np.random.default_rng(0)
     assert harm(found[0]) < min(harm(moves.sample(rng)) for _ in range(50))
+
+
+def test_after_a_search_by_advice_cuts_are_made_in_closed_form_without_fits_too(
+    model: nn.Module, advice: Advice, batches: Any
+) -> None:
+    session = CompactionSession(model, batches, batches, input=(3, SIZE, SIZE), device="cpu")
+    moves = Moves(session.network, find_rule("nat++"))
+    singles = [_single(moves, at, n) for at, ops in enumerate(moves.candidates) for n in range(1, len(ops))]
+    cut, edit = next(
+        (network, edit) for network in singles for edit in moved_document(network).edits if edit.op == "hidden"
+    )
+    ways = []
+    for is_advised in (False, True):
+        if is_advised:
+            strategy = plugins().find("strategies", "random")
+            settings = SearchSettings(warmup=0, rounds=1, proposals=1, steps=0)
+            session.advised(strategy(session.task({"macs": "0.8x"}), strategy.Settings()), advice, settings)
+        ways.append(session.tune(cut, Tuning(epochs=0)).model)
+    before, after = (each.get_submodule(edit.at[-1]).weight for each in ways)
+    assert before.shape == after.shape
+    assert not torch.equal(before, after)
+
+
+def _single(moves: Moves, at: int, number: int) -> Network:
+    return moves.apply([number if place == at else 0 for place in range(len(moves.slots))])
 
 
 def test_an_advice_of_another_model_is_refused(advice: Advice) -> None:

@@ -155,10 +155,9 @@ def test_what_reads_a_cut_comes_nearer_to_what_it_gave(model: nn.Module, network
     found = trace(to_meta(model), (3, SIZE, SIZE), NAME)
     unit = next(each for each in units(found) if each.path == "blocks.2.1")
     own = copy.deepcopy(model)
-    refitting = Refitting(own, Steps(found, own), [x], 0)
     edits = {change: frozenset(moved_document(each).edits) for change, each in changes.items()}
     assert {edit.op for each in edits.values() for edit in each} == {"hidden", "skip"}
-    refitting.order([edit for each in edits.values() for edit in each])
+    refitting = Refitting(own, Steps(found, own), [x], 0, {edit for each in edits.values() for edit in each})
     moved = {change: _moved(own, each) for change, each in changes.items()}
     weights = refitting.weights([Cutting(each, unit, edits[each], lambda each=each: moved[each]) for each in changes])
     for change, after in changes.items():
