@@ -146,6 +146,8 @@ class CompactionSession:
         self._keepers: dict[Budget, Keeper | Untimed | None] = {}
         self.ranking: HarmRanking | None = None
         """Of choices within any limits, after a search by advice: by the harm that was measured."""
+        self._made: tuple[Network, nn.Module] | None = None
+        """The network that was fitted last."""
         self._in_closed_form = fits
         """Whether what reads a cut is fitted, and pictures say which channels go: with fits, and by advice."""
 
@@ -232,7 +234,7 @@ class CompactionSession:
     ) -> int:
         """Let a strategy search without training anything: it is told what ``advice`` (None: one made here) measured of
         single moves, and what it proposes is fitted in closed form; how many networks were measured so."""
-        self._in_closed_form = True
+        self._in_closed_form, self._made = True, None
         if advice is None:
             self.progress.phase("advice", 1)
             pictures = [x for x, _ in self.feed.calibration_batches(ADVISED_ON)]
@@ -293,13 +295,17 @@ class CompactionSession:
             self.progress.phase(f"fine-tuning from {start} weights", tuning.epochs * self.steps)
             images = TuningImages(self.feed.training, self.steps)
             fine_tune(model, images, tuning, self.compute, self.teacher, after_step=self.progress.step)
-        return self._tuned(network, model, f"fine-tuned from {start} weights")
+        return self._tuned(network, model, f"{'fine-tuned from' if tuning.epochs else 'with'} {start} weights")
 
     def best(self, network: Network, tuning: Tuning, starts: Sequence[str]) -> Tuned:
-        """A network fine-tuned from each of ``starts``; the most accurate counts. Where channels were cut, there are no
-        adapted weights of the model as it came, and where nothing was adapted the two are the same."""
+        """A network fine-tuned from each of ``starts``, and in closed form before it is; the most accurate counts.
+        Where channels were cut, there are no adapted weights of the model as it came, and where nothing was adapted the
+        two are the same."""
         known = starts if self.is_adapted and not self._is_uncut(network) else [OWN]
-        return min((self.tune(network, tuning, start) for start in known), key=Tuned.rank)
+        ways = [(tuning, start) for start in known]
+        if self._in_closed_form and tuning.epochs:
+            ways.append((tuning.model_copy(update={"epochs": 0}), OWN))
+        return min((self.tune(network, *each) for each in ways), key=Tuned.rank)
 
     def _is_uncut(self, network: Network) -> bool:
         return self.model is not self.given and network == self.source
@@ -308,6 +314,11 @@ class CompactionSession:
         """With the weights of the model that was given; with ``fits`` what was put in place of blocks, and what reads a
         cut, is fitted to it. Where something is moved, its running statistics are measured anew: they fit the model
         itself only."""
+        if self._made is None or self._made[0] != network:
+            self._made = network, self._make(network)
+        return copy.deepcopy(self._made[1])
+
+    def _make(self, network: Network) -> nn.Module:
         made = _placed(inherit(self.given if self._is_uncut(network) else self.moved, network), self.compute)
         fit(made, self._fitted_to, [x for x, _ in self.feed.calibration_batches(FITTED_ON)], cut=self._in_closed_form)
         images = self._settings.recalibration

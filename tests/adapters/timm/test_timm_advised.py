@@ -173,7 +173,7 @@ def test_compact_by_advice_is_within_the_budget_and_trains_no_shared_weights(
         device="cpu",
     )
     assert result.best.cost.macs <= 0.7 * result.before.cost.macs
-    assert {each.how for each in result.tuned} == {"fine-tuned from own weights"}
+    assert {each.how for each in result.tuned} == {"with own weights"}
 
 
 @pytest.mark.parametrize(

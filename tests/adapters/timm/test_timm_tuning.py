@@ -23,7 +23,7 @@ def test_fine_tuning_begins_from_the_weights_of_the_model_or_from_adapted_ones()
     weights = own.model.state_dict()
     assert all(torch.equal(each, weights[name]) for name, each in given.state_dict().items())
     assert not torch.equal(adapted.model.get_submodule("conv_stem").weight, given.get_submodule("conv_stem").weight)
-    assert (own.how, adapted.how) == ("fine-tuned from own weights", "fine-tuned from adapted weights")
+    assert (own.how, adapted.how) == ("with own weights", "with adapted weights")
     moves = Moves(session.network, session.rule)
     after = moves.apply(moves.sample(np.random.default_rng(0)))
     inherited = dict(nat_timm.inherit(given, after).named_parameters())
@@ -42,9 +42,9 @@ def test_the_better_start_counts_and_of_the_model_itself_also_as_it_came() -> No
 
 def test_where_nothing_was_adapted_a_network_is_tuned_once() -> None:
     session = CompactionSession(model(), *loaders(), input=(3, 16, 16), device="cpu")
-    assert session.best(session.network, Tuning(epochs=0), STARTS[::-1]).how == "fine-tuned from own weights"
+    assert session.best(session.network, Tuning(epochs=0), STARTS[::-1]).how == "with own weights"
     session.evaluator.train([session.network])
-    assert session.best(session.network, Tuning(epochs=0), STARTS[1:]).how == "fine-tuned from adapted weights"
+    assert session.best(session.network, Tuning(epochs=0), STARTS[1:]).how == "with adapted weights"
 
 
 def test_with_fits_what_reads_a_cut_begins_from_least_squares() -> None:
@@ -55,6 +55,20 @@ def test_with_fits_what_reads_a_cut_begins_from_least_squares() -> None:
     found, inherited = (each.get_submodule(f"{path}.conv_pwl").weight for each in weights)
     assert found.shape == inherited.shape
     assert not torch.allclose(found, inherited)
+
+
+def test_in_closed_form_what_fine_tuning_makes_worse_stays_as_it_was() -> None:
+    session = CompactionSession(
+        lively("test_efficientnet", classes=10), *loaders(), input=(3, 16, 16), device="cpu", fits=True
+    )
+    after, _ = _halved(session.network)
+    tuning, still = Tuning(epochs=1, lr=1), Tuning(epochs=0)
+    ways = [session.tune(after, each) for each in (tuning, still)]
+    assert [each.how for each in ways] == ["fine-tuned from own weights", "with own weights"]
+    assert len({each.accuracy for each in ways}) == 2
+    assert session.best(after, tuning, STARTS).accuracy == max(each.accuracy for each in ways)
+    again = session.tune(after, still).model.state_dict()
+    assert all(torch.equal(each, again[name]) for name, each in ways[1].model.state_dict().items())
 
 
 def _halved(network: Network) -> tuple[Network, str]:

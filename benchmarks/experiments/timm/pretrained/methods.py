@@ -23,7 +23,7 @@ PROPOSALS = 4
 SPARE = 4
 TUNINGS: Mapping[str, Tuning] = {
     "none": Tuning(epochs=0),
-    "distil": Tuning(epochs=2, distil=1.0, lr=0.01),  # labels have no part in it
+    "distil": Tuning(epochs=2, distil=1.0, lr=0.001),  # labels have no part in it
 }
 
 
@@ -47,9 +47,10 @@ def magnitude(bench: Bench, limit: Limit, tuning: Tuning) -> nn.Module:
 
 
 def _best(found: list[Network], session: CompactionSession, bench: Bench, tuning: Tuning) -> nn.Module:
-    """Of the first that keep the limit the most accurate on the pictures to choose on, once it is fitted and tuned."""
+    """Of the first that keep the limit the most accurate on the pictures to choose on, fitted, and tuned if that is
+    better."""
     kept = islice(session.within(found), bench.lengths.candidates)
-    tuned = [session.tune(network, tuning, OWN) for network in kept]
+    tuned = [session.best(network, tuning, [OWN]) for network in kept]
     if not tuned:
         raise NATError("nothing that keeps the limit was found")
     return min(tuned, key=lambda each: each.rank()).model

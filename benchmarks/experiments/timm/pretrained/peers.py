@@ -112,7 +112,7 @@ def fastnas(bench: Bench, limit: Limit, tuning: Tuning) -> nn.Module:
                 )
             model = model.to(memory_format=torch.channels_last)
             if room.holds(model):
-                return _finished(model, bench, tuning)
+                return _finished([model], bench, tuning)
             share *= 0.98 * limit.share / room.last
     raise NATError(f"FastNAS does not come down to {limit.text}")
 
@@ -163,11 +163,17 @@ def _better(model: nn.Module, kept: Mapping[str, Tensor], bench: Bench, tuning: 
     recalibrate(model, (x for x, _ in bench.split.work))
     pictures = [x for x, _ in islice(bench.split.work, -(-FITTED_ON // BATCH))]
     fitted = refitted(copy.deepcopy(model), bench.model, kept, pictures, stages_of(model))
-    found = [_finished(each, bench, tuning) for each in (model, fitted)]
+    return _finished((model, fitted), bench, tuning)
+
+
+def _finished(models: Sequence[nn.Module], bench: Bench, tuning: Tuning) -> nn.Module:
+    """The most accurate on the pictures to choose on, each as it is and tuned."""
+    ways = [tuning] if not tuning.epochs else [tuning.model_copy(update={"epochs": 0}), tuning]
+    found = [_tuned(copy.deepcopy(each), bench, way) for each in models for way in ways]
     return max(found, key=lambda each: accuracy(each, bench.split.choice, CPU))
 
 
-def _finished(model: nn.Module, bench: Bench, tuning: Tuning) -> nn.Module:
+def _tuned(model: nn.Module, bench: Bench, tuning: Tuning) -> nn.Module:
     torch.manual_seed(bench.seed)
     recalibrate(model, (x for x, _ in bench.split.work))
     if tuning.epochs:
