@@ -13,9 +13,12 @@ from pydantic import Field
 
 from nat_plugin.errors import NATError
 from nat_plugin.execution.base import Executor, ExecutorSettings
+from nat_plugin.files import ReadError, read_text
 from nat_plugin.processes import PASSED_ON
 
 AUTO = "auto"
+_MAX_ADDRESS = 4096
+"""Bytes of a file with an address."""
 _TO_BEGIN = "600"
 """Seconds in which a worker has to have begun. On busy cores that takes more than Ray's minute; then it begins more."""
 
@@ -122,6 +125,7 @@ def _begun_by_the_user() -> str | None:
     another command began for itself and that ends with it."""
     if found := os.environ.get("RAY_ADDRESS"):
         return found
-    with suppress(OSError):
-        return Path(os.environ.get("RAY_TMPDIR", "/tmp"), "ray", "ray_current_cluster").read_text().strip() or None
+    noted = Path(os.environ.get("RAY_TMPDIR", "/tmp"), "ray", "ray_current_cluster")
+    with suppress(ReadError):
+        return read_text(noted, _MAX_ADDRESS, "an address").strip() or None
     return None

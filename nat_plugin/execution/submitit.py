@@ -17,12 +17,14 @@ from pydantic import Field
 
 from nat_plugin.errors import NATError
 from nat_plugin.execution.base import Executor, ExecutorSettings
-from nat_plugin.files import file_errors
+from nat_plugin.files import ReadError, file_errors, open_own, read_bytes, read_text, write_all
 
 JOBS = "jobs"
 """The folder of what goes to jobs and comes back, within that of the results."""
 _NAMES = "names.jsonl"
 """Which job is of which call, for a process that comes after one that was killed."""
+_MAX_NAMES, _MAX_COMMAND = 2**30, 2**20
+"""Bytes that are read of these names, and of the command of a process."""
 USUAL_WORKERS = 16
 A_DAY = 1440
 """Minutes that a job has, where nobody says how many: submitit would give it 2 or 5."""
@@ -70,7 +72,7 @@ class SubmititExecutor(Executor):
         """Jobs of a process that was killed, by the names of their calls: those of SLURM that are done or go on. Of
         this machine's own, which nobody can wait for, what goes on is ended."""
         path, found = self._jobs_of / _NAMES, {}
-        for line in path.read_text().splitlines() if path.is_file() else ():
+        for line in read_text(path, _MAX_NAMES, "names of jobs").splitlines() if path.is_file() else ():
             with suppress(ValueError, KeyError, TypeError):  # the last line may be half written
                 known = json.loads(line)
                 job = kind(folder=self._jobs_of, job_id=str(int(known["job"])))
@@ -100,8 +102,13 @@ class SubmititExecutor(Executor):
         future = self.submit(function, *arguments)
         if self.settings.cluster != "debug":
             path = self._jobs_of / _NAMES
-            with file_errors(path), path.open("a") as names:
-                names.write(json.dumps({"name": name, "job": self._under_way[future].job_id}) + "\n")
+            line = json.dumps({"name": name, "job": self._under_way[future].job_id}) + "\n"
+            with file_errors(path):
+                handle = open_own(path)
+                try:
+                    write_all(handle, line.encode())
+                finally:
+                    os.close(handle)
         return future
 
     def _awaited(self, job: Any) -> Future[Any]:
@@ -126,7 +133,7 @@ class SubmititExecutor(Executor):
 
 def _interrupt(process: int, jobs: Path) -> None:
     """End a job of this machine, where that number is one of those still."""
-    with suppress(OSError):
-        command = Path(f"/proc/{process}/cmdline").read_bytes()
+    with suppress(OSError, ReadError):
+        command = read_bytes(Path(f"/proc/{process}/cmdline"), _MAX_COMMAND, "the command of a process")
         if b"submitit" in command and os.fsencode(jobs) in command:
             os.kill(process, signal.SIGINT)
