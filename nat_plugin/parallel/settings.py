@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from importlib.util import find_spec
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, field_validator
 
 from nat_plugin.errors import NATError
 from nat_plugin.search.base import Settings
@@ -17,9 +18,9 @@ PRECISIONS = {"32-true": "float32", "bf16-mixed": "bfloat16", "16-mixed": "float
 class FabricSettings(Settings):
     """Devices that train the same weights, by the names of Lightning Fabric."""
 
-    devices: int | list[int] | Literal["auto"] = Field(
-        default=1, description="on each node: how many, the numbers of GPUs, or auto for all GPUs"
-    )
+    devices: (
+        Annotated[int, Field(ge=1, le=100_000)] | list[Annotated[int, Field(ge=0, le=100_000)]] | Literal["auto"]
+    ) = Field(default=1, description="on each node: how many, the numbers of GPUs, or auto for all GPUs")
     nodes: int = Field(default=1, ge=1, le=100_000, description="machines")
     precision: Literal["32-true", "bf16-mixed", "16-mixed", "64-true"] | None = Field(
         default=None, description="of forward passes, as `precision` of the recipe, which it stands for"
@@ -29,15 +30,14 @@ class FabricSettings(Settings):
         description="ddp, which auto is too: whole weights on every device, so that any number of devices resumes",
     )
 
-    @field_validator("devices")
+    @field_validator("devices", mode="wrap")
     @classmethod
-    def _possible(cls, value: int | list[int] | str) -> int | list[int] | str:
-        if isinstance(value, list):
-            if not value or min(value) < 0 or len(set(value)) < len(value):
-                raise ValueError("give different numbers of GPUs, from 0")
-        elif isinstance(value, int) and not 1 <= value <= 100_000:
-            raise ValueError("it is 1 or more")
-        return value
+    def _possible(cls, value: Any, check: ValidatorFunctionWrapHandler) -> Any:
+        with suppress(ValidationError):
+            found = check(value)
+            if not isinstance(found, list) or (found and len(set(found)) == len(found)):
+                return found
+        raise ValueError("give how many (from 1), a list of different numbers of GPUs (from 0), or auto")
 
     def count(self, kind: str) -> int:
         """Devices of all nodes, where those are of a kind."""

@@ -85,7 +85,7 @@ def flat(line: dict[str, Any]) -> dict[str, float]:
     [
         ({"devices": 0}, "fabric.devices: it is 1 or more"),
         ({"devices": 3}, "evaluator.batch: 16 images cannot be divided among 3 devices"),
-        ({"devices": [0, 0]}, "give different numbers of GPUs"),
+        ({"devices": [0, 0]}, "a list of different numbers of GPUs"),
         ({"strategy": "fsdp"}, "fabric.strategy: Input should be 'auto' or 'ddp'"),
         ({"precision": "bf16-mixed"}, "fabric.precision: it stands for bfloat16, and precision is float64: say one"),
     ],
