@@ -83,7 +83,7 @@ def flat(line: dict[str, Any]) -> dict[str, float]:
 @pytest.mark.parametrize(
     ("fabric", "said"),
     [
-        ({"devices": 0}, "fabric.devices: it is 1 or more"),
+        ({"devices": 0}, "fabric.devices: give how many .from 1."),
         ({"devices": 3}, "evaluator.batch: 16 images cannot be divided among 3 devices"),
         ({"devices": [0, 0]}, "a list of different numbers of GPUs"),
         ({"strategy": "fsdp"}, "fabric.strategy: Input should be 'auto' or 'ddp'"),
