@@ -9,7 +9,6 @@ from benchmarks.answers import Answer, At, Figure, Percent, Said, Texts, Total, 
 NO_QUERY, QUERIES, AIMS = "leave-one-out-no-query", "leave-one-out-queries", "leave-one-out-aims"
 HOME, SUPERNET, COMPACT = "home-gains", "supernet-gains", "timm_compact-mnasnet_050"
 PEERS, ADVICE, PROXIES = "timm_pretrained-mobilenetv2_100", "timm_advice", "proxies-trained"
-FASTER = "timm_pretrained-mobilenetv2_100-latency"
 GOOD, BEST = "CIFAR-10, ≥ 90", "CIFAR-10, ≥ 93"
 LEARNED = {"class_object", "jigsaw", "autoencoder"}
 """Tasks left out whose space was learned."""
@@ -82,8 +81,8 @@ TOOLS: dict[str, Figure] = {
     "original": At(PEERS, ("–", "original"), "top-1"),
     "macs": At(PEERS, (MACS, "**nat**"), "top-1"),
     "macs_others": At(PEERS, (MACS, OTHERS), "top-1", of=max),
-    "latency": At(FASTER, (LATENCY, "**nat**"), "top-1"),
-    "latency_others": At(FASTER, (LATENCY, {"Torch-Pruning Taylor"}), "top-1", of=max),
+    "latency": At(PEERS, (LATENCY, "**nat**"), "top-1"),
+    "latency_others": At(PEERS, (LATENCY, {"Torch-Pruning Taylor"}), "top-1", of=max),
 }
 OVER: dict[str, Figure] = {
     name: Total([At(place, (), column, of=sum) for place in ("budgets-nat", "budgets-nat++")])
