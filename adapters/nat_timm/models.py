@@ -19,12 +19,12 @@ from nat_timm.building.comparing import module_that_differs
 from nat_timm.building.entrypoint import attach, base_config, plain
 from nat_timm.building.features import apply_with_features
 from nat_timm.documents.document import EDITED, Document, document
-from nat_timm.documents.edits import ADAPTATIONS, Edit
+from nat_timm.documents.edits import ADAPTATIONS, FITTED, Edit
 from nat_timm.framework import create
 from nat_timm.moves.products import padded_chains
 from nat_timm.networks import moved_document, network_of, reading_of
 from nat_timm.reading.trace import to_meta, trace
-from nat_timm.surgery.apply import apply_edits, undo
+from nat_timm.surgery.apply import UNDONE, apply_edits, undo
 
 CURRENT = ("num_classes", "in_chans", "img_size", "global_pool")
 """Arguments that a model may have others of than it was made with; timm notes them when it saves."""
@@ -128,11 +128,29 @@ def make_moves(
     before = document_of(model)
     if (before.architecture, adapted(before)) != (after.architecture, adapted(after)):
         raise NATError(f"the network was read from '{after.architecture}', the model is '{before.architecture}'")
+    gone = lost(before, after)
+    if gone is not None:
+        raise NATError(
+            f"{before.architecture}: after '{gone}' the model no longer has the weights that this move needs"
+        )
     for edit in before.edits:
         if edit not in after.edits:
             undo(model, edit)
     apply(model, tuple(edit for edit in after.edits if edit not in before.edits), after.architecture)
     return model
+
+
+def lost(before: Document, after: Document) -> Edit | None:
+    """A cut that a moved model has had and that ``after`` takes back: its weights are gone. None where there is none:
+    what is cut further, or replaced, needs them no more."""
+    cut = {(edit.op, edit.at) for edit in after.edits}
+    replaced = [path for edit in after.edits if edit.op in ("null", FITTED) for path in edit.at]
+    kept = (edit for edit in before.edits if edit.op not in UNDONE and (edit.op, edit.at) not in cut)
+    return next((edit for edit in kept if not all(_is_in(path, replaced) for path in edit.paths)), None)
+
+
+def _is_in(path: str, places: Sequence[str]) -> bool:
+    return any(f"{path}.".startswith(f"{place}.") for place in places)
 
 
 def shell(module: nn.Module, known: dict[nn.Module, nn.Module] | None = None) -> nn.Module:

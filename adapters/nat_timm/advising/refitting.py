@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from nat_plugin.advising.session import Change
+from nat_plugin.fitting.sampling import MAX_BYTES
 from nat_timm.advising.effects import output
 from nat_timm.documents.edits import Edit
-from nat_timm.fitting.cuts import install_reader, readers_of, starts_of
+from nat_timm.fitting.cuts import cuts_in, install_reader, readers_of, starts_of
 from nat_timm.fitting.passing import fitted_in_passing
 from nat_timm.fitting.probing import Point, calls, found_in
 from nat_timm.fitting.readers import ReaderSums, order_channels, sums_of
@@ -50,8 +51,13 @@ class Refitting:
         """``edits``: all that cuttings may do."""
         self._model, self._steps, self._batches, self._seed = model, steps, batches, seed
         readers = {edit.at[-1] for edit in edits if edit.op == "hidden"}
-        self._sums: dict[str, ReaderSums] = sums_of(model, readers, batches, seed)
-        order_channels(model, self._sums)
+        self._sums: dict[str, ReaderSums] = {}
+        size = 0
+        for path, sums in sums_of(model, readers, batches, seed):
+            order_channels(model, path, sums)
+            size += sums.nbytes
+            if size <= MAX_BYTES:  # what has no space is fitted in passing
+                self._sums[path] = sums
 
     @torch.no_grad()
     def weights(self, cuttings: Sequence[Cutting]) -> dict[Change, Weights]:
@@ -79,9 +85,10 @@ class Refitting:
     def _closed(self, cut: Cut, each: Cutting, paths: Sequence[str]) -> Weights | None:
         """Where all that the change does is that its reader gets fewer of the same channels."""
         (path, *others), made = paths, each.made()
-        channels = channels_read(made.get_submodule(path))
-        if others or channels is None or path not in self._sums or len(starts_of(each.edits)) > 1:
+        if others or path not in self._sums or cuts_in(each.edits) != ["hidden"]:
             return None
+        channels = channels_read(made.get_submodule(path))
+        assert channels is not None
         some = Cut(cut.unit, cut.values, {step: _two(value) for step, value in cut.read.items()})
         before, after = (self._read(some, owner, path) for owner in (self._model, made))
         if not torch.allclose(after, before[:, channels], _SAME, _SAME * float(before.abs().max())):
@@ -115,4 +122,4 @@ def _two(value: object) -> object:
 def _weights(module: nn.Module) -> tuple[Tensor, Tensor]:
     assert isinstance(module, nn.Conv2d)
     weight: Tensor = module.weight.detach()
-    return weight, torch.zeros(len(weight)) if module.bias is None else module.bias.detach()
+    return weight, weight.new_zeros(len(weight)) if module.bias is None else module.bias.detach()

@@ -234,7 +234,9 @@ class CompactionSession:
     ) -> int:
         """Let a strategy search without training anything: it is told what ``advice`` (None: one made here) measured of
         single moves, and what it proposes is fitted in closed form; how many networks were measured so."""
-        self._in_closed_form, self._made = True, None
+        if not self._in_closed_form:
+            self._in_closed_form, self._made = True, None
+            vars(self).pop("moved", None)
         if advice is None:
             self.progress.phase("advice", 1)
             pictures = [x for x, _ in self.feed.calibration_batches(ADVISED_ON)]

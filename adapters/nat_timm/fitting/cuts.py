@@ -48,6 +48,11 @@ def starts_of(edits: Iterable[Edit]) -> list[str]:
     return [edit.at[-1] if edit.op == "hidden" else edit.at[0] for edit in edits if edit.op in _CUTS]
 
 
+def cuts_in(edits: Iterable[Edit]) -> list[str]:
+    """What is cut, by the names of edits."""
+    return [edit.op for edit in edits if edit.op in _CUTS]
+
+
 def install_reader(conv: nn.Conv2d, weights: Tensor, bias: Tensor) -> None:
     """Give a convolution weights of its own: those that it has may be shared with another model."""
     made = torch.empty_like(conv.weight).copy_(weights)

@@ -3,8 +3,8 @@ for those that are left, follow from it in closed form."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +23,7 @@ from nat_timm.fitting.probing import RecordedCall, calls, watched
 from nat_timm.networks import moved_document
 from nat_timm.surgery.hidden import note_importance, noted_importance
 
-LARGEST = 2304
+LARGEST = 1152
 """Values that an output is a sum over, for which it is worth the time to find out which can go."""
 
 
@@ -40,9 +40,13 @@ class ReaderSums:
         """The weights that come nearest to what it gives where it reads only some of its channels."""
         area = self.form.kernel**2
         rows = (channels[:, None] * area + torch.arange(area, device=channels.device)).flatten()
-        form = Form((len(channels), self.form.channels[1]), kernel=self.form.kernel, stride=self.form.stride)
+        form = replace(self.form, channels=(len(channels), self.form.channels[1]))
         known, held = (each.of(rows) for each in self.moments)
         return solve(map_of(form), known, held, start=self.weights[rows])
+
+    @property
+    def nbytes(self) -> int:
+        return bytes_of(map_of(self.form))
 
     def importance(self) -> Tensor:
         """Of every channel that it reads: the turn in which it can go."""
@@ -51,31 +55,28 @@ class ReaderSums:
 
 
 @torch.no_grad()
-def sums_of(model: nn.Module, paths: Iterable[str], batches: Sequence[Tensor], seed: int) -> dict[str, ReaderSums]:
+def sums_of(
+    model: nn.Module, paths: Iterable[str], batches: Sequence[Tensor], seed: int
+) -> Iterator[tuple[str, ReaderSums]]:
     """By path; without those that read too many values, and those that are no plain convolutions. ``model`` is in
-    evaluation mode."""
+    evaluation mode. As many at a time as there is space for; who keeps them needs more."""
     order = calls(model, batches[0][:1], (nn.Conv2d, _BatchNorm))
-    wanted, found = set(paths), dict[str, ReaderSums]()
+    wanted, norms = set(paths), dict[str, Sequence[RecordedCall]]()
     for number, call in enumerate(order):
-        conv = call.module
-        if call.path in wanted and isinstance(conv, nn.Conv2d) and conv.groups == 1 and is_plain(conv):
-            form = form_of(conv)
-            fitted = map_of(form)
-            if fitted.inputs <= LARGEST:
-                scales = _scales(conv, order[number + 1 : number + 2])
-                weights = conv.weight.flatten(1).T.double()
-                found[call.path] = ReaderSums(form, weights, scales, empty(fitted, call.given.device))
-    for part in in_parts({path: bytes_of(map_of(each.form)) for path, each in found.items()}):
-        _add({path: found[path] for path in part}, model, batches, seed)
-    return found
+        if call.path in wanted and _can_be_summed(call.module):
+            norms[call.path] = order[number + 1 : number + 2]
+    for part in in_parts({path: bytes_of(map_of(form_of(_conv(model, path)))) for path in norms}):
+        sums = {path: _empty(_conv(model, path), norms[path]) for path in part}
+        _add(sums, model, batches, seed)
+        while part:
+            yield part[0], sums.pop(part.pop(0))
 
 
-def order_channels(model: nn.Module, sums: Mapping[str, ReaderSums]) -> None:
-    """Note at every reader of ``model`` which of its channels are to stay longest, where that was not noted before."""
-    for path, each in sums.items():
-        reader = model.get_submodule(path)
-        if noted_importance(reader, each.form.channels[0]) is None:
-            note_importance(reader, each.importance())
+def order_channels(model: nn.Module, path: str, sums: ReaderSums) -> None:
+    """Note at a reader of ``model`` which of its channels are to stay longest, where that was not noted before."""
+    reader = model.get_submodule(path)
+    if noted_importance(reader, sums.form.channels[0]) is None:
+        note_importance(reader, sums.importance())
 
 
 def order_hidden(model: nn.Module, network: Network, rule: Rule, batches: Sequence[Tensor], seed: int) -> None:
@@ -87,7 +88,25 @@ def order_hidden(model: nn.Module, network: Network, rule: Rule, batches: Sequen
         for number in range(1, len(ops))
     )
     edits = {edit for document in documents for edit in document.edits if edit.op == "hidden"}
-    order_channels(model, sums_of(model, {edit.at[-1] for edit in edits}, batches, seed))
+    for path, sums in sums_of(model, {edit.at[-1] for edit in edits}, batches, seed):
+        order_channels(model, path, sums)
+
+
+def _can_be_summed(module: nn.Module) -> bool:
+    if not isinstance(module, nn.Conv2d) or module.groups > 1 or not is_plain(module):
+        return False
+    return map_of(form_of(module)).inputs <= LARGEST
+
+
+def _conv(model: nn.Module, path: str) -> nn.Conv2d:
+    found = model.get_submodule(path)
+    assert isinstance(found, nn.Conv2d)
+    return found
+
+
+def _empty(conv: nn.Conv2d, after: Sequence[RecordedCall]) -> ReaderSums:
+    form, weight = form_of(conv), conv.weight
+    return ReaderSums(form, weight.flatten(1).T.double(), _scales(conv, after), empty(map_of(form), weight.device))
 
 
 def _add(sums: Mapping[str, ReaderSums], model: nn.Module, batches: Sequence[Tensor], seed: int) -> None:

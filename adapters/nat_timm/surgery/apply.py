@@ -149,6 +149,10 @@ def _pool(model: nn.Module, edit: Edit, name: str) -> None:
     _replace(model, edit.at[0], made)
 
 
+UNDONE = ("shortcut", "pool")
+"""Edits that later moves can take back."""
+
+
 def undo(model: nn.Module, edit: Edit) -> None:
     """Make a model what it was before an edit that later moves take back; there is nothing to do for edits that later
     ones only go on from."""

@@ -27,6 +27,7 @@ from torch import nn
 from nat_plugin.advising.session import Change
 from nat_plugin.advising.timing import Stopwatch
 from nat_plugin.device import find_compute
+from nat_plugin.errors import NATError
 from nat_plugin.ir import Limits, Moves, Network, Op, Slot, find_rule
 from tests.adapters.timm.samples import images, lively
 
@@ -56,7 +57,7 @@ def rows(x: torch.Tensor) -> torch.Tensor:
 
 def test_weights_for_some_channels_are_those_of_least_squares(model: nn.Module) -> None:
     x = images(SIZE, COUNT)
-    sums = sums_of(model, [READER], [x[:10], x[10:]], 0)[READER]
+    sums = dict(sums_of(model, [READER], [x[:10], x[10:]], 0))[READER]
     ins, outs = rows(read(model, READER, x)), rows(read(model, READER, x, is_input=False))
     some = torch.arange(0, ins.shape[1], 3)
     with_one = torch.cat([ins[:, some], torch.ones(len(ins), 1, dtype=ins.dtype)], 1)
@@ -100,7 +101,7 @@ def test_what_was_noted_stays_with_the_channels(model: nn.Module) -> None:
 
 def test_a_reader_of_too_many_values_is_left_as_it_is() -> None:
     model = nn.Sequential(nn.Conv2d(3, LARGEST + 8, 1), nn.ReLU(), nn.Conv2d(LARGEST + 8, 2, 1)).eval()
-    assert not sums_of(model, ["2"], [images(4, 8)], 0)
+    assert not list(sums_of(model, ["2"], [images(4, 8)], 0))
 
 
 def test_behind_a_kernel_in_a_block_with_a_gate_the_projection_is_fitted_and_not_the_gate() -> None:
@@ -130,6 +131,34 @@ def test_every_cut_of_any_kind_of_block_can_be_fitted(name: str) -> None:
     some = [Change(slot, op) for slot, ops in places[len(places) // 2 :][:2] for op in ops[1:] if "fit_" not in str(op)]
     changes = subject.prepare(subject.able(some))
     assert all(torch.isfinite(each.changed).all() for each in subject.alone(changes, torch.arange(8)).values())
+
+
+@pytest.mark.parametrize("word", ["mbconv_k3_e2", "mbconv_k0_e6", "null"])
+def test_a_model_that_was_moved_can_be_advised_on(model: nn.Module, network: Network, word: str) -> None:
+    """Without what would need the weights that it has lost."""
+    slot, op = next(
+        (slot, op)
+        for slot in network.slots
+        for op in network.edge(slot).choices
+        if slot.cell == "blocks.2.1" and word in (str(op), str(op.values.get("name")))
+    )
+    lean = nat_timm.inherit(model, _with(network, slot, op))
+    found = nat_timm.advise(lean, images(SIZE, 16), combinations=False)
+    assert any(move.at.startswith("blocks.2.1") for move in found.moves) == (word != "null")
+    assert not any(move.at.startswith("blocks.2.1") and move.after.startswith("merged-") for move in found.moves)
+
+
+def test_weights_that_a_moved_model_has_lost_are_not_made_up(model: nn.Module, network: Network) -> None:
+    slot, op = next(each for each in cuts_of(network) if str(each[1].values["name"]) == "mbconv_k3_e2")
+    lean = nat_timm.inherit(model, _with(network, slot, op))
+    with pytest.raises(NATError, match=r"after 'hidden .* 32' the model no longer has the weights"):
+        nat_timm.inherit(lean, network)
+    replaced = next(each for each in network.edge(slot).choices if str(each.values.get("name")) == "fit_conv_1x1")
+    nat_timm.inherit(lean, _with(network, slot, replaced))
+
+
+def _with(network: Network, slot: Slot, op: Op) -> Network:
+    return network.with_ops([op if at == slot else own for at, own in zip(network.slots, network.ops, strict=True)])
 
 
 def cuts_of(network: Network) -> list[tuple[Slot, Op]]:
@@ -203,7 +232,7 @@ def _in_batch_mode(model: nn.Module, x: torch.Tensor) -> torch.Tensor:
 
 def test_pictures_choose_better_than_weights(model: nn.Module) -> None:
     """What half of the channels leave unexplained, for each choice, against all choices of some."""
-    sums = sums_of(model, [READER], [images(SIZE, COUNT)], 0)[READER]
+    sums = dict(sums_of(model, [READER], [images(SIZE, COUNT)], 0))[READER]
     reader, producer = model.get_submodule(READER), model.get_submodule(AT[0])
     norms = [model.get_submodule(path) for path in AT[1:4]]
     half = reader.in_channels // 2
