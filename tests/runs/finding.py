@@ -20,12 +20,14 @@ from nat_plugin.search.base import Measurement, Proposal, Settings, State
 from nat_plugin.training.seeds import derive
 
 
+class FoundSettings(Settings):
+    broken: str = ""
+
+
 class FoundEvaluator(Evaluator):
     """What a network is worth follows from its key. ``broken``: the first letter of keys that nobody can find out."""
 
-    class Settings(Settings):  # type: ignore[no-redef]
-        broken: str = ""
-
+    Settings = FoundSettings
     on_images = False
     cheap = False
     carried_out: ClassVar[list[str]] = []

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pytest
 import torch
 
 from nat_plugin.execution.base import ExecutorSettings
@@ -28,12 +31,14 @@ def measured(name: str, space: str, seed: int) -> MeasuredTask:
     return MeasuredTask(name, graphs, np.random.default_rng(seed).random(len(graphs)), space=space)
 
 
-def test_critics_that_leave_out_a_space_or_a_task_are_fitted_by_workers(tmp_path: Path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+def test_critics_that_leave_out_a_space_or_a_task_are_fitted_by_workers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(doubting, "TOLD", 5)
     tasks = [measured("a", "one", 0), measured("b", "one", 1), measured("c", "two", 2)]
     asked: list[int] = []
 
-    def counted(function, given):  # type: ignore[no-untyped-def]
+    def counted(function: Callable[..., Any], given: Sequence[tuple[Any, ...]]) -> Iterator[Any]:
         asked.append(len(given))
         return workers.in_turn(function, given)
 
