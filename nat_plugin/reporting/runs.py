@@ -36,10 +36,10 @@ from nat_plugin.reporting.plots import Axis, Curve, available, curves
 from nat_plugin.reporting.reading import LARGEST, Read, ScaleValues, Spread, checked, read_json
 from nat_plugin.reporting.searches import RunEnds, search_blocks
 from nat_plugin.runs.finished import RESULT
+from nat_plugin.runs.kept import WORK
 from nat_plugin.runs.loading import NETWORK
 from nat_plugin.runs.record import RunRecord
 from nat_plugin.runs.report import data_line, rows, verdict_text
-from nat_plugin.runs.workers import WORK
 from nat_plugin.sources import read_text
 
 JOURNAL = "journal.jsonl"

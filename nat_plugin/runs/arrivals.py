@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 from nat_plugin.evaluators.base import Evaluator
 from nat_plugin.evaluators.trial import Trial
 from nat_plugin.ir import from_json, to_json
-from nat_plugin.runs.workers import RunWorkers
+from nat_plugin.runs.trials import TrialWorkers
 from nat_plugin.search.base import Measurement, Proposal, State, Strategy
 
 Tell: TypeAlias = "Callable[[Proposal, Measurement | None, int], None]"
@@ -23,7 +23,7 @@ class Arrivals:
     the same order again (``replay``), and goes on where that ends.
     """
 
-    def __init__(self, strategy: Strategy, evaluator: Evaluator, workers: RunWorkers, most: int, tell: Tell) -> None:
+    def __init__(self, strategy: Strategy, evaluator: Evaluator, workers: TrialWorkers, most: int, tell: Tell) -> None:
         """``most``: proposals in all. ``tell`` has the strategy told too."""
         self._strategy, self._evaluator, self._workers = strategy, evaluator, workers
         self._most, self._tell = most, tell
@@ -55,7 +55,7 @@ class Arrivals:
             self._enqueue(self._open.values())
             yield from self._tell_all()
             is_idle = True
-            for trial, found in self._workers.trials(self._following):
+            for trial, found in self._workers.answers(self._following):
                 self._evaluator.take(trial, found.value)
                 is_idle = False
                 yield from self._tell_all()

@@ -21,6 +21,7 @@ from nat_plugin.runs.choice import FinalEpoch, FinalSelection, check_final
 from nat_plugin.runs.curves import Curves
 from nat_plugin.runs.finished import read_result
 from nat_plugin.runs.folder import Journal, begun, check_free, locked, tidy
+from nat_plugin.runs.kept import WORK
 from nat_plugin.runs.progress import Reporter
 from nat_plugin.runs.recipe import RunPlan
 from nat_plugin.runs.recipe import plan as plan_of
@@ -32,7 +33,7 @@ from nat_plugin.runs.state import load_state, save_state
 from nat_plugin.runs.timing import Timing, timed
 from nat_plugin.runs.together import on_its_devices, plan_of_record, set_up_together
 from nat_plugin.runs.weights import FOLDER as WEIGHTS
-from nat_plugin.runs.workers import WORK, RunWorkers
+from nat_plugin.runs.workers import RunWorkers
 from nat_plugin.tracking.base import SEARCH, Tracker, find_tracker
 from nat_plugin.training.trainer import epoch_note
 
@@ -99,7 +100,7 @@ def _carry_through(setup: Setup, run: str, folder: Path, plugins: Plugins, repor
     tracker = find_tracker(recipe.tracker, folder, run)
     try:
         with closing(Journal(folder / JOURNAL)) as journal, RunWorkers(setup, plugins, folder, run) as workers:
-            search = Search(setup.strategy, setup.evaluator, recipe.search, recipe.seed, journal, workers)
+            search = Search(setup.strategy, setup.evaluator, recipe.search, recipe.seed, journal, workers.trials)
             workers.report = reporter.note
             keep = partial(_checkpoint, run, folder, search, journal)
             choice = _restored(setup, run, folder, search, journal)

@@ -13,7 +13,7 @@ from nat_plugin.ir import Network, cost, key
 from nat_plugin.runs.arrivals import Arrivals
 from nat_plugin.runs.folder import Journal, finite
 from nat_plugin.runs.recipe import SearchSettings
-from nat_plugin.runs.workers import RunWorkers
+from nat_plugin.runs.trials import TrialWorkers
 from nat_plugin.search.base import Measurement, Proposal, State, Strategy
 
 WARMUP_CHUNK = 50
@@ -32,7 +32,7 @@ class Search:
     settings: SearchSettings
     seed: int
     journal: Journal | None = None
-    workers: RunWorkers | None = None
+    workers: TrialWorkers | None = None
     warmed: int = 0
     round: int = 0
     keys: set[str] = field(default_factory=set)

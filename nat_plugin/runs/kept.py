@@ -1,0 +1,115 @@
+"""Workers whose answers are files in the folder of the results, until that is done: what they found is found once."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from nat_plugin.errors import NATError
+from nat_plugin.execution.base import ExecutorSettings
+from nat_plugin.execution.calls import CallAnswer, ExecutorCall, Following, answers
+from nat_plugin.execution.workers import Workers
+from nat_plugin.files import file_errors, write_text
+from nat_plugin.plugins import Plugins
+from nat_plugin.runs.state import load_state, save_state
+from nat_plugin.search.base import State
+from nat_plugin.sources import read_text
+
+FOLDER, WORK = "trials", "workers.json"
+_Subject = TypeVar("_Subject")
+
+
+@dataclass(frozen=True)
+class Found:
+    """What came of a call; None where no worker could find it out, and ``why``."""
+
+    value: State | None
+    why: str | None = None
+
+
+class KeptWorkers(Workers):
+    """What was dear to find out is a file until ``forget``: it is not done again after a kill."""
+
+    def __init__(self, name: str, settings: ExecutorSettings, folder: Path, plugins: Plugins, run: str) -> None:
+        """``run``: whose answers these are; those of another are refused."""
+        super().__init__(name, settings, folder, plugins)
+        self._run = run
+        self.report: Callable[[str], None] = lambda _: None
+        """Hears of what workers do."""
+        self._lost = 0
+        self._work: dict[str, tuple[int, float]] = {}
+
+    def answers(self, following: Following[_Subject]) -> Iterator[tuple[_Subject, Found]]:
+        """What comes of calls, in the order of arrival; what is kept of one that has a name comes first. What was lost
+        is not kept."""
+        known: list[tuple[_Subject, Found]] = []
+
+        def call() -> ExecutorCall[ExecutorCall[_Subject]] | None:
+            while (each := following()) is not None:
+                found = self._kept(each.name) if each.name else None
+                if found is None:
+                    return replace(each, subject=each)  # type: ignore[arg-type, return-value]
+                known.append((each.subject, found))
+            return None
+
+        for answer in answers(self.executor, call):
+            yield from known
+            known.clear()
+            each, found = answer.subject, Found(answer.value, answer.lost)
+            self._count(answer)
+            if each.name and answer.lost is None:
+                self.keep(each.name, found)
+            yield each.subject, found
+        yield from known
+
+    def _count(self, answer: CallAnswer[Any]) -> None:
+        if answer.worker:
+            tasks, seconds = self._work.get(answer.worker, (0, 0.0))
+            self._work[answer.worker] = tasks + 1, seconds + answer.seconds
+        done = sum(tasks for tasks, _ in self._work.values())
+        self._lost += answer.lost is not None
+        lost = f", {self._lost:,} lost" if self._lost else ""
+        self.report(f"{len(self._work):,} workers: {done:,} tasks done{lost}")
+
+    def write_work(self) -> None:
+        """What each worker did, also for a process of this run that was killed."""
+        if not self._work:
+            return
+        path = self._folder / WORK
+        with suppress(NATError, ValueError, TypeError, KeyError, AttributeError):  # it is of no result
+            for worker, before in json.loads(read_text(path)).items():
+                tasks, seconds = self._work.get(worker, (0, 0.0))
+                self._work[worker] = tasks + int(before["tasks"]), seconds + float(before["seconds"])
+        rows = {name: {"tasks": tasks, "seconds": round(took, 1)} for name, (tasks, took) in self._work.items()}
+        write_text(path, json.dumps(rows, indent=1))
+
+    def _kept(self, name: str) -> Found | None:
+        """What was found out by a process of this run that ended before the run did."""
+        path = self._folder / FOLDER / f"{name}.safetensors"
+        if not path.is_file():
+            return None
+        try:
+            state = load_state(path)
+            if state["run"] != self._run:
+                raise NATError(f"{path}: this is of another run")
+            found = Found(state["value"], state["why"])
+        except (NATError, KeyError) as error:
+            raise NATError(f"{path}: damaged or changed; remove it, and its training is done again") from error
+        return found
+
+    def keep(self, name: str, found: Found) -> None:
+        """Under the name of its call."""
+        path = self._folder / FOLDER / f"{name}.safetensors"
+        with file_errors(path):
+            path.parent.mkdir(exist_ok=True)
+        save_state(path, {"run": self._run, "value": found.value, "why": found.why})
+
+    def forget(self) -> None:
+        """The run has ended."""
+        self.write_work()
+        shutil.rmtree(self._folder / FOLDER, ignore_errors=True)
