@@ -6,17 +6,15 @@ a test can tell whether it is of the results at hand.
 
 from __future__ import annotations
 
-import hashlib
-import io
-import json
-import re
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from benchmarks.common.intervals import interval
 from benchmarks.common.results import RESULTS, ROOT, read_results
+from benchmarks.plotting import Figure, Points, svg
+from benchmarks.table_figures import TABLE_FIGURES
 from nat_plugin.errors import NATError
 
 FOLDER = ROOT / "docs" / "figures"
@@ -25,9 +23,6 @@ CHANGE = "normal/1", "skip"
 SCRATCH = {"nat": "nat, no policy", "surrogate": "surrogate", "hill_climb": "hill climbing", "random": "random"}
 STRATEGIES = ("nat", "surrogate", "hill_climb", "evolution", "random")
 STOCK = "stock "
-
-Points: TypeAlias = dict[str, dict[str, list[list[float]]]]
-"""By panel and curve: x, y, and where there is an interval low and high."""
 
 
 def _left_out() -> list[tuple[str, dict[str, Any]]]:
@@ -113,76 +108,19 @@ def learning_curves() -> Points:
     }
 
 
-MEASURED: dict[str, tuple[Callable[[], Points], str, str, bool]] = {
-    "gain_by_queries": (gain_by_queries, "queries", "share of the best gain", True),
-    "calibration": (calibration, "said: probability of being better", "share that is better", False),
-    "gain_by_trials": (gain_by_trials, "trials", "gain", True),
-    "accuracy_by_macs": (accuracy_by_macs, "MACs, of the model's", "test accuracy, %", False),
-    "accuracy_by_latency": (accuracy_by_latency, "latency, of the model's", "top-1, %", False),
-    "learning_curves": (learning_curves, "epoch", "validation accuracy, %", False),
+MEASURED: dict[str, Figure] = {
+    "gain_by_queries": Figure(gain_by_queries, "queries", "share of the best gain", powers=True),
+    "calibration": Figure(calibration, "said: probability of being better", "share that is better", diagonal=True),
+    "gain_by_trials": Figure(gain_by_trials, "trials", "gain", powers=True),
+    "accuracy_by_macs": Figure(accuracy_by_macs, "MACs, of the model's", "test accuracy, %", "cloud"),
+    "accuracy_by_latency": Figure(accuracy_by_latency, "latency, of the model's", "top-1, %", "cloud"),
+    "learning_curves": Figure(learning_curves, "epoch", "validation accuracy, %"),
+    **{name: figure.figure() for name, figure in TABLE_FIGURES.items()},
 }
-"""By name: the points, the labels of x and y, and whether x is in powers."""
-SINGLE = {"accuracy_by_macs", "accuracy_by_latency"}
-"""Those whose points are no curves."""
 
 
 def _results(name: str) -> dict[str, Any]:
     return read_results(RESULTS / f"{name}.json")
-
-
-def digest(points: Points) -> str:
-    """Of what a figure shows, rounded to what can be seen."""
-    rounded = json.dumps(points, sort_keys=True, default=float).encode()
-    return hashlib.sha256(re.sub(rb"(\.\d{4})\d+", rb"\1", rounded)).hexdigest()
-
-
-def measured_svg(name: str) -> str:
-    """Panels with a curve for every name. The same bytes for the same points and version of matplotlib."""
-    import matplotlib
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    make, xlabel, ylabel, powers = MEASURED[name]
-    panels = make()
-    columns = min(2, len(panels))
-    rows = -(-len(panels) // columns)
-    figure = Figure(
-        figsize=(4.2 * columns + 0.8 * (columns == 1) + 1.6 * (name in SINGLE), 3.4 * rows), layout="constrained"
-    )
-    FigureCanvasAgg(figure)
-    axes = figure.subplots(rows, columns, squeeze=False).flatten()
-    for each, (title, curves) in zip(axes, panels.items(), strict=True):
-        _panel(each, title, curves, line=name not in SINGLE)
-        each.set(xlabel=xlabel, ylabel=ylabel)
-        if name == "calibration":
-            each.axline((0, 0), slope=1, color="grey", linewidth=1)
-        if powers:
-            ticks = sorted({point[0] for points in curves.values() for point in points})
-            each.set_xscale("log")
-            each.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
-            each.set_xticks([], minor=True)
-    if name in SINGLE:  # beside the points, which may lie anywhere
-        figure.legend(fontsize=8, loc="outside right upper")
-    else:
-        axes[0].legend(fontsize=8)
-    file = io.StringIO()
-    with matplotlib.rc_context({"svg.hashsalt": "nat-plugin", "svg.fonttype": "none"}):
-        figure.savefig(file, format="svg", metadata={"Date": None, "Description": f"points {digest(panels)}"})
-    return "\n".join(line.rstrip() for line in file.getvalue().splitlines()) + "\n"
-
-
-def _panel(axes: Any, title: str, curves: Mapping[str, Sequence[Sequence[float]]], line: bool) -> None:
-    for (name, points), marker in zip(curves.items(), "osD^vP*X<>" * 2, strict=False):
-        x, y = [point[0] for point in points], [point[1] for point in points]
-        style = "-" if line else "none"
-        (drawn,) = axes.plot(x, y, label=name, marker=marker, markersize=5, linewidth=1.5, linestyle=style)
-        if points and len(points[0]) == 4:
-            low, high = [point[2] for point in points], [point[3] for point in points]
-            axes.errorbar(
-                x, y, [np.subtract(y, low), np.subtract(high, y)], fmt="none", color=drawn.get_color(), alpha=0.4
-            )
-    axes.set_title(title, fontsize=10)
-    axes.grid(alpha=0.3)
 
 
 def cell_svgs() -> dict[str, str]:
@@ -204,6 +142,6 @@ def write_figures(words: Sequence[str]) -> None:
     """All of them, into docs/figures."""
     if words:
         raise NATError(f"figures {words[0]}: takes no options; it draws all figures of docs/")
-    for name, svg in {**cell_svgs(), **{each: measured_svg(each) for each in MEASURED}}.items():
-        (FOLDER / f"{name}.svg").write_text(svg, encoding="utf-8")
+    for name, text in {**cell_svgs(), **{name: svg(figure) for name, figure in MEASURED.items()}}.items():
+        (FOLDER / f"{name}.svg").write_text(text, encoding="utf-8")
         print(f"docs/figures/{name}.svg")

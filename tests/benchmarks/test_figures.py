@@ -7,24 +7,25 @@ from xml.etree import ElementTree
 
 import pytest
 
-from benchmarks.figures import MEASURED, cell_svgs, digest, measured_svg
+from benchmarks.figures import MEASURED, cell_svgs
+from benchmarks.plotting import digest, svg
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "figures"
 
 
 @pytest.mark.parametrize("name", MEASURED)
 def test_a_figure_shows_the_points_of_its_results(name: str) -> None:
-    said = f"points {digest(MEASURED[name][0]())}"
+    said = f"points {digest(MEASURED[name].points())}"
     assert said in (FOLDER / f"{name}.svg").read_text(), "run: python -m benchmarks figures"
 
 
 def test_a_figure_is_drawn_the_same_again() -> None:
-    assert measured_svg("calibration") == measured_svg("calibration")
+    assert svg(MEASURED["calibration"]) == svg(MEASURED["calibration"])
 
 
 def test_the_pictures_of_cells_are_those_that_are_drawn_now() -> None:
-    for name, svg in cell_svgs().items():
-        assert (FOLDER / f"{name}.svg").read_text() == svg, "run: python -m benchmarks figures"
+    for name, drawn in cell_svgs().items():
+        assert (FOLDER / f"{name}.svg").read_text() == drawn, "run: python -m benchmarks figures"
 
 
 def test_every_figure_is_well_formed_small_and_on_a_page() -> None:
