@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -35,15 +38,24 @@ print(json.dumps(sorted(sys.modules)))
 """
 
 
-def imported(*command: str) -> set[str]:
-    done = subprocess.run([sys.executable, "-c", PROGRAM, *command], capture_output=True, text=True, check=True)
+def imported(*command: str, **environment: str) -> set[str]:
+    words, environment = [sys.executable, "-c", PROGRAM, *command], {**os.environ, **environment}
+    done = subprocess.run(words, capture_output=True, text=True, check=True, env=environment)
     return set(json.loads(done.stdout.splitlines()[-1]))
 
 
-def test_transforming_imports_what_a_policy_needs_and_no_more() -> None:
-    found = imported("transform", "DARTS_V2", "--budget", "macs=0.9x")
+def test_transforming_imports_what_a_policy_needs_and_no_more_and_leaves_no_file(tmp_path: Path) -> None:
+    found = imported("transform", "DARTS_V2", "--budget", "macs=0.9x", TMPDIR=str(tmp_path))
     assert {"torch", "torch_geometric.nn"} <= found
     assert found.isdisjoint(SLOW)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_temporary_files_of_tests_are_in_a_folder_that_their_session_removes() -> None:
+    """Also of the processes that they start, which may be killed."""
+    folder = Path(tempfile.gettempdir())
+    assert folder.name.startswith("nat-")
+    assert os.environ["TMPDIR"] == str(folder)
 
 
 def test_showing_imports_neither_torch_nor_what_is_slow() -> None:

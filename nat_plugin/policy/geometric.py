@@ -4,10 +4,12 @@ long as torch, nine tenths of it for data sets and a compiler that no policy use
 from __future__ import annotations
 
 import sys
+import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -57,8 +59,8 @@ def scatter(source: torch.Tensor, index: torch.Tensor, dim: int, size: int, redu
     with _importing():
         from torch_geometric.utils import scatter
 
-    found: torch.Tensor = scatter(source, index, dim, size, reduce)
-    return found
+    sums: torch.Tensor = scatter(source, index, dim, size, reduce)
+    return sums
 
 
 def sage_conv(hidden: int) -> nn.Module:
@@ -66,8 +68,8 @@ def sage_conv(hidden: int) -> nn.Module:
     with _importing():
         from torch_geometric.nn import SAGEConv
 
-    found: nn.Module = SAGEConv((hidden, hidden), hidden, aggr="sum", root_weight=False, bias=False)
-    return found
+    conv: nn.Module = SAGEConv((hidden, hidden), hidden, aggr="sum", root_weight=False, bias=False)
+    return _without_files(conv)
 
 
 def gcn_conv(inputs: int, outputs: int) -> nn.Module:
@@ -75,5 +77,15 @@ def gcn_conv(inputs: int, outputs: int) -> nn.Module:
     with _importing():
         from torch_geometric.nn import GCNConv
 
-    found: nn.Module = GCNConv(inputs, outputs, bias=False, normalize=False, add_self_loops=False)
-    return found
+    conv: nn.Module = GCNConv(inputs, outputs, bias=False, normalize=False, add_self_loops=False)
+    return _without_files(conv)
+
+
+def _without_files(conv: nn.Module) -> nn.Module:
+    """torch-geometric writes each kind of layer as a module into the temporary folder, imports it and leaves it there,
+    once in every process."""
+    for name in ("propagate", "edge_updater"):
+        path = Path(getattr(conv, name).__code__.co_filename)
+        if path.parent == Path(tempfile.gettempdir()):
+            path.unlink(missing_ok=True)
+    return conv

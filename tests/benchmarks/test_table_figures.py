@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -25,9 +24,8 @@ TEXT = """CIFAR-10, all: 40 inputs
 
 
 @pytest.fixture(autouse=True)
-def tables(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def tables(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(table_figures, "_texts", lambda: {"place": TEXT, "one": TEXT.rpartition("\n\n")[0]})
-    yield
 
 
 def test_columns_are_series_and_rows_stand_one_under_the_other() -> None:
