@@ -10,7 +10,7 @@ import pytest
 
 def workers_of(process: subprocess.Popen[str], named: str = "") -> list[int]:
     """Those that it or one of these began, with this in their command line, once there are at least two."""
-    until = time.monotonic() + 120
+    until = time.monotonic() + 300
     while time.monotonic() < until:
         found = [pid for pid, line in _descendants(process.pid) if named in line]
         if len(found) > 1:

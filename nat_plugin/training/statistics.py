@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -14,6 +15,9 @@ from scipy.special import stdtrit
 from torch import Tensor
 
 from nat_plugin.errors import NATError
+
+Subject = TypeVar("Subject")
+"""Whatever is compared by its accuracy."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,24 @@ class Accuracy:
     def interval(self, level: float = 0.95) -> Interval:
         """Where the accuracy on further images like these lies, for this very model."""
         return wilson(self.correct, self.total, level)
+
+
+def best_first(found: Iterable[Subject], judged: Callable[[Subject], Accuracy]) -> list[Subject]:
+    """By what each got right on the same images: first those within one standard error of the most accurate (Breiman et
+    al., 1984), by their loss, which on few images says more than a count of hits; then the others, the most accurate
+    first. What is equal stays in its order."""
+    every = list(found)
+    top = max((judged(each) for each in every), key=lambda each: each.value, default=None)
+    if top is None:
+        return []
+    least = top.value - math.sqrt(top.value * (1 - top.value) / top.total)
+
+    def rank(each: Subject) -> tuple[bool, float, float]:
+        accuracy = judged(each)
+        is_near = accuracy.value >= least
+        return not is_near, accuracy.loss if is_near else 0.0, -accuracy.value
+
+    return sorted(every, key=rank)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from nat_plugin.errors import NATError
 from nat_plugin.training.statistics import (
     Accuracy,
     Interval,
+    best_first,
     mean_intervals,
     paired_difference,
     unpaired_difference,
@@ -18,6 +19,25 @@ from nat_plugin.training.statistics import (
 from nat_plugin.training.verdict import ONE_TRAINING, Conclusion, conclude
 
 SURE = (Interval(0.8, 0.9), Interval(0.8, 0.9))
+
+
+def _judged(correct: int, loss: float, total: int = 100) -> Accuracy:
+    return Accuracy(correct, total, loss, torch.arange(total) < correct)
+
+
+def test_of_what_is_as_accurate_within_a_standard_error_the_least_loss_is_best() -> None:
+    found = {"most": _judged(80, 1.0), "within": _judged(77, 0.8), "below": _judged(75, 0.5), "least": _judged(60, 0.1)}
+    assert best_first(found, found.__getitem__) == ["within", "most", "below", "least"]  # one error is four images
+
+
+def test_on_more_images_a_standard_error_is_smaller() -> None:
+    found = {"most": _judged(8000, 1.0, 10_000), "less": _judged(7700, 0.8, 10_000)}
+    assert best_first(found, found.__getitem__) == ["most", "less"]
+
+
+def test_what_is_equal_stays_in_its_order_and_of_nothing_nothing_is_best() -> None:
+    assert best_first(["b", "a"], lambda _: _judged(3, 0.5)) == ["b", "a"]
+    assert best_first([], _judged) == []
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from nat_plugin.runs.checking import check_part, checked
 from nat_plugin.runs.progress import reporter
 from nat_plugin.runs.recipe import SearchSettings
 from nat_plugin.search.base import Settings, Strategy
-from nat_timm.compacting.result import CompactionResult, Tuned
+from nat_timm.compacting.result import CompactionResult, ranked
 from nat_timm.compacting.session import STARTS, CompactionSession, ReportLine
 from nat_timm.training.loaders import Loader
 from nat_timm.training.tuning import Tuning
@@ -63,7 +63,7 @@ def compact(  # noqa: PLR0913 - keywords that a user types
     The model, which stays as it is, becomes a supernet of its own moves; that is adapted on ``train_loader`` with the
     model as a teacher, a strategy searches by the loss on images of ``val_loader``, the finalists and the model itself
     are fine-tuned alike, each from the weights of the model and from the adapted ones, and what is most accurate on
-    ``val_loader`` within the budget is the best.
+    ``val_loader`` within the budget is the best; of those within one standard error, the one with the least loss.
 
     ``train_loader`` and ``val_loader`` give batches (x, y): normalised images (N, C, H, W), class numbers (N,).
     ``budget``, ``strategy``, ``search`` and ``evaluator`` are as in a recipe (docs/reference/recipes.md), of the
@@ -137,9 +137,9 @@ def compact(  # noqa: PLR0913 - keywords that a user types
         if not found and not stays:
             raise NATError("nothing within the budget was found; raise the limit or let it search longer")
         before = session.original()
-        reference = min(before, session.best(session.source, tune, starts), key=Tuned.rank)
+        reference = ranked([before, session.best(session.source, tune, starts)])[0]
         tuned = [session.best(network, tune, starts) for network in found] + ([reference] if stays else [])
-    tuned.sort(key=Tuned.rank)
+    tuned = ranked(tuned)
     home = next(model.parameters()).device
     for each in (before, reference, *tuned):
         each.model.to(home)

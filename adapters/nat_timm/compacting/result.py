@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from nat_plugin.ir import Network
 from nat_plugin.ir.costs import Cost
 from nat_plugin.measuring.latency import MeasuredLatency
 from nat_plugin.measuring.settings import Setting
-from nat_plugin.training.statistics import unpaired_difference, wilson
+from nat_plugin.training.statistics import Accuracy, best_first, unpaired_difference, wilson
 from nat_plugin.training.verdict import conclude
 from nat_timm.compacting.figures import write_figures
 from nat_timm.saving.folders import save
@@ -21,28 +21,33 @@ from nat_timm.saving.folders import save
 
 @dataclass(frozen=True, eq=False)
 class Tuned:
-    """A network, what it costs, its module in evaluation mode, its accuracy on ``val_loader``, how it came by its
+    """A network, what it costs, its module in evaluation mode, what it got right of ``val_loader``, how it came by its
     weights, its latency where that is limited and timed, and what tables of costs say of it, with their units, as a
     whole and by cell."""
 
     network: Network
     cost: Cost
     model: nn.Module
-    accuracy: float
+    judged: Accuracy
     how: str
     latency: MeasuredLatency | None = None
     looked_up: Mapping[str, tuple[float, str]] = field(default_factory=dict)
     by_cell: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
-    def rank(self) -> tuple[float, int, int]:
-        """The smallest is the best."""
-        return -self.accuracy, self.cost.macs, self.cost.params
+    @property
+    def accuracy(self) -> float:
+        return self.judged.value
 
     def __str__(self) -> str:
         latency = "" if self.latency is None else f", latency {self.latency}"
         looked_up = (f"{name} {value:.4g} {unit}" for name, (value, unit) in self.looked_up.items())
         costs = ", ".join([f"{self.cost.params:,} parameters, {self.cost.macs:,} MACs", *looked_up])
         return f"{self.how}: accuracy {self.accuracy:.2%}, {costs}{latency}"
+
+
+def ranked(found: Sequence[Tuned]) -> list[Tuned]:
+    """Best first; what does equally well, by its cost."""
+    return best_first(sorted(found, key=lambda each: (each.cost.macs, each.cost.params)), lambda each: each.judged)
 
 
 @dataclass(frozen=True, eq=False)

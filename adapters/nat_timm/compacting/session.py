@@ -37,7 +37,7 @@ from nat_timm.advising.advise import advise
 from nat_timm.compacting.checking import batches_of
 from nat_timm.compacting.fitted import FittedEvaluator, told
 from nat_timm.compacting.magnitude import without_small_blocks
-from nat_timm.compacting.result import Tuned
+from nat_timm.compacting.result import Tuned, ranked
 from nat_timm.fitting.fit import fit
 from nat_timm.fitting.readers import order_hidden
 from nat_timm.measuring.latency import TimmLatency
@@ -48,7 +48,7 @@ from nat_timm.saving.weights import check_usable
 from nat_timm.training.evaluator import FITTED_ON, AdaptingSettings, TimmEvaluator, TimmSettings
 from nat_timm.training.loaders import Loader, LoaderFeed, Loaders
 from nat_timm.training.supernet import TimmSupernet
-from nat_timm.training.tuning import Tuning, TuningImages, accuracy, fine_tune
+from nat_timm.training.tuning import Tuning, TuningImages, fine_tune, judged
 
 ReportLine: TypeAlias = Callable[[str], None]
 OWN, ADAPTED = "own", "adapted"
@@ -300,14 +300,14 @@ class CompactionSession:
         return self._tuned(network, model, f"{'fine-tuned from' if tuning.epochs else 'with'} {start} weights")
 
     def best(self, network: Network, tuning: Tuning, starts: Sequence[str]) -> Tuned:
-        """A network fine-tuned from each of ``starts``, and in closed form before it is; the most accurate counts.
+        """A network fine-tuned from each of ``starts``, and in closed form before it is; the best counts (``ranked``).
         Where channels were cut, there are no adapted weights of the model as it came, and where nothing was adapted the
         two are the same."""
         known = starts if self.is_adapted and not self._is_uncut(network) else [OWN]
         ways = [(tuning, start) for start in known]
         if self._in_closed_form and tuning.epochs:
             ways.append((tuning.model_copy(update={"epochs": 0}), OWN))
-        return min((self.tune(network, *each) for each in ways), key=Tuned.rank)
+        return ranked([self.tune(network, *each) for each in ways])[0]
 
     def _is_uncut(self, network: Network) -> bool:
         return self.model is not self.given and network == self.source
@@ -329,7 +329,7 @@ class CompactionSession:
         return made
 
     def _tuned(self, network: Network, model: nn.Module, how: str) -> Tuned:
-        right = accuracy(model, self.feed.validation(), self.compute)
+        right = judged(model, self.feed.validation(), self.compute)
         timed = self.measured(network)
         tables = self.tables.items() if self.model is self.given else ()  # of the channels that it came with
         looked_up = {

@@ -16,9 +16,12 @@ from nat_plugin.errors import NATError
 from nat_plugin.evaluators.feed import Batches
 from nat_plugin.search.base import Settings
 from nat_plugin.training.schedule import cosine
+from nat_plugin.training.statistics import Accuracy
 from nat_plugin.training.steps import ImageSteps, figures
 
 NO_BATCH = "train_loader gives no batch of two images or more, which batch norms need"
+TEMPERATURES = tuple(2 ** (each / 4) for each in range(-8, 9))
+"""Of logits, tried where models that are more or less confident are compared by their loss."""
 
 
 class Tuning(Settings):
@@ -110,14 +113,23 @@ def fine_tune(
 
 
 @torch.no_grad()
-def accuracy(model: nn.Module, found: Iterable[tuple[Tensor, Tensor]], compute: Compute) -> float:
-    """Share of the images that a model in evaluation mode gets right. NATError for none."""
+def judged(model: nn.Module, found: Iterable[tuple[Tensor, Tensor]], compute: Compute) -> Accuracy:
+    """What a model in evaluation mode gets right of images, and its loss at the temperature at which that is least
+    (Guo et al., 2017), so that how confident it is, which training changes, does not count. NATError for no image."""
     model.eval()
-    hits, images = torch.zeros((), dtype=torch.int64, device=compute.device), 0
+    logits, labels = [], []
     for x, y in found:
         with compute.precision():
-            hits += (model(x).argmax(1) == y).sum()
-        images += len(y)
-    if not images:
+            logits.append(model(x).float())
+        labels.append(y)
+    if not labels:
         raise NATError("the loader gives no image to measure accuracy on")
-    return int(hits) / images
+    said, y = torch.cat(logits), torch.cat(labels)
+    hits = said.argmax(1) == y
+    losses = torch.stack([F.cross_entropy(said / each, y) for each in TEMPERATURES])
+    return Accuracy(int(hits.sum()), len(y), float(losses.nan_to_num(math.inf).min()), hits.cpu())
+
+
+def accuracy(model: nn.Module, found: Iterable[tuple[Tensor, Tensor]], compute: Compute) -> float:
+    """Share of the images that a model in evaluation mode gets right. NATError for none."""
+    return judged(model, found, compute).value

@@ -23,6 +23,7 @@ from nat_plugin.measuring.latency import MeasuredLatency
 from nat_plugin.measuring.settings import Setting
 from nat_plugin.measuring.tables import Figure, TableSubject, blank_table, fingerprint
 from nat_plugin.search.neighbourhood import descent
+from nat_plugin.training.statistics import Accuracy
 from tests.adapters.timm.compaction import CPU, QUICK, loaders, model
 from tests.adapters.timm.samples import lively
 from tests.reporting.pages import read
@@ -88,7 +89,8 @@ def test_a_seed_gives_the_same_result_twice(capsys: pytest.CaptureFixture[str]) 
 
 def tuned(accuracy: float, how: str, measured: MeasuredLatency | None = None) -> Tuned:
     network = nat_timm.to_network(timm.create_model("test_resnet"), (3, 32, 32))
-    return Tuned(network, cost(network), nn.Identity(), accuracy, how, measured)
+    judged = Accuracy(round(100 * accuracy), 100, 1.0, torch.arange(100) < round(100 * accuracy))
+    return Tuned(network, cost(network), nn.Identity(), judged, how, measured)
 
 
 def test_what_is_printed_says_what_holds() -> None:

@@ -8,6 +8,7 @@ from functools import partial
 from itertools import islice
 from typing import TypeAlias
 
+from nat_timm.compacting.result import ranked
 from nat_timm.compacting.session import OWN, CompactionSession
 from nat_timm.training.tuning import Tuning
 from torch import nn
@@ -53,7 +54,7 @@ def _best(found: list[Network], session: CompactionSession, bench: Bench, tuning
     tuned = [session.best(network, tuning, [OWN]) for network in kept]
     if not tuned:
         raise NATError("nothing that keeps the limit was found")
-    return min(tuned, key=lambda each: each.rank()).model
+    return ranked(tuned)[0].model
 
 
 Chooses: TypeAlias = Callable[[Bench, Limit, Tuning], nn.Module]

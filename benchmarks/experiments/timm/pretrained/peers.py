@@ -2,7 +2,7 @@
 
 Both prune channels. Running statistics are estimated anew on the same pictures as for our own methods; of what
 Torch-Pruning leaves, convolutions that lost inputs are fitted by least squares too, to what they gave before, and of
-the two the more accurate on the pictures to choose on counts.
+the two the better on the pictures to choose on counts.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from nat_timm.fitting.maps import map_of
 from nat_timm.fitting.probing import Point, calls, probe
 from nat_timm.measuring.statistics import recalibrate
 from nat_timm.training.evaluator import FITTED_ON
-from nat_timm.training.tuning import Tuning, TuningImages, accuracy, fine_tune
+from nat_timm.training.tuning import Tuning, TuningImages, fine_tune, judged
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -34,6 +34,7 @@ from nat_plugin.errors import NATError
 from nat_plugin.fitting.sampling import add, empty
 from nat_plugin.fitting.solving import solve
 from nat_plugin.nets.counting import count
+from nat_plugin.training.statistics import best_first
 
 CPU = Compute(torch.device("cpu"))
 STEPS = 400
@@ -167,10 +168,11 @@ def _better(model: nn.Module, kept: Mapping[str, Tensor], bench: Bench, tuning: 
 
 
 def _finished(models: Sequence[nn.Module], bench: Bench, tuning: Tuning) -> nn.Module:
-    """The most accurate on the pictures to choose on, each as it is and tuned."""
+    """The best on the pictures to choose on, each as it is and tuned."""
     ways = [tuning] if not tuning.epochs else [tuning.model_copy(update={"epochs": 0}), tuning]
     found = [_tuned(copy.deepcopy(each), bench, way) for each in models for way in ways]
-    return max(found, key=lambda each: accuracy(each, bench.split.choice, CPU))
+    known = [(each, judged(each, bench.split.choice, CPU)) for each in found]
+    return best_first(known, lambda pair: pair[1])[0][0]
 
 
 def _tuned(model: nn.Module, bench: Bench, tuning: Tuning) -> nn.Module:
