@@ -8,10 +8,9 @@ from functools import partial
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from nat_timm.advising.effects import by_batch
-from nat_timm.fitting.cuts import readers_of
+from nat_timm.fitting.cuts import RECORDED, readers_of
 from nat_timm.fitting.fit import blocks_of, edits_of
 from nat_timm.fitting.passing import Ridges, fitted_in_passing
 from nat_timm.fitting.probing import Point, calls, probe
@@ -25,7 +24,7 @@ def combined(
 ) -> tuple[Tensor, list[Tensor]]:
     """The logits of the model and of each moved one for pictures ``x``, whose statistics norms use.
 
-    Each operation that stands in the place of a block (and of those left out right behind it), and each convolution
+    Each operation that stands in the place of a block (and of those left out right behind it), and each layer
     that reads what was cut, is fitted in the moment in which the pictures reach it, to what the model itself computes
     there.
     """
@@ -43,7 +42,7 @@ def combined(
 
 def _targets(model: nn.Module, moved: nn.Module, image: Tensor) -> dict[str, Point]:
     """Where in the model is what each module that is fitted is to give, by its path in the moved one."""
-    order = calls(moved, image, (FittedOp, Passed, Skipped, _BatchNorm, nn.Conv2d))
+    order = calls(moved, image, (FittedOp, Passed, Skipped, *RECORDED))
     readers = readers_of(moved, set(edits_of(moved)) - set(edits_of(model)), order, norms=True)
     return {path: Point(path) for path in readers} | {
         call.path: Point(blocks_of(order, place)[-1], activation=call.module.form.activation)

@@ -9,13 +9,13 @@ from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from nat_plugin.advising.session import Change
 from nat_plugin.fitting.sampling import MAX_BYTES
 from nat_timm.advising.effects import output
 from nat_timm.documents.edits import Edit
-from nat_timm.fitting.cuts import cuts_in, install_reader, readers_of, starts_of
+from nat_timm.fitting.cuts import RECORDED, cuts_in, readers_of, starts_of
+from nat_timm.fitting.layers import DenseLayer, as_map, dense, set_weights
 from nat_timm.fitting.passing import fitted_in_passing
 from nat_timm.fitting.probing import Point, calls, found_in
 from nat_timm.fitting.readers import ReaderSums, order_channels, sums_of
@@ -28,7 +28,7 @@ AT_ONCE = 64
 _SAME = 1e-4
 
 Weights: TypeAlias = Mapping[str, tuple[Tensor, Tensor]]
-"""Of convolutions by their paths, with biases."""
+"""Of dense layers by their paths, with biases."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +63,7 @@ class Refitting:
     def weights(self, cuttings: Sequence[Cutting]) -> dict[Change, Weights]:
         """By change what each of its readers needs."""
         kinds = {type(self._model.get_submodule(path)) for each in cuttings for path in starts_of(each.edits)}
-        order = calls(self._model, self._batches[0][:1], (_BatchNorm, nn.Conv2d, *kinds))
+        order = calls(self._model, self._batches[0][:1], (*RECORDED, *kinds))
         by_unit: dict[ModelUnit, list[tuple[Cutting, list[str]]]] = {}
         for each in cuttings:
             paths = sorted(readers_of(self._model, each.edits, order, norms=True))
@@ -98,28 +98,27 @@ class Refitting:
 
     def _read(self, cut: Cut, owner: nn.Module, path: str) -> Tensor:
         point = Point(path, is_input=True)
-        return found_in(owner, [point], partial(output, self._steps, cut, owner))[point]
+        return as_map(
+            owner.get_submodule(path), found_in(owner, [point], partial(output, self._steps, cut, owner))[point]
+        )
 
     def _in_passing(self, cut: Cut, each: Cutting, paths: Sequence[str], wanted: Mapping[str, Tensor]) -> Weights:
         made = each.made()
         fitted_in_passing(
             made, {path: wanted[path] for path in paths}, partial(output, self._steps, cut, made), self._seed
         )
-        return {path: _weights(made.get_submodule(path)) for path in paths}
+        return {path: _weights(dense(made.get_submodule(path))) for path in paths}
 
 
 def install(owner: nn.Module, weights: Weights) -> None:
     for path, (weight, bias) in weights.items():
-        conv = owner.get_submodule(path)
-        assert isinstance(conv, nn.Conv2d)
-        install_reader(conv, weight, bias)
+        set_weights(dense(owner.get_submodule(path)), weight, bias)
 
 
 def _two(value: object) -> object:
     return value[:2] if isinstance(value, Tensor) else value
 
 
-def _weights(module: nn.Module) -> tuple[Tensor, Tensor]:
-    assert isinstance(module, nn.Conv2d)
-    weight: Tensor = module.weight.detach()
-    return weight, weight.new_zeros(len(weight)) if module.bias is None else module.bias.detach()
+def _weights(layer: DenseLayer) -> tuple[Tensor, Tensor]:
+    weight: Tensor = layer.weight.detach()
+    return weight, weight.new_zeros(len(weight)) if layer.bias is None else layer.bias.detach()

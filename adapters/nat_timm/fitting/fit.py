@@ -19,7 +19,8 @@ from nat_plugin.fitting.solving import Solution, solve
 from nat_timm.documents.document import Document
 from nat_timm.documents.edits import Edit
 from nat_timm.documents.forms import LOW_RANK, Form
-from nat_timm.fitting.cuts import form_of, install_reader, readers_of
+from nat_timm.fitting.cuts import RECORDED, readers_of
+from nat_timm.fitting.layers import as_map, dense, form_of, set_weights
 from nat_timm.fitting.maps import given, map_of
 from nat_timm.fitting.merging import is_linear, merged
 from nat_timm.fitting.passes import passes_of
@@ -55,7 +56,7 @@ def fit(
     """Give weights to every operation of ``model`` that was put in the place of a block of ``original``, in place.
 
     Each is fitted by ridge regression on what it gets in the model as it is by then, to what its block gave in the
-    original (with the blocks behind it that were left out, whose work it takes over). With ``cut`` so are convolutions
+    original (with the blocks behind it that were left out, whose work it takes over). With ``cut`` so are dense layers
     that read what was cut (smaller kernels, fewer channels, a gate left out), to what they gave in the original. With
     ``norms`` the running statistics behind are estimated anew. No labels are needed. The model is left in evaluation
     mode. NATError where there are too few pictures, or of another size than the model takes.
@@ -70,7 +71,7 @@ def _fit(model: nn.Module, original: nn.Module, images: Pictures, cut: bool, nor
     if not edits and not any(isinstance(module, FittedOp) for module in model.modules()):
         return ()
     batches = checked(images, original)
-    order = calls(model, batches[0][:1], (FittedOp, Passed, Skipped, _BatchNorm, nn.Conv2d))
+    order = calls(model, batches[0][:1], (FittedOp, Passed, Skipped, *RECORDED))
     readers = readers_of(model, edits, order, norms)
     places = [at for at, call in enumerate(order) if isinstance(call.module, FittedOp) or call.path in readers]
     if not places:  # blocks were left out, and nothing reads a cut
@@ -111,14 +112,14 @@ class _FitPlace:
 
 
 def _place(original: nn.Module, order: Sequence[RecordedCall], place: int) -> _FitPlace:
-    path, module, given = order[place].path, order[place].module, order[place].given
+    path, module = order[place].path, order[place].module
+    given = as_map(module, order[place].given)
     side = given.shape[2], given.shape[3]
     if isinstance(module, FittedOp):
         ends = blocks_of(order, place)
         target, blocks = Point(ends[-1], activation=module.form.activation), list(map(original.get_submodule, ends))
         return _FitPlace(path, module, module.form, target, side, blocks)
-    assert isinstance(module, nn.Conv2d)
-    return _FitPlace(path, module, form_of(module), Point(path), side, None)
+    return _FitPlace(path, module, form_of(dense(module)), Point(path), side, None)
 
 
 def _samples(
@@ -133,7 +134,8 @@ def _samples(
     for x in batches:
 
         def take(point: Point, y: Tensor, start: int = number) -> dict[int, FitSample]:
-            return {at: sample(map_of(wanted[at].form), y, start, count, seed) for at in by_point[point]}
+            places = ((at, wanted[at]) for at in by_point[point])
+            return {at: sample(map_of(each.form), as_map(each.module, y), start, count, seed) for at, each in places}
 
         taken = taken_at(original, list(by_point), partial(original, x), take)
         by_place = {at: each for samples in taken.values() for at, each in samples.items()}
@@ -152,6 +154,7 @@ def _fitted(
 ) -> Fit:
     """``inputs``: what the place gets, batch by batch."""
     path, module, form = place.path, place.module, place.form
+    inputs = (as_map(module, x) for x in inputs)
     first = next(inputs)
     if isinstance(module, FittedOp):
         assert place.blocks is not None
@@ -162,9 +165,9 @@ def _fitted(
             solution = solution_of(form, _moments(form, first, inputs, samples))
         install(module, solution)
     else:
-        assert isinstance(module, nn.Conv2d)
-        solution = solve(map_of(form), *_moments(form, first, inputs, samples), start=module.weight.flatten(1).T)
-        install_reader(module, solution.weights[0], solution.bias)
+        layer = dense(module)
+        solution = solve(map_of(form), *_moments(form, first, inputs, samples), start=layer.weight.flatten(1).T)
+        set_weights(layer, solution.weights[0], solution.bias)
     return Fit(path, form, solution.residual, solution.ridge)
 
 

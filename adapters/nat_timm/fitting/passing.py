@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from nat_plugin.fitting.sampling import add, empty
 from nat_plugin.fitting.solving import solve
 from nat_timm.documents.forms import Form
-from nat_timm.fitting.cuts import form_of, install_reader
 from nat_timm.fitting.fit import install, solution_of
+from nat_timm.fitting.layers import as_map, dense, form_of, set_weights
 from nat_timm.fitting.maps import given as given_to
 from nat_timm.fitting.maps import map_of
 from nat_timm.surgery.fitted import FittedOp
@@ -43,18 +43,14 @@ def fitted_in_passing(
 
 
 def _fit(path: str, module: nn.Module, given: Tensor, wanted: Tensor, seed: int, ridges: Ridges) -> None:
-    form = module.form if isinstance(module, FittedOp) else form_of(_conv(module))
+    form = module.form if isinstance(module, FittedOp) else form_of(dense(module))
     fitted = map_of(form)
     moments = empty(fitted, given.device)
-    add(moments, fitted, given_to(form, given), wanted, 0, len(given), seed)
+    x, y = given_to(form, as_map(module, given)), as_map(module, wanted)
+    add(moments, fitted, x, y, 0, len(x), seed)
     if isinstance(module, FittedOp):
         install(module, solution_of(form, moments, ridges.get((path, form))))
         return
-    conv = _conv(module)
-    solution = solve(fitted, *moments, start=conv.weight.flatten(1).T)
-    install_reader(conv, solution.weights[0], solution.bias)
-
-
-def _conv(module: nn.Module) -> nn.Conv2d:
-    assert isinstance(module, nn.Conv2d)
-    return module
+    layer = dense(module)
+    solution = solve(fitted, *moments, start=layer.weight.flatten(1).T)
+    set_weights(layer, solution.weights[0], solution.bias)

@@ -1,4 +1,4 @@
-"""What convolutions that read hidden channels get and give, summed up over pictures: which channels matter, and weights
+"""What dense layers that read hidden channels get and give, summed up over pictures: which channels matter, and weights
 for those that are left, follow from it in closed form."""
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from nat_plugin.fitting.solving import Solution, solve
 from nat_plugin.ir import Limits, Moves, Network
 from nat_plugin.ir.rules import Rule
 from nat_timm.documents.forms import Form
-from nat_timm.fitting.cuts import form_of, is_plain
+from nat_timm.fitting.cuts import RECORDED
+from nat_timm.fitting.layers import DENSE, DenseLayer, as_map, dense, form_of, is_plain
 from nat_timm.fitting.maps import map_of
 from nat_timm.fitting.probing import RecordedCall, calls, watched
 from nat_timm.networks import moved_document
@@ -29,7 +30,7 @@ LARGEST = 1152
 
 @dataclass(frozen=True, eq=False)
 class ReaderSums:
-    """Of a convolution as it is; ``scales`` (outputs,): what an output is multiplied with right behind it."""
+    """Of a dense layer as it is; ``scales`` (outputs,): what an output is multiplied with right behind it."""
 
     form: Form
     weights: Tensor
@@ -58,15 +59,15 @@ class ReaderSums:
 def sums_of(
     model: nn.Module, paths: Iterable[str], batches: Sequence[Tensor], seed: int
 ) -> Iterator[tuple[str, ReaderSums]]:
-    """By path; without those that read too many values, and those that are no plain convolutions. ``model`` is in
+    """By path; without those that read too many values, and those that are no plain layers. ``model`` is in
     evaluation mode. As many at a time as there is space for; who keeps them needs more."""
-    order = calls(model, batches[0][:1], (nn.Conv2d, _BatchNorm))
+    order = calls(model, batches[0][:1], RECORDED)
     wanted, norms = set(paths), dict[str, Sequence[RecordedCall]]()
     for number, call in enumerate(order):
         if call.path in wanted and _can_be_summed(call.module):
             norms[call.path] = order[number + 1 : number + 2]
-    for part in in_parts({path: bytes_of(map_of(form_of(_conv(model, path)))) for path in norms}):
-        sums = {path: _empty(_conv(model, path), norms[path]) for path in part}
+    for part in in_parts({path: bytes_of(map_of(form_of(_layer(model, path)))) for path in norms}):
+        sums = {path: _empty(_layer(model, path), norms[path]) for path in part}
         _add(sums, model, batches, seed)
         while part:
             yield part[0], sums.pop(part.pop(0))
@@ -93,20 +94,18 @@ def order_hidden(model: nn.Module, network: Network, rule: Rule, batches: Sequen
 
 
 def _can_be_summed(module: nn.Module) -> bool:
-    if not isinstance(module, nn.Conv2d) or module.groups > 1 or not is_plain(module):
+    if not isinstance(module, DENSE) or not is_plain(module):
         return False
     return map_of(form_of(module)).inputs <= LARGEST
 
 
-def _conv(model: nn.Module, path: str) -> nn.Conv2d:
-    found = model.get_submodule(path)
-    assert isinstance(found, nn.Conv2d)
-    return found
+def _layer(model: nn.Module, path: str) -> DenseLayer:
+    return dense(model.get_submodule(path))
 
 
-def _empty(conv: nn.Conv2d, after: Sequence[RecordedCall]) -> ReaderSums:
-    form, weight = form_of(conv), conv.weight
-    return ReaderSums(form, weight.flatten(1).T.double(), _scales(conv, after), empty(map_of(form), weight.device))
+def _empty(layer: DenseLayer, after: Sequence[RecordedCall]) -> ReaderSums:
+    form, weight = form_of(layer), layer.weight
+    return ReaderSums(form, weight.flatten(1).T.double(), _scales(layer, after), empty(map_of(form), weight.device))
 
 
 def _add(sums: Mapping[str, ReaderSums], model: nn.Module, batches: Sequence[Tensor], seed: int) -> None:
@@ -114,7 +113,9 @@ def _add(sums: Mapping[str, ReaderSums], model: nn.Module, batches: Sequence[Ten
 
     def note(path: str, given: Tensor, out: Tensor) -> None:
         each = sums[path]
-        add(each.moments, map_of(each.form), given, out, number, count, seed)
+        layer = model.get_submodule(path)
+        x, y = as_map(layer, given), as_map(layer, out)
+        add(each.moments, map_of(each.form), x, y, number, count, seed)
 
     with watched(model, sums, note):
         for batch in batches:
@@ -122,8 +123,8 @@ def _add(sums: Mapping[str, ReaderSums], model: nn.Module, batches: Sequence[Ten
             number += len(batch)
 
 
-def _scales(conv: nn.Conv2d, after: Sequence[RecordedCall]) -> Tensor:
-    ones = torch.ones(conv.out_channels, dtype=torch.float64, device=conv.weight.device)
+def _scales(layer: DenseLayer, after: Sequence[RecordedCall]) -> Tensor:
+    ones = torch.ones(len(layer.weight), dtype=torch.float64, device=layer.weight.device)
     norm = after[0].module if after else None
     if not isinstance(norm, _BatchNorm) or norm.running_var is None or norm.weight is None:
         return ones

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from nat_timm.fitting.cuts import form_of
+from nat_timm.fitting.layers import form_of
 from nat_timm.fitting.maps import map_of
 from nat_timm.fitting.probing import Point, calls, probe
 from nat_timm.measuring.statistics import recalibrate
