@@ -12,7 +12,7 @@ from torch import nn
 
 from nat_plugin.arguments import read_shape
 from nat_plugin.errors import NATError
-from nat_plugin.ir import Network
+from nat_plugin.ir import Network, Slot
 from nat_plugin.ir.layers import Shape
 from nat_timm.building.build import arguments, has_fixed_size, input_size
 from nat_timm.building.comparing import module_that_differs
@@ -22,7 +22,7 @@ from nat_timm.documents.document import EDITED, Document, document
 from nat_timm.documents.edits import ADAPTATIONS, FITTED, Edit
 from nat_timm.framework import create
 from nat_timm.moves.products import padded_chains
-from nat_timm.networks import moved_document, network_of, reading_of
+from nat_timm.networks import moved_document, network_of, reading_for, reading_of
 from nat_timm.reading.trace import to_meta, trace
 from nat_timm.surgery.apply import UNDONE, apply_edits, undo
 
@@ -35,7 +35,7 @@ def to_network(
     model: nn.Module, input: Shape | None = None, model_args: Mapping[str, Any] | None = None, *, fits: bool = False
 ) -> Network:
     """A timm model, pretrained or trained, as a network for images of ``input`` (default: what its pretrained_cfg
-    says).
+    says). Of a model that was moved only what has the weights that it needs may become of it.
 
     ``model_args``: the arguments of ``timm.create_model`` that it was made with, where timm did not note them.
     ``fits``: whether operations that are fitted in the place of a block are among its moves (``nat_timm.fit``).
@@ -61,7 +61,23 @@ def to_network(
     _check_same(model, found)
     if model_args is not None:
         attach(model, found)
-    return network_of(found, reading_of(found, size, classes), found.render())
+    return _able(network_of(found, reading_of(found, size, classes), found.render()), found)
+
+
+def _able(network: Network, found: Document) -> Network:
+    """Without choices that need weights which a moved model has lost."""
+    if set(found.edits) == adapted(found):
+        return network
+    meanings = reading_for(network)[1].meanings
+    cells = []
+    for name, cell in network.cells:
+        edges = list(cell.edges)
+        for number, edge in enumerate(edges):
+            meant = meanings.get(Slot(name, number), {})
+            stay = tuple(op for op in edge.choices if op not in meant or lost(meant[edge.op], meant[op]) is None)
+            edges[number] = replace(edge, choices=stay)
+        cells.append((name, replace(cell, edges=tuple(edges))))
+    return replace(network, cells=tuple(cells))
 
 
 def inherit(model: nn.Module, network: Network) -> nn.Module:
@@ -128,7 +144,7 @@ def make_moves(
     before = document_of(model)
     if (before.architecture, adapted(before)) != (after.architecture, adapted(after)):
         raise NATError(f"the network was read from '{after.architecture}', the model is '{before.architecture}'")
-    gone = lost(before, after)
+    gone = lost(before.edits, after.edits)
     if gone is not None:
         raise NATError(
             f"{before.architecture}: after '{gone}' the model no longer has the weights that this move needs"
@@ -140,12 +156,12 @@ def make_moves(
     return model
 
 
-def lost(before: Document, after: Document) -> Edit | None:
+def lost(before: Sequence[Edit], after: Sequence[Edit]) -> Edit | None:
     """A cut that a moved model has had and that ``after`` takes back: its weights are gone. None where there is none:
     what is cut further, or replaced, needs them no more."""
-    cut = {(edit.op, edit.at) for edit in after.edits}
-    replaced = [path for edit in after.edits if edit.op in ("null", FITTED) for path in edit.at]
-    kept = (edit for edit in before.edits if edit.op not in UNDONE and (edit.op, edit.at) not in cut)
+    cut = {(edit.op, edit.at) for edit in after}
+    replaced = [path for edit in after if edit.op in ("null", FITTED) for path in edit.at]
+    kept = (edit for edit in before if edit.op not in UNDONE and (edit.op, edit.at) not in cut)
     return next((edit for edit in kept if not all(_is_in(path, replaced) for path in edit.paths)), None)
 
 

@@ -10,7 +10,7 @@ from nat_plugin.errors import NATError
 from nat_plugin.ir import Cost, Network, Origin, cost
 from nat_plugin.ir.layers import Shape
 from nat_timm.documents.document import Document, parse
-from nat_timm.documents.edits import ADAPTATIONS
+from nat_timm.documents.edits import ADAPTATIONS, Edit
 
 if TYPE_CHECKING:
     from nat_timm.moves.network import Reading
@@ -25,8 +25,11 @@ def adaptations(found: Document) -> Document:
 
 
 def reading_of(found: Document, input: Shape, classes: int) -> Reading:
-    """What the base of a document is, and what may become of it."""
-    return _read(adaptations(found), input, classes)
+    """What the base of a document is, and what may become of it. Of a block that is one edge with many settings not all
+    are choices; what a document says is among them."""
+    base, made = adaptations(found), frozenset(edit for edit in found.edits if edit.op not in ADAPTATIONS)
+    reading = _read(base, input, classes)
+    return _read(base, input, classes, made) if found.fits and not reading.can_say(made) else reading
 
 
 def network_of(found: Document, reading: Reading, text: str) -> Network:
@@ -35,25 +38,35 @@ def network_of(found: Document, reading: Reading, text: str) -> Network:
     return replace(network, origin=Origin(FORMAT, _VERSION, text))
 
 
-def moved_document(network: Network) -> Document:
-    """The document of a network that was read from a timm model and perhaps moved."""
+def reading_for(network: Network) -> tuple[Document, Reading]:
+    """The document that a network was read from, and what could become of it."""
     if network.origin is None or network.origin.format != FORMAT:
         raise NATError("only networks that were read from a timm model can be written as one")
     found = parse(network.origin.payload)
-    reading = reading_of(found, network.input, network.head.classes)
+    return found, reading_of(found, network.input, network.head.classes)
+
+
+def unmoved(network: Network) -> Network:
+    """The model as it was before any move."""
+    return replace(reading_for(network)[1].network, origin=network.origin)
+
+
+def moved_document(network: Network) -> Document:
+    """The document of a network that was read from a timm model and perhaps moved."""
+    found, reading = reading_for(network)
     moves = reading.edits(network)
     moved = found.with_edits((*adaptations(found).edits, *moves))
     return found if set(moved.edits) == set(found.edits) else moved
 
 
 @lru_cache(maxsize=16)
-def _read(base: Document, input: Shape, classes: int) -> Reading:
+def _read(base: Document, input: Shape, classes: int, made: frozenset[Edit] = frozenset()) -> Reading:
     from nat_timm.building.build import build
     from nat_timm.moves.network import read
     from nat_timm.reading.trace import trace
 
     model = build(base, input, classes, device="meta")
-    return read(trace(model, input, base.architecture), classes, base.architecture, base.fits)
+    return read(trace(model, input, base.architecture), classes, base.architecture, base.fits, made)
 
 
 def counted(network: Network) -> Cost:

@@ -26,7 +26,7 @@ from nat_timm.documents.document import Document
 from nat_timm.documents.edits import Fitted, forms_in
 from nat_timm.fitting.alone import by_place, fits_alone
 from nat_timm.fitting.fit import install
-from nat_timm.models import lost, make_moves, shell
+from nat_timm.models import make_moves, shell
 from nat_timm.networks import moved_document
 from nat_timm.reading.running import Cut, Steps
 from nat_timm.reading.trace import Trace, to_meta, trace
@@ -73,12 +73,9 @@ class TimmSubject(Subject):
                 raise NATError("the graph that torch.fx traces of this model computes something else than the model")
 
     def able(self, changes: Sequence[Change]) -> Sequence[Change]:
-        """Without those that need weights which the model has lost. What each makes is made without fits, which latency
-        does not ask for."""
-        before = moved_document(self.network)
+        """What each makes is made without fits, which latency does not ask for."""
         documents = {each: moved_document(self.changed([each])) for each in changes if each.slot.cell in self._units}
-        documents = {change: each for change, each in documents.items() if lost(before, each) is None}
-        present = set(before.edits)
+        present = set(moved_document(self.network).edits)
         self._edits = {change: frozenset(each.edits) - present for change, each in documents.items()}
         self._fresh = {change: forms_in(edits) for change, edits in self._edits.items()}
         self._made = {change: partial(self._part, change, each) for change, each in documents.items()}

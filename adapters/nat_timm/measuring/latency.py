@@ -9,17 +9,16 @@ import torch
 from torch import Tensor, nn
 
 from nat_plugin.ir import Network, Op, Slot
-from nat_plugin.ir.layers import Shape
 from nat_plugin.measuring.latency import PART, Latency, Share, TimedMetric
 from nat_plugin.measuring.runtimes import placed
 from nat_plugin.measuring.settings import EAGER, LatencySettings
 from nat_plugin.timing import Clock, compare, quickest, repeated
 from nat_timm.building.build import build
 from nat_timm.building.entrypoint import attach
-from nat_timm.documents.document import Document, parse
 from nat_timm.documents.edits import ADAPTATIONS
 from nat_timm.models import inherit, make_moves, shell
-from nat_timm.networks import adaptations, moved_document, network_of, reading_of
+from nat_timm.moves.network import Reading
+from nat_timm.networks import adaptations, moved_document, reading_for, unmoved
 from nat_timm.surgery.apply import apply_edits
 
 _LEAST = 1e-6
@@ -31,11 +30,10 @@ class TimmLatency(Latency):
 
     def __init__(self, network: Network, settings: LatencySettings, clock: Clock | None = None) -> None:
         base = adaptations(moved_document(network))
-        input, classes = network.input, network.head.classes
-        self._original = build(base, input, classes)
+        self._original = build(base, network.input, network.head.classes)
         attach(self._original, base)
         self._parts: dict[str, Share] = {}
-        super().__init__(network_of(base, reading_of(base, input, classes), base.render()), settings, clock)
+        super().__init__(unmoved(network), settings, clock)
 
     def module(self, network: Network) -> nn.Module:
         return self._original if network == self.network else inherit(self._original, network)
@@ -110,11 +108,10 @@ class ModelLatency(TimedMetric):
 
     def __init__(self, settings: LatencySettings) -> None:
         self._settings = settings
-        self._known: dict[tuple[Document, Shape, int], TimmLatency] = {}
+        self._known: dict[Reading, TimmLatency] = {}
 
     def latency(self, network: Network) -> TimmLatency:
-        assert network.origin is not None
-        wanted = (adaptations(parse(network.origin.payload)), network.input, network.head.classes)
+        _, wanted = reading_for(network)
         if wanted not in self._known:
             self._known[wanted] = TimmLatency(network, self._settings)
         return self._known[wanted]

@@ -63,19 +63,21 @@ class Links:
         self.here = after
 
 
-def links(trace: Trace, unit: ModelUnit, otherwise: TensorPlace, fits: bool = False) -> Links:
+def links(
+    trace: Trace, unit: ModelUnit, otherwise: TensorPlace, fits: bool = False, made: frozenset[Edit] = frozenset()
+) -> Links:
     """``otherwise`` is where a unit starts that reads no feature map; ``fits``: whether operations may be fitted in the
-    place of a block, which is one edge then."""
+    place of a block, which is one edge then; ``made``: edits that have to be among what it can say."""
     start = place(trace, unit.reads[0], otherwise) if unit.reads else otherwise
-    made = Links(start)
+    found = Links(start)
     end = place(trace, unit.output, otherwise)
     end = end.between(start, end)
     if unit.label == "pool" and not unit.is_block:
-        made.add(unit.path, _pool(trace, unit), end)
-        return made
+        found.add(unit.path, _pool(trace, unit), end)
+        return found
     parts, offered = components(trace, unit), offers(trace, unit) if fits else ()
     if offered:
-        parts = joined(parts)
+        parts = joined(parts, made)
     spent = [component.variants[0].cost for component in parts]
     total = unit_cost(trace, unit)
     rest = (total[0] - sum(cost[0] for cost in spent), total[1] - sum(cost[1] for cost in spent))
@@ -90,14 +92,14 @@ def links(trace: Trace, unit: ModelUnit, otherwise: TensorPlace, fits: bool = Fa
         taken.add(base)
         if whole:
             meaning = _meaning(unit, component, base, rest, is_part=not offered)
-            made.add(unit.path, meaning | _fitting(offered), end)
+            found.add(unit.path, meaning | _fitting(offered), end)
         else:
-            _add_component(made, trace, unit, component, base, end)
-    if not whole and (not parts or rest != (0, 0) or made.here != end):
+            _add_component(found, trace, unit, component, base, end)
+    if not whole and (not parts or rest != (0, 0) or found.here != end):
         only: Meanings = {timm_op(_rest_name(unit, parts), *rest): ()}
-        made.add(f"{unit.path}/rest" if parts else unit.path, only | _fitting(offered), end)
-    _add_shortcut(made, trace, unit)
-    return made
+        found.add(f"{unit.path}/rest" if parts else unit.path, only | _fitting(offered), end)
+    _add_shortcut(found, trace, unit)
+    return found
 
 
 def _rest_name(unit: ModelUnit, parts: tuple[Component, ...]) -> str:

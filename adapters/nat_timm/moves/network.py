@@ -30,16 +30,26 @@ class Reading:
     def ops(self, edits: Iterable[Edit], name: str) -> tuple[Op, ...]:
         """The op of every slot under ``edits``. NATError for an edit that is no choice of the model."""
         given = tuple(edits)
-        wanted, used, ops = set(given), set[Edit](), list[Op]()
+        ops, used = self._said(given)
+        for edit in given:
+            if edit not in used:
+                raise NATError(f"{name}: the edit '{edit}' is not among those that are possible in this model")
+        return ops
+
+    def can_say(self, edits: Iterable[Edit]) -> bool:
+        """Whether all of these edits are choices of the model, together."""
+        given = frozenset(edits)
+        return given == self._said(given)[1]
+
+    def _said(self, edits: Iterable[Edit]) -> tuple[tuple[Op, ...], set[Edit]]:
+        """The ops that say most of some edits, and the edits that they say."""
+        wanted, used, ops = set(edits), set[Edit](), list[Op]()
         for slot in self.network.slots:
             said = [(op, meant) for op, meant in self.meanings[slot].items() if wanted.issuperset(meant)]
             op, meant = max(said, key=lambda item: len(item[1]))
             ops.append(op)
             used.update(meant)
-        for edit in given:
-            if edit not in used:
-                raise NATError(f"{name}: the edit '{edit}' is not among those that are possible in this model")
-        return tuple(ops)
+        return tuple(ops), used
 
     def edits(self, network: Network) -> tuple[Edit, ...]:
         """What was changed in a network with the cells of this one. Of a block that is left out, or
@@ -53,10 +63,10 @@ class Reading:
         return tuple(found)
 
 
-def read(trace: Trace, classes: int, name: str, fits: bool = False) -> Reading:
-    """``fits``: with operations that are fitted in the place of blocks. NATError where nothing can be edited, saying
-    why."""
-    builder = _Builder(trace, fits)
+def read(trace: Trace, classes: int, name: str, fits: bool = False, made: frozenset[Edit] = frozenset()) -> Reading:
+    """``fits``: with operations that are fitted in the place of blocks; ``made``: edits that have to be among what it
+    can say. NATError where nothing can be edited, saying why."""
+    builder = _Builder(trace, fits, made)
     for unit in units(trace):
         builder.add(unit)
     if not builder.meanings:
@@ -75,8 +85,8 @@ def _why(trace: Trace) -> str:
 class _Builder:
     """Cells and placements in order of execution; tensor 0 is the image."""
 
-    def __init__(self, trace: Trace, fits: bool) -> None:
-        self.trace, self.fits = trace, fits
+    def __init__(self, trace: Trace, fits: bool, made: frozenset[Edit]) -> None:
+        self.trace, self.fits, self.edits = trace, fits, made
         self.cells: list[tuple[str, Cell]] = []
         self.placements: list[Placement] = []
         self.tensors = [TensorPlace(trace.input[0], 0)]
@@ -85,7 +95,7 @@ class _Builder:
 
     def add(self, unit: ModelUnit) -> None:
         start = place(self.trace, unit.reads[0], self.tensors[-1]) if unit.reads else self.tensors[-1]
-        made = links(self.trace, unit, self.tensors[-1], self.fits)
+        made = links(self.trace, unit, self.tensors[-1], self.fits, self.edits)
         source = self._source(unit, start)
         nodes = tuple(Node(node.level - start.level, node.channels) for node in made.nodes)
         cell = Cell(1, nodes, tuple(made.edges), (len(nodes),))

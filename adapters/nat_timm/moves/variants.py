@@ -86,21 +86,33 @@ def components(trace: Trace, unit: ModelUnit) -> tuple[Component, ...]:
     return tuple(sorted(found, key=lambda each: trace.order[each.knobs[0].step]))
 
 
-def joined(parts: Sequence[Component]) -> tuple[Component, ...]:
-    """All components of a unit as one, of which the settings that change least are kept."""
+def joined(parts: Sequence[Component], made: frozenset[Edit] = frozenset()) -> tuple[Component, ...]:
+    """All components of a unit as one, of which the settings that change least are kept. ``made``: what was changed
+    already; where that is not among them, those that change least of it are kept."""
     if not parts:
         return ()
     knobs = tuple(knob for part in parts for knob in part.knobs)
-    present = tuple(knob.values[0] for knob in knobs)
-    found = []
+    base, now = (_together([_at(part, edits) for part in parts]) for edits in (frozenset[Edit](), made))
+    found = [base]
     for chosen in product(*(part.variants for part in parts)):
-        settings = tuple(value for each in chosen for value in each.settings)
-        if settings == present or _makes_sense(knobs, settings):
-            costs = [each.cost for each in chosen]
-            cost = sum(each[0] for each in costs), sum(each[1] for each in costs)
-            found.append(Variant(settings, tuple(edit for each in chosen for edit in each.edits), cost))
+        variant = _together(chosen)
+        if variant.settings != base.settings and (variant == now or _makes_sense(knobs, variant.settings)):
+            found.append(variant)
     found.sort(key=lambda variant: len(variant.edits))
+    if now not in found[:MOST]:
+        found[1:] = sorted(found[1:], key=lambda variant: len(set(variant.edits) ^ set(now.edits)))
     return (Component(knobs, tuple(found[:MOST]), frozenset().union(*(part.paths for part in parts))),)
+
+
+def _at(part: Component, made: frozenset[Edit]) -> Variant:
+    """What a component is once some edits were made."""
+    return max((each for each in part.variants if made.issuperset(each.edits)), key=lambda each: len(each.edits))
+
+
+def _together(chosen: Sequence[Variant]) -> Variant:
+    settings = tuple(value for each in chosen for value in each.settings)
+    edits = tuple(edit for each in chosen for edit in each.edits)
+    return Variant(settings, edits, (sum(each.cost[0] for each in chosen), sum(each.cost[1] for each in chosen)))
 
 
 def _knobs(trace: Trace, unit: ModelUnit) -> list[Knob]:
