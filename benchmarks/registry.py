@@ -315,6 +315,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         "speed.chaos",
         "Do runs end as if nothing had been while their workers and the command itself are killed?",
         (EXECUTION, RUNS),
+        results="chaos",
         quick="--engines local --runs 1 --proposals 1 --every 0.05",
     ),
 }

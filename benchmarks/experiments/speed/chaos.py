@@ -4,7 +4,7 @@ A search that trains candidates on digits, told in the order of asking; each dis
 the one that was not, with every network measured once. Workers of all engines are processes of this machine; those of
 ``submitit`` are its own jobs without SLURM.
 
-``python -m benchmarks chaos [--engines NAME ...] [--runs N] [--proposals N] [--every SECONDS] [--save]``
+``python -m benchmarks chaos [--engines NAME ...] [--runs N] [--proposals N] [--every SECONDS] [--folder FOLDER] [--save]``
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import argparse
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -61,6 +62,8 @@ class Disturbed:
     workers: int
     commands: int
     seconds: float
+    said: str = ""
+    """Where it did not end with its result: the last line that it printed."""
     differs: tuple[str, ...] = ()
     measured_twice: int = 0
     left: int = 0
@@ -119,12 +122,12 @@ def disturbed(engine: str, folder: Path, proposals: int, every: float, seed: int
         elif there:
             workers += _kill(rng.choice(there))
     seconds = time.monotonic() - since
-    assert process.returncode == 0, (folder.parent / f"{folder.name}.log").read_text()
+    said = "" if process.returncode == 0 else (folder.parent / f"{folder.name}.log").read_text().splitlines()[-1]
     lines = [line["number"] for line in read_journal(folder / "journal.jsonl") if line["stage"] == "search"]
     time.sleep(1)
     left = known.intersection(pid for pid, _, line in processes() if WORKERS[engine] in line)
     twice = len(lines) - len(set(lines))
-    return Disturbed(workers, commands, round(seconds, 1), measured_twice=twice, left=len(left))
+    return Disturbed(workers, commands, round(seconds, 1), said, measured_twice=twice, left=len(left))
 
 
 def _kill(process: int) -> bool:
@@ -136,7 +139,11 @@ def _kill(process: int) -> bool:
 
 
 def differing(folder: Path, other: Path) -> tuple[str, ...]:
-    return tuple(name for name in KEPT if (folder / name).read_bytes() != (other / name).read_bytes())
+    return tuple(name for name in KEPT if _content(folder / name) != _content(other / name))
+
+
+def _content(path: Path) -> bytes | None:
+    return path.read_bytes() if path.is_file() else None
 
 
 def undisturbed(folder: Path, proposals: int) -> Path:
@@ -146,13 +153,16 @@ def undisturbed(folder: Path, proposals: int) -> Path:
 
 def tables_of(results: Mapping[str, Any]) -> dict[str, str]:
     """Markdown by the name of the place in the documentation."""
-    lines = ["| engine | runs | workers killed | commands killed | other bytes | measured twice | processes left |"]
-    lines.append("|---|---|---|---|---|---|---|")
+    lines = [
+        "| engine | runs | workers killed | commands killed | without a result | other bytes | measured twice | left |"
+    ]
+    lines.append("|---|---|---|---|---|---|---|---|")
     for engine, found in results.items():
         runs = found["runs"]
         sums = [sum(each[name] for each in runs) for name in ("workers", "commands", "measured_twice", "left")]
-        others = sum(bool(each["differs"]) for each in runs)
-        lines.append(f"| {engine} | {len(runs)} | {sums[0]} | {sums[1]} | {others} | {sums[2]} | {sums[3]} |")
+        bad = [sum(bool(each[name]) for each in runs) for name in ("said", "differs")]
+        figures = (len(runs), *sums[:2], *bad, *sums[2:])
+        lines.append(f"| {engine} | {' | '.join(map(str, figures))} |")
     return {"chaos": "\n".join(lines)}
 
 
@@ -165,6 +175,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--runs", type=int, default=20)
     parser.add_argument("--proposals", type=int, default=12, help="In each of two rounds.")
     parser.add_argument("--every", type=float, default=2.0, help="Seconds at most from a training to a kill.")
+    parser.add_argument("--folder", type=Path, help="Where runs that end otherwise are kept, to look at them.")
 
 
 def run(args: argparse.Namespace) -> None:
@@ -176,5 +187,7 @@ def run(args: argparse.Namespace) -> None:
                 folder = Path(scratch, f"{engine}{number}")
                 each = disturbed(engine, folder, args.proposals, args.every, number)
                 found.append(asdict(replace(each, differs=differing(folder, alone))))
+                if args.folder is not None and (found[-1]["differs"] or each.said):
+                    shutil.copytree(scratch, args.folder, dirs_exist_ok=True)
                 print(engine, number, found[-1], flush=True)
-            add_result(args.results, engine, {"proposals": args.proposals, "every": args.every, "runs": found})
+                add_result(args.results, engine, {"proposals": args.proposals, "every": args.every, "runs": found})
