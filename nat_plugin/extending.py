@@ -39,6 +39,7 @@ __all__ = [
     "Settings",
     "Split",
     "State",
+    "StoredSource",
     "TableLayout",
     "TableReader",
     "TableSettings",
@@ -62,6 +63,7 @@ if TYPE_CHECKING:
     from nat_plugin.data.dataset import DataSet
     from nat_plugin.data.settings import DataSettings
     from nat_plugin.data.source import ImageSource, Loader
+    from nat_plugin.data.stored import StoredSource
     from nat_plugin.errors import NATErrors
     from nat_plugin.evaluators.base import Assessment, EvaluatorContext, Saved, Split
     from nat_plugin.evaluators.scale import Scale
@@ -88,6 +90,7 @@ else:
         "nat_plugin.data.dataset": ("DataSet",),
         "nat_plugin.data.settings": ("DataSettings",),
         "nat_plugin.data.source": ("ImageSource", "Loader"),
+        "nat_plugin.data.stored": ("StoredSource",),
         "nat_plugin.errors": ("NATErrors",),
         "nat_plugin.evaluators.base": ("Assessment", "EvaluatorContext", "Saved", "Split"),
         "nat_plugin.evaluators.scale": ("Scale",),

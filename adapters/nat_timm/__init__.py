@@ -19,6 +19,7 @@ from nat_timm.building.registering import register_with_timm
 from nat_timm.moves.ops import TIMM
 
 if TYPE_CHECKING:
+    from nat_plugin.data import Loader
     from nat_plugin.evaluators.base import Evaluator
     from nat_timm.advising.advise import advise
     from nat_timm.compacting.compact import compact
@@ -59,6 +60,7 @@ __all__ = [
     "load",
     "narrowed",
     "register_adapters",
+    "register_datasets",
     "register_evaluators",
     "register_ops",
     "save",
@@ -103,3 +105,11 @@ def register_evaluators(register: Callable[[str, type[Evaluator]], None]) -> Non
     from nat_timm.training.evaluator import TimmEvaluator
 
     register("timm", TimmEvaluator)
+
+
+@hookimpl
+def register_datasets(register: Callable[[str, Loader], None]) -> None:
+    from nat_timm.data.stored import load_large_image_folder, load_webdataset
+
+    register("large_image_folder", load_large_image_folder)
+    register("webdataset", load_webdataset)

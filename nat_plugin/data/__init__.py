@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from nat_plugin.data.augment import Augment
     from nat_plugin.data.batches import eval_batches, take, train_batches
-    from nat_plugin.data.dataset import DataSet, Images
+    from nat_plugin.data.dataset import DataSet, Images, SplitImages
     from nat_plugin.data.loaders import LOADERS
     from nat_plugin.data.loading import load
     from nat_plugin.data.settings import AugmentSettings, DataSettings, SplitSettings
@@ -20,6 +20,7 @@ __all__ = [
     "ImageSource",
     "Images",
     "Loader",
+    "SplitImages",
     "SplitSettings",
     "eval_batches",
     "load",
@@ -33,7 +34,7 @@ if not TYPE_CHECKING:  # each is imported when it is first asked for: settings a
     _IN = {
         "augment": ("Augment",),
         "batches": ("eval_batches", "take", "train_batches"),
-        "dataset": ("DataSet", "Images"),
+        "dataset": ("DataSet", "Images", "SplitImages"),
         "loaders": ("LOADERS",),
         "loading": ("load",),
         "settings": ("AugmentSettings", "DataSettings", "SplitSettings"),

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from nat_plugin.data.augment import Draws, crop_and_flip, cut_out, draw
-from nat_plugin.data.dataset import DataSet, Images
+from nat_plugin.data.dataset import DataSet, Images, SplitImages
 from nat_plugin.errors import NATError
 from nat_plugin.parallel.ranks import ALONE, Ranks
+
+_S = TypeVar("_S", bound=SplitImages)
 
 
 def train_batches(
     data: DataSet,
-    split: Images,
+    split: SplitImages,
     batch_size: int,
     generator: torch.Generator,
     *,
@@ -37,34 +41,49 @@ def train_batches(
         NATError: `batch_size` is less than 1 or cannot be divided among the ranks, or the split is empty.
     """
     count = _count(split, batch_size)
-    order = torch.randperm(count, generator=generator).to(split.x.device)
-    height, width = split.x.shape[2:]
-    draws = draw(data.augment, count, (height, width), generator, split.x.device)
+    order = torch.randperm(count, generator=generator).to(split.y.device)
+    random = _Random.drawn(data, split, generator)
     size = ranks.batch(batch_size, count)
+    parts = [ranks.part(start, start + size) for start in range(0, count - size + 1, size)]
     normalise = partial(data.normalise, dtype=dtype, memory_format=memory_format)
-    return _batches(data, split, size, order[: count // size * size], draws, normalise, ranks)
+    return _augmented(
+        data, split.batches([order[part] for part in parts], random.seeds_of(parts)), parts, random, normalise
+    )
 
 
-def _batches(
+@dataclass(frozen=True, eq=False)
+class _Random:
+    """What is drawn for every image of a pass: before it is in a batch, and in it."""
+
+    seeds: Tensor | None
+    draws: Draws
+
+    @staticmethod
+    def drawn(data: DataSet, split: SplitImages, generator: torch.Generator) -> _Random:
+        count, (height, width) = len(split), split.shape[1:]
+        draws = draw(data.augment, count, (height, width), generator, split.y.device)
+        return _Random(split.seeds(count, generator), draws)
+
+    def seeds_of(self, parts: Iterable[slice]) -> list[Tensor] | None:
+        return None if self.seeds is None else [self.seeds[part] for part in parts]
+
+
+def _augmented(
     data: DataSet,
-    split: Images,
-    size: int,
-    order: Tensor,
-    draws: Draws,
+    found: Iterator[Images],
+    parts: Sequence[slice],
+    random: _Random,
     normalise: Callable[[Tensor], Tensor],
-    ranks: Ranks = ALONE,
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Augmented batches of the images in ``order``; the last one may have fewer."""
-    for start in range(0, len(order), size):
-        part = ranks.part(start, start + size)
-        batch = split.pick(order[part])
-        x = crop_and_flip(batch.x, draws[part], data.augment)
-        yield cut_out(normalise(x), draws[part], data.augment), batch.y
+    """Batches of which each has the images of a part of the pass."""
+    for part, batch in zip(parts, found, strict=True):
+        draws = random.draws[part]
+        yield cut_out(normalise(crop_and_flip(batch.x, draws, data.augment)), draws, data.augment), batch.y
 
 
 def eval_batches(
     data: DataSet,
-    split: Images,
+    split: SplitImages,
     batch_size: int,
     *,
     dtype: torch.dtype = torch.float32,
@@ -79,26 +98,24 @@ def eval_batches(
     """
     count = _count(split, batch_size)
     normalise = partial(data.normalise, dtype=dtype, memory_format=memory_format)
-    if augment is not None:
-        height, width = split.x.shape[2:]
-        draws = draw(data.augment, count, (height, width), augment, split.x.device)
-        order = torch.arange(count, device=split.x.device)
-        return _batches(data, split, batch_size, order, draws, normalise)
-    parts = (split.pick(slice(start, start + batch_size)) for start in range(0, count, batch_size))
-    return ((normalise(part.x), part.y) for part in parts)
+    parts = [slice(start, start + batch_size) for start in range(0, count, batch_size)]
+    if augment is None:
+        return ((normalise(batch.x), batch.y) for batch in split.batches(parts))
+    random = _Random.drawn(data, split, augment)
+    return _augmented(data, split.batches(parts, random.seeds_of(parts)), parts, random, normalise)
 
 
-def take(split: Images, n: int, generator: torch.Generator) -> Images:
+def take(split: _S, n: int, generator: torch.Generator) -> _S:
     """`n` different images of `split` at random, or all of them in random order where it has no more than `n`.
 
     Raises:
         NATError: `n` is less than 1, or the split is empty.
     """
     order = torch.randperm(_count(split, n, "the number of images to take"), generator=generator)
-    return split.pick(order[:n].to(split.x.device))
+    return split.pick(order[:n].to(split.y.device))
 
 
-def _count(split: Images, size: int, what: str = "the batch size") -> int:
+def _count(split: SplitImages, size: int, what: str = "the batch size") -> int:
     if size < 1:
         raise NATError(f"{what} is {size}: it must be at least 1")
     if len(split) == 0:

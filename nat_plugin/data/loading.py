@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from difflib import get_close_matches
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,14 +13,16 @@ from numpy.typing import NDArray
 from torch.nn import functional as F
 
 from nat_plugin.data.augment import Augment
-from nat_plugin.data.dataset import DataSet, Images
+from nat_plugin.data.dataset import DataSet, Images, SplitImages
 from nat_plugin.data.loaders import LOADERS
-from nat_plugin.data.settings import DataSettings
+from nat_plugin.data.settings import WORKERS, DataSettings
 from nat_plugin.data.source import ImageSource, Loader, checked
 from nat_plugin.data.splits import divide
+from nat_plugin.data.stored import StoredImages, StoredSource
 from nat_plugin.errors import NATError
 from nat_plugin.outside import Outside
 
+_TWO_TESTS = "{}: has a test part of its own: leave out splits.val, and val is to choose on"
 CHUNK = 2048  # images turned into numbers of more than a byte at a time
 
 
@@ -36,43 +40,68 @@ def load(
         hint = f" (did you mean {close[0]!r}?)" if close else ""
         raise NATError(f"unknown data set {settings.name!r}{hint}: allowed are {', '.join(sorted(loaders))}")
     where = f"data set {settings.name!r}" if settings.path is None else str(settings.path)
-    source = checked(loaders[settings.name](settings), where)
+    found = loaders[settings.name](settings)
+    if isinstance(found, StoredSource):
+        return _left_in_files(settings, found, device, where)
+    for name in ("transform", "workers"):
+        if getattr(settings, name) is not None:
+            raise NATError(f"{name}: data set {settings.name!r} is read into memory as it is: leave it out")
+    return _in_memory(settings, _val_as_wanted(checked(found, where), settings, where), device, where)
+
+
+def _in_memory(settings: DataSettings, source: ImageSource, device: torch.device | str, where: str) -> DataSet:
     own = {name for name, part in (("test", source.x_test), ("selection", source.x_val)) if part is not None}
-    parts = divide(
-        source.y_train,
-        source.class_names,
-        settings.splits,
-        own=own,
-        limit=settings.limit,
-        where=where,
-    )
+    parts = _divided(settings, source.y_train, source.class_names, own, where)
     x = {name: resized(source.x_train[index], settings.resolution) for name, index in parts.items()}
     y = {name: source.y_train[index] for name, index in parts.items()}
     if source.x_test is not None and source.y_test is not None:
         x["test"], y["test"] = resized(source.x_test, settings.resolution), source.y_test
     if source.x_val is not None and source.y_val is not None:
         x["selection"], y["selection"] = resized(source.x_val, settings.resolution), source.y_val
-    augment = source.augment or Augment()
-    if settings.augment is not None:
-        augment = settings.augment.applied(augment)
-    _check_augment(augment, x["weights"].shape[1:3], where)
+    augment = _augment(settings, source.augment or Augment(), x["weights"].shape[1:3], where)
     mean, std = channel_statistics(x["weights"])
     images = {name: Images(_tensor(x[name]).to(device), torch.from_numpy(y[name].copy()).to(device)) for name in x}
-    return DataSet(
-        name=settings.name,
-        classes=len(source.class_names),
-        class_names=source.class_names,
-        weights=images["weights"],
-        reward=images["reward"],
-        selection=images["selection"],
-        test=images["test"],
-        mean=mean,
-        std=std,
-        augment=augment,
-        seed=settings.splits.seed,
-        own_test="test" in own,
-        outside=_outside(settings, source),
-    )
+    about = {"mean": mean, "std": std, "augment": augment, "own_test": "test" in own}
+    return _data_set(settings, source.class_names, images, outside=_outside(settings, source), **about)
+
+
+def _left_in_files(settings: DataSettings, source: StoredSource, device: torch.device | str, where: str) -> DataSet:
+    own = {"test": source.test, "selection": source.val}
+    if source.val is not None and settings.splits.val == "test":
+        if source.test is not None:
+            raise NATError(_TWO_TESTS.format(where))
+        own = {"test": source.val, "selection": None}
+    whole = {name: part for name, part in own.items() if part is not None}
+    parts = _divided(settings, source.train.labels, source.class_names, whole, where)
+    form, workers = source.form, WORKERS if settings.workers is None else settings.workers
+    images = {name: StoredImages.of(source.train, form, index, workers).to(device) for name, index in parts.items()}
+    for name, part in whole.items():
+        images[name] = StoredImages.of(part, form, np.arange(len(part.labels)), workers).to(device)
+    augment = _augment(settings, Augment(crop=0, flip=False), form.shape[1:], where)
+    about = {"mean": form.mean, "std": form.std, "crop_pct": form.crop_pct, "augment": augment}
+    return _data_set(settings, source.class_names, images, outside=source.outside, own_test="test" in whole, **about)
+
+
+def _data_set(
+    settings: DataSettings, names: tuple[str, ...], images: Mapping[str, SplitImages], **about: Any
+) -> DataSet:
+    seed = settings.splits.seed
+    return DataSet(name=settings.name, classes=len(names), class_names=names, seed=seed, **images, **about)
+
+
+def _val_as_wanted(source: ImageSource, settings: DataSettings, where: str) -> ImageSource:
+    if source.x_val is None or settings.splits.val == "selection":
+        return source
+    if source.x_test is not None:
+        raise NATError(_TWO_TESTS.format(where))
+    return replace(source, x_test=source.x_val, y_test=source.y_val, x_val=None, y_val=None)
+
+
+def _divided(
+    settings: DataSettings, labels: NDArray[np.int64], names: Sequence[str], own: Collection[str], where: str
+) -> dict[str, NDArray[np.int64]]:
+    """Positions in the train part by split."""
+    return divide(labels, names, settings.splits, own=own, limit=settings.limit, where=where)
 
 
 def _outside(settings: DataSettings, source: ImageSource) -> tuple[Outside, ...]:
@@ -114,10 +143,13 @@ def _tensor(x: NDArray[np.uint8]) -> torch.Tensor:
     return torch.from_numpy(np.array(x, order="C")).permute(0, 3, 1, 2)
 
 
-def _check_augment(augment: Augment, size: tuple[int, ...], where: str) -> None:
+def _augment(settings: DataSettings, chosen: Augment, size: tuple[int, ...], where: str) -> Augment:
+    """What the loader chose, with what the settings say. NATError where that is too large for the images."""
+    augment = chosen if settings.augment is None else settings.augment.applied(chosen)
     for key, value in (("crop", augment.crop), ("cutout", augment.cutout)):
         if value >= min(size):
             height, width = size
             raise NATError(
                 f"{where}: augment.{key} is {value}: set less than {min(size)} for images of {height}x{width}"
             )
+    return augment

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt, field_validator, model_validator
 
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from nat_plugin.data.augment import Augment
 
 DEFAULT_TEST = 0.2  # share of a source that has no test part
+WORKERS = 2  # processes that decode
+_Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class SplitSettings(BaseModel):
@@ -31,6 +33,11 @@ class SplitSettings(BaseModel):
     test: StrictInt | StrictFloat | None = Field(
         default=None,
         description="used once, at the end; left out: the source's own test part, or 0.2 of a source without one",
+    )
+    val: Literal["selection", "test"] = Field(
+        default="selection",
+        description="what a source's own val part is, where it has no test part: selection, or test, as papers report "
+        "ImageNet's",
     )
     seed: Annotated[int, Field(strict=True, ge=0, lt=2**32)] = Field(default=0, description="draws the splits")
 
@@ -70,6 +77,54 @@ class AugmentSettings(BaseModel):
         return replace(chosen, **self.model_dump(exclude_none=True))
 
 
+class TransformSettings(BaseModel):
+    """How images are made of pictures that stay in their files, by the names of ``timm.data.create_transform``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    scale: tuple[_Share, _Share] = Field(
+        default=(0.08, 1.0),
+        description="least and largest share of a picture that a random crop has, before it is resized",
+    )
+    ratio: tuple[Annotated[float, Field(gt=0, le=100)], Annotated[float, Field(gt=0, le=100)]] = Field(
+        default=(3 / 4, 4 / 3), description="least and largest width by height of a random crop"
+    )
+    hflip: _Share = Field(default=0.5, description="probability that an image is mirrored left to right")
+    color_jitter: Annotated[list[_Share], Field(min_length=3, max_length=4)] | _Share = Field(
+        default=0.4,
+        description="how far brightness, contrast and saturation change at random, or a list of these three and hue "
+        "(at most 0.5)",
+    )
+    auto_augment: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=200,
+        description="timm's name of a policy in place of the colours: rand-m9-mstd0.5, augmix-m3-w3, original",
+    )
+    interpolation: Literal["bilinear", "bicubic", "random"] = Field(
+        default="bilinear", description="of what is resized; random: one of the two for each training image"
+    )
+    crop_pct: Annotated[float, Field(gt=0, le=1)] = Field(
+        default=0.875, description="share of the shorter side that is in an image to measure on: 224 of 256 pixels"
+    )
+    mean: Annotated[list[_Share], Field(min_length=3, max_length=3)] = Field(
+        default=[0.485, 0.456, 0.406], description="of the three colours, white being 1; taken off"
+    )
+    std: Annotated[list[Annotated[float, Field(gt=0, le=1)]], Field(min_length=3, max_length=3)] = Field(
+        default=[0.229, 0.224, 0.225], description="deviation of the three colours; divided by"
+    )
+
+    @model_validator(mode="after")
+    def _in_order(self) -> TransformSettings:
+        for name in ("scale", "ratio"):
+            low, high = getattr(self, name)
+            if low > high or not high:
+                raise ValueError(f"{name} is from {low:g} to {high:g}: give the smaller first, the larger above 0")
+        if isinstance(self.color_jitter, list) and self.color_jitter[3:] > [0.5]:
+            raise ValueError("color_jitter: hue changes by at most 0.5")
+        return self
+
+
 class DataSettings(BaseModel):
     """A data set by name, where it lies, and how it is used."""
 
@@ -88,6 +143,15 @@ class DataSettings(BaseModel):
     splits: SplitSettings = Field(default_factory=SplitSettings, description="how the images are divided")
     augment: AugmentSettings | None = Field(
         default=None, description="of training images; left out: the loader's own choice"
+    )
+    transform: TransformSettings | None = Field(
+        default=None,
+        description="how images are made of pictures that stay in their files (large_image_folder, webdataset)",
+    )
+    workers: Annotated[int, Field(strict=True, ge=0, le=1024)] | None = Field(
+        default=None,
+        description="processes that decode such pictures, of each device; 0: none but its own; left out: 2. Results "
+        "do not depend on it",
     )
     limit: Annotated[int, Field(strict=True, ge=1, le=10**9)] | None = Field(
         default=None,

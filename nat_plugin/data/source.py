@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nat_plugin.data.augment import Augment
 from nat_plugin.data.settings import DataSettings
+from nat_plugin.data.stored import StoredSource
 from nat_plugin.errors import NATError
 from nat_plugin.lazy import lazy_names
 
@@ -33,7 +34,7 @@ class ImageSource:
     y_val: NDArray[Any] | None = None
 
 
-Loader = Callable[[DataSettings], ImageSource]
+Loader: TypeAlias = "Callable[[DataSettings], ImageSource | StoredSource]"
 
 
 def checked(source: ImageSource, where: str) -> ImageSource:

@@ -11,7 +11,7 @@ from typing import Protocol, TypeAlias
 import torch
 from torch import Tensor
 
-from nat_plugin.data import DataSet, Images, eval_batches, take, train_batches
+from nat_plugin.data import DataSet, SplitImages, eval_batches, take, train_batches
 from nat_plugin.device import BatchForm, Compute
 from nat_plugin.search.base import State
 from nat_plugin.training.seeds import generator
@@ -90,7 +90,7 @@ class DataFeed(Feed):
         self._taken += 1
         return batch
 
-    def reward_images(self, number: int) -> Images:
+    def reward_images(self, number: int) -> SplitImages:
         """Those of a round."""
         count = self._settings.reward_images
         if count is None or not self.resamples:
@@ -102,10 +102,10 @@ class DataFeed(Feed):
         return self._large_batches(self.reward_images(number), draws)
 
     def batches(self, split: str) -> tuple[Batches, Tensor]:
-        images: Images = getattr(self._data, split)
+        images: SplitImages = getattr(self._data, split)
         # Splits may be sorted by class, which batch statistics must not see.
         order = torch.randperm(len(images), generator=generator(self._seed, "hits", split))
-        shuffled = images.pick(order.to(images.x.device)).to(self._compute.device)
+        shuffled = images.pick(order.to(images.y.device)).to(self._compute.device)
         return self._large_batches(shuffled), order
 
     def calibration_batches(self, count: int) -> Batches:
@@ -126,7 +126,7 @@ class DataFeed(Feed):
         random, ranks = generator(self._seed, "supernet epoch", self._epoch), self._compute.ranks
         return train_batches(self._data, self._weights, self._settings.batch, random, ranks=ranks, **self._form)
 
-    def _large_batches(self, images: Images, augment: torch.Generator | None = None) -> Batches:
+    def _large_batches(self, images: SplitImages, augment: torch.Generator | None = None) -> Batches:
         """As few batches as ``reward_batch`` allows, of about equal size."""
         count = math.ceil(len(images) / self._settings.reward_batch)
         return eval_batches(self._data, images, math.ceil(len(images) / count), augment=augment, **self._form)

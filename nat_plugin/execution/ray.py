@@ -21,6 +21,8 @@ _MAX_ADDRESS = 4096
 """Bytes of a file with an address."""
 _TO_BEGIN = "600"
 """Seconds in which a worker has to have begun. On busy cores that takes more than Ray's minute; then it begins more."""
+TRIES = 3
+"""Times that a cluster is begun, at most."""
 
 
 class RaySettings(ExecutorSettings):
@@ -70,7 +72,19 @@ class RayExecutor(Executor):
             if settings.address != AUTO:
                 raise NATError(f"executor.address: no Ray cluster answers at {address}: {error}") from error
         cores = None if settings.workers is None else max(1, round(settings.workers * settings.cpus))
-        self._ray.init(address="local", num_cpus=cores, include_dashboard=False, **usual)
+        self._begin(num_cpus=cores, **usual)
+
+    def _begin(self, **usual: Any) -> None:
+        """A cluster of this machine alone. On busy cores Ray's half minute for that may be too short."""
+        for tries in range(1, TRIES + 1):
+            try:
+                self._ray.init(address="local", include_dashboard=False, **usual)
+                return
+            except Exception as error:
+                self._ray.shutdown()
+                if tries == TRIES:
+                    why = " ".join(str(error).split())[:200]
+                    raise NATError(f"executor: Ray could not be begun on this machine, {tries} times: {why}") from error
 
     @property
     def workers(self) -> int:

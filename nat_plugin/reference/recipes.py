@@ -22,7 +22,8 @@ _SIGNS = {Ge: ("≥", "ge"), Gt: (">", "gt"), Le: ("≤", "le"), Lt: ("<", "lt")
 _HEAD = """# Recipe reference
 
 A recipe is a YAML file; `nat run FILE` runs it, `nat run NAME` one that ships (`nat recipes`), and
-`--set KEY=VALUE` changes any key. Unknown keys and wrong values are all reported before anything starts.
+`--set KEY=VALUE` changes any key (`--set data.path=FOLDER` is short for `evaluator.data.path`). Unknown keys and wrong
+values are all reported before anything starts.
 This page is generated from the schema: `python -m nat_plugin.reference docs/reference`.
 
 What a run writes, and how it is resumed: [the folder of a run](runs.md).

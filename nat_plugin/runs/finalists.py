@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import torch
-
-from nat_plugin.data import DataSet, Images
+from nat_plugin.data import DataSet
 from nat_plugin.evaluators.base import Assessment, Evaluator
 from nat_plugin.ir import Network
 from nat_plugin.runs.setup import Setup
@@ -24,9 +22,8 @@ def final_trainer(setup: Setup, network: Network, seed: int) -> NetworkTrainer:
     """Of a network at the final size, which learns from the ``weights`` and ``reward`` splits together."""
     final, data = setup.plan.recipe.final, images_of(setup)
     assert final is not None
-    both = Images(torch.cat([data.weights.x, data.reward.x]), torch.cat([data.weights.y, data.reward.y]))
     own = setup.plan.recipe.seed * 1000 + seed
-    images = replace(data, weights=both)
+    images = replace(data, weights=data.weights.joined(data.reward))
     return NetworkTrainer(network, images, final.schedule, setup.compute, own, setup.evaluator.module)
 
 

@@ -69,7 +69,7 @@ def read_values(
     recipe: str | os.PathLike[str] | Mapping[str, Any], overrides: Mapping[str, Any] | Iterable[str], plugins: Plugins
 ) -> dict[str, Any]:
     """The values of a recipe file, of one that ships, or of a script, with other values of some keys: ``KEY=VALUE`` in
-    YAML, or a mapping. NATError says what is wrong."""
+    YAML, or a mapping; ``data.`` begins those of ``evaluator.data``, too. NATError says what is wrong."""
     if isinstance(recipe, Mapping):
         values = _of_script(recipe, "recipe")
     else:
@@ -109,6 +109,8 @@ def _of_script(given: Mapping[str, Any], where: str) -> dict[str, Any]:
 
 def _set(values: dict[str, Any], key: str, value: Any, label: str) -> None:
     *parents, last = key.split(".")
+    if parents[:1] == ["data"]:
+        parents.insert(0, "evaluator")
     for parent in parents:
         inner = values.get(parent)
         if inner is None:

@@ -28,7 +28,11 @@ class Schedule(Settings):
     lr: float = Field(default=0.025, gt=0, le=100, description="highest learning rate of SGD")
     min_lr: float = Field(default=0.0, ge=0, le=100, description="learning rate at the end, where cosine is on")
     cosine: bool = Field(
-        default=True, description="let the learning rate fall along half a cosine, step by step; false: constant"
+        default=True,
+        description="let the learning rate fall along half a cosine, step by step; false: constant but for lr_decay",
+    )
+    lr_decay: float = Field(
+        default=1.0, gt=0, le=1, description="factor of the learning rate after every epoch, where cosine is off"
     )
     warmup: float = Field(
         default=0.0, ge=0, le=10_000, description="epochs in which the learning rate first rises in a straight line"
@@ -58,6 +62,8 @@ class Schedule(Settings):
     def _consistent(self) -> Schedule:
         if self.min_lr > self.lr:
             raise ValueError(f"min_lr is {self.min_lr:g}: it may not be above lr, {self.lr:g}")
+        if self.cosine and self.lr_decay < 1:
+            raise ValueError(f"lr_decay is {self.lr_decay:g}: the learning rate falls by a cosine: set cosine to false")
         if self.accumulation > self.batch:
             raise ValueError(f"accumulation is {self.accumulation}: a batch has only {self.batch} images")
         return self
@@ -67,7 +73,7 @@ class Schedule(Settings):
         if epoch < self.warmup:
             return self.lr * max(epoch, 1e-3) / self.warmup
         if not self.cosine:
-            return self.lr
+            return self.lr * self.lr_decay ** math.floor(epoch - self.warmup)
         return cosine((epoch - self.warmup) / max(self.epochs - self.warmup, 1e-9), self.lr, self.min_lr)
 
     def drop_path_at(self, epoch: int) -> float:

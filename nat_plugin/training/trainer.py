@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nat_plugin.data import DataSet, Images, eval_batches, train_batches
+from nat_plugin.data import DataSet, SplitImages, eval_batches, train_batches
 from nat_plugin.device import Compute
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Network
@@ -113,7 +113,7 @@ class NetworkTrainer:
         side = F.cross_entropy(auxiliary.to(dtype), y, label_smoothing=smoothing, reduction="sum")
         return loss + self.schedule.auxiliary * side, found
 
-    def accuracy(self, split: Images) -> Accuracy:
+    def accuracy(self, split: SplitImages) -> Accuracy:
         """In evaluation mode, on images as they are."""
         self.net.eval()
         losses, hits = [], []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from nat_plugin.runs.progress import Silent
 from nat_plugin.runs.recipe import load_recipe
 from nat_plugin.runs.run import start
 from nat_plugin.sources import find_source
+from tests.pictures import write_shards, write_tree
 
 FEW_STEPS = [
     "evaluator.data.name=npz",
@@ -29,7 +31,13 @@ FEW_STEPS = [
 
 
 def test_recipes_ship() -> None:
-    assert {"quickstart", "darts-cifar10-small", "darts-cifar10", "enas-cifar10"} <= plugins().recipes.keys()
+    assert {
+        "quickstart",
+        "darts-cifar10-small",
+        "darts-cifar10",
+        "darts-imagenet",
+        "enas-cifar10",
+    } <= plugins().recipes.keys()
 
 
 @pytest.mark.parametrize("name", sorted(plugins().recipes))
@@ -43,12 +51,17 @@ def test_a_recipe_is_valid_and_begins_by_saying_what_it_is(name: str) -> None:
     assert plugins().recipes[name].read_text().startswith("# ")
 
 
-@pytest.mark.parametrize(("name", "millions"), [("darts-cifar10", (3.349, 528)), ("enas-cifar10", (4.395, 693))])
+@pytest.mark.parametrize(
+    ("name", "millions"),
+    [("darts-cifar10", (3.349, 528)), ("enas-cifar10", (4.395, 693)), ("darts-imagenet", (4.719, 530))],
+)
 def test_the_final_network_of_the_paper_has_the_published_costs(name: str, millions: tuple[float, int]) -> None:
     recipe = load_recipe(name, [], plugins()).recipe
     assert recipe.final is not None
     assert recipe.final.network is not None
     frame = Frame(recipe.final.network.channels, recipe.final.network.cells)
+    if name == "darts-imagenet":
+        frame = replace(frame, input=(3, recipe.evaluator["data"]["resolution"], 224), classes=1000)
     source = find_source(recipe.source, recipe.adapter, plugins())
     total = cost(source.adapter.read(source.text, frame))
     assert (round(total.params / 1e6, 3), round(total.macs / 1e6)) == millions
@@ -65,3 +78,30 @@ def test_the_settings_of_the_paper_run_for_a_few_steps(name: str, coloured: Path
     assert (
         len({record["source"] for record in records if record["stage"] == "search"}) > 8
     )  # inputs drawn at random, as in the paper
+
+
+@pytest.mark.parametrize("kind", ["large_image_folder", "webdataset"])
+def test_the_recipe_of_imagenet_runs_on_pictures_in_their_files(kind: str, tmp_path: Path) -> None:
+    pytest.importorskip("timm")
+    place = write_tree(tmp_path / "tree", {"train": 16, "val": 4})
+    if kind == "webdataset":
+        place = write_shards(tmp_path / "shards", place)
+    overrides = [
+        f"data.path={place}",
+        f"data.name={kind}",
+        "data.resolution=32",
+        "data.workers=0",
+        "data.splits={weights: 0.5, reward: 0.25, selection: 0.25, val: test}",
+        "evaluator.batch=8",
+        "search={warmup: 1, rounds: 1, proposals: 4, steps: 1}",
+        "network={channels: 4, cells: 3}",
+        "final.network={channels: 4, cells: 3}",
+        "final.schedule.epochs=2",
+        "final.schedule.batch=8",
+        "threads=1",
+        "device=cpu",
+    ]
+    result = start(load_recipe("darts-imagenet", overrides, plugins()), tmp_path / "run", plugins(), Silent())
+    assert result["data"]["splits"] == {"weights": 16, "reward": 8, "selection": 8, "test": 8}
+    lines = [json.loads(line) for line in (tmp_path / "run" / "journal.jsonl").read_text().splitlines()]
+    assert [line["lr"] for line in lines if line["stage"] == "final"][:2] == pytest.approx([0.1, 0.097])

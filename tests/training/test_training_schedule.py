@@ -30,6 +30,13 @@ def test_the_rate_warms_up_and_falls_along_a_cosine() -> None:
     assert Schedule(epochs=12, lr=0.1, cosine=False).learning_rate(11) == 0.1
 
 
+def test_without_a_cosine_the_rate_may_fall_by_a_factor_from_epoch_to_epoch() -> None:
+    schedule = Schedule(epochs=12, lr=0.1, cosine=False, lr_decay=0.97, warmup=1)
+    assert schedule.learning_rate(0.5) == pytest.approx(0.05)
+    rates = [schedule.learning_rate(epoch) for epoch in (1, 1.9, 2, 11.5)]
+    assert rates == pytest.approx([0.1, 0.1, 0.097, 0.1 * 0.97**10])
+
+
 def test_drop_path_rises_from_zero() -> None:
     schedule = Schedule(epochs=10, drop_path=0.2)
     assert [schedule.drop_path_at(epoch) for epoch in (0, 5, 9)] == pytest.approx([0, 0.1, 0.18])
@@ -47,6 +54,7 @@ def test_every_field_is_described() -> None:
         ({"min_lr": 1}, "may not be above lr"),
         ({"batch": 4, "accumulation": 8}, "a batch has only 4 images"),
         ({"learning_rate": 1}, "Extra inputs"),
+        ({"lr_decay": 0.97}, "set cosine to false"),
         ({"lr": float("nan")}, "less than or equal to 100"),
     ],
 )

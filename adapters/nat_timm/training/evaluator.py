@@ -171,7 +171,7 @@ class TimmEvaluator(SupernetEvaluator):
         if weights is not None:
             made.load_state_dict(dict(weights))
         images = self.context.images
-        seen = {"mean": images.mean, "std": images.std, "input_size": images.shape, "crop_pct": 1.0}
+        seen = {"mean": images.mean, "std": images.std, "input_size": images.shape, "crop_pct": images.crop_pct}
         made.pretrained_cfg = {**getattr(made, "pretrained_cfg", {}), **seen}  # type: ignore[assignment]
         save(made.to("cpu").eval(), folder / "model")
         return Saved("model", 'import timm\n\nmodel = timm.create_model("local-dir:model", pretrained=True)')

@@ -25,7 +25,7 @@ import torch
 from benchmarks.common.files import CIFAR10, find_file
 from benchmarks.common.processes import workers
 from benchmarks.common.results import add_result
-from nat_plugin.data import Images, load
+from nat_plugin.data import load
 from nat_plugin.device import find_compute
 from nat_plugin.ir import Frame, Network, cost, key
 from nat_plugin.plugins import plugins
@@ -73,8 +73,7 @@ def train_once(text: str, plan: RunPlan, seed: int, path: Path) -> Training:
         torch.set_num_threads(plan.recipe.threads)
     compute = find_compute(plan.recipe.device, plan.recipe.precision)
     data = load(plan.data, compute.device, plugins().datasets)
-    both = Images(torch.cat([data.weights.x, data.reward.x]), torch.cat([data.weights.y, data.reward.y]))
-    images = replace(data, weights=both)
+    images = replace(data, weights=data.weights.joined(data.reward))
     trainer = NetworkTrainer(read_network(text, plan), images, plan.recipe.final.schedule, compute, seed)
     curve = []
 

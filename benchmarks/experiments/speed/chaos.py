@@ -4,7 +4,7 @@ A search that trains candidates on digits, told in the order of asking; each dis
 the one that was not, with every network measured once. Workers of all engines are processes of this machine; those of
 ``submitit`` are its own jobs without SLURM.
 
-``python -m benchmarks chaos [--engines NAME ...] [--runs N] [--proposals N] [--every SECONDS] [--folder FOLDER] [--save]``
+``python -m benchmarks chaos [--engines NAME ...] [--runs N] [--proposals N] [--every SECONDS] [--save]``
 """
 
 from __future__ import annotations

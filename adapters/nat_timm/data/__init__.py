@@ -1,0 +1,1 @@
+"""Data sets whose pictures stay in their files, with timm's transforms."""

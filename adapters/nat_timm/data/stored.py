@@ -1,0 +1,58 @@
+"""Loaders of pictures that stay in their files: in a folder for each class, or in shards."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nat_plugin.data.loaders.folder_pictures import folder_source
+from nat_plugin.data.loaders.shard_pictures import shard_source
+from nat_plugin.data.settings import DataSettings, TransformSettings
+from nat_plugin.data.stored import PictureForm, StoredSource
+from nat_plugin.errors import NATError
+from nat_timm.framework import said, timm
+
+RESOLUTION = 224
+
+
+def load_large_image_folder(settings: DataSettings) -> StoredSource:
+    """Pictures in a folder for each class."""
+    return folder_source(settings, form_of(settings))
+
+
+def load_webdataset(settings: DataSettings) -> StoredSource:
+    """Pictures in shards."""
+    return shard_source(settings, form_of(settings))
+
+
+def form_of(settings: DataSettings) -> PictureForm:
+    """Timm's transforms, up to images of bytes. NATError where timm is missing, or does not know a name."""
+    found, size = settings.transform or TransformSettings(), settings.resolution or RESOLUTION
+    common: dict[str, Any] = {
+        "input_size": (3, size, size),
+        "mean": tuple(found.mean),
+        "std": tuple(found.std),
+        "use_prefetcher": True,  # normalised elsewhere: bytes are a quarter of floats
+    }
+    jitter = tuple(found.color_jitter) if isinstance(found.color_jitter, list) else found.color_jitter
+    changed = {
+        "scale": found.scale,
+        "ratio": found.ratio,
+        "hflip": found.hflip,
+        "color_jitter": jitter,
+        "auto_augment": found.auto_augment,
+        "interpolation": found.interpolation,
+    }
+    plain = "bilinear" if found.interpolation == "random" else found.interpolation
+    make = timm().data.create_transform
+    try:
+        train = make(**common, **changed, is_training=True)
+    except Exception as error:
+        raise NATError(f"transform: timm refuses this, auto_augment {found.auto_augment!r}?: {said(error)}") from error
+    return PictureForm(
+        train,
+        make(**common, is_training=False, interpolation=plain, crop_pct=found.crop_pct),
+        (3, size, size),
+        tuple(found.mean),
+        tuple(found.std),
+        found.crop_pct,
+    )
