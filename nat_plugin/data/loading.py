@@ -85,8 +85,8 @@ def _left_in_files(settings: DataSettings, source: StoredSource, device: torch.d
 def _data_set(
     settings: DataSettings, names: tuple[str, ...], images: Mapping[str, SplitImages], **about: Any
 ) -> DataSet:
-    seed = settings.splits.seed
-    return DataSet(name=settings.name, classes=len(names), class_names=names, seed=seed, **images, **about)
+    given: dict[str, Any] = {**images, **about}
+    return DataSet(name=settings.name, classes=len(names), class_names=names, seed=settings.splits.seed, **given)
 
 
 def _val_as_wanted(source: ImageSource, settings: DataSettings, where: str) -> ImageSource:

@@ -12,7 +12,8 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from nat_plugin.errors import NATError
-from nat_plugin.search.base import Settings
+from nat_plugin.execution.sharing import SharedState, StateFile, StateHere
+from nat_plugin.search.base import Settings, State
 
 
 class ExecutorSettings(Settings):
@@ -55,6 +56,7 @@ class Executor(ABC):
     def __init__(self, settings: ExecutorSettings, folder: Path) -> None:
         """``folder``: of the results, where it may keep files of its own."""
         self.settings, self.folder = settings, folder
+        self._state_file: StateFile | None = None
 
     @classmethod
     def check(cls) -> None:
@@ -88,6 +90,14 @@ class Executor(ABC):
         del name
         return self.submit(function, *arguments)
 
+    def share(self, state: State) -> SharedState:
+        """A state that many calls need: each gets what is returned here as an argument, and from its ``get`` the state,
+        which comes to a worker once. There is one at a time."""
+        if self.here:
+            return StateHere(state)
+        self._state_file = StateFile.of(self.folder, state)
+        return self._state_file
+
     @abstractmethod
     def close(self, at_once: bool) -> None:
         """End all workers; ``at_once``: whatever they are at."""
@@ -97,3 +107,5 @@ class Executor(ABC):
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self.close(at_once=kind is not None)
+        if self._state_file is not None:
+            self._state_file.remove()

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ from pydantic import Field
 
 from nat_plugin.errors import NATError
 from nat_plugin.execution.base import Executor, ExecutorSettings
+from nat_plugin.execution.sharing import SharedState
 from nat_plugin.files import ReadError, read_text
 from nat_plugin.processes import PASSED_ON
+from nat_plugin.search.base import State
 
 AUTO = "auto"
 _MAX_ADDRESS = 4096
@@ -56,6 +59,12 @@ class RayExecutor(Executor):
         if self._own:
             self._connect()
         self._under_way: dict[Future[Any], Any] = {}
+        self._shared: _StoredState | None = None
+
+    def share(self, state: State) -> SharedState:
+        """In Ray's object store: it comes to every machine once, whatever disks these share."""
+        self._shared = _StoredState(state, self._ray.put(state))
+        return self._shared
 
     def _connect(self) -> None:
         settings = self.settings
@@ -124,6 +133,8 @@ class RayExecutor(Executor):
                 future.set_exception(died())
         self._under_way = {}
         self._connect()
+        if self._shared is not None:
+            self._shared.reference = self._ray.put(self._shared.state)
 
     def close(self, at_once: bool) -> None:
         if at_once:
@@ -132,6 +143,28 @@ class RayExecutor(Executor):
                     self._ray.cancel(reference, force=True)
         if self._own:
             self._ray.shutdown()
+
+
+class _StoredState:
+    """A state in the object store; of it only ``reference`` goes to workers. In the process that has put it there it
+    keeps the state, for another cluster."""
+
+    def __init__(self, state: State | None, reference: Any) -> None:
+        self.state, self.reference = state, reference
+
+    def __reduce__(self) -> Any:
+        return _StoredState, (None, self.reference)
+
+    def get(self) -> State:
+        return _fetched(self.reference)
+
+
+@lru_cache(maxsize=1)
+def _fetched(reference: Any) -> State:
+    import ray
+
+    state: State = ray.get(reference)
+    return state
 
 
 def _begun_by_the_user() -> str | None:

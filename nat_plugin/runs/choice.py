@@ -163,7 +163,8 @@ class FinalSelection:
     def train_by(self, workers: RunWorkers) -> Iterator[FinishedTraining]:
         """All trainings that are left, side by side; each once it and all before it are there, as if one had been done
         after the other. NATError where one of the input was lost."""
-        learned, left = learned_state(self.setup), self.units[len(self.done) :]
+        state, left = learned_state(self.setup), self.units[len(self.done) :]
+        learned = None if state is None or not left else workers.executor.share(state)
         networks = {number: self.candidates[number] for number, _ in left}
         calls = iter(
             ExecutorCall(

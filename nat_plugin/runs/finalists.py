@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from nat_plugin.data import DataSet
 from nat_plugin.evaluators.base import Assessment, Evaluator
+from nat_plugin.execution.sharing import SharedState
 from nat_plugin.ir import Network
 from nat_plugin.runs.setup import Setup
 from nat_plugin.runs.workers import RunParts
@@ -37,11 +38,11 @@ def learned_state(setup: Setup) -> State | None:
     return None if type(setup.evaluator).module is Evaluator.module else setup.evaluator.state()
 
 
-def train_finalist(parts: RunParts, network: Network, seed: int, learned: State | None) -> State:
+def train_finalist(parts: RunParts, network: Network, seed: int, learned: SharedState | None) -> State:
     """In a worker: the weights, what every epoch reports, and which images of the selection split are right."""
     setup = parts.setup()
     if learned is not None:
-        setup.evaluator.restore(learned)
+        setup.evaluator.restore(learned.get())
     trainer = final_trainer(setup, network, seed)
     epochs: list[dict[str, float]] = []
     train(trainer, epochs.append)

@@ -12,6 +12,7 @@ from typing import Any
 from nat_plugin.errors import NATErrors
 from nat_plugin.execution.base import Executor
 from nat_plugin.execution.calls import CallAnswer, ExecutorCall, answers
+from nat_plugin.execution.sharing import SharedState
 
 
 def square(number: int) -> int:
@@ -20,6 +21,16 @@ def square(number: int) -> int:
 
 def where() -> int:
     return os.getpid()
+
+
+def summed(shared: SharedState, factor: int) -> tuple[float, int]:
+    """Of what is shared; and how often this process has fetched it."""
+    state = shared.get()
+    fetched = _seen.setdefault(id(state), len(_seen) + 1)
+    return factor * float(state["x"].sum()), fetched
+
+
+_seen: dict[int, int] = {}
 
 
 def refused() -> None:

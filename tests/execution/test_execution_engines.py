@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import pickle
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from nat_plugin.errors import NATError
 from nat_plugin.execution.choosing import check_executor, executor_values, find_executor
@@ -17,7 +19,7 @@ from nat_plugin.runs.progress import Silent
 from nat_plugin.runs.recipe import plan
 from nat_plugin.runs.run import start
 from tests.comparisons.engines import SMALL, contents, run
-from tests.execution.calls import all_of, broken, dying, hanging, refused, square, where
+from tests.execution.calls import all_of, broken, dying, hanging, refused, square, summed, where
 
 without_ray = pytest.mark.skipif(find_spec("ray") is None, reason="ray is not installed: pip install 'nat-plugin[ray]'")
 SCHEDULE = {"epochs": 1, "batch": 64, "cutout": 0, "auxiliary": 0}
@@ -62,6 +64,18 @@ def executor(values: dict[str, Any], folder: Path) -> Any:
     assert not mistakes
     assert settings is not None
     return find_executor(executor_values(values)["name"], settings, folder, plugins())
+
+
+@pytest.mark.parametrize("engine", [pytest.param({"name": "local"}, id="here"), *ENGINES])
+def test_a_state_that_many_calls_need_comes_to_a_worker_once_and_with_none_of_them(
+    engine: dict[str, Any], tmp_path: Path
+) -> None:
+    found = executor(engine, tmp_path)
+    shared = found.share({"x": torch.ones(10**6), "plain": 1})
+    assert (engine["name"] == "local" and found.here) or len(pickle.dumps(shared)) < 1000
+    answers = all_of(found, *((number, summed, shared, number) for number in range(3)))
+    assert [answers[number].value for number in range(3)] == [(number * 1e6, 1) for number in range(3)]
+    assert not (tmp_path / "shared").exists()
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -140,7 +140,7 @@ def _members(file: IO[bytes]) -> Iterator[tuple[str, str, tarfile.TarInfo]]:
     """The files of samples, in order: of which sample each is, what of it, and where."""
     with tarfile.open(fileobj=file, mode="r:") as archive:
         for member in archive:
-            archive.members = []  # else it keeps all that it has seen  # type: ignore[attr-defined]
+            archive.members = []  # type: ignore[attr-defined] # else it keeps all that it has seen
             named = _KEY.fullmatch(member.name)
             if named and member.isreg() and not member.issparse():
                 yield named[1], named[2].lower(), member
