@@ -78,6 +78,7 @@ def test_commands_that_are_shown_have_their_options_and_keys(page: Path) -> None
                 assert word in options, (name, word)
             if word == "--set":
                 key, _, value = following.partition("=")
+                key = key if not key.startswith("data.") else f"evaluator.{key}"
                 assert value, following
                 assert key in keys or key.startswith(OPEN), (name, key)
 

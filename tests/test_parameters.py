@@ -11,7 +11,7 @@ FEW = 5
 LEFT: dict[str, list[str]] = {
     "nat_plugin/advising": ["__init__", "_take_over"],
     "nat_plugin/api": ["compare", "read", "run", "transform"],
-    "nat_plugin/data": ["_batches", "divide", "eval_batches", "train_batches"],
+    "nat_plugin/data": ["divide", "eval_batches", "train_batches"],
     "nat_plugin/evaluators": ["proxy_features"],
     "nat_plugin/fitting": ["_score", "add", "solve"],
     "nat_plugin/ir": ["cell_stack", "conv_op"],

@@ -77,7 +77,7 @@ class AugmentSettings(BaseModel):
         return replace(chosen, **self.model_dump(exclude_none=True))
 
 
-class TransformSettings(BaseModel):
+class PictureSettings(BaseModel):
     """How images are made of pictures that stay in their files, by the names of ``timm.data.create_transform``."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -115,7 +115,7 @@ class TransformSettings(BaseModel):
     )
 
     @model_validator(mode="after")
-    def _in_order(self) -> TransformSettings:
+    def _in_order(self) -> PictureSettings:
         for name in ("scale", "ratio"):
             low, high = getattr(self, name)
             if low > high or not high:
@@ -144,7 +144,7 @@ class DataSettings(BaseModel):
     augment: AugmentSettings | None = Field(
         default=None, description="of training images; left out: the loader's own choice"
     )
-    transform: TransformSettings | None = Field(
+    transform: PictureSettings | None = Field(
         default=None,
         description="how images are made of pictures that stay in their files (large_image_folder, webdataset)",
     )

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 SEEDS = 2**62
 
 
-class Pictures(ABC):
+class StoredPictures(ABC):
     """Labelled pictures in files. Copies of it go to other processes: it holds numbers and names, no pictures."""
 
     labels: NDArray[np.int64]
@@ -61,19 +61,19 @@ class PictureForm:
 class StoredSource:
     """What a loader returns of pictures that stay in their files. ``test``, ``val``: see ``ImageSource``."""
 
-    train: Pictures
+    train: StoredPictures
     class_names: tuple[str, ...]
     form: PictureForm
     outside: tuple[Outside, ...]
-    test: Pictures | None = None
-    val: Pictures | None = None
+    test: StoredPictures | None = None
+    val: StoredPictures | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class StoredImages(SplitImages):
     """A split of which only numbers and labels are in memory."""
 
-    pictures: Pictures
+    pictures: StoredPictures
     form: PictureForm
     index: Tensor  # int64 (N,): which pictures, on the CPU
     y: Tensor
@@ -81,7 +81,7 @@ class StoredImages(SplitImages):
     """Processes that decode; 0: this one."""
 
     @staticmethod
-    def of(pictures: Pictures, form: PictureForm, index: NDArray[np.int64], workers: int) -> StoredImages:
+    def of(pictures: StoredPictures, form: PictureForm, index: NDArray[np.int64], workers: int) -> StoredImages:
         return StoredImages(
             pictures, form, torch.from_numpy(index.copy()), torch.from_numpy(pictures.labels[index]), workers
         )
@@ -144,7 +144,7 @@ def _as_it_is(found: Any) -> Any:
 class _Decoding(Dataset["Tensor | str"]):
     """In the processes that decode: by the numbers and seeds of a batch its images, or what is wrong with one."""
 
-    def __init__(self, pictures: Pictures, form: PictureForm) -> None:
+    def __init__(self, pictures: StoredPictures, form: PictureForm) -> None:
         self._pictures, self._form = pictures, form
 
     def __getitem__(self, wanted: tuple[Tensor, Tensor | None]) -> Tensor | str:

@@ -6,7 +6,7 @@ from typing import Any
 
 from nat_plugin.data.loaders.folder_pictures import folder_source
 from nat_plugin.data.loaders.shard_pictures import shard_source
-from nat_plugin.data.settings import DataSettings, TransformSettings
+from nat_plugin.data.settings import DataSettings, PictureSettings
 from nat_plugin.data.stored import PictureForm, StoredSource
 from nat_plugin.errors import NATError
 from nat_timm.framework import said, timm
@@ -26,7 +26,7 @@ def load_webdataset(settings: DataSettings) -> StoredSource:
 
 def form_of(settings: DataSettings) -> PictureForm:
     """Timm's transforms, up to images of bytes. NATError where timm is missing, or does not know a name."""
-    found, size = settings.transform or TransformSettings(), settings.resolution or RESOLUTION
+    found, size = settings.transform or PictureSettings(), settings.resolution or RESOLUTION
     common: dict[str, Any] = {
         "input_size": (3, size, size),
         "mean": tuple(found.mean),

@@ -11,14 +11,14 @@ import numpy as np
 from nat_plugin.data.loaders.files import given_folder, no_download, reading
 from nat_plugin.data.loaders.image_folder import WHAT, ClassFolders, find_parts, open_image
 from nat_plugin.data.settings import DataSettings
-from nat_plugin.data.stored import PictureForm, Pictures, StoredSource
+from nat_plugin.data.stored import PictureForm, StoredPictures, StoredSource
 from nat_plugin.outside import Outside
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
 
-class FolderPictures(Pictures):
+class FolderPictures(StoredPictures):
     """Of one part. Names are bytes in one array: those of a million files take little memory in each process."""
 
     def __init__(self, part: ClassFolders) -> None:

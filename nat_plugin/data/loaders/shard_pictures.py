@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from nat_plugin.data.loaders.files import given_path, no_download, reading
 from nat_plugin.data.loaders.image_folder import FORMATS, VAL, decoded
 from nat_plugin.data.settings import DataSettings
-from nat_plugin.data.stored import PictureForm, Pictures, StoredSource
+from nat_plugin.data.stored import PictureForm, StoredPictures, StoredSource
 from nat_plugin.errors import NATError
 from nat_plugin.files import opened
 from nat_plugin.outside import Outside
@@ -37,7 +37,7 @@ _KEY = re.compile(r"((?:.*/)?[^./][^./]*)\.([^/]*)")
 _PART = re.compile(rf"(?:^|[-_.])(train|test|{'|'.join(VAL)})(?:[-_.\d]|$)")
 
 
-class ShardPictures(Pictures):
+class ShardPictures(StoredPictures):
     """Of one part: in which shard each picture is, from which byte on, how long it is, which format it has."""
 
     def __init__(self, shards: Sequence[Path]) -> None:
