@@ -274,6 +274,16 @@ EXPERIMENTS: dict[str, Experiment] = {
         quick="--out SCRATCH/out --models quick --splits 0 --tunings none --limits macs=0.8x --methods magnitude "
         "--batches 1 --evaluations 8 --measured 16 --candidates 1",
     ),
+    "timm-deployed": Experiment(
+        "timm.pretrained.deployed",
+        "How much faster is a result in each way of deploying it?",
+        (TIMM, "nat_plugin/measuring"),
+        (MOBILENETV2, PICTURES, CIFAR10),
+        "timm_deployed",
+        quick="--out SCRATCH/out --models quick --splits 0 --tunings none --limits macs=0.8x --methods knapsack "
+        "--batches 1 --evaluations 4 --measured 16 --candidates 1 "
+        "--ways 'timm folder' torch.export 'ONNX, onnxruntime'",
+    ),
     "speed-core": Experiment(
         "speed.core",
         "How long do the step of a supernet and the policy over many architectures take?",
