@@ -282,7 +282,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         "timm_deployed",
         quick="--out SCRATCH/out --models quick --splits 0 --tunings none --limits macs=0.8x --methods knapsack "
         "--batches 1 --evaluations 4 --measured 16 --candidates 1 "
-        "--ways 'timm folder' torch.export 'ONNX, onnxruntime'",
+        "--ways 'timm folder' 'ONNX, onnxruntime'",
     ),
     "speed-core": Experiment(
         "speed.core",

@@ -207,5 +207,8 @@ TABLE_FIGURES: Mapping[str, TableFigure] = {
         labels=2,
         columns=("importance alone: top-1, change of the logits", "what reads the cut refitted"),
     ),
+    "timm_deployed": TableFigure(
+        {"": "timm_deployed"}, "time of a pass, of the model's", labels=3, columns=("result, of that",)
+    ),
     "timm_fits": TableFigure({"an operation in the place of one block": "timm_fits"}, "top-1, %"),
 }

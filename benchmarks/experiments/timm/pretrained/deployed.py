@@ -18,7 +18,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -138,7 +138,7 @@ def run(args: argparse.Namespace) -> None:
     for name in args.models:
         for split in args.splits:
             case = Case(args, name, split)
-            case.run()
+            case.make_all()
             for row in (f"{a}, {b}, {c}" for a in args.tunings for b in args.limits for c in args.methods):
                 if not (case.folder / row).exists():
                     raise NATError(f"{case.folder / row}: nothing was made, there is nothing to deploy")
@@ -148,15 +148,17 @@ def run(args: argparse.Namespace) -> None:
 
 
 def tables_of(known: Mapping[str, Any]) -> dict[str, str]:
-    return {"timm_deployed": "\n".join(_rows(known))}
-
-
-def _rows(known: Mapping[str, Any]) -> list[str]:
-    lines = ["| model, split, limit, method | deployed as | pictures | model, ms | result | output apart |"]
-    lines.append("|" + "---|" * 6)
+    """One text: for each model, split and limit a table of the methods."""
+    groups: dict[str, list[str]] = {}
     for name, each in known.items():
-        for way, found in each["ways"].items():
-            what, _, batch = way.replace(", float32", "").rpartition(", ")
-            ratio = f"{found['ratio']:.2f}x [{found['low']:.2f}, {found['high']:.2f}]"
-            lines.append(f"| {name} | {what} | {batch} | {found['ms']:.1f} | {ratio} | {found['apart']:.0e} |")
-    return lines
+        of, _, method = name.rpartition(", ")
+        groups.setdefault(of, []).extend(_rows(method, each["ways"]))
+    head = "| method | deployed as | pictures | model, ms | result, of that | output apart |\n" + "|---" * 6 + "|"
+    return {"timm_deployed": "\n\n".join(f"{of}:\n\n{head}\n" + "\n".join(rows) for of, rows in groups.items())}
+
+
+def _rows(method: str, ways: Mapping[str, Any]) -> Iterator[str]:
+    for name, found in ways.items():
+        way, _, batch = name.replace(", float32", "").rpartition(", ")
+        ratio = f"{found['ratio']:.2f} [{found['low']:.2f}, {found['high']:.2f}]"
+        yield f"| {method} | {way} | {batch} | {found['ms']:.1f} | {ratio} | {found['apart']:.0e} |"

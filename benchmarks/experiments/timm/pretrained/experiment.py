@@ -66,6 +66,10 @@ class Case:
         return Bench(subject, self.model, subject.split(self.files, self.split), self.split, lengths)
 
     def run(self) -> None:
+        self.make_all()
+        self.reload()
+
+    def make_all(self) -> None:
         original = self.folder / ORIGINAL
         if not original.exists():
             saved(self.model, original, by_timm=True)
@@ -75,7 +79,6 @@ class Case:
             for limit in self.args.limits:
                 for method in self.args.methods:
                     self.make(f"{tuning}, {limit}, {method}")
-        self.reload()
 
     def make(self, name: str) -> None:
         """What a method gives, in a folder of its own."""
