@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from nat_plugin.errors import NATError
+from nat_plugin.errors import NATError, NATErrors
 from nat_plugin.execution.base import Executor, ExecutorSettings
+from nat_plugin.files import file_errors
 from nat_plugin.runs.checking import check_part
 
 if TYPE_CHECKING:
@@ -35,6 +38,28 @@ def check_executor(given: Any, plugins: Plugins, mistakes: list[str]) -> Executo
             return None
     settings: ExecutorSettings | None = check_part("executors", "executor", values, plugins, mistakes)
     return settings
+
+
+def chosen_executor(given: Any, plugins: Plugins) -> tuple[str, ExecutorSettings]:
+    """The name and the settings of an executor that is asked for by itself. NATErrors for what is wrong with it."""
+    mistakes: list[str] = []
+    settings = check_executor(given, plugins, mistakes)
+    if not isinstance(given, str | Mapping):
+        mistakes = [f"executor: give a name, or a mapping of a name and settings (got {str(given)[:40]!r})"]
+    if settings is None or mistakes:
+        raise NATErrors(mistakes)
+    return str(executor_values(given)["name"]), settings
+
+
+@contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """For an executor whose results have no folder of their own: in the folder at hand, which jobs on other machines
+    see as well. It goes at the end."""
+    here = Path.cwd()
+    with file_errors(here):
+        made = TemporaryDirectory(prefix="nat-workers-", dir=here)
+    with made:
+        yield Path(made.name)
 
 
 def find_executor(name: str, settings: ExecutorSettings, folder: Path, plugins: Plugins) -> Executor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
@@ -21,7 +22,9 @@ from nat_plugin.runs.progress import reporter
 from nat_plugin.runs.recipe import SearchSettings
 from nat_plugin.search.base import Settings, Strategy
 from nat_timm.compacting.result import CompactionResult, ranked
-from nat_timm.compacting.session import STARTS, CompactionSession, ReportLine
+from nat_timm.compacting.session import CompactionSession, ReportLine
+from nat_timm.compacting.tuner import STARTS
+from nat_timm.compacting.work import WorkSettings, digest_of, working
 from nat_timm.training.loaders import Loader
 from nat_timm.training.tuning import Tuning
 
@@ -57,6 +60,9 @@ def compact(  # noqa: PLR0913 - keywords that a user types
     progress: bool | None = None,
     fits: bool = False,
     advice: Advice | bool = False,
+    executor: str | Mapping[str, Any] | None = None,
+    deterministic: bool | None = None,
+    folder: Path | str | None = None,
 ) -> CompactionResult:
     """Make a timm model with weights leaner: one within ``budget`` that is as accurate as can be found.
 
@@ -82,18 +88,24 @@ def compact(  # noqa: PLR0913 - keywords that a user types
     ``report`` gets a line for each step of the search, and of what it started from.
     ``progress``: a bar, or lines where standard error is no terminal; left out: on a terminal only.
 
+    ``executor``: who tunes finalists and, with an advice, fits what is proposed, side by side, as in a recipe
+    (docs/how-to/scale-out.md); left out: this process, one after the other. ``deterministic``: as in a recipe, too.
+    ``folder``: where what was found out is kept, so that the same call goes on with it when it was interrupted.
+
     NATError of one line for whatever does not fit together, before anything is trained where it can be known then.
     """
     plain = {"budget": budget, "rules": rules, "candidates": candidates, "starts": starts, "fits": fits}
     if not isinstance(advice, Advice | bool):
         raise NATError(f"advice is {str(advice)[:40]!r}: give True, or what nat_timm.advise gives for this model")
-    checked(Arguments, plain | {"seed": seed, "device": device, "precision": precision}, "compact")
+    plain |= {"seed": seed, "device": device, "precision": precision, "deterministic": deterministic, "folder": folder}
+    checked(Arguments, plain, "compact")
+    at_work = WorkSettings.of(executor, deterministic, folder)
     kind, chosen = _strategy(strategy)
     tune = checked(Tuning, tuning or {}, "tuning")
     lengths = checked(SearchSettings, search or {}, "search", BY_ADVICE if advice else SEARCH)
     if advice and (lengths.warmup or lengths.steps):
         raise NATError("search: with an advice nothing is trained; leave out warmup and steps")
-    with reporter(quiet=not (sys.stderr.isatty() if progress is None else progress)) as shown:
+    with reporter(quiet=not (sys.stderr.isatty() if progress is None else progress)) as shown, ExitStack() as stack:
         session = CompactionSession(
             model,
             train_loader,
@@ -110,6 +122,12 @@ def compact(  # noqa: PLR0913 - keywords that a user types
             progress=shown,
             fits=fits,
         )
+        if at_work is not None:
+            told = {"rules": rules, "strategy": strategy, "search": lengths.model_dump(), "evaluator": evaluator}
+            told |= plain | {"widths": widths, "tuning": tune.model_dump(), "advice": advice, "steps": session.steps}
+            told = {name: value for name, value in told.items() if name not in ("folder", "deterministic")}
+            images = [each for batch in session.feed.reward(0, 0) for each in batch]
+            session.work = stack.enter_context(working(at_work, digest_of(model, images, told)))
         sums = kind is not None and (kind.needs_sums or bool(advice))
         task = session.task(budget, lengths.rounds * lengths.proposals, sums)
         limits = task.budget.resolve(session.source)
@@ -129,7 +147,7 @@ def compact(  # noqa: PLR0913 - keywords that a user types
             for note in searching.notes:
                 report(note)
             found = list(searching.finalists(session.network, SPARE * candidates))
-        notes = (str(session.keeper),) if isinstance(session.keeper, Untimed) else ()
+        notes = [str(session.keeper)] if isinstance(session.keeper, Untimed) else []
         for note in notes:
             report(note)
         kept = (network for network in session.within(found) if network != session.source)
@@ -137,14 +155,21 @@ def compact(  # noqa: PLR0913 - keywords that a user types
         if not found and not stays:
             raise NATError("nothing within the budget was found; raise the limit or let it search longer")
         before = session.original()
-        reference = ranked([before, session.best(session.source, tune, starts)])[0]
-        tuned = [session.best(network, tune, starts) for network in found] + ([reference] if stays else [])
+        own, *others = session.best_of_each([session.source, *found], tune, starts)
+        assert own is not None
+        reference = ranked([before, own])[0]
+        tuned = [each for each in (*others, reference if stays else None) if each is not None]
+        for note in session.work.notes if session.work is not None else ():
+            report(note)
+            notes.append(note)
+        if not tuned:
+            raise NATError(f"nothing is left to choose from: {'; '.join(notes)}")
     tuned = ranked(tuned)
     home = next(model.parameters()).device
     for each in (before, reference, *tuned):
         each.model.to(home)
     return CompactionResult(
-        before, reference, tuple(tuned), evaluated, session.feed.validation_images, session.setting, notes
+        before, reference, tuple(tuned), evaluated, session.feed.validation_images, session.setting, tuple(notes)
     )
 
 
@@ -159,6 +184,8 @@ class Arguments(Settings):
     device: str
     precision: str
     fits: bool
+    deterministic: bool | None
+    folder: Path | None
 
     @field_validator("starts")
     @classmethod

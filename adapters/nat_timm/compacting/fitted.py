@@ -11,33 +11,72 @@ from torch import Tensor, nn
 from nat_plugin.advising.advice import Advice, Effect, Replacement
 from nat_plugin.errors import NATError
 from nat_plugin.evaluators.base import Assessment, Evaluator, EvaluatorContext, Split
-from nat_plugin.ir import Choice, Moves, Network
-from nat_plugin.search.base import Measurement, Proposal, Settings
+from nat_plugin.evaluators.trial import Trial
+from nat_plugin.ir import Choice, Moves, Network, key
+from nat_plugin.search.base import Measurement, Proposal, Settings, State
 from nat_timm.fitting.fit import fit
 from nat_timm.measuring.statistics import recalibrate
 from nat_timm.models import inherit
 
 
-class FittedEvaluator(Evaluator):
-    """Scores a network by how far its output is from that of the model, once all that changed is fitted in closed form,
-    one change after the other. Neither labels nor training are needed.
+class FittedScores:
+    """How far the output of networks is from that of the model that they were made of, once all that changed is fitted
+    in closed form, one change after the other. It can be pickled: workers have it too."""
 
-    A score is minus the mean square of the difference of the logits, as a share of their spread over the pictures:
-    about the sum of what the changes of a network do each by itself.
+    def __init__(self, model: nn.Module, own: Network, pictures: Sequence[Tensor], compared: Sequence[Tensor]) -> None:
+        """``own``: the network of the model; ``pictures``: to fit on; ``compared``: others, to compare on."""
+        self._model, self._own, self._pictures, self._compared = model.eval(), own, pictures, compared
+        self.wanted = self._logits(model)
+
+    def of(self, network: Network) -> tuple[float, float]:
+        """The mean square of the difference of the logits, as a share of their spread over the pictures; and how often
+        the two say the same."""
+        found = self.logits(network)
+        spread = float((self.wanted - self.wanted.mean(0)).square().sum())
+        change = float((found - self.wanted).square().sum()) / max(spread, 1e-30)
+        return change, float((found.argmax(1) == self.wanted.argmax(1)).double().mean())
+
+    def logits(self, network: Network) -> Tensor:
+        """Of a network that is fitted: (images, classes)."""
+        made = inherit(self._model, network)
+        if network != self._own and not fit(made, self._model, self._pictures):
+            recalibrate(made, self._pictures)
+        return self._logits(made)
+
+    @torch.no_grad()
+    def _logits(self, model: nn.Module) -> Tensor:
+        return torch.cat([model(x).float() for x in self._compared])
+
+
+class FittedEvaluator(Evaluator):
+    """Scores a network by how far its output is from that of the model. Neither labels nor training are needed.
+
+    A score is minus the change that ``FittedScores`` finds: about the sum of what the changes of a network do each by
+    itself.
     """
 
     how = "scored on weights fitted in closed form"
     assessed = "these two networks with weights fitted in closed form"
+    cheap = False
 
-    def __init__(
-        self, context: EvaluatorContext, model: nn.Module, pictures: Sequence[Tensor], compared: Sequence[Tensor]
-    ) -> None:
-        """``pictures``: to fit on; ``compared``: others, to compare on."""
+    def __init__(self, context: EvaluatorContext, scores: FittedScores) -> None:
         super().__init__(context, Settings())
-        self._model, self._pictures, self._compared = model.eval(), pictures, compared
-        self._wanted = self._logits(model)
+        self.scores = scores
+        self._found: dict[str, tuple[float, float] | None] = {}
+        """Of workers, by key."""
         self.gains: dict[Network, float] = {}
         """Of all that was measured."""
+
+    def trials(self, proposals: Sequence[Proposal]) -> list[Trial]:
+        wanted = (Trial(each.network) for each in proposals if key(each.network) not in self._found)
+        return list({trial.name: trial for trial in wanted}.values())
+
+    def carry_out(self, trial: Trial) -> State:
+        change, agreement = self.scores.of(trial.network)
+        return {"change": change, "agreement": agreement}
+
+    def take(self, trial: Trial, found: State | None) -> None:
+        self._found[key(trial.network)] = None if found is None else (found["change"], found["agreement"])
 
     def measure(self, proposals: Sequence[Proposal]) -> list[Measurement | None]:
         return [self._measured(each.network) for each in proposals]
@@ -45,28 +84,16 @@ class FittedEvaluator(Evaluator):
     def assess(self, network: Network, split: Split) -> Assessment:
         """How often it says what the model says; ``split`` makes no difference."""
         del split
-        return Assessment.of(self._logits(self._fitted(network)).argmax(1) == self._wanted.argmax(1))
-
-    def _fitted(self, network: Network) -> nn.Module:
-        made = inherit(self._model, network)
-        if network == self.context.inputs[0]:
-            return made
-        if not fit(made, self._model, self._pictures):
-            recalibrate(made, self._pictures)
-        return made
+        return Assessment.of(self.scores.logits(network).argmax(1) == self.scores.wanted.argmax(1))
 
     def _measured(self, network: Network) -> Measurement | None:
-        found = self._logits(self._fitted(network))
-        spread = float((self._wanted - self._wanted.mean(0)).square().sum())
-        change = float((found - self._wanted).square().sum()) / max(spread, 1e-30)
-        if not math.isfinite(change):
+        name = key(network)
+        found = self._found[name] if name in self._found else self.scores.of(network)
+        if found is None or not math.isfinite(found[0]):
             return None
+        change, agreement = found
         self.gains[network] = -change
-        return measurement(change, float((found.argmax(1) == self._wanted.argmax(1)).double().mean()))
-
-    @torch.no_grad()
-    def _logits(self, model: nn.Module) -> Tensor:
-        return torch.cat([model(x).float() for x in self._compared])
+        return measurement(change, agreement)
 
 
 def measurement(square: float, agreement: float) -> Measurement:

@@ -17,6 +17,7 @@ from nat_plugin.training.statistics import Accuracy, best_first, unpaired_differ
 from nat_plugin.training.verdict import conclude
 from nat_timm.compacting.figures import write_figures
 from nat_timm.saving.folders import save
+from nat_timm.training.tuning import Tuning
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +49,10 @@ class Tuned:
 def ranked(found: Sequence[Tuned]) -> list[Tuned]:
     """Best first; what does equally well, by its cost."""
     return best_first(sorted(found, key=lambda each: (each.cost.macs, each.cost.params)), lambda each: each.judged)
+
+
+def how_tuned(tuning: Tuning, start: str) -> str:
+    return f"{'fine-tuned from' if tuning.epochs else 'with'} {start} weights"
 
 
 @dataclass(frozen=True, eq=False)

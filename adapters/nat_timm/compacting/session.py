@@ -6,14 +6,14 @@ import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from torch import nn
+from torch import Tensor, nn
 
 from nat_plugin.advising.advice import Advice
-from nat_plugin.device import Compute, find_compute
+from nat_plugin.device import find_compute
 from nat_plugin.errors import NATError
 from nat_plugin.evaluators.base import Evaluator, EvaluatorContext
 from nat_plugin.evaluators.feed import Feed
@@ -32,28 +32,26 @@ from nat_plugin.runs.search import Search
 from nat_plugin.search.base import Proposal, Strategy, Task
 from nat_plugin.search.knapsack.ranking import HarmRanking
 from nat_plugin.training.seeds import derive, seeded
+from nat_plugin.training.statistics import Accuracy
 from nat_timm.adapter import TimmAdapter
 from nat_timm.advising.advise import advise
 from nat_timm.compacting.checking import batches_of
-from nat_timm.compacting.fitted import FittedEvaluator, told
+from nat_timm.compacting.fitted import FittedEvaluator, FittedScores, told
 from nat_timm.compacting.magnitude import without_small_blocks
-from nat_timm.compacting.result import Tuned, ranked
-from nat_timm.fitting.fit import fit
+from nat_timm.compacting.result import Tuned, how_tuned, ranked
+from nat_timm.compacting.tuner import OWN, Tuner, placed
+from nat_timm.compacting.work import CompactionWork
 from nat_timm.fitting.readers import order_hidden
 from nat_timm.measuring.latency import TimmLatency
-from nat_timm.measuring.statistics import recalibrate
-from nat_timm.models import inherit, to_network
+from nat_timm.models import to_network
 from nat_timm.narrowing.thinning import thinned
 from nat_timm.saving.weights import check_usable
-from nat_timm.training.evaluator import FITTED_ON, AdaptingSettings, TimmEvaluator, TimmSettings
+from nat_timm.training.evaluator import AdaptingSettings, TimmEvaluator, TimmSettings
 from nat_timm.training.loaders import Loader, LoaderFeed, Loaders
 from nat_timm.training.supernet import TimmSupernet
-from nat_timm.training.tuning import Tuning, TuningImages, fine_tune, judged
+from nat_timm.training.tuning import Tuning
 
 ReportLine: TypeAlias = Callable[[str], None]
-OWN, ADAPTED = "own", "adapted"
-STARTS = (OWN, ADAPTED)
-"""The weights that fine-tuning may begin from: those of the model that was given, or those that the search left."""
 ADVISED_ON = 256
 """Training images that an advice is of, and on which combinations are fitted in a search by it."""
 
@@ -139,17 +137,35 @@ class CompactionSession:
             loaders = Loaders(train_loader, val_loader, self.network.input, self.network.head.classes)
             self.feed = LoaderFeed(loaders, self.compute, seed, images=settings.reward_images, batch=size)
         self._context = EvaluatorContext((self.network,), self.rule, None, self.compute, seed)
-        self.teacher = _placed(copy.deepcopy(model), self.compute).eval().requires_grad_(False)
+        self.teacher = placed(copy.deepcopy(model), self.compute).eval().requires_grad_(False)
         """The model as it came, whatever its weights are adapted to."""
-        self._fitted_to = self.teacher if self.model is self.given else _placed(self.model, self.compute).eval()
+        self._fitted_to = self.teacher if self.model is self.given else placed(self.model, self.compute).eval()
         self._budget = Budget()
         self._keepers: dict[Budget, Keeper | Untimed | None] = {}
         self.ranking: HarmRanking | None = None
         """Of choices within any limits, after a search by advice: by the harm that was measured."""
-        self._made: tuple[Network, nn.Module] | None = None
-        """The network that was fitted last."""
+        self.work: CompactionWork | None = None
+        """Who finds out what can be found out side by side; None: all is done here."""
         self._in_closed_form = fits
         """Whether what reads a cut is fitted, and pictures say which channels go: with fits, and by advice."""
+
+    @cached_property
+    def tuner(self) -> Tuner:
+        """What gives weights to networks."""
+        return Tuner(
+            self.given,
+            self.source,
+            self.model,
+            self.moved,
+            self._fitted_to,
+            self.teacher,
+            self.feed,
+            self.steps,
+            self._settings.recalibration,
+            self.compute,
+            self.seed,
+            self._in_closed_form,
+        )
 
     @cached_property
     def evaluator(self) -> LoaderEvaluator:
@@ -161,10 +177,15 @@ class CompactionSession:
         """The model that is moved; in closed form it knows of its hidden channels which of them are to stay."""
         if not self._in_closed_form:
             return self.model
-        made = _placed(copy.deepcopy(self.model), self.compute).eval()
-        pictures = [x for x, _ in self.feed.calibration_batches(ADVISED_ON)]
+        made = placed(copy.deepcopy(self.model), self.compute).eval()
+        pictures = self._pictures()
         order_hidden(made, self.network, self.rule, pictures, self.seed)
         return made
+
+    def _pictures(self) -> list[Tensor]:
+        """What an advice, and a search by it, is of: the same whenever they are asked for."""
+        with self._seeded("pictures"):
+            return [x for x, _ in self.feed.calibration_batches(ADVISED_ON)]
 
     @property
     def is_adapted(self) -> bool:
@@ -235,11 +256,12 @@ class CompactionSession:
         """Let a strategy search without training anything: it is told what ``advice`` (None: one made here) measured of
         single moves, and what it proposes is fitted in closed form; how many networks were measured so."""
         if not self._in_closed_form:
-            self._in_closed_form, self._made = True, None
-            vars(self).pop("moved", None)
+            self._in_closed_form = True
+            for name in ("moved", "tuner"):
+                vars(self).pop(name, None)
         if advice is None:
             self.progress.phase("advice", 1)
-            pictures = [x for x, _ in self.feed.calibration_batches(ADVISED_ON)]
+            pictures = self._pictures()
             advice = advise(
                 self.moved, pictures, rules=self.rule.name, combinations=False, device=str(self.compute.device)
             )
@@ -248,10 +270,9 @@ class CompactionSession:
         for number, (network, found) in enumerate(known):
             strategy.tell(Proposal(-1 - number, self.network, network), found)
         report(f"advice: {len(known)} measurements told")
-        pictures, compared = (
-            [x for x, _ in found] for found in (self.feed.calibration_batches(ADVISED_ON), self.feed.reward(0, 0))
-        )
-        evaluator = FittedEvaluator(self._context, self.moved, pictures, compared)
+        compared = [x for x, _ in self.feed.reward(0, 0)]
+        scores = FittedScores(self.moved, self.network, self._pictures(), compared)
+        evaluator = FittedEvaluator(self._context, scores)
         evaluated = self.search(strategy, settings, report, evaluator)
         self.ranking = HarmRanking([*((network, found.gain) for network, found in known), *evaluator.gains.items()])
         return evaluated
@@ -265,7 +286,13 @@ class CompactionSession:
     ) -> int:
         """Adapt the weights and let a strategy search; how many networks were measured. ``evaluator``: another one than
         that of shared weights."""
-        search = Search(strategy, evaluator or self.evaluator, settings, self.seed)
+        work, journal, trials = self.work, None, None
+        if work is not None:
+            journal = work.journal
+            trials = work.trials(evaluator) if isinstance(evaluator, FittedEvaluator) else None
+        search = Search(strategy, evaluator or self.evaluator, settings, self.seed, journal, trials)
+        if journal is not None:
+            search.replay(journal.cut())
         with self._seeded("search"):
             if search.warming:
                 self.progress.phase("warm-up", settings.warmup)
@@ -279,6 +306,8 @@ class CompactionSession:
                 found = search.advance()
                 self.progress.step(search.round, f"gain {found['gain/best']:+.4f}" if "gain/best" in found else "")
                 report(f"round {search.round}: {_listed(found)}")
+        if work is not None and search.lost:
+            work.notes.append(f"Lost with their workers: {search.lost:,} measurements; they count as failed.")
         return len(search.keys)
 
     def magnitude(self, budget: Mapping[str, object]) -> Network:
@@ -292,44 +321,36 @@ class CompactionSession:
 
     def tune(self, network: Network, tuning: Tuning, start: str = OWN) -> Tuned:
         """A network fine-tuned from ``start``, one of ``STARTS``: for all on the same batches in the same order."""
-        with self._seeded("tuning"):
-            model = self._own(network) if start == OWN else self.evaluator.module(network)
-            self.progress.phase(f"fine-tuning from {start} weights", tuning.epochs * self.steps)
-            images = TuningImages(self.feed.training, self.steps)
-            fine_tune(model, images, tuning, self.compute, self.teacher, after_step=self.progress.step)
-        return self._tuned(network, model, f"{'fine-tuned from' if tuning.epochs else 'with'} {start} weights")
+        self.progress.phase(f"fine-tuning from {start} weights", tuning.epochs * self.steps)
+        adapted = None if start == OWN else partial(self.evaluator.module, network)
+        model = self.tuner.tune(network, tuning, adapted, self.progress.step)
+        return self._tuned(network, model, how_tuned(tuning, start))
 
     def best(self, network: Network, tuning: Tuning, starts: Sequence[str]) -> Tuned:
         """A network fine-tuned from each of ``starts``, and in closed form before it is; the best counts (``ranked``).
         Where channels were cut, there are no adapted weights of the model as it came, and where nothing was adapted the
         two are the same."""
-        known = starts if self.is_adapted and not self._is_uncut(network) else [OWN]
-        ways = [(tuning, start) for start in known]
+        return ranked([self.tune(network, *each) for each in self.ways(network, tuning, starts)])[0]
+
+    def best_of_each(self, networks: Sequence[Network], tuning: Tuning, starts: Sequence[str]) -> list[Tuned | None]:
+        """``best`` of every network; None where it was lost with its workers. The first is the model itself."""
+        if self.work is not None:
+            return self.work.best(self, networks, tuning, starts)
+        return [self.best(network, tuning, starts) for network in networks]
+
+    def ways(self, network: Network, tuning: Tuning, starts: Sequence[str]) -> list[tuple[Tuning, str]]:
+        """In which ``best`` tunes, each from one of ``STARTS``."""
+        known = starts if self.is_adapted and not self.tuner.is_uncut(network) else [OWN]
+        found = [(tuning, start) for start in known]
         if self._in_closed_form and tuning.epochs:
-            ways.append((tuning.model_copy(update={"epochs": 0}), OWN))
-        return ranked([self.tune(network, *each) for each in ways])[0]
-
-    def _is_uncut(self, network: Network) -> bool:
-        return self.model is not self.given and network == self.source
-
-    def _own(self, network: Network) -> nn.Module:
-        """With the weights of the model that was given; with ``fits`` what was put in place of blocks, and what reads a
-        cut, is fitted to it. Where something is moved, its running statistics are measured anew: they fit the model
-        itself only."""
-        if self._made is None or self._made[0] != network:
-            self._made = network, self._make(network)
-        return copy.deepcopy(self._made[1])
-
-    def _make(self, network: Network) -> nn.Module:
-        made = _placed(inherit(self.given if self._is_uncut(network) else self.moved, network), self.compute)
-        fit(made, self._fitted_to, [x for x, _ in self.feed.calibration_batches(FITTED_ON)], cut=self._in_closed_form)
-        images = self._settings.recalibration
-        if network != self.source and images:
-            recalibrate(made, (x for x, _ in self.feed.calibration_batches(images)))
-        return made
+            found.append((tuning.model_copy(update={"epochs": 0}), OWN))
+        return found
 
     def _tuned(self, network: Network, model: nn.Module, how: str) -> Tuned:
-        right = judged(model, self.feed.validation(), self.compute)
+        return self.tuned(network, model, self.tuner.judged(model), how)
+
+    def tuned(self, network: Network, model: nn.Module, right: Accuracy, how: str) -> Tuned:
+        """What is known of a network, tuned so."""
         timed = self.measured(network)
         tables = self.tables.items() if self.model is self.given else ()  # of the channels that it came with
         looked_up = {
@@ -352,11 +373,6 @@ def _costs(given: Mapping[str, Path | str]) -> Mapping[str, Path | str]:
     if not isinstance(given, Mapping) or not all(isinstance(each, str | Path) for each in given.values()):
         raise NATError(f"costs is {str(given)[:40]!r}: give a dict of metrics and files")
     return given
-
-
-def _placed(model: nn.Module, compute: Compute) -> nn.Module:
-    made: nn.Module = model.to(device=compute.device, memory_format=compute.memory_format)  # type: ignore[call-overload]
-    return made
 
 
 def _listed(figures: Mapping[str, float]) -> str:

@@ -144,6 +144,14 @@ class LoaderFeed(Feed):
             if seen >= count:
                 return
 
+    def __getstate__(self) -> dict[str, Any]:
+        """As a worker gets it: it begins a pass of its own, and measures no rewards."""
+        return {**vars(self), "_stream": None, "_reward": []}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._stream = self._endless()
+
     def state(self) -> State:
         return {}
 

@@ -28,7 +28,8 @@ import torch
 from nat_timm.building.build import build
 from nat_timm.building.entrypoint import attach
 from nat_timm.compacting.result import Tuned
-from nat_timm.compacting.session import STARTS, CompactionSession
+from nat_timm.compacting.session import CompactionSession
+from nat_timm.compacting.tuner import STARTS
 from nat_timm.documents.document import parse
 from nat_timm.training.tuning import Tuning, accuracy
 from safetensors.torch import load_file, save_file

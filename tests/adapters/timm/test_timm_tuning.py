@@ -6,7 +6,8 @@ import nat_timm
 import numpy as np
 import pytest
 import torch
-from nat_timm.compacting.session import STARTS, CompactionSession
+from nat_timm.compacting.session import CompactionSession
+from nat_timm.compacting.tuner import STARTS
 from nat_timm.training.tuning import Tuning, TuningImages, distance, fine_tune
 
 from nat_plugin.errors import NATError

@@ -9,7 +9,8 @@ from itertools import islice
 from typing import TypeAlias
 
 from nat_timm.compacting.result import ranked
-from nat_timm.compacting.session import OWN, CompactionSession
+from nat_timm.compacting.session import CompactionSession
+from nat_timm.compacting.tuner import OWN
 from nat_timm.training.tuning import Tuning
 from torch import nn
 
