@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from nat_plugin.errors import NATError
+
+if TYPE_CHECKING:
+    from nat_plugin.execution.base import ExecutorSettings
 
 _C = TypeVar("_C", bound=Callable[..., Any])
 
@@ -44,6 +47,28 @@ def pairs(given: Iterable[str], option: str, form: str) -> dict[str, str]:
             raise NATError(f"{option} {text[:60]!r}: write {form}")
         found[name.strip()] = value.strip()
     return found
+
+
+executor_option = click.option(
+    "--executor",
+    multiple=True,
+    metavar="NAME_OR_KEY=VALUE",
+    help="Who works on the lines of SOURCE -: ray, or name=local and workers=8.  [default: this machine]",
+)
+
+
+def chosen_by(given: Iterable[str]) -> tuple[str, ExecutorSettings] | None:
+    """The executor by its name, with its settings; None where it is left out."""
+    words = [text if "=" in text else f"name={text}" for text in given]
+    if not words:
+        return None
+
+    from nat_plugin.execution.choosing import chosen_executor
+    from nat_plugin.plugins import plugins
+    from nat_plugin.runs.reading import parse_yaml
+
+    values = pairs(words, "--executor", "NAME or KEY=VALUE, as in workers=8")
+    return chosen_executor({name: parse_yaml(text, f"--executor {name}") for name, text in values.items()}, plugins())
 
 
 def print_json(value: Any) -> None:

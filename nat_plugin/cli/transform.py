@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING
 import click
 
 from nat_plugin.cli.lines import InputLines, Problems, keep_going_option, read_line
-from nat_plugin.cli.options import adapter_option, frame_options, json_option, pairs, print_json
+from nat_plugin.cli.options import (
+    adapter_option,
+    chosen_by,
+    executor_option,
+    frame_options,
+    json_option,
+    pairs,
+    print_json,
+)
 from nat_plugin.errors import NATError
 
 if TYPE_CHECKING:
@@ -21,6 +29,8 @@ if TYPE_CHECKING:
 
 FIRST, CHUNK = 32, 512
 """Lines worked on together: so many at first, for a result soon, and then twice as many each time, up to so many."""
+FAR = 4096
+"""As many at the most for workers elsewhere, each time for one of them."""
 RARE = 500_000
 """New objects until garbage is looked for."""
 
@@ -58,6 +68,7 @@ def _rare_collection() -> Iterator[None]:
 @click.option("--device", default="auto", show_default=True)
 @click.option("--extended", is_flag=True, help="Allow null where the format cannot say it; writes network JSON.")
 @keep_going_option
+@executor_option
 @frame_options
 @json_option
 @_rare_collection()
@@ -74,6 +85,7 @@ def transform(
     device: str,
     extended: bool,
     keep_going: bool,
+    executor: tuple[str, ...],
     channels: int | None,
     cells: int | None,
     size: int | None,
@@ -83,27 +95,35 @@ def transform(
     """Transform SOURCE by a trained policy; prints the architecture in its own format, one per line for SOURCE -.
 
     With --json a SOURCE - becomes one document, in which each result is a line, printed as soon as it is there.
+
+    The lines of SOURCE - are worked on side by side: by processes of this machine, one for each core up to four, or by
+    the --executor.
     """
     from nat_plugin.api.transforming import prepare
 
     tables = pairs(costs, "--cost", "METRIC=FILE, as in energy=energy.json")
     limits = pairs(budget, "--budget", "METRIC=LIMIT, as in macs=0.9x")
     settings = {"rules": rules, "samples": samples, "proxies": proxies, "seed": seed, "extended": extended}
+    chosen = chosen_by(executor)
+    if chosen is not None and source != "-":
+        raise NATError("--executor: it is for the lines of SOURCE -")
     transformation = prepare(policy, limits, tables, settings, device)
+    if chosen is not None and transformation.times:
+        raise NATError("--executor: what is limited is timed here, by itself; leave it out")
 
     import torch
 
     from nat_plugin.cli.remarks import Remarks
     from nat_plugin.cli.side_by_side import side_by_side
-    from nat_plugin.cli.transforming import Printing, Wrong
+    from nat_plugin.cli.transforming import Asked, Printing, Wrong, by_executor
     from nat_plugin.plugins import plugins
     from nat_plugin.sources import find_source
 
     torch.set_num_threads(1)  # a policy is small, and threads would wait for each other
     where = transformation.policy.policy.device
-    asked = Printing(transformation, (channels, cells, size, classes), as_json)
+    sizes = (channels, cells, size, classes)
     lines = InputLines()
-    remarks = Remarks(transformation.policy.name, channels, cells, size, classes)
+    remarks = Remarks(transformation.policy.name, *sizes)
 
     def read(number: int, line: bytes) -> Source | Wrong:
         try:
@@ -118,13 +138,19 @@ def transform(
         most = FIRST
         while taken := lines.take(most):
             yield [read(*each) for each in taken]
-            most = min(CHUNK, 2 * most)
+            most = min(CHUNK if chosen is None else FAR, 2 * most)
 
     problems = Problems(keep_going)
     gc.freeze()  # what was imported is no garbage
     with _printing(as_json, source == "-") as show:
-        count = None if where.type == "cpu" and not transformation.times else 1
-        for done in side_by_side(asked.of, parts(), count, lines.ready):
+        if chosen is None:
+            count = None if where.type == "cpu" and not transformation.times else 1
+            found = side_by_side(Printing(transformation, sizes, as_json).of, parts(), count, lines.ready)
+        else:
+            plain = (tuple(each.items()) for each in (limits, tables, settings))
+            asked = Asked(transformation.policy.name, *plain, device, sizes, as_json)
+            found = by_executor(*chosen, asked, parts(), lines.ready)
+        for done in found:
             for each in done:
                 if isinstance(each, Wrong):
                     problems.meet(each.problem, each.line)

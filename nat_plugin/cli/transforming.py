@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
+
+import torch
 
 from nat_plugin.api.applying import Transformation, tried
 from nat_plugin.api.architectures import Architecture
 from nat_plugin.api.transformed import Transformed
+from nat_plugin.api.transforming import prepare
 from nat_plugin.errors import NATError, show_trace
+from nat_plugin.execution.base import ExecutorSettings
+from nat_plugin.execution.choosing import find_executor, scratch_folder
+from nat_plugin.execution.streams import in_order
 from nat_plugin.ir import cost, is_connected
+from nat_plugin.plugins import plugins
 from nat_plugin.sources import Source, make_frame
 
 
@@ -57,6 +66,56 @@ class Printing:
         if isinstance(found, NATError):
             return Wrong.of(found, source.line)
         return Done(found.text, _row(found) if self.rows else None, found.remark)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a worker makes the same ``Printing`` of: plain values, hashable."""
+
+    policy: str
+    limits: tuple[tuple[str, str], ...]
+    tables: tuple[tuple[str, str], ...]
+    settings: tuple[tuple[str, Any], ...]
+    device: str
+    size: tuple[int | None, int | None, int | None, int | None]
+    rows: bool
+
+    def prepared(self) -> Transformation:
+        """See ``nat_plugin.api.transforming.prepare``."""
+        return prepare(self.policy, dict(self.limits), dict(self.tables), dict(self.settings), self.device)
+
+    def everywhere(self) -> Asked:
+        """With paths that do not depend on the folder at hand."""
+        own = Path(self.policy).absolute()
+        tables = tuple((name, str(Path(path).absolute())) for name, path in self.tables)
+        return replace(self, policy=str(own) if own.exists() else self.policy, tables=tables)
+
+
+def printed(asked: Asked, found: Sequence[Source | Wrong]) -> list[Done | Wrong]:
+    """In a worker."""
+    torch.set_num_threads(1)  # a policy is small, and threads would wait for each other
+    return _printing(asked).of(found)
+
+
+def by_executor(
+    name: str,
+    settings: ExecutorSettings,
+    asked: Asked,
+    parts: Iterator[list[Source | Wrong]],
+    ready: Callable[[], bool],
+) -> Iterator[list[Done | Wrong]]:
+    """What comes of the parts of a stream, in order, by an executor."""
+
+    def lost(found: Source | Wrong, why: str) -> Wrong:
+        return found if isinstance(found, Wrong) else Wrong(why, found.line)
+
+    with scratch_folder() as folder, find_executor(name, settings, folder, plugins()) as executor:
+        yield from in_order(executor, printed, (asked.everywhere(),), parts, lost, ready)
+
+
+@lru_cache(maxsize=1)
+def _printing(asked: Asked) -> Printing:
+    return Printing(asked.prepared(), asked.size, asked.rows)
 
 
 def _row(found: Transformed) -> dict[str, Any]:
