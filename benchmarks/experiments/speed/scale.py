@@ -1,10 +1,11 @@
-"""How well workers use their time: trainings of candidates and searches of a comparison on 1, 2 and 4 of them, each
-engine against one process; what a task costs beside its work, at several counts of tasks; the memory of the command.
+"""How well workers use their time: trainings of candidates, searches of a comparison and lines of ``nat transform`` on
+1, 2 and 4 of them, each engine against one process; what a task costs beside its work, at several counts of tasks; the
+memory of the command; and what follows for many workers and tasks.
 
 Engines are on this machine (``submitit``: its own jobs, without SLURM), so that with more workers than cores there is
 nothing to win. Efficiency is the time of one process, divided by the number of workers and the time that they took.
 
-``python -m benchmarks scale [--engines NAME ...] [--workers N ...] [--tasks N ...] [--jobs N] [--save]``
+``python -m benchmarks scale [--engines NAME ...] [--workers N ...] [--tasks N ...] [--jobs N] [--lines N] [--save]``
 """
 
 from __future__ import annotations
@@ -15,20 +16,23 @@ import resource
 import tempfile
 import time
 from collections.abc import Mapping
+from itertools import chain, cycle, islice, product
 from pathlib import Path
 from typing import Any
 
 from benchmarks.common.results import add_result
 from benchmarks.experiments.speed.chaos import RECIPE, installed
+from nat_plugin.cli.transforming import Asked, Done, by_executor
 from nat_plugin.comparisons.compare import compare
 from nat_plugin.comparisons.recipe import plan_comparison
 from nat_plugin.execution.base import Executor
 from nat_plugin.execution.calls import ExecutorCall, answers
-from nat_plugin.execution.choosing import check_executor, find_executor
+from nat_plugin.execution.choosing import chosen_executor, find_executor
 from nat_plugin.plugins import plugins
 from nat_plugin.runs.progress import Silent
 from nat_plugin.runs.recipe import plan
 from nat_plugin.runs.run import start
+from nat_plugin.sources import Source, find_adapter
 
 ENGINES: dict[str, dict[str, Any]] = {
     "local": {"name": "local"},
@@ -46,16 +50,20 @@ COMPARISON: dict[str, Any] = {
 }
 
 
+OPS = ("nor_conv_3x3", "nor_conv_1x1", "skip_connect", "avg_pool_3x3")
+PART = 512
+"""Lines of a task."""
+MANY, TASKS = 1_000, 1_000_000
+"""Workers and tasks that nobody has here."""
+
+
 def nothing(number: int) -> int:
     """A task without work."""
     return number
 
 
 def begun(engine: str, workers: int, folder: Path) -> Executor:
-    values, mistakes = {**ENGINES[engine], "workers": workers}, list[str]()
-    settings = check_executor(values, plugins(), mistakes)
-    assert settings is not None, mistakes
-    return find_executor(engine, settings, folder, plugins())
+    return find_executor(*chosen_executor({**ENGINES[engine], "workers": workers}, plugins()), folder, plugins())
 
 
 def memory() -> float:
@@ -65,16 +73,17 @@ def memory() -> float:
 
 
 def overhead(engine: str, workers: int, counts: list[int], folder: Path) -> list[dict[str, float]]:
-    """Of tasks without work: milliseconds of each, once workers are there, and the memory of this process before and
-    after."""
+    """Of tasks without work: milliseconds of each, once workers are there, of them those that this process computed,
+    and its memory before and after."""
     rows = []
     with begun(engine, workers, folder) as executor:
         _all(executor, workers)  # so that they have begun
         for count in counts:
-            before, since = memory(), time.perf_counter()
+            before, since, computed = memory(), time.perf_counter(), time.process_time()
             assert _all(executor, count) == count * (count - 1) // 2
-            took = time.perf_counter() - since
-            rows.append({"tasks": count, "ms": 1000 * took / count, "mb_before": before, "mb_after": memory()})
+            took, computed = time.perf_counter() - since, time.process_time() - computed
+            row = {"ms": 1000 * took / count, "ms_command": 1000 * computed / count}
+            rows.append({"tasks": count, **row, "mb_before": before, "mb_after": memory()})
     return rows
 
 
@@ -104,29 +113,66 @@ def searches(engine: str, workers: int, queries: int, folder: Path) -> float:
     return time.perf_counter() - since
 
 
-WORK = {"trainings of a run": trainings, "searches of a comparison": searches}
+def lines(engine: str, workers: int, count: int, folder: Path) -> float:
+    """Seconds of ``nat transform`` of so many cells of NAS-Bench-201."""
+    folder.mkdir()
+    asked = Asked("general", (), (), (("rules", "nat"),), "cpu", (None,) * 4, False)
+    adapter = find_adapter("nasbench201", plugins())
+    cells = islice(cycle(product(OPS, repeat=6)), count)
+    sources = [Source("|{}~0|+|{}~0|{}~1|+|{}~0|{}~1|{}~2|".format(*ops), adapter, "a cell") for ops in cells]
+    parts = (sources[at : at + PART] for at in range(0, count, PART))
+    settings = chosen_executor({**ENGINES[engine], "workers": workers}, plugins())[1]
+    since = time.perf_counter()
+    done = list(chain.from_iterable(by_executor(engine, settings, asked, parts, lambda: True)))
+    assert sum(isinstance(each, Done) for each in done) == count
+    return time.perf_counter() - since
+
+
+WORK = {"trainings of a run": trainings, "searches of a comparison": searches, "lines of a stream": lines}
 
 
 def tables_of(results: Mapping[str, Any]) -> dict[str, str]:
     """Markdown by the name of the place in the documentation."""
     first = next(iter(results.values()))
-    lines = [f"| {first['cores']} cores | workers | " + " | ".join(f"{name}: s | efficiency" for name in WORK) + " |"]
-    lines.append("|---" * (2 + 2 * len(WORK)) + "|")
+    alone = {name: row[0] for name, row in results.get("local", first)["seconds"].items()}
+    rows = [f"| {first['cores']} cores | workers | " + " | ".join(f"{name}: s | efficiency" for name in WORK) + " |"]
+    rows.append("|---" * (2 + 2 * len(WORK)) + "|")
     costs = [
-        "| engine | workers | tasks | ms for a task | MB of the command before and after |",
-        "|---|---|---|---|---|",
+        "| engine | workers | tasks | ms for a task | of these of the command | MB of the command before and after |",
+        "|---|---|---|---|---|---|",
     ]
     for engine, found in results.items():
         for number, workers in enumerate(found["workers"]):
             cells = [
-                f"{row[number]:.1f} | {results['local']['seconds'][name][0] / workers / row[number]:.0%}"
+                f"{row[number]:.1f} | {alone[name] / workers / row[number]:.0%}"
                 for name, row in found["seconds"].items()
             ]
-            lines.append(f"| {engine} | {workers} | " + " | ".join(cells) + " |")
+            rows.append(f"| {engine} | {workers} | " + " | ".join(cells) + " |")
         for row in found["overhead"]:
             mb = f"{row['mb_before']:.0f}, {row['mb_after']:.0f}"
-            costs.append(f"| {engine} | {found['overhead_workers']} | {row['tasks']:,} | {row['ms']:.2f} | {mb} |")
-    return {"scale": "\n".join(lines), "scale-overhead": "\n".join(costs)}
+            costs.append(
+                f"| {engine} | {found['overhead_workers']} | {row['tasks']:,} | {row['ms']:.2f} | "
+                f"{row['ms_command']:.2f} | {mb} |"
+            )
+    return {"scale": "\n".join(rows), "scale-overhead": "\n".join(costs), "scale-on-paper": _on_paper(results)}
+
+
+def _on_paper(results: Mapping[str, Any]) -> str:
+    """What limits each engine: the time of the command for a task, as it was with the most tasks."""
+    rows = [
+        f"| engine | tasks handed out in a second | {MANY:,} workers are busy with tasks of | time of the command for "
+        f"{TASKS:,} tasks | its memory for them | share of a training of an hour |",
+        "|---|---|---|---|---|---|",
+    ]
+    for engine, found in results.items():
+        most = max(found["overhead"], key=lambda row: float(row["tasks"]))
+        seconds = max(most["ms_command"], 1e-6) / 1000
+        grown = max(0.0, most["mb_after"] - most["mb_before"]) / most["tasks"] * TASKS
+        rows.append(
+            f"| {engine} | {1 / seconds:,.0f} | {MANY * seconds:,.1f} s and more | {TASKS * seconds / 3600:,.1f} h | "
+            f"{grown:+,.0f} MB, as it grew over {most['tasks']:,} | {seconds / 3600:.1e} |"
+        )
+    return "\n".join(rows)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -136,25 +182,28 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--jobs", type=int, default=100, help="Most tasks of submitit, each a job of its own.")
     parser.add_argument("--trainings", type=int, default=16)
     parser.add_argument("--queries", type=int, default=64)
+    parser.add_argument("--lines", type=int, default=8192)
 
 
 def run(args: argparse.Namespace) -> None:
     for engine in installed(args.engines):
-        found: dict[str, Any] = {"cores": len(os.sched_getaffinity(0)), "workers": args.workers}
+        counts = (args.trainings, args.queries, args.lines)
+        found: dict[str, Any] = {
+            "counts": dict(zip(WORK, counts, strict=True)),
+            "cores": len(os.sched_getaffinity(0)),
+            "workers": args.workers,
+        }
         found |= {"overhead_workers": min(2, max(args.workers)), "seconds": {name: [] for name in WORK}}
         with tempfile.TemporaryDirectory() as scratch:
             for workers in args.workers:
-                for name, (count, work) in zip(
-                    WORK, ((args.trainings, trainings), (args.queries, searches)), strict=True
-                ):
+                for name, work in WORK.items():
+                    count = found["counts"][name]
                     seconds = work(engine, workers, count, Path(scratch, f"{name} {workers}"))
                     found["seconds"][name].append(round(seconds, 2))
                     print(f"{engine}, {workers} workers, {count} {name}: {seconds:.1f} s", flush=True)
             most = args.jobs if engine == "submitit" else max(args.tasks)
-            counts = [min(count, most) for count in args.tasks]
-            found["overhead"] = overhead(
-                engine, found["overhead_workers"], list(dict.fromkeys(counts)), Path(scratch, "tasks")
-            )
+            tasks = list(dict.fromkeys(min(count, most) for count in args.tasks))
+            found["overhead"] = overhead(engine, found["overhead_workers"], tasks, Path(scratch, "tasks"))
         for row in found["overhead"]:
             print(f"{engine}: {row}", flush=True)
         add_result(args.results, engine, found)
