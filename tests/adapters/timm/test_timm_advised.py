@@ -9,7 +9,7 @@ import nat_timm
 import numpy as np
 import pytest
 import torch
-from nat_timm.compacting.fitted import FittedEvaluator, told
+from nat_timm.compacting.fitted import FittedEvaluator, FittedScores, told
 from nat_timm.compacting.session import CompactionSession
 from nat_timm.networks import moved_document
 from nat_timm.training.tuning import Tuning
@@ -124,7 +124,7 @@ def test_a_network_scores_by_how_far_its_output_is_from_the_model(model: nn.Modu
     network = network_of(model)
     context = EvaluatorContext((network,), find_rule("nat++"), None, Compute(torch.device("cpu")))
     x, test = images(SIZE, 32), images(SIZE, 16, seed=5)
-    evaluator = FittedEvaluator(context, model, [x], [test])
+    evaluator = FittedEvaluator(context, FittedScores(model, network, [x], [test]))
     moves = Moves(network, find_rule("nat++"), Budget.parse({"macs": "0.7x"}).resolve(network))
     after = moves.apply(moves.sample(np.random.default_rng(0)))
     same, found = evaluator.measure([Proposal(n, network, each) for n, each in enumerate((network, after))])
