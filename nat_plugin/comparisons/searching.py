@@ -9,14 +9,17 @@ from nat_plugin.comparisons.units import Note, SearchTask, Work, carry_out, path
 from nat_plugin.errors import NATError
 from nat_plugin.execution.base import Executor
 from nat_plugin.execution.calls import ExecutorCall, answers
+from nat_plugin.execution.tally import Tally
 from nat_plugin.plugins import Plugins, plugins
+from nat_plugin.runs.kept import write_work
 
 
 def do_searches(
     work: Work, tasks: Sequence[SearchTask], executor: Executor, known: Plugins, note: Note
 ) -> Iterator[None]:
     """Do all tasks, keep each search as soon as it is here, and yield then. NATError if one cannot be done; those that
-    a worker died at are named once all others are done. ``note`` hears of what goes on in this process."""
+    a worker died at are named once all others are done. ``note`` hears of what goes on in this process, or
+    of what workers do."""
     if executor.here:
         for task in tasks:
             for label, trace in carry_out(task, known, note):
@@ -25,7 +28,10 @@ def do_searches(
         return
     calls = iter(ExecutorCall(task, traces_of, (task,), _name(work, task)) for task in tasks)
     lost: list[str] = []
+    tally = Tally()
     for answer in answers(executor, lambda: next(calls, None)):
+        tally.add(answer)
+        note(str(tally))
         unit = answer.subject.unit
         if answer.lost is not None:
             labels = ", ".join(answer.subject.labels)
@@ -34,6 +40,7 @@ def do_searches(
         for label, trace in answer.value:
             write_trace(work, label, unit, trace)
         yield
+    write_work(tally, work.folder)
     if lost:
         more = f", and {len(lost) - 1:,} more" if len(lost) > 1 else ""
         raise NATError(f"{lost[0]}{more}; all other searches are done, and the same command tries these again")

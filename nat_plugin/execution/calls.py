@@ -33,7 +33,8 @@ class ExecutorCall(Generic[_Subject]):
 class CallAnswer(Generic[_Subject]):
     """What a call returned; or ``lost``: why it returned nothing, once all its tries were used up.
 
-    ``worker``: which process it was, on which machine, and ``seconds``: how long it took there; none of what is lost.
+    ``worker``: which process it was, on which machine; ``began``: when, by its clock, and ``seconds``: how long it took
+    there; none of what is lost. ``failed``: the workers of tries that came to nothing, an empty name for one that died.
     """
 
     subject: _Subject
@@ -41,6 +42,8 @@ class CallAnswer(Generic[_Subject]):
     lost: str | None = None
     worker: str = ""
     seconds: float = 0.0
+    began: float = 0.0
+    failed: tuple[str, ...] = ()
 
 
 Following: TypeAlias = Callable[[], "ExecutorCall[_Subject] | None"]
@@ -53,6 +56,7 @@ class _Returned:
     worker itself."""
 
     worker: str
+    began: float
     seconds: float
     value: Any = None
     refused: str | None = None
@@ -63,33 +67,36 @@ def answers(executor: Executor, following: Following[_Subject]) -> Iterator[Call
     """Carry out calls until there is none any more and none is under way. NATError of a call ends all; whatever else a
     call raises, and a worker that dies or takes longer than ``timeout``, costs that call alone, once it was tried
     again."""
-    under_way: dict[Future[Any], tuple[ExecutorCall[_Subject], int]] = {}
+    under_way: dict[Future[Any], tuple[ExecutorCall[_Subject], tuple[str, ...]]] = {}
     settings, here = executor.settings, _process()
 
-    def begin(call: ExecutorCall[_Subject], tries: int) -> None:
+    def begin(call: ExecutorCall[_Subject], failed: tuple[str, ...] = ()) -> None:
         given = (call.function, call.arguments, settings.timeout, here)
-        is_known = call.name and tries == 1
+        is_known = call.name and not failed
         future = executor.begin(call.name, _carried_out, *given) if is_known else executor.submit(_carried_out, *given)
-        under_way[future] = call, tries
+        under_way[future] = call, failed
 
     while True:
         while len(under_way) < executor.workers and (call := following()) is not None:
-            begin(call, 1)
+            begin(call)
         if not under_way:
             return
         done, _ = wait(under_way, return_when=FIRST_COMPLETED)
         for future in [each for each in under_way if each in done]:
-            call, tries = under_way.pop(future)
+            call, failed = under_way.pop(future)
             found = _outcome(executor, future)
             if isinstance(found, _Returned) and found.refused is not None:
                 raise NATError(found.refused)
             if isinstance(found, _Returned) and found.raised is None:
-                yield CallAnswer(call.subject, found.value, None, found.worker, found.seconds)
-            elif tries <= settings.retries:
-                begin(call, tries + 1)
+                yield CallAnswer(call.subject, found.value, None, found.worker, found.seconds, found.began, failed)
+                continue
+            failed += ("" if isinstance(found, str) else found.worker,)
+            if len(failed) <= settings.retries:
+                begin(call, failed)
             else:
                 why = found if isinstance(found, str) else str(found.raised)
-                yield CallAnswer(call.subject, lost=why + (f", {tries} times" if tries > 1 else ""))
+                times = f", {len(failed)} times" if len(failed) > 1 else ""
+                yield CallAnswer(call.subject, lost=why + times, failed=failed)
 
 
 def _outcome(executor: Executor, future: Future[Any]) -> _Returned | str:
@@ -112,7 +119,8 @@ def _carried_out(
     function: Callable[..., Any], arguments: tuple[Any, ...], timeout: float | None, asking: str
 ) -> _Returned:
     """In a worker. Engines wrap errors in errors of their own, so none leaves it."""
-    here, gpus, since = _process(), os.environ.get("CUDA_VISIBLE_DEVICES", ""), time.monotonic()
+    here, gpus = _process(), os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    began, since = time.time(), time.monotonic()
     worker = f"{here} on GPU {gpus}" if gpus else here
     value: Any = None
     refused = raised = None
@@ -125,7 +133,7 @@ def _carried_out(
     except Exception as error:  # noqa: BLE001 - whatever it is, it costs this call alone
         show_trace(error)
         raised = f"it raised {type(error).__name__}: {' '.join(str(error).split())[:300]}"
-    return _Returned(worker, time.monotonic() - since, value, refused, raised)
+    return _Returned(worker, began, time.monotonic() - since, value, refused, raised)
 
 
 @contextmanager

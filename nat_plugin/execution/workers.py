@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from nat_plugin.errors import NATError
 from nat_plugin.execution.base import Executor, ExecutorSettings
-from nat_plugin.execution.calls import ExecutorCall, answers
+from nat_plugin.execution.calls import CallAnswer, ExecutorCall, Following, answers
 from nat_plugin.execution.choosing import find_executor
+from nat_plugin.execution.tally import Tally
 
 if TYPE_CHECKING:
     from nat_plugin.plugins import Plugins
 
 _W = TypeVar("_W", bound="Workers")
+_Subject = TypeVar("_Subject")
 InTurn: TypeAlias = Callable[[Callable[..., Any], "Sequence[tuple[Any, ...]]"], "Iterator[Any]"]
 """What a function returns for each of some arguments, in their order."""
 
@@ -32,6 +34,9 @@ class Workers:
     def __init__(self, name: str, settings: ExecutorSettings, folder: Path, plugins: Plugins) -> None:
         """``name`` and ``settings``: of the executor; ``folder``: of the results."""
         self._name, self._settings, self._folder, self._plugins = name, settings, folder, plugins
+        self.tally = Tally()
+        self.report: Callable[[str], None] = lambda _: None
+        """Hears of what workers do."""
 
     @cached_property
     def executor(self) -> Executor:
@@ -49,11 +54,17 @@ class Workers:
             yield from in_turn_here(function, given)
             return
         calls = iter(ExecutorCall(number, function, each) for number, each in enumerate(given))
-        found = {each.subject: each for each in answers(self.executor, lambda: next(calls, None))}
+        found = {each.subject: each for each in self._answers(lambda: next(calls, None))}
         for number in range(len(given)):
             if (why := found[number].lost) is not None:
                 raise NATError(f"part {number + 1} of {len(given)}: {why}; to go on with it tries that again")
             yield found.pop(number).value
+
+    def _answers(self, following: Following[_Subject]) -> Iterator[CallAnswer[_Subject]]:
+        for answer in answers(self.executor, following):
+            self.tally.add(answer)
+            self.report(str(self.tally))
+            yield answer
 
     def __enter__(self: _W) -> _W:
         return self

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ from nat_plugin.reporting.page import (
 )
 from nat_plugin.reporting.plots import Axis, Curve, available, curves
 from nat_plugin.reporting.reading import LARGEST, Read, ScaleValues, checked, read_json
+from nat_plugin.reporting.workers import WorkDoneView, read_workers, workers_blocks
 
 FIGURES = "comparison.json"
 INPUTS = 200
@@ -105,6 +106,7 @@ class Compared:
 
     recipe: dict[str, Any]
     found: ComparisonView
+    workers: Mapping[str, WorkDoneView]
 
     @property
     def figures(self) -> dict[str, Any]:
@@ -118,7 +120,7 @@ def read_comparison(folder: Path) -> Compared:
         check(folder, record.comparison, (FIGURES,))
     elif not path.is_file():
         raise NATError(f"{folder}: the comparison has not ended: the same `nat compare` goes on with it")
-    return Compared(record.recipe, checked(ComparisonView, read_json(path), str(path)))
+    return Compared(record.recipe, checked(ComparisonView, read_json(path), str(path)), read_workers(folder))
 
 
 def comparison_page(compared: Compared) -> Page:
@@ -126,6 +128,7 @@ def comparison_page(compared: Compared) -> Page:
     sections = [
         Section("answer", "Result", tuple(_answer(compared))),
         Section("curves", "By queries", plotted(_curves(found) if plots else ())),
+        Section("workers", "Who did it", tuple(workers_blocks(compared.workers))),
         Section("made", "How to make it again", tuple(_made(compared))),
     ]
     title = f"{len(found.strategies):,} strategies by {found.evaluator} under rules {found.rules}"

@@ -35,16 +35,14 @@ from nat_plugin.reporting.page import (
 from nat_plugin.reporting.plots import Axis, Curve, available, curves
 from nat_plugin.reporting.reading import LARGEST, Read, ScaleValues, Spread, checked, read_json
 from nat_plugin.reporting.searches import RunEnds, search_blocks
+from nat_plugin.reporting.workers import WorkDoneView, read_workers, workers_blocks
 from nat_plugin.runs.finished import RESULT
-from nat_plugin.runs.kept import WORK
 from nat_plugin.runs.loading import NETWORK
 from nat_plugin.runs.record import RunRecord
 from nat_plugin.runs.report import data_line, rows, verdict_text
 from nat_plugin.sources import read_text
 
 JOURNAL = "journal.jsonl"
-WORKERS = 64
-"""Rows of the table of them."""
 LONG = 20_000
 """Characters of an architecture that are shown."""
 TRAININGS = 16
@@ -132,13 +130,6 @@ class ResultView(Read):
     timed_as: str | None = None
 
 
-class WorkDone(Read):
-    """By a worker."""
-
-    tasks: int = Field(ge=0, le=LARGEST)
-    seconds: float = Field(ge=0)
-
-
 @dataclass(frozen=True)
 class Run:
     """All that a report shows of a run."""
@@ -149,7 +140,7 @@ class Run:
     journal: JournalView
     before: Network | None
     after: Network
-    workers: Mapping[str, WorkDone]
+    workers: Mapping[str, WorkDoneView]
 
     @property
     def figures(self) -> dict[str, Any]:
@@ -174,15 +165,7 @@ def read_run(folder: Path) -> Run:
         except NATError as error:
             raise NATError(f"{folder / RESULT}: input.ops: {error}; put it back as it was written") from None
     lines = journal(folder / JOURNAL)
-    return Run(record.origin.label, record.recipe, result, lines, before, after, _workers(folder / WORK))
-
-
-def _workers(path: Path) -> Mapping[str, WorkDone]:
-    """What each did, where there were any."""
-    found = read_json(path) if path.is_file() else {}
-    if not isinstance(found, dict):
-        raise NATError(f"{path}: no run wrote this; put it back as it was written, or remove it")
-    return {name: checked(WorkDone, each, str(path)) for name, each in found.items()}
+    return Run(record.origin.label, record.recipe, result, lines, before, after, read_workers(folder))
 
 
 def run_page(run: Run) -> Page:
@@ -327,10 +310,7 @@ def _spent(run: Run) -> Iterator[PagePart]:
     ]
     known = [(name, f"{number:,.0f}") for name, number in counts if isinstance(number, int | float) and number]
     yield plain_table("What was spent", ("on", "how much"), known)
-    if run.workers:
-        did = [(shortened(name, 100), f"{each.tasks:,}", f"{each.seconds:,.1f}") for name, each in run.workers.items()]
-        left = f"{len(did) - WORKERS:,} more are in {WORK}." if len(did) > WORKERS else ""
-        yield plain_table("What each worker did", ("worker", "tasks", "seconds"), did[:WORKERS], left)
+    yield from workers_blocks(run.workers)
     yield Text(data_line(run.figures["data"]))
 
 

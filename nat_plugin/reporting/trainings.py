@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,7 @@ from nat_plugin.reporting.page import (
 )
 from nat_plugin.reporting.plots import Axis, Curve, available, curves
 from nat_plugin.reporting.reading import LARGEST, Read, checked, read_json
+from nat_plugin.reporting.workers import WorkDoneView, read_workers, workers_blocks
 from nat_plugin.runs.finished import RESULT
 from nat_plugin.runs.folder import read_journal
 
@@ -102,6 +103,7 @@ class TrainingFolder:
     recipe: dict[str, Any]
     found: Training
     curves: dict[tuple[int, str], tuple[list[float], list[float]]]
+    workers: Mapping[str, WorkDoneView]
 
 
 def read_training(folder: Path) -> TrainingFolder:
@@ -111,7 +113,8 @@ def read_training(folder: Path) -> TrainingFolder:
         check(folder, record.run, (RESULT, JOURNAL))
     elif not path.is_file():
         raise NATError(f"{folder}: the training has not ended: `nat resume {folder}` goes on with it")
-    return TrainingFolder(record.recipe, checked(Training, read_json(path), str(path)), _learned(folder / JOURNAL))
+    found, learned = checked(Training, read_json(path), str(path)), _learned(folder / JOURNAL)
+    return TrainingFolder(record.recipe, found, learned, read_workers(folder))
 
 
 def _learned(path: Path) -> dict[tuple[int, str], tuple[list[float], list[float]]]:
@@ -136,6 +139,7 @@ def training_page(trained: TrainingFolder) -> Page:
         Section("critic", "The critic, on networks held out", tuple(_critic(found, names, plots))),
         Section("learning", "How the policy learned", plotted(_curves(trained, names) if plots else ())),
         Section("spent", "What was read", tuple(_read(found))),
+        Section("workers", "Who did it", tuple(workers_blocks(trained.workers))),
         Section("made", "How to make it again", tuple(_made(trained))),
     ]
     lead = (

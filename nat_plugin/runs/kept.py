@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from nat_plugin.errors import NATError
 from nat_plugin.execution.base import ExecutorSettings
-from nat_plugin.execution.calls import CallAnswer, ExecutorCall, Following, answers
+from nat_plugin.execution.calls import ExecutorCall, Following
+from nat_plugin.execution.tally import Tally
 from nat_plugin.execution.workers import Workers
 from nat_plugin.files import file_errors, write_text
 from nat_plugin.plugins import Plugins
@@ -39,10 +40,6 @@ class KeptWorkers(Workers):
         """``run``: whose answers these are; those of another are refused."""
         super().__init__(name, settings, folder, plugins)
         self._run = run
-        self.report: Callable[[str], None] = lambda _: None
-        """Hears of what workers do."""
-        self._lost = 0
-        self._work: dict[str, tuple[int, float]] = {}
 
     def answers(self, following: Following[_Subject]) -> Iterator[tuple[_Subject, Found]]:
         """What comes of calls, in the order of arrival; what is kept of one that has a name comes first. What was lost
@@ -57,36 +54,17 @@ class KeptWorkers(Workers):
                 known.append((each.subject, found))
             return None
 
-        for answer in answers(self.executor, call):
+        for answer in self._answers(call):
             yield from known
             known.clear()
             each, found = answer.subject, Found(answer.value, answer.lost)
-            self._count(answer)
             if each.name and answer.lost is None:
                 self.keep(each.name, found)
             yield each.subject, found
         yield from known
 
-    def _count(self, answer: CallAnswer[Any]) -> None:
-        if answer.worker:
-            tasks, seconds = self._work.get(answer.worker, (0, 0.0))
-            self._work[answer.worker] = tasks + 1, seconds + answer.seconds
-        done = sum(tasks for tasks, _ in self._work.values())
-        self._lost += answer.lost is not None
-        lost = f", {self._lost:,} lost" if self._lost else ""
-        self.report(f"{len(self._work):,} workers: {done:,} tasks done{lost}")
-
     def write_work(self) -> None:
-        """What each worker did, also for a process of this run that was killed."""
-        if not self._work:
-            return
-        path = self._folder / WORK
-        with suppress(NATError, ValueError, TypeError, KeyError, AttributeError):  # it is of no result
-            for worker, before in json.loads(read_text(path)).items():
-                tasks, seconds = self._work.get(worker, (0, 0.0))
-                self._work[worker] = tasks + int(before["tasks"]), seconds + float(before["seconds"])
-        rows = {name: {"tasks": tasks, "seconds": round(took, 1)} for name, (tasks, took) in self._work.items()}
-        write_text(path, json.dumps(rows, indent=1))
+        write_work(self.tally, self._folder)
 
     def _kept(self, name: str) -> Found | None:
         """What was found out by a process of this run that ended before the run did."""
@@ -113,3 +91,16 @@ class KeptWorkers(Workers):
         """The run has ended."""
         self.write_work()
         shutil.rmtree(self._folder / FOLDER, ignore_errors=True)
+
+
+def write_work(tally: Tally, folder: Path) -> None:
+    """What each worker did, also for a process of these results that was killed; nothing where there was none."""
+    path, before = folder / WORK, {}
+    with suppress(NATError, ValueError):  # it is of no result
+        before = json.loads(read_text(path))
+    try:
+        rows = tally.rows(before)
+    except (TypeError, KeyError, AttributeError):
+        rows = tally.rows({})
+    if rows:
+        write_text(path, json.dumps(rows, indent=1))

@@ -74,6 +74,7 @@ def test_told_in_order_the_result_has_the_same_bytes_whatever_the_workers(
     assert did["tasks"] == len({each[name] for each in evaluations(alone) for name in ("source", "network")})
     page = write_report(tmp_path / "other", lambda _: None).read_text()
     assert "What each worker did" in page
+    assert "What each device did" in page
 
 
 def test_told_as_they_arrive_all_proposals_are_told_once_and_the_order_is_written_down(tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ from nat_plugin.policy.training.tasks import HeldOutShare, TrainingTask
 from nat_plugin.policy.training.trainer import Trainer
 from nat_plugin.runs.finished import read_result
 from nat_plugin.runs.folder import Journal, begun, check_free, locked, tidy
+from nat_plugin.runs.kept import write_work
 from nat_plugin.runs.progress import Reporter
 from nat_plugin.runs.record import RunSource
 from nat_plugin.runs.state import load_state, save_state
@@ -126,7 +127,7 @@ def _workers(plan: TrainingPlan, folder: Path, plugins: Plugins) -> Workers:
 def _carry_through(trainer: Trainer, workers: Workers, run: str, folder: Path, reporter: Reporter) -> dict[str, Any]:
     try:
         with closing(Journal(folder / JOURNAL)) as journal, workers:
-            trainer.in_turn = workers.in_turn
+            trainer.in_turn, workers.report = workers.in_turn, reporter.note
             clock = _Clock(_restored(trainer, run, folder, journal), time.monotonic())
             reporter.phase("training", trainer.steps, trainer.steps_done)
             since = 0
@@ -139,6 +140,7 @@ def _carry_through(trainer: Trainer, workers: Workers, run: str, folder: Path, r
                     _checkpoint(trainer, run, folder, journal, clock)
                     since = 0
                 reporter.step(trainer.steps_done, note)
+        write_work(workers.tally, folder)
         found = _write_result(trainer, folder, clock)
         write_checksums(folder, run, (folder / name for name in (CHECKPOINT, JOURNAL, *RESULTS)))
         return found
