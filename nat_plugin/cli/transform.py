@@ -147,8 +147,8 @@ def transform(
             count = None if where.type == "cpu" and not transformation.times else 1
             found = side_by_side(Printing(transformation, sizes, as_json).of, parts(), count, lines.ready)
         else:
-            plain = (tuple(each.items()) for each in (limits, tables, settings))
-            asked = Asked(transformation.policy.name, *plain, device, sizes, as_json)
+            limited, costing, setting = tuple(limits.items()), tuple(tables.items()), tuple(settings.items())
+            asked = Asked(transformation.policy.name, limited, costing, setting, device, sizes, as_json)
             found = by_executor(*chosen, asked, parts(), lines.ready)
         for done in found:
             for each in done:

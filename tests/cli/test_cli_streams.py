@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from itertools import islice, product
+from pathlib import Path
 
 import pytest
 
@@ -116,6 +117,41 @@ def test_with_keep_going_all_others_are_answered(nat: Nat, command: tuple[str, .
     assert last == "nat: lines of standard input that were passed over: 2"
     others = "\n".join(line for number, line in enumerate(lines) if number not in (25, 30))
     assert nat(*command, stdin=others).out == said.out
+
+
+def test_an_executor_answers_the_same_lines_in_the_same_order(
+    nat: Nat, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    lines = cells(70)
+    lines[25] = "rubbish"
+    by = ("--executor", "local", "--executor", "workers=1")
+    for given in ((), ("--json", "--budget", "macs=0.9x")):
+        said = nat(*TRANSFORM, *given, *by, "--keep-going", stdin="\n".join(lines))
+        assert said == nat(*TRANSFORM, *given, "--keep-going", stdin="\n".join(lines))
+        assert said.status == 2
+        assert said.err.startswith("nat: standard input, line 26: ")
+    assert list(tmp_path.iterdir()) == []
+    others = lines[:25] + lines[26:]
+    assert nat(*TRANSFORM, *by, stdin="\n".join(others)).status == 0
+    ended = nat(*TRANSFORM, *by, stdin="\n".join(lines))
+    assert (ended.status, len(ended.err.splitlines()), len(ended.out.splitlines())) == (2, 1, 25)
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        (("-", "--executor", "rya"), "executor.name: 'rya' is not known (did you mean 'ray'?); allowed: local, ray, "),
+        (("-", "--executor", "worker=2"), "executor.worker: unknown key; did you mean 'workers'?"),
+        (("-", "--executor", "workers=[1"), "--executor workers: "),
+        (("DARTS_V2", "--executor", "local"), "--executor: it is for the lines of SOURCE -"),
+    ],
+)
+def test_what_is_wrong_with_an_executor_is_one_line(nat: Nat, command: tuple[str, ...], message: str) -> None:
+    said = nat("transform", *command, stdin="")
+    assert said.status == 2
+    assert said.err.startswith(f"nat: {message}")
+    assert len(said.err.splitlines()) == 1
 
 
 @pytest.mark.parametrize("command", [TRANSFORM, ("show", "-"), ("convert", "-", "--from", "darts", "--to", "network")])

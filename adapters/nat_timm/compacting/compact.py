@@ -123,7 +123,7 @@ def compact(  # noqa: PLR0913 - keywords that a user types
             fits=fits,
         )
         if at_work is not None:
-            told = {"rules": rules, "strategy": strategy, "search": lengths.model_dump(), "evaluator": evaluator}
+            told: dict[str, Any] = {"strategy": strategy, "search": lengths.model_dump(), "evaluator": evaluator}
             told |= plain | {"widths": widths, "tuning": tune.model_dump(), "advice": advice, "steps": session.steps}
             told = {name: value for name, value in told.items() if name not in ("folder", "deterministic")}
             images = [each for batch in session.feed.reward(0, 0) for each in batch]

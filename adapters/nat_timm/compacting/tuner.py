@@ -74,8 +74,9 @@ class Tuner:
 
     def shell(self, network: Network, is_adapted: bool = False) -> nn.Module:
         """A network as it is before anything of it is fitted or tuned, or gets adapted weights."""
-        moved = self.narrowed if is_adapted else self.moved
-        return placed(inherit(self.given if self.is_uncut(network) else moved, network), self.compute)
+        if is_adapted:  # in the layout of shared weights: another one rounds otherwise
+            return inherit(placed(copy.deepcopy(self.narrowed), self.compute), network)
+        return placed(inherit(self.given if self.is_uncut(network) else self.moved, network), self.compute)
 
     def adapted(self, network: Network, weights: Mapping[str, Tensor]) -> nn.Module:
         """A network with weights that another process adapted."""
