@@ -125,6 +125,7 @@ def compact(  # noqa: PLR0913 - keywords that a user types
         if at_work is not None:
             told: dict[str, Any] = {"strategy": strategy, "search": lengths.model_dump(), "evaluator": evaluator}
             told |= plain | {"widths": widths, "tuning": tune.model_dump(), "advice": advice, "steps": session.steps}
+            told |= {"input": input, "latency": latency, "costs": costs}
             told = {name: value for name, value in told.items() if name not in ("folder", "deterministic")}
             images = [each for batch in session.feed.reward(0, 0) for each in batch]
             session.work = stack.enter_context(working(at_work, digest_of(model, images, told)))

@@ -15,14 +15,14 @@ import os
 import resource
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import chain, cycle, islice, product
 from pathlib import Path
 from typing import Any
 
 from benchmarks.common.results import add_result
 from benchmarks.experiments.speed.chaos import RECIPE, installed
-from nat_plugin.cli.transforming import Asked, Done, by_executor
+from nat_plugin.cli.transforming import Asked, Done, Wrong, by_executor
 from nat_plugin.comparisons.compare import compare
 from nat_plugin.comparisons.recipe import plan_comparison
 from nat_plugin.execution.base import Executor
@@ -120,7 +120,7 @@ def lines(engine: str, workers: int, count: int, folder: Path) -> float:
     adapter = find_adapter("nasbench201", plugins())
     cells = islice(cycle(product(OPS, repeat=6)), count)
     sources = [Source("|{}~0|+|{}~0|{}~1|+|{}~0|{}~1|{}~2|".format(*ops), adapter, "a cell") for ops in cells]
-    parts = (sources[at : at + PART] for at in range(0, count, PART))
+    parts: Iterator[list[Source | Wrong]] = ([*sources[at : at + PART]] for at in range(0, count, PART))
     settings = chosen_executor({**ENGINES[engine], "workers": workers}, plugins())[1]
     since = time.perf_counter()
     done = list(chain.from_iterable(by_executor(engine, settings, asked, parts, lambda: True)))
