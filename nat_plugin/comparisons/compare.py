@@ -63,17 +63,15 @@ def compare(plan: ComparisonPlan, folder: Path, plugins: Plugins, reporter: Repo
 
 def _search(work: Work, plan: ComparisonPlan, wanted: list[str], plugins: Plugins, reporter: Reporter) -> None:
     every = list(units(work))
-
-    def done() -> int:
-        return sum(len(wanted) - len(missing(work, unit, wanted)) for unit in every)
-
     tasks = [task for unit in every for task in tasks_of(work, unit, missing(work, unit, wanted))]
-    reporter.phase("searches", len(every) * len(wanted), done())
+    done = len(every) * len(wanted) - sum(len(task.labels) for task in tasks)
+    reporter.phase("searches", len(every) * len(wanted), done)
     if not tasks:
         return
     with find_executor(plan.recipe.executor_name, plan.executor, work.folder, plugins) as executor:
-        for _ in do_searches(work, tasks, executor, plugins, reporter.note):
-            reporter.step(done())
+        for count in do_searches(work, tasks, executor, plugins, reporter.note):
+            done += count
+            reporter.step(done)
 
 
 def _begin(plan: ComparisonPlan, folder: Path, plugins: Plugins) -> tuple[ComparisonPlan, Work, int]:

@@ -16,15 +16,15 @@ from nat_plugin.runs.kept import write_work
 
 def do_searches(
     work: Work, tasks: Sequence[SearchTask], executor: Executor, known: Plugins, note: Note
-) -> Iterator[None]:
-    """Do all tasks, keep each search as soon as it is here, and yield then. NATError if one cannot be done; those that
-    a worker died at are named once all others are done. ``note`` hears of what goes on in this process, or
-    of what workers do."""
+) -> Iterator[int]:
+    """Do all tasks, keep each search as soon as it is here, and yield how many came together. NATError if one cannot be
+    done; those that a worker died at are named once all others are done. ``note`` hears of what goes on in this
+    process, or of what workers do."""
     if executor.here:
         for task in tasks:
             for label, trace in carry_out(task, known, note):
                 write_trace(work, label, task.unit, trace)
-                yield
+                yield 1
         return
     calls = iter(ExecutorCall(task, traces_of, (task,), _name(work, task)) for task in tasks)
     lost: list[str] = []
@@ -39,7 +39,7 @@ def do_searches(
             continue
         for label, trace in answer.value:
             write_trace(work, label, unit, trace)
-        yield
+        yield len(answer.value)
     write_work(tally, work.folder)
     if lost:
         more = f", and {len(lost) - 1:,} more" if len(lost) > 1 else ""
