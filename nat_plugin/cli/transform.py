@@ -115,7 +115,7 @@ def transform(
 
     from nat_plugin.cli.remarks import Remarks
     from nat_plugin.cli.side_by_side import side_by_side
-    from nat_plugin.cli.transforming import Asked, Printing, Wrong, by_executor
+    from nat_plugin.cli.transforming import Printing, StreamRequest, Wrong, by_executor
     from nat_plugin.plugins import plugins
     from nat_plugin.sources import find_source
 
@@ -148,7 +148,7 @@ def transform(
             found = side_by_side(Printing(transformation, sizes, as_json).of, parts(), count, lines.ready)
         else:
             limited, costing, setting = tuple(limits.items()), tuple(tables.items()), tuple(settings.items())
-            asked = Asked(transformation.policy.name, limited, costing, setting, device, sizes, as_json)
+            asked = StreamRequest(transformation.policy.name, limited, costing, setting, device, sizes, as_json)
             found = by_executor(*chosen, asked, parts(), lines.ready)
         for done in found:
             for each in done:

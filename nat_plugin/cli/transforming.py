@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +69,7 @@ class Printing:
 
 
 @dataclass(frozen=True)
-class Asked:
+class StreamRequest:
     """What a worker makes the same ``Printing`` of: plain values, hashable."""
 
     policy: str
@@ -84,14 +84,14 @@ class Asked:
         """See ``nat_plugin.api.transforming.prepare``."""
         return prepare(self.policy, dict(self.limits), dict(self.tables), dict(self.settings), self.device)
 
-    def everywhere(self) -> Asked:
+    def everywhere(self) -> StreamRequest:
         """With paths that do not depend on the folder at hand."""
         own = Path(self.policy).absolute()
         tables = tuple((name, str(Path(path).absolute())) for name, path in self.tables)
         return replace(self, policy=str(own) if own.exists() else self.policy, tables=tables)
 
 
-def printed(asked: Asked, found: Sequence[Source | Wrong]) -> list[Done | Wrong]:
+def printed(asked: StreamRequest, found: Sequence[Source | Wrong]) -> list[Done | Wrong]:
     """In a worker."""
     torch.set_num_threads(1)  # a policy is small, and threads would wait for each other
     return _printing(asked).of(found)
@@ -100,7 +100,7 @@ def printed(asked: Asked, found: Sequence[Source | Wrong]) -> list[Done | Wrong]
 def by_executor(
     name: str,
     settings: ExecutorSettings,
-    asked: Asked,
+    asked: StreamRequest,
     parts: Iterator[list[Source | Wrong]],
     ready: Callable[[], bool],
 ) -> Iterator[list[Done | Wrong]]:
@@ -110,11 +110,11 @@ def by_executor(
         return found if isinstance(found, Wrong) else Wrong(why, found.line)
 
     with scratch_folder() as folder, find_executor(name, settings, folder, plugins()) as executor:
-        yield from in_order(executor, printed, (asked.everywhere(),), parts, lost, ready)
+        yield from in_order(executor, partial(printed, asked.everywhere()), parts, lost, ready)
 
 
 @lru_cache(maxsize=1)
-def _printing(asked: Asked) -> Printing:
+def _printing(asked: StreamRequest) -> Printing:
     return Printing(asked.prepared(), asked.size, asked.rows)
 
 

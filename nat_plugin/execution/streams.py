@@ -19,12 +19,11 @@ _Subject: TypeAlias = "tuple[int, list[_Item], int | None]"
 def in_order(
     executor: Executor,
     function: Callable[..., Sequence[Any]],
-    given: tuple[Any, ...],
     parts: Iterator[list[_Item]],
     lost: Callable[[_Item, str], Any],
     ready: Callable[[], bool] = lambda: True,
 ) -> Iterator[list[Any]]:
-    """What ``function(*given, part)`` has for every item of every part. A part that is lost with its worker is carried
+    """What ``function(part)`` has for every item of every part. A part that is lost with its worker is carried
     out item by item, and ``lost`` says what becomes of an item that is lost by itself. No answer waits for a part that
     is not ``ready`` to be read."""
     asked = done = 0
@@ -42,7 +41,7 @@ def in_order(
         if part is None:
             return None
         asked += 1
-        return ExecutorCall((asked - 1, part, None), function, (*given, part))
+        return ExecutorCall((asked - 1, part, None), function, (part,))
 
     for answer in answers(executor, following):
         number, items, place = answer.subject
@@ -50,7 +49,7 @@ def in_order(
             there[number] = list(answer.value)
         elif place is None and len(items) > 1:
             there[number], open_items[number] = [None] * len(items), len(items)
-            again += (ExecutorCall((number, [each], at), function, (*given, [each])) for at, each in enumerate(items))
+            again += (ExecutorCall((number, [each], at), function, ([each],)) for at, each in enumerate(items))
         else:
             (found,) = answer.value if answer.lost is None else [lost(items[0], answer.lost)]
             if place is None:

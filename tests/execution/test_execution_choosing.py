@@ -126,7 +126,7 @@ def test_submitit_can_be_tried_in_this_process(tmp_path: Path) -> None:
 
 def test_the_executor_of_the_docs_works(tmp_path: Path) -> None:
     page = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "scale-out.md"
-    (code,) = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
+    *_, code = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
     scope: dict[str, Any] = {"__name__": "theirs"}
     exec(code, scope)  # of our own docs
     found = Plugins([*installed(), ("theirs", SimpleNamespace(**scope))])

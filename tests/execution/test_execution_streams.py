@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from functools import partial
 from itertools import count, islice
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,7 @@ def executor(request: pytest.FixtureRequest, tmp_path: Path) -> Executor:
 def test_answers_come_in_order_and_an_endless_stream_is_not_read_far_ahead(executor: Executor) -> None:
     read: list[int] = []
     with executor:
-        stream = in_order(executor, squares, (1,), parts_of(read), said)
+        stream = in_order(executor, partial(squares, 1), parts_of(read), said)
         found = [each for part in islice(stream, 50) for each in part]
     assert found == [number * number + 1 for number in range(100)]
     assert len(read) <= 50 + AHEAD * executor.workers
@@ -66,7 +67,7 @@ def test_no_answer_waits_for_a_part_that_is_not_there_yet(executor: Executor) ->
 
     answered: list[Any] = []
     with executor:
-        for part in in_order(executor, squares, (0,), parts(), said, lambda: len(answered) == len(given)):
+        for part in in_order(executor, partial(squares, 0), parts(), said, lambda: len(answered) == len(given)):
             answered.append(part)
     assert answered == [[0], [1], [4], [9]]
 
@@ -75,6 +76,6 @@ def test_an_item_that_kills_its_worker_costs_itself_alone(tmp_path: Path) -> Non
     settings = ExecutorSettings(workers=2, retries=0)
     with find_executor("local", settings, tmp_path, plugins()) as local:
         parts = iter([[1, 2], [12, 13, 14], [13], [15]])
-        found = list(in_order(local, killed_by_13, (), parts, said))
+        found = list(in_order(local, killed_by_13, parts, said))
     lost = "13: its worker died (killed, out of memory?): BrokenProcessPool"
     assert found == [[1, 2], [12, lost, 14], [lost], [15]]

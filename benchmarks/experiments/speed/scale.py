@@ -22,7 +22,7 @@ from typing import Any
 
 from benchmarks.common.results import add_result
 from benchmarks.experiments.speed.chaos import RECIPE, installed
-from nat_plugin.cli.transforming import Asked, Done, Wrong, by_executor
+from nat_plugin.cli.transforming import Done, StreamRequest, Wrong, by_executor
 from nat_plugin.comparisons.compare import compare
 from nat_plugin.comparisons.recipe import plan_comparison
 from nat_plugin.execution.base import Executor
@@ -116,7 +116,7 @@ def searches(engine: str, workers: int, queries: int, folder: Path) -> float:
 def lines(engine: str, workers: int, count: int, folder: Path) -> float:
     """Seconds of ``nat transform`` of so many cells of NAS-Bench-201."""
     folder.mkdir()
-    asked = Asked("general", (), (), (("rules", "nat"),), "cpu", (None,) * 4, False)
+    asked = StreamRequest("general", (), (), (("rules", "nat"),), "cpu", (None,) * 4, False)
     adapter = find_adapter("nasbench201", plugins())
     cells = islice(cycle(product(OPS, repeat=6)), count)
     sources = [Source("|{}~0|+|{}~0|{}~1|+|{}~0|{}~1|{}~2|".format(*ops), adapter, "a cell") for ops in cells]
