@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import repeat
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -106,12 +107,15 @@ class StoredImages(SplitImages):
 
     def batches(self, parts: Iterable[Part], seeds: Iterable[Tensor] | None = None) -> Iterator[Images]:
         picked = [self.pick(part) for part in parts]
-        numbers = [each.index for each in picked]
+        drawn: Iterable[Tensor | None] = repeat(None, len(picked)) if seeds is None else seeds
+        wanted = [
+            (each.index.numpy(), None if own is None else own.numpy()) for each, own in zip(picked, drawn, strict=True)
+        ]  # numpy's arrays are copied to other processes; of tensors they would get files, from a server
         loader: DataLoader[Tensor | str] = DataLoader(
             _Decoding(self.pictures, self.form),
-            sampler=[(each, None) for each in numbers] if seeds is None else list(zip(numbers, seeds, strict=True)),
+            sampler=wanted,
             batch_size=None,
-            num_workers=min(self.workers, len(numbers)),
+            num_workers=min(self.workers, len(wanted)),
             collate_fn=_as_it_is,
             pin_memory=self.y.device.type == "cuda",
             generator=torch.Generator(),  # else it draws from the global numbers
@@ -147,7 +151,7 @@ class _Decoding(Dataset["Tensor | str"]):
     def __init__(self, pictures: StoredPictures, form: PictureForm) -> None:
         self._pictures, self._form = pictures, form
 
-    def __getitem__(self, wanted: tuple[Tensor, Tensor | None]) -> Tensor | str:
+    def __getitem__(self, wanted: tuple[NDArray[np.int64], NDArray[np.int64] | None]) -> Tensor | str:
         numbers, seeds = wanted
         try:
             if seeds is None:
