@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+import socket
+import sys
+import threading
+import time
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -24,6 +28,9 @@ _MAX_ADDRESS = 4096
 """Bytes of a file with an address."""
 _TO_BEGIN = "600"
 """Seconds in which a worker has to have begun. On busy cores that takes more than Ray's minute; then it begins more."""
+EVERY, GONE, GRACE = 2.0, 20.0, 10.0
+"""Seconds between two looks at the head of a cluster; after which it counts as lost, where Ray ends the process after
+60; and in which the process may end by itself then."""
 TRIES = 3
 """Times that a cluster is begun, at most."""
 
@@ -56,10 +63,12 @@ class RayExecutor(Executor):
 
         self._ray: Any = ray
         self._own = not ray.is_initialized()
+        self._under_way: dict[Future[Any], Any] = {}
+        self._known: dict[Callable[..., Any], Any] = {}
+        self._shared: _StoredState | None = None
         if self._own:
             self._connect()
-        self._under_way: dict[Future[Any], Any] = {}
-        self._shared: _StoredState | None = None
+        self._head = _Head(ray.get_runtime_context().gcs_address, self._lose_head)
 
     def share(self, state: State) -> SharedState:
         """In Ray's object store: it comes to every machine once, whatever disks these share."""
@@ -111,14 +120,22 @@ class RayExecutor(Executor):
         return known.WorkerCrashedError, known.NodeDiedError, known.OutOfMemoryError, known.LocalRayletDiedError
 
     def submit(self, function: Callable[..., Any], /, *arguments: Any) -> Future[Any]:
-        settings = self.settings
+        if self._head.lost is not None:
+            raise self._head.lost
         self._check_node()
-        remote = self._ray.remote(max_retries=0, num_cpus=settings.cpus, num_gpus=settings.gpus)(function)
-        reference = remote.remote(*arguments)
+        reference = self._remote(function).remote(*arguments)
         future: Future[Any] = reference.future()
         self._under_way = {each: ref for each, ref in self._under_way.items() if not each.done()}
         self._under_way[future] = reference
         return future
+
+    def _remote(self, function: Callable[..., Any]) -> Any:
+        """Made known to the cluster once, which asks its head."""
+        if function not in self._known:
+            settings = self.settings
+            made = self._ray.remote(max_retries=0, num_cpus=settings.cpus, num_gpus=settings.gpus)
+            self._known[function] = made(function)
+        return self._known[function]
 
     def _check_node(self) -> None:
         """Where Ray on this machine has died, everything fails from then on: it is begun anew."""
@@ -127,22 +144,70 @@ class RayExecutor(Executor):
             return
         if not self._own:
             raise NATError("executor: Ray has died on this machine; start it again, then go on")
+        self._head.leave()
         self._ray.shutdown()
         for future in self._under_way:
             if not future.done():
                 future.set_exception(died())
-        self._under_way = {}
+        self._under_way, self._known = {}, {}
         self._connect()
+        self._head = _Head(self._ray.get_runtime_context().gcs_address, self._lose_head)
         if self._shared is not None:
             self._shared.reference = self._ray.put(self._shared.state)
 
+    def _lose_head(self, error: NATError) -> None:
+        """Whatever is waited for ends with the error. Ray itself would end this process, after a minute and without a
+        word that helps."""
+        for future in list(self._under_way):
+            with suppress(InvalidStateError):
+                future.set_exception(error)
+
     def close(self, at_once: bool) -> None:
+        self._head.leave()
+        if self._head.lost is not None:
+            return  # all that Ray could do now is wait for it
         if at_once:
             for future, reference in self._under_way.items():
                 if not future.done():
                     self._ray.cancel(reference, force=True)
         if self._own:
             self._ray.shutdown()
+
+
+class _Head:
+    """The process of Ray that knows all machines of a cluster, watched from a thread."""
+
+    def __init__(self, address: str, lose: Callable[[NATError], None]) -> None:
+        host, _, port = address.rpartition(":")
+        self._address, self._lose = (host.strip("[]"), int(port)), lose
+        self._left = threading.Event()
+        self.lost: NATError | None = None
+        """What is said once it no longer answers."""
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    def leave(self) -> None:
+        """It may end from now on."""
+        self._left.set()
+
+    def _watch(self) -> None:
+        heard = time.monotonic()
+        while not self._left.wait(EVERY):
+            try:
+                socket.create_connection(self._address, timeout=EVERY).close()
+                heard = time.monotonic()
+            except OSError as error:
+                if time.monotonic() - heard < GONE:
+                    continue
+                where = ":".join(map(str, self._address))
+                self.lost = NATError(
+                    f"executor: the head of Ray at {where} has not answered for {GONE:g} seconds ({error}): start it "
+                    "again, then go on with nat resume"
+                )
+                self._lose(self.lost)
+                if not self._left.wait(GRACE):  # this process waits within Ray, which would end it without a word
+                    print(f"nat: {self.lost}", file=sys.stderr, flush=True)
+                    os._exit(2)
+                return
 
 
 class _StoredState:

@@ -1,0 +1,137 @@
+"""A run on two Ray nodes, in networks of their own, whose head is killed once. Root on Linux can make such networks."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("ray")
+
+from nat_plugin.plugins import plugins
+from nat_plugin.runs.folder import read_journal
+from nat_plugin.runs.progress import Silent
+from nat_plugin.runs.recipe import plan
+from nat_plugin.runs.run import start
+
+HEAD, OTHER = "10.77.0.1", "10.77.0.2"
+PORT = 6399
+RECIPE: dict[str, Any] = {
+    "source": "DARTS_V2",
+    "network": {"channels": 4, "cells": 3},
+    "strategy": {"name": "random"},
+    "search": {"rounds": 2, "proposals": 6},
+    "evaluator": {
+        "name": "training",
+        "schedule": {"epochs": 6, "batch": 64, "cutout": 0, "auxiliary": 0},
+        "data": {"name": "digits", "limit": 400},
+    },
+    "deterministic": True,
+    "threads": 1,
+    "device": "cpu",
+}
+KEPT = ("result.json", "journal.jsonl", "report.md", "network.json")
+
+
+class Networks:
+    """Two networks with a line between them, a Ray node in each. Where the head has tokens, so does the other."""
+
+    def __init__(self, scratch: Path) -> None:
+        self.scratch, self.names = scratch, tuple(f"nat{os.getpid()}{each}" for each in "ab")
+        self.environment = {**os.environ, "RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"}
+
+    def make(self) -> None:
+        one, other = self.names
+        lines = [f"netns add {one}", f"netns add {other}"]
+        lines.append(f"-n {one} link add line type veth peer name line netns {other}")
+        for name, address in zip(self.names, (HEAD, OTHER), strict=True):
+            lines += [f"-n {name} addr add {address}/24 dev line", f"-n {name} link set lo up"]
+            lines.append(f"-n {name} link set line up")
+        for line in lines:
+            subprocess.run(["ip", *line.split()], check=True, capture_output=True)
+
+    def begin(self) -> None:
+        own = ["--head", "--port", str(PORT), "--include-dashboard", "false", "--temp-dir", str(self.scratch)]
+        self._ray(self.names[0], "--node-ip-address", HEAD, *own)
+        self._ray(self.names[1], "--node-ip-address", OTHER, "--address", f"{HEAD}:{PORT}")
+
+    def _ray(self, network: str, *words: str) -> None:
+        call = [sys.executable, "-m", "ray.scripts.scripts", "start", "--num-cpus", "1", *words]
+        for _ in range(4):  # on busy cores half a minute may be too short for it
+            done = subprocess.run(self.within(network, *call), env=self.environment, capture_output=True, text=True)
+            if done.returncode == 0:
+                return
+            self.kill(network)
+        raise AssertionError(done.stderr)
+
+    def command(self, *words: str) -> subprocess.Popen[str]:
+        """``nat`` on the other node."""
+        call = self.within(self.names[1], sys.executable, "-m", "nat_plugin", *words)
+        return subprocess.Popen(call, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+    def within(self, network: str, *call: str) -> list[str]:
+        return ["ip", "netns", "exec", network, *call]
+
+    def kill(self, network: str) -> None:
+        """All that runs there, as where its machine is lost."""
+        found = subprocess.run(["ip", "netns", "pids", network], capture_output=True, text=True)
+        for number in found.stdout.split():
+            with suppress(ProcessLookupError):
+                os.kill(int(number), signal.SIGKILL)
+
+    def remove(self) -> None:
+        for name in self.names:
+            self.kill(name)
+            subprocess.run(["ip", "netns", "del", name], capture_output=True)
+
+
+@pytest.fixture
+def networks() -> Iterator[Networks]:
+    scratch = Path("/tmp", f"ray{os.getpid()}")  # short: sockets lie in it
+    made = Networks(scratch)
+    try:
+        try:
+            made.make()
+        except (OSError, subprocess.CalledProcessError):
+            pytest.skip("no networks can be made here: that takes Linux, `ip` and root")
+        yield made
+    finally:
+        made.remove()
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def test_a_run_whose_head_of_ray_is_lost_says_so_in_a_line_and_goes_on_once_it_is_back(
+    networks: Networks, tmp_path: Path
+) -> None:
+    alone, folder, path = tmp_path / "alone", tmp_path / "run", tmp_path / "recipe.json"
+    start(plan(RECIPE, plugins()), alone, plugins(), Silent())
+    path.write_text(json.dumps({**RECIPE, "executor": {"name": "ray", "address": f"{HEAD}:{PORT}", "workers": 2}}))
+    networks.begin()
+    command = networks.command("run", str(path), "--out", str(folder))
+    while len(list((folder / "trials").glob("*.safetensors"))) < 2:
+        assert command.poll() is None, command.communicate()
+        time.sleep(0.05)
+    networks.kill(networks.names[0])
+    said, _ = command.communicate(timeout=120)
+    assert command.returncode == 2, said
+    lines = [line for line in said.splitlines() if not line.startswith("search ")]
+    assert len(lines) == 1, said
+    assert lines[0].startswith(f"nat: executor: the head of Ray at {HEAD}:{PORT} has not answered for 20 seconds")
+    networks.kill(networks.names[1])
+    networks.begin()
+    resumed = networks.command("resume", str(folder))
+    said, _ = resumed.communicate(timeout=600)
+    assert resumed.returncode == 0, said
+    assert [name for name in KEPT if (folder / name).read_bytes() != (alone / name).read_bytes()] == []
+    numbers = [line["number"] for line in read_journal(folder / "journal.jsonl") if line["stage"] == "search"]
+    assert len(numbers) == len(set(numbers)) == 12
