@@ -51,6 +51,9 @@ class LocalExecutor(Executor):
         pool = self._free()
         try:
             future = pool.submit(function, *arguments)
+        except BrokenProcessPool:  # its process was killed while it was at nothing
+            self._drop(pool)
+            return self.submit(function, *arguments)
         except (EOFError, OSError) as error:  # there is no process for it: what it is forked from was killed as well
             future = Future()
             future.set_exception(BrokenProcessPool(f"none could be begun: {error}"))
@@ -61,15 +64,19 @@ class LocalExecutor(Executor):
         """One that is at nothing, or else that which has been given work least often of late."""
         for future in [each for each in self._busy if each.done()]:
             pool = self._busy.pop(future)
-            if isinstance(future.exception(), BrokenProcessPool) and pool in self._pools:
-                pool.close()
-                self._pools.remove(pool)
+            if isinstance(future.exception(), BrokenProcessPool):
+                self._drop(pool)
         at_work = list(self._busy.values())
         idle = next((pool for pool in self._pools if pool not in at_work), None)
         if idle is None and len(self._pools) < self.workers:
             idle = WorkerPool(1, _start_method())
             self._pools.append(idle)
         return min(self._pools, key=at_work.count) if idle is None else idle
+
+    def _drop(self, pool: WorkerPool) -> None:
+        if pool in self._pools:
+            self._pools.remove(pool)
+            pool.close()
 
     def close(self, at_once: bool) -> None:
         for pool in self._pools:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import pickle
+import signal
+import time
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -64,6 +66,15 @@ def executor(values: dict[str, Any], folder: Path) -> Any:
     assert not mistakes
     assert settings is not None
     return find_executor(executor_values(values)["name"], settings, folder, plugins())
+
+
+def test_a_local_worker_that_is_killed_while_it_is_at_nothing_costs_nothing(tmp_path: Path) -> None:
+    with executor({"name": "local", "workers": 2}, tmp_path) as found:
+        os.kill(found.submit(where).result(), signal.SIGKILL)
+        (pool,) = found._pools
+        while not pool._executor._broken:
+            time.sleep(0.01)
+        assert found.submit(square, 7).result() == 49
 
 
 @pytest.mark.parametrize("engine", [pytest.param({"name": "local"}, id="here"), *ENGINES])
