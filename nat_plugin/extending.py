@@ -8,12 +8,15 @@ docs/reference/python.md say what is promised of it.
 from typing import TYPE_CHECKING
 
 __all__ = [
+    "MAX_CHARS",
+    "MEAN",
     "AdapterSettings",
     "Additive",
     "Advice",
     "AdviceSettings",
     "Assessment",
     "Call",
+    "CharSpan",
     "DataSet",
     "DataSettings",
     "EvaluatorContext",
@@ -23,7 +26,9 @@ __all__ = [
     "Latency",
     "LatencySettings",
     "Literal",
+    "LiteralPath",
     "Loader",
+    "LookupTable",
     "Measurement",
     "Metric",
     "NATErrors",
@@ -47,7 +52,9 @@ __all__ = [
     "Trained",
     "Trial",
     "Unit",
+    "assigned_names",
     "closing",
+    "is_json",
     "is_network",
     "parse_literal",
     "parse_value",
@@ -67,12 +74,31 @@ if TYPE_CHECKING:
     from nat_plugin.errors import NATErrors
     from nat_plugin.evaluators.base import Assessment, EvaluatorContext, Saved, Split
     from nat_plugin.evaluators.scale import Scale
-    from nat_plugin.evaluators.table import Results, TableLayout, TableReader, TableSettings, Trained, Unit
+    from nat_plugin.evaluators.table import (
+        MEAN,
+        LookupTable,
+        Results,
+        TableLayout,
+        TableReader,
+        TableSettings,
+        Trained,
+        Unit,
+    )
     from nat_plugin.evaluators.trial import Trial
     from nat_plugin.execution.base import Executor, ExecutorSettings
     from nat_plugin.ir.budget import Additive, Metric
     from nat_plugin.ir.serial import strict_json
-    from nat_plugin.literals import Call, Literal, parse_literal, parse_value
+    from nat_plugin.literals import (
+        MAX_CHARS,
+        Call,
+        CharSpan,
+        Literal,
+        LiteralPath,
+        assigned_names,
+        is_json,
+        parse_literal,
+        parse_value,
+    )
     from nat_plugin.measuring.latency import Latency
     from nat_plugin.measuring.settings import LatencySettings
     from nat_plugin.network_json import is_network
@@ -94,12 +120,31 @@ else:
         "nat_plugin.errors": ("NATErrors",),
         "nat_plugin.evaluators.base": ("Assessment", "EvaluatorContext", "Saved", "Split"),
         "nat_plugin.evaluators.scale": ("Scale",),
-        "nat_plugin.evaluators.table": ("Results", "TableLayout", "TableReader", "TableSettings", "Trained", "Unit"),
+        "nat_plugin.evaluators.table": (
+            "MEAN",
+            "LookupTable",
+            "Results",
+            "TableLayout",
+            "TableReader",
+            "TableSettings",
+            "Trained",
+            "Unit",
+        ),
         "nat_plugin.evaluators.trial": ("Trial",),
         "nat_plugin.execution.base": ("Executor", "ExecutorSettings"),
         "nat_plugin.ir.budget": ("Additive", "Metric"),
         "nat_plugin.ir.serial": ("strict_json",),
-        "nat_plugin.literals": ("Call", "Literal", "parse_literal", "parse_value"),
+        "nat_plugin.literals": (
+            "MAX_CHARS",
+            "Call",
+            "CharSpan",
+            "Literal",
+            "LiteralPath",
+            "assigned_names",
+            "is_json",
+            "parse_literal",
+            "parse_value",
+        ),
         "nat_plugin.measuring.latency": ("Latency",),
         "nat_plugin.measuring.settings": ("LatencySettings",),
         "nat_plugin.network_json": ("is_network",),

@@ -9,8 +9,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import nat_plugin.extending
 
+ROOT = Path(__file__).resolve().parents[1]
 PUBLIC = {"nat_plugin", "nat_plugin.ir", "nat_plugin.extending"}
 PLUGIN = '''
 """Words of two letters as architectures, a strategy and an evaluator: all of a plugin, in one file."""
@@ -179,6 +182,21 @@ def test_a_plugin_of_one_file_is_found_and_carries_a_run_through(tmp_path: Path)
 def test_it_imports_nothing_else() -> None:
     imported = [each.module or "" for each in ast.walk(ast.parse(PLUGIN)) if isinstance(each, ast.ImportFrom)]
     assert {each for each in imported if each.startswith("nat_")} == PUBLIC
+
+
+FORMATS = ("nat_darts", "nat_enas", "nat_nasbench", "nat_ofa")
+"""Adapters that read and write, and do no more; ``nat_nni`` and ``nat_timm`` train, measure and run as well."""
+
+
+@pytest.mark.parametrize("package", FORMATS)
+def test_nor_do_the_adapters_of_this_project(package: str) -> None:
+    imported = {
+        each.module or ""
+        for path in (ROOT / "adapters" / package).rglob("*.py")
+        for each in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(each, ast.ImportFrom)
+    }
+    assert {name for name in imported if name.startswith("nat_plugin")} <= {*PUBLIC, "nat_plugin.ir.vertices"}
 
 
 def test_an_adapter_needs_no_torch() -> None:

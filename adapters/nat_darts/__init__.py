@@ -7,8 +7,7 @@ from collections.abc import Callable
 from nat_darts.adapter import DartsAdapter
 from nat_darts.compact import CompactAdapter
 from nat_darts.ops import register_op_name
-from nat_plugin.adapter import Adapter
-from nat_plugin.hookspecs import hookimpl
+from nat_plugin import Adapter, hookimpl
 
 __all__ = ["CompactAdapter", "DartsAdapter", "register_adapters", "register_op_name"]
 

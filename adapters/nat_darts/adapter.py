@@ -13,7 +13,8 @@ from nat_darts.document import read_document
 from nat_darts.locating import mentions_one
 from nat_darts.skeleton import around
 from nat_darts.writing import fresh, genotype_cells, rewritten
-from nat_plugin.adapter import Adapter, Published, refusal
+from nat_plugin import Adapter
+from nat_plugin.extending import Published, refusal
 from nat_plugin.ir import Frame, Network, Origin
 
 _MARKS = re.compile(r"normal_concat|(?:sep|dil)_conv_\d|\bgenotype", re.IGNORECASE)

@@ -10,9 +10,8 @@ from nat_darts.document import GenotypeText
 from nat_darts.entries import INPUTS, CellEntries, EntryForm, read_concat, read_entries
 from nat_darts.ops import NAT, NULLS, OPS, STOCK, Dialect
 from nat_darts.skeleton import CELL_NAMES
-from nat_plugin.errors import NATError
-from nat_plugin.ir import Cell, Edge, Node, live
-from nat_plugin.ir.skeletons import at_level
+from nat_plugin import NATError
+from nat_plugin.ir import Cell, Edge, Node, at_level, live
 
 
 @dataclass(frozen=True)

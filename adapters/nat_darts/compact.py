@@ -11,12 +11,9 @@ from collections.abc import Sequence
 from nat_darts.entries import INPUTS, MAX_NODES
 from nat_darts.ops import OPS
 from nat_darts.skeleton import CELL_NAMES, around
-from nat_plugin.adapter import Adapter, refusal
-from nat_plugin.errors import NATError
-from nat_plugin.ir import Cell, Edge, Frame, Network, Node, Origin
-from nat_plugin.ir.skeletons import at_level
-from nat_plugin.literals import Literal, parse_literal
-from nat_plugin.patches import Patches
+from nat_plugin import Adapter, NATError
+from nat_plugin.extending import Literal, Patches, parse_literal, refusal
+from nat_plugin.ir import Cell, Edge, Frame, Network, Node, Origin, at_level
 
 NAMES = (
     *("max_pool_3x3", "avg_pool_3x3", "skip_connect", "sep_conv_3x3", "sep_conv_5x5", "dil_conv_3x3", "dil_conv_5x5"),

@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from nat_darts.locating import CONSTRUCTOR, FIELDS, locate
-from nat_plugin.errors import NATError
-from nat_plugin.literals import Call, CharSpan, Literal, LiteralPath, is_json
-from nat_plugin.patches import Patches
+from nat_plugin import NATError
+from nat_plugin.extending import Call, CharSpan, Literal, LiteralPath, Patches, is_json
 
 PLAIN: Mapping[str, tuple[object, ...]] = {
     "connectN": (None,),

@@ -15,9 +15,8 @@ from dataclasses import dataclass
 from enum import Enum
 
 from nat_darts.ops import NULLS, OPS
-from nat_plugin.errors import NATError
-from nat_plugin.literals import Literal, LiteralPath
-from nat_plugin.patches import Patches
+from nat_plugin import NATError
+from nat_plugin.extending import Literal, LiteralPath, Patches
 
 INPUTS = 2
 MAX_NODES = 64

@@ -7,10 +7,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NoReturn
 
-from nat_plugin.errors import NATError
-from nat_plugin.literals import MAX_CHARS, Call, CharSpan, assigned_names, parse_literal, parse_value
-from nat_plugin.network_json import is_network
-from nat_plugin.patches import closing
+from nat_plugin import NATError
+from nat_plugin.extending import (
+    MAX_CHARS,
+    Call,
+    CharSpan,
+    assigned_names,
+    closing,
+    is_network,
+    parse_literal,
+    parse_value,
+)
 
 FIELDS = ("normal", "normal_concat", "reduce", "reduce_concat")
 CONSTRUCTOR = re.compile(r"(?:\w+\.)*genotype\w*", re.IGNORECASE)

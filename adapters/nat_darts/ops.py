@@ -10,7 +10,7 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from nat_plugin.errors import NATError
+from nat_plugin import NATError
 from nat_plugin.ir import NULL, SKIP, Op
 
 NULLS = ("none", "null")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from nat_plugin.ir import Cell, Frame, Network, Origin, cell_stack
-from nat_plugin.ir.skeletons import LARGE_INPUT
+from nat_plugin.ir import LARGE_INPUT, Cell, Frame, Network, Origin, cell_stack
 
 CELL_NAMES = ("normal", "reduce")
 """In the order of their level: the nodes of the reduction cell lie one halving below its inputs."""

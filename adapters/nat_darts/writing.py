@@ -9,9 +9,9 @@ from nat_darts.document import read_document
 from nat_darts.entries import INPUTS, put_concat, put_ops
 from nat_darts.ops import NAT, STOCK, Dialect
 from nat_darts.skeleton import CELL_NAMES
-from nat_plugin.errors import NATError
+from nat_plugin import NATError
+from nat_plugin.extending import Literal
 from nat_plugin.ir import Cell, Network, Node
-from nat_plugin.literals import Literal
 
 
 def genotype_cells(network: Network) -> dict[str, Cell]:

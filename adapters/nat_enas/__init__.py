@@ -7,8 +7,7 @@ from collections.abc import Callable
 from nat_enas.macro import EnasMacroAdapter
 from nat_enas.micro import MicroAdapter
 from nat_enas.ops import KINDS
-from nat_plugin.adapter import Adapter
-from nat_plugin.hookspecs import hookimpl
+from nat_plugin import Adapter, hookimpl
 from nat_plugin.ir import OpKind
 
 __all__ = ["EnasMacroAdapter", "MicroAdapter", "register_adapters", "register_ops"]

@@ -6,9 +6,8 @@ import re
 from collections.abc import Sequence
 from itertools import islice
 
-from nat_plugin.errors import NATError
-from nat_plugin.literals import MAX_CHARS, CharSpan
-from nat_plugin.network_json import is_network
+from nat_plugin import NATError
+from nat_plugin.extending import MAX_CHARS, CharSpan, is_network
 
 MAX_INTEGERS = 4096
 _TOKEN = re.compile(r"\d+|[^\d\s,+\[\]()'\"]+")

@@ -15,10 +15,9 @@ from dataclasses import dataclass
 from nat_enas.integers import is_mostly_integers, read_integers, with_integers
 from nat_enas.ops import MACRO, MERGE, REDUCE
 from nat_enas.published import published
-from nat_plugin.adapter import Adapter, Published, refusal
-from nat_plugin.errors import NATError
-from nat_plugin.ir import NULL, Cell, Edge, Frame, Head, Network, Node, Origin, Placement
-from nat_plugin.ir.skeletons import cifar_stem
+from nat_plugin import Adapter, NATError
+from nat_plugin.extending import Published, refusal
+from nat_plugin.ir import NULL, Cell, Edge, Frame, Head, Network, Node, Origin, Placement, cifar_stem
 
 FILTERS = 96
 """``scripts/cifar10_macro_final.sh`` of melodyguan/enas."""

@@ -8,10 +8,9 @@ from dataclasses import replace
 from nat_enas.integers import before_plus, is_mostly_integers, read_integers, with_integers
 from nat_enas.ops import MICRO, REDUCE
 from nat_enas.published import published
-from nat_plugin.adapter import Adapter, Published, refusal
-from nat_plugin.errors import NATError
-from nat_plugin.ir import Cell, Edge, Frame, Network, Node, Origin, cell_stack
-from nat_plugin.ir.skeletons import at_level
+from nat_plugin import Adapter, NATError
+from nat_plugin.extending import Published, refusal
+from nat_plugin.ir import Cell, Edge, Frame, Network, Node, Origin, at_level, cell_stack
 
 CHANNELS, CELLS = 36, 17
 """``scripts/cifar10_micro_final.sh`` of melodyguan/enas: 15 layers and the two reductions between them."""

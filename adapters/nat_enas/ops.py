@@ -6,9 +6,21 @@ filters of the layer by ReLU, pointwise convolution and norm, and then applies t
 
 from __future__ import annotations
 
-from nat_plugin.ir import SKIP, Op, OpKind, Role, Site
-from nat_plugin.ir.layers import Act, Conv, FactorizedReduce, Layer, Norm, Pool
-from nat_plugin.ir.ops import Attributes, relu_conv_norm
+from nat_plugin.ir import (
+    SKIP,
+    Act,
+    Attributes,
+    Conv,
+    FactorizedReduce,
+    Layer,
+    Norm,
+    Op,
+    OpKind,
+    Pool,
+    Role,
+    Site,
+    relu_conv_norm,
+)
 
 
 def _kernel(attributes: Attributes) -> int:

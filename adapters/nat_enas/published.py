@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from importlib.resources import files
 
-from nat_plugin.adapter import Published
+from nat_plugin.extending import Published
 
 
 @lru_cache(maxsize=2)

@@ -11,12 +11,11 @@ from nat_nasbench.nb101 import NB101Adapter
 from nat_nasbench.nb201 import NB201Adapter
 from nat_nasbench.ops import KINDS
 from nat_nasbench.transnas import TransNASAdapter
-from nat_plugin.adapter import Adapter
-from nat_plugin.hookspecs import hookimpl
+from nat_plugin import Adapter, hookimpl
 from nat_plugin.ir import OpKind
 
 if TYPE_CHECKING:
-    from nat_plugin.evaluators.table import TableLayout, TableReader
+    from nat_plugin.extending import TableLayout, TableReader
 
 __all__ = [
     "NASBenchMacroAdapter",

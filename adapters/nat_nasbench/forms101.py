@@ -10,10 +10,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nat_plugin.errors import NATError
+from nat_plugin import NATError
+from nat_plugin.extending import Call, CharSpan, Literal, LiteralPath, Patches, closing, parse_value
 from nat_plugin.ir.vertices import KERNELS, Matrix
-from nat_plugin.literals import Call, CharSpan, Literal, LiteralPath, parse_value
-from nat_plugin.patches import Patches, closing
 
 MAX_VERTICES = 7
 MAX_CHARS = 100_000

@@ -11,10 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from nat_plugin.errors import NATError
-from nat_plugin.literals import CharSpan, parse_literal
-from nat_plugin.network_json import is_network
-from nat_plugin.patches import Patches, closing
+from nat_plugin import NATError
+from nat_plugin.extending import CharSpan, Patches, closing, is_network, parse_literal
 
 Ends: TypeAlias = tuple[int, int]
 NAMES = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")

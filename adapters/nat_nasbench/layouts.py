@@ -15,7 +15,7 @@ from nat_nasbench.forms101 import MAX_VERTICES, spelled
 from nat_nasbench.forms201 import ENDS, NASLIB_ENDS
 from nat_nasbench.nb201 import from_digits
 from nat_nasbench.transnas import FRAME, from_ops
-from nat_plugin.evaluators.table import MEAN, Results, TableLayout, Unit
+from nat_plugin.extending import MEAN, Results, TableLayout, Unit
 from nat_plugin.ir import Frame
 
 CIFAR10, CIFAR100 = Frame(), Frame(classes=100)

@@ -10,11 +10,9 @@ from collections.abc import Mapping
 
 from nat_nasbench.ops import MACRO
 from nat_nasbench.texts import bare
-from nat_plugin.adapter import Adapter, Published, refusal
-from nat_plugin.errors import NATError
-from nat_plugin.ir import Cell, Edge, Frame, Head, Network, Node, Origin, Placement
-from nat_plugin.ir.layers import Act, Conv, Norm
-from nat_plugin.ir.skeletons import cifar_stem
+from nat_plugin import Adapter, NATError
+from nat_plugin.extending import Published, refusal
+from nat_plugin.ir import Act, Cell, Conv, Edge, Frame, Head, Network, Node, Norm, Origin, Placement, cifar_stem
 
 CHANNELS, FEATURES = 32, 1280
 STAGES = (2, 3, 3)

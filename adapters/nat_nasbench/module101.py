@@ -54,15 +54,16 @@ class VertexCell(nn.Module):
 
 
 class NB101Network(nn.Module):
-    """Stem, cells and pools in the order of ``pooled``, a classifier. (N, C, H, W) to logits (N, classes)."""
+    """Stem, stages, a classifier. A stage has the channels after it, and is a pool or a cell. (N, C, H, W) to logits
+    (N, classes)."""
 
     def __init__(
-        self, matrix: Matrix, ops: Sequence[str], widths: Sequence[int], pooled: Sequence[bool], c_in: int, classes: int
+        self, matrix: Matrix, ops: Sequence[str], stages: Sequence[tuple[int, bool]], c_in: int, classes: int
     ) -> None:
         super().__init__()
-        width = widths[0]
+        width, _ = stages[0]
         parts = [_conv(c_in, width, 3)]
-        for c_out, is_pool in zip(widths, pooled, strict=True):
+        for c_out, is_pool in stages:
             parts.append(nn.MaxPool2d(2, 2, ceil_mode=True) if is_pool else VertexCell(matrix, ops, width, c_out))
             width = c_out
         self.features = nn.Sequential(*parts)

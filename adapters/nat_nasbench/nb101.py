@@ -11,11 +11,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from nat_nasbench.forms101 import INPUT, OUTPUT, Spec, find_spec, looks_like_one, spelled
-from nat_plugin.adapter import Adapter, Published, refusal
-from nat_plugin.errors import NATError
-from nat_plugin.ir import NULL, Cell, Edge, Frame, Head, Network, Node, Op, Origin, Placement
-from nat_plugin.ir.layers import Act, strided
-from nat_plugin.ir.skeletons import cifar_stem
+from nat_plugin import Adapter, NATError
+from nat_plugin.extending import Published, refusal
+from nat_plugin.ir import NULL, Act, Cell, Edge, Frame, Head, Network, Node, Op, Origin, Placement, cifar_stem, strided
 from nat_plugin.ir.vertices import KERNELS, CellPlace, alive, conv_op, hidden_channels, op_name, part, vertex_cell
 
 if TYPE_CHECKING:
@@ -62,10 +60,9 @@ class NB101Adapter(Adapter):
         assert network.origin is not None
         ops, matrix = moved(find_spec(network.origin.payload), network)
         kept = alive(matrix)
-        widths = [placement.channels for placement in network.placements]
-        pooled = [placement.cell == DOWN for placement in network.placements]
+        stages = [(placement.channels, placement.cell == DOWN) for placement in network.placements]
         inner = [ops[vertex] for vertex in kept[1:-1]]
-        return NB101Network(part(matrix, kept), inner, widths, pooled, network.input[0], network.head.classes)
+        return NB101Network(part(matrix, kept), inner, stages, network.input[0], network.head.classes)
 
     def published(self) -> Mapping[str, Published]:
         last = len(_INCEPTION_OPS) + 2
@@ -106,7 +103,7 @@ def _network(spec: Spec, frame: Frame, origin: Origin) -> Network:
 
     def connection(source: int, target: int) -> Op:
         ends = [place.c_in for place in places], [each[target] for each in hidden]
-        return passed if source else conv_op("projection", places, *ends, 1)
+        return passed if source else conv_op("projection", places, ends, 1)
 
     def key(target: int, source: int | None) -> str:
         return f"{kept[target]}" if source is None else f"{kept[target]}<{kept[source]}"

@@ -11,10 +11,9 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from nat_nasbench.forms201 import ENDS, FORM, NAMES, Spelled, find_cell, means_a_cell
-from nat_plugin.adapter import Adapter, Published, refusal
-from nat_plugin.errors import NATError
-from nat_plugin.ir import NULL, SKIP, Cell, Edge, Frame, Network, Node, Op, Origin
-from nat_plugin.ir.skeletons import residual_stages
+from nat_plugin import Adapter, NATError
+from nat_plugin.extending import Published, refusal
+from nat_plugin.ir import NULL, SKIP, Cell, Edge, Frame, Network, Node, Op, Origin, residual_stages
 
 CHANNELS, CELLS = 16, 15
 _MEANT = (NULL, SKIP, Op.parse("conv_1x1"), Op.parse("conv_3x3"), Op.parse("avg_pool_3x3"))

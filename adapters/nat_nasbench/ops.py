@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from nat_plugin.ir import Op, OpKind, Role, Site
-from nat_plugin.ir.layers import Act, Conv, Layer, Norm
-from nat_plugin.ir.ops import Attributes
+from nat_plugin.ir import Act, Attributes, Conv, Layer, Norm, Op, OpKind, Role, Site
 
 
 def _identity(_attributes: Attributes, site: Site) -> tuple[Layer, ...]:

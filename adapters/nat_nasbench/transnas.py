@@ -14,11 +14,28 @@ from functools import lru_cache
 
 from nat_nasbench.forms201 import ENDS
 from nat_nasbench.texts import bare
-from nat_plugin.adapter import Adapter, Published, refusal
-from nat_plugin.errors import NATError
-from nat_plugin.ir import NULL, SKIP, Cell, Edge, Frame, Head, Network, Node, Op, Origin, Placement
-from nat_plugin.ir.layers import Act, Conv, Layer, Norm, Shape
-from nat_plugin.ir.skeletons import LARGE_INPUT, cifar_stem
+from nat_plugin import Adapter, NATError
+from nat_plugin.extending import Published, refusal
+from nat_plugin.ir import (
+    LARGE_INPUT,
+    NULL,
+    SKIP,
+    Act,
+    Cell,
+    Conv,
+    Edge,
+    Frame,
+    Head,
+    Layer,
+    Network,
+    Node,
+    Norm,
+    Op,
+    Origin,
+    Placement,
+    Shape,
+    cifar_stem,
+)
 
 CHANNELS, MODULES, BLOCKS = 64, "41414", 2
 FRAME = Frame(input=(3, 256, 256), classes=63)

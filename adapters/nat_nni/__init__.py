@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from nat_plugin.adapter import Adapter
-from nat_plugin.hookspecs import hookimpl
+from nat_plugin import Adapter, hookimpl
 from nat_plugin.ir import OpKind, Rule
 from nat_plugin.lazy import lazy_names
 from nat_plugin.moved import moved_modules

@@ -17,8 +17,8 @@ from nat_nni.samples.described import Described
 from nat_nni.samples.document import SampleText, guess_space, looks_like_one, read_document
 from nat_nni.samples.values import Sample, read_sample
 from nat_nni.spaces.hub import BUILT, CELL_SPACES, NAMES, SUFFIX, find_space
-from nat_plugin.adapter import Adapter, AdapterSettings, Published
-from nat_plugin.errors import NATError
+from nat_plugin import Adapter, NATError
+from nat_plugin.extending import AdapterSettings, Published
 from nat_plugin.ir import Frame, Network, Origin, canonical, is_connected, same
 
 if TYPE_CHECKING:

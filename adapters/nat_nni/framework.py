@@ -8,7 +8,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
-from nat_plugin.errors import NATError
+from nat_plugin import NATError
 
 INSTALL = "pip install 'nat-plugin[nni]'"
 _NEEDED = ("nni", "pytorch_lightning")

@@ -13,10 +13,9 @@ from nat_nni.samples.values import Sample, read_sample, restored, write_sample
 from nat_nni.spaces.nasbench101 import NB101Space
 from nat_nni.spaces.nasbench201 import NB201Space
 from nat_nni.spaces.nds import NDSSpace
+from nat_plugin import NATError
 from nat_plugin.arguments import read_shape
-from nat_plugin.errors import NATError
-from nat_plugin.ir import Frame, Network, Origin
-from nat_plugin.ir.layers import Shape
+from nat_plugin.ir import Frame, Network, Origin, Shape
 
 FORMAT, VERSION = "nni", "1"
 _GENERIC: WeakKeyDictionary[Any, Described] = WeakKeyDictionary()

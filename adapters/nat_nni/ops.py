@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from nat_plugin.ir import NULL, SKIP, Op, OpKind, Site, register_op
-from nat_plugin.ir.layers import Act, Conv, Layer, Norm
-from nat_plugin.ir.ops import Attributes, op_kind
+from nat_plugin.ir import NULL, SKIP, Act, Attributes, Conv, Layer, Norm, Op, OpKind, Site, register_op
+from nat_plugin.ir.ops import op_kind
 
 
 def _dil_sep_conv(attributes: Attributes, site: Site) -> tuple[Layer, ...]:

@@ -6,8 +6,7 @@ from collections.abc import Callable
 
 from nat_ofa.adapter import OFAAdapter
 from nat_ofa.ops import KINDS
-from nat_plugin.adapter import Adapter
-from nat_plugin.hookspecs import hookimpl
+from nat_plugin import Adapter, hookimpl
 from nat_plugin.ir import OpKind
 
 __all__ = ["OFAAdapter", "register_adapters", "register_ops"]

@@ -10,12 +10,9 @@ from nat_ofa.config import size_of as config_size
 from nat_ofa.plan import CELL, ModelPlan
 from nat_ofa.subnet import CLASSES, is_subnet, put_subnet, read_subnet
 from nat_ofa.subnet import size_of as subnet_size
-from nat_plugin.adapter import Adapter, refusal
-from nat_plugin.errors import NATError
-from nat_plugin.ir import Frame, Network, Origin
-from nat_plugin.ir.layers import Conv
-from nat_plugin.literals import MAX_CHARS, parse_value
-from nat_plugin.patches import Patches
+from nat_plugin import Adapter, NATError
+from nat_plugin.extending import MAX_CHARS, Patches, parse_value, refusal
+from nat_plugin.ir import Conv, Frame, Network, Origin
 
 SIZE = 224
 _MARKS = re.compile(r"(['\"])(?:first_conv|mobile_inverted_conv|input_stem|ks)\1\s*:")

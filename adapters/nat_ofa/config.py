@@ -11,10 +11,9 @@ from typing import Any
 
 from nat_ofa.ops import ACTIVATIONS
 from nat_ofa.plan import EXPANSIONS, Block, ModelPlan, conv_layers
-from nat_plugin.errors import NATError
-from nat_plugin.ir import SKIP, Edge
-from nat_plugin.ir.layers import Layer
-from nat_plugin.patches import Patches
+from nat_plugin import NATError
+from nat_plugin.extending import Patches
+from nat_plugin.ir import SKIP, Conv, Edge, Layer
 
 FIELDS = ("first_conv", "blocks", "classifier")
 MAX_BLOCKS = 200
@@ -129,7 +128,7 @@ def _conv(value: object, where: str) -> tuple[Layer, ...]:
     kernel, stride = _kernel(layer, where), _stride(layer, where)
     norm, bias = _flag(layer, where, "use_bn", True), _flag(layer, where, "bias", False)
     act = _act(layer, where, "relu")
-    return conv_layers(c_in, c_out, kernel, stride, norm=norm, bias=bias, act=act)
+    return conv_layers(Conv(c_in, c_out, (kernel, kernel), (stride, stride), bias=bias), act, norm)
 
 
 def _kernel(layer: Mapping[str, Any], where: str) -> int:

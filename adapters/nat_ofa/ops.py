@@ -7,9 +7,7 @@ themselves; a pointwise convolution widens the input unless there are as many hi
 
 from __future__ import annotations
 
-from nat_plugin.ir import Op, OpKind, Site
-from nat_plugin.ir.layers import Act, Conv, Layer, Norm, SqueezeExcite
-from nat_plugin.ir.ops import Attributes
+from nat_plugin.ir import Act, Attributes, Conv, Layer, Norm, Op, OpKind, Site, SqueezeExcite
 
 ACTIVATIONS = {"relu": "relu", "relu6": "relu6", "h_swish": "hardswish", "swish": "silu"}
 """Of the projects, and what the IR calls them."""

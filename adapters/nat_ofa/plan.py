@@ -5,8 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nat_ofa.ops import ACTIVATIONS, block_op
-from nat_plugin.ir import SKIP, Cell, Edge, Frame, Head, Network, Node, Op, Origin, Placement
-from nat_plugin.ir.layers import Act, Conv, Layer, Norm, Pool, strided
+from nat_plugin.ir import (
+    SKIP,
+    Act,
+    Cell,
+    Conv,
+    Edge,
+    Frame,
+    Head,
+    Layer,
+    Network,
+    Node,
+    Norm,
+    Op,
+    Origin,
+    Placement,
+    Pool,
+    strided,
+)
 
 CELL = "network"
 KERNELS, EXPANSIONS = (7, 5, 3), (6, 4, 3)
@@ -83,9 +99,6 @@ class ModelPlan:
         return (Pool("avg", 2 * size - 1, size),) if self.narrow and size > 1 else ()
 
 
-def conv_layers(
-    c_in: int, c_out: int, kernel: int = 1, stride: int = 1, *, norm: bool = True, bias: bool = False, act: str | None
-) -> tuple[Layer, ...]:
+def conv_layers(conv: Conv, act: str | None, norm: bool = True) -> tuple[Layer, ...]:
     """A ``ConvLayer``: convolution, norm, activation."""
-    conv = Conv(c_in, c_out, (kernel, kernel), (stride, stride), bias=bias)
-    return (conv, *([Norm(c_out)] if norm else []), *([Act(ACTIVATIONS[act])] if act else []))
+    return (conv, *([Norm(conv.c_out)] if norm else []), *([Act(ACTIVATIONS[act])] if act else []))

@@ -13,9 +13,9 @@ from typing import Any
 
 from nat_ofa.ops import divisible
 from nat_ofa.plan import EXPANSIONS, KERNELS, Block, ModelPlan, conv_layers
-from nat_plugin.errors import NATError
-from nat_plugin.ir import SKIP, Edge
-from nat_plugin.patches import Patches
+from nat_plugin import NATError
+from nat_plugin.extending import Patches
+from nat_plugin.ir import SKIP, Conv, Edge
 
 FIELDS = ("ks", "e", "d")
 STAGES, DEPTH, LEAST = 5, 4, 2
@@ -59,9 +59,9 @@ def read_subnet(value: Mapping[str, Any], channels: int | None) -> ModelPlan:
             block = replace(block, squeeze=_SQUEEZES[stage], activation=_ACTS[stage], shortcut=number > 0)
             blocks.append(replace(block, removable=number >= LEAST, ratios=tuple(hidden.items())))
             c_in = c_out
-    stem = conv_layers(3, widths[0], 3, 2, act="h_swish")
-    wide = conv_layers(c_in, expand, act="h_swish")
-    return ModelPlan(stem, tuple(blocks), wide, conv_layers(expand, mix, norm=False, act="h_swish"))
+    stem = conv_layers(Conv(3, widths[0], (3, 3), (2, 2)), "h_swish")
+    wide = conv_layers(Conv(c_in, expand), "h_swish")
+    return ModelPlan(stem, tuple(blocks), wide, conv_layers(Conv(expand, mix), "h_swish", norm=False))
 
 
 def size_of(value: Mapping[str, Any]) -> int | None:

@@ -14,6 +14,20 @@ from typing import TypeAlias
 from nat_plugin.ir.network import Cell, Edge, Node
 from nat_plugin.ir.ops import NULL, Op
 
+__all__ = [
+    "KERNELS",
+    "CellPlace",
+    "Matrix",
+    "alive",
+    "conv_op",
+    "hidden_channels",
+    "op_name",
+    "part",
+    "removable",
+    "vertex_cell",
+    "vertex_channels",
+    "vertex_op",
+]
 Matrix: TypeAlias = tuple[tuple[int, ...], ...]
 """0 or 1 for an edge from the vertex of the row to that of the column, which comes after it."""
 KERNELS: Mapping[str, int | None] = {"conv3x3-bn-relu": 3, "conv1x1-bn-relu": 1, "maxpool3x3": None}
@@ -118,20 +132,20 @@ def vertex_op(name: str, places: Sequence[CellPlace], channels: Sequence[int]) -
     kernel = KERNELS[name]
     if kernel is None:
         return Op.parse(f"opaque:{name}:0:0")
-    return conv_op(name, places, channels, channels, kernel)
+    return conv_op(name, places, (channels, channels), kernel)
 
 
 def conv_op(
     name: str,
     places: Sequence[CellPlace],
-    c_in: Sequence[int],
-    c_out: Sequence[int],
+    channels: tuple[Sequence[int], Sequence[int]],
     kernel: int,
     with_params: bool = True,
 ) -> Op:
-    """A convolution with norm and its costs at every placement; without its parameters where others count them."""
-    weights = [kernel**2 * before * after for before, after in zip(c_in, c_out, strict=True)]
-    params = [each + 2 * after if with_params else 0 for each, after in zip(weights, c_out, strict=True)]
+    """A convolution with norm and its costs at every placement, by the channels before and after it; without its
+    parameters where others count them."""
+    weights = [kernel**2 * before * after for before, after in zip(*channels, strict=True)]
+    params = [each + 2 * after if with_params else 0 for each, after in zip(weights, channels[1], strict=True)]
     macs = [each * place.height * place.width for each, place in zip(weights, places, strict=True)]
     return Op.parse(f"opaque:{name}:{_each(params)}:{_each(macs)}")
 

@@ -19,6 +19,7 @@ What is promised of these names, and how they go together: [the Python API](pyth
 and docstrings: `python -m nat_plugin.reference docs/reference`. `nat.nni` is explained in [NNI](formats/nni.md)."""
 _LISTED = {
     "nat_plugin.ir": "Networks, ops and their layers, moves, budgets, costs; explained in [the cell IR](ir.md).",
+    "nat_plugin.ir.vertices": "Cells with their operations at the vertices, for adapters of such formats.",
     "nat_plugin.extending": "What plugins are made of; explained in [an adapter of your own](../how-to/adapter.md).",
 }
 _VALUES = {"nat.hookimpl": "Marks the functions by which a plugin registers what it adds (a marker of pluggy)."}

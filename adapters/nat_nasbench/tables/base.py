@@ -8,8 +8,8 @@ from pathlib import Path
 
 from nat_nasbench.layouts import NB201
 from nat_nasbench.nb201 import NB201Adapter, digits_of, from_digits
-from nat_plugin.errors import NATError
-from nat_plugin.evaluators.table import LookupTable, Results, TableSettings, Trained
+from nat_plugin import NATError
+from nat_plugin.extending import LookupTable, Results, TableSettings, Trained
 from nat_plugin.ir import Network
 
 DATASETS = tuple(dict.fromkeys(each.dataset for each in NB201.results))

@@ -13,8 +13,8 @@ from typing import Any
 
 from nat_nasbench.nb201 import digits_of, from_digits
 from nat_nasbench.tables.base import EPOCHS, OfficialTable
-from nat_plugin.errors import NATError
-from nat_plugin.evaluators.table import TableSettings, Trained
+from nat_plugin import NATError
+from nat_plugin.extending import TableSettings, Trained
 from nat_plugin.ir import Network
 
 PARTS = {

@@ -19,10 +19,9 @@ from urllib.parse import quote
 from nat_nasbench.forms201 import ENDS
 from nat_nasbench.nb201 import OPS, digits_of
 from nat_nasbench.tables.base import OfficialTable
-from nat_plugin.errors import NATError
-from nat_plugin.evaluators.table import TableSettings, Trained
+from nat_plugin import NATError
+from nat_plugin.extending import TableSettings, Trained, strict_json
 from nat_plugin.ir import Network
-from nat_plugin.ir.serial import strict_json
 
 PARTS = {
     "cifar10": ("cifar10-valid", "cifar10"),

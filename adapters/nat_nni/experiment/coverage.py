@@ -9,9 +9,8 @@ from nat_nni.experiment.initial import SampleInput, SearchedSpace
 from nat_nni.mapping import describe, origin_sample
 from nat_nni.samples.described import Described
 from nat_nni.samples.values import Sample, few, read_sample
-from nat_plugin.errors import NATError
-from nat_plugin.ir import Moves, Network, Rule, rules
-from nat_plugin.ir.ops import Op
+from nat_plugin import NATError
+from nat_plugin.ir import Moves, Network, Op, Rule, rules
 
 _UNUSED = "no input uses it"
 _EVALUATOR = "it is the evaluator's; it stays as the input has it"

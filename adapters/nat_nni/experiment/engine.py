@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nat_nni.framework import load
-from nat_plugin.errors import NATError
+from nat_plugin import NATError
 
 
 def innermost(engine: Any) -> Any:

@@ -16,11 +16,9 @@ from nat_nni.mapping import to_network, to_sample
 from nat_nni.samples.document import read_document
 from nat_nni.samples.domains import domains_of
 from nat_nni.samples.values import Sample, read_sample
-from nat_plugin.errors import NATError
-from nat_plugin.ir import Network, key
-from nat_plugin.ir.layers import Shape
-from nat_plugin.ir.serial import strict_json
-from nat_plugin.sources import read_text
+from nat_plugin import NATError
+from nat_plugin.extending import read_text, strict_json
+from nat_plugin.ir import Network, Shape, key
 
 Initial: TypeAlias = Any
 """A sample (a dict), a JSON file of one or several, the name of a searched model of NNI's zoo, a model that an

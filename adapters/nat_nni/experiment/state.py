@@ -9,11 +9,11 @@ from typing import Any
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
-from nat_plugin.errors import NATError
-from nat_plugin.files import ReadError, read_text, write_text
+from nat_plugin import NATError
+from nat_plugin.extending import State, read_text
+from nat_plugin.files import ReadError, write_text
 from nat_plugin.runs.state import join, split
 from nat_plugin.sealing import seal, unseal
-from nat_plugin.search.base import State
 
 MAX_BYTES = 2**30
 

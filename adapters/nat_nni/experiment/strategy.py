@@ -20,15 +20,14 @@ from nat_nni.experiment.engine import check_message, innermost, is_finite, is_ov
 from nat_nni.experiment.initial import Initial, SampleInput, SearchedSpace, drawn, given
 from nat_nni.experiment.state import from_plain, read_checkpoint, to_plain, write_checkpoint
 from nat_nni.experiment.trials import Trials
+from nat_plugin import NATError
+from nat_plugin import Strategy as CoreStrategy
 from nat_plugin.arguments import read_count, read_name, read_path, read_shape
 from nat_plugin.device import find_compute
-from nat_plugin.errors import NATError
-from nat_plugin.ir import Budget, Moves, Network, Op, canonical, cost, find_rule, key
-from nat_plugin.ir.layers import Shape
+from nat_plugin.extending import Settings, Task
+from nat_plugin.ir import Budget, Moves, Network, Op, Shape, canonical, cost, find_rule, key
 from nat_plugin.outside import fingerprints
 from nat_plugin.plugins import plugins
-from nat_plugin.search.base import Settings, Task
-from nat_plugin.search.base import Strategy as CoreStrategy
 
 VERSION = 1
 _log = logging.getLogger("nni.nat_nni")

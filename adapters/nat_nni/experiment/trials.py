@@ -11,9 +11,9 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from nat_plugin.errors import NATError
+from nat_plugin import NATError, Strategy
+from nat_plugin.extending import Measurement, Proposal, State
 from nat_plugin.ir import Network, Op, key
-from nat_plugin.search.base import Measurement, Proposal, State, Strategy
 
 PATIENCE = 1000
 """Proposals in a row that are all known before a strategy is taken to have no more."""

@@ -12,8 +12,8 @@ from nat_nni.framework import load
 from nat_nni.samples.values import Sample
 from nat_nni.spaces.colour import take_grey
 from nat_nni.spaces.hub import SUFFIX
-from nat_plugin.errors import NATError
-from nat_plugin.ir.layers import Shape
+from nat_plugin import NATError
+from nat_plugin.ir import Shape
 
 
 def build(name: str, arguments: Mapping[str, Any], sample: Sample) -> nn.Module:

@@ -8,9 +8,8 @@ from typing import Any
 
 import torch
 
-from nat_plugin.errors import NATError
-from nat_plugin.ir.costs import Cost
-from nat_plugin.ir.layers import Shape
+from nat_plugin import NATError
+from nat_plugin.ir import Cost, Shape
 from nat_plugin.nets.counting import count
 
 

@@ -12,7 +12,7 @@ from torch import nn
 
 from nat_nni.samples.domains import domains_of
 from nat_nni.samples.values import restored
-from nat_plugin.errors import NATError
+from nat_plugin import NATError
 from nat_plugin.exporting import Example, save, traced
 
 _SIZES = (32, 224)

@@ -12,9 +12,8 @@ from nat_nni.generic.measurer import Measurer, Values, combinations
 from nat_nni.generic.probing import IDENTITY, OP, ZERO
 from nat_nni.generic.tree import labels_inside
 from nat_nni.ops import INPUTS, NO_INPUTS
-from nat_plugin.errors import NATError
-from nat_plugin.ir import NULL, SKIP, Op
-from nat_plugin.ir.costs import Cost
+from nat_plugin import NATError
+from nat_plugin.ir import NULL, SKIP, Cost, Op
 from nat_plugin.ir.ops import MAX_TEXT
 
 _NO_WORD = re.compile(r"[^A-Za-z0-9_.\-/]+")

@@ -13,9 +13,7 @@ from nat_nni.generic.inputs import InputWiring
 from nat_nni.generic.measurer import Measurer
 from nat_nni.generic.measuring import Recording, Signature, candidates_of, first_shape, signature
 from nat_nni.ops import INPUTS
-from nat_plugin.ir import NULL, SKIP, Cell, Edge, Head, Network, Node, Op, Placement
-from nat_plugin.ir.costs import Cost
-from nat_plugin.ir.layers import Opaque, Shape, strided
+from nat_plugin.ir import NULL, SKIP, Cell, Cost, Edge, Head, Network, Node, Op, Opaque, Placement, Shape, strided
 from nat_plugin.ir.network import MAX_LEVEL
 
 PATH, BYPASS = Op.parse("opaque:path:0:0"), Op.parse("opaque:bypass:0:0")

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from nat_nni.generic.probing import OP, kind_of
-from nat_plugin.ir.costs import Cost
+from nat_plugin.ir import Cost
 from nat_plugin.nets.counting import MACCounter
 
 Signature: TypeAlias = Any

@@ -29,9 +29,8 @@ from nat_nni.generic.tree import tree
 from nat_nni.samples.described import SampleRemarks
 from nat_nni.samples.domains import domains_of
 from nat_nni.samples.values import Domain, Sample, write_sample
-from nat_plugin.errors import NATError
-from nat_plugin.ir import Frame, Network, Origin
-from nat_plugin.ir.layers import Shape
+from nat_plugin import NATError
+from nat_plugin.ir import Frame, Network, Origin, Shape
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from nat_nni.samples.values import Domain, Sample
-from nat_plugin.ir import Frame, Network, Origin
-from nat_plugin.ir.layers import Shape
+from nat_plugin.ir import Frame, Network, Origin, Shape
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,8 @@ from typing import Any
 
 from nat_nni.samples.values import Sample, few
 from nat_nni.spaces.hub import CELL_SPACES, SUFFIX
-from nat_plugin.errors import NATError
-from nat_plugin.ir.serial import strict_json
-from nat_plugin.literals import parse_literal
+from nat_plugin import NATError
+from nat_plugin.extending import parse_literal, strict_json
 
 FIELDS = ("space", "arguments", "sample")
 MAX_CHARS = 1_000_000

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from nat_plugin.errors import NATError
+from nat_plugin import NATError
 
 Sample: TypeAlias = dict[str, Any]
 MAX_LABELS = 10_000

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from nat_nni.samples.described import Described, SampleRemarks
 from nat_nni.samples.values import Domain, Sample
-from nat_plugin.ir import Frame, Network, Origin
-from nat_plugin.ir.layers import Shape
+from nat_plugin.ir import Frame, Network, Origin, Shape
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

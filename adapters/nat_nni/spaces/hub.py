@@ -15,7 +15,7 @@ from nat_nni.spaces.colour import InColour
 from nat_nni.spaces.nasbench101 import NB101Space
 from nat_nni.spaces.nasbench201 import NB201Space
 from nat_nni.spaces.nds import CELLS, WIDTH, NDSSpace
-from nat_plugin.errors import NATError
+from nat_plugin import NATError
 
 DARTS = (
     *("max_pool_3x3", "avg_pool_3x3", "skip_connect", "sep_conv_3x3", "sep_conv_5x5"),

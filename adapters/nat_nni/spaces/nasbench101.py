@@ -18,9 +18,8 @@ from nat_nni.framework import load
 from nat_nni.samples.described import SampleRemarks
 from nat_nni.samples.domains import domains_of
 from nat_nni.samples.values import Domain, Sample
-from nat_plugin.errors import NATError
-from nat_plugin.ir import NULL, Cell, Edge, Frame, Head, Network, Node, Op, Origin, Placement
-from nat_plugin.ir.layers import Act, Norm, Opaque, Shape
+from nat_plugin import NATError
+from nat_plugin.ir import NULL, Act, Cell, Edge, Frame, Head, Network, Node, Norm, Op, Opaque, Origin, Placement, Shape
 from nat_plugin.ir.vertices import CellPlace, conv_op, hidden_channels, op_name, vertex_cell
 
 CELL = "cell"
@@ -59,7 +58,7 @@ class NB101Space:
         def connection(source: int, target: int) -> Op:
             """From the input a projection, whose parameters are in the stem; else the tensor itself."""
             ends = [place.c_in for place in places], [channels[target] for channels in hidden]
-            return _PASS if source else conv_op("projection", places, *ends, 1, with_params=False)
+            return _PASS if source else conv_op("projection", places, ends, 1, with_params=False)
 
         def key(target: int, source: int | None) -> str:
             number = graph.numbers[target]

@@ -12,10 +12,9 @@ from typing import Any
 from nat_nni.ops import NB201_OPS
 from nat_nni.samples.described import SampleRemarks
 from nat_nni.samples.values import Domain, Sample, require_all
-from nat_plugin.errors import NATError
-from nat_plugin.ir import Cell, Edge, Frame, Network, Node, Origin
-from nat_plugin.ir.layers import Shape
-from nat_plugin.ir.skeletons import STAGES, residual_stages
+from nat_plugin import NATError
+from nat_plugin.ir import Cell, Edge, Frame, Network, Node, Origin, Shape, residual_stages
+from nat_plugin.ir.skeletons import STAGES
 
 CELL = "cell"
 LABELS = {f"{CELL}/{source}_{target}": (source, target) for target in (1, 2, 3) for source in range(target)}

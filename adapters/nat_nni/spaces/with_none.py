@@ -17,7 +17,7 @@ from nni.nas.nn.pytorch import MutableLinear
 from nni.nas.space import current_model, model_context
 
 from nat_nni.spaces.nds import CELL_NAMES, CELLS, INPUTS, PER_NODE, WIDTH, NDSSpace
-from nat_plugin.errors import NATError
+from nat_plugin import NATError
 from nat_plugin.ir import Cell
 
 NONE = "none"

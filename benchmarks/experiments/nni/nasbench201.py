@@ -67,10 +67,10 @@ def number(found: Sample) -> int:
     return int(numbers(np.array([NAMES.index(found[label]) for label in LABELS])))
 
 
-def curve(strategy: Any, space: NasBench201, table: Space, data: str, cell: int, models: int) -> np.ndarray:
+def curve(strategy: Any, accuracies: tuple[np.ndarray, np.ndarray], cell: int, models: int) -> np.ndarray:
     """Gains of the best by validation after 1, 2, … models: (models, [validation, test])."""
-    validation, test = table.validation[data], table.test[data]
-    strategy(RawFormatModelSpace(space, Table(validation)), SequentialExecutionEngine(models))
+    validation, test = accuracies
+    strategy(RawFormatModelSpace(NasBench201(), Table(validation)), SequentialExecutionEngine(models))
     found, best = np.zeros((models, 2)), cell
     submitted = [number(model.sample) for model in strategy.list_models(sort=False)]
     for place in range(models):
@@ -92,13 +92,11 @@ def measure(
     """Mean curves by strategy, (models, [validation, test])."""
     cells = np.flatnonzero(held & table.connected & table.group(group))
     cells = np.random.default_rng(0).permutation(cells)[: options.inputs]
-    space, found = NasBench201(), {}
+    accuracies, found = (table.validation[data], table.test[data]), {}
     for name, make in STRATEGIES.items():
         settings = {"policy": options.policy} if make is NAT else {}
         curves = [
-            curve(
-                make(initial=sample(cell), budget={}, seed=seed, **settings), space, table, data, cell, options.models
-            )
+            curve(make(initial=sample(cell), budget={}, seed=seed, **settings), accuracies, cell, options.models)
             for seed, cell in enumerate(map(int, cells))
         ]
         found[name] = np.mean(curves, axis=0)

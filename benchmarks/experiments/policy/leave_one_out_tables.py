@@ -64,8 +64,8 @@ class Resampled:
         """(REPEATS,); of the same inputs for all values."""
         places = np.random.default_rng(0).integers(0, self._inputs, (REPEATS, self._inputs))
         trainings = np.random.default_rng(1).integers(0, len(values), (REPEATS, len(values)))
-        found: np.ndarray = np.stack([values[of][:, at].mean() for of, at in zip(trainings, places, strict=True)])
-        return found
+        means: np.ndarray = np.stack([values[of][:, at].mean() for of, at in zip(trainings, places, strict=True)])
+        return means
 
 
 def _with_interval(value: float, repeats: np.ndarray) -> list[float]:
@@ -82,13 +82,15 @@ def entry_of(
     ``rankings``: by the critics of all trainings."""
     runs = {name: Runs(several) for name, several in units.items()}
     rows = []
-    for (setting, method), found in sorted(runs.items(), key=lambda each: ("=" in each[0][0], each[0])):
+    for (setting, method), trainings in sorted(runs.items(), key=lambda each: ("=" in each[0][0], each[0])):
         trained = runs.get((setting, TRAINED))
         for group, members in groups[setting, method].items():
-            rows += _rows(setting, method, group, found, members, trained if method in SCRATCH else None)
+            labels = {"setting": setting, "method": method, "group": group}
+            against = trained if method in SCRATCH else None
+            rows += [labels | row for row in _rows(method, trainings, members, against)]
     calibration = {
-        setting: _calibration(found, groups[setting, method]["all"])
-        for (setting, method), found in runs.items()
+        setting: _calibration(trainings, groups[setting, method]["all"])
+        for (setting, method), trainings in runs.items()
         if method == SUGGEST
     }
     every = [*rankings, *(unit for several in units.values() for unit in several)]
@@ -101,19 +103,15 @@ def entry_of(
     return {"rows": rows, "calibration": calibration, "critic": critic, "parts": list(origins.values())}
 
 
-def _rows(
-    setting: str, method: str, group: str, found: Runs, members: Sequence[int], trained: Runs | None
-) -> list[dict[str, Any]]:
-    at = found.places(members)
+def _rows(method: str, runs: Runs, members: Sequence[int], trained: Runs | None) -> list[dict[str, Any]]:
+    """By number of queries."""
+    at = runs.places(members)
     if not at:
         return []
-    best, over, rows = found.best[at], Resampled(len(at)), []
-    for number, queries in enumerate(found.queries):
-        gains = found.gains[:, at, number]
+    best, over, rows = runs.best[at], Resampled(len(at)), []
+    for number, queries in enumerate(runs.queries):
+        gains = runs.gains[:, at, number]
         row = {
-            "setting": setting,
-            "method": method,
-            "group": group,
             "queries": queries,
             "inputs": len(at),
             "trainings": len(gains),
@@ -124,32 +122,32 @@ def _rows(
             "worse": float((gains < 0).mean()),
         }
         if method == SUGGEST:
-            row |= _proposals(found, at)
-        if trained is not None and trained.inputs == found.inputs and queries in trained.queries:
+            row |= _proposals(runs, at)
+        if trained is not None and trained.inputs == runs.inputs and queries in trained.queries:
             ahead = trained.gains[:, at, trained.queries.index(queries)] - gains
             row |= {"ahead": over.mean(ahead), "ahead_share": over.ratio(ahead, best)}
         rows.append(row)
     return rows
 
 
-def _proposals(found: Runs, at: Sequence[int]) -> dict[str, Any]:
+def _proposals(runs: Runs, at: Sequence[int]) -> dict[str, Any]:
     """How many inputs were changed; of these what the critic said and what was so."""
-    changed = np.array([[not unit["kept"][place] for place in at] for unit in found.units])
-    said = np.array([[unit["probability"][place] for place in at] for unit in found.units], float)
+    changed = np.array([[not unit["kept"][place] for place in at] for unit in runs.units])
+    said = np.array([[unit["probability"][place] for place in at] for unit in runs.units], float)
     row: dict[str, Any] = {"changed": float(changed.mean())}
     if changed.any():
-        row |= {"said": float(said[changed].mean()), "true": float((found.gains[:, at, 0] > 0)[changed].mean())}
+        row |= {"said": float(said[changed].mean()), "true": float((runs.gains[:, at, 0] > 0)[changed].mean())}
     return row
 
 
-def _calibration(found: Runs, members: Sequence[int]) -> dict[str, Any]:
+def _calibration(runs: Runs, members: Sequence[int]) -> dict[str, Any]:
     """Of the inputs that are a sample of all."""
-    at = found.places(members)
-    said = np.array([unit["probability"] for unit in found.units], float)[:, at]
-    made = ~np.array([unit["kept"] for unit in found.units])[:, at] & np.isfinite(said)
+    at = runs.places(members)
+    said = np.array([unit["probability"] for unit in runs.units], float)[:, at]
+    made = ~np.array([unit["kept"] for unit in runs.units])[:, at] & np.isfinite(said)
     return {
-        "proposals": bins_of(said[made], (found.gains[:, at, 0] > 0)[made]),
-        "reachable": _bins([pair for unit in found.units for place in at for pair in unit["reached"][place]]),
+        "proposals": bins_of(said[made], (runs.gains[:, at, 0] > 0)[made]),
+        "reachable": _bins([pair for unit in runs.units for place in at for pair in unit["reached"][place]]),
     }
 
 
@@ -172,8 +170,8 @@ def tables_of(entries: Entries) -> dict[str, str]:
 
 def _pooled(entry: Mapping[str, Any], what: str) -> list[dict[str, float]]:
     if what == "pairs":
-        found: list[dict[str, float]] = entry["critic"]["pairs"]
-        return found
+        pairs: list[dict[str, float]] = entry["critic"]["pairs"]
+        return pairs
     return pooled(each[what] for each in entry["calibration"].values())
 
 
@@ -206,7 +204,7 @@ def _limits(entries: Entries) -> str:
 
 def _places(entry: Mapping[str, Any]) -> dict[tuple[str, str], dict[int, tuple[Row, Row]]]:
     """By setting and group, at every number of queries the row of the trained policy and of the best other method."""
-    found: dict[tuple[str, str], dict[int, tuple[Row, Row]]] = {}
+    pairs: dict[tuple[str, str], dict[int, tuple[Row, Row]]] = {}
     for own in entry["rows"]:
         if own["method"] == TRAINED:
             at = own["setting"], own["group"], own["queries"]
@@ -216,8 +214,8 @@ def _places(entry: Mapping[str, Any]) -> dict[tuple[str, str], dict[int, tuple[R
             ]  # fmt: skip
             if others:
                 best = max(others, key=lambda row: row["gain"][0])
-                found.setdefault(at[:2], {})[at[2]] = (own, best)
-    return found
+                pairs.setdefault(at[:2], {})[at[2]] = (own, best)
+    return pairs
 
 
 def _queries(entries: Entries) -> str:
@@ -287,15 +285,15 @@ def _line(*cells: str) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _percent(found: Sequence[float] | None, sign: str = "") -> str:
-    if found is None:
+def _percent(interval: Sequence[float] | None, sign: str = "") -> str:
+    if interval is None:
         return "–"
-    value, low, high = (format(100 * each, f"{sign}.0f") for each in found)
+    value, low, high = (format(100 * each, f"{sign}.0f") for each in interval)
     return f"{value} % [{low}, {high}]"
 
 
-def _points(found: Sequence[float], entry: Mapping[str, Any]) -> str:
-    value, low, high = (_number(each, entry) for each in found)
+def _points(interval: Sequence[float], entry: Mapping[str, Any]) -> str:
+    value, low, high = (_number(each, entry) for each in interval)
     return f"{value} [{low}, {high}]"
 
 

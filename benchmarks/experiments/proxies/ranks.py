@@ -107,8 +107,8 @@ def rows(path: Path) -> list[dict[str, str]]:
 
 
 def adapter(name: str) -> Adapter:
-    found: Adapter = plugins().find("adapters", name)
-    return found
+    adapter: Adapter = plugins().find("adapters", name)
+    return adapter
 
 
 def nb201_cell(digits: str) -> Network:
@@ -129,7 +129,7 @@ def nb201(data: Path) -> Space:
     seeds = {
         row["ops"]: [float(row[f"c10_val200_s{n}"]) for n in (1, 2, 3) if row[f"c10_val200_s{n}"]] for row in table
     }
-    chosen = {ops: sum(found) / len(found) for ops, found in seeds.items()}
+    chosen = {ops: sum(accuracies) / len(accuracies) for ops, accuracies in seeds.items()}
     limits = {"below 90": (0, 90), "90 to 93": (90, 93), "93 and more": (93, 101)}
     return Space(
         nb201_cell,
@@ -149,16 +149,16 @@ def transnas(data: Path) -> Space:
         task: {row["ops"]: float(row[task]) for row in table} for task in ("class_object", "jigsaw", "autoencoder")
     }
     ranks = {
-        task: dict(zip(sorted(found, key=found.__getitem__), range(len(found)), strict=True))
-        for task, found in tasks.items()
+        task: dict(zip(sorted(accuracies, key=accuracies.__getitem__), range(len(accuracies)), strict=True))
+        for task, accuracies in tasks.items()
     }
     groups = {}
-    for task, found in tasks.items():
+    for task, accuracies in tasks.items():
         others = [ranks[other] for other in tasks if other != task]
-        mean = {ops: sum(each[ops] for each in others) for ops in found}
+        mean = {ops: sum(each[ops] for each in others) for ops in accuracies}
         middle = float(np.median(list(mean.values())))
-        groups[f"{task}, all"] = Group(tuple(found), found, found)
-        groups[f"{task}, good"] = Group(tuple(ops for ops in found if mean[ops] >= middle), found, found)
+        groups[f"{task}, all"] = Group(tuple(accuracies), accuracies, accuracies)
+        groups[f"{task}, good"] = Group(tuple(ops for ops in accuracies if mean[ops] >= middle), accuracies, accuracies)
     return Space(nb201_cell, nb201_digits, "nat", groups)
 
 
@@ -213,15 +213,15 @@ def features(network: Network, seed: int, module: Callable[[Network], Any] = lam
 def reachable(space: Space, source: Network, count: int, rng: np.random.Generator) -> list[Network]:
     """Some of the distinct connected networks that an input may become, without dead operations."""
     moves = Moves(source, find_rule(space.rule))
-    found = {key(each): canonical(each) for each in map(moves.apply, moves.all())}
-    found.pop(key(source), None)
-    names = sorted(found)
-    return [found[names[number]] for number in rng.permutation(len(names))[:count]]
+    others = {key(network): canonical(network) for network in map(moves.apply, moves.all())}
+    others.pop(key(source), None)
+    names = sorted(others)
+    return [others[names[number]] for number in rng.permutation(len(names))[:count]]
 
 
 def measured(space: Space, group: Group, scorer: Scorer, inputs: int, count: int, seed: int) -> dict[str, Any]:
     rng = np.random.default_rng(seed)
-    found: dict[str, list[tuple[float, float]]] = {}
+    by_label: dict[str, list[tuple[float, float]]] = {}
     best, used = [], 0
     for number in rng.permutation(len(group.inputs)):
         if used == inputs:
@@ -233,26 +233,26 @@ def measured(space: Space, group: Group, scorer: Scorer, inputs: int, count: int
             continue
         used += 1
         own, *rest = scorer([source, *others])
-        texts = [space.write(each) for each in others]
-        truth = [group.chosen[each] for each in texts]
-        gains = [group.reported[each] - group.reported[name] for each in texts]
+        texts = [space.write(network) for network in others]
+        truth = [group.chosen[text] for text in texts]
+        gains = [group.reported[text] - group.reported[name] for text in texts]
         best.append(gains[int(np.argmax(truth))] if max(truth) > group.chosen[name] else 0.0)
         for label, scores in scored(own, rest).items():
             top = int(np.argmax(scores))
-            found.setdefault(label, []).append((rank(scores, truth), gains[top] if scores[top] > 0 else 0.0))
+            by_label.setdefault(label, []).append((rank(scores, truth), gains[top] if scores[top] > 0 else 0.0))
     means = {
-        label: {"rank": mean(r for r, _ in each), "gain": mean(g for _, g in each)} for label, each in found.items()
+        label: {"rank": mean(r for r, _ in each), "gain": mean(g for _, g in each)} for label, each in by_label.items()
     }
     return {"inputs": used, "best": mean(best), "scores": means}
 
 
 def scored(own: Features, rest: Sequence[Features]) -> dict[str, list[float]]:
     """By every proxy alone and by combinations, relative to the input."""
-    found = {}
+    scores = {}
     for label, names in {**{name: (name,) for name in PROXIES}, **COMBINED}.items():
         how = combination_of(own, rest[:16], dict.fromkeys(names, 1.0))
-        found[label] = [how.score(each) for each in rest]
-    return found
+        scores[label] = [how.score(features_of) for features_of in rest]
+    return scores
 
 
 def rank(scores: Sequence[float] | np.ndarray, truth: Sequence[float] | np.ndarray) -> float:
@@ -276,9 +276,9 @@ def over_random(given: argparse.Namespace, name: str) -> dict[str, Any]:
     rows = kept.of([ScoredLike(table.texts[row], table.adapter)(table.networks[row]) for row in picked])
     sound = np.isfinite(rows).all(axis=1)
     picked = [row for row, there in zip(picked, sound.tolist(), strict=True) if there]
-    found = [dict(zip(PROXIES, each, strict=True)) for each in rows[sound].tolist()]
+    proxies = [dict(zip(PROXIES, each, strict=True)) for each in rows[sound].tolist()]
     truth = table.test[picked]
-    centre = {name: float(np.median([each[name] for each in found])) for name in PROXIES}
+    centre = {name: float(np.median([each[name] for each in proxies])) for name in PROXIES}
     published = {
         ours: rank(table.metrics[theirs][picked], truth)
         for ours, theirs in PUBLISHED.items()
@@ -287,14 +287,14 @@ def over_random(given: argparse.Namespace, name: str) -> dict[str, Any]:
     return {
         "networks": len(picked),
         "broken": int((~sound).sum()),
-        "scores": {label: {"rank": rank(each, truth)} for label, each in scored(centre, found).items()},
+        "scores": {label: {"rank": rank(each, truth)} for label, each in scored(centre, proxies).items()},
         "published": published,
     }
 
 
 def times(repeats: int) -> dict[str, float]:
     """Processor seconds of a network by format, of the default proxies."""
-    found = {}
+    medians = {}
     for name, own in FORMATS:
         source = find_source(name, own, plugins())
 
@@ -312,8 +312,8 @@ def times(repeats: int) -> dict[str, float]:
             begun = time.process_time()
             evaluator.features([network])
             spans.append(time.process_time() - begun)
-        found[f"{name} ({own})"] = float(np.median(spans[1:]))
-    return found
+        medians[f"{name} ({own})"] = float(np.median(spans[1:]))
+    return medians
 
 
 def tables_of(known: Mapping[str, Any]) -> dict[str, str]:
@@ -325,7 +325,7 @@ def tables_of(known: Mapping[str, Any]) -> dict[str, str]:
 
 def _ranks(known: Mapping[str, Any]) -> list[str]:
     spaces = {name: known[name] for name in SPACES if name in known}
-    columns = [(space, group) for space, found in spaces.items() for group in found["groups"]]
+    columns = [(space, group) for space, figures_of in spaces.items() for group in figures_of["groups"]]
     lines = _head(f"{space} {group}" for space, group in columns)
     for label in (*PROXIES, *COMBINED):
         cells = [spaces[space]["groups"][group]["scores"][label] for space, group in columns]
@@ -353,14 +353,14 @@ def _head(names: Iterable[str]) -> list[str]:
     return ["| " + " | ".join(columns).lstrip() + " |", "|" + "---|" * len(columns)]
 
 
-def _beside(found: Mapping[str, Any], label: str) -> str:
+def _beside(table: Mapping[str, Any], label: str) -> str:
     """A rank, and in brackets that of the published proxy."""
-    published = found["published"].get(label)
-    return f"{found['scores'][label]['rank']:.2f}" + ("" if published is None else f" ({published:.2f})")
+    published = table["published"].get(label)
+    return f"{table['scores'][label]['rank']:.2f}" + ("" if published is None else f" ({published:.2f})")
 
 
-def _cell(found: Mapping[str, float]) -> str:
-    return f"{found['rank']:.2f}" + (f" / {found['gain']:+.2f}" if "gain" in found else "")
+def _cell(cell: Mapping[str, float]) -> str:
+    return f"{cell['rank']:.2f}" + (f" / {cell['gain']:+.2f}" if "gain" in cell else "")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -375,11 +375,11 @@ def run(given: argparse.Namespace) -> None:
     torch.set_num_threads(1)
     if given.networks < FEWEST:
         raise NATError(f"--networks {given.networks}: at least {FEWEST}, fewer cannot be ranked")
-    found = {}
+    results = {}
     for name in given.spaces:
-        found[name] = figures(name, given)
-        add_result(given.results, name, found[name])
-    print("\n\n".join(tables_of(found).values()))
+        results[name] = figures(name, given)
+        add_result(given.results, name, results[name])
+    print("\n\n".join(tables_of(results).values()))
 
 
 def figures(name: str, given: argparse.Namespace) -> dict[str, Any]:

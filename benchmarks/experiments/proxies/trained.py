@@ -66,28 +66,21 @@ def figures(given: argparse.Namespace) -> dict[str, Any]:
     texts = texts_of(given, plan)
     networks = {name: read_network(text, plan) for name, text in texts.items()}
     hits: dict[str, list[torch.Tensor]] = {name: [] for name in texts}
-    done = 0
     for seed in range(given.seeds):
         for name, text in texts.items():
             place = given.work / f"{key(networks[name])}-{seed}.json"
             hits[name].append(torch.tensor(train_once(text, plan, seed, place).hits, dtype=torch.bool))
-        done = seed + 1
-        add_result(given.results, given.recipe, summary(given, plan, texts, networks, hits, done))
-    return summary(given, plan, texts, networks, hits, done)
+        add_result(given.results, given.recipe, summary(given, plan, texts, hits))
+    return summary(given, plan, texts, hits)
 
 
 def summary(
-    given: argparse.Namespace,
-    plan: RunPlan,
-    texts: Mapping[str, str],
-    networks: Mapping[str, Network],
-    hits: Mapping[str, list[torch.Tensor]],
-    done: int,
+    given: argparse.Namespace, plan: RunPlan, texts: Mapping[str, str], hits: Mapping[str, list[torch.Tensor]]
 ) -> dict[str, Any]:
     assert plan.recipe.final is not None
     rows = {}
     for name, text in texts.items():
-        found = cost(networks[name])
+        found = cost(read_network(text, plan))
         rows[name] = {
             "architecture": text,
             "params": found.params,
@@ -98,7 +91,7 @@ def summary(
             difference = paired_difference(hits["proposed"], hits[name])
             rows[name]["proposed_against_it"] = [difference.value, difference.low, difference.high]
     return {
-        "seeds": done,
+        "seeds": len(hits["input"]),
         "schedule": plan.recipe.final.schedule.model_dump(mode="json"),
         "network": plan.recipe.network.model_dump(mode="json"),
         "set": list(given.set),

@@ -55,19 +55,21 @@ def make_step(
     return step
 
 
+SIZE, WARMUP = 32, 3
+"""Pixels of a side; steps before the clock starts."""
+
+
 def measure(
     channels: int = 16,
     cells: int = 8,
     batch: int = 32,
-    size: int = 32,
-    warmup: int = 3,
     device: str = "cpu",
     within: float = WITHIN,
 ) -> dict[str, Any]:
     """Seconds per step of both, their ratio with its 95 % interval, peak memory."""
     torch.manual_seed(0)
     clock = Clock.of(torch.device(device))
-    network = darts_v2(channels, cells, size)
+    network = darts_v2(channels, cells, SIZE)
     started = clock.read()
     paths = move_paths([network], find_rule("nat++"))
     supernet = Supernet(network, paths).to(device).to(memory_format=torch.channels_last)
@@ -82,12 +84,12 @@ def measure(
         ),
     }
     for step in steps.values():
-        for _ in range(warmup):
+        for _ in range(WARMUP):
             step()
     found = compare(steps["fixed"], steps["supernet"], clock, within)
     quick = quickest(steps["fixed"], clock)
     return {
-        "setting": {"channels": channels, "cells": cells, "batch": batch, "size": size, "device": device,
+        "setting": {"channels": channels, "cells": cells, "batch": batch, "size": SIZE, "device": device,
                     "threads": torch.get_num_threads(), "clock": clock.name, "torch": torch.__version__},
         "seconds": {"fixed": quick, "supernet": quick * found.ratio},
         "ratio": found.ratio,

@@ -38,7 +38,7 @@ from benchmarks.common.files import CIFAR10, NB201, find_file
 from benchmarks.common.intervals import interval, signed
 from benchmarks.common.results import add_result, place_of
 from benchmarks.experiments.policy.nasbench201 import Scores, hill_climbing, random_search
-from benchmarks.experiments.supernet.policy import CPU, learn_from
+from benchmarks.experiments.supernet.policy import CPU, LearningSetting, learn_from
 from benchmarks.experiments.supernet.rewards import Asked, Setting, SupernetRewards, ask_for_setting, setting_of
 from benchmarks.methods.nb201_final import best_trained, different, trainings
 from benchmarks.spaces.nb201 import CELLS, GROUPS, PLACES, Reach, Space, digits_of, fixed_rule, load_space, numbers
@@ -190,7 +190,7 @@ def sampled(space: Space, count: int) -> np.ndarray:
 
 def trained(space: Space, values: np.ndarray, seed: int, args: argparse.Namespace) -> Policy:
     """A policy that learned from a critic's values of kinds."""
-    return learn_from(space, values, seed, args.policy_inputs, args.updates, args.entropy)
+    return learn_from(space, values, seed, LearningSetting(args.policy_inputs, args.updates, args.entropy))
 
 
 def by_searches(

@@ -5,6 +5,8 @@ What ``nat train`` does between a critic and its policy, for values that are fro
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 
@@ -21,12 +23,21 @@ CPU = torch.device("cpu")
 BATCH, SAMPLES, RATE, WARMUP = 128, 8, 4e-3, 30
 
 
-def learn_from(space: Space, values: np.ndarray, seed: int, inputs: int, updates: int, entropy: float) -> Policy:
-    """From values by kind. ``inputs``: cells that are not held out, each under one of the rules; ``entropy``: weight of
-    the bonus at first, which falls to nothing as the learning rate does."""
+@dataclass(frozen=True)
+class LearningSetting:
+    """``inputs``: cells that are not held out, each under one of the rules; ``entropy``: weight of the bonus at first,
+    which falls to nothing as the learning rate does."""
+
+    inputs: int
+    updates: int
+    entropy: float
+
+
+def learn_from(space: Space, values: np.ndarray, seed: int, setting: LearningSetting) -> Policy:
+    """From values by kind."""
     rng, reach = np.random.default_rng(seed), [Reach(space, find_rule(name)) for name in RULES]
     by_cell = np.where(space.connected, values[space.kinds], np.nan)
-    cells = rng.permutation(np.flatnonzero(~space.held_out))[:inputs]
+    cells = rng.permutation(np.flatnonzero(~space.held_out))[: setting.inputs]
     owns = [reach[rng.integers(len(reach))] for _ in cells]
     options = [own.table[digits_of(cell)] for own, cell in zip(owns, cells, strict=True)]
     graphs = [
@@ -35,8 +46,8 @@ def learn_from(space: Space, values: np.ndarray, seed: int, inputs: int, updates
     ]
     policy = new_policy(PolicyConfig(hidden=32, headroom=False), seed, CPU)
     optimizer = torch.optim.Adam(policy.parameters(), RATE, (0.9, 0.99))
-    for step in range(updates):
-        left = 1 - step / updates
+    for step in range(setting.updates):
+        left = 1 - step / setting.updates
         for group in optimizer.param_groups:
             group["lr"] = RATE * max(0.02, left) * min(1.0, (step + 1) / WARMUP)
         drawn = rng.integers(0, len(cells), BATCH)
@@ -53,7 +64,7 @@ def learn_from(space: Space, values: np.ndarray, seed: int, inputs: int, updates
             batch,
             judge,
             Learning(normalise="batch"),
-            SampleSettings(SAMPLES, entropy * left),
+            SampleSettings(SAMPLES, setting.entropy * left),
             rng,
         )
     return policy
