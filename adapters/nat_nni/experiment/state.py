@@ -10,8 +10,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 
 from nat_plugin import NATError
-from nat_plugin.extending import State, read_text
-from nat_plugin.files import ReadError, write_text
+from nat_plugin.extending import State
+from nat_plugin.files import ReadError, read_text, write_text
 from nat_plugin.runs.state import join, split
 from nat_plugin.sealing import seal, unseal
 

@@ -39,7 +39,7 @@ from benchmarks.common.files import CIFAR10, find_file
 from benchmarks.common.intervals import interval
 from benchmarks.common.results import add_result
 from nat_plugin.adapter import Adapter
-from nat_plugin.data import DataSet, DataSettings, Images, eval_batches, load, train_batches
+from nat_plugin.data import DataSet, DataSettings, SplitImages, eval_batches, load, train_batches
 from nat_plugin.device import find_compute
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Frame, Network
@@ -67,7 +67,7 @@ class Batches:
     """Batches of a split, drawn anew at every pass."""
 
     data: DataSet
-    split: Images
+    split: SplitImages
     train: bool
     seed: int
 
