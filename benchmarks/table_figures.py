@@ -115,6 +115,17 @@ def _texts() -> Mapping[str, str]:
     return {name: table.text for name, table in all_tables().items()}
 
 
+def _by_queries(place: str) -> TableFigure:
+    return TableFigure(
+        {"": place},
+        "ahead of random search, points",
+        rows=("nat, with the policy", "nat, from scratch", "hill_climb", "greedy"),
+        x="queries",
+        number=1,
+        powers=True,
+    )
+
+
 RULES = "rules nat", "rules nat++"
 TABLE_FIGURES: Mapping[str, TableFigure] = {
     "advice": TableFigure({"mobilenetv2_100, 40 moves": "timm_advice"}, "rank correlation with what is lost"),
@@ -130,22 +141,8 @@ TABLE_FIGURES: Mapping[str, TableFigure] = {
         columns=("MACs", "evaluator proxies", "critic", "critic with proxies", "the same, not told"),
         labels=2,
     ),
-    "few_queries": TableFigure(
-        {"": "few-queries-nat-no-limit"},
-        "ahead of random search, points",
-        rows=("nat, with the policy", "nat, from scratch", "hill_climb", "greedy"),
-        x="queries",
-        number=1,
-        powers=True,
-    ),
-    "few_queries_budget": TableFigure(
-        {"": "few-queries-nat-macs-0.8x"},
-        "ahead of random search, points",
-        rows=("nat, with the policy", "nat, from scratch", "hill_climb", "greedy"),
-        x="queries",
-        number=1,
-        powers=True,
-    ),
+    "few_queries": _by_queries("few-queries-nat-no-limit"),
+    "few_queries_budget": _by_queries("few-queries-nat-macs-0.8x"),
     "lean_networks": TableFigure(
         dict(zip(RULES, ("lean-nat-searched", "lean-nat++-searched"), strict=True)),
         "change in accuracy, points",
