@@ -133,7 +133,8 @@ SOURCES = {
         "590 networks of NAS-Bench-Suite-Zero trained on SVHN",
         NASLIB,
         "f93bb3de80d8adaa508b40e74b03812f9f7b6065eacc507c9e86b22886eb8381",
-        missing="which archive of NASLib's `zc_benchmarks` had the rows of SVHN is not written down",
+        missing="which archive of NASLib had the rows of SVHN is not written down; naslib/data/zc_benchmarks/all_"
+        "benchmarks_zen.zip (commit 7a5496e) and logs/benchmark_creation/9x_all.zip (8359327) may, and were not read",
     ),
     DARTS214: Source(
         "214 random DARTS cells trained for 600 epochs",
