@@ -16,10 +16,11 @@ from torch.utils.data import DataLoader
 
 from nat_plugin.errors import NATError
 from nat_plugin.execution import base
-from nat_plugin.runs.folder import read_journal
+from nat_plugin.runs.folder import LOCK, locked, read_journal
 from nat_plugin.runs.kept import KeptWorkers
 from tests.adapters.timm.compaction import QUICK, loaders
 from tests.adapters.timm.compaction import model as made
+from tests.runs.finding import THEIRS
 
 ADVISED: dict[str, Any] = {
     **QUICK,
@@ -44,7 +45,7 @@ def model() -> nn.Module:
 
 def found(given: dict[str, Any], **changes: Any) -> CompactionResult:
     torch.manual_seed(torch.seed())  # what a program has drawn before changes nothing
-    return nat_timm.compact(model(), *loaders(96, 40), budget={"params": "0.8x"}, **given, **changes)
+    return nat_timm.compact(model(), *loaders(64, 30), budget={"params": "0.8x"}, **given, **changes)
 
 
 def said(result: CompactionResult) -> list[Any]:
@@ -77,6 +78,30 @@ def test_workers_find_what_one_process_finds(advised: CompactionResult, tmp_path
     assert len(lines) == 4
     tasks = [each["tasks"] for each in json.loads((folder / "workers.json").read_text()).values()]
     assert sum(tasks) == len({line["network"] for line in lines}) + 2  # own weights of the model and of the finalist
+
+
+def test_told_as_they_arrive_the_journal_has_the_order_and_another_process_keeps_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(work, "plugins", lambda: THEIRS)
+    with locked(_made(tmp_path)), pytest.raises(NATError, match="another process is running in this folder") as error:
+        found(ADVISED, folder=tmp_path)
+    assert "\n" not in str(error.value)
+    for name in (LOCK, work.CALL):
+        (tmp_path / name).unlink()
+    result = found(ADVISED, executor={"name": "shuffled", "workers": 3, "order": 1, "patience": 0.5}, folder=tmp_path)
+    lines = [line for line in read_journal(tmp_path / "journal.jsonl") if line["stage"] == "search"]
+    assert sorted(line["number"] for line in lines) == list(range(4))
+    assert [line["number"] for line in lines] != list(range(4))
+    assert all(line["asked"] > line["number"] for line in lines)
+    again = found(ADVISED, executor={"name": "shuffled", "workers": 3, "order": 7, "patience": 0.5}, folder=tmp_path)
+    assert_same(again, result)
+
+
+def _made(folder: Path) -> Path:
+    """As a call leaves it that has just begun."""
+    (folder / work.CALL).write_text("{}")
+    return folder
 
 
 def test_weights_that_a_search_adapted_reach_workers_too(tmp_path: Path) -> None:
@@ -140,11 +165,12 @@ def test_loaders_with_processes_and_numbers_of_their_own_reach_workers_as_they_c
     """A loader that was gone through has processes at work, which no other process can be given."""
     given = []
     for _ in range(2):
-        train, val = loaders(64, 20)
+        train, val = loaders(48, 20)
         own = DataLoader(
             train.dataset, 32, shuffle=True, num_workers=1, persistent_workers=True, generator=torch.Generator()
         )
-        given.append(nat_timm.compact(model(), own, val, budget={"params": "0.8x"}, **ADAPTED, executor="local"))
+        once = {**ADAPTED, "starts": ("own",)}
+        given.append(nat_timm.compact(model(), own, val, budget={"params": "0.8x"}, **once, executor="local"))
         assert len(list(own)) == 2
     assert_same(*given)
 
