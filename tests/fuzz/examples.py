@@ -21,6 +21,7 @@ from nat_plugin.outside import Outside
 from nat_plugin.plugins import plugins
 from nat_plugin.sealing import unseal
 from tests.adapters.texts import TEXTS as FORMS
+from tests.pictures import write_shard
 
 GENOTYPE = (
     "Genotype(normal=[('sep_conv_3x3', 0), ('skip_connect', 1), ('max_pool_3x3', 2), ('none', 0)], "
@@ -237,6 +238,14 @@ def npz_files() -> list[bytes]:
         save(file, x_train=np.zeros((4, 3, 3, 3), np.uint8), y_train=np.arange(4), names=np.array(["a", "b", "c", "d"]))
         found.append(file.getvalue())
     return found
+
+
+@cache
+def shards() -> list[bytes]:
+    with tempfile.TemporaryDirectory() as folder:
+        first, other, *_ = images()
+        samples = {"one": {"png": first, "cls": b"0"}, "other": {"jpg": other, "cls": b"1\n"}}
+        return [write_shard(Path(folder) / "shard.tar", samples).read_bytes()]
 
 
 @cache

@@ -324,6 +324,13 @@ def image(data: bytes) -> None:
             in_file(lambda path: read_image(path, 8), f"image{suffix}")(data)
 
 
+def shard(path: Path) -> object:
+    from nat_plugin.data.loaders.shard_pictures import ShardPictures
+
+    found = ShardPictures([path])
+    return [found.read(number) for number in range(len(found.labels))]
+
+
 def weights(path: Path) -> object:
     from nat_timm.saving.weights import read_weights
 
@@ -386,6 +393,7 @@ def harnesses() -> Mapping[str, Harness]:
         "cifar": Harness(in_file(cifar, "data.bin"), valid.cifar_files, text=False, count=60),
         "npz": Harness(in_file(npz, "arrays.npz"), valid.npz_files, text=False),
         "image": Harness(image, valid.images, text=False, count=60),
+        "shard": Harness(in_file(shard, "train-0.tar"), valid.shards, text=False, count=60),
         "weights": Harness(in_file(weights, "model.safetensors"), valid.checkpoints, text=False),
         "timm-config": Harness(in_file(timm_config, "config.json"), valid.timm_configs),
         "nni-samples": Harness(in_file(nni_samples, "samples.json"), valid.nni_samples),

@@ -138,7 +138,7 @@ def decoded(file: IO[bytes], form: str, where: str) -> Picture:
         NATError: damaged, of another format than its name says, far too large, or Pillow is missing.
     """
     try:
-        from PIL import Image
+        from PIL import Image, UnidentifiedImageError
     except ImportError as error:
         raise NATError(f"images need Pillow ({error}): pip install 'nat-plugin[vision]'") from error
     try:
@@ -153,5 +153,7 @@ def decoded(file: IO[bytes], form: str, where: str) -> Picture:
                     )
                 found: Picture = image.convert("RGB")
                 return found
+    except UnidentifiedImageError as error:
+        raise NATError(f"{where}: is no image of the format {form}: replace or remove it") from error
     except (ValueError, SyntaxError, struct.error, Image.DecompressionBombError) as error:
         raise NATError(f"{where}: is not a sound image ({error}): replace or remove it") from error
