@@ -85,6 +85,8 @@ def shard_source(settings: DataSettings, form: PictureForm) -> StoredSource:
 
 def _parts_of(root: Path) -> dict[str, list[Path]]:
     """Shards by part, in the order of their names."""
+    if not root.exists():
+        raise NATError(f"{root}: there is no such file or folder: give {WHAT}")
     if root.is_file():
         return {"train": [root]}
     found: dict[str, list[Path]] = {}

@@ -183,6 +183,7 @@ def test_shards_that_are_none_are_a_line(tmp_path: Path) -> None:
 
     good = {"a": _sample(), "b": _sample(b"1")}
     bad("has no shard (*.tar)")
+    fails("there is no such file or folder", name="webdataset", path=tmp_path / "none")
     bad("train-0.tar", "an empty shard", train_0={})
     bad("train-0.tar: is no sound shard", train_0=b"")
     bad("train-1.tar: an empty shard", train_0=good, train_1={"c": {"txt": b"text"}})
