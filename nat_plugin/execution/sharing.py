@@ -10,7 +10,6 @@ from typing import Protocol
 
 from nat_plugin.files import file_errors
 from nat_plugin.outside import Outside, fingerprint
-from nat_plugin.runs.state import load_state, save_state
 from nat_plugin.search.base import State
 
 FOLDER = "shared"
@@ -42,6 +41,8 @@ class StateFile:
 
     @staticmethod
     def of(folder: Path, state: State) -> StateFile:
+        from nat_plugin.runs.state import save_state  # imports torch, which takes seconds
+
         path = folder.absolute() / FOLDER / "state.safetensors"
         with file_errors(path):
             path.parent.mkdir(exist_ok=True)
@@ -59,4 +60,6 @@ class StateFile:
 
 @lru_cache(maxsize=1)
 def _read(file: StateFile) -> State:
+    from nat_plugin.runs.state import load_state
+
     return load_state(file.path)
