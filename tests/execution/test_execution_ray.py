@@ -12,6 +12,7 @@ import pytest
 
 pytest.importorskip("ray")
 
+from nat_plugin.errors import NATError
 from nat_plugin.execution.choosing import find_executor
 from nat_plugin.execution.ray import RaySettings
 from nat_plugin.plugins import plugins
@@ -23,6 +24,27 @@ def test_where_ray_itself_dies_it_is_begun_anew_and_no_other_command_joins_it(tm
     call = [sys.executable, "-m", "tests.execution.test_execution_ray", str(tmp_path)]
     done = subprocess.run(call, cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=300)
     assert done.stdout.splitlines()[-3:] == ["LocalRayletDiedError", "49", "alone"], done.stderr
+
+
+def test_a_cluster_that_does_not_begin_is_begun_again_and_then_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Ray says it where cores are too busy for its half minute."""
+    import ray
+
+    tries = []
+
+    def slow(**given: object) -> None:
+        tries.append(given["address"])
+        raise Exception("The current node timed out\nduring startup.")
+
+    for name, does in {"init": slow, "is_initialized": bool, "shutdown": lambda: None}.items():
+        monkeypatch.setattr(ray, name, does)
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    with pytest.raises(NATError, match=r"on this machine, 3 times: The current node timed out during startup\.$"):
+        find_executor("ray", RaySettings(), tmp_path, plugins())
+    assert tries == ["local"] * 3
 
 
 def _main(folder: Path) -> None:
