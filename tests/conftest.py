@@ -8,6 +8,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
+from multiprocessing.util import Finalize
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # also for subprocesses: threads that wait for shared cores are slow
@@ -55,29 +56,20 @@ def shared_data() -> Path:
     return SHARED
 
 
-SCRATCH = pytest.StashKey[str]()
-"""The folder for temporary files of this session, in the process that made it."""
-
-
 def pytest_configure(config: pytest.Config) -> None:
     gc.disable()  # modules and tests stay: to look through them for what can be freed takes seconds each time
     if not hasattr(config, "workerinput"):
-        config.stash[SCRATCH] = _scratch()
+        keep_together()
 
 
-def _scratch() -> str:
-    """Temporary files of all processes go into one folder, since those that are killed leave theirs. What a failing
-    test had in its own folder (``tmp_path``) stays where pytest puts it."""
+def keep_together() -> None:
+    """Temporary files of all processes go into one folder that goes with this one, since those that are killed leave
+    theirs. What a failing test had in its own folder (``tmp_path``) stays where pytest puts it."""
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())
     folder = tempfile.mkdtemp(prefix="nat-")  # short: sockets lie in it, whose paths have at most 107 characters
     os.environ["TMPDIR"] = tempfile.tempdir = folder
-    return folder
-
-
-def pytest_unconfigure(config: pytest.Config) -> None:
-    folder = config.stash.get(SCRATCH, None)
-    if folder is not None:
-        shutil.rmtree(folder, ignore_errors=True)
+    after_multiprocessing = -200  # its own folder in there has -100
+    Finalize(None, shutil.rmtree, (folder, True), exitpriority=after_multiprocessing)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
