@@ -129,6 +129,7 @@ def compact(  # noqa: PLR0913 - keywords that a user types
             told = {name: value for name, value in told.items() if name not in ("folder", "deterministic")}
             images = [each for batch in session.feed.reward(0, 0) for each in batch]
             session.work = stack.enter_context(working(at_work, digest_of(model, images, told)))
+            session.work.workers.report = shown.note
         sums = kind is not None and (kind.needs_sums or bool(advice))
         task = session.task(budget, lengths.rounds * lengths.proposals, sums)
         limits = task.budget.resolve(session.source)

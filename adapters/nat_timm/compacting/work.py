@@ -72,7 +72,10 @@ class CompactionWork:
     journal: Journal
     notes: list[str] = field(default_factory=list)
 
-    def trials(self, evaluator: FittedEvaluator) -> TrialWorkers:
+    def trials(self, evaluator: FittedEvaluator) -> TrialWorkers | None:
+        """None where there is nobody but this process, which measures by itself."""
+        if self.workers.here:
+            return None
         packed = Packed.of(evaluator.scores, "the model", self.workers.executor)
         carry_out = (_scored, (packed, torch.get_num_threads()))
         return TrialWorkers(self.workers, evaluator, carry_out, self.deterministic)
@@ -87,7 +90,6 @@ class CompactionWork:
         packed = Packed.of(session.tuner, "the model or a loader", self.workers.executor)
         following = (ExecutorCall(each, _tuned, (packed, *each.given(session)), each.name) for each in calls)
         session.progress.phase("fine-tuning", len(calls))
-        self.workers.report = session.progress.note
         found: dict[int, list[tuple[_TuningCall, State]]] = {}
         lost: dict[int, str] = {}
         for done, (each, answer) in enumerate(self.workers.answers(lambda: next(following, None)), start=1):

@@ -65,6 +65,12 @@ def assert_same(one: CompactionResult, other: CompactionResult) -> None:
         assert all(torch.equal(value, its[name]) for name, value in mine.items())
 
 
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no folder is given, workers have one where the program is."""
+    monkeypatch.chdir(tmp_path_factory.mktemp("here"))
+
+
 @pytest.fixture(scope="module")
 def advised() -> CompactionResult:
     """In one process, one after the other."""
