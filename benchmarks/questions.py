@@ -240,7 +240,8 @@ PRETRAINED = (
     Answer(
         "Against other tools, with no training?",
         "MobileNetV2 at 0.8 of its MACs: {macs:.0f} % top-1 of {original:.0f}, the best of Torch-Pruning and FastNAS "
-        "{macs_others:.0f}; at 0.8 of its latency {latency:.0f} %, Torch-Pruning {latency_others:.0f} %. One split",
+        "{macs_others:.0f}; at 0.8 of its latency {latency:.0f} %, Torch-Pruning {latency_others:.0f} %. Two splits, "
+        "others one",
         OTHER_TOOLS,
         TOOLS,
     ),

@@ -127,6 +127,15 @@ def of(make: Callable[[list[float]], float], values: Callable[[Texts], list[floa
     return lambda texts: make(values(texts))
 
 
+ORIGINAL_TOP1 = At(PEERS, ("", "original"), "top-1")
+
+
+def lost_of(method: str) -> Callable[[Texts], float]:
+    """Points of top-1 at the limit on latency."""
+    left = At(PEERS, (LATENCY, method), "top-1")
+    return lambda texts: ORIGINAL_TOP1.read(texts) - left.read(texts)
+
+
 def mean(values: list[float]) -> float:
     return sum(values) / len(values)
 
@@ -240,6 +249,10 @@ DERIVED: Mapping[str, tuple[Derived, ...]] = {
                 "taylor": At(PEERS, (LATENCY, "Torch-Pruning Taylor"), "top-1"),
                 "p": below(PEERS, (LATENCY, {"Torch-Pruning Taylor"})),
             },
+        ),
+        Derived(
+            "`nat` loses {nat:.1f} of {whole:.1f}, `knapsack` {knapsack:.1f}",
+            {"nat": lost_of("**nat**"), "whole": ORIGINAL_TOP1, "knapsack": lost_of("knapsack")},
         ),
     ),
 }
