@@ -20,11 +20,11 @@ from tests.pictures import write_shards, write_tree
 
 FEW_STEPS = [
     "evaluator.data.name=npz",
-    "evaluator.data.limit=300",
-    "evaluator.reward_images=60",
+    "evaluator.data.limit=200",
+    "evaluator.reward_images=40",
     "search={rounds: 3, proposals: 16, steps: 2}",
     "network={channels: 4, cells: 3}",
-    "final.network={channels: 8, cells: 5}",
+    "final.network={channels: 4, cells: 5}",
     "final.schedule={epochs: 1, batch: 60}",
     "threads=1",
 ]
