@@ -160,7 +160,10 @@ def tables_of(results: Mapping[str, Any]) -> dict[str, str]:
     for engine, found in results.items():
         runs = found["runs"]
         sums = [sum(each[name] for each in runs) for name in ("workers", "commands", "measured_twice", "left")]
-        bad = [sum(bool(each[name]) for each in runs) for name in ("said", "differs")]
+        bad = [
+            sum(bool(each["said"]) for each in runs),
+            sum(bool(each["differs"] and not each["said"]) for each in runs),
+        ]
         figures = (len(runs), *sums[:2], *bad, *sums[2:])
         lines.append(f"| {engine} | {' | '.join(map(str, figures))} |")
     return {"chaos": "\n".join(lines)}
