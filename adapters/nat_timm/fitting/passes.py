@@ -44,6 +44,7 @@ def _steps_of(model: nn.Module, batch: Tensor, paths: Sequence[str]) -> tuple[St
     shape = (batch.shape[1], batch.shape[2], batch.shape[3])
     try:
         graph = trace(to_meta(model), shape, type(model).__name__, (FittedOp,))
+        steps = Steps(graph, model)
     except NATError:
         return None
     found = [
@@ -52,7 +53,7 @@ def _steps_of(model: nn.Module, batch: Tensor, paths: Sequence[str]) -> tuple[St
     ]
     if not all(len(each) == 1 for each in found) or len({each[0] for each in found}) < len(paths):
         return None
-    steps, x = Steps(graph, model), batch[:2]
+    x = batch[:2]
     values: Values = {}
     out, wanted = steps.advance(values, x), model(x)
     if not isinstance(out, Tensor) or not torch.allclose(out, wanted, _CLOSE, _CLOSE * float(wanted.abs().max())):

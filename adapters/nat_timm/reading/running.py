@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, fx, nn
 
+from nat_plugin.errors import NATError
 from nat_timm.reading.trace import Step, Trace
 from nat_timm.reading.units import ModelUnit
 
@@ -25,10 +27,17 @@ class Cut:
 
 
 class Steps:
-    """The steps of a model's graph. ``trace`` is of this model; modules are taken from it, or from a moved copy."""
+    """The steps of a model's graph. ``trace`` is of this model; modules are taken from it, or from a moved copy.
+    NATError where the graph has values that the model does not have."""
 
     def __init__(self, trace: Trace, model: nn.Module) -> None:
         self._trace, self._model = trace, model
+        for step in trace.steps:
+            if step.op == "get_attr":
+                try:
+                    attrgetter(str(step.target))(model)
+                except AttributeError:
+                    raise NATError("the graph that torch.fx traces has values that the model does not have") from None
         last = {each: step for step in trace.steps for each in step.all_input_nodes}
         self._done: dict[Step, list[Step]] = {}  # what nothing needs any more, once a step has computed
         for step, user in last.items():
@@ -106,9 +115,7 @@ class Steps:
             return target(*args, **kwargs)
         if step.op == "call_method":
             return getattr(args[0], str(target))(*args[1:], **kwargs)
-        found: Any = owner
-        for name in str(target).split("."):
-            found = getattr(found, name)
+        found: Any = attrgetter(str(target))(owner)
         return found(*args, **kwargs) if step.op == "call_module" else found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeAlias
@@ -34,8 +35,10 @@ Step: TypeAlias = fx.Node
 
 
 class _TimmTracer(fx.Tracer):
-    def __init__(self, whole: tuple[type[nn.Module], ...]) -> None:
+    def __init__(self, whole: tuple[type[nn.Module], ...], buffers: bool = False) -> None:
+        """``buffers``: what is computed from them is steps, too."""
         layers = timm().layers
+        self.proxy_buffer_attributes = buffers
         super().__init__(autowrap_functions=tuple(layers.get_notrace_functions()))
         self._leaves = (*layers.get_notrace_modules(), *whole)
 
@@ -68,6 +71,18 @@ class _Runner(fx.Interpreter):
         return result
 
 
+def _traced(model: nn.Module, whole: tuple[type[nn.Module], ...]) -> fx.Graph:
+    """The graph, whose values all follow from the model where that can be: what torch.fx took for a constant has no
+    value on the meta device."""
+    graph = _TimmTracer(whole).trace(model)
+    if any(step.op == "get_attr" and str(step.target).startswith(_CONSTANT) for step in graph.nodes):
+        with suppress(Exception):  # control flow may depend on a buffer
+            return _TimmTracer(whole, buffers=True).trace(model)
+    return graph
+
+
+_CONSTANT = "_tensor_constant"
+"""What torch.fx calls tensors that it keeps."""
 SHAPELESS = (nn.modules.batchnorm._BatchNorm, nn.ReLU, nn.ReLU6, nn.SiLU, nn.GELU, nn.Hardswish, nn.Identity)
 """What computes no products and gives the shape that it gets need not be run: half of the time goes there."""
 
@@ -139,7 +154,7 @@ def trace(model: nn.Module, input: Shape, name: str, whole: tuple[type[nn.Module
     where torch.fx cannot follow its control flow, or where it does not take images of ``input``."""
     model.eval()
     try:
-        graph = _TimmTracer(whole).trace(model)
+        graph = _traced(model, whole)
         module = fx.GraphModule(model, graph)
     except Exception as error:
         raise NATError(f"{name}: torch.fx cannot trace this model: {said(error)}") from error

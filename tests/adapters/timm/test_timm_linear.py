@@ -11,11 +11,14 @@ from nat_timm.fitting.cuts import RECORDED, readers_of
 from nat_timm.fitting.fit import fit
 from nat_timm.fitting.probing import Point, calls, probe
 from nat_timm.fitting.readers import order_hidden
+from nat_timm.reading.running import Steps
+from nat_timm.reading.trace import to_meta, trace
 from torch import nn
 
 from nat_plugin.advising.session import Change
 from nat_plugin.advising.timing import Stopwatch
 from nat_plugin.device import find_compute
+from nat_plugin.errors import NATError
 from nat_plugin.ir import Network, find_rule
 from tests.adapters.timm.fits import name_of
 from tests.adapters.timm.samples import images, lively
@@ -120,3 +123,30 @@ class SqueezeExciteCl(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         scaled: torch.Tensor = x * self.fc2(self.fc1(x.mean((1, 2), keepdim=True))).sigmoid()
         return scaled
+
+
+def test_a_model_whose_buffers_are_used_in_passing_is_computed_step_by_step() -> None:
+    """Swin's positions: what torch.fx keeps of them has no value on the meta device."""
+    model = lively(
+        "swin_tiny_patch4_window7_224",
+        img_size=16, patch_size=2, window_size=4, embed_dim=8, depths=(2,), num_heads=(2,),
+    )  # fmt: skip
+    graph = trace(to_meta(model), (3, 16, 16), "swin")
+    x = images(16)
+    torch.testing.assert_close(Steps(graph, model).advance({}, x), model(x))
+
+
+def test_values_that_only_the_graph_has_are_an_error_of_one_line() -> None:
+    graph = trace(to_meta(Constant().eval()), (3, 4, 4), "constant")
+    with pytest.raises(NATError, match="values that the model does not have"):
+        Steps(graph, Constant())
+
+
+class Constant(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 2, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        added: torch.Tensor = self.conv(x) + torch.ones(1, device=next(self.parameters()).device)
+        return added
