@@ -137,11 +137,14 @@ def unmoved_document(model: nn.Module) -> Document:
 
 
 def make_moves(
-    model: nn.Module, after: Document, apply: Callable[[nn.Module, Sequence[Edit], str], object]
+    model: nn.Module,
+    after: Document,
+    apply: Callable[[nn.Module, Sequence[Edit], str], object],
+    before: Document | None = None,
 ) -> nn.Module:
-    """Change a model in place to what a document says, by ``apply`` of the edits that it lacks; returns it. NATError if
-    the document is of another model."""
-    before = document_of(model)
+    """Change a model in place to what a document says, by ``apply`` of the edits that it lacks; returns it. ``before``:
+    what it was made from, for a part of a model, which cannot say so. NATError if the document is of another model."""
+    before = before or document_of(model)
     if (before.architecture, adapted(before)) != (after.architecture, adapted(after)):
         raise NATError(f"the network was read from '{after.architecture}', the model is '{before.architecture}'")
     gone = lost(before.edits, after.edits)

@@ -44,28 +44,35 @@ def solve(
     is taken for both together. ``start`` (inputs, outputs): the weights that the ridge draws to, zeros if left out.
     ``both``: the two together, where that is known."""
     towards, shape = None if start is None else start.to(known.xy), _shape(fitted)
+    scores: dict[float, float] = {}
     if ridge is None:
-        ridge = best_ridge(fitted, known, held, start)
-    residual = _score(shape, fitted, known, held, ridge, towards)
+        ridge, scores = _best(fitted, known, held, towards)
+    is_scored = ridge in scores and len(fitted.layers) == fitted.layers[0].groups == 1
+    residual = scores[ridge] if is_scored else _score(shape, fitted, known, held, ridge, towards)
     layers, whole, bias = _layers(shape, fitted, both or known + held, ridge, towards)
     return Solution(layers, bias, residual, ridge, whole)
 
 
 def best_ridge(fitted: LinearMap, known: Moments, held: Moments, start: Tensor | None = None) -> float:
     """See ``solve``; for the dense convolution that other maps approximate, downhill from the ridge in the middle."""
-    scores: dict[int, float] = {}
-    towards = None if start is None else start.to(known.xy)
+    return _best(fitted, known, held, None if start is None else start.to(known.xy))[0]
+
+
+def _best(fitted: LinearMap, known: Moments, held: Moments, towards: Tensor | None) -> tuple[float, dict[float, float]]:
+    """The best ridge, and what a dense convolution leaves unexplained with each that was tried."""
+    scores: dict[float, float] = {}
 
     def at(number: int) -> float:
-        if number not in scores:
-            scores[number] = _score(_dense, fitted, known, held, RIDGES[number], towards)
-        return scores[number]
+        ridge = RIDGES[number]
+        if ridge not in scores:
+            scores[ridge] = _score(_dense, fitted, known, held, ridge, towards)
+        return scores[ridge]
 
     best = len(RIDGES) // 2
     for step in (-1, 1):
         while 0 <= best + step < len(RIDGES) and at(best + step) < at(best):
             best += step
-    return RIDGES[best]
+    return RIDGES[best], scores
 
 
 def _score(

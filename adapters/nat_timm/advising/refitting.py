@@ -14,11 +14,11 @@ from nat_plugin.advising.session import Change
 from nat_plugin.fitting.sampling import MAX_BYTES
 from nat_timm.advising.effects import output
 from nat_timm.documents.edits import Edit
-from nat_timm.fitting.cuts import RECORDED, cuts_in, readers_of, starts_of
+from nat_timm.fitting.cuts import RECORDED, readers_of, starts_of
 from nat_timm.fitting.layers import DenseLayer, as_map, dense, set_weights
 from nat_timm.fitting.passing import fitted_in_passing
 from nat_timm.fitting.probing import Point, calls, found_in
-from nat_timm.fitting.readers import ReaderSums, order_channels, sums_of
+from nat_timm.fitting.readers import ReaderSums, order_channels, sums_between, sums_of
 from nat_timm.reading.running import Cut, Steps
 from nat_timm.reading.units import ModelUnit
 from nat_timm.surgery.hidden import channels_read
@@ -72,9 +72,11 @@ class Refitting:
         found: dict[Change, Weights] = {}
         x = torch.cat(list(self._batches))[:AT_ONCE].contiguous(memory_format=torch.channels_last)
         for cut in self._steps.cuts(x, list(by_unit)):
-            wanted = self._wanted(cut, {path for _, paths in by_unit[cut.unit] for path in paths})
-            for each, paths in by_unit[cut.unit]:
-                found[each.change] = self._closed(cut, each, paths) or self._in_passing(cut, each, paths, wanted)
+            here = by_unit[cut.unit]
+            wanted = self._wanted(cut, {path for _, paths in here for path in paths})
+            known = _Known(self, cut, wanted, {each.edits: each for each, _ in here})
+            for each, paths in here:
+                found[each.change] = known.weights(each, paths) or self._in_passing(cut, each, paths, wanted)
         return found
 
     def _wanted(self, cut: Cut, paths: set[str]) -> dict[str, Tensor]:
@@ -82,25 +84,18 @@ class Refitting:
         found = found_in(self._model, list(points), partial(output, self._steps, cut, self._model))
         return {points[point]: value for point, value in found.items()}
 
-    def _closed(self, cut: Cut, each: Cutting, paths: Sequence[str]) -> Weights | None:
-        """Where all that the change does is that its reader gets fewer of the same channels."""
-        (path, *others), made = paths, each.made()
-        if others or path not in self._sums or cuts_in(each.edits) != ["hidden"]:
-            return None
-        channels = channels_read(made.get_submodule(path))
-        assert channels is not None
-        some = Cut(cut.unit, cut.values, {step: _two(value) for step, value in cut.read.items()})
-        before, after = (self._read(some, owner, path) for owner in (self._model, made))
-        if not torch.allclose(after, before[:, channels], _SAME, _SAME * float(before.abs().max())):
-            return None
-        solution = self._sums[path].of(channels)
-        return {path: (solution.weights[0], solution.bias)}
+    def own(self, path: str) -> tuple[nn.Module, ReaderSums | None]:
+        """The model, and what is known of a reader in it."""
+        return self._model, self._sums.get(path)
 
-    def _read(self, cut: Cut, owner: nn.Module, path: str) -> Tensor:
+    def read(self, cut: Cut, owner: nn.Module, path: str) -> Tensor:
+        """What goes into a reader."""
         point = Point(path, is_input=True)
-        return as_map(
-            owner.get_submodule(path), found_in(owner, [point], partial(output, self._steps, cut, owner))[point]
-        )
+        return found_in(owner, [point], partial(output, self._steps, cut, owner))[point]
+
+    @property
+    def seed(self) -> int:
+        return self._seed
 
     def _in_passing(self, cut: Cut, each: Cutting, paths: Sequence[str], wanted: Mapping[str, Tensor]) -> Weights:
         made = each.made()
@@ -108,6 +103,58 @@ class Refitting:
             made, {path: wanted[path] for path in paths}, partial(output, self._steps, cut, made), self._seed
         )
         return {path: _weights(dense(made.get_submodule(path))) for path in paths}
+
+
+class _Known:
+    """Of a unit: sums of what readers get where all but the number of hidden channels is as a change says. With fewer
+    of the same channels parts of these are all that is needed."""
+
+    def __init__(
+        self, refitting: Refitting, cut: Cut, wanted: Mapping[str, Tensor], made: Mapping[frozenset[Edit], Cutting]
+    ) -> None:
+        self._refitting, self._cut, self._wanted, self._made = refitting, cut, wanted, made
+        self._few = Cut(cut.unit, cut.values, {step: _two(value) for step, value in cut.read.items()})
+        self._sums: dict[tuple[frozenset[Edit], str], tuple[ReaderSums, Tensor] | None] = {}
+
+    def weights(self, each: Cutting, paths: Sequence[str]) -> Weights | None:
+        """None where a change does more, or has several readers."""
+        path, *others = paths
+        hidden = frozenset(edit for edit in each.edits if edit.op == "hidden")
+        if others or any(edit.at[-1] != path for edit in hidden):
+            return None
+        found = self._of(each.edits - hidden, path)
+        if found is None:
+            return None
+        sums, before = found
+        channels = torch.arange(before.shape[1], device=before.device)
+        if hidden:
+            made = each.made()
+            kept, after = channels_read(made.get_submodule(path)), self._read(self._few, made, path)
+            assert kept is not None
+            channels = kept
+            if not torch.allclose(after, before[:, channels], _SAME, _SAME * float(before.abs().max())):
+                return None
+        solution = sums.of(channels)
+        return {path: (solution.weights[0], solution.bias)}
+
+    def _of(self, edits: frozenset[Edit], path: str) -> tuple[ReaderSums, Tensor] | None:
+        """The sums with these edits, and what the reader gets of a few pictures."""
+        if (edits, path) not in self._sums:
+            self._sums[edits, path] = self._summed(edits, path)
+        return self._sums[edits, path]
+
+    def _summed(self, edits: frozenset[Edit], path: str) -> tuple[ReaderSums, Tensor] | None:
+        if edits and edits not in self._made:
+            return None
+        owner, sums = (self._made[edits].made(), None) if edits else self._refitting.own(path)
+        if edits:
+            layer = dense(owner.get_submodule(path))
+            given = self._refitting.read(self._cut, owner, path)
+            sums = sums_between(layer, given, self._wanted[path], self._refitting.seed)
+        return None if sums is None else (sums, self._read(self._few, owner, path))
+
+    def _read(self, cut: Cut, owner: nn.Module, path: str) -> Tensor:
+        return as_map(owner.get_submodule(path), self._refitting.read(cut, owner, path))
 
 
 def install(owner: nn.Module, weights: Weights) -> None:

@@ -50,7 +50,8 @@ class TimmSubject(Subject):
         seed: int,
     ) -> None:
         self.model, self.network, self.labels = model, network, labels
-        self.name = moved_document(network).architecture
+        self._document = moved_document(network)
+        self.name = self._document.architecture
         self.setting, self.pictures = watch.setting, sum(len(x) for x in batches)
         self._batches, self._watch, self._seed = batches, watch, seed
         self._trace: Trace = trace(to_meta(model), network.input, str(type(model).__name__))
@@ -75,7 +76,7 @@ class TimmSubject(Subject):
     def able(self, changes: Sequence[Change]) -> Sequence[Change]:
         """What each makes is made without fits, which latency does not ask for."""
         documents = {each: moved_document(self.changed([each])) for each in changes if each.slot.cell in self._units}
-        present = set(moved_document(self.network).edits)
+        present = set(self._document.edits)
         self._edits = {change: frozenset(each.edits) - present for change, each in documents.items()}
         self._fresh = {change: forms_in(edits) for change, edits in self._edits.items()}
         self._made = {change: partial(self._part, change, each) for change, each in documents.items()}
@@ -99,20 +100,27 @@ class TimmSubject(Subject):
 
     def _part(self, change: Change, document: Document) -> nn.Module:
         """What the model is with a change; where its unit is called by itself that alone, which is kept."""
-        if change not in self._blocks:
-            fits = {at[0]: self._fits[at, form] for at, form in self._fresh[change] if (at, form) in self._fits}
-            moved, unit = self._moved(document, fits), self._units[change.slot.cell]
-            install_readers(moved, self._refits.get(change, {}))
-            block = moved.get_submodule(unit.path) if unit.is_block else moved
-            if not by_block(unit, block) or unit.input not in unit.reads:
-                return moved
-            self._blocks[change] = only(unit.path, block)
-        return self._blocks[change]
+        if change in self._blocks:
+            return self._blocks[change]
+        fits = {at[0]: self._fits[at, form] for at, form in self._fresh[change] if (at, form) in self._fits}
+        block = self._alone(self._units[change.slot.cell])
+        moved = self._moved(document, fits, self.model if block is None else block)
+        install_readers(moved, self._refits.get(change, {}))
+        if block is not None:
+            self._blocks[change] = moved
+        return moved
+
+    def _alone(self, unit: ModelUnit) -> nn.Module | None:
+        """A model of nothing but a unit, if it is called by itself."""
+        if not unit.is_block or unit.input not in unit.reads:
+            return None
+        block = self.model.get_submodule(unit.path)
+        return only(unit.path, block) if by_block(unit, block) else None
 
     @torch.no_grad()
-    def _moved(self, document: Document, fits: Mapping[str, Solution]) -> nn.Module:
-        made = make_moves(shell(self.model), document, apply_edits)
-        attach(made, document)
+    def _moved(self, document: Document, fits: Mapping[str, Solution], model: nn.Module) -> nn.Module:
+        """``model``: the one that is advised on, or a part of it with all that changes."""
+        made = make_moves(shell(model), document, apply_edits, self._document)
         for path, solution in fits.items():
             module = made.get_submodule(path)
             assert isinstance(module, FittedOp)
@@ -144,7 +152,11 @@ class TimmSubject(Subject):
         return {change: Outputs(each, own, labels) for change, each in found.items()}
 
     def combined(self, choices: Sequence[Sequence[Change]], chosen: Tensor) -> list[Outputs]:
-        made = [self._moved(moved_document(self.changed(each)), {}) for each in choices]
+        made = []
+        for each in choices:
+            document = moved_document(self.changed(each))
+            made.append(self._moved(document, {}, self.model))
+            attach(made[-1], document)
         ridges = {(at[0], form): fit.ridge for (at, form), fit in self._fits.items()}
         x = self._batch(self.to_fit_on(chosen))
         own, found = combined(self.model, made, x, ridges, self._seed)

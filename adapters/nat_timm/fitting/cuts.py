@@ -58,8 +58,3 @@ def _pixels(call: RecordedCall) -> int:
 def starts_of(edits: Iterable[Edit]) -> list[str]:
     """The path of the module of each cut from which on what reads it may stand."""
     return [edit.at[-1] if edit.op == "hidden" else edit.at[0] for edit in edits if edit.op in _CUTS]
-
-
-def cuts_in(edits: Iterable[Edit]) -> list[str]:
-    """What is cut, by the names of edits."""
-    return [edit.op for edit in edits if edit.op in _CUTS]

@@ -73,6 +73,13 @@ def sums_of(
             yield part[0], sums.pop(part.pop(0))
 
 
+def sums_between(layer: DenseLayer, given: Tensor, wanted: Tensor, seed: int) -> ReaderSums:
+    """Of one batch: what a layer reads, and what it is to give."""
+    sums = _empty(layer, ())
+    add(sums.moments, map_of(sums.form), as_map(layer, given), as_map(layer, wanted), 0, len(given), seed)
+    return sums
+
+
 def order_channels(model: nn.Module, path: str, sums: ReaderSums) -> None:
     """Note at a reader of ``model`` which of its channels are to stay longest, where that was not noted before."""
     reader = model.get_submodule(path)
