@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from nat_timm.advising.effects import by_batch
 from nat_timm.fitting.cuts import RECORDED, readers_of
-from nat_timm.fitting.fit import blocks_of, edits_of
+from nat_timm.fitting.fit import blocks_of
+from nat_timm.fitting.norms import edits_of
 from nat_timm.fitting.passing import Ridges, fitted_in_passing
 from nat_timm.fitting.probing import Point, calls, probe
 from nat_timm.surgery.fitted import FittedOp

@@ -15,7 +15,7 @@ from nat_plugin.evaluators.trial import Trial
 from nat_plugin.ir import Choice, Moves, Network, key
 from nat_plugin.search.base import Measurement, Proposal, Settings, State
 from nat_timm.fitting.fit import fit
-from nat_timm.measuring.statistics import recalibrate
+from nat_timm.fitting.norms import recalibrate_like
 from nat_timm.models import inherit
 
 
@@ -40,7 +40,7 @@ class FittedScores:
         """Of a network that is fitted: (images, classes)."""
         made = inherit(self._model, network)
         if network != self._own and not fit(made, self._model, self._pictures):
-            recalibrate(made, self._pictures)
+            recalibrate_like(made, self._model, self._pictures)
         return self._logits(made)
 
     @torch.no_grad()

@@ -15,6 +15,7 @@ from nat_plugin.ir import Network
 from nat_plugin.training.seeds import derive, seeded
 from nat_plugin.training.statistics import Accuracy
 from nat_timm.fitting.fit import fit
+from nat_timm.fitting.norms import recalibrate_like
 from nat_timm.measuring.statistics import recalibrate
 from nat_timm.models import inherit
 from nat_timm.training.evaluator import FITTED_ON
@@ -86,8 +87,8 @@ class Tuner:
 
     def _own(self, network: Network) -> nn.Module:
         """With the weights of the model that was given; with ``fits`` what was put in place of blocks, and what reads a
-        cut, is fitted to it. Where something is moved, its running statistics are measured anew: they fit the model
-        itself only."""
+        cut, is fitted to it. Where something is moved, its running statistics are those of the model, and what
+        pictures say that they change."""
         if self._made is None or self._made[0] != network:
             self._made = network, self._make(network), torch.get_rng_state()
         torch.set_rng_state(self._made[2])
@@ -96,7 +97,10 @@ class Tuner:
     def _make(self, network: Network) -> nn.Module:
         made, pictures = self.shell(network), [x for x, _ in self.feed.calibration_batches(FITTED_ON)]
         fit(made, self.original, pictures, cut=self.in_closed_form)
-        return made if network == self.source else self._recalibrated(made)
+        if network != self.source and self.recalibration:
+            pictures = [x for x, _ in self.feed.calibration_batches(self.recalibration)]
+            recalibrate_like(made, self.original, pictures)
+        return made
 
     def _recalibrated(self, made: nn.Module) -> nn.Module:
         if self.recalibration:

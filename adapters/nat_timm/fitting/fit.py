@@ -16,16 +16,14 @@ from nat_plugin.errors import NATError
 from nat_plugin.fitting.moments import Moments
 from nat_plugin.fitting.sampling import HELD, FitSample, add_sample, empty, sample
 from nat_plugin.fitting.solving import Solution, solve
-from nat_timm.documents.document import Document
-from nat_timm.documents.edits import Edit
 from nat_timm.documents.forms import LOW_RANK, Form
 from nat_timm.fitting.cuts import RECORDED, readers_of
 from nat_timm.fitting.layers import as_map, dense, form_of, set_weights
 from nat_timm.fitting.maps import given, map_of
 from nat_timm.fitting.merging import is_linear, merged
+from nat_timm.fitting.norms import PairedNorm, edits_of, estimate, paired_norms
 from nat_timm.fitting.passes import passes_of
 from nat_timm.fitting.probing import Point, RecordedCall, calls, probe, taken_at
-from nat_timm.measuring.statistics import recalibrate
 from nat_timm.surgery.fitted import FittedOp
 from nat_timm.surgery.standins import Passed, Skipped
 
@@ -58,8 +56,8 @@ def fit(
     Each is fitted by ridge regression on what it gets in the model as it is by then, to what its block gave in the
     original (with the blocks behind it that were left out, whose work it takes over). With ``cut`` so are dense layers
     that read what was cut (smaller kernels, fewer channels, a gate left out), to what they gave in the original. With
-    ``norms`` the running statistics behind are estimated anew. No labels are needed. The model is left in evaluation
-    mode. NATError where there are too few pictures, or of another size than the model takes.
+    ``norms`` the running statistics behind change as much as the pictures say. No labels are needed. The model is left
+    in evaluation mode. NATError where there are too few pictures, or of another size than the model takes.
     """
     with torch.no_grad():
         return _fit(model, original, images, cut, norms, seed)
@@ -80,15 +78,15 @@ def _fit(model: nn.Module, original: nn.Module, images: Pictures, cut: bool, nor
     original.eval()
     try:
         wanted = [_place(original, order, each) for each in places]
-        samples = _samples(original, wanted, batches, seed)
+        pairs = paired_norms(model, original, order[places[0] :], edits) if norms else {}
+        samples = _samples(original, wanted, pairs, batches, seed)
         passes = passes_of(model, batches, [each.path for each in wanted])
         for number, (place, after) in enumerate(zip(places, [*places[1:], len(order)], strict=True)):
             inputs = passes.reach(number)
             found.append(_fitted(original, wanted[number], inputs, [each[number] for each in samples], batches[0]))
             behind = [each.module for each in order[place:after] if isinstance(each.module, _BatchNorm)]
             if norms:
-                tracking = [each for each in behind if each.track_running_stats]
-                recalibrate(model, range(len(batches)), tracking, passes.beyond)
+                estimate(model, behind, pairs.values(), range(len(batches)), passes.beyond)
     finally:
         original.train(was_training)
     return tuple(found)
@@ -123,30 +121,29 @@ def _place(original: nn.Module, order: Sequence[RecordedCall], place: int) -> _F
 
 
 def _samples(
-    original: nn.Module, wanted: Sequence[_FitPlace], batches: Sequence[Tensor], seed: int
-) -> list[list[FitSample]]:
+    original: nn.Module, wanted: Sequence[_FitPlace], pairs: Mapping[str, PairedNorm], batches: Sequence[Tensor],
+    seed: int,
+) -> list[list[FitSample]]:  # fmt: skip
     """Of every batch, what each place is to give: one pass through the original, of which only the rows stay that are
-    fitted to."""
+    fitted to, and what ``pairs`` of norms see."""
     number, count, found = 0, sum(len(x) for x in batches), []
     by_point: dict[Point, list[int]] = {}
     for at, place in enumerate(wanted):
         by_point.setdefault(place.target, []).append(at)
+    norms = {Point(path, is_input=True): pair for path, pair in pairs.items()}
     for x in batches:
 
         def take(point: Point, y: Tensor, start: int = number) -> dict[int, FitSample]:
-            places = ((at, wanted[at]) for at in by_point[point])
+            if point in norms:
+                norms[point].see(y)
+            places = ((at, wanted[at]) for at in by_point.get(point, ()))
             return {at: sample(map_of(each.form), as_map(each.module, y), start, count, seed) for at, each in places}
 
-        taken = taken_at(original, list(by_point), partial(original, x), take)
+        taken = taken_at(original, list(dict.fromkeys([*by_point, *norms])), partial(original, x), take)
         by_place = {at: each for samples in taken.values() for at, each in samples.items()}
         found.append([by_place[at] for at in range(len(wanted))])
         number += len(x)
     return found
-
-
-def edits_of(model: nn.Module) -> tuple[Edit, ...]:
-    found = getattr(model, "nat_document", None)
-    return found.edits if isinstance(found, Document) else ()
 
 
 def _fitted(
