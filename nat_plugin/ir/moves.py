@@ -81,6 +81,29 @@ class Moves:
     def apply(self, choice: Sequence[int]) -> Network:
         return self.network.with_ops(self.ops(choice))
 
+    def live(self, choices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Of choices (n, slots): whether the output depends on the input, (n,), and which slots are alive, (n, slots).
+        What differs in dead slots alone is written the same."""
+        used = self._used[np.arange(choices.shape[1]), choices]
+        there, alive = np.ones(len(choices), bool), np.zeros(choices.shape, bool)
+        for name, first, end in self.parts:
+            packed = np.packbits(used[:, first:end], axis=1, bitorder="little")
+            kinds: dict[bytes, int] = {}
+            of_kind = [kinds.setdefault(row.tobytes(), len(kinds)) for row in packed]
+            cell, bits = self._wirings[name][0], [int.from_bytes(text, "little") for text in kinds]
+            live = np.array([cell.live_slots(each) for each in bits], bool).reshape(len(bits), end - first)
+            alive[:, first:end] = live[of_kind]
+            there &= np.array([cell.state(each).connected for each in bits], bool)[of_kind]
+        return there, alive
+
+    @cached_property
+    def _used(self) -> np.ndarray:
+        """Whether each candidate is an operation or a skip, (slots, most candidates)."""
+        found = np.zeros((len(self.slots), max(map(len, self.candidates), default=0)), bool)
+        for slot, each in enumerate(self.nonnull):
+            found[slot, : len(each)] = each
+        return found
+
     def choice(self, network: Network) -> Choice:
         """The choice that gives ``network``; NATError if it is not reachable by legal moves."""
         if not self.network.differs_in_ops_only(network):

@@ -27,6 +27,7 @@ class CellWiring:
     def __init__(self, key: _Key) -> None:
         self._inputs, self._ends, self._slots, self._output = key
         self._states: dict[int, Wiring] = {}
+        self._live: dict[int, tuple[bool, ...]] = {}
 
     def state(self, bits: int) -> Wiring:
         """What is alive if just the ``bits`` of the slots are not null."""
@@ -35,6 +36,16 @@ class CellWiring:
             if len(self._states) >= _CACHED:
                 self._states.clear()
             known = self._states[bits] = self._find(bits)
+        return known
+
+    def live_slots(self, bits: int) -> tuple[bool, ...]:
+        """Which slots are alive then."""
+        known = self._live.get(bits)
+        if known is None:
+            if len(self._live) >= _CACHED:
+                self._live.clear()
+            edges = set(self.state(bits).edges)
+            known = self._live[bits] = tuple(edge in edges for edge, slot in enumerate(self._slots) if slot >= 0)
         return known
 
     def _find(self, bits: int) -> Wiring:

@@ -72,6 +72,12 @@ class Expectation:
         deviation: np.ndarray = np.linalg.norm(self.features[target] - self.features[source], axis=-1)
         return mean, deviation
 
+    def mean_of(self, owner: np.ndarray) -> Expectation:
+        """Of each network the mean of what is expected of all that have its number in ``owner`` (N,)."""
+        share = (owner[:, None] == owner[None]).astype(float)
+        share /= share.sum(axis=1, keepdims=True)
+        return Expectation(share @ self.mean, share @ self.features, self.noise)
+
 
 class CriticMember(GraphEncoder):
     """phi (G, width) of graphs of networks without dead operations, and what tasks have in common."""

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nat_plugin.ir import NULL, Choice, Edge, Moves, Network, Op, canonical
-from nat_plugin.ir.wiring import wiring
+from nat_plugin.ir import NULL, Choice, Edge, Moves, Network, Op, canonical, key
 from nat_plugin.policy.critic import Critic, Expectation
 from nat_plugin.policy.graphs import build_graph
 
@@ -15,6 +14,21 @@ MOST_KNOWN = 50_000
 """Networks that are kept."""
 BROKEN = -3.0
 """What is expected of a network whose output does not depend on its input, in deviations among all."""
+
+
+class _Space:
+    """Networks that differ in nothing but the ops of their slots, each by a text of its live ops, nothing for those
+    whose output does not depend on their input: as they are written, and what they compute where that was asked."""
+
+    def __init__(self) -> None:
+        self.written: dict[bytes, Network] = {}
+        self._names: dict[bytes, str] = {b"": ""}
+
+    def name(self, text: bytes) -> str:
+        """The same of all that compute the same."""
+        if text not in self._names:
+            self._names[text] = key(self.written[text])
+        return self._names[text]
 
 
 class Expecting:
@@ -25,8 +39,10 @@ class Expecting:
     def __init__(self, critic: Critic) -> None:
         self._critic = critic
         self._rows: dict[Network, np.ndarray] = {}
-        self._of_ops: dict[tuple[object, ...], dict[tuple[Op, ...], np.ndarray]] = {}
-        """By what networks that differ in ops only have in common: rows by ops."""
+        self._spaces: dict[tuple[object, ...], _Space] = {}
+        """By what the networks have in common."""
+        self._numbers: dict[Op, int] = {}
+        """Of ops, from 1 on."""
         self._told: dict[tuple[Network, bytes], np.ndarray] = {}
         self._factors: dict[Network, float] = {}
         self._noise: float | None = None
@@ -34,6 +50,17 @@ class Expecting:
     def of(self, moves: Moves, choices: Sequence[Choice]) -> Expectation:
         """What is expected of what a network becomes by each of the choices."""
         [found] = self.of_each([(moves, choices)])
+        return found
+
+    def as_one(self, asked: Sequence[tuple[Moves, Sequence[Choice]]]) -> list[Expectation]:
+        """``of_each``, where of choices that compute the same the mean is expected of each: what is expected of one
+        differs a little by how it is written, and the best of several is the one that is thought of too well."""
+        expected, spaces, texts = self._of_each(asked)
+        found = []
+        for each, space, some in zip(expected, spaces, texts, strict=True):
+            groups: dict[str, int] = {}
+            owner = np.array([groups.setdefault(name, len(groups)) for name in map(space.name, some)], np.int64)
+            found.append(each if len(groups) == len(owner) else each.mean_of(owner))
         return found
 
     def told(self, moves: Moves, choices: Sequence[Choice], proxies: np.ndarray) -> Expectation:
@@ -53,47 +80,50 @@ class Expecting:
 
     def of_each(self, asked: Sequence[tuple[Moves, Sequence[Choice]]]) -> list[Expectation]:
         """The same of several, which takes far less time at once."""
+        return self._of_each(asked)[0]
+
+    def _of_each(
+        self, asked: Sequence[tuple[Moves, Sequence[Choice]]]
+    ) -> tuple[list[Expectation], list[_Space], list[list[bytes]]]:
+        """And where each is known, by which texts."""
         self._forget_many()
-        kinds = [self._of_ops.setdefault(_apart_from_ops(moves.network), {}) for moves, _ in asked]
-        texts = [[moves.ops(choice) for choice in choices] for moves, choices in asked]
-        self._meet(asked, kinds, texts)
+        spaces = [self._space(moves) for moves, _ in asked]
+        texts = [
+            self._met(space, moves, np.array(choices, np.int64).reshape(len(choices), len(moves.slots)))
+            for space, (moves, choices) in zip(spaces, asked, strict=True)
+        ]
+        pairs = zip(spaces, texts, strict=True)
+        written = [[space.written[text] if text else None for text in some] for space, some in pairs]
+        self._learn([network for some in written for network in some if network is not None])
         assert self._noise is not None
         found = []
-        for (moves, _), rows, ops in zip(asked, kinds, texts, strict=True):
-            whole = np.stack([rows[each] for each in ops]) if ops else np.zeros((0, len(self._broken)))
+        for (moves, _), some in zip(asked, written, strict=True):
+            rows = [self._broken if network is None else self._rows[network] for network in some]
+            whole = np.stack(rows) if rows else np.zeros((0, len(self._broken)))
             found.append(Expectation(whole[:, 0], self._factor(moves.network) * whole[:, 1:], self._noise))
-        return found
+        return found, spaces, texts
 
     def _factor(self, network: Network) -> float:
         if network not in self._factors:
             self._factors[network] = self._critic.familiar.factor(network)
         return self._factors[network]
 
-    def _meet(
-        self,
-        asked: Sequence[tuple[Moves, Sequence[Choice]]],
-        kinds: Sequence[dict[tuple[Op, ...], np.ndarray]],
-        texts: Sequence[Sequence[tuple[Op, ...]]],
-    ) -> None:
-        """See to it that there is a row for all. Each is looked at once: proposals for many inputs meet."""
-        new: dict[tuple[int, tuple[Op, ...]], tuple[Moves, dict[tuple[Op, ...], np.ndarray]]] = {
-            (id(rows), ops): (moves, rows)
-            for (moves, _), rows, some in zip(asked, kinds, texts, strict=True)
-            for ops in some
-            if ops not in rows
-        }
-        bare = {(where, ops): _bare(moves, ops) for (where, ops), (moves, _) in new.items()}
-        written: dict[tuple[int, tuple[Op, ...]], Network] = {}
-        for (where, ops), (moves, rows) in new.items():
-            own = bare[where, ops]
-            if own is not None and own not in rows and (where, own) not in written:
-                written[where, own] = canonical(moves.network.with_ops(own))
-        self._learn(list(written.values()))
-        for (where, ops), (_, rows) in new.items():
-            own = bare[where, ops]
-            if own is not None and own not in rows:
-                rows[own] = self._rows[written[where, own]]
-            rows[ops] = self._broken if own is None else rows[own]
+    def _space(self, moves: Moves) -> _Space:
+        return self._spaces.setdefault(_apart_from_ops(moves.network), _Space())
+
+    def _met(self, space: _Space, moves: Moves, choices: np.ndarray) -> list[bytes]:
+        """The texts of what choices (n, slots) lead to; what is new is put down."""
+        there, alive = moves.live(choices)
+        numbers = np.zeros((len(moves.slots), max(map(len, moves.candidates), default=0)), np.int32)
+        for slot, ops in enumerate(moves.candidates):
+            numbers[slot, : len(ops)] = [self._numbers.setdefault(op, len(self._numbers) + 1) for op in ops]
+        written = np.where(alive, numbers[np.arange(len(numbers)), choices], 0)
+        texts = [row.tobytes() if fed else b"" for row, fed in zip(written, there.tolist(), strict=True)]
+        for number, text in enumerate(texts):
+            if text and text not in space.written:
+                ops = zip(moves.ops(choices[number].tolist()), alive[number].tolist(), strict=True)
+                space.written[text] = canonical(moves.network.with_ops([op if on else NULL for op, on in ops]))
+        return texts
 
     def _learn(self, written: Sequence[Network]) -> None:
         new = list(dict.fromkeys(each for each in written if each not in self._rows))
@@ -106,9 +136,9 @@ class Expecting:
 
     def _forget_many(self) -> None:
         """Everything, once there is too much of it."""
-        if max(len(self._rows), sum(map(len, self._of_ops.values()))) > MOST_KNOWN:
+        if len(self._rows) > MOST_KNOWN:
             self._rows.clear()
-            self._of_ops.clear()
+            self._spaces.clear()
             self._told.clear()
             self._factors.clear()
 
@@ -124,19 +154,3 @@ def _apart_from_ops(network: Network) -> tuple[object, ...]:
 
 def _place(edge: Edge) -> tuple[object, ...]:
     return edge.source, edge.target, edge.key, edge.choices, None if edge.editable else edge.op
-
-
-def _bare(moves: Moves, ops: tuple[Op, ...]) -> tuple[Op, ...] | None:
-    """The ops as they are written, null in the place of what is dead: the same of all that are written the same. None
-    for a network whose output does not depend on its input."""
-    found = list(ops)
-    for name, first, end in moves.parts:
-        cell = moves.network.by_name[name]
-        state = wiring(cell).state(sum((not op.is_null) << number for number, op in enumerate(ops[first:end])))
-        if not state.connected:
-            return None
-        alive = set(state.edges)
-        for number in range(first, end):
-            if moves.slots[number].index not in alive:
-                found[number] = NULL
-    return tuple(found)

@@ -33,9 +33,9 @@ AT_ONCE = 512
 """Architectures of which all proposals are judged together."""
 FINALISTS = 12
 """So many of what is worth most are judged again where proxies of them can be had."""
-LIKELY = 8
-"""So many of the likeliest transformations are judged. The best of many more is better where the critic learned the
-task, by less than it is worse on a task that it did not."""
+LIKELY, TRIES = 16, 1024
+"""So many of the likeliest transformations that are written differently are judged, found among so many of the
+likeliest: many differ in what is dead alone, and then few networks would be judged."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def suggest(
             asked = [_Asked(each, *next(scored), critic.familiar.knows(each.network)) for each in some]
             for each in asked:
                 each.tried += _tried(each, wanted)
-            expected = expecting.of_each([(each.moves, each.tried) for each in asked])
+            expected = expecting.as_one([(each.moves, each.tried) for each in asked])
             if scoring is not None and proxies is not None:
                 for number, (each, how) in enumerate(zip(asked, scoring[start : start + AT_ONCE], strict=True)):
                     each.tried = _finalists(each, expected[number], wanted.caution)
@@ -126,10 +126,8 @@ def _tried(asked: _Asked, wanted: SuggestSettings) -> list[Choice]:
     if asked.forced and (nearest := _keeping_structure(moves, [projection(moves, moves.identity)])):
         return nearest
     asked.forced = False
-    tried = [
-        greedy(scores, sizes, moves),
-        *most_probable(scores, sizes, moves, LIKELY),
-    ]
+    tried = most_probable(scores, sizes, moves, LIKELY, TRIES, distinct=True)
+    tried = tried or [greedy(scores, sizes, moves)]
     if wanted.samples:
         rng = np.random.default_rng(wanted.seed)  # the same for each, so that none depends on those before it
         tried += [sample.choice for sample in draw(scores, sizes, moves, rng, wanted.samples)]

@@ -6,7 +6,6 @@ device, for all samples at once, and are those of the very decisions that were m
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -23,6 +22,8 @@ Tensor = torch.Tensor
 _TRIES = 512
 """Of the likeliest choices, before a budget is met by a price."""
 _HALVINGS = 24
+_AT_FIRST, _MORE = 4, 8
+"""So many times as many choices as are wanted are looked at first; then so many times more."""
 
 
 @dataclass(frozen=True)
@@ -116,30 +117,42 @@ def _leaned(scores: np.ndarray, sizes: np.ndarray, moves: Moves) -> Choice:
     return at
 
 
-def most_probable(scores: np.ndarray, sizes: np.ndarray, moves: Moves, count: int, tries: int = 4096) -> list[Choice]:
+def most_probable(
+    scores: np.ndarray,
+    sizes: np.ndarray,
+    moves: Moves,
+    count: int,
+    tries: int = 4096,
+    distinct: bool = False,
+) -> list[Choice]:
     """Up to ``count`` admitted choices in order of falling probability (slots taken as independent), found among the
-    ``tries`` most probable."""
-    ends, values = np.cumsum(sizes).tolist(), scores.tolist()
-    parts = [values[b - n : b] for b, n in zip(ends, sizes.tolist(), strict=True)]  # of a few numbers: lists are faster
-    orders = [sorted(range(len(part)), key=part.__getitem__, reverse=True) for part in parts]
-    losses = [[part[order[0]] - part[at] for at in order] for part, order in zip(parts, orders, strict=True)]
-    queue: list[tuple[float, tuple[int, ...]]] = [(0.0, (0,) * len(parts))]
-    seen = {queue[0][1]}
-    found: list[Choice] = []
-    for _ in range(tries):
-        if not queue or len(found) >= count:
-            break
-        loss, ranks = heapq.heappop(queue)
-        choice = tuple([order[rank] for order, rank in zip(orders, ranks, strict=True)])
-        if moves.admits(choice):
-            found.append(choice)
-        for i, rank in enumerate(ranks):
-            if rank + 1 < len(orders[i]):
-                following = (*ranks[:i], rank + 1, *ranks[i + 1 :])
-                if following not in seen:
-                    seen.add(following)
-                    heapq.heappush(queue, (loss + (losses[i][rank + 1] - losses[i][rank]), following))
-    return found
+    ``tries`` most probable; ``distinct``: of those that differ in dead slots alone the first."""
+    ends = np.cumsum(sizes).tolist()
+    parts = [scores[end - size : end] for end, size in zip(ends, sizes.tolist(), strict=True)]
+    found: dict[bytes, Choice] = {}
+    done, tried = 0, min(tries, _AT_FIRST * count)
+    while len(new := _likeliest(parts, tried)[done:]):
+        written = np.where(moves.live(new)[1], new, -1) if distinct else new
+        for choice, name in zip(map(tuple, new.tolist()), written, strict=True):
+            text = name.tobytes()
+            if text not in found and moves.admits(choice):
+                found[text] = choice
+                if len(found) == count:
+                    return list(found.values())
+        done, tried = done + len(new), min(tries, _MORE * tried)
+    return list(found.values())
+
+
+def _likeliest(parts: Sequence[np.ndarray], count: int) -> np.ndarray:
+    """The ``count`` choices of which the scores of all slots add up to most, the best first, (n, slots): slot by slot
+    the best beginnings, which is exact, as what follows costs all beginnings the same."""
+    losses, choices = np.zeros(1), np.zeros((1, 0), np.int64)
+    for part in parts:
+        total = np.add.outer(losses, part.max() - part).ravel()
+        best = np.argsort(total, kind="stable")[:count]
+        beginning, last = np.divmod(best, len(part))
+        losses, choices = total[best], np.concatenate([choices[beginning], last[:, None]], axis=1)
+    return choices
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from policy.samples import ladder, random_darts
 
 from nat_plugin.errors import NATError
-from nat_plugin.ir import Budget, Moves, Network, find_rule
+from nat_plugin.ir import Budget, Moves, Network, canonical, find_rule
 from nat_plugin.policy.graphs import build_batch, build_graph
 from nat_plugin.policy.sampling import SampledChoice, draw, evaluate, gather_decisions, greedy, most_probable
 from tests.networks import networks
@@ -105,6 +105,22 @@ def test_most_probable_choices_come_in_order_and_are_complete(budget: dict[str, 
     every = sorted(moves.all(), key=value, reverse=True)
     assert most_probable(scores, sizes, moves, 10) == every[:10]
     assert most_probable(scores, sizes, moves, 10**6, tries=10**6) == every
+
+
+@pytest.mark.parametrize("budget", [{}, {"macs": "0.8x"}])
+def test_of_choices_that_differ_in_dead_slots_alone_only_the_most_probable_is_taken(budget: dict[str, object]) -> None:
+    rng = np.random.default_rng(4)
+    network = ladder([3, 1, 2, 3, 4, 3])
+    moves = Moves(network, NAT_PLUS, Budget.parse(budget).resolve(network))
+    sizes = sizes_of(moves)
+    scores = rng.normal(size=int(sizes.sum()))
+    every = most_probable(scores, sizes, moves, 10**6, tries=10**6)
+    first: dict[Network, tuple[int, ...]] = {}
+    for choice in every:
+        first.setdefault(canonical(moves.apply(choice)), choice)
+    assert len(first) < len(every)
+    assert most_probable(scores, sizes, moves, 10**6, tries=10**6, distinct=True) == list(first.values())
+    assert most_probable(scores, sizes, moves, 12, distinct=True) == list(first.values())[:12]
 
 
 def test_greedy_is_the_most_probable_where_that_is_admitted() -> None:
