@@ -121,8 +121,8 @@ class Expecting:
         texts = [row.tobytes() if fed else b"" for row, fed in zip(written, there.tolist(), strict=True)]
         for number, text in enumerate(texts):
             if text and text not in space.written:
-                ops = zip(moves.ops(choices[number].tolist()), alive[number].tolist(), strict=True)
-                space.written[text] = canonical(moves.network.with_ops([op if on else NULL for op, on in ops]))
+                slots = zip(moves.ops(choices[number].tolist()), alive[number].tolist(), strict=True)
+                space.written[text] = canonical(moves.network.with_ops([op if on else NULL for op, on in slots]))
         return texts
 
     def _learn(self, written: Sequence[Network]) -> None:

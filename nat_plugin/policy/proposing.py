@@ -172,7 +172,8 @@ def _keeping_structure(moves: Moves, choices: Sequence[Choice]) -> list[Choice]:
 
 
 def _reducing(moves: Moves) -> list[list[int]]:
-    """By cell, the slots whose live edges halve the resolution by an operation."""
+    """By cell, the slots whose live edges halve the resolution by an operation wherever the cell stands: what a cell
+    has that stands elsewhere, too, is no matter of reducing."""
     table, found = edge_costs(moves.network), []
     alive = {name: live(cell).edges for name, cell in moves.network.cells}
     for name, first, end in moves.parts:
@@ -180,7 +181,7 @@ def _reducing(moves: Moves) -> list[list[int]]:
         for number in range(first, end):
             slot = moves.slots[number]
             edge = moves.network.edge(slot)
-            strided = table.sites(name, edge.source, edge.target)[0].stride > 1
+            strided = all(site.stride > 1 for site in table.sites(name, edge.source, edge.target))
             if strided and alive[name][slot.index] and edge.op.role is Role.OPERATION:
                 slots.append(number)
         if slots:
