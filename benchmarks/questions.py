@@ -125,9 +125,7 @@ WITHOUT_MEASUREMENT = (
     Answer(
         "Under limits?",
         "Never over one. On NAS-Bench-201 within 0.1 points of the best within the limit in {near:.0f} of {of:.0f} "
-        "places, "
-        "because proposals within limits are judged by what pays on tasks left out; a policy trained on this benchmark "
-        "under limits alone: 9",
+        "places; a policy trained on this benchmark under limits alone: 9",
         {**SHIPPED, "budgets": "nasbench201-budgets"},
         {
             "near": Said("home-limits", r"limit in (\d+) of"),
