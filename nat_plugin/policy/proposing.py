@@ -22,7 +22,7 @@ from nat_plugin.policy.critic import Critic, Expectation, Familiar
 from nat_plugin.policy.expecting import Expecting
 from nat_plugin.policy.input_proxies import InputProxies, ScoredOf
 from nat_plugin.policy.network import Policy
-from nat_plugin.policy.sampling import draw, greedy, most_probable
+from nat_plugin.policy.sampling import draw, greedy, most_probable_written
 from nat_plugin.search.neighbourhood import projection
 
 CAUTION = 0.5
@@ -126,7 +126,7 @@ def _tried(asked: _Asked, wanted: SuggestSettings) -> list[Choice]:
     if asked.forced and (nearest := _keeping_structure(moves, [projection(moves, moves.identity)])):
         return nearest
     asked.forced = False
-    tried = most_probable(scores, sizes, moves, LIKELY, TRIES, distinct=True)
+    tried = most_probable_written(scores, sizes, moves, LIKELY, TRIES)
     tried = tried or [greedy(scores, sizes, moves)]
     if wanted.samples:
         rng = np.random.default_rng(wanted.seed)  # the same for each, so that none depends on those before it

@@ -6,8 +6,9 @@ device, for all samples at once, and are those of the very decisions that were m
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import torch
@@ -117,30 +118,37 @@ def _leaned(scores: np.ndarray, sizes: np.ndarray, moves: Moves) -> Choice:
     return at
 
 
-def most_probable(
-    scores: np.ndarray,
-    sizes: np.ndarray,
-    moves: Moves,
-    count: int,
-    tries: int = 4096,
-    distinct: bool = False,
-) -> list[Choice]:
+def most_probable(scores: np.ndarray, sizes: np.ndarray, moves: Moves, count: int, tries: int = 4096) -> list[Choice]:
     """Up to ``count`` admitted choices in order of falling probability (slots taken as independent), found among the
-    ``tries`` most probable; ``distinct``: of those that differ in dead slots alone the first."""
-    ends = np.cumsum(sizes).tolist()
-    parts = [scores[end - size : end] for end, size in zip(ends, sizes.tolist(), strict=True)]
+    ``tries`` most probable."""
+    every = (choice for likely in _in_order(scores, sizes, count, tries) for choice in map(tuple, likely.tolist()))
+    return list(islice(filter(moves.admits, every), count))
+
+
+def most_probable_written(
+    scores: np.ndarray, sizes: np.ndarray, moves: Moves, count: int, tries: int = 4096
+) -> list[Choice]:
+    """The same, but of choices that differ in dead slots alone the first."""
     found: dict[bytes, Choice] = {}
-    done, tried = 0, min(tries, _AT_FIRST * count)
-    while len(new := _likeliest(parts, tried)[done:]):
-        written = np.where(moves.live(new)[1], new, -1) if distinct else new
-        for choice, name in zip(map(tuple, new.tolist()), written, strict=True):
+    for likely in _in_order(scores, sizes, count, tries):
+        written = np.where(moves.live(likely)[1], likely, -1)
+        for choice, name in zip(map(tuple, likely.tolist()), written, strict=True):
             text = name.tobytes()
             if text not in found and moves.admits(choice):
                 found[text] = choice
                 if len(found) == count:
                     return list(found.values())
-        done, tried = done + len(new), min(tries, _MORE * tried)
     return list(found.values())
+
+
+def _in_order(scores: np.ndarray, sizes: np.ndarray, count: int, tries: int) -> Iterator[np.ndarray]:
+    """The ``tries`` most probable choices, admitted or not, some (n, slots) at a time; few where few are wanted."""
+    ends = np.cumsum(sizes).tolist()
+    parts = [scores[end - size : end] for end, size in zip(ends, sizes.tolist(), strict=True)]
+    done, tried = 0, min(tries, _AT_FIRST * count)
+    while len(new := _likeliest(parts, tried)[done:]):
+        yield new
+        done, tried = done + len(new), min(tries, _MORE * tried)
 
 
 def _likeliest(parts: Sequence[np.ndarray], count: int) -> np.ndarray:
