@@ -43,7 +43,8 @@ def test_a_leaner_model_within_the_budget(strategy: Any, tmp_path: Path, capsys:
     assert all(torch.equal(each, before[name]) for name, each in given.state_dict().items())
     assert result.best.cost.macs <= 0.7 * result.before.cost.macs
     assert sum(each.numel() for each in result.model.parameters()) == cost(result.best.network).params
-    assert result.best.accuracy == max(each.accuracy for each in result.tuned)
+    most = max(each.accuracy for each in result.tuned)
+    assert result.best.accuracy >= most - (most * (1 - most) / result.images) ** 0.5
     assert result.best.accuracy == accuracy(result.model, val, CPU)
     assert result.before.accuracy == accuracy(given, val, CPU)
     assert len(result.tuned) == (1 if strategy == "magnitude" else 2)
