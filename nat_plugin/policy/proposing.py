@@ -123,7 +123,7 @@ def _finalists(asked: _Asked, expected: Expectation, caution: float) -> list[Cho
 def _tried(asked: _Asked, wanted: SuggestSettings) -> list[Choice]:
     """Changes that the policy finds likely, without what breaks the structure of a cell; or the one that is forced."""
     scores, sizes, moves = asked.scores, asked.sizes, asked.moves
-    if asked.forced and (nearest := _keeping_structure(moves, [projection(moves, moves.identity)])):
+    if asked.forced and (nearest := keeping_structure(moves, [projection(moves, moves.identity)])):
         return nearest
     asked.forced = False
     tried = most_probable_written(scores, sizes, moves, LIKELY, TRIES)
@@ -131,7 +131,7 @@ def _tried(asked: _Asked, wanted: SuggestSettings) -> list[Choice]:
     if wanted.samples:
         rng = np.random.default_rng(wanted.seed)  # the same for each, so that none depends on those before it
         tried += [sample.choice for sample in draw(scores, sizes, moves, rng, wanted.samples)]
-    kept = _keeping_structure(moves, tried) or tried
+    kept = keeping_structure(moves, tried) or tried
     return [each for each in dict.fromkeys(kept) if each != moves.identity]
 
 
@@ -151,7 +151,7 @@ def _chosen(asked: _Asked, expected: Expectation, caution: float, familiar: Fami
     return Suggestion(network, kept, probability, float(gain[0]), float(deviation[0]))
 
 
-def _keeping_structure(moves: Moves, choices: Sequence[Choice]) -> list[Choice]:
+def keeping_structure(moves: Moves, choices: Sequence[Choice]) -> list[Choice]:
     """The choices; where less than half of the operations would stay that a cell reduces by, all of these are put back,
     and what is not within the limits then is left out."""
     strided = _reducing(moves)

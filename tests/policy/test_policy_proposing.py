@@ -11,13 +11,14 @@ import pytest
 import torch
 from policy.samples import random_darts, random_ladder
 
+import nat_plugin as nat
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Budget, Moves, Network, Role, canonical, cost, find_rule, key, live
 from nat_plugin.ir.edge_costs import edge_costs
 from nat_plugin.policy.critic import Critic, CriticConfig, Familiar, new_critic
 from nat_plugin.policy.graphs import build_graph
 from nat_plugin.policy.network import PolicyConfig, new_policy
-from nat_plugin.policy.proposing import Suggestion, SuggestSettings, suggest
+from nat_plugin.policy.proposing import Suggestion, SuggestSettings, keeping_structure, suggest
 from nat_plugin.policy.search_space import space_name
 from nat_plugin.policy.training.learn_critic import CriticLearning, CriticTraining, MeasuredTask
 from nat_plugin.search.neighbourhood import projection
@@ -159,6 +160,18 @@ def test_a_cell_that_reduces_keeps_half_of_the_operations_that_do(agreed: Critic
     for each, one in zip(moves, suggest(moves, POLICY, agreed, SuggestSettings(samples=16, caution=0.0)), strict=True):
         before, after = reducing(each.network), reducing(one.network)
         assert all(2 * after[name] >= count for name, count in before.items())
+
+
+@pytest.mark.parametrize(("text", "is_free"), [("64-41414-3_33_333", True), ("DARTS_V2", False)])
+def test_a_cell_that_also_stands_where_nothing_is_reduced_is_free(text: str, is_free: bool) -> None:
+    """The one cell of TransNAS-Bench-101 stands at both strides, the second one of DARTS at one."""
+    moves = Moves(nat.read(text).network, NAT)
+    skips = tuple(
+        next((at for at, op in enumerate(ops) if op.role is not Role.OPERATION and not op.is_null), 0)
+        for ops in moves.candidates
+    )
+    assert moves.admits(skips)
+    assert (keeping_structure(moves, [skips]) == [skips]) == is_free
 
 
 def reducing(network: Network) -> dict[str, int]:
