@@ -18,6 +18,7 @@ import pytest
 
 pytest.importorskip("ray")
 
+from benchmarks.experiments.speed import chaos
 from nat_plugin.plugins import plugins
 from nat_plugin.runs.folder import read_journal
 from nat_plugin.runs.progress import Silent
@@ -26,21 +27,11 @@ from nat_plugin.runs.run import start
 
 HEAD, OTHER = "10.77.0.1", "10.77.0.2"
 PORT = 6399
-RECIPE: dict[str, Any] = {
-    "source": "DARTS_V2",
-    "network": {"channels": 4, "cells": 3},
-    "strategy": {"name": "random"},
+RECIPE: dict[str, Any] = chaos.RECIPE | {
     "search": {"rounds": 2, "proposals": 6},
-    "evaluator": {
-        "name": "training",
-        "schedule": {"epochs": 6, "batch": 64, "cutout": 0, "auxiliary": 0},
-        "data": {"name": "digits", "limit": 400},
-    },
-    "deterministic": True,
-    "threads": 1,
-    "device": "cpu",
+    "evaluator": chaos.RECIPE["evaluator"] | {"schedule": chaos.RECIPE["evaluator"]["schedule"] | {"epochs": 6}},
 }
-KEPT = ("result.json", "journal.jsonl", "report.md", "network.json")
+"""Long enough to be disturbed."""
 
 
 class Networks:
@@ -132,6 +123,6 @@ def test_a_run_whose_head_of_ray_is_lost_says_so_in_a_line_and_goes_on_once_it_i
     resumed = networks.command("resume", str(folder))
     said, _ = resumed.communicate(timeout=600)
     assert resumed.returncode == 0, said
-    assert [name for name in KEPT if (folder / name).read_bytes() != (alone / name).read_bytes()] == []
+    assert [name for name in chaos.KEPT if (folder / name).read_bytes() != (alone / name).read_bytes()] == []
     numbers = [line["number"] for line in read_journal(folder / "journal.jsonl") if line["stage"] == "search"]
     assert len(numbers) == len(set(numbers)) == 12
