@@ -98,7 +98,7 @@ class RayExecutor(Executor):
             try:
                 self._ray.init(address="local", include_dashboard=False, **usual)
                 return
-            except Exception as error:
+            except Exception as error:  # Ray says a node that does not begin by a plain one
                 self._ray.shutdown()
                 if tries == TRIES:
                     why = " ".join(str(error).split())[:200]
