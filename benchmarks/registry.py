@@ -319,6 +319,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         "speed.scale",
         "How well do several workers use their time, on each engine, and what does a task cost beside its work?",
         (EXECUTION, RUNS),
+        results="scale",
         quick="--engines local --workers 1 --tasks 3 --trainings 1 --queries 1 --lines 3",
     ),
     "chaos": Experiment(
