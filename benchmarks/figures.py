@@ -108,6 +108,19 @@ def learning_curves() -> Points:
     }
 
 
+def seconds_by_workers() -> Points:
+    """Seconds of the same work by the number of workers, start included."""
+    found = _results("scale")
+    works = dict.fromkeys(name for figures in found.values() for name in figures["seconds"])
+    return {
+        work: {
+            engine: [list(point) for point in zip(figures["workers"], figures["seconds"][work], strict=True)]
+            for engine, figures in found.items()
+        }
+        for work in works
+    }
+
+
 MEASURED: dict[str, Figure] = {
     "gain_by_queries": Figure(gain_by_queries, "queries", "share of the best gain", powers=True),
     "calibration": Figure(calibration, "said: probability of being better", "share that is better", diagonal=True),
@@ -115,6 +128,7 @@ MEASURED: dict[str, Figure] = {
     "accuracy_by_macs": Figure(accuracy_by_macs, "MACs, of the model's", "test accuracy, %", "cloud"),
     "accuracy_by_latency": Figure(accuracy_by_latency, "latency, of the model's", "top-1, %", "cloud"),
     "learning_curves": Figure(learning_curves, "epoch", "validation accuracy, %"),
+    "scale": Figure(seconds_by_workers, "workers", "seconds", powers=True),
     **{name: figure.figure() for name, figure in TABLE_FIGURES.items()},
 }
 

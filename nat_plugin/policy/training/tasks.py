@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from nat_plugin.evaluators.proxies.kept import Scored
-from nat_plugin.ir import Network
+from nat_plugin.ir import Network, canonical
 from nat_plugin.outside import Outside
 from nat_plugin.policy.training.spaces import NONE, SlotSpace, World, split_place
 
@@ -85,6 +85,11 @@ class TrainingTask:
         """Kinds and scores of all that was read and did not fail."""
         known = {number: score for number, score in self.scores.items() if score is not None}
         return self.kinds[list(known)], np.array(list(known.values()), float)
+
+    @property
+    def written(self) -> list[Network]:
+        """The networks of ``measured`` in that order, each as it is written, without dead operations."""
+        return [canonical(self.pool.networks[at]) for at, score in self.scores.items() if score is not None]
 
     def read(self, numbers: Sequence[int], for_report: bool = False) -> None:
         """Read the scores of these."""

@@ -16,7 +16,8 @@ import torch
 
 from nat_plugin.errors import NATError
 from nat_plugin.execution.workers import InTurn, in_turn_here
-from nat_plugin.policy.graphs import build_batch, build_graph
+from nat_plugin.ir import Network
+from nat_plugin.policy.graphs import Graph, build_batch, build_graph
 from nat_plugin.policy.network import Policy, PolicyConfig, new_policy
 from nat_plugin.policy.optimizers import optimizer_state, restore_optimizer
 from nat_plugin.policy.search_space import space_name
@@ -227,16 +228,16 @@ class Trainer:
         return f"{task.name}: {len(task.scores):,} of {task.most:,} read"
 
     def _criticise(self) -> Judge:
-        """A new critic from all that was read."""
+        """A new critic from all that was read. It learns every way in which a network was written: asked of one that
+        it has not met, it would expect something else of the same network."""
         critic = self._new_critic(self.position.stage)
-        measured = []
+        measured, graphs = [], dict[Network, Graph]()
         for task in self.tasks:
-            kinds, scores = task.measured
-            if len(kinds):
-                networks = self.world.kinds.networks
-                graphs = {kind: build_graph(networks[kind]) for kind in np.unique(kinds).tolist()}
-                space = space_name(networks[int(kinds[0])])
-                of_task = [graphs[kind] for kind in kinds.tolist()]
+            written, (_, scores) = task.written, task.measured
+            if written:
+                graphs |= {network: build_graph(network) for network in dict.fromkeys(written) if network not in graphs}
+                space = space_name(written[0])
+                of_task = [graphs[network] for network in written]
                 told = self.stage.critic.proxies
                 proxies = self.proxies.of(task, told) if self.proxies is not None and told else None
                 measured.append(MeasuredTask(task.name, of_task, scores, task.weight, space, proxies))
