@@ -13,6 +13,7 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import cached_property
+from operator import getitem
 
 import numpy as np
 
@@ -87,13 +88,8 @@ class Moves:
         used = self._used[np.arange(choices.shape[1]), choices]
         there, alive = np.ones(len(choices), bool), np.zeros(choices.shape, bool)
         for name, first, end in self.parts:
-            packed = np.packbits(used[:, first:end], axis=1, bitorder="little")
-            kinds: dict[bytes, int] = {}
-            of_kind = [kinds.setdefault(row.tobytes(), len(kinds)) for row in packed]
-            cell, bits = self._wirings[name][0], [int.from_bytes(text, "little") for text in kinds]
-            live = np.array([cell.live_slots(each) for each in bits], bool).reshape(len(bits), end - first)
-            alive[:, first:end] = live[of_kind]
-            there &= np.array([cell.state(each).connected for each in bits], bool)[of_kind]
+            fed, alive[:, first:end] = self._wirings[name][0].live(used[:, first:end])
+            there &= fed
         return there, alive
 
     @cached_property
@@ -103,6 +99,12 @@ class Moves:
         for slot, each in enumerate(self.nonnull):
             found[slot, : len(each)] = each
         return found
+
+    @cached_property
+    def _bits(self) -> tuple[tuple[int, ...], ...]:
+        """By slot and candidate, the bit of the slot within its cell, or 0 for nothing."""
+        places = [slot - first for _, first, end in self.parts for slot in range(first, end)]
+        return tuple(tuple(used << place for used in each) for each, place in zip(self.nonnull, places, strict=True))
 
     def choice(self, network: Network) -> Choice:
         """The choice that gives ``network``; NATError if it is not reachable by legal moves."""
@@ -270,8 +272,7 @@ class Moves:
 
     def _is_connected(self, choice: Sequence[int]) -> bool:
         for name, first, end in self.parts:
-            bits = sum(self.nonnull[i][choice[i]] << (i - first) for i in range(first, end))
-            if not self.is_whole(name, bits):
+            if not self.is_whole(name, sum(map(getitem, self._bits[first:end], choice[first:end]))):
                 return False
         return True
 

@@ -101,10 +101,17 @@ class Cell(CachedHash):
         if not changed:
             return self
         edges = tuple([
-            edge.copy_with(op=changed[index]) if index in changed else edge for index, edge in enumerate(self.edges)
+            _with_op(edge, changed[index]) if index in changed else edge for index, edge in enumerate(self.edges)
         ])  # fmt: skip
         found: Cell = self.copy_with(edges=edges)
         return found
+
+
+@lru_cache(maxsize=65536)
+def _with_op(edge: Edge, op: Op) -> Edge:
+    """Kept, since thousands of networks differ in few edges."""
+    found: Edge = edge.copy_with(op=op)
+    return found
 
 
 @dataclass(frozen=True)

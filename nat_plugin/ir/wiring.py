@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Sequence
+from functools import cached_property, lru_cache
 from typing import NamedTuple, TypeAlias
+
+import numpy as np
 
 from nat_plugin.ir.network import Cell
 
 _CACHED = 50_000
+_FEW = 8
+"""Slots of a cell of which all states are written down."""
 
 
 class Wiring(NamedTuple):
@@ -38,8 +43,31 @@ class CellWiring:
             known = self._states[bits] = self._find(bits)
         return known
 
-    def live_slots(self, bits: int) -> tuple[bool, ...]:
-        """Which slots are alive then."""
+    def live(self, used: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Of many cells, by which slots are not null (n, slots): whether the output has an input, (n,), and which slots
+        are alive, (n, slots)."""
+        slots = used.shape[1]
+        if slots <= _FEW:
+            row = used @ (1 << np.arange(slots))
+            there, alive = self._all
+            return there[row], alive[row]
+        packed = np.packbits(used, axis=1, bitorder="little")
+        kinds: dict[bytes, int] = {}
+        of_kind = [kinds.setdefault(row.tobytes(), len(kinds)) for row in packed]
+        bits = [int.from_bytes(text, "little") for text in kinds]
+        return tuple(each[of_kind] for each in self._of_bits(bits, slots))  # type: ignore[return-value]
+
+    @cached_property
+    def _all(self) -> tuple[np.ndarray, np.ndarray]:
+        """The same of every state, by its bits."""
+        slots = sum(slot >= 0 for slot in self._slots)
+        return self._of_bits(range(1 << slots), slots)
+
+    def _of_bits(self, states: Sequence[int], slots: int) -> tuple[np.ndarray, np.ndarray]:
+        alive = np.array([self._live_slots(bits) for bits in states], bool).reshape(len(states), slots)
+        return np.array([self.state(bits).connected for bits in states], bool), alive
+
+    def _live_slots(self, bits: int) -> tuple[bool, ...]:
         known = self._live.get(bits)
         if known is None:
             if len(self._live) >= _CACHED:
