@@ -92,6 +92,20 @@ class Moves:
             there &= fed
         return there, alive
 
+    def keeps_outputs(self, choice: Sequence[int]) -> bool:
+        """Whether all that the output of a cell joins is still there."""
+        return all(before <= self._outputs(name, first, end, choice) for name, first, end, before in self._joined)
+
+    @cached_property
+    def _joined(self) -> list[tuple[str, int, int, frozenset[int]]]:
+        """The cells whose output joins several nodes, and which."""
+        found = [(*part, self._outputs(*part, self.identity)) for part in self.parts]
+        return [each for each in found if len(each[-1]) > 1]
+
+    def _outputs(self, name: str, first: int, end: int, choice: Sequence[int]) -> frozenset[int]:
+        bits = sum(map(getitem, self._bits[first:end], choice[first:end]))
+        return frozenset(self._wirings[name][0].state(bits).output)
+
     @cached_property
     def _used(self) -> np.ndarray:
         """Whether each candidate is an operation or a skip, (slots, most candidates)."""

@@ -3,7 +3,8 @@
 A proposal has to be worth its risk: its expected gain, less ``caution`` times the deviation of that gain, is compared
 with that of the input, which is 0. So an input stays where the critic does not know; one that cannot stay, in a search
 space that it does not know, is changed by what the limits force and no more. What every network of a kind has
-(operations where it reduces, most of which have to stay) may fall to measurements, not to an expectation.
+(operations where it reduces, most of which have to stay; the nodes that the output of a cell joins) may fall to
+measurements, not to an expectation.
 """
 
 from __future__ import annotations
@@ -132,6 +133,7 @@ def _tried(asked: _Asked, wanted: SuggestSettings) -> list[Choice]:
         rng = np.random.default_rng(wanted.seed)  # the same for each, so that none depends on those before it
         tried += [sample.choice for sample in draw(scores, sizes, moves, rng, wanted.samples)]
     kept = keeping_structure(moves, tried) or tried
+    kept = list(filter(moves.keeps_outputs, kept)) or kept
     return [each for each in dict.fromkeys(kept) if each != moves.identity]
 
 

@@ -6,7 +6,7 @@ device, for all samples at once, and are those of the very decisions that were m
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -128,13 +128,22 @@ def most_probable(scores: np.ndarray, sizes: np.ndarray, moves: Moves, count: in
 def most_probable_written(
     scores: np.ndarray, sizes: np.ndarray, moves: Moves, count: int, tries: int = 4096
 ) -> list[Choice]:
-    """The same, but of choices that differ in dead slots alone the first."""
+    """The same, but of choices that differ in dead slots alone the first, and of those that keep what the outputs of
+    cells join; all, where none of the ``tries`` does."""
+    found = _written(scores, sizes, moves, (count, tries), moves.keeps_outputs)
+    return found or _written(scores, sizes, moves, (count, tries), moves.admits)
+
+
+def _written(
+    scores: np.ndarray, sizes: np.ndarray, moves: Moves, wanted: tuple[int, int], right: Callable[[Choice], bool]
+) -> list[Choice]:
+    count, tries = wanted
     found: dict[bytes, Choice] = {}
     for likely in _in_order(scores, sizes, count, tries):
         written = np.where(moves.live(likely)[1], likely, -1)
         for choice, name in zip(map(tuple, likely.tolist()), written, strict=True):
             text = name.tobytes()
-            if text not in found and moves.admits(choice):
+            if text not in found and right(choice) and moves.admits(choice):
                 found[text] = choice
                 if len(found) == count:
                     return list(found.values())

@@ -23,7 +23,7 @@ from nat_plugin.policy.sampling import (
     most_probable,
     most_probable_written,
 )
-from tests.networks import networks
+from tests.networks import genotype_network, networks
 
 NAT, NAT_PLUS = find_rule("nat"), find_rule("nat++")
 
@@ -129,6 +129,25 @@ def test_of_choices_that_differ_in_dead_slots_alone_only_the_most_probable_is_ta
     assert len(first) < len(every)
     assert most_probable_written(scores, sizes, moves, 10**6, tries=10**6) == list(first.values())
     assert most_probable_written(scores, sizes, moves, 12) == list(first.values())[:12]
+
+
+def test_choices_that_keep_what_outputs_join_come_first_and_others_where_there_are_none() -> None:
+    rng = np.random.default_rng(1)
+    network = genotype_network("DARTS_V2")
+    moves = Moves(network, NAT)
+    sizes = sizes_of(moves)
+    scores, first = 0.1 * rng.normal(size=int(sizes.sum())), np.cumsum(sizes) - sizes
+    into_the_last_node = 6, 7
+    for slot, start in enumerate(first.tolist()):
+        scores[start + moves.nonnull[slot].index(False)] += 3.0 if slot in into_the_last_node else -3.0
+    likeliest = most_probable(scores, sizes, moves, 12)
+    assert not any(map(moves.keeps_outputs, likeliest))
+    found = most_probable_written(scores, sizes, moves, 12)
+    assert len(found) == 12
+    for choice in found:
+        before, after = (canonical(each).by_name for each in (network, moves.apply(choice)))
+        assert {name: cell.output for name, cell in after.items()} == {n: cell.output for n, cell in before.items()}
+    assert not any(map(moves.keeps_outputs, most_probable_written(scores, sizes, moves, 12, tries=12)))
 
 
 def test_greedy_is_the_most_probable_where_that_is_admitted() -> None:
