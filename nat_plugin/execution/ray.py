@@ -7,9 +7,9 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, InvalidStateError
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -31,8 +31,8 @@ _TO_BEGIN = "600"
 EVERY, GONE, GRACE = 2.0, 20.0, 10.0
 """Seconds between two looks at the head of a cluster; after which it counts as lost, where Ray ends the process after
 60; and in which the process may end by itself then."""
-TRIES = 3
-"""Times that a cluster is begun, at most."""
+TRIES, TO_BE_THERE = 3, 300.0
+"""Times that a cluster is begun, at most; and seconds until its node has to be there, in all of them."""
 
 
 class RaySettings(ExecutorSettings):
@@ -93,10 +93,12 @@ class RayExecutor(Executor):
         self._begin(num_cpus=cores, **usual)
 
     def _begin(self, **usual: Any) -> None:
-        """A cluster of this machine alone. On busy cores Ray's half minute for that may be too short."""
+        """A cluster of this machine alone."""
+        until = time.monotonic() + TO_BE_THERE
         for tries in range(1, TRIES + 1):
             try:
-                self._ray.init(address="local", include_dashboard=False, **usual)
+                with _node_awaited(until):
+                    self._ray.init(address="local", include_dashboard=False, **usual)
                 return
             except Exception as error:  # Ray says a node that does not begin by a plain one
                 self._ray.shutdown()
@@ -230,6 +232,33 @@ def _fetched(reference: Any) -> State:
 
     state: State = ray.get(reference)
     return state
+
+
+@contextmanager
+def _node_awaited(until: float) -> Iterator[None]:
+    """Ray looks for half a minute, which nothing sets, whether a node that it begins is there; then it gives up, and
+    leaves what it began. On busy cores that is too short: within this each look lasts until the node is there."""
+    from ray._private import services
+
+    look: Callable[..., Any] | None = getattr(services, "get_node", None)
+    if look is None:  # a Ray that looks in another way
+        yield
+        return
+
+    def look_on(*given: Any) -> Any:
+        while True:
+            try:
+                return look(*given)
+            except RuntimeError:  # not yet
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.1)
+
+    services.get_node = look_on
+    try:
+        yield
+    finally:
+        services.get_node = look
 
 
 def _begun_by_the_user() -> str | None:

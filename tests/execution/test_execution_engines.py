@@ -22,15 +22,10 @@ from nat_plugin.runs.recipe import plan
 from nat_plugin.runs.run import start
 from tests.comparisons.engines import SMALL, contents, run
 from tests.execution.calls import all_of, broken, dying, hanging, refused, square, summed, where
+from tests.execution.engines import ENGINES
 
-without_ray = pytest.mark.skipif(find_spec("ray") is None, reason="ray is not installed: pip install 'nat-plugin[ray]'")
 SCHEDULE = {"epochs": 1, "batch": 64, "cutout": 0, "auxiliary": 0}
 LOST = "its worker died (killed, out of memory, longer than timeout: 3 seconds?): "
-ENGINES = [
-    pytest.param({"name": "local", "workers": 2}, id="local"),
-    pytest.param({"name": "submitit", "cluster": "local", "workers": 2}, id="submitit"),
-    pytest.param({"name": "ray", "workers": 2}, id="ray", marks=without_ray),
-]
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -26,25 +27,52 @@ def test_where_ray_itself_dies_it_is_begun_anew_and_no_other_command_joins_it(tm
     assert done.stdout.splitlines()[-3:] == ["LocalRayletDiedError", "49", "alone"], done.stderr
 
 
+def test_a_node_that_is_slow_to_begin_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On busy cores it takes longer than the half minute after which Ray gives up."""
+    import ray
+
+    late, began = ["not", "yet"], []
+
+    def look(*asked: str) -> dict[str, str]:
+        if late:
+            raise RuntimeError(late.pop())
+        return dict([asked])
+
+    def init(**given: object) -> None:
+        began.append(ray._private.services.get_node("gcs", "node"))  # type: ignore[attr-defined]
+        raise ConnectionError("after the node")
+
+    monkeypatch.setattr(ray._private.services, "get_node", look)  # type: ignore[attr-defined]
+    _without_cluster(monkeypatch, tmp_path, init)
+    with pytest.raises(NATError, match="after the node"):
+        find_executor("ray", RaySettings(), tmp_path, plugins())
+    assert began == [{"gcs": "node"}] * 3
+    assert ray._private.services.get_node is look  # type: ignore[attr-defined]
+
+
 def test_a_cluster_that_does_not_begin_is_begun_again_and_then_a_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As Ray says it where cores are too busy for its half minute."""
-    import ray
-
     tries = []
 
     def slow(**given: object) -> None:
         tries.append(given["address"])
         raise Exception("The current node timed out\nduring startup.")
 
-    for name, does in {"init": slow, "is_initialized": bool, "shutdown": lambda: None}.items():
-        monkeypatch.setattr(ray, name, does)
-    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
-    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    _without_cluster(monkeypatch, tmp_path, slow)
     with pytest.raises(NATError, match=r"on this machine, 3 times: The current node timed out during startup\.$"):
         find_executor("ray", RaySettings(), tmp_path, plugins())
     assert tries == ["local"] * 3
+
+
+def _without_cluster(monkeypatch: pytest.MonkeyPatch, folder: Path, init: Callable[..., None]) -> None:
+    """As where no cluster runs, and Ray begins one by ``init``."""
+    import ray
+
+    for name, does in {"init": init, "is_initialized": bool, "shutdown": lambda: None}.items():
+        monkeypatch.setattr(ray, name, does)
+    monkeypatch.setenv("RAY_TMPDIR", str(folder))
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
 
 
 def _main(folder: Path) -> None:
