@@ -61,12 +61,15 @@ def moved_document(network: Network) -> Document:
 
 @lru_cache(maxsize=16)
 def _read(base: Document, input: Shape, classes: int, made: frozenset[Edit] = frozenset()) -> Reading:
+    import torch
+
     from nat_timm.building.build import build
     from nat_timm.moves.network import read
     from nat_timm.reading.trace import trace
 
-    model = build(base, input, classes, device="meta")
-    return read(trace(model, input, base.architecture), classes, base.architecture, base.fits, made)
+    with torch.random.fork_rng(devices=[]):  # else what is drawn next would depend on whether this was read before
+        model = build(base, input, classes, device="meta")
+        return read(trace(model, input, base.architecture), classes, base.architecture, base.fits, made)
 
 
 def counted(network: Network) -> Cost:

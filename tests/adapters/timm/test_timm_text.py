@@ -13,6 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from nat_timm.adapter import TimmAdapter
 from nat_timm.documents.document import parse
+from nat_timm.networks import _read, reading_of
 from nat_timm.reading.trace import to_meta, trace
 from torch import nn
 
@@ -177,3 +178,11 @@ def test_a_network_of_another_model_is_refused() -> None:
     network = nat_timm.to_network(lively("mobilenetv2_050"), (3, 64, 64))
     with pytest.raises(NATError, match="was read from 'mobilenetv2_050', the model is 'resnet18'"):
         nat_timm.inherit(lively("resnet18"), network)
+
+
+def test_reading_a_model_draws_no_random_numbers_that_others_draw_too() -> None:
+    """Else a worker that reads it would go on with others than one that has read it before."""
+    _read.cache_clear()
+    before = torch.get_rng_state()
+    reading_of(parse(json.dumps({"architecture": "test_efficientnet"})), (3, 32, 32), 10)
+    assert torch.equal(torch.get_rng_state(), before)
