@@ -29,6 +29,7 @@ from nat_plugin.reporting.page import (
 )
 from nat_plugin.reporting.plots import Axis, Cloud, available, clouds
 from nat_plugin.reporting.reading import LARGEST, Read, Spread, checked, read_json
+from nat_plugin.reporting.workers import WorkDoneView, workers_blocks
 
 FILE = "compaction.json"
 """What ``nat_timm.compact`` writes beside a model that it saves."""
@@ -69,6 +70,7 @@ class Compaction(Read):
     setting: str | None = None
     plain: bool
     made_with: dict[str, str] = Field({})
+    workers: dict[str, WorkDoneView] = Field({})
     kind: Literal["compaction"] = "compaction"
 
 
@@ -96,6 +98,7 @@ def compaction_page(compacted: Compacted) -> Page:
         Section("answer", "Result", tuple(_answer(found))),
         Section("change", "What changed", tuple(_change(compacted))),
         Section("models", "What was fine-tuned", tuple(_models(found, names, available()))),
+        Section("workers", "Who did it", tuple(workers_blocks(found.workers, FILE))),
         Section("made", "How it was made", tuple(_made(found))),
     ]
     title = f"{shortened(found.name, 120)}, compacted"

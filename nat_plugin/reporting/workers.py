@@ -36,18 +36,18 @@ def read_workers(folder: Path) -> Mapping[str, WorkDoneView]:
     return {name: checked(WorkDoneView, each, str(path)) for name, each in found.items()}
 
 
-def workers_blocks(workers: Mapping[str, WorkDoneView]) -> Iterator[PagePart]:
-    """By device and by worker; nothing where there were none."""
+def workers_blocks(workers: Mapping[str, WorkDoneView], file: str = WORK) -> Iterator[PagePart]:
+    """By device and by worker; nothing where there were none. ``file``: that has all of them."""
     if not workers:
         return
     devices: dict[str, list[WorkDoneView]] = {}
     for name, each in workers.items():
         devices.setdefault(device_of(name) or name, []).append(each)
     rows = [(shortened(name, 100), f"{len(every):,}", *_cells(every)) for name, every in devices.items()]
-    more = f"{len(rows) - MOST:,} more are in {WORK}." if len(rows) > MOST else ""
+    more = f"{len(rows) - MOST:,} more are in {file}." if len(rows) > MOST else ""
     yield plain_table("What each device did", ("device", "workers", *COLUMNS), rows[:MOST], more)
     did = [(shortened(name, 100), *_cells([each])) for name, each in workers.items()]
-    left = f"{len(did) - MOST:,} more are in {WORK}." if len(did) > MOST else ""
+    left = f"{len(did) - MOST:,} more are in {file}." if len(did) > MOST else ""
     yield plain_table("What each worker did", ("worker", *COLUMNS), did[:MOST], left)
 
 

@@ -63,6 +63,9 @@ class KeptWorkers(Workers):
             yield each.subject, found
         yield from known
 
+    def work_rows(self) -> dict[str, dict[str, float]]:
+        return work_rows(self.tally, self._folder)
+
     def write_work(self) -> None:
         write_work(self.tally, self._folder)
 
@@ -93,14 +96,18 @@ class KeptWorkers(Workers):
         shutil.rmtree(self._folder / FOLDER, ignore_errors=True)
 
 
-def write_work(tally: Tally, folder: Path) -> None:
-    """What each worker did, also for a process of these results that was killed; nothing where there was none."""
-    path, before = folder / WORK, {}
+def work_rows(tally: Tally, folder: Path) -> dict[str, dict[str, float]]:
+    """What each worker did, also for a process of these results that was killed."""
+    before = {}
     with suppress(NATError, ValueError):  # it is of no result
-        before = json.loads(read_text(path))
+        before = json.loads(read_text(folder / WORK))
     try:
-        rows = tally.rows(before)
+        return tally.rows(before)
     except (TypeError, KeyError, AttributeError):
-        rows = tally.rows({})
-    if rows:
-        write_text(path, json.dumps(rows, indent=1))
+        return tally.rows({})
+
+
+def write_work(tally: Tally, folder: Path) -> None:
+    """The same as a file; none where there was no worker."""
+    if rows := work_rows(tally, folder):
+        write_text(folder / WORK, json.dumps(rows, indent=1))

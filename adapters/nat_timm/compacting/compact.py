@@ -164,15 +164,15 @@ def compact(  # noqa: PLR0913 - keywords that a user types
         for note in session.work.notes if session.work is not None else ():
             report(note)
             notes.append(note)
+        workers = {} if session.work is None else session.work.workers.work_rows()
         if not tuned:
             raise NATError(f"nothing is left to choose from: {'; '.join(notes)}")
     tuned = ranked(tuned)
     home = next(model.parameters()).device
     for each in (before, reference, *tuned):
         each.model.to(home)
-    return CompactionResult(
-        before, reference, tuple(tuned), evaluated, session.feed.validation_images, session.setting, tuple(notes)
-    )
+    images, setting = session.feed.validation_images, session.setting
+    return CompactionResult(before, reference, tuple(tuned), evaluated, images, setting, tuple(notes), workers)
 
 
 class Arguments(Settings):

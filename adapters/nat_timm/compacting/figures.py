@@ -36,6 +36,7 @@ def write_figures(result: CompactionResult, folder: Path, plain: bool) -> None:
         "setting": None if result.setting is None else str(result.setting),
         "plain": plain,
         "made_with": made_with(home),
+        "workers": dict(result.workers),
     }
     write_text(folder / FILE, json.dumps(figures, indent=1))
     write_report(folder, lambda line: print(line, file=sys.stderr))

@@ -62,8 +62,8 @@ class CompactionResult:
     ``before``: the model as it came. ``reference``: the best that it reaches with the same fine-tuning. ``tuned``: the
     finalists, and ``reference`` where that is within the budget; best first. By the accuracy that is stated here, on
     ``images`` of ``val_loader``, the best was chosen: images of neither loader say more of it. ``setting``: how latency
-    was measured, where it is limited. ``notes``: what else has to be said, a line each. Modules are on the device of
-    the model that was given.
+    was measured, where it is limited. ``notes``: what else has to be said, a line each. ``workers``: what each of an
+    executor did, as in ``workers.json``. Modules are on the device of the model that was given.
     """
 
     before: Tuned
@@ -73,6 +73,7 @@ class CompactionResult:
     images: int
     setting: Setting | None = None
     notes: tuple[str, ...] = ()
+    workers: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     @property
     def best(self) -> Tuned:

@@ -20,6 +20,7 @@ from nat_plugin.runs.folder import LOCK, locked, read_journal
 from nat_plugin.runs.kept import KeptWorkers
 from tests.adapters.timm.compaction import QUICK, loaders
 from tests.adapters.timm.compaction import model as made
+from tests.execution.engines import ENGINES
 from tests.runs.finding import THEIRS
 
 ADVISED: dict[str, Any] = {
@@ -77,13 +78,30 @@ def advised() -> CompactionResult:
     return found(ADVISED)
 
 
-def test_workers_find_what_one_process_finds(advised: CompactionResult, tmp_path: Path) -> None:
-    folder = tmp_path / "kept"
-    assert_same(found(ADVISED, executor={"name": "local", "workers": 2}, deterministic=True, folder=folder), advised)
+SHORT = {"rounds": 1, "proposals": 1}
+"""Where every task takes seconds to begin."""
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_workers_find_what_one_process_finds(engine: dict[str, Any], advised: CompactionResult, tmp_path: Path) -> None:
+    folder, saved = tmp_path / "kept", tmp_path / "saved"
+    changes = {"search": SHORT} if engine["name"] == "submitit" else {}
+    alone = found({**ADVISED, **changes}) if changes else advised
+    result = found({**ADVISED, **changes}, executor=engine, deterministic=True, folder=folder)
+    assert_same(result, alone)
     lines = [line for line in read_journal(folder / "journal.jsonl") if line["stage"] == "search"]
-    assert len(lines) == 4
-    tasks = [each["tasks"] for each in json.loads((folder / "workers.json").read_text()).values()]
-    assert sum(tasks) == len({line["network"] for line in lines}) + 2  # own weights of the model and of the finalist
+    assert len(lines) == (1 if changes else 4)
+    did = json.loads((folder / "workers.json").read_text())
+    own = 2  # weights of the model and of the finalist
+    assert sum(each["tasks"] for each in did.values()) == len({line["network"] for line in lines}) + own
+    result.save(saved)
+    assert json.loads((saved / "compaction.json").read_text())["workers"] == did
+    assert "What each worker did" in (saved / "report.html").read_text()
+
+
+def test_where_nobody_else_worked_the_report_says_nothing_of_workers(advised: CompactionResult, tmp_path: Path) -> None:
+    advised.save(tmp_path)
+    assert "What each worker did" not in (tmp_path / "report.html").read_text()
 
 
 def test_told_as_they_arrive_the_journal_has_the_order_and_another_process_keeps_out(
