@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
-from benchmarks.common.results import read_results
-from benchmarks.experiments.speed.chaos import tables_of
+from benchmarks.common.results import add_result, read_results
+from benchmarks.experiments.speed.chaos import kept_runs, tables_of
 from benchmarks.running import run
 
 
@@ -17,3 +18,15 @@ def test_killed_at_random_moments_with_its_workers_a_run_ends_with_the_same_byte
     assert disturbed["commands"] + disturbed["workers"] > 0
     assert [disturbed[name] for name in ("said", "differs", "measured_twice", "left")] == ["", [], 0, 0]
     assert tables_of(found)["chaos"].endswith("| 0 | 0 | 0 | 0 |")
+
+
+def test_an_experiment_that_was_interrupted_goes_on_with_the_next_run_and_with_none_of_another(tmp_path: Path) -> None:
+    kept, setting = tmp_path / "kept.json", {"proposals": 1, "every": 0.05}
+    assert kept_runs(kept, "local", setting) == []
+    add_result(kept, "local", {**setting, "runs": [{"workers": 1}]})
+    assert kept_runs(kept, "local", setting) == [{"workers": 1}]
+    assert kept_runs(kept, "ray", setting) == []
+    assert kept_runs(kept, "local", {**setting, "every": 1.0}) == []
+    entry = read_results(kept)["local"]
+    kept.write_text(json.dumps({"local": {**entry, "commit": "0123456789ab"}}))
+    assert kept_runs(kept, "local", setting) == []

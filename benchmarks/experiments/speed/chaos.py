@@ -25,7 +25,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common.results import add_result
+from benchmarks.common.results import add_result, provenance, read_results
 from nat_plugin.plugins import plugins
 from nat_plugin.runs.folder import read_journal
 from nat_plugin.runs.progress import Silent
@@ -52,6 +52,8 @@ ENGINES: dict[str, dict[str, Any]] = {
 }
 WORKERS = {"local": "multiprocessing.forkserver", "ray": "ray::", "submitit": "submitit.core._submit"}
 """What the command line of a worker has in it."""
+LIMIT = 1800.0
+"""Seconds that a run may take."""
 KEPT = ("result.json", "journal.jsonl", "report.md", "network.json")
 
 
@@ -107,27 +109,47 @@ def disturbed(engine: str, folder: Path, proposals: int, every: float, seed: int
     path.write_text(json.dumps(recipe(engine, proposals)))
     process = begin(folder, "run", str(path), "--out", str(folder))
     workers, commands, done, known = 0, 0, 0, set[int]()
-    while process.poll() is None:
-        time.sleep(0.05)
-        trials = len(list((folder / "trials").glob("*.safetensors")))
-        if trials <= done:
-            continue
-        time.sleep(rng.uniform(0, every))
-        done, there = trials, begun_by(process.pid, WORKERS[engine])
-        known |= set(there)
-        if not commands and trials > rng.randrange(2 * proposals):
-            process.kill()
-            commands += process.wait() == -signal.SIGKILL
-            process = begin(folder, "resume", str(folder))
-        elif there:
-            workers += _kill(rng.choice(there))
+    try:
+        while process.poll() is None and time.monotonic() - since < LIMIT:
+            time.sleep(0.05)
+            trials = len(list((folder / "trials").glob("*.safetensors")))
+            if trials <= done:
+                continue
+            time.sleep(rng.uniform(0, every))
+            done, there = trials, _workers(process, engine)
+            known |= set(there)
+            if not commands and trials > rng.randrange(2 * proposals):
+                process.kill()
+                commands += process.wait() == -signal.SIGKILL
+                process = begin(folder, "resume", str(folder))
+            elif there:
+                workers += _kill(rng.choice(there))
+        said = _said(process.poll(), folder)
+    finally:
+        process.kill()
     seconds = time.monotonic() - since
-    said = "" if process.returncode == 0 else (folder.parent / f"{folder.name}.log").read_text().splitlines()[-1]
     lines = [line["number"] for line in read_journal(folder / "journal.jsonl") if line["stage"] == "search"]
     time.sleep(1)
     left = known.intersection(pid for pid, _, line in processes() if WORKERS[engine] in line)
     twice = len(lines) - len(set(lines))
     return Disturbed(workers, commands, round(seconds, 1), said, measured_twice=twice, left=len(left))
+
+
+def _workers(process: subprocess.Popen[bytes], engine: str) -> list[int]:
+    """As soon as there are any; none where it ends before."""
+    while process.poll() is None:
+        if there := begun_by(process.pid, WORKERS[engine]):
+            return there
+        time.sleep(0.2)
+    return []
+
+
+def _said(status: int | None, folder: Path) -> str:
+    """Nothing where it has ended with its result."""
+    if status == 0:
+        return ""
+    lines = (folder.parent / f"{folder.name}.log").read_text().splitlines() or [""]
+    return lines[-1] if status is not None else f"not at its end after {LIMIT:g} seconds: {lines[-1]}"
 
 
 def _kill(process: int) -> bool:
@@ -149,6 +171,17 @@ def _content(path: Path) -> bytes | None:
 def undisturbed(folder: Path, proposals: int) -> Path:
     start(plan(recipe(None, proposals), plugins()), folder, plugins(), Silent())
     return folder
+
+
+def kept_runs(path: Path | None, engine: str, setting: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Of the same experiment, on the same code, which was interrupted: it goes on with the next run."""
+    if path is None or not path.exists():
+        return []
+    entry = {"commit": "", **read_results(path).get(engine, {})}
+    before, now = (
+        each["commit"].removesuffix("-dirty") for each in (entry, provenance())
+    )  # the file itself is changed
+    return list(entry["runs"]) if before == now and setting.items() <= entry.items() else []
 
 
 def tables_of(results: Mapping[str, Any]) -> dict[str, str]:
@@ -185,12 +218,13 @@ def run(args: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         alone = undisturbed(Path(scratch, "alone"), args.proposals)
         for engine in installed(args.engines):
-            found = []
-            for number in range(args.runs):
+            setting = {"proposals": args.proposals, "every": args.every}
+            found = kept_runs(args.results, engine, setting)
+            for number in range(len(found), args.runs):
                 folder = Path(scratch, f"{engine}{number}")
                 each = disturbed(engine, folder, args.proposals, args.every, number)
                 found.append(asdict(replace(each, differs=differing(folder, alone))))
                 if args.folder is not None and (found[-1]["differs"] or each.said):
                     shutil.copytree(scratch, args.folder, dirs_exist_ok=True)
                 print(engine, number, found[-1], flush=True)
-                add_result(args.results, engine, {"proposals": args.proposals, "every": args.every, "runs": found})
+                add_result(args.results, engine, {**setting, "runs": found})

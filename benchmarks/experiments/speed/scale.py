@@ -5,7 +5,11 @@ memory of the command; and what follows for many workers and tasks.
 Engines are on this machine (``submitit``: its own jobs, without SLURM), so that with more workers than cores there is
 nothing to win. Efficiency is the time of one process, divided by the number of workers and the time that they took.
 
+With ``--stream N`` instead of all that one stream of so many lines: what comes of each has to come out in its place,
+and the memory of the command is looked at after every tenth of them.
+
 ``python -m benchmarks scale [--engines NAME ...] [--workers N ...] [--tasks N ...] [--jobs N] [--lines N] [--save]``
+``python -m benchmarks scale --stream N [--engines NAME ...] [--save]``
 """
 
 from __future__ import annotations
@@ -13,16 +17,19 @@ from __future__ import annotations
 import argparse
 import os
 import resource
+import subprocess
+import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from itertools import chain, cycle, islice, product
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from benchmarks.common.results import add_result
-from benchmarks.experiments.speed.chaos import RECIPE, installed
-from nat_plugin.cli.transforming import Done, StreamRequest, Wrong, by_executor
+from benchmarks.experiments.speed.chaos import RECIPE, begun_by, installed
+from nat_plugin.cli.transforming import Done, Printing, StreamRequest, Wrong, by_executor
 from nat_plugin.comparisons.compare import compare
 from nat_plugin.comparisons.recipe import plan_comparison
 from nat_plugin.execution.base import Executor
@@ -51,10 +58,19 @@ COMPARISON: dict[str, Any] = {
 
 
 OPS = ("nor_conv_3x3", "nor_conv_1x1", "skip_connect", "avg_pool_3x3")
+CELLS = ["|{}~0|+|{}~0|{}~1|+|{}~0|{}~1|{}~2|".format(*ops) for ops in product(OPS, repeat=6)]
+ASKED = StreamRequest("general", (), (), (("rules", "nat"),), "cpu", (None,) * 4, False)
 PART = 512
 """Lines of a task."""
 MANY, TASKS = 1_000, 1_000_000
 """Workers and tasks that nobody has here."""
+STREAM = "-stream"
+"""Ends the name of what is kept of a stream, which begins with its engine."""
+SOURCES = {
+    **{key: list(ENGINES) for key in ("scale", "scale-overhead", "scale-on-paper")},
+    "scale-stream": [f"{name}{STREAM}" for name in ENGINES],
+}
+"""Of tables: what they are made of."""
 
 
 def nothing(number: int) -> int:
@@ -66,10 +82,13 @@ def begun(engine: str, workers: int, folder: Path) -> Executor:
     return find_executor(*chosen_executor({**ENGINES[engine], "workers": workers}, plugins()), folder, plugins())
 
 
-def memory() -> float:
-    """MB that this process has now."""
-    with open("/proc/self/statm") as file:
-        return int(file.read().split()[1]) * resource.getpagesize() / 2**20
+def memory(process: int | str = "self") -> float:
+    """MB that a process has now; none where it has ended."""
+    try:
+        with open(f"/proc/{process}/statm") as file:
+            return int(file.read().split()[1]) * resource.getpagesize() / 2**20
+    except FileNotFoundError:
+        return 0.0
 
 
 def overhead(engine: str, workers: int, counts: list[int], folder: Path) -> list[dict[str, float]]:
@@ -116,16 +135,49 @@ def searches(engine: str, workers: int, queries: int, folder: Path) -> float:
 def lines(engine: str, workers: int, count: int, folder: Path) -> float:
     """Seconds of ``nat transform`` of so many cells of NAS-Bench-201."""
     folder.mkdir()
-    asked = StreamRequest("general", (), (), (("rules", "nat"),), "cpu", (None,) * 4, False)
-    adapter = find_adapter("nasbench201", plugins())
-    cells = islice(cycle(product(OPS, repeat=6)), count)
-    sources = [Source("|{}~0|+|{}~0|{}~1|+|{}~0|{}~1|{}~2|".format(*ops), adapter, "a cell") for ops in cells]
+    sources = sources_of(list(islice(cycle(CELLS), count)))
     parts: Iterator[list[Source | Wrong]] = ([*sources[at : at + PART]] for at in range(0, count, PART))
     settings = chosen_executor({**ENGINES[engine], "workers": workers}, plugins())[1]
     since = time.perf_counter()
-    done = list(chain.from_iterable(by_executor(engine, settings, asked, parts, lambda: True)))
+    done = list(chain.from_iterable(by_executor(engine, settings, ASKED, parts, lambda: True)))
     assert sum(isinstance(each, Done) for each in done) == count
     return time.perf_counter() - since
+
+
+def sources_of(texts: list[str]) -> list[Source]:
+    adapter = find_adapter("nasbench201", plugins())
+    return [Source(text, adapter, "a cell") for text in texts]
+
+
+def stream(engine: str, workers: int, count: int, folder: Path) -> dict[str, Any]:
+    """The same cells over and over through the command; after every tenth of the lines the MB of it and of the largest
+    process that it began. AssertionError where not every line comes out in its place."""
+    found = Printing(ASKED.prepared(), ASKED.size, False).of(sources_of(CELLS))
+    expected = [each.text for each in found if isinstance(each, Done)]
+    settings = {**ENGINES[engine], "workers": workers}
+    words = chain.from_iterable(("--executor", f"{name}={value}") for name, value in settings.items())
+    call = [sys.executable, "-m", "nat_plugin", "transform", "-", "--adapter", "nasbench201", "--device", "cpu", *words]
+    since, moments = time.perf_counter(), []
+    with subprocess.Popen(call, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        threading.Thread(target=_give, args=(process.stdin, count), daemon=True).start()
+        number = 0
+        for number, line in enumerate(process.stdout, start=1):
+            assert line.rstrip("\n") == expected[(number - 1) % len(expected)], f"line {number}: {line}"
+            if number % max(1, count // 10) == 0:
+                row = {"lines": number, "seconds": time.perf_counter() - since, "mb": memory(process.pid)}
+                most = max(map(memory, begun_by(process.pid)), default=0.0)
+                moments.append({name: round(value, 1) for name, value in {**row, "mb_worker": most}.items()})
+                print(f"{engine}: {moments[-1]}", flush=True)
+    assert (process.returncode, number) == (0, count)
+    return {"workers": workers, "lines": count, "cores": len(os.sched_getaffinity(0)), "moments": moments}
+
+
+def _give(file: IO[str], count: int) -> None:
+    with file:
+        for cell in islice(cycle(CELLS), count):
+            file.write(cell + "\n")
 
 
 WORK = {"trainings of a run": trainings, "searches of a comparison": searches, "lines of a stream": lines}
@@ -133,6 +185,24 @@ WORK = {"trainings of a run": trainings, "searches of a comparison": searches, "
 
 def tables_of(results: Mapping[str, Any]) -> dict[str, str]:
     """Markdown by the name of the place in the documentation."""
+    streams = {name: found for name, found in results.items() if name in SOURCES["scale-stream"]}
+    engines = {name: found for name, found in results.items() if name not in streams}
+    return (_tables_of(engines) if engines else {}) | ({"scale-stream": _streams(streams)} if streams else {})
+
+
+def _streams(results: Mapping[str, Any]) -> str:
+    rows = [
+        "| engine | workers | lines | s | MB of the command | MB of the largest worker |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, found in results.items():
+        for row in found["moments"]:
+            figures = f"{row['lines']:,} | {row['seconds']:,.0f} | {row['mb']:,.0f} | {row['mb_worker']:,.0f}"
+            rows.append(f"| {name.removesuffix(STREAM)} | {found['workers']} | {figures} |")
+    return "\n".join(rows)
+
+
+def _tables_of(results: Mapping[str, Any]) -> dict[str, str]:
     first = next(iter(results.values()))
     alone = {name: row[0] for name, row in results.get("local", first)["seconds"].items()}
     rows = [f"| {first['cores']} cores | workers | " + " | ".join(f"{name}: s | efficiency" for name in WORK) + " |"]
@@ -183,12 +253,18 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--trainings", type=int, default=16)
     parser.add_argument("--queries", type=int, default=64)
     parser.add_argument("--lines", type=int, default=8192)
+    parser.add_argument("--stream", type=int, default=0, help="Lines of one stream, instead of all else.")
 
 
 def run(args: argparse.Namespace) -> None:
     for engine in installed(args.engines):
+        if args.stream:
+            with tempfile.TemporaryDirectory() as scratch:
+                found = stream(engine, min(2, max(args.workers)), args.stream, Path(scratch))
+            add_result(args.results, f"{engine}{STREAM}", found)
+            continue
         counts = (args.trainings, args.queries, args.lines)
-        found: dict[str, Any] = {
+        found = {
             "counts": dict(zip(WORK, counts, strict=True)),
             "cores": len(os.sched_getaffinity(0)),
             "workers": args.workers,
