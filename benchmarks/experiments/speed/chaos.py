@@ -105,6 +105,7 @@ def disturbed(engine: str, folder: Path, proposals: int, every: float, seed: int
     """A run in which after every training that is done one of the workers is killed, within so many seconds, and the
     command once."""
     rng, since = random.Random(seed), time.monotonic()
+    command_at = rng.randrange(2 * proposals - 1)
     path = folder.with_suffix(".json")
     path.write_text(json.dumps(recipe(engine, proposals)))
     process = begin(folder, "run", str(path), "--out", str(folder))
@@ -118,7 +119,7 @@ def disturbed(engine: str, folder: Path, proposals: int, every: float, seed: int
             time.sleep(rng.uniform(0, every))
             done, there = trials, _workers(process, engine)
             known |= set(there)
-            if not commands and trials > rng.randrange(2 * proposals):
+            if not commands and trials > command_at:
                 process.kill()
                 commands += process.wait() == -signal.SIGKILL
                 process = begin(folder, "resume", str(folder))
