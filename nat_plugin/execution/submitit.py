@@ -7,9 +7,9 @@ import math
 import os
 import shutil
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,6 +23,8 @@ JOBS = "jobs"
 """The folder of what goes to jobs and comes back, within that of the results."""
 _NAMES = "names.jsonl"
 """Which job is of which call, for a process that comes after one that was killed."""
+_ERRORS = "errors.log"
+"""What processes of this machine say that have a job each, as where they are ended."""
 _MAX_NAMES, _MAX_COMMAND = 2**30, 2**20
 """Bytes that are read of these names, and of the command of a process."""
 USUAL_WORKERS = 16
@@ -93,7 +95,8 @@ class SubmititExecutor(Executor):
         return (self._lost_job,)
 
     def submit(self, function: Callable[..., Any], /, *arguments: Any) -> Future[Any]:
-        with file_errors(self._jobs_of):
+        is_of_processes = self.settings.cluster == "local"
+        with file_errors(self._jobs_of), _errors_into(self._jobs_of / _ERRORS) if is_of_processes else nullcontext():
             return self._awaited(self._submitit.submit(function, *arguments))
 
     def begin(self, name: str, function: Callable[..., Any], /, *arguments: Any) -> Future[Any]:
@@ -129,6 +132,19 @@ class SubmititExecutor(Executor):
         self._waiting.shutdown(wait=not at_once, cancel_futures=True)
         if not at_once and not self._any_lost:  # else what the jobs printed is kept
             shutil.rmtree(self._jobs_of, ignore_errors=True)
+
+
+@contextmanager
+def _errors_into(path: Path) -> Iterator[None]:
+    """Processes that are begun meanwhile write their standard error there: one that is ended prints a traceback."""
+    kept = os.dup(2)
+    try:
+        with path.open("ab") as log:
+            os.dup2(log.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def _interrupt(process: int, jobs: Path) -> None:

@@ -66,3 +66,14 @@ def test_of_this_machine_a_job_that_goes_on_is_ended_and_done_again(tmp_path: Pa
     with executor(tmp_path, "local") as other:
         until(lambda: all(future.done() for future in killed._under_way))
         assert other.begin("hangs", noted, str(path), 0.0).result() == 2
+
+
+def test_jobs_of_this_machine_that_are_ended_print_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    path, ended = tmp_path / "path", executor(tmp_path, "local")
+    ended.submit(noted, str(path), 100.0)
+    until(path.exists)
+    (future,) = ended._under_way
+    ended.close(at_once=True)
+    until(future.done)
+    until(lambda: "KeyboardInterrupt" in (tmp_path / "jobs" / "errors.log").read_text())
+    assert capfd.readouterr().err == ""
