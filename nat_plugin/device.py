@@ -15,6 +15,8 @@ from nat_plugin.errors import NATError
 from nat_plugin.files import ReadError, read_text
 from nat_plugin.parallel.ranks import ALONE, Ranks
 
+__all__ = ["Compute", "find_compute", "made_with"]
+
 
 class BatchForm(TypedDict):
     """How images come to a network."""
@@ -95,5 +97,5 @@ def device_name(device: torch.device) -> str:
 
 
 def made_with(device: torch.device) -> dict[str, str]:
-    """Of what a result may depend on, what no recipe says: versions, and what computed."""
+    """What a result may depend on and no recipe says: versions, and what computed."""
     return {"python": platform.python_version(), "torch": torch.__version__, "processor": device_name(device)}

@@ -54,19 +54,30 @@ __all__ = [
     "Unit",
     "assigned_names",
     "closing",
+    "fingerprints",
     "is_json",
     "is_network",
+    "lazy_names",
+    "moved_modules",
     "parse_literal",
     "parse_value",
+    "plugins",
+    "read_count",
+    "read_name",
+    "read_path",
+    "read_shape",
     "read_text",
     "refusal",
+    "seal",
     "strict_json",
+    "unseal",
 ]
 
 if TYPE_CHECKING:
     from nat_plugin.adapter import AdapterSettings, Published, refusal
     from nat_plugin.advising.advice import Advice
     from nat_plugin.advising.settings import AdviceSettings
+    from nat_plugin.arguments import read_count, read_name, read_path, read_shape
     from nat_plugin.data.dataset import DataSet
     from nat_plugin.data.settings import DataSettings
     from nat_plugin.data.source import ImageSource, Loader
@@ -88,6 +99,7 @@ if TYPE_CHECKING:
     from nat_plugin.execution.base import Executor, ExecutorSettings
     from nat_plugin.ir.budget import Additive, Metric
     from nat_plugin.ir.serial import strict_json
+    from nat_plugin.lazy import lazy_names
     from nat_plugin.literals import (
         MAX_CHARS,
         Call,
@@ -101,15 +113,31 @@ if TYPE_CHECKING:
     )
     from nat_plugin.measuring.latency import Latency
     from nat_plugin.measuring.settings import LatencySettings
+    from nat_plugin.moved import moved_modules
     from nat_plugin.network_json import is_network
-    from nat_plugin.outside import Outside, OutsideName, OutsidePath
+    from nat_plugin.outside import Outside, OutsideName, OutsidePath, fingerprints
     from nat_plugin.patches import Patches, closing
+    from nat_plugin.plugins import plugins
+    from nat_plugin.sealing import seal, unseal
     from nat_plugin.search.base import Measurement, Proposal, Settings, State, Task
     from nat_plugin.sources import read_text
 else:
     from nat_plugin.lazy import lazy_names
 
     _IN = {
+        "nat_plugin.sealing": (
+            "seal",
+            "unseal",
+        ),
+        "nat_plugin.plugins": ("plugins",),
+        "nat_plugin.moved": ("moved_modules",),
+        "nat_plugin.lazy": ("lazy_names",),
+        "nat_plugin.arguments": (
+            "read_count",
+            "read_name",
+            "read_path",
+            "read_shape",
+        ),
         "nat_plugin.adapter": ("AdapterSettings", "Published", "refusal"),
         "nat_plugin.advising.advice": ("Advice",),
         "nat_plugin.advising.settings": ("AdviceSettings",),
@@ -148,7 +176,7 @@ else:
         "nat_plugin.measuring.latency": ("Latency",),
         "nat_plugin.measuring.settings": ("LatencySettings",),
         "nat_plugin.network_json": ("is_network",),
-        "nat_plugin.outside": ("Outside", "OutsideName", "OutsidePath"),
+        "nat_plugin.outside": ("Outside", "OutsideName", "OutsidePath", "fingerprints"),
         "nat_plugin.patches": ("Patches", "closing"),
         "nat_plugin.search.base": ("Measurement", "Proposal", "Settings", "State", "Task"),
         "nat_plugin.sources": ("read_text",),

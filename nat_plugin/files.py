@@ -19,6 +19,8 @@ from typing import IO
 
 from nat_plugin.errors import NATError
 
+__all__ = ["ReadError", "file_errors", "opened", "read_bytes", "read_text", "write_bytes", "write_text"]
+
 CHUNK = 2**20
 MAX_RATIO, ALWAYS = 100, 64 * 2**20
 """Packed data may unpack to so many times its size, and to ``ALWAYS`` bytes in any case: images and tables shrink to a
@@ -170,6 +172,7 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
+    """As ``write_bytes`` does it, in UTF-8."""
     write_bytes(path, text.encode())
 
 

@@ -34,3 +34,11 @@ def lazy_names(
         return sorted({*own["__all__"], *(name for name in own if name.startswith("__"))})
 
     return get, listed
+
+
+def lazy_room(
+    package: str, names: Mapping[str, tuple[str, ...]]
+) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
+    """``__getattr__``, ``__dir__`` and ``__all__`` of a package that offers names of its modules, by module."""
+    places = {name: f"{package}.{module}" for module, each in names.items() for name in each}
+    return *lazy_names(package, places), sorted(places)

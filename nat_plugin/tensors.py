@@ -13,6 +13,8 @@ from torch import Tensor
 from nat_plugin.checksums import check_file
 from nat_plugin.files import ReadError, opened
 
+__all__ = ["read_tensors"]
+
 MAX_HEADER = 32 * 2**20
 """Bytes of names, shapes and facts: those of a hundred thousand tensors. Reading them takes twelve times as much."""
 

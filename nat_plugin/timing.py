@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 import torch
 
+__all__ = ["Clock", "Ratio", "compare_times", "quickest", "repeated_ratio"]
+
 Run = Callable[[], object]
 
 PASSES = 4
@@ -65,7 +67,7 @@ def quickest(run: Run, clock: Clock, passes: int = PASSES) -> float:
     return max(least, _LEAST)
 
 
-def compare(first: Run, second: Run, clock: Clock, within: float) -> Ratio:
+def compare_times(first: Run, second: Run, clock: Clock, within: float) -> Ratio:
     """The time of the second as a multiple of that of the first, by blocks in turns, in changing order. Both have to
     have run before."""
     order = itertools.cycle((True, False))
@@ -77,10 +79,10 @@ def compare(first: Run, second: Run, clock: Clock, within: float) -> Ratio:
             theirs, ours = quickest(second, clock), quickest(first, clock)
         return theirs / ours
 
-    return repeated(round, within)
+    return repeated_ratio(round, within)
 
 
-def repeated(ratio: Callable[[], float], within: float) -> Ratio:
+def repeated_ratio(ratio: Callable[[], float], within: float) -> Ratio:
     """Measured until the interval is no wider than ``within``; at most ``MOST`` times."""
     found = [ratio() for _ in range(FEWEST)]
     while True:

@@ -1,4 +1,4 @@
-"""A plugin needs nothing but what ``nat_plugin``, ``nat_plugin.ir`` and ``nat_plugin.extending`` export."""
+"""A plugin needs nothing but what is promised: the names in ``__all__`` of ``nat_plugin`` and of some modules in it."""
 
 from __future__ import annotations
 
@@ -7,14 +7,24 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
-import nat_plugin.extending
+from nat_plugin.reference.python import PROMISED
 
 ROOT = Path(__file__).resolve().parents[1]
-PUBLIC = {"nat_plugin", "nat_plugin.ir", "nat_plugin.extending"}
+FEW = {"nat_plugin", "nat_plugin.ir", "nat_plugin.extending"}
+"""All that a small plugin needs."""
+LAZY = sorted(
+    path.parent.name
+    for path in (ROOT / "nat_plugin").glob("*/__init__.py")
+    if "if TYPE_CHECKING:" in path.read_text(encoding="utf-8")
+)
+"""Packages that import their names when they are first asked for."""
+ADAPTERS = sorted(path.name for path in (ROOT / "adapters").glob("nat_*"))
 PLUGIN = '''
 """Words of two letters as architectures, a strategy and an evaluator: all of a plugin, in one file."""
 
@@ -181,22 +191,65 @@ def test_a_plugin_of_one_file_is_found_and_carries_a_run_through(tmp_path: Path)
 
 def test_it_imports_nothing_else() -> None:
     imported = [each.module or "" for each in ast.walk(ast.parse(PLUGIN)) if isinstance(each, ast.ImportFrom)]
-    assert {each for each in imported if each.startswith("nat_")} == PUBLIC
+    assert {each for each in imported if each.startswith("nat_")} == FEW
 
 
-FORMATS = ("nat_darts", "nat_enas", "nat_nasbench", "nat_ofa")
-"""Adapters that read and write, and do no more; ``nat_nni`` and ``nat_timm`` train, measure and run as well."""
+def unpromised(source: str) -> Iterator[str]:
+    """What a module imports of the core beyond what is promised."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (each.name for each in node.names if each.name.startswith("nat_plugin."))
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "nat_plugin":
+            module = node.module or ""
+            names = import_module(module).__all__ if module in {"nat_plugin", *PROMISED} else ()
+            yield from (f"{module}.{each.name}" for each in node.names if each.name not in names)
 
 
-@pytest.mark.parametrize("package", FORMATS)
+@pytest.mark.parametrize("package", ADAPTERS)
 def test_nor_do_the_adapters_of_this_project(package: str) -> None:
-    imported = {
-        each.module or ""
-        for path in (ROOT / "adapters" / package).rglob("*.py")
-        for each in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(each, ast.ImportFrom)
-    }
-    assert {name for name in imported if name.startswith("nat_plugin")} <= {*PUBLIC, "nat_plugin.ir.vertices"}
+    sources = {path: path.read_text(encoding="utf-8") for path in (ROOT / "adapters" / package).rglob("*.py")}
+    assert len(sources) > 3
+    assert {path.name: found for path, each in sources.items() if (found := list(unpromised(each)))} == {}
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("from nat_plugin.fitting import Moments, solve", []),
+        ("def late():\n    from nat_plugin.fitting import solve, chunk", ["nat_plugin.fitting.chunk"]),
+        ("from nat_plugin.fitting.solving import solve", ["nat_plugin.fitting.solving.solve"]),
+        ("from nat_plugin import fitting", ["nat_plugin.fitting"]),
+        ("import nat_plugin.fitting", ["nat_plugin.fitting"]),
+    ],
+)
+def test_what_is_not_promised_is_seen_wherever_it_is_imported(source: str, found: list[str]) -> None:
+    assert list(unpromised(source)) == found
+
+
+@pytest.mark.parametrize("module", PROMISED)
+def test_every_name_that_is_promised_is_there_and_the_page_on_stability_has_its_module(module: str) -> None:
+    promised = import_module(module)
+    assert all(getattr(promised, name) is not None for name in promised.__all__)
+    assert f"`{module}`" in (ROOT / "docs/reference/python.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("package", LAZY)
+def test_type_checkers_see_the_names_of_a_package_that_imports_them_late(package: str) -> None:
+    """They are listed twice: as imports for type checkers, and by module."""
+    seen = [
+        each.asname or each.name
+        for node in ast.walk(ast.parse((ROOT / "nat_plugin" / package / "__init__.py").read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(f"nat_plugin.{package}.")
+        for each in node.names
+    ]
+    assert sorted(seen) == sorted(import_module(f"nat_plugin.{package}").__all__)
+
+
+def test_importing_a_promised_package_imports_no_torch() -> None:
+    assert len(LAZY) >= 10
+    program = "".join(f"import nat_plugin.{each}; " for each in LAZY) + "import sys; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False"]
 
 
 def test_an_adapter_needs_no_torch() -> None:
@@ -207,7 +260,3 @@ def test_an_adapter_needs_no_torch() -> None:
         [sys.executable, "-c", program + "print('torch' in sys.modules)"], capture_output=True, text=True, check=True
     )
     assert done.stdout.split() == ["False"]
-
-
-def test_every_name_is_there() -> None:
-    assert all(getattr(nat_plugin.extending, name) is not None for name in nat_plugin.extending.__all__)

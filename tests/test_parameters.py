@@ -13,7 +13,7 @@ LEFT: dict[str, list[str]] = {
     "nat_plugin/api": ["compare", "read", "run", "transform"],
     "nat_plugin/data": ["divide", "eval_batches", "train_batches"],
     "nat_plugin/evaluators": ["proxy_features"],
-    "nat_plugin/fitting": ["_score", "add", "solve"],
+    "nat_plugin/fitting": ["_score", "add_batch", "solve"],
     "nat_plugin/ir": ["cell_stack"],
     "nat_plugin/parallel": ["forward"],
     "nat_plugin/policy": ["critic_based_step", "learn", "of", "sampled_step", "surrogate", "transform"],

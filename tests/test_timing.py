@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from nat_plugin.timing import FEWEST, MOST, Clock, compare, interval, quickest
+from nat_plugin.timing import FEWEST, MOST, Clock, compare_times, interval, quickest
 
 
 class Machine:
@@ -31,17 +31,17 @@ class Machine:
 @pytest.mark.parametrize("seed", range(10))
 def test_a_ratio_is_right_on_a_machine_that_is_busy_half_of_the_time(seed: int) -> None:
     machine = Machine(seed, busy=0.5)
-    found = compare(machine.run(1.0), machine.run(0.8), machine.clock, 0.02)
+    found = compare_times(machine.run(1.0), machine.run(0.8), machine.clock, 0.02)
     assert found.ratio == pytest.approx(0.8, abs=0.02)
     assert found.low <= found.ratio <= found.high
 
 
 def test_it_is_measured_until_it_is_known_and_not_for_ever() -> None:
     calm = Machine()
-    found = compare(calm.run(1.0), calm.run(0.8), calm.clock, 0.02)
+    found = compare_times(calm.run(1.0), calm.run(0.8), calm.clock, 0.02)
     assert (found.rounds, found.low, found.high) == (FEWEST, pytest.approx(0.8), pytest.approx(0.8))
     wild = Machine(busy=0.9)
-    assert compare(wild.run(1.0), wild.run(0.8), wild.clock, 1e-6).rounds == MOST
+    assert compare_times(wild.run(1.0), wild.run(0.8), wild.clock, 1e-6).rounds == MOST
 
 
 def test_the_quickest_pass_counts() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from nat_plugin.ir import Frame, Network
 from nat_plugin.measuring.cells import CellLatency
-from nat_plugin.measuring.measure import measure
+from nat_plugin.measuring.measure import measure_table
 from nat_plugin.measuring.settings import LatencySettings
 from nat_plugin.measuring.tables import CostTable, Figure, TableSubject, fingerprint
 from nat_plugin.plugins import plugins
@@ -34,7 +34,9 @@ def clock(turned: Turned, monkeypatch: pytest.MonkeyPatch) -> Clock:
 def measured_cell() -> tuple[Network, CostTable]:
     """On the clock that layers turn."""
     network = plugins().find("adapters", "nasbench201").read(SOURCE, Frame(**SIZE))
-    return network, measure(CellLatency(network, LatencySettings(device="cpu")), TableSubject(fingerprint(network)))
+    return network, measure_table(
+        CellLatency(network, LatencySettings(device="cpu")), TableSubject(fingerprint(network))
+    )
 
 
 def table(path: Path, saved: float = 1.0, device: str | None = None) -> Path:

@@ -11,9 +11,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from nat_plugin import Adapter, hookimpl
+from nat_plugin.extending import lazy_names, moved_modules
 from nat_plugin.ir import OpKind, Rule
-from nat_plugin.lazy import lazy_names
-from nat_plugin.moved import moved_modules
 
 if TYPE_CHECKING:
     from nat_nni.experiment.strategies import NAT as NAT

@@ -14,7 +14,7 @@ from nat_nni.spaces.nasbench101 import NB101Space
 from nat_nni.spaces.nasbench201 import NB201Space
 from nat_nni.spaces.nds import NDSSpace
 from nat_plugin import NATError
-from nat_plugin.arguments import read_shape
+from nat_plugin.extending import read_shape
 from nat_plugin.ir import Frame, Network, Origin, Shape
 
 FORMAT, VERSION = "nni", "1"

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from nat_plugin.ir import NULL, SKIP, Act, Attributes, Conv, Layer, Norm, Op, OpKind, Site, register_op
-from nat_plugin.ir.ops import op_kind
+from nat_plugin.ir import NULL, SKIP, Act, Attributes, Conv, Layer, Norm, Op, OpKind, Site, op_kind, register_op
 
 
 def _dil_sep_conv(attributes: Attributes, site: Site) -> tuple[Layer, ...]:

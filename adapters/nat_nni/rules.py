@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from nat_nni.ops import INPUTS
-from nat_plugin.ir import Op, Rule, find_rule
-from nat_plugin.ir.ops import each_placement
+from nat_plugin.ir import Op, Rule, each_placement, find_rule
 
 
 def _allows(before: Op, after: Op) -> bool:

@@ -9,18 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from nat_plugin.adapter import Adapter
-from nat_plugin.hookspecs import hookimpl
+from nat_plugin import Adapter, hookimpl
+from nat_plugin.extending import lazy_names, moved_modules
 from nat_plugin.ir import OpKind, register_op
-from nat_plugin.lazy import lazy_names
-from nat_plugin.moved import moved_modules
 from nat_timm.adapter import TimmAdapter
 from nat_timm.building.registering import register_with_timm
 from nat_timm.moves.ops import TIMM
 
 if TYPE_CHECKING:
     from nat_plugin.data import Loader
-    from nat_plugin.evaluators.base import Evaluator
+    from nat_plugin.evaluators import Evaluator
     from nat_timm.advising.advise import advise
     from nat_timm.compacting.compact import compact
     from nat_timm.fitting.fit import fit

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nat_plugin.adapter import Adapter, refusal
+from nat_plugin import Adapter
+from nat_plugin.extending import refusal
 from nat_plugin.ir import Frame, Network
 from nat_timm.documents.document import NAME, parse
 from nat_timm.framework import checked_name, has_model, near_names
@@ -13,9 +14,8 @@ from nat_timm.networks import FORMAT, adaptations, check_costs, moved_document, 
 if TYPE_CHECKING:
     from torch import nn
 
-    from nat_plugin.advising.advice import Advice
-    from nat_plugin.advising.settings import AdviceSettings
-    from nat_plugin.measuring.settings import LatencySettings
+    from nat_plugin.advising import Advice, AdviceSettings
+    from nat_plugin.measuring import LatencySettings
     from nat_timm.measuring.latency import TimmLatency
 
 _LIKELY = 6

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any
 
-from nat_plugin.errors import NATError
+from nat_plugin import NATError
 from nat_timm.limits import check_arguments, limited
 
 INSTALL = "pip install 'nat-plugin[timm]'"

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from nat_plugin.errors import NATError
-from nat_plugin.ir.layers import Shape
+from nat_plugin import NATError
+from nat_plugin.ir import Shape
 
 if TYPE_CHECKING:  # a text is looked at without it
     from torch import nn

@@ -10,10 +10,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from nat_plugin.arguments import read_shape
-from nat_plugin.errors import NATError
-from nat_plugin.ir import Network, Slot
-from nat_plugin.ir.layers import Shape
+from nat_plugin import NATError
+from nat_plugin.extending import read_shape
+from nat_plugin.ir import Network, Shape, Slot
 from nat_timm.building.build import arguments, has_fixed_size, input_size
 from nat_timm.building.comparing import module_that_differs
 from nat_timm.building.entrypoint import attach, base_config, plain

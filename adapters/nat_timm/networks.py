@@ -6,9 +6,8 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from nat_plugin.errors import NATError
-from nat_plugin.ir import Cost, Network, Origin, cost
-from nat_plugin.ir.layers import Shape
+from nat_plugin import NATError
+from nat_plugin.ir import Cost, Network, Origin, Shape, cost
 from nat_timm.documents.document import Document, parse
 from nat_timm.documents.edits import ADAPTATIONS, Edit
 
@@ -74,7 +73,7 @@ def _read(base: Document, input: Shape, classes: int, made: frozenset[Edit] = fr
 
 def counted(network: Network) -> Cost:
     """Parameters and MACs of the model that timm builds from a network, counted on the meta device."""
-    from nat_plugin.nets.counting import count
+    from nat_plugin.nets import count
     from nat_timm.building.build import build
 
     model = build(moved_document(network), network.input, network.head.classes, device="meta")

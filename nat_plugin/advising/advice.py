@@ -96,9 +96,10 @@ class Combination(Savings):
 
 @dataclass(frozen=True)
 class Advice:
-    """``moves``: best first, by the latency saved per change of the output. ``combinations``: from small to large
-    savings; those of which no other one saves more and changes less, and all that were measured. ``whole``, ``ms``: of
-    the model itself. ``not_compared``: moves whose ops have no weights to begin with."""
+    """What was found out of the changes of a network, and how. ``moves``: best first, by the latency saved per change
+    of the output. ``combinations``: from small to large savings; those of which no other one saves more and changes
+    less, and all that were measured. ``whole``, ``ms``: of the model itself. ``not_compared``: moves whose ops have no
+    weights to begin with."""
 
     model: str
     whole: Cost

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from nat_plugin.advising.places import Place, module_at, places_of
 from nat_plugin.advising.starting import alike
 from nat_plugin.fitting.ops import OpFitting
-from nat_plugin.fitting.sampling import in_parts
+from nat_plugin.fitting.sampling import split_by_size
 from nat_plugin.ir import Network, Op, Slot
 from nat_plugin.nets import Supernet
 
@@ -45,7 +45,7 @@ class CellFits:
                     assert module is not None
                     fits[place, op] = OpFitting(module, op.layers(place.site), alike(own, op, place.site))
         found: dict[tuple[Slot, Op], list[float]] = {}
-        for part in in_parts({key: fit.bytes for key, fit in fits.items()}):
+        for part in split_by_size({key: fit.bytes for key, fit in fits.items()}):
             by_place: dict[Place, list[OpFitting]] = {}
             for place, op in part:
                 by_place.setdefault(place, []).append(fits[place, op])

@@ -101,7 +101,7 @@ def check_budget(budget: Mapping[str, object] | None) -> None:
 def advise_on(
     subject: Subject, rule: Rule, budget: Mapping[str, object] | None = None, combinations: bool = True
 ) -> Advice:
-    """``budget``: limits of ``combinations``, in parameters, MACs or ``latency``.
+    """Advise on the network of a subject. ``budget``: limits of ``combinations``, in parameters, MACs or ``latency``.
     NATError for limits that nothing keeps, and where no move is legal."""
     return _Session(subject, rule).advice(budget or {}, combinations)
 

@@ -16,7 +16,7 @@ from nat_plugin.ir import Budget, find_rule
 from nat_plugin.ir.budget import METRICS
 from nat_plugin.measuring.tables import table_metrics
 from nat_plugin.policy.finding import check_policy_file, current_name, shipped_policies
-from nat_plugin.runs.checking import checked
+from nat_plugin.runs.checking import checked_settings
 
 if TYPE_CHECKING:
     from nat_plugin.api.applying import Transformation
@@ -76,7 +76,7 @@ def prepare(
 ) -> Transformation:
     """What is to be done to architectures. NATError for anything that is wrong with it: before torch is imported, which
     takes seconds, as far as that can be."""
-    chosen = checked(TransformSettings, settings, "transform")
+    chosen = checked_settings(TransformSettings, settings, "transform")
     if not isinstance(costs, Mapping) or not all(isinstance(each, str | os.PathLike) for each in costs.values()):
         raise NATError(f"costs: {costs!r:.60} is no mapping of metrics to files; write {{'energy': 'energy.json'}}")
     tables = table_metrics({name: Path(path) for name, path in costs.items()})

@@ -63,8 +63,7 @@ def measure(
         click.echo(f"{output}: {count} costs and `fixed` are to be filled in, in {unit}")
         return
 
-    from nat_plugin.measuring.measure import measure as measured
-    from nat_plugin.measuring.measure import to_measure
+    from nat_plugin.measuring.measure import measure_table, ops_to_measure
     from nat_plugin.measuring.settings import LatencySettings
     from nat_plugin.runs.checking import validate
     from nat_plugin.runs.progress import reporter
@@ -78,8 +77,8 @@ def measure(
         progress.phase("latency of the whole network", 1)
         latency = found.adapter.latency(network, settings)
         progress.step(1, f"{latency.whole:.3g} ms")
-        progress.phase("latency of every op", len(to_measure(latency.network)))
-        table = measured(latency, of, progress.step)
+        progress.phase("latency of every op", len(ops_to_measure(latency.network)))
+        table = measure_table(latency, of, progress.step)
     table.write(output)
     click.echo(f"{output}: {latency.whole:.3g} ms as a whole, {latency.setting}")
 

@@ -21,7 +21,7 @@ from nat_plugin.files import WriteError, write_text
 from nat_plugin.outside import Outside
 from nat_plugin.plugins import Plugins
 from nat_plugin.policy.finding import check_still_ships
-from nat_plugin.runs.folder import begun, check_free, tidy
+from nat_plugin.runs.folder import begin_folder, check_free, tidy_folder
 from nat_plugin.runs.progress import Reporter
 from nat_plugin.runs.record import RunSource
 from nat_plugin.runs.setup import set_up, settled, settled_as
@@ -35,10 +35,10 @@ def compare(plan: ComparisonPlan, folder: Path, plugins: Plugins, reporter: Repo
     """Begin a comparison in a new or empty folder, or go on with the one there if its recipe is the same; what
     ``comparison.json`` holds."""
     try:
-        with begun(folder, FILE):
+        with begin_folder(folder, FILE):
             if not (folder / FILE).exists():
                 check_free(folder, FILE)
-            tidy(folder)
+            tidy_folder(folder)
             plan, work, left_out = _begin(plan, folder, plugins)
             wanted = _wanted(plan, plugins)
             _search(work, plan, wanted, plugins, reporter)

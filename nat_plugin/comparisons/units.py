@@ -25,7 +25,7 @@ from nat_plugin.sealing import seal, unseal
 from nat_plugin.search.base import Proposal, State
 from nat_plugin.search.random_search import RandomStrategy
 from nat_plugin.sources import read_text
-from nat_plugin.training.seeds import derive
+from nat_plugin.training.seeds import derive_seed
 
 Note: TypeAlias = Callable[[str], None]
 FOLDER = "searches"
@@ -91,7 +91,7 @@ def run_plan(plan: ComparisonPlan, origin: RunSource, label: str, seed: int, plu
 
 def seed_of(plan: ComparisonPlan, unit: SearchUnit) -> int:
     """The same for all strategies, so that they search the same landscape."""
-    return derive(plan.recipe.seed, "comparison", unit.source, unit.seed) % 2**31
+    return derive_seed(plan.recipe.seed, "comparison", unit.source, unit.seed) % 2**31
 
 
 def missing(work: Work, unit: SearchUnit, wanted: list[str]) -> list[str]:

@@ -7,12 +7,17 @@ if TYPE_CHECKING:
     from nat_plugin.data.batches import eval_batches, take, train_batches
     from nat_plugin.data.dataset import DataSet, Images, SplitImages
     from nat_plugin.data.loaders import LOADERS
+    from nat_plugin.data.loaders.folder_pictures import folder_source
+    from nat_plugin.data.loaders.image_folder import VALIDATION_NAMES
+    from nat_plugin.data.loaders.shard_pictures import shard_source
     from nat_plugin.data.loading import load
-    from nat_plugin.data.settings import AugmentSettings, DataSettings, SplitSettings
+    from nat_plugin.data.settings import AugmentSettings, DataSettings, PictureSettings, SplitSettings
     from nat_plugin.data.source import ImageSource, Loader
+    from nat_plugin.data.stored import PictureForm, StoredSource
 
 __all__ = [
     "LOADERS",
+    "VALIDATION_NAMES",
     "Augment",
     "AugmentSettings",
     "DataSet",
@@ -20,10 +25,15 @@ __all__ = [
     "ImageSource",
     "Images",
     "Loader",
+    "PictureForm",
+    "PictureSettings",
     "SplitImages",
     "SplitSettings",
+    "StoredSource",
     "eval_batches",
+    "folder_source",
     "load",
+    "shard_source",
     "take",
     "train_batches",
 ]
@@ -36,9 +46,13 @@ if not TYPE_CHECKING:  # each is imported when it is first asked for: settings a
         "batches": ("eval_batches", "take", "train_batches"),
         "dataset": ("DataSet", "Images", "SplitImages"),
         "loaders": ("LOADERS",),
+        "loaders.folder_pictures": ("folder_source",),
+        "loaders.image_folder": ("VALIDATION_NAMES",),
+        "loaders.shard_pictures": ("shard_source",),
         "loading": ("load",),
-        "settings": ("AugmentSettings", "DataSettings", "SplitSettings"),
+        "settings": ("AugmentSettings", "DataSettings", "PictureSettings", "SplitSettings"),
         "source": ("ImageSource", "Loader"),
+        "stored": ("PictureForm", "StoredSource"),
     }
     _PLACES = {name: f"{__name__}.{module}" for module, names in _IN.items() for name in names}
     __getattr__, __dir__ = lazy_names(__name__, _PLACES, {"Source": "nat_plugin.data:ImageSource"})

@@ -20,8 +20,8 @@ from nat_plugin.nets import SharedWeights, Supernet, move_paths, wiring_paths
 from nat_plugin.search.base import Measurement, Proposal, Settings, State
 from nat_plugin.training.optimizer import snapshot
 from nat_plugin.training.schedule import cosine
-from nat_plugin.training.seeds import derive, seeded
-from nat_plugin.training.steps import ImageSteps, figures
+from nat_plugin.training.seeds import derive_seed, seeded
+from nat_plugin.training.steps import ImageSteps, loss_and_hits
 
 
 class SupernetSettings(Settings):
@@ -91,7 +91,7 @@ class SupernetEvaluator(Evaluator):
                 f"the networks take images of {template.input} in {template.head.classes} classes, data set "
                 f"'{self.feed.name}' has {self.feed.shape} in {self.feed.classes}"
             )
-        with seeded(compute.device, derive(context.seed, "supernet")):
+        with seeded(compute.device, derive_seed(context.seed, "supernet")):
             self.net = self.shared(template)
         for network in context.inputs:
             self.net.active_parameters(network)  # a NATError here says what the supernet cannot hold
@@ -139,7 +139,7 @@ class SupernetEvaluator(Evaluator):
         with self.context.compute.precision():
             logits = self.net(x, network)
         loss = self.objective(logits.to(self.context.compute.dtype), x, y)
-        return loss, figures(loss, logits, y)
+        return loss, loss_and_hits(loss, logits, y)
 
     def measure(self, proposals: Sequence[Proposal]) -> list[Measurement | None]:
         """All of a call on the same images, every distinct network once."""

@@ -16,7 +16,7 @@ from nat_plugin.evaluators.trial import Trial
 from nat_plugin.ir import Network, key
 from nat_plugin.search.base import Measurement, Proposal, Settings, State
 from nat_plugin.training.schedule import Schedule
-from nat_plugin.training.seeds import derive
+from nat_plugin.training.seeds import derive_seed
 from nat_plugin.training.trainer import NetworkTrainer, epoch_note, train
 
 KEPT = 8
@@ -140,7 +140,7 @@ class TrainingEvaluator(Evaluator):
     def _train(self, network: Network, seed: int) -> NetworkTrainer:
         """The network, trained to the end with a seed; trainings that were begun are resumed."""
         name, context = key(network), self.context
-        own_seed = derive(context.seed, "network", seed)
+        own_seed = derive_seed(context.seed, "network", seed)
         trainer = NetworkTrainer(
             network, context.images, self.settings.schedule, context.compute, own_seed, module=self.module
         )

@@ -41,7 +41,9 @@ def check_executor(given: Any, plugins: Plugins, mistakes: list[str]) -> Executo
 
 
 def chosen_executor(given: Any, plugins: Plugins) -> tuple[str, ExecutorSettings]:
-    """The name and the settings of an executor that is asked for by itself. NATErrors for what is wrong with it."""
+    """The name and the settings of an executor that is asked for by itself; None: the usual one. NATErrors for what is
+    wrong with it."""
+    given = USUAL if given is None else given
     mistakes: list[str] = []
     settings = check_executor(given, plugins, mistakes)
     if not isinstance(given, str | Mapping):
@@ -53,8 +55,8 @@ def chosen_executor(given: Any, plugins: Plugins) -> tuple[str, ExecutorSettings
 
 @contextmanager
 def scratch_folder() -> Iterator[Path]:
-    """For an executor whose results have no folder of their own: in the folder at hand, which jobs on other machines
-    see as well. It goes at the end."""
+    """A folder for an executor whose results have none of their own: in the folder at hand, which jobs on other
+    machines see as well. It goes at the end."""
     here = Path.cwd()
     with file_errors(here):
         made = TemporaryDirectory(prefix="nat-workers-", dir=here)

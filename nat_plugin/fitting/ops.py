@@ -11,7 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from nat_plugin.fitting.linear import MAX_INPUTS, LinearMap
 from nat_plugin.fitting.moments import Moments
-from nat_plugin.fitting.sampling import add, bytes_of, empty, is_held
+from nat_plugin.fitting.sampling import add_batch, empty_moments, is_held, moments_bytes
 from nat_plugin.fitting.solving import solve
 from nat_plugin.fitting.windows import Window
 from nat_plugin.ir.layers import Conv, FactorizedReduce, Layer, Norm
@@ -92,7 +92,7 @@ class OpFitting:
     @property
     def bytes(self) -> int:
         """Of the sums of products."""
-        return sum(bytes_of(each.fitted) for each in self._pieces)
+        return sum(moments_bytes(each.fitted) for each in self._pieces)
 
     @property
     def has_rows(self) -> bool:
@@ -116,8 +116,8 @@ class OpFitting:
         self._outputs = sums if self._outputs is None else self._outputs + sums
         for piece in self._pieces:
             if piece.moments is None:
-                piece.moments = empty(piece.fitted, x.device)
-            add(piece.moments, piece.fitted, x, y[:, piece.outputs], number, count, seed)
+                piece.moments = empty_moments(piece.fitted, x.device)
+            add_batch(piece.moments, piece.fitted, x, y[:, piece.outputs], number, count, seed)
 
     @torch.no_grad()
     def install(self, ridge: float | None = None) -> OpFit:

@@ -13,25 +13,25 @@ from nat_plugin.fitting.linear import LinearMap
 from nat_plugin.fitting.moments import Moments
 from nat_plugin.fitting.windows import outputs_at, places
 
-HELD = 4
+HELD_OUT_EVERY = 4
 """Of so many pictures one is held out to choose the ridge and to say how good a fit is."""
 ROWS = 8
 """So many rows of inputs for each input, where there are as many pixels."""
 FEWEST = 40
 """Places of each picture at least."""
-MAX_BYTES = 2**30
+MAX_SUM_BYTES = 2**30
 """Of the sums that are kept at a time; where all need more, the pictures are gone through again."""
 _K = TypeVar("_K")
 
 
-def empty(fitted: LinearMap, device: torch.device) -> tuple[Moments, Moments]:
-    """Of no pictures: to fit on, and held out."""
+def empty_moments(fitted: LinearMap, device: torch.device) -> tuple[Moments, Moments]:
+    """Sums of no pictures: to fit on, and held out."""
     inputs, outputs = fitted.inputs, fitted.outputs
     return Moments(inputs, outputs, device), Moments(inputs, outputs, device)
 
 
-def bytes_of(fitted: LinearMap) -> int:
-    """Of both."""
+def moments_bytes(fitted: LinearMap) -> int:
+    """What both sums of ``empty_moments`` take."""
     return 16 * fitted.inputs * (fitted.inputs + fitted.outputs)
 
 
@@ -55,11 +55,12 @@ class FitSample:
 
 def is_held(number: int, count: int, device: torch.device) -> Tensor:
     """Which of so many pictures, from the ``number``-th on, are held out."""
-    return (torch.arange(number, number + count) % HELD == HELD - 1).to(device)
+    return (torch.arange(number, number + count) % HELD_OUT_EVERY == HELD_OUT_EVERY - 1).to(device)
 
 
-def sample(fitted: LinearMap, y: Tensor, number: int, count: int, seed: int) -> FitSample:
-    """Of a batch whose first picture is the ``number``-th of ``count``."""
+def draw_sample(fitted: LinearMap, y: Tensor, number: int, count: int, seed: int) -> FitSample:
+    """What to fit on, and what is held out, of the outputs ``y`` of a batch whose first picture is the ``number``-th of
+    ``count``."""
     pixels = max(FEWEST, -(-ROWS * fitted.inputs // count))
     generator = torch.Generator().manual_seed(seed * 1_000_003 + number)
     held = is_held(number, len(y), y.device)
@@ -80,18 +81,18 @@ def add_sample(pair: tuple[Moments, Moments], fitted: LinearMap, x: Tensor, foun
             moments.add(fitted.window.rows(x, part.pictures, part.places, found.width), part.y)
 
 
-def add(
+def add_batch(
     pair: tuple[Moments, Moments], fitted: LinearMap, x: Tensor, y: Tensor, number: int, count: int, seed: int
 ) -> None:
     """Rows of a batch, whose first picture is the ``number``-th of ``count``, to the moments that they belong to."""
-    add_sample(pair, fitted, x, sample(fitted, y, number, count, seed))
+    add_sample(pair, fitted, x, draw_sample(fitted, y, number, count, seed))
 
 
-def in_parts(sizes: Mapping[_K, int]) -> Iterator[list[_K]]:
-    """What is summed up together, by its bytes."""
+def split_by_size(sizes: Mapping[_K, int]) -> Iterator[list[_K]]:
+    """Parts of at most ``MAX_SUM_BYTES``, which are summed up one after the other; ``sizes``: in bytes."""
     part, size = list[_K](), 0
     for key, needs in sizes.items():
-        if part and size + needs > MAX_BYTES:
+        if part and size + needs > MAX_SUM_BYTES:
             yield part
             part, size = [], 0
         part.append(key)

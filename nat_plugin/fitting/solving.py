@@ -40,9 +40,9 @@ def solve(
     ridge: float | None = None,
     both: Moments | None = None,
 ) -> Solution:
-    """``known`` and ``held`` are of rows of windows of the map; the ridge that is best for ``held``, if none is given,
-    is taken for both together. ``start`` (inputs, outputs): the weights that the ridge draws to, zeros if left out.
-    ``both``: the two together, where that is known."""
+    """Weights by ridge regression. ``known`` and ``held`` are of rows of windows of the map; the ridge that is best for
+    ``held``, if none is given, is taken for both together. ``start`` (inputs, outputs): the weights that the ridge
+    draws to, zeros if left out. ``both``: the two together, where that is known."""
     towards, shape = None if start is None else start.to(known.xy), _shape(fitted)
     scores: dict[float, float] = {}
     if ridge is None:
@@ -54,7 +54,8 @@ def solve(
 
 
 def best_ridge(fitted: LinearMap, known: Moments, held: Moments, start: Tensor | None = None) -> float:
-    """See ``solve``; for the dense convolution that other maps approximate, downhill from the ridge in the middle."""
+    """The ridge that ``solve`` chooses; for the dense convolution that other maps approximate, downhill from the ridge
+    in the middle."""
     return _best(fitted, known, held, None if start is None else start.to(known.xy))[0]
 
 

@@ -157,14 +157,14 @@ class Limits:
         for name, limit in self.values:
             value = self.metrics[name](network)
             if not value <= limit:
-                lines.append(f"{name} {plain(value)} exceeds the limit {plain(limit)}")
+                lines.append(f"{name} {plain_amount(value)} exceeds the limit {plain_amount(limit)}")
         return lines
 
     def fit(self, network: Network) -> bool:
         return all(self.metrics[name](network) <= limit for name, limit in self.values)
 
 
-def plain(value: float | Fraction) -> str:
+def plain_amount(value: float | Fraction) -> str:
     """A cost or a limit for messages; of a limit on whole numbers, what is allowed."""
     if isinstance(value, int) or not math.isfinite(value):
         return f"{value:,}"

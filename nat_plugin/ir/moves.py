@@ -18,7 +18,7 @@ from operator import getitem
 import numpy as np
 
 from nat_plugin.errors import NATError
-from nat_plugin.ir.budget import METRICS, Additive, BySlot, Limits, ListedMetric, plain
+from nat_plugin.ir.budget import METRICS, Additive, BySlot, Limits, ListedMetric, plain_amount
 from nat_plugin.ir.canonical import is_connected
 from nat_plugin.ir.completion import CellCosts, Pair
 from nat_plugin.ir.edge_costs import EdgeCosts, edge_costs
@@ -376,7 +376,7 @@ class Moves:
             metric = self.limits.metrics[name]
             tried = (*filter(self._is_connected, self.cheapest), *self.search.cheapest)
             least = min(metric(self.apply(choice)) for choice in tried)
-            lines.append(f"{name} {plain(least)} (limit {plain(limit)})")
+            lines.append(f"{name} {plain_amount(least)} (limit {plain_amount(limit)})")
         return (
             f"no network reachable under rules '{self.rule.name}' fits the budget; the cheapest has "
             f"{', '.join(lines)}; raise the limit or use wider rules"

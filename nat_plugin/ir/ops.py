@@ -107,7 +107,7 @@ class OpKind:
         object.__setattr__(self, "pattern", _pattern(self.template))
 
 
-MAX_TEXT = 500
+MAX_OP_TEXT = 500
 """Longer texts are no ops."""
 _INTEGER = "(?:0|[1-9][0-9]{0,14})"
 _VALUES = {
@@ -217,7 +217,7 @@ def op_kinds() -> tuple[OpKind, ...]:
 @lru_cache(maxsize=65536)
 def _parse(text: str) -> Op:
     for kind in _KINDS.values():
-        match = kind.pattern.fullmatch(text) if len(text) <= MAX_TEXT else None
+        match = kind.pattern.fullmatch(text) if len(text) <= MAX_OP_TEXT else None
         if match:
             op = Op(kind.name, tuple((name, _number(value)) for name, value in match.groupdict().items()))
             if kind.valid(op.values):

@@ -12,8 +12,8 @@ from nat_plugin.ir.layers import Act, Conv, Layer, Norm, Shape
 from nat_plugin.ir.network import Cell, Edge, Head, Network, Node, Origin, Placement
 from nat_plugin.ir.ops import Op
 
-STAGES = 3
-"""Of NAS-Bench-201."""
+RESIDUAL_STAGES = 3
+"""Of ``residual_stages``, as in NAS-Bench-201."""
 LARGE_INPUT = 128
 """From this height on the ImageNet stem of DARTS (three halvings) is used instead of the CIFAR stem."""
 
@@ -100,13 +100,15 @@ def residual_stages(searched: str, frame: Frame, channels: int, cells: int) -> C
     NATError if they cannot be shared out evenly.
     """
     channels, cells = frame.filled(channels, cells)
-    if cells % STAGES:
-        raise NATError(f"cells: NAS-Bench-201 has as many in each of its {STAGES} stages; {cells} cannot be divided so")
+    if cells % RESIDUAL_STAGES:
+        raise NATError(
+            f"cells: NAS-Bench-201 has as many in each of its {RESIDUAL_STAGES} stages; {cells} cannot be divided so"
+        )
     conv, shortcut = Op.parse("conv_3x3"), Op("nb201_shortcut")
     residual = Cell(1, (Node(1), Node(1)), (Edge(0, 1, conv), Edge(0, 2, shortcut), Edge(1, 2, conv)), (2,))
-    names = [searched] * (cells // STAGES)
-    for _ in range(STAGES - 1):
-        names += ["residual", *[searched] * (cells // STAGES)]
+    names = [searched] * (cells // RESIDUAL_STAGES)
+    for _ in range(RESIDUAL_STAGES - 1):
+        names += ["residual", *[searched] * (cells // RESIDUAL_STAGES)]
     placements, width = [], channels
     for number, name in enumerate(names):
         width *= 1 + (name != searched)

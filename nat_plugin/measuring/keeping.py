@@ -21,7 +21,7 @@ ATTEMPTS = 4
 """So often a network is timed as a whole, each time changed by what it was over the limit or below it."""
 LEAST_USE = 0.9
 """Of what a limit allows: what takes less gets operations back."""
-SPARE = 4
+SPARE_FINALISTS = 4
 """So many networks are asked for, for each that is wanted: nothing near to some may keep the limit."""
 RANKED = 500
 """So many of what a search ranks are asked whether they take enough of a limit."""

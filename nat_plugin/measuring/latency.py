@@ -13,14 +13,14 @@ from torch import nn
 from nat_plugin.ir import NULL, Moves, Network, Op, Slot, find_rule
 from nat_plugin.ir.budget import BySlot
 from nat_plugin.ir.canonical import live_ops
-from nat_plugin.measuring.runtimes import check_runtime, placed, runner
-from nat_plugin.measuring.settings import LatencySettings, Setting
-from nat_plugin.timing import Clock, Ratio, Run, compare, quickest
+from nat_plugin.measuring.runtimes import check_runtime, place, runner
+from nat_plugin.measuring.settings import LatencySetting, LatencySettings
+from nat_plugin.timing import Clock, Ratio, Run, compare_times, quickest
 
 LATENCY = "latency"
-WHOLE = 0.02
+WHOLE_INTERVAL = 0.02
 """How wide the interval of the latency of a whole network may be, as a share of it."""
-PART = 0.01
+PART_INTERVAL = 0.01
 """The same of what an op changes, as a share of the latency of the whole network."""
 BLOCKS = 10
 """Of the network by itself."""
@@ -31,25 +31,25 @@ SCALES = (0.5, 2.0)
 
 
 @dataclass(frozen=True)
-class Share:
+class TimeShare:
     """A time as a share of that of the whole network, with its 95 % interval."""
 
     value: float
     low: float
     high: float
 
-    def less(self, other: Share) -> Share:
+    def less(self, other: TimeShare) -> TimeShare:
         """The difference; its interval is as wide as two independent errors make it."""
         below = float(np.hypot(self.value - self.low, other.high - other.value))
         above = float(np.hypot(self.high - self.value, other.value - other.low))
         value = self.value - other.value
-        return Share(value, value - below, value + above)
+        return TimeShare(value, value - below, value + above)
 
-    def times(self, factor: float) -> Share:
-        return Share(*(factor * each for each in (self.value, self.low, self.high)))
+    def times(self, factor: float) -> TimeShare:
+        return TimeShare(*(factor * each for each in (self.value, self.low, self.high)))
 
 
-NOTHING = Share(0.0, 0.0, 0.0)
+NOTHING = TimeShare(0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True)
@@ -96,25 +96,25 @@ class Latency(ABC):
         compute = settings.compute
         with settings.on_threads():
             self._clock = clock or Clock.of(compute.device)
-            self.setting = Setting.of(settings, self._clock.name)
+            self.setting = LatencySetting.of(settings, self._clock.name)
             image = torch.zeros(settings.batch, *network.input, device=compute.device)
             self._images = image.contiguous(memory_format=compute.memory_format)
-            self._model = placed(self.module(network), compute)
+            self._model = place(self.module(network), compute)
             self._own = self._run(self._model)
             self.whole = 1e3 * min(quickest(self._own, self._clock) for _ in range(BLOCKS))
             """Of the original."""
-        self._changes: dict[tuple[Slot, Op], Share] = {}
-        self._costs: dict[tuple[Slot, Op], Share] = {}
+        self._changes: dict[tuple[Slot, Op], TimeShare] = {}
+        self._costs: dict[tuple[Slot, Op], TimeShare] = {}
 
     @abstractmethod
     def module(self, network: Network) -> nn.Module:
         """What is timed."""
 
     @abstractmethod
-    def change(self, slot: Slot, op: Op) -> Share:
+    def change(self, slot: Slot, op: Op) -> TimeShare:
         """What an op changes that takes the place of the one in a slot, as a share of the original."""
 
-    def cost(self, slot: Slot, op: Op) -> Share:
+    def cost(self, slot: Slot, op: Op) -> TimeShare:
         """What an op takes in a slot, as a share of the original: more than nothing being there. Where a slot cannot be
         null, more than the op that is there."""
         edge = self.network.edge(slot)
@@ -128,7 +128,7 @@ class Latency(ABC):
             return self._change(slot, op).value
         return self.share(slot, op).value - self.share(slot, own).value
 
-    def _change(self, slot: Slot, op: Op) -> Share:
+    def _change(self, slot: Slot, op: Op) -> TimeShare:
         """``change``, measured once."""
         if op == self.network.edge(slot).op:
             return NOTHING
@@ -137,7 +137,7 @@ class Latency(ABC):
                 self._changes[slot, op] = self.change(slot, op)
         return self._changes[slot, op]
 
-    def share(self, slot: Slot, op: Op) -> Share:
+    def share(self, slot: Slot, op: Op) -> TimeShare:
         """``cost``, measured once; null takes nothing."""
         if op.is_null:
             return NOTHING
@@ -152,7 +152,7 @@ class Latency(ABC):
     def measured(self, network: Network, estimate: float | None = None) -> MeasuredLatency:
         """Of a network as a whole, in turns with the original. ``estimate``: by whoever else made one."""
         with self.settings.on_threads():
-            found = self._compared(self.module(network), WHOLE)
+            found = self._compared(self.module(network), WHOLE_INTERVAL)
         ms, low, high = (self.whole * share for share in (found.ratio, found.low, found.high))
         return MeasuredLatency(ms, low, high, self(network) if estimate is None else estimate, found.ratio)
 
@@ -174,7 +174,7 @@ class Latency(ABC):
 
     def _compared(self, module: nn.Module, within: float) -> Ratio:
         """Of a whole network to the original."""
-        return compare(self._own, self._run(placed(module, self.settings.compute)), self._clock, within)
+        return compare_times(self._own, self._run(place(module, self.settings.compute)), self._clock, within)
 
     def _run(self, module: nn.Module, images: torch.Tensor | None = None) -> Run:
         return runner(module, self._images if images is None else images, self.settings)

@@ -12,27 +12,27 @@ from nat_plugin.device import device_name
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Network, Op, Slot
 from nat_plugin.ir.canonical import live_ops
-from nat_plugin.measuring.latency import LATENCY, Latency, Share
+from nat_plugin.measuring.latency import LATENCY, Latency, TimeShare
 from nat_plugin.measuring.settings import ONNX, LatencySettings
 from nat_plugin.measuring.tables import CostTable, Figure, TableSubject, keys_of, ops_of
 
 UNIT = "ms"
 
 
-def to_measure(network: Network) -> list[tuple[Slot, Op]]:
-    """All that a table of a network holds."""
+def ops_to_measure(network: Network) -> list[tuple[Slot, Op]]:
+    """All slots and ops that a table of a network holds."""
     return [(slot, op) for slot in network.slots for op in ops_of(network, slot)]
 
 
-def measure(latency: Latency, of: TableSubject, after_op: Callable[[int], None] = lambda _: None) -> CostTable:
+def measure_table(latency: Latency, of: TableSubject, after_op: Callable[[int], None] = lambda _: None) -> CostTable:
     """The table of what is timed; ``after_op`` hears how many ops are done."""
     network = latency.network
-    for number, (slot, op) in enumerate(to_measure(network), start=1):
+    for number, (slot, op) in enumerate(ops_to_measure(network), start=1):
         latency.share(slot, op)
         after_op(number)
     scale = latency.whole * latency.factor
 
-    def figure(share: Share) -> Figure:
+    def figure(share: TimeShare) -> Figure:
         found = share.times(scale)
         return Figure(found.value, found.low, found.high)
 

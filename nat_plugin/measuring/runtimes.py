@@ -21,8 +21,8 @@ _COMPILED = 100_000
 """So many modules of one class may be compiled: each is another program, whatever torch takes for too many."""
 
 
-def placed(module: nn.Module, compute: Compute) -> nn.Module:
-    """On the device and in the memory format that all is computed in, in evaluation mode."""
+def place(module: nn.Module, compute: Compute) -> nn.Module:
+    """The module on the device and in the memory format that all is computed in, in evaluation mode."""
     found: nn.Module = module.eval().to(device=compute.device, memory_format=compute.memory_format)  # type: ignore[call-overload]
     return found
 

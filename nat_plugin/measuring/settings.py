@@ -66,7 +66,7 @@ class LatencySettings(Settings):
 
 
 @dataclass(frozen=True)
-class Setting:
+class LatencySetting:
     """What latency was of, and how it was measured."""
 
     batch: int
@@ -78,10 +78,10 @@ class Setting:
     clock: str
 
     @staticmethod
-    def of(settings: LatencySettings, clock: str) -> Setting:
+    def of(settings: LatencySettings, clock: str) -> LatencySetting:
         """What settings come to here and now."""
         compute = settings.compute
-        return Setting(
+        return LatencySetting(
             settings.batch,
             str(compute.device),
             compute.precision_name,

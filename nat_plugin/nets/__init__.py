@@ -1,6 +1,6 @@
 """Networks of the cell IR as torch modules: one that is fixed, and one that shares weights between many."""
 
-from nat_plugin.nets.counting import count
+from nat_plugin.nets.counting import MACCounter, count
 from nat_plugin.nets.fixed import CellNetwork, build
 from nat_plugin.nets.layers import build_layer
 from nat_plugin.nets.ops import build_op
@@ -10,6 +10,7 @@ from nat_plugin.nets.supernet import Supernet
 
 __all__ = [
     "CellNetwork",
+    "MACCounter",
     "OpPath",
     "SharedWeights",
     "Supernet",

@@ -17,11 +17,28 @@ _HEAD = """# Python, name by name
 
 What is promised of these names, and how they go together: [the Python API](python.md). This page is made of signatures
 and docstrings: `python -m nat_plugin.reference docs/reference`. `nat.nni` is explained in [NNI](formats/nni.md)."""
-_LISTED = {
+PROMISED = {
     "nat_plugin.ir": "Networks, ops and their layers, moves, budgets, costs; explained in [the cell IR](ir.md).",
     "nat_plugin.ir.vertices": "Cells with their operations at the vertices, for adapters of such formats.",
-    "nat_plugin.extending": "What plugins are made of; explained in [an adapter of your own](../how-to/adapter.md).",
+    "nat_plugin.extending": "What most plugins need; explained in [an adapter of your own](../how-to/adapter.md).",
+    "nat_plugin.advising": "Advice on networks with weights: what each change saves and changes.",
+    "nat_plugin.data": "Data sets: where images come from, splits, batches.",
+    "nat_plugin.device": "Where and in which precision is computed.",
+    "nat_plugin.evaluators": "What measures networks, and the images that it does so on.",
+    "nat_plugin.execution": "Calls carried out side by side; explained in [scale out](../how-to/scale-out.md).",
+    "nat_plugin.exporting": "Networks and modules as source that needs nothing but torch.",
+    "nat_plugin.files": "Files read up to a limit, and written whole or not at all.",
+    "nat_plugin.fitting": "Weights of convolutions by ridge regression on what goes in and what is to come out.",
+    "nat_plugin.measuring": "Latency and tables of costs; explained in [latency](../how-to/latency.md).",
+    "nat_plugin.nets": "Networks as torch modules, fixed or sharing weights, and their costs counted.",
+    "nat_plugin.reporting": "The report of a folder.",
+    "nat_plugin.runs": "Parts of a run: settings that are checked, folder, journal, search, workers, progress.",
+    "nat_plugin.search": "What strategies are made of.",
+    "nat_plugin.tensors": "Safetensors files read up to a limit.",
+    "nat_plugin.timing": "How long things take, compared in turns.",
+    "nat_plugin.training": "Training by steps and epochs, random numbers by seed, accuracies with intervals.",
 }
+"""Modules beside ``nat_plugin`` whose ``__all__`` is promised, and what each is for."""
 _VALUES = {"nat.hookimpl": "Marks the functions by which a plugin registers what it adds (a marker of pluggy)."}
 _HOOK = "register_"
 
@@ -34,7 +51,7 @@ def python_page(found: Plugins) -> str:
         lines += ["", f"## {short}"]
         for public in _public(module):
             lines += _entry(f"{short}.{public}", getattr(module, public))
-    for name, about in _LISTED.items():
+    for name, about in PROMISED.items():
         module = import_module(name)
         lines += ["", f"## {name}", "", about, "", "| name | |", "|---|---|"]
         lines += [f"| `{each}` | {_first(getattr(module, each))} |" for each in _public(module)]

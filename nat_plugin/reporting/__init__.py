@@ -3,3 +3,19 @@
 A folder is read (``reading``), what is to be shown of it is put down as plain data (``page``), and a template makes one
 file of that, which asks no server for anything (``html``).
 """
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from nat_plugin.reporting.compactions import COMPACTION_FILE as COMPACTION_FILE
+    from nat_plugin.reporting.folder import write_report as write_report
+else:
+    from nat_plugin.lazy import lazy_room
+
+    __getattr__, __dir__, __all__ = lazy_room(
+        __name__,
+        {
+            "compactions": ("COMPACTION_FILE",),
+            "folder": ("write_report",),
+        },
+    )

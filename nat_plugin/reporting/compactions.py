@@ -31,7 +31,7 @@ from nat_plugin.reporting.plots import Axis, Cloud, available, clouds
 from nat_plugin.reporting.reading import LARGEST, Read, Spread, checked, read_json
 from nat_plugin.reporting.workers import WorkDoneView, workers_blocks
 
-FILE = "compaction.json"
+COMPACTION_FILE = "compaction.json"
 """What ``nat_timm.compact`` writes beside a model that it saves."""
 
 
@@ -86,7 +86,7 @@ class Compacted:
 
 def read_compaction(folder: Path) -> Compacted:
     """NATError for a file that is not as it was written."""
-    path = folder / FILE
+    path = folder / COMPACTION_FILE
     found = checked(Compaction, read_json(path), str(path))
     before, after = from_json(found.before.network), from_json(found.tuned[0].network)
     return Compacted(found, before if before.differs_in_ops_only(after) else None, after)

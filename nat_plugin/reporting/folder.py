@@ -10,7 +10,7 @@ from nat_plugin.comparisons.record import FILE as COMPARISON
 from nat_plugin.errors import NATError
 from nat_plugin.files import write_text
 from nat_plugin.policy.training.record import FILE as TRAINING
-from nat_plugin.reporting.compactions import FILE as COMPACTION
+from nat_plugin.reporting.compactions import COMPACTION_FILE as COMPACTION
 from nat_plugin.reporting.compactions import compaction_page, read_compaction
 from nat_plugin.reporting.comparisons import comparison_page, read_comparison
 from nat_plugin.reporting.html import render

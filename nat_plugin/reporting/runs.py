@@ -13,7 +13,7 @@ from pydantic import Field
 from nat_plugin.checksums import check, is_done
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Network, Op, from_json
-from nat_plugin.ir.budget import plain
+from nat_plugin.ir.budget import plain_amount
 from nat_plugin.reporting.inline import Names
 from nat_plugin.reporting.journal import JournalView, commonest_source, curves_of, journal, measured
 from nat_plugin.reporting.networks import changes, every_edge, where_costs_lie
@@ -316,7 +316,7 @@ def _spent(run: Run) -> Iterator[PagePart]:
 
 def _made(run: Run) -> Iterator[PagePart]:
     result, recipe = run.result, run.recipe
-    limits = ", ".join(f"{name} ≤ {plain(limit)}" for name, limit in result.budget.items()) or "none"
+    limits = ", ".join(f"{name} ≤ {plain_amount(limit)}" for name, limit in result.budget.items()) or "none"
     said = [("limits", limits), ("seed", str(result.seed)), ("nat-plugin", result.version)]
     said += [(name, str(recipe[name])) for name in ("device", "precision", "threads") if name in recipe]
     said += [("latency", result.timed_as)] if result.timed_as else []

@@ -42,10 +42,11 @@ def _mistake(model: type[BaseModel], label: str, error: Any) -> str:
     return f"{where}: {message}{given}"
 
 
-def checked(
+def checked_settings(
     model: type[_M], values: Mapping[str, Any], label: str, usual: Mapping[str, Any] = types.MappingProxyType({})
 ) -> _M:
-    """``values`` as settings. NATErrors with every mistake in them, each after ``label``."""
+    """Settings of a model of pydantic, made of ``values``. NATErrors with every mistake in them, each after
+    ``label``."""
     if not isinstance(values, Mapping):
         raise NATError(f"{label} is {str(values)[:40]!r}: give a dict of settings")
     mistakes: list[str] = []

@@ -46,7 +46,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def begun(folder: Path, file: str) -> Iterator[None]:
+def begin_folder(folder: Path, file: str) -> Iterator[None]:
     """Make a folder and hold it, for what begins in it by writing ``file``; where that fails before, nothing is left of
     either. NATError if the folder is in use for something else."""
     made = [path for path in (folder, *folder.parents) if not path.exists()]
@@ -81,7 +81,7 @@ def check_free(folder: Path, file: str) -> None:
         raise NATError(f"{folder}: this folder is in use: {hint} choose another --out")
 
 
-def tidy(folder: Path) -> None:
+def tidy_folder(folder: Path) -> None:
     """Remove from a folder of ours, which has to be held, what a killed process had half written. NATError if something
     in it leads elsewhere."""
     with file_errors(folder):

@@ -28,6 +28,8 @@ class Reporter(ABC):
 
 
 class Silent(Reporter):
+    """Says nothing."""
+
     def phase(self, name: str, total: int, done: int = 0) -> None: ...
 
     def step(self, done: int, note: str = "") -> None: ...

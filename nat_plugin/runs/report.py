@@ -18,7 +18,7 @@ from nat_plugin.evaluators.base import Saved
 from nat_plugin.evaluators.scale import Scale
 from nat_plugin.files import write_text
 from nat_plugin.ir import Network, cost, key, to_json
-from nat_plugin.ir.budget import METRICS, ListedMetric, plain
+from nat_plugin.ir.budget import METRICS, ListedMetric, plain_amount
 from nat_plugin.measuring.latency import LATENCY
 from nat_plugin.measuring.tables import TableMetric
 from nat_plugin.runs.choice import FinalSelection, MeanShare
@@ -231,7 +231,7 @@ def markdown(setup: Setup, network: Network, result: dict[str, Any], saved: Save
     lines += ["| | input | result | change |", "|---|---|---|---|"]
     lines += ["| " + " | ".join(row) + " |" for row in rows(result)]
     how = setup.evaluator.how_final if result["trained_for_real"] else setup.evaluator.how
-    limits = ", ".join(f"{name} ≤ {plain(limit)}" for name, limit in result["budget"].items()) or "none"
+    limits = ", ".join(f"{name} ≤ {plain_amount(limit)}" for name, limit in result["budget"].items()) or "none"
     lines += [
         "",
         f"{verdict_text(result)} Candidates were {how}; {result['evaluated']} distinct networks were "

@@ -13,14 +13,14 @@ from nat_plugin.checksums import check, is_done, write_checksums
 from nat_plugin.errors import NATError
 from nat_plugin.files import WriteError
 from nat_plugin.ir import Network
-from nat_plugin.measuring.keeping import RANKED, SPARE
+from nat_plugin.measuring.keeping import RANKED, SPARE_FINALISTS
 from nat_plugin.measuring.latency import LATENCY
 from nat_plugin.plugins import Plugins
 from nat_plugin.policy.finding import check_still_ships
 from nat_plugin.runs.choice import FinalEpoch, FinalSelection, check_final
 from nat_plugin.runs.curves import Curves
 from nat_plugin.runs.finished import read_result
-from nat_plugin.runs.folder import Journal, begun, check_free, locked, tidy
+from nat_plugin.runs.folder import Journal, begin_folder, check_free, locked, tidy_folder
 from nat_plugin.runs.kept import WORK
 from nat_plugin.runs.progress import Reporter
 from nat_plugin.runs.recipe import RunPlan
@@ -48,9 +48,9 @@ def start(plan: RunPlan, folder: Path, plugins: Plugins, reporter: Reporter) -> 
     """Begin a run in a new or empty folder and carry it through; what ``result.json`` holds."""
     plan = plan.model_copy(update={"recipe": settled(plan.recipe)})
     origin = find_origin(plan, plugins)
-    with on_its_devices(plan, plugins) as ranks, begun(folder, RUN_FILE):
+    with on_its_devices(plan, plugins) as ranks, begin_folder(folder, RUN_FILE):
         check_free(folder, RUN_FILE)
-        tidy(folder)
+        tidy_folder(folder)
         setup = set_up_together(plan, origin, plugins, ranks)
         check_final(setup)
         record = RunRecord.of(plan.resolved(), origin, setup.outside)
@@ -76,7 +76,7 @@ def resume(
     RunRecord.place(folder)
     plan = plan_of_record(RunRecord.read(folder), fabric, plugins)
     with on_its_devices(plan, plugins) as ranks, locked(folder):
-        tidy(folder)
+        tidy_folder(folder)
         record = RunRecord.read(folder).moved(moved or {})
         if is_done(folder):
             check(folder, record.run)
@@ -175,7 +175,7 @@ def _finalists(setup: Setup, count: int, reporter: Reporter) -> tuple[list[Netwo
     """The best that the strategy names of those that can be assessed: where that are few, it is asked for more. Some
     are spare: what is over a limit on latency as a whole may have nothing near to it that keeps it."""
     is_timed = LATENCY in dict(setup.final.moves.limits.values)
-    wanted = asked = SPARE * count if is_timed else count
+    wanted = asked = SPARE_FINALISTS * count if is_timed else count
     while True:
         named = setup.strategy.finalists(setup.search.network, asked)
         known = [network for network in named if setup.evaluator.can_assess(network)]

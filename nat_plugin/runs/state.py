@@ -28,7 +28,7 @@ _NONE = b"0" * 64
 def save_state(path: Path, state: State) -> None:
     """Write a tree whole: tensors as such (on the CPU), everything else as JSON in the header, with a checksum."""
     tensors: dict[str, torch.Tensor] = {}
-    plain = json.dumps({"sha256": _NONE.decode(), "tree": split(state, tensors)})
+    plain = json.dumps({"sha256": _NONE.decode(), "tree": split_state(state, tensors)})
     data = save(tensors, metadata={"state": plain})
     at = data.index(_SEAL + _NONE) + len(_SEAL)
     write_bytes(path, data[:at] + sha256(data).hexdigest().encode() + data[at + len(_NONE) :])
@@ -49,7 +49,7 @@ def load_state(path: Path) -> State:
             f"{path}: this is not a checkpoint of a run, or it is damaged ({error}); put it back as it was, or remove "
             "it: then the run is done again from its beginning"
         ) from error
-    tree: State = join(plain, tensors)
+    tree: State = join_state(plain, tensors)
     return tree
 
 
@@ -69,7 +69,7 @@ def _check(path: Path) -> None:
         raise ValueError("its checksum does not fit what is in it")
 
 
-def split(value: Any, tensors: dict[str, torch.Tensor]) -> Any:
+def split_state(value: Any, tensors: dict[str, torch.Tensor]) -> Any:
     """A tree with the names of its tensors in their places; the tensors are added to ``tensors``."""
     if isinstance(value, torch.Tensor):
         name = str(len(tensors))
@@ -78,21 +78,21 @@ def split(value: Any, tensors: dict[str, torch.Tensor]) -> Any:
     if isinstance(value, dict):
         if not all(isinstance(key, str) for key in value):
             raise TypeError("a state's keys must be texts")
-        return {key: split(each, tensors) for key, each in value.items()}
+        return {key: split_state(each, tensors) for key, each in value.items()}
     if isinstance(value, (list, tuple)):
-        return [split(each, tensors) for each in value]
+        return [split_state(each, tensors) for each in value]
     return value
 
 
-def join(value: Any, tensors: dict[str, torch.Tensor]) -> Any:
-    """The tree that was ``split``. NATError for one that names tensors which are not there."""
+def join_state(value: Any, tensors: dict[str, torch.Tensor]) -> Any:
+    """The tree of which ``split_state`` was made. NATError for one that names tensors which are not there."""
     if isinstance(value, dict):
         if set(value) == {_TENSOR}:
             name = value[_TENSOR]
             if not isinstance(name, str) or name not in tensors:
                 raise NATError(f"this state is damaged: it has no tensor {name!r:.40}")
             return tensors[name]
-        return {key: join(each, tensors) for key, each in value.items()}
+        return {key: join_state(each, tensors) for key, each in value.items()}
     if isinstance(value, list):
-        return [join(each, tensors) for each in value]
+        return [join_state(each, tensors) for each in value]
     return value

@@ -12,7 +12,7 @@ from nat_plugin.parallel.ranks import ALONE, Ranks
 from nat_plugin.parallel.settings import FabricSettings, check_installed
 from nat_plugin.parallel.start import ranks_of
 from nat_plugin.plugins import Plugins
-from nat_plugin.runs.checking import checked
+from nat_plugin.runs.checking import checked_settings
 from nat_plugin.runs.finalists import FinalTraining
 from nat_plugin.runs.recipe import RunPlan
 from nat_plugin.runs.recipe import plan as plan_of
@@ -73,7 +73,7 @@ def plan_of_record(record: RunRecord, fabric: Mapping[str, Any] | None, plugins:
     values = {**(record.recipe.get("fabric") or {}), **(fabric or {})}
     if not values:
         return None
-    settings, plan = checked(FabricSettings, values, "fabric"), plan_of(record.recipe, plugins)
+    settings, plan = checked_settings(FabricSettings, values, "fabric"), plan_of(record.recipe, plugins)
     return plan.model_copy(update={"recipe": plan.recipe.model_copy(update={"fabric": settings})})
 
 

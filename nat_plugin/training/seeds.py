@@ -9,8 +9,8 @@ from contextlib import contextmanager
 import torch
 
 
-def derive(seed: int, *parts: int | str) -> int:
-    """A seed of its own (63 bits) for every purpose and count: ``derive(seed, 'epoch', 3)``.
+def derive_seed(seed: int, *parts: int | str) -> int:
+    """A seed of its own (63 bits) for every purpose and count: ``derive_seed(seed, 'epoch', 3)``.
 
     What is drawn in epoch 3 then follows from the seed and the number 3, so a checkpoint needs no generator's state.
     """
@@ -19,8 +19,8 @@ def derive(seed: int, *parts: int | str) -> int:
 
 
 def generator(seed: int, *parts: int | str) -> torch.Generator:
-    """A CPU generator of its own; see ``derive``."""
-    return torch.Generator().manual_seed(derive(seed, *parts))
+    """A CPU generator of its own; see ``derive_seed``."""
+    return torch.Generator().manual_seed(derive_seed(seed, *parts))
 
 
 @contextmanager

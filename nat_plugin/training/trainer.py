@@ -18,9 +18,9 @@ from nat_plugin.nets import CellNetwork, build
 from nat_plugin.search.base import State
 from nat_plugin.training.optimizer import snapshot
 from nat_plugin.training.schedule import Schedule
-from nat_plugin.training.seeds import derive, generator, seeded
+from nat_plugin.training.seeds import derive_seed, generator, seeded
 from nat_plugin.training.statistics import Accuracy
-from nat_plugin.training.steps import ImageSteps, figures
+from nat_plugin.training.steps import ImageSteps, loss_and_hits
 
 EVAL_BATCH = 512
 
@@ -52,7 +52,7 @@ class NetworkTrainer:
             )
         self._data = schedule.augmented(data)
         self._split = data.weights.to(compute.device)
-        with seeded(compute.device, derive(seed, "initial weights")):
+        with seeded(compute.device, derive_seed(seed, "initial weights")):
             self.net = _built(network, schedule, module)
         self.net.to(compute.device, **compute.form)  # type: ignore[call-overload]
         if isinstance(self.net, CellNetwork):
@@ -80,7 +80,7 @@ class NetworkTrainer:
         size = self.compute.ranks.batch(self.schedule.batch, len(self._split))
         steps = len(self._split) // size
         sums = torch.zeros(2, device=device)
-        with seeded(device, derive(self.seed, "drop path", number, *self._noise_of_its_own)):
+        with seeded(device, derive_seed(self.seed, "drop path", number, *self._noise_of_its_own)):
             for found in self._steps.over(
                 batches, self._losses, lambda step: self.schedule.learning_rate(number + step / steps)
             ):
@@ -107,7 +107,7 @@ class NetworkTrainer:
             output = self._forward(x)
         logits, auxiliary = output if isinstance(output, tuple) else (output, None)
         loss = F.cross_entropy(logits.to(dtype), y, label_smoothing=smoothing, reduction="sum")
-        found = figures(loss, logits, y)
+        found = loss_and_hits(loss, logits, y)
         if auxiliary is None:
             return loss, found
         side = F.cross_entropy(auxiliary.to(dtype), y, label_smoothing=smoothing, reduction="sum")
@@ -177,7 +177,7 @@ def epoch_note(figures: Mapping[str, float], epochs: int) -> str:
 
 
 def train(trainer: NetworkTrainer, after_epoch: Callable[[dict[str, float]], None] | None = None) -> None:
-    """To the end; ``after_epoch`` gets what each epoch reports."""
+    """Train to the end; ``after_epoch`` gets what each epoch reports."""
     while not trainer.finished:
         report = trainer.epoch()
         if after_epoch is not None:

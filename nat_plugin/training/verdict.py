@@ -32,7 +32,7 @@ class Conclusion:
 
 
 def conclude(difference: Difference, accuracies: tuple[Interval, Interval], chance: float) -> Conclusion:
-    """From the difference on test of two architectures and the intervals of their accuracies there.
+    """A verdict from the difference on test of two architectures and the intervals of their accuracies there.
 
     A single training of each has no spread, and says nothing about another training: no verdict. Neither is there one
     where both may as well be guessing: ``chance`` is the accuracy of that.

@@ -18,9 +18,9 @@ from nat_plugin.ir.budget import METRICS
 from nat_plugin.measuring import runtimes
 from nat_plugin.measuring.cells import CellLatency
 from nat_plugin.measuring.keeping import LEAST_USE, Keeper, Untimed, find_keeper
-from nat_plugin.measuring.latency import Share
-from nat_plugin.measuring.measure import device_name, measure, settings_of, to_measure
-from nat_plugin.measuring.runtimes import check_runtime, placed, runner
+from nat_plugin.measuring.latency import TimeShare
+from nat_plugin.measuring.measure import device_name, measure_table, ops_to_measure, settings_of
+from nat_plugin.measuring.runtimes import check_runtime, place, runner
 from nat_plugin.measuring.settings import LatencySettings
 from nat_plugin.measuring.tables import Figure, TableMetric, TableSubject, fingerprint, read_table
 from nat_plugin.nets import build
@@ -60,8 +60,8 @@ def test_networks_that_an_adapter_builds_are_timed_as_a_whole(turned: Turned, la
 
 def test_a_table_says_what_was_timed_and_is_used_without_timing(latency: CellLatency, tmp_path: Path) -> None:
     done: list[int] = []
-    table = measure(latency, TableSubject(fingerprint(NETWORK), "a ladder"), done.append)
-    assert done == list(range(1, len(to_measure(NETWORK)) + 1))
+    table = measure_table(latency, TableSubject(fingerprint(NETWORK), "a ladder"), done.append)
+    assert done == list(range(1, len(ops_to_measure(NETWORK)) + 1))
     assert (table.metric, table.unit, table.measured["device"]) == ("latency", "ms", device_name(torch.device("cpu")))
     assert table.measured["setting"] == latency.setting.plain()
     table.write(tmp_path / "latency.json")
@@ -88,7 +88,7 @@ def test_a_table_says_what_was_timed_and_is_used_without_timing(latency: CellLat
 def test_a_table_that_cannot_be_measured_again_here_holds_by_itself(
     latency: CellLatency, change: dict[str, object], said: str
 ) -> None:
-    table = measure(latency, TableSubject(None))
+    table = measure_table(latency, TableSubject(None))
     elsewhere = TableMetric(replace(table, measured={**table.measured, **change}), "latency.json")
     budget = Budget.parse({"latency": "0.8x"}, {**METRICS, "latency": elsewhere})
 
@@ -104,7 +104,7 @@ def test_a_table_that_cannot_be_measured_again_here_holds_by_itself(
 
 def test_a_relative_limit_is_on_shares_whatever_the_table_took_when_it_was_made(latency: CellLatency) -> None:
     """The machine had been half as fast."""
-    found = measure(latency, TableSubject(None))
+    found = measure_table(latency, TableSubject(None))
     costs = {slot: {op: Figure(2 * each.value) for op, each in costs.items()} for slot, costs in found.costs.items()}
     table = TableMetric(replace(found, fixed=Figure(2 * found.fixed.value), costs=costs), "latency.json")
     for given, most in (("0.7x", 0.7 * latency.whole), (f"{0.6 * latency.whole}", 0.6 * latency.whole)):
@@ -215,7 +215,7 @@ def by_harm(moves: Moves) -> list[Choice]:
 
 
 def test_an_interval_of_a_difference_is_that_of_both() -> None:
-    assert Share(0.5, 0.47, 0.54).less(Share(0.2, 0.16, 0.23)) == Share(
+    assert TimeShare(0.5, 0.47, 0.54).less(TimeShare(0.2, 0.16, 0.23)) == TimeShare(
         pytest.approx(0.3), pytest.approx(0.3 - 0.03 * 2**0.5), pytest.approx(0.3 + 0.04 * 2**0.5)
     )
 
@@ -229,7 +229,7 @@ IMAGES = torch.linspace(-1, 1, 2 * 3 * 8 * 8).view(2, 3, 8, 8)
 
 
 def outcome(settings: LatencySettings) -> torch.Tensor:
-    run = runner(placed(small(), settings.compute), IMAGES, settings)
+    run = runner(place(small(), settings.compute), IMAGES, settings)
     found = run()
     return torch.as_tensor(found[0] if isinstance(found, list) else found)
 
@@ -245,7 +245,7 @@ def test_every_runtime_computes_the_same(runtime: str) -> None:
 def test_precision_and_layout_are_those_that_are_named() -> None:
     settings = LatencySettings(device="cpu", precision="bfloat16", layout="contiguous", batch=2)
     assert outcome(settings).dtype == torch.bfloat16
-    assert next(placed(small(), settings.compute).parameters()).is_contiguous()
+    assert next(place(small(), settings.compute).parameters()).is_contiguous()
 
 
 def test_threads_are_those_that_are_named_and_come_back_after(turned: Turned) -> None:

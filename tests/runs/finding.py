@@ -17,7 +17,7 @@ from nat_plugin.hookspecs import hookimpl
 from nat_plugin.ir import key
 from nat_plugin.plugins import Plugins, installed
 from nat_plugin.search.base import Measurement, Proposal, Settings, State
-from nat_plugin.training.seeds import derive
+from nat_plugin.training.seeds import derive_seed
 
 
 class FoundSettings(Settings):
@@ -46,7 +46,7 @@ class FoundEvaluator(Evaluator):
         self.carried_out.append(name)
         if self.settings.broken and name.startswith(tuple(self.settings.broken)):  # type: ignore[attr-defined]
             raise MemoryError("no room")
-        return {"worth": derive(0, name) % 1000 / 1000}
+        return {"worth": derive_seed(0, name) % 1000 / 1000}
 
     def take(self, trial: Trial, found: State | None) -> None:
         self.known[key(trial.network)] = None if found is None else found["worth"]

@@ -11,7 +11,7 @@ import pytest
 
 from nat_plugin.errors import NATError
 from nat_plugin.runs import folder as run_folder
-from nat_plugin.runs.folder import LOCK, Journal, begun, locked, read_journal
+from nat_plugin.runs.folder import LOCK, Journal, begin_folder, locked, read_journal
 from tests.command_line import Nat
 from tests.small_run import RECIPE
 
@@ -34,7 +34,7 @@ def test_a_second_holder_of_a_folder_is_refused(tmp_path: Path) -> None:
 
 def test_of_what_fails_as_it_begins_nothing_is_left(tmp_path: Path) -> None:
     def stopped(folder: Path, *, wrote: bool = False) -> None:
-        with pytest.raises(KeyboardInterrupt), begun(folder, "run.json"):
+        with pytest.raises(KeyboardInterrupt), begin_folder(folder, "run.json"):
             assert (folder / LOCK).exists()
             if wrote:
                 (folder / "run.json").touch()

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import torch
 
-from nat_plugin.training.seeds import derive, generator, seeded
+from nat_plugin.training.seeds import derive_seed, generator, seeded
 
 CPU = torch.device("cpu")
 
 
 def test_seeds_depend_on_every_part() -> None:
-    found = {derive(0), derive(1), derive(0, "a"), derive(0, "a", 1), derive(0, "a", 2), derive(0, "a1")}
+    found = {
+        derive_seed(0),
+        derive_seed(1),
+        derive_seed(0, "a"),
+        derive_seed(0, "a", 1),
+        derive_seed(0, "a", 2),
+        derive_seed(0, "a1"),
+    }
     assert len(found) == 6
-    assert derive(0, "a", 1) == derive(0, "a", 1)
+    assert derive_seed(0, "a", 1) == derive_seed(0, "a", 1)
     assert torch.equal(torch.rand(3, generator=generator(5, "x")), torch.rand(3, generator=generator(5, "x")))
 
 

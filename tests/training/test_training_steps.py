@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from nat_plugin.device import Compute
 from nat_plugin.training.schedule import Schedule
-from nat_plugin.training.steps import ImageSteps, figures
+from nat_plugin.training.steps import ImageSteps, loss_and_hits
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -36,7 +36,7 @@ def test_a_step_in_parts_is_that_of_the_whole_batch(accumulation: int) -> None:
         def losses(some_x: Tensor, some_y: Tensor) -> tuple[Tensor, Tensor]:
             logits = module(some_x)
             loss = F.cross_entropy(logits, some_y, reduction="sum")
-            return loss, figures(loss, logits, some_y)
+            return loss, loss_and_hits(loss, logits, some_y)
 
         training = ImageSteps(module, Schedule(), Compute(torch.device("cpu")), parts)
         found = list(training.over([(x, y)] * 3, losses, lambda number: 0.1 / (number + 1)))

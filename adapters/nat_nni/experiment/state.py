@@ -10,10 +10,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 
 from nat_plugin import NATError
-from nat_plugin.extending import State
+from nat_plugin.extending import State, seal, unseal
 from nat_plugin.files import ReadError, read_text, write_text
-from nat_plugin.runs.state import join, split
-from nat_plugin.sealing import seal, unseal
+from nat_plugin.runs import join_state, split_state
 
 MAX_BYTES = 2**30
 
@@ -21,12 +20,12 @@ MAX_BYTES = 2**30
 def to_plain(state: State) -> dict[str, Any]:
     """``tensors`` is a safetensors file as base64."""
     tensors: dict[str, Any] = {}
-    tree = split(state, tensors)
+    tree = split_state(state, tensors)
     return {"tree": tree, "tensors": base64.b64encode(save(tensors)).decode()}
 
 
 def from_plain(plain: dict[str, Any]) -> State:
-    tree: State = join(plain["tree"], load(base64.b64decode(plain["tensors"])))
+    tree: State = join_state(plain["tree"], load(base64.b64decode(plain["tensors"])))
     return tree
 
 

@@ -22,12 +22,9 @@ from nat_nni.experiment.state import from_plain, read_checkpoint, to_plain, writ
 from nat_nni.experiment.trials import Trials
 from nat_plugin import NATError
 from nat_plugin import Strategy as CoreStrategy
-from nat_plugin.arguments import read_count, read_name, read_path, read_shape
 from nat_plugin.device import find_compute
-from nat_plugin.extending import Settings, Task
+from nat_plugin.extending import Settings, Task, fingerprints, plugins, read_count, read_name, read_path, read_shape
 from nat_plugin.ir import Budget, Moves, Network, Op, Shape, canonical, cost, find_rule, key
-from nat_plugin.outside import fingerprints
-from nat_plugin.plugins import plugins
 
 VERSION = 1
 _log = logging.getLogger("nni.nat_nni")

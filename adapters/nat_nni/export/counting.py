@@ -10,7 +10,7 @@ import torch
 
 from nat_plugin import NATError
 from nat_plugin.ir import Cost, Shape
-from nat_plugin.nets.counting import count
+from nat_plugin.nets import count
 
 
 def count_frozen(space: Any, sample: Mapping[str, Any], input: Shape) -> Cost:

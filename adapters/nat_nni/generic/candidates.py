@@ -13,8 +13,7 @@ from nat_nni.generic.probing import IDENTITY, OP, ZERO
 from nat_nni.generic.tree import labels_inside
 from nat_nni.ops import INPUTS, NO_INPUTS
 from nat_plugin import NATError
-from nat_plugin.ir import NULL, SKIP, Cost, Op
-from nat_plugin.ir.ops import MAX_TEXT
+from nat_plugin.ir import MAX_OP_TEXT, NULL, SKIP, Cost, Op
 
 _NO_WORD = re.compile(r"[^A-Za-z0-9_.\-/]+")
 
@@ -162,7 +161,7 @@ def _opaque(head: str, costs: Sequence[Cost]) -> Op:
     for each in (costs, (sum(costs, Cost()), *[Cost()] * (len(costs) - 1))):
         params, macs = _each([cost.params for cost in each]), _each([cost.macs for cost in each])
         text = f"{head}:{params}:{macs}"
-        if len(text) <= MAX_TEXT:
+        if len(text) <= MAX_OP_TEXT:
             break
     return Op.parse(text)
 

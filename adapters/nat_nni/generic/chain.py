@@ -13,8 +13,22 @@ from nat_nni.generic.inputs import InputWiring
 from nat_nni.generic.measurer import Measurer
 from nat_nni.generic.measuring import Recording, Signature, candidates_of, first_shape, signature
 from nat_nni.ops import INPUTS
-from nat_plugin.ir import NULL, SKIP, Cell, Cost, Edge, Head, Network, Node, Op, Opaque, Placement, Shape, strided
-from nat_plugin.ir.network import MAX_LEVEL
+from nat_plugin.ir import (
+    MAX_LEVEL,
+    NULL,
+    SKIP,
+    Cell,
+    Cost,
+    Edge,
+    Head,
+    Network,
+    Node,
+    Op,
+    Opaque,
+    Placement,
+    Shape,
+    strided,
+)
 
 PATH, BYPASS = Op.parse("opaque:path:0:0"), Op.parse("opaque:bypass:0:0")
 """Of the fixed parts between the choices, and around a choice that can be nothing; their cost is in the stem."""

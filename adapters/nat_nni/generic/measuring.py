@@ -11,7 +11,7 @@ from torch import nn
 
 from nat_nni.generic.probing import OP, kind_of
 from nat_plugin.ir import Cost
-from nat_plugin.nets.counting import MACCounter
+from nat_plugin.nets import MACCounter
 
 Signature: TypeAlias = Any
 """Shapes and types of tensors, in the tuples, lists and dicts in which they stand."""

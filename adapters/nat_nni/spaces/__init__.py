@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nat_plugin.lazy import lazy_names
+from nat_plugin.extending import lazy_names
 
 if TYPE_CHECKING:
     from nat_nni.spaces.with_none import AmoebaNetWithNone as AmoebaNetWithNone

@@ -13,8 +13,7 @@ from nat_nni.ops import NB201_OPS
 from nat_nni.samples.described import SampleRemarks
 from nat_nni.samples.values import Domain, Sample, require_all
 from nat_plugin import NATError
-from nat_plugin.ir import Cell, Edge, Frame, Network, Node, Origin, Shape, residual_stages
-from nat_plugin.ir.skeletons import STAGES
+from nat_plugin.ir import RESIDUAL_STAGES, Cell, Edge, Frame, Network, Node, Origin, Shape, residual_stages
 
 CELL = "cell"
 LABELS = {f"{CELL}/{source}_{target}": (source, target) for target in (1, 2, 3) for source in range(target)}
@@ -46,7 +45,7 @@ class NB201Space:
             Edge(source, target, NB201_OPS[sample[label]], label, tuple(_NAMES))
             for label, (source, target) in LABELS.items()
         )
-        around = residual_stages(CELL, frame, self.channels, STAGES * self.modules)
+        around = residual_stages(CELL, frame, self.channels, RESIDUAL_STAGES * self.modules)
         cells = ((CELL, Cell(1, (Node(),) * 3, edges, (3,))), *around.cells)
         return Network(cells, around.placements, around.stem, around.head, frame.input, origin)
 

@@ -14,8 +14,20 @@ from nat_nni.ops import NDS_OPS
 from nat_nni.samples.described import SampleRemarks
 from nat_nni.samples.values import Domain, Sample, require_all
 from nat_plugin import NATError
-from nat_plugin.ir import NULL, Cell, Edge, Frame, Network, Node, Op, Origin, Shape, at_level, cell_stack
-from nat_plugin.ir.canonical import canonical_cell
+from nat_plugin.ir import (
+    NULL,
+    Cell,
+    Edge,
+    Frame,
+    Network,
+    Node,
+    Op,
+    Origin,
+    Shape,
+    at_level,
+    canonical_cell,
+    cell_stack,
+)
 
 CELL_NAMES = ("normal", "reduce")
 """In the order of their level: the nodes of the reduction cell lie one halving below its inputs."""

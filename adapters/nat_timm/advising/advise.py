@@ -8,13 +8,10 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor, nn
 
-from nat_plugin.advising.advice import Advice
-from nat_plugin.advising.session import advise_on, check_budget
-from nat_plugin.advising.timing import Stopwatch
+from nat_plugin import NATError
+from nat_plugin.advising import Advice, Stopwatch, advise_on, check_budget
 from nat_plugin.device import find_compute
-from nat_plugin.errors import NATError
-from nat_plugin.ir import find_rule
-from nat_plugin.ir.layers import Shape
+from nat_plugin.ir import Shape, find_rule
 from nat_timm.advising.subject import TimmSubject
 from nat_timm.fitting.fit import Pictures, checked
 from nat_timm.models import to_network

@@ -8,13 +8,10 @@ from typing import Any
 
 from torch import Tensor
 
-from nat_plugin.advising.advice import Advice
-from nat_plugin.advising.images import read_images
-from nat_plugin.advising.settings import AdviceSettings
-from nat_plugin.errors import NATError
-from nat_plugin.ir import Frame
-from nat_plugin.ir.layers import Shape
-from nat_plugin.ir.serial import strict_json
+from nat_plugin import NATError
+from nat_plugin.advising import Advice, AdviceSettings, read_images
+from nat_plugin.extending import strict_json
+from nat_plugin.ir import Frame, Shape
 from nat_timm.advising.advise import advise
 from nat_timm.building.build import build
 from nat_timm.building.entrypoint import attach

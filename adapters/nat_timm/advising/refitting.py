@@ -10,8 +10,8 @@ from typing import TypeAlias
 import torch
 from torch import Tensor, nn
 
-from nat_plugin.advising.session import Change
-from nat_plugin.fitting.sampling import MAX_BYTES
+from nat_plugin.advising import Change
+from nat_plugin.fitting import MAX_SUM_BYTES
 from nat_timm.advising.effects import output
 from nat_timm.documents.edits import Edit
 from nat_timm.fitting.cuts import RECORDED, readers_of, starts_of
@@ -56,7 +56,7 @@ class Refitting:
         for path, sums in sums_of(model, readers, batches, seed):
             order_channels(model, path, sums)
             size += sums.nbytes
-            if size <= MAX_BYTES:  # what has no space is fitted in passing
+            if size <= MAX_SUM_BYTES:  # what has no space is fitted in passing
                 self._sums[path] = sums
 
     @torch.no_grad()

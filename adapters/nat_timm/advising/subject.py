@@ -9,12 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nat_plugin.advising.advice import PartShares
-from nat_plugin.advising.effects import Outputs
-from nat_plugin.advising.session import Change, Subject
-from nat_plugin.advising.timing import Stopwatch
-from nat_plugin.errors import NATError
-from nat_plugin.fitting.solving import Solution
+from nat_plugin import NATError
+from nat_plugin.advising import Change, Outputs, PartShares, Stopwatch, Subject
+from nat_plugin.fitting import Solution
 from nat_plugin.ir import Cost, Network, Op, cost
 from nat_timm.advising.combining import combined
 from nat_timm.advising.effects import by_block, logits, only, output

@@ -6,10 +6,9 @@ from typing import Any
 
 from torch import nn
 
-from nat_plugin.errors import NATError
-from nat_plugin.ir import Frame
-from nat_plugin.ir.layers import Shape
-from nat_plugin.ir.serial import strict_json
+from nat_plugin import NATError
+from nat_plugin.extending import strict_json
+from nat_plugin.ir import Frame, Shape
 from nat_timm.documents.document import Document, parse
 from nat_timm.framework import checked_name, create, timm
 from nat_timm.limits import MAX_CLASSES, checked_size

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from nat_plugin.errors import NATError
+from nat_plugin import NATError
 from nat_timm.building.build import has_fixed_size, input_size
 from nat_timm.framework import said
 from nat_timm.reading.units import is_activation

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from nat_plugin.errors import NATError
+from nat_plugin import NATError
 from nat_timm.building.features import OWN, apply_with_features, feature_settings
 from nat_timm.documents.document import EDITED, Document, document
 from nat_timm.documents.edits import Edit, edits_from_json, edits_to_json

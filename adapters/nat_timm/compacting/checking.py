@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nat_plugin.errors import NATError
+from nat_plugin import NATError
 from nat_timm.training.loaders import Loader
 
 

@@ -12,15 +12,13 @@ from typing import Any, Literal
 from pydantic import Field, field_validator
 from torch import nn
 
-from nat_plugin.advising.advice import Advice
-from nat_plugin.errors import NATError, NATErrors
-from nat_plugin.ir.layers import Shape
-from nat_plugin.measuring.keeping import SPARE, Untimed
-from nat_plugin.plugins import plugins
-from nat_plugin.runs.checking import check_part, checked
-from nat_plugin.runs.progress import reporter
-from nat_plugin.runs.recipe import SearchSettings
-from nat_plugin.search.base import Settings, Strategy
+from nat_plugin import NATError
+from nat_plugin.advising import Advice
+from nat_plugin.extending import NATErrors, plugins
+from nat_plugin.ir import Shape
+from nat_plugin.measuring import SPARE_FINALISTS, Untimed
+from nat_plugin.runs import SearchSettings, check_part, checked_settings, reporter
+from nat_plugin.search import Settings, Strategy
 from nat_timm.compacting.result import CompactionResult, ranked
 from nat_timm.compacting.session import CompactionSession, ReportLine
 from nat_timm.compacting.tuner import STARTS
@@ -98,11 +96,11 @@ def compact(  # noqa: PLR0913 - keywords that a user types
     if not isinstance(advice, Advice | bool):
         raise NATError(f"advice is {str(advice)[:40]!r}: give True, or what nat_timm.advise gives for this model")
     plain |= {"seed": seed, "device": device, "precision": precision, "deterministic": deterministic, "folder": folder}
-    checked(Arguments, plain, "compact")
+    checked_settings(Arguments, plain, "compact")
     at_work = WorkSettings.of(executor, deterministic, folder)
     kind, chosen = _strategy(strategy)
-    tune = checked(Tuning, tuning or {}, "tuning")
-    lengths = checked(SearchSettings, search or {}, "search", BY_ADVICE if advice else SEARCH)
+    tune = checked_settings(Tuning, tuning or {}, "tuning")
+    lengths = checked_settings(SearchSettings, search or {}, "search", BY_ADVICE if advice else SEARCH)
     if advice and (lengths.warmup or lengths.steps):
         raise NATError("search: with an advice nothing is trained; leave out warmup and steps")
     with reporter(quiet=not (sys.stderr.isatty() if progress is None else progress)) as shown, ExitStack() as stack:
@@ -148,7 +146,7 @@ def compact(  # noqa: PLR0913 - keywords that a user types
                 evaluated = session.search(searching, lengths, report)
             for note in searching.notes:
                 report(note)
-            found = list(searching.finalists(session.network, SPARE * candidates))
+            found = list(searching.finalists(session.network, SPARE_FINALISTS * candidates))
         notes = [str(session.keeper)] if isinstance(session.keeper, Untimed) else []
         for note in notes:
             report(note)

@@ -11,9 +11,8 @@ from nat_plugin import __version__
 from nat_plugin.device import made_with
 from nat_plugin.files import write_text
 from nat_plugin.ir import to_json
-from nat_plugin.reporting.compactions import FILE
-from nat_plugin.reporting.folder import write_report
-from nat_plugin.training.statistics import wilson
+from nat_plugin.reporting import COMPACTION_FILE, write_report
+from nat_plugin.training import wilson
 from nat_timm.models import document_of
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ def write_figures(result: CompactionResult, folder: Path, plain: bool) -> None:
         "made_with": made_with(home),
         "workers": dict(result.workers),
     }
-    write_text(folder / FILE, json.dumps(figures, indent=1))
+    write_text(folder / COMPACTION_FILE, json.dumps(figures, indent=1))
     write_report(folder, lambda line: print(line, file=sys.stderr))
 
 

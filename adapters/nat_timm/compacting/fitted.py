@@ -8,12 +8,11 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor, nn
 
-from nat_plugin.advising.advice import Advice, Effect, Replacement
-from nat_plugin.errors import NATError
-from nat_plugin.evaluators.base import Assessment, Evaluator, EvaluatorContext, Split
-from nat_plugin.evaluators.trial import Trial
+from nat_plugin import NATError
+from nat_plugin.advising import Advice, Effect, Replacement
+from nat_plugin.evaluators import Assessment, Evaluator, EvaluatorContext, Split, Trial
 from nat_plugin.ir import Choice, Moves, Network, key
-from nat_plugin.search.base import Measurement, Proposal, Settings, State
+from nat_plugin.search import Measurement, Proposal, Settings, State
 from nat_timm.fitting.fit import fit
 from nat_timm.fitting.norms import recalibrate_like
 from nat_timm.models import inherit

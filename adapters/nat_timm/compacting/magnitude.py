@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from nat_plugin.errors import NATError
+from nat_plugin import NATError
 from nat_plugin.ir import NULL, Moves, Network
 
 

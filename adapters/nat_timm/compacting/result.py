@@ -9,12 +9,9 @@ from typing import Any
 
 from torch import nn
 
-from nat_plugin.ir import Network
-from nat_plugin.ir.costs import Cost
-from nat_plugin.measuring.latency import MeasuredLatency
-from nat_plugin.measuring.settings import Setting
-from nat_plugin.training.statistics import Accuracy, best_first, unpaired_difference, wilson
-from nat_plugin.training.verdict import conclude
+from nat_plugin.ir import Cost, Network
+from nat_plugin.measuring import LatencySetting, MeasuredLatency
+from nat_plugin.training import Accuracy, best_first, conclude, unpaired_difference, wilson
 from nat_timm.compacting.figures import write_figures
 from nat_timm.saving.folders import save
 from nat_timm.training.tuning import Tuning
@@ -71,7 +68,7 @@ class CompactionResult:
     tuned: tuple[Tuned, ...]
     evaluated: int
     images: int
-    setting: Setting | None = None
+    setting: LatencySetting | None = None
     notes: tuple[str, ...] = ()
     workers: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 

@@ -12,27 +12,30 @@ from typing import Any, TypeAlias
 
 from torch import Tensor, nn
 
-from nat_plugin.advising.advice import Advice
+from nat_plugin import NATError
+from nat_plugin.advising import Advice
 from nat_plugin.device import find_compute
-from nat_plugin.errors import NATError
-from nat_plugin.evaluators.base import Evaluator, EvaluatorContext
-from nat_plugin.evaluators.feed import Feed
-from nat_plugin.ir import Budget, Moves, Network, cost, find_rule
-from nat_plugin.ir.budget import METRICS, Limit
-from nat_plugin.ir.layers import Shape
-from nat_plugin.measuring.keeping import Keeper, Untimed, find_keeper
-from nat_plugin.measuring.latency import LATENCY, Latency, MeasuredLatency, TimedMetric
-from nat_plugin.measuring.measure import measure, to_measure
-from nat_plugin.measuring.settings import LatencySettings, Setting
-from nat_plugin.measuring.tables import TableMetric, TableSubject, table_metrics
-from nat_plugin.runs.checking import checked
-from nat_plugin.runs.progress import Reporter, Silent
-from nat_plugin.runs.recipe import SearchSettings
-from nat_plugin.runs.search import Search
-from nat_plugin.search.base import Proposal, Strategy, Task
-from nat_plugin.search.knapsack.ranking import HarmRanking
-from nat_plugin.training.seeds import derive, seeded
-from nat_plugin.training.statistics import Accuracy
+from nat_plugin.evaluators import Evaluator, EvaluatorContext, Feed
+from nat_plugin.ir import METRICS, Budget, Limit, Moves, Network, Shape, cost, find_rule
+from nat_plugin.measuring import (
+    LATENCY,
+    Keeper,
+    Latency,
+    LatencySetting,
+    LatencySettings,
+    MeasuredLatency,
+    TableMetric,
+    TableSubject,
+    TimedMetric,
+    Untimed,
+    find_keeper,
+    measure_table,
+    ops_to_measure,
+    table_metrics,
+)
+from nat_plugin.runs import Reporter, Search, SearchSettings, Silent, checked_settings
+from nat_plugin.search import HarmRanking, Proposal, Strategy, Task
+from nat_plugin.training import Accuracy, derive_seed, seeded
 from nat_timm.adapter import TimmAdapter
 from nat_timm.advising.advise import advise
 from nat_timm.compacting.checking import batches_of
@@ -116,10 +119,10 @@ class CompactionSession:
         self.progress = progress or Silent()
         self.tables = table_metrics({name: Path(path) for name, path in _costs(costs or {}).items()})
         here = {"device": device, "precision": precision}
-        self._timing = checked(LatencySettings, latency or {}, "latency", here)
+        self._timing = checked_settings(LatencySettings, latency or {}, "latency", here)
         if LATENCY in self.tables and latency is not None:
             raise NATError("latency and costs['latency'] are both given: a table has its settings, leave latency out")
-        settings = self._settings = checked(AdaptingSettings, evaluator or {}, "evaluator")
+        settings = self._settings = checked_settings(AdaptingSettings, evaluator or {}, "evaluator")
         self.compute, self.seed, self.rule = find_compute(device, precision), seed, find_rule(rules)
         self.given, self.source = model, to_network(model, input, fits=fits)
         for table in self.tables.values():
@@ -221,8 +224,8 @@ class CompactionSession:
         """Of all ops, as a sum: the table that was given, or one that is made here."""
         if LATENCY in self.tables:
             return self.tables[LATENCY]
-        self.progress.phase("latency of every op", len(to_measure(self.network)))
-        return TableMetric(measure(self.latency, TableSubject(None), self.progress.step), "latency")
+        self.progress.phase("latency of every op", len(ops_to_measure(self.network)))
+        return TableMetric(measure_table(self.latency, TableSubject(None), self.progress.step), "latency")
 
     @property
     def keeper(self) -> Keeper | Untimed | None:
@@ -247,7 +250,7 @@ class CompactionSession:
         return self.keeper.measured(network) if isinstance(self.keeper, Keeper) else None
 
     @property
-    def setting(self) -> Setting | None:
+    def setting(self) -> LatencySetting | None:
         return self.keeper.timed.setting if isinstance(self.keeper, Keeper) else None
 
     def advised(
@@ -366,7 +369,7 @@ class CompactionSession:
         return {name: table.by_cell(network) for name, table in {**self.tables, **made}.items()}
 
     def _seeded(self, what: str) -> AbstractContextManager[None]:
-        return seeded(self.compute.device, derive(self.seed, what))
+        return seeded(self.compute.device, derive_seed(self.seed, what))
 
 
 def _costs(given: Mapping[str, Path | str]) -> Mapping[str, Path | str]:

@@ -12,8 +12,7 @@ from torch import Tensor, nn
 
 from nat_plugin.device import Compute
 from nat_plugin.ir import Network
-from nat_plugin.training.seeds import derive, seeded
-from nat_plugin.training.statistics import Accuracy
+from nat_plugin.training import Accuracy, derive_seed, seeded
 from nat_timm.fitting.fit import fit
 from nat_timm.fitting.norms import recalibrate_like
 from nat_timm.measuring.statistics import recalibrate
@@ -108,7 +107,7 @@ class Tuner:
         return made
 
     def seeded(self, what: str) -> AbstractContextManager[None]:
-        return seeded(self.compute.device, derive(self.seed, what))
+        return seeded(self.compute.device, derive_seed(self.seed, what))
 
 
 def placed(model: nn.Module, compute: Compute) -> nn.Module:

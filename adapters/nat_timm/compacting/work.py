@@ -17,22 +17,15 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data.dataloader import _BaseDataLoaderIter
 
-from nat_plugin import __version__
-from nat_plugin.errors import NATError
-from nat_plugin.evaluators.trial import Trial
-from nat_plugin.execution.base import Executor, ExecutorSettings
-from nat_plugin.execution.calls import ExecutorCall
-from nat_plugin.execution.choosing import USUAL, chosen_executor, scratch_folder
-from nat_plugin.execution.sharing import SharedState
+from nat_plugin import NATError, __version__
+from nat_plugin.evaluators import Trial
+from nat_plugin.execution import Executor, ExecutorCall, ExecutorSettings, SharedState, chosen_executor, scratch_folder
+from nat_plugin.extending import plugins, read_text
 from nat_plugin.files import write_text
 from nat_plugin.ir import Network, to_json
-from nat_plugin.plugins import plugins
-from nat_plugin.runs.folder import Journal, begun, check_free, tidy
-from nat_plugin.runs.kept import KeptWorkers
-from nat_plugin.runs.trials import TrialWorkers
-from nat_plugin.search.base import State
-from nat_plugin.sources import read_text
-from nat_plugin.training.statistics import Accuracy
+from nat_plugin.runs import Journal, KeptWorkers, TrialWorkers, begin_folder, check_free, tidy_folder
+from nat_plugin.search import State
+from nat_plugin.training import Accuracy
 from nat_timm.compacting.fitted import FittedEvaluator
 from nat_timm.compacting.result import Tuned, how_tuned, ranked
 from nat_timm.compacting.tuner import OWN, Tuner
@@ -59,7 +52,7 @@ class WorkSettings:
         """None where neither is given: then all is done as it comes, and nothing is kept."""
         if executor is None and folder is None:
             return None
-        chosen = chosen_executor(USUAL if executor is None else executor, plugins())
+        chosen = chosen_executor(executor, plugins())
         return WorkSettings(*chosen, deterministic, None if folder is None else Path(folder))
 
 
@@ -251,11 +244,11 @@ def working(settings: WorkSettings, call: str) -> Iterator[CompactionWork]:
         with scratch_folder() as folder, _working(settings, call, folder) as work:
             yield work
         return
-    with begun(settings.folder, CALL):
+    with begin_folder(settings.folder, CALL):
         if not (settings.folder / CALL).exists():
             check_free(settings.folder, CALL)
             write_text(settings.folder / CALL, json.dumps({"version": __version__, "call": call}))
-        tidy(settings.folder)
+        tidy_folder(settings.folder)
         _check(settings.folder, call)
         with _working(settings, call, settings.folder) as work:
             yield work

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from nat_plugin.data.loaders.folder_pictures import folder_source
-from nat_plugin.data.loaders.shard_pictures import shard_source
-from nat_plugin.data.settings import DataSettings, PictureSettings
-from nat_plugin.data.stored import PictureForm, StoredSource
-from nat_plugin.errors import NATError
+from nat_plugin import NATError
+from nat_plugin.data import DataSettings, PictureForm, PictureSettings, StoredSource, folder_source, shard_source
 from nat_timm.framework import said, timm
 
 RESOLUTION = 224

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from nat_plugin.errors import NATError
-from nat_plugin.ir.serial import strict_json
+from nat_plugin import NATError
+from nat_plugin.extending import strict_json
 from nat_timm.documents.edits import FITTED, Edit, edits_from_json, edits_to_json
 from nat_timm.limits import check_arguments
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Set
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
-from nat_plugin.errors import NATError
+from nat_plugin import NATError
 from nat_timm.documents.forms import Form, form_from_json
 from nat_timm.documents.uses import Use
 

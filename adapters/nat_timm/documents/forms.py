@@ -9,8 +9,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from nat_plugin.errors import NATError
-from nat_plugin.ir.layers import Conv, Shape
+from nat_plugin import NATError
+from nat_plugin.ir import Conv, Shape
 
 CONV, SEPARABLE, LOW_RANK = "conv", "separable", "low_rank"
 KINDS = (CONV, SEPARABLE, LOW_RANK)

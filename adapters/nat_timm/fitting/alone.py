@@ -10,9 +10,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor, nn
 
-from nat_plugin.fitting.moments import Moments
-from nat_plugin.fitting.sampling import add, bytes_of, empty, in_parts
-from nat_plugin.fitting.solving import Solution, best_ridge
+from nat_plugin.fitting import Moments, Solution, add_batch, best_ridge, empty_moments, moments_bytes, split_by_size
 from nat_timm.documents.edits import Fitted
 from nat_timm.documents.forms import CONV, Form
 from nat_timm.fitting.fit import solution_of, start_of
@@ -38,7 +36,7 @@ def fits_alone(model: nn.Module, wanted: Wanted, batches: Sequence[Tensor], seed
     mode, and stays as it is."""
     found: dict[Fitted, Solution] = {}
     widest = {paths: _widest(forms) for paths, forms in wanted.items() if forms}
-    for part in in_parts({paths: bytes_of(map_of(form)) for paths, form in widest.items()}):
+    for part in split_by_size({paths: moments_bytes(map_of(form)) for paths, form in widest.items()}):
         sums = _summed(model, {paths: widest[paths] for paths in part}, batches, seed)
         for paths in part:
             form, sides, moments = sums.pop(paths)
@@ -73,8 +71,8 @@ def _summed(model: nn.Module, widest: Mapping[Paths, Form], batches: Sequence[Te
         for paths, form in widest.items():
             x, wanted = (values[point] for point in ends[paths])
             if paths not in sums:
-                sums[paths] = form, (x.shape[2], x.shape[3]), empty(map_of(form), x.device)
-            add(sums[paths][2], map_of(form), given(form, x), wanted, number, count, seed)
+                sums[paths] = form, (x.shape[2], x.shape[3]), empty_moments(map_of(form), x.device)
+            add_batch(sums[paths][2], map_of(form), given(form, x), wanted, number, count, seed)
         number += len(batch)
     return sums
 

@@ -12,10 +12,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from nat_plugin.errors import NATError
-from nat_plugin.fitting.moments import Moments
-from nat_plugin.fitting.sampling import HELD, FitSample, add_sample, empty, sample
-from nat_plugin.fitting.solving import Solution, solve
+from nat_plugin import NATError
+from nat_plugin.fitting import (
+    HELD_OUT_EVERY,
+    FitSample,
+    Moments,
+    Solution,
+    add_sample,
+    draw_sample,
+    empty_moments,
+    solve,
+)
 from nat_timm.documents.forms import LOW_RANK, Form
 from nat_timm.fitting.cuts import RECORDED, readers_of
 from nat_timm.fitting.layers import as_map, dense, form_of, set_weights
@@ -137,7 +144,9 @@ def _samples(
             if point in norms:
                 norms[point].see(y)
             places = ((at, wanted[at]) for at in by_point.get(point, ()))
-            return {at: sample(map_of(each.form), as_map(each.module, y), start, count, seed) for at, each in places}
+            return {
+                at: draw_sample(map_of(each.form), as_map(each.module, y), start, count, seed) for at, each in places
+            }
 
         taken = taken_at(original, list(dict.fromkeys([*by_point, *norms])), partial(original, x), take)
         by_place = {at: each for samples in taken.values() for at, each in samples.items()}
@@ -182,8 +191,10 @@ def checked(images: Pictures, model: nn.Module) -> list[Tensor]:
         if len(x):
             found.append(x.to(like.device, like.dtype))
     count = sum(len(x) for x in found)
-    if count < HELD:
-        raise NATError(f"images: {count} pictures are too few to fit on; {HELD} are the least, 100 and more are good")
+    if count < HELD_OUT_EVERY:
+        raise NATError(
+            f"images: {count} pictures are too few to fit on; {HELD_OUT_EVERY} are the least, 100 and more are good"
+        )
     channels = getattr(model, "in_chans", found[0].shape[1])
     if any(x.shape[1] != channels for x in found):
         raise NATError(f"images: the model takes {channels} channels")
@@ -211,7 +222,7 @@ def _moments(
 ) -> tuple[Moments, Moments]:
     """Of the pictures to fit on, and of those held out."""
     fitted = map_of(form)
-    pair = empty(fitted, first.device)
+    pair = empty_moments(fitted, first.device)
     for x, each in zip(chain([first], others), samples, strict=True):
         add_sample(pair, fitted, given(form, x), each)
     return pair

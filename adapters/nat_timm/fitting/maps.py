@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from nat_plugin.fitting.linear import LinearMap
+from nat_plugin.fitting import LinearMap
 from nat_timm.documents.forms import Form
 
 

@@ -9,8 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nat_plugin.fitting.solving import Solution
-from nat_plugin.fitting.windows import Window
+from nat_plugin.fitting import Solution, Window
 from nat_timm.documents.forms import CONV, Form
 from nat_timm.fitting.maps import given, map_of
 from nat_timm.reading.units import is_activation

@@ -9,7 +9,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from nat_plugin.errors import NATError
+from nat_plugin import NATError
 from nat_timm.fitting.probing import Point, found_in, probe
 from nat_timm.reading.running import Steps, Values, copied
 from nat_timm.reading.trace import Step, to_meta, trace

@@ -8,8 +8,7 @@ from typing import TypeAlias, TypeVar
 import torch
 from torch import Tensor, nn
 
-from nat_plugin.fitting.sampling import add, empty
-from nat_plugin.fitting.solving import solve
+from nat_plugin.fitting import add_batch, empty_moments, solve
 from nat_timm.documents.forms import Form
 from nat_timm.fitting.fit import install, solution_of
 from nat_timm.fitting.layers import as_map, dense, form_of, set_weights
@@ -45,9 +44,9 @@ def fitted_in_passing(
 def _fit(path: str, module: nn.Module, given: Tensor, wanted: Tensor, seed: int, ridges: Ridges) -> None:
     form = module.form if isinstance(module, FittedOp) else form_of(dense(module))
     fitted = map_of(form)
-    moments = empty(fitted, given.device)
+    moments = empty_moments(fitted, given.device)
     x, y = given_to(form, as_map(module, given)), as_map(module, wanted)
-    add(moments, fitted, x, y, 0, len(x), seed)
+    add_batch(moments, fitted, x, y, 0, len(x), seed)
     if isinstance(module, FittedOp):
         install(module, solution_of(form, moments, ridges.get((path, form))))
         return

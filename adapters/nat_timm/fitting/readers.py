@@ -10,12 +10,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from nat_plugin.fitting.elimination import elimination_order
-from nat_plugin.fitting.moments import Moments
-from nat_plugin.fitting.sampling import add, bytes_of, empty, in_parts
-from nat_plugin.fitting.solving import Solution, solve
-from nat_plugin.ir import Limits, Moves, Network
-from nat_plugin.ir.rules import Rule
+from nat_plugin.fitting import (
+    Moments,
+    Solution,
+    add_batch,
+    elimination_order,
+    empty_moments,
+    moments_bytes,
+    solve,
+    split_by_size,
+)
+from nat_plugin.ir import Limits, Moves, Network, Rule
 from nat_timm.documents.forms import Form
 from nat_timm.fitting.cuts import RECORDED
 from nat_timm.fitting.layers import DENSE, DenseLayer, as_map, dense, form_of, is_plain
@@ -47,7 +52,7 @@ class ReaderSums:
 
     @property
     def nbytes(self) -> int:
-        return bytes_of(map_of(self.form))
+        return moments_bytes(map_of(self.form))
 
     def importance(self) -> Tensor:
         """Of every channel that it reads: the turn in which it can go."""
@@ -66,7 +71,7 @@ def sums_of(
     for number, call in enumerate(order):
         if call.path in wanted and _can_be_summed(call.module):
             norms[call.path] = order[number + 1 : number + 2]
-    for part in in_parts({path: bytes_of(map_of(form_of(_layer(model, path)))) for path in norms}):
+    for part in split_by_size({path: moments_bytes(map_of(form_of(_layer(model, path)))) for path in norms}):
         sums = {path: _empty(_layer(model, path), norms[path]) for path in part}
         _add(sums, model, batches, seed)
         while part:
@@ -76,7 +81,7 @@ def sums_of(
 def sums_between(layer: DenseLayer, given: Tensor, wanted: Tensor, seed: int) -> ReaderSums:
     """Of one batch: what a layer reads, and what it is to give."""
     sums = _empty(layer, ())
-    add(sums.moments, map_of(sums.form), as_map(layer, given), as_map(layer, wanted), 0, len(given), seed)
+    add_batch(sums.moments, map_of(sums.form), as_map(layer, given), as_map(layer, wanted), 0, len(given), seed)
     return sums
 
 
@@ -112,7 +117,9 @@ def _layer(model: nn.Module, path: str) -> DenseLayer:
 
 def _empty(layer: DenseLayer, after: Sequence[RecordedCall]) -> ReaderSums:
     form, weight = form_of(layer), layer.weight
-    return ReaderSums(form, weight.flatten(1).T.double(), _scales(layer, after), empty(map_of(form), weight.device))
+    return ReaderSums(
+        form, weight.flatten(1).T.double(), _scales(layer, after), empty_moments(map_of(form), weight.device)
+    )
 
 
 def _add(sums: Mapping[str, ReaderSums], model: nn.Module, batches: Sequence[Tensor], seed: int) -> None:
@@ -122,7 +129,7 @@ def _add(sums: Mapping[str, ReaderSums], model: nn.Module, batches: Sequence[Ten
         each = sums[path]
         layer = model.get_submodule(path)
         x, y = as_map(layer, given), as_map(layer, out)
-        add(each.moments, map_of(each.form), x, y, number, count, seed)
+        add_batch(each.moments, map_of(each.form), x, y, number, count, seed)
 
     with watched(model, sums, note):
         for batch in batches:

@@ -9,10 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from nat_plugin.ir import Network, Op, Slot
-from nat_plugin.measuring.latency import PART, Latency, Share, TimedMetric
-from nat_plugin.measuring.runtimes import placed
-from nat_plugin.measuring.settings import EAGER, LatencySettings
-from nat_plugin.timing import Clock, compare, quickest, repeated
+from nat_plugin.measuring import EAGER, PART_INTERVAL, Latency, LatencySettings, TimedMetric, TimeShare, place
+from nat_plugin.timing import Clock, compare_times, quickest, repeated_ratio
 from nat_timm.building.build import build
 from nat_timm.building.entrypoint import attach
 from nat_timm.documents.edits import ADAPTATIONS
@@ -32,37 +30,42 @@ class TimmLatency(Latency):
         base = adaptations(moved_document(network))
         self._original = build(base, network.input, network.head.classes)
         attach(self._original, base)
-        self._parts: dict[str, Share] = {}
+        self._parts: dict[str, TimeShare] = {}
         super().__init__(unmoved(network), settings, clock)
 
     def module(self, network: Network) -> nn.Module:
         return self._original if network == self.network else inherit(self._original, network)
 
-    def change(self, slot: Slot, op: Op) -> Share:
+    def change(self, slot: Slot, op: Op) -> TimeShare:
         ops = [op if each == slot else own for each, own in zip(self.network.slots, self.network.ops, strict=True)]
         after = moved_document(self.network.with_ops(ops))
-        made = placed(make_moves(shell(self._model), after, apply_edits), self.settings.compute)
+        made = place(make_moves(shell(self._model), after, apply_edits), self.settings.compute)
         path = _around([path for edit in after.edits if edit.op not in ADAPTATIONS for path in edit.at])
         part = None if not path or self.settings.runtime == EAGER else self._input_of(path)
         if part is not None:
             return self._changed_alone(path, made, part)
         if not path or self.settings.runtime != EAGER:
-            found = self._compared(made, PART)
-            return Share(found.ratio - 1, found.low - 1, found.high - 1)
+            found = self._compared(made, PART_INTERVAL)
+            return TimeShare(found.ratio - 1, found.low - 1, found.high - 1)
         if path not in self._parts:
             self._parts[path] = self._part(self._model, path)
         own = self._parts[path]
         return self._part(made, path).less(own).times(1 / (1 + own.value))
 
-    def _changed_alone(self, path: str, made: nn.Module, image: Tensor) -> Share:
+    def _changed_alone(self, path: str, made: nn.Module, image: Tensor) -> TimeShare:
         """Of a part that runs by itself: what it takes of the model, times what changes there."""
         own = self._run(self._model.get_submodule(path), image)
         if path not in self._parts:
-            whole = compare(self._own, own, self._clock, PART)
-            self._parts[path] = Share(whole.ratio, whole.low, whole.high)
+            whole = compare_times(self._own, own, self._clock, PART_INTERVAL)
+            self._parts[path] = TimeShare(whole.ratio, whole.low, whole.high)
         share = self._parts[path]
-        found = compare(own, self._run(made.get_submodule(path), image), self._clock, PART / max(share.value, PART))
-        return Share(found.ratio - 1, found.low - 1, found.high - 1).times(share.value)
+        found = compare_times(
+            own,
+            self._run(made.get_submodule(path), image),
+            self._clock,
+            PART_INTERVAL / max(share.value, PART_INTERVAL),
+        )
+        return TimeShare(found.ratio - 1, found.low - 1, found.high - 1).times(share.value)
 
     def _input_of(self, path: str) -> Tensor | None:
         """What a part reads; None for one that reads anything else than one tensor."""
@@ -74,7 +77,7 @@ class TimmLatency(Latency):
         one = seen[0] if len(seen) == 1 else ()
         return one[0].detach() if len(one) == 1 and isinstance(one[0], Tensor) else None
 
-    def _part(self, model: nn.Module, path: str) -> Share:
+    def _part(self, model: nn.Module, path: str) -> TimeShare:
         """The time of a part as a multiple of that of the rest."""
         read, spent = self._clock.read, [0.0]
 
@@ -91,10 +94,10 @@ class TimmLatency(Latency):
 
         module, run = model.get_submodule(path), self._run(model)
         hooks = module.register_forward_pre_hook(enter), module.register_forward_hook(leave)
-        found = repeated(ratio, PART)
+        found = repeated_ratio(ratio, PART_INTERVAL)
         for hook in hooks:
             hook.remove()
-        return Share(found.ratio, found.low, found.high)
+        return TimeShare(found.ratio, found.low, found.high)
 
 
 def _around(paths: Sequence[str]) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import nn
 
-from nat_plugin.fitting.linear import MAX_INPUTS
+from nat_plugin.fitting import MAX_INPUTS
 from nat_timm.documents.forms import LOW_RANK, SEPARABLE, Form
 from nat_timm.moves.naming import MERGED
 from nat_timm.moves.products import LARGEST, is_expansion, product_of, reach_of, runs

@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from nat_plugin.errors import NATError
-from nat_plugin.ir import Cell, Cost, Edge, Head, Network, Node, Op, Placement, Slot
-from nat_plugin.ir.layers import Opaque
+from nat_plugin import NATError
+from nat_plugin.ir import Cell, Cost, Edge, Head, Network, Node, Op, Opaque, Placement, Slot
 from nat_timm.documents.edits import Edit
 from nat_timm.moves.chains import Meanings, TensorPlace, links, place
 from nat_timm.moves.ops import TIMM, timm_op

@@ -5,9 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from nat_plugin.ir import OpKind, Site
-from nat_plugin.ir.layers import Conv, Layer, Opaque, SqueezeExcite
-from nat_plugin.ir.ops import Attributes, Op
+from nat_plugin.ir import Attributes, Conv, Layer, Op, Opaque, OpKind, Site, SqueezeExcite
 from nat_timm.documents.forms import form_named, is_form
 from nat_timm.moves.naming import MERGED, is_dropped, is_grown
 

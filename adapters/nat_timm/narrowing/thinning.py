@@ -10,10 +10,8 @@ from math import lcm
 import torch
 from torch import nn
 
-from nat_plugin.errors import NATError
-from nat_plugin.ir import Cost
-from nat_plugin.ir.budget import METRICS, Budget, plain
-from nat_plugin.ir.layers import Shape
+from nat_plugin import NATError
+from nat_plugin.ir import METRICS, Budget, Cost, Shape, plain_amount
 from nat_timm.building.build import build, input_size
 from nat_timm.building.entrypoint import attach
 from nat_timm.documents.document import Document
@@ -121,7 +119,10 @@ class _Thinning:
                 return widths
             best = min(self._steps(over, widths), default=None)
             if best is None:
-                lines = [f"{metric} {plain(getattr(cost, metric))} (limit {plain(limits[metric])})" for metric in over]
+                lines = [
+                    f"{metric} {plain_amount(getattr(cost, metric))} (limit {plain_amount(limits[metric])})"
+                    for metric in over
+                ]
                 raise NATError(f"{name}: the narrowest model has {', '.join(lines)}; raise the limit")
             self.at[best[1]] += 1
 

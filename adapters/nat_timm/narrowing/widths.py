@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 from torch import nn
 
-from nat_plugin.errors import NATError
-from nat_plugin.ir.layers import Shape
+from nat_plugin import NATError
+from nat_plugin.ir import Shape
 from nat_timm.building.build import input_size
 from nat_timm.documents.document import Document
 from nat_timm.documents.edits import Edit

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor, fx, nn
 
-from nat_plugin.errors import NATError
+from nat_plugin import NATError
 from nat_timm.reading.trace import Step, Trace
 from nat_timm.reading.units import ModelUnit
 

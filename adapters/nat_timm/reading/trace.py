@@ -11,9 +11,9 @@ from typing import Any, TypeAlias
 import torch
 from torch import fx, nn
 
-from nat_plugin.errors import NATError
-from nat_plugin.ir.layers import Shape
-from nat_plugin.nets.counting import MACCounter
+from nat_plugin import NATError
+from nat_plugin.ir import Shape
+from nat_plugin.nets import MACCounter
 from nat_timm.framework import said, timm
 
 _OPENED = frozenset(

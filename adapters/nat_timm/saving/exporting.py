@@ -11,10 +11,10 @@ from typing import TypeVar
 import torch
 from torch import nn
 
-from nat_plugin.arguments import read_shape
-from nat_plugin.errors import NATError
+from nat_plugin import NATError
+from nat_plugin.extending import read_shape
 from nat_plugin.files import write_bytes
-from nat_plugin.ir.layers import Shape
+from nat_plugin.ir import Shape
 from nat_timm.framework import said
 
 _T = TypeVar("_T")

@@ -15,10 +15,9 @@ import torch
 from safetensors import SafetensorError
 from torch import nn
 
-from nat_plugin.errors import NATError
+from nat_plugin import NATError
+from nat_plugin.extending import read_text, strict_json
 from nat_plugin.files import file_errors, write_bytes
-from nat_plugin.ir.serial import strict_json
-from nat_plugin.sources import read_text
 from nat_timm.building.build import CLASSES
 from nat_timm.building.comparing import ModuleDifference, computes_the_same, module_that_differs, value_that_differs
 from nat_timm.building.entrypoint import register

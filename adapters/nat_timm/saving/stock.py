@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from nat_plugin.errors import NATError
+from nat_plugin import NATError
 from nat_timm.building.comparing import computes_the_same
 from nat_timm.documents.document import Document, document
 from nat_timm.models import rebuilt

@@ -12,7 +12,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from nat_plugin.errors import NATError
+from nat_plugin import NATError
 from nat_plugin.files import ReadError, opened
 from nat_plugin.tensors import read_tensors
 from nat_timm.framework import said, timm

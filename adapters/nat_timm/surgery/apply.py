@@ -13,7 +13,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from nat_plugin.errors import NATError
+from nat_plugin import NATError
 from nat_timm.documents.edits import FITTED, ORDER, Edit
 from nat_timm.documents.forms import Form
 from nat_timm.documents.uses import Use

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nat_plugin.ir.layers import Conv
+from nat_plugin.ir import Conv
 from nat_timm.documents.forms import Form
 from nat_timm.framework import timm
 

@@ -10,19 +10,14 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field
 from torch import Tensor, nn
 
-from nat_plugin.errors import NATError
-from nat_plugin.evaluators.base import Assessment, EvaluatorContext, Saved, Split
-from nat_plugin.evaluators.supernet import SupernetEvaluator, SupernetSettings
+from nat_plugin import NATError
+from nat_plugin.evaluators import Assessment, EvaluatorContext, Saved, Split, SupernetEvaluator, SupernetSettings
+from nat_plugin.extending import Metric, Outside, OutsideName
 from nat_plugin.ir import Network
-from nat_plugin.ir.budget import Metric
-from nat_plugin.measuring.latency import LATENCY
-from nat_plugin.measuring.settings import LatencySettings
-from nat_plugin.outside import Outside, OutsideName
-from nat_plugin.search.base import Measurement, Proposal, State
-from nat_plugin.search.base import Settings as AnySettings
-from nat_plugin.training.schedule import Schedule
-from nat_plugin.training.seeds import derive
-from nat_plugin.training.trainer import NetworkTrainer, epoch_note, train
+from nat_plugin.measuring import LATENCY, LatencySettings
+from nat_plugin.search import Measurement, Proposal, State
+from nat_plugin.search import Settings as AnySettings
+from nat_plugin.training import NetworkTrainer, Schedule, derive_seed, epoch_note, train
 from nat_timm.adapter import TimmAdapter
 from nat_timm.building.build import build
 from nat_timm.building.entrypoint import attach
@@ -195,7 +190,7 @@ class TimmEvaluator(SupernetEvaluator):
         self._is_prepared = True
         context, schedule = self.context, self.settings.train
         if schedule is not None:
-            seed, source = derive(context.seed, "the model itself"), self.net.network
+            seed, source = derive_seed(context.seed, "the model itself"), self.net.network
             trainer = NetworkTrainer(source, context.images, schedule, context.compute, seed, module=self._copied)
             train(trainer, lambda found: self.report(f"the model itself, {epoch_note(found, schedule.epochs)}"))
             if trainer.failed:

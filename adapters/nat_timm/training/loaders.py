@@ -10,13 +10,13 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from nat_plugin.data.loaders.image_folder import VAL
+from nat_plugin import NATError
+from nat_plugin.data import VALIDATION_NAMES
 from nat_plugin.device import Compute
-from nat_plugin.errors import NATError
-from nat_plugin.evaluators.feed import Batches, Feed
-from nat_plugin.ir.layers import Shape
-from nat_plugin.search.base import State
-from nat_plugin.training.seeds import generator
+from nat_plugin.evaluators import Batches, Feed
+from nat_plugin.ir import Shape
+from nat_plugin.search import State
+from nat_plugin.training import generator
 from nat_timm.framework import timm
 from nat_timm.training.tuning import NO_BATCH
 
@@ -43,9 +43,11 @@ def timm_loaders(
 
 def _parts_of(folder: str) -> tuple[str, str]:
     root = Path(folder)
-    found = [name for name in VAL if (root / name).is_dir()]
+    found = [name for name in VALIDATION_NAMES if (root / name).is_dir()]
     if not (root / "train").is_dir() or len(found) != 1:
-        raise NATError(f"{folder}: has to hold the folders train and one of {', '.join(VAL)}; or give both folders")
+        raise NATError(
+            f"{folder}: has to hold the folders train and one of {', '.join(VALIDATION_NAMES)}; or give both folders"
+        )
     return str(root / "train"), str(root / found[0])
 
 

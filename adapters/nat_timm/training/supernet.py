@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from nat_plugin.errors import NATError
-from nat_plugin.fitting.solving import Solution
+from nat_plugin import NATError
+from nat_plugin.fitting import Solution
 from nat_plugin.ir import Network, Op, Rule, Slot
 from nat_plugin.nets import SharedWeights, move_paths
 from nat_timm.documents.edits import forms_in

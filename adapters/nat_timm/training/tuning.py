@@ -11,13 +11,11 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from nat_plugin import NATError
 from nat_plugin.device import Compute
-from nat_plugin.errors import NATError
-from nat_plugin.evaluators.feed import Batches
-from nat_plugin.search.base import Settings
-from nat_plugin.training.schedule import cosine
-from nat_plugin.training.statistics import Accuracy
-from nat_plugin.training.steps import ImageSteps, figures
+from nat_plugin.evaluators import Batches
+from nat_plugin.search import Settings
+from nat_plugin.training import Accuracy, ImageSteps, cosine, loss_and_hits
 
 NO_BATCH = "train_loader gives no batch of two images or more, which batch norms need"
 TEMPERATURES = tuple(2 ** (each / 4) for each in range(-8, 9))
@@ -94,7 +92,7 @@ def fine_tune(
             distil=tuning.distil,
             temperature=tuning.temperature,
         )
-        return loss, figures(loss, logits, y)
+        return loss, loss_and_hits(loss, logits, y)
 
     def rate(_: int) -> float:
         return cosine(min(1.0, done / whole), tuning.lr, 0.0)

@@ -20,7 +20,7 @@ from benchmarks.common.results import add_result
 from benchmarks.spaces.random_cells import DARTS_OPS
 from nat_plugin.ir import Cell, Edge, Frame, Network, Node, Op, cell_stack, find_rule
 from nat_plugin.nets import Supernet, build, move_paths
-from nat_plugin.timing import Clock, compare, quickest
+from nat_plugin.timing import Clock, compare_times, quickest
 
 WITHIN = 0.05
 NORMAL = "sep_conv_3x3 0 sep_conv_3x3 1 sep_conv_3x3 0 sep_conv_3x3 1 sep_conv_3x3 1 skip 0 skip 0 dil_conv_3x3 2"
@@ -86,7 +86,7 @@ def measure(
     for step in steps.values():
         for _ in range(WARMUP):
             step()
-    found = compare(steps["fixed"], steps["supernet"], clock, within)
+    found = compare_times(steps["fixed"], steps["supernet"], clock, within)
     quick = quickest(steps["fixed"], clock)
     return {
         "setting": {"channels": channels, "cells": cells, "batch": batch, "size": SIZE, "device": device,

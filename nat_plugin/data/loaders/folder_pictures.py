@@ -38,7 +38,7 @@ class FolderPictures(StoredPictures):
 
 
 def folder_source(settings: DataSettings, form: PictureForm) -> StoredSource:
-    """NATError where the folder has no such layout."""
+    """Pictures in a folder for each class, which stay there. NATError where the folder has no such layout."""
     no_download(settings)
     root = given_folder(settings, WHAT)
     found = find_parts(root)

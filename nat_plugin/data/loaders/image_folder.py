@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".bmp": "BMP", ".webp": "WEBP"}
 MAX_PIXELS = 80_000_000  # of one image before it is resized
 WHAT = "a folder with train/CLASS/*.png and, if you like, val/CLASS/*.png and test/CLASS/*.png, or with CLASS/*.png"
-VAL = ("val", "valid", "validation")
+VALIDATION_NAMES = ("val", "valid", "validation")
 """Names of the folder of images to choose on."""
 LARGE = "large_image_folder"
 """The loader that leaves images in their files."""
@@ -80,16 +80,16 @@ def find_parts(root: Path) -> dict[str, ClassFolders]:
     with reading(root):
         parts = {"train": root / "train"} if (root / "train").is_dir() else {"train": root}
         if parts["train"] != root:
-            parts |= {name: root / name for name in (*VAL, "test") if (root / name).is_dir()}
+            parts |= {name: root / name for name in (*VALIDATION_NAMES, "test") if (root / name).is_dir()}
         found = {name: _listed(folder) for name, folder in parts.items()}
     classes = set(found["train"].classes)
     for name, part in found.items():
         if different := sorted(classes.symmetric_difference(part.classes)):
             raise NATError(f"{root}: class {different[0]!r} is in only one of train and {name}: make the folders alike")
-    named = [name for name in VAL if name in found]
+    named = [name for name in VALIDATION_NAMES if name in found]
     if len(named) > 1:
         raise NATError(f"{root}: {' and '.join(named)} are both there: keep one folder of images to choose on")
-    return {"val" if name in VAL else name: part for name, part in found.items()}
+    return {"val" if name in VALIDATION_NAMES else name: part for name, part in found.items()}
 
 
 def _listed(folder: Path) -> ClassFolders:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nat_plugin.data.loaders.files import given_path, no_download, reading
-from nat_plugin.data.loaders.image_folder import FORMATS, VAL, decoded
+from nat_plugin.data.loaders.image_folder import FORMATS, VALIDATION_NAMES, decoded
 from nat_plugin.data.settings import DataSettings
 from nat_plugin.data.stored import PictureForm, StoredPictures, StoredSource
 from nat_plugin.errors import NATError
@@ -34,7 +34,7 @@ MAX_CLASS, MAX_PICTURE = 10**6, 2**28
 _FORMS = [suffix.removeprefix(".") for suffix in FORMATS]
 _KEY = re.compile(r"((?:.*/)?[^./][^./]*)\.([^/]*)")
 """Of the name of a file in a shard: the sample that it is of, and what of it."""
-_PART = re.compile(rf"(?:^|[-_.])(train|test|{'|'.join(VAL)})(?:[-_.\d]|$)")
+_PART = re.compile(rf"(?:^|[-_.])(train|test|{'|'.join(VALIDATION_NAMES)})(?:[-_.\d]|$)")
 
 
 class ShardPictures(StoredPictures):
@@ -62,7 +62,7 @@ class ShardPictures(StoredPictures):
 
 
 def shard_source(settings: DataSettings, form: PictureForm) -> StoredSource:
-    """NATError for shards that are missing, damaged, empty or not labelled."""
+    """Pictures in tar files, which stay there. NATError for shards that are missing, damaged, empty or not labelled."""
     no_download(settings)
     root = given_path(settings, WHAT)
     with reading(root):
@@ -93,7 +93,7 @@ def _parts_of(root: Path) -> dict[str, list[Path]]:
     for path in sorted([*root.glob("*.tar"), *root.glob("*/*.tar")]):
         own = _PART.search(path.parent.name if path.parent != root else path.stem)
         name = own[1] if own else ""
-        found.setdefault("val" if name in VAL else name, []).append(path)
+        found.setdefault("val" if name in VALIDATION_NAMES else name, []).append(path)
     if not found:
         raise NATError(f"{root}: has no shard (*.tar): give {WHAT}")
     if set(found) == {""}:

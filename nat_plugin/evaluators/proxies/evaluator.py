@@ -30,7 +30,7 @@ from nat_plugin.ir import Frame, Moves, Network, key
 from nat_plugin.nets import build
 from nat_plugin.search.base import Measurement, Proposal, State
 from nat_plugin.search.base import Settings as AnySettings
-from nat_plugin.training.seeds import derive, generator, seeded
+from nat_plugin.training.seeds import derive_seed, generator, seeded
 
 DEFAULT = ("naswot", "trainability", "zico", "jacobian", "macs")
 """What ranked best in the mean over three tables (docs/explanation/proxies.md)."""
@@ -199,7 +199,7 @@ class ProxiesEvaluator(Evaluator):
         """From the input and random moves of it, as far as these can be scored."""
         moves, rng = (
             Moves(self._home, self.context.rule),
-            np.random.default_rng(derive(self.context.seed, "references")),
+            np.random.default_rng(derive_seed(self.context.seed, "references")),
         )
         drawn = (moves.apply(moves.sample(rng)) for _ in range(self.settings.references))
         others = {key(each): each for each in drawn}
@@ -224,7 +224,7 @@ class ProxiesEvaluator(Evaluator):
                 for draw in range(count):
                     module = self._module(scored)
                     measured.append(
-                        measured_features(module, images, derive(self.context.seed, "proxies", draw), names)
+                        measured_features(module, images, derive_seed(self.context.seed, "proxies", draw), names)
                     )
             if len(networks) > 1:
                 self.report(f"network {number} of {len(networks)}")

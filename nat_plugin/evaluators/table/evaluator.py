@@ -18,7 +18,7 @@ from nat_plugin.ir.budget import ListedMetric, Metric
 from nat_plugin.outside import Outside
 from nat_plugin.search.base import Measurement, Proposal, State
 from nat_plugin.search.base import Settings as AnySettings
-from nat_plugin.training.seeds import derive
+from nat_plugin.training.seeds import derive_seed
 
 LATENCY, ABSENT = "latency", "absent"
 
@@ -147,7 +147,7 @@ class TableEvaluator(Evaluator):
             return found.mean
         if wanted == "draw":
             seeds = sorted(found.validation)
-            wanted = seeds[derive(self.context.seed, "table", name) % len(seeds)]
+            wanted = seeds[derive_seed(self.context.seed, "table", name) % len(seeds)]
         return found.validation.get(wanted)
 
     def _find(self, network: Network) -> Trained | None:

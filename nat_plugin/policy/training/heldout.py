@@ -16,7 +16,7 @@ from nat_plugin.policy.training.judging import Judge
 from nat_plugin.policy.training.spaces import MACS, NONE, Reach, means_of_kinds
 from nat_plugin.policy.training.tasks import TrainingTask
 from nat_plugin.policy.training.trainer import Trainer
-from nat_plugin.training.seeds import derive
+from nat_plugin.training.seeds import derive_seed
 
 ENUMERATED = 20_000
 """Most combinations of an input of which all scores are looked up."""
@@ -63,7 +63,7 @@ def held_out_figures(trainer: Trainer) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for task in trainer.tasks:
         truth = Truth(task, len(trainer.world.kinds))
-        rng = np.random.default_rng(derive(trainer.recipe.split, "inputs of the report", task.name))
+        rng = np.random.default_rng(derive_seed(trainer.recipe.split, "inputs of the report", task.name))
         inputs = rng.permutation(np.flatnonzero(task.held & np.isfinite(truth.scores)))[: trainer.recipe.report]
         held = _HeldOutInputs(task, truth, tuple(inputs.tolist()))
         found[task.name] = {

@@ -17,7 +17,7 @@ from nat_plugin.policy.training.recipe import LimitSettings, TrainingRecipe
 from nat_plugin.policy.training.spaces import MACS, NONE, PARAMS, Reach, SlotSpace, World
 from nat_plugin.policy.training.tasks import TrainingTask
 from nat_plugin.search.neighbourhood import descent
-from nat_plugin.training.seeds import derive
+from nat_plugin.training.seeds import derive_seed
 
 DESCENTS = 8
 """Candidates of an input under a limit that are walks down to it."""
@@ -77,7 +77,7 @@ class Inputs:
         whole = sum(task.weight for task in tasks)
         inputs = []
         for number, task in enumerate(tasks):
-            rng = np.random.default_rng(derive(self._recipe.seed, "inputs", task.name))
+            rng = np.random.default_rng(derive_seed(self._recipe.seed, "inputs", task.name))
             count = max(1, round(self._recipe.policy.inputs * task.weight / whole))
             networks = rng.permutation(np.flatnonzero(~task.held))
             if not len(networks):
@@ -146,6 +146,6 @@ class Inputs:
     def _device(self, space: SlotSpace, number: int) -> Device:
         at = self._world.spaces.index(space), number
         if at not in self._devices:
-            seed = derive(self._recipe.seed, "device", *at)
+            seed = derive_seed(self._recipe.seed, "device", *at)
             self._devices[at] = Device(space, self._world.kinds, seed)
         return self._devices[at]

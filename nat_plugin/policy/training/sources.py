@@ -24,7 +24,7 @@ from nat_plugin.policy.training.tables import pool_of_table
 from nat_plugin.policy.training.tasks import NetworkPool
 from nat_plugin.search.base import Proposal
 from nat_plugin.sources import find_source, read_text
-from nat_plugin.training.seeds import derive
+from nat_plugin.training.seeds import derive_seed
 
 
 def read_pool(
@@ -100,7 +100,7 @@ def _networks(source: SourceSettings, frame: Frame, plugins: Plugins) -> tuple[A
 
 def _moved(inputs: Sequence[Network], count: int, recipe: TrainingRecipe) -> list[Network]:
     """The inputs, and so many different networks by random legal moves of them, in turn under the rules."""
-    rng = np.random.default_rng(derive(recipe.seed, "moves"))
+    rng = np.random.default_rng(derive_seed(recipe.seed, "moves"))
     found = {key(network): network for network in inputs if is_connected(network)}
     wanted, tries = len(found) + count, 0
     while len(found) < wanted and tries < 20 * count:

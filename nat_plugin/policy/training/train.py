@@ -29,7 +29,7 @@ from nat_plugin.policy.training.spaces import World
 from nat_plugin.policy.training.tasks import HeldOutShare, TrainingTask
 from nat_plugin.policy.training.trainer import Trainer
 from nat_plugin.runs.finished import read_result
-from nat_plugin.runs.folder import Journal, begun, check_free, locked, tidy
+from nat_plugin.runs.folder import Journal, begin_folder, check_free, locked, tidy_folder
 from nat_plugin.runs.kept import write_work
 from nat_plugin.runs.progress import Reporter
 from nat_plugin.runs.record import RunSource
@@ -42,9 +42,9 @@ RESULTS = POLICY, RESULT, REPORT = "policy.safetensors", "result.json", "report.
 def start(plan: TrainingPlan, folder: Path, plugins: Plugins, reporter: Reporter) -> dict[str, Any]:
     """Begin a training in a new or empty folder and carry it through; what ``result.json`` holds."""
     plan = plan.model_copy(update={"recipe": _settled(plan.recipe)})
-    with begun(folder, FILE):
+    with begin_folder(folder, FILE):
         check_free(folder, FILE)
-        tidy(folder)
+        tidy_folder(folder)
         trainer = _set_up(plan, folder, plugins)
         origin = RunSource("", "", plan.recipe.name)
         record = TrainingRecord.of(plan.resolved(), origin, outside_of(task.pool for task in trainer.tasks))
@@ -64,7 +64,7 @@ def resume(
         raise NATError(f"{folder}: there is no such folder")
     TrainingRecord.place(folder)
     with locked(folder):
-        tidy(folder)
+        tidy_folder(folder)
         record = TrainingRecord.read(folder).moved(moved or {})
         if is_done(folder):
             check(folder, record.run)

@@ -32,7 +32,7 @@ from nat_plugin.policy.training.recipe import StageSettings, TrainingRecipe
 from nat_plugin.policy.training.spaces import NONE, World
 from nat_plugin.policy.training.tasks import TrainingTask
 from nat_plugin.search.base import State
-from nat_plugin.training.seeds import derive
+from nat_plugin.training.seeds import derive_seed
 
 CHUNK = 512
 """Graphs in one pass."""
@@ -74,7 +74,7 @@ class Trainer:
         config = PolicyConfig(settings.encoder, settings.hidden, settings.rounds, vocabulary, settings.headroom)
         self.policy: Policy = new_policy(config, recipe.seed, device)
         self._optimizer = torch.optim.Adam(self.policy.parameters(), settings.lr, (0.9, 0.99))
-        self._rng = np.random.default_rng(derive(recipe.seed, "training"))
+        self._rng = np.random.default_rng(derive_seed(recipe.seed, "training"))
         self.position = Position()
         self.judge: Judge | None = None
         """By the critic of the stage; None before it is fitted."""
@@ -184,7 +184,7 @@ class Trainer:
         that training did not read."""
         found = []
         for number, task in enumerate(self.tasks):
-            rng = np.random.default_rng(derive(self.recipe.split, "report", task.name))
+            rng = np.random.default_rng(derive_seed(self.recipe.split, "report", task.name))
             if task.pool.known:
                 wanted = np.setdiff1d(np.arange(len(task.held)), list(task.scores))
             else:
@@ -248,7 +248,7 @@ class Trainer:
         return self._judging(critic)
 
     def _new_critic(self, stage: int) -> GainCritic:
-        seed = derive(self.recipe.seed, "critic", stage) % 2**31
+        seed = derive_seed(self.recipe.seed, "critic", stage) % 2**31
         return make_critic(self.recipe.stages[stage].critic, seed, self.device)
 
     def _judging(self, critic: GainCritic) -> Judge:

@@ -21,7 +21,8 @@ def least_harm(moves: Moves, gains: Sequence[tuple[Choice, float]]) -> Iterator[
 
 
 class HarmRanking:
-    """The same for limits that are corrected later; ``gains``: of networks, over the limits or not."""
+    """Orders choices within any limits by the harm that was measured of their changes, the least first. ``gains``: of
+    networks, over the limits or not."""
 
     def __init__(self, gains: Sequence[tuple[Network, float]]) -> None:
         self._gains = gains

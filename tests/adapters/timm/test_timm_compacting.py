@@ -20,7 +20,7 @@ from torch import nn
 from nat_plugin.errors import NATError, NATErrors
 from nat_plugin.ir import Budget, Moves, Network, cost, find_rule
 from nat_plugin.measuring.latency import MeasuredLatency
-from nat_plugin.measuring.settings import Setting
+from nat_plugin.measuring.settings import LatencySetting
 from nat_plugin.measuring.tables import Figure, TableSubject, blank_table, fingerprint
 from nat_plugin.search.neighbourhood import descent
 from nat_plugin.training.statistics import Accuracy
@@ -97,7 +97,7 @@ def tuned(accuracy: float, how: str, measured: MeasuredLatency | None = None) ->
 def test_what_is_printed_says_what_holds() -> None:
     measured, setting = (
         MeasuredLatency(8.0, 7.9, 8.1, 8.4, 0.8),
-        Setting(1, "cpu", "float32", 2, "channels_last", "eager", "wall time"),
+        LatencySetting(1, "cpu", "float32", 2, "channels_last", "eager", "wall time"),
     )
     before, reference = tuned(0.5, "as it came", measured), tuned(0.52, "fine-tuned from own weights", measured)
     best = tuned(0.51, "fine-tuned from adapted weights", measured)
@@ -119,7 +119,7 @@ class Taken:
 
     def __init__(self, network: Network, belief: float) -> None:
         self.whole, self.belief = float(cost(network).macs), belief
-        self.setting = Setting(1, "cpu", "float32", 1, "channels_last", "eager", "MACs")
+        self.setting = LatencySetting(1, "cpu", "float32", 1, "channels_last", "eager", "MACs")
 
     def __call__(self, network: Network) -> float:
         return self.whole - self.belief * (self.whole - cost(network).macs)

@@ -25,7 +25,7 @@ from nat_timm.training.supernet import TimmSupernet
 from torch import nn
 
 from nat_plugin.errors import NATError
-from nat_plugin.fitting.sampling import add, empty
+from nat_plugin.fitting.sampling import add_batch, empty_moments
 from nat_plugin.ir import Budget, Frame, Moves, Network, cost, find_rule
 from nat_plugin.ir.budget import METRICS
 from nat_plugin.search.neighbourhood import descent, greedy_repair
@@ -75,8 +75,8 @@ def test_what_a_form_can_say_is_found_exactly_border_pixels_too(form: Form, side
         nn.init.normal_(parameter)
     x = torch.randn(8, form.channels[0], side, side)
     with torch.no_grad():
-        moments = empty(map_of(form), x.device)
-        add(moments, map_of(form), given(form, x), teacher(x), 0, len(x), seed=0)
+        moments = empty_moments(map_of(form), x.device)
+        add_batch(moments, map_of(form), given(form, x), teacher(x), 0, len(x), seed=0)
         solution = solution_of(form, moments)
         install(pupil, solution)
         torch.testing.assert_close(pupil(x), teacher(x), rtol=1e-4, atol=1e-4)

@@ -15,7 +15,7 @@ from nat_timm.fitting.maps import map_of
 from nat_timm.fitting.passes import FromTheStart, KeptPasses, passes_of
 from torch import nn
 
-from nat_plugin.fitting.sampling import add, empty
+from nat_plugin.fitting.sampling import add_batch, empty_moments
 from nat_plugin.ir import Moves, Network, find_rule
 from tests.adapters.timm.samples import SPAN, images, lively
 
@@ -120,8 +120,8 @@ def test_fits_of_other_outputs_to_the_same_inputs_share_their_factor(monkeypatch
 
     monkeypatch.setattr(torch.linalg, "cholesky", counting)
     plain, short = Form((4, 4), kernel=3), Form((4, 4), kernel=3, shortcut=True)
-    moments, (x, y) = empty(map_of(plain), torch.device("cpu")), torch.randn(2, 16, 4, 9, 9)
-    add(moments, map_of(plain), x, y, 0, len(x), seed=0)
+    moments, (x, y) = empty_moments(map_of(plain), torch.device("cpu")), torch.randn(2, 16, 4, 9, 9)
+    add_batch(moments, map_of(plain), x, y, 0, len(x), seed=0)
     both = moments[0] + moments[1]
     alone = solution_of(plain, moments, both=both)
     count = len(made)

@@ -13,8 +13,8 @@ from nat_timm.measuring.latency import TimmLatency
 from nat_plugin.errors import NATError
 from nat_plugin.ir import NULL, Budget, Frame, Moves, Network, Op, Slot, find_rule
 from nat_plugin.measuring.keeping import Keeper, find_keeper
-from nat_plugin.measuring.latency import MeasuredLatency, Share
-from nat_plugin.measuring.measure import measure
+from nat_plugin.measuring.latency import MeasuredLatency, TimeShare
+from nat_plugin.measuring.measure import measure_table
 from nat_plugin.measuring.settings import LatencySettings
 from nat_plugin.measuring.tables import TableMetric, TableSubject, fingerprint
 from nat_plugin.plugins import plugins
@@ -48,7 +48,7 @@ def test_where_costs_add_up_the_estimate_is_what_the_whole_takes(latency: TimmLa
 
 def test_a_sum_of_changes_that_says_too_little_is_corrected(turned: Turned) -> None:
     class Low(TimmLatency):
-        def change(self, slot: Slot, op: Op) -> Share:
+        def change(self, slot: Slot, op: Op) -> TimeShare:
             return super().change(slot, op).times(1 / 1.5)
 
     found = Low(NETWORK, HERE, turned.clock)
@@ -135,7 +135,7 @@ def test_a_table_is_of_the_model_before_any_move(latency: TimmLatency) -> None:
     """Whatever was moved in it, but of no other with the same costs."""
     adapter = TimmAdapter()
     own = fingerprint(NETWORK, adapter.identity(NETWORK))
-    table = TableMetric(measure(latency, TableSubject(own, "test_efficientnet")), "latency.json")
+    table = TableMetric(measure_table(latency, TableSubject(own, "test_efficientnet")), "latency.json")
     for network in walks(latency.network, 3):
         assert table(network) == pytest.approx(latency(network), rel=1e-4)
         moved = adapter.read(adapter.write(network), Frame(input=(3, 32, 32), classes=10))
@@ -151,7 +151,7 @@ def test_a_table_is_of_the_model_before_any_move(latency: TimmLatency) -> None:
 @pytest.mark.parametrize("runtime", ["onnxruntime"])
 def test_other_runtimes_time_parts_by_themselves(runtime: str, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("onnxruntime", reason="needs the extra onnx")
-    monkeypatch.setattr("nat_timm.measuring.latency.PART", 1.0)
+    monkeypatch.setattr("nat_timm.measuring.latency.PART_INTERVAL", 1.0)
     found = TimmLatency(NETWORK, LatencySettings(runtime=runtime, threads=1))
     slot = NETWORK.slots[0]
     assert found.setting.runtime == runtime

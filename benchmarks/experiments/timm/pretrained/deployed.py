@@ -35,9 +35,9 @@ from benchmarks.experiments.timm.pretrained.tables import ORIGINAL
 from nat_plugin.device import Compute
 from nat_plugin.errors import NATError
 from nat_plugin.ir.layers import Shape
-from nat_plugin.measuring.runtimes import check_runtime, placed, runner
+from nat_plugin.measuring.runtimes import check_runtime, place, runner
 from nat_plugin.measuring.settings import COMPILE, ONNX, LatencySettings
-from nat_plugin.timing import Clock, compare
+from nat_plugin.timing import Clock, compare_times
 
 Network: TypeAlias = Callable[[Tensor], Tensor]
 """From pictures to logits, both where it computes."""
@@ -54,11 +54,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _folder(folder: Path, _: Path, __: Shape, settings: LatencySettings) -> Network:
-    return _in(settings.compute, placed(loaded(folder), settings.compute))
+    return _in(settings.compute, place(loaded(folder), settings.compute))
 
 
 def _compiled(folder: Path, _: Path, shape: Shape, settings: LatencySettings) -> Network:
-    module, compute = placed(loaded(folder), settings.compute), settings.compute
+    module, compute = place(loaded(folder), settings.compute), settings.compute
     example = torch.zeros(1, *shape, device=compute.device).contiguous(memory_format=compute.memory_format)
     runner(module, example, settings.model_copy(update={"runtime": COMPILE}))  # one line where it cannot be
     return _in(compute, torch.compile(module, dynamic=False))
@@ -103,7 +103,7 @@ def timed(first: Network, second: Network, x: Tensor) -> dict[str, float]:
     clock = Clock.of(x.device)
     for each in (first, second):
         each(x)
-    found = compare(lambda: first(x), lambda: second(x), clock, WITHIN)
+    found = compare_times(lambda: first(x), lambda: second(x), clock, WITHIN)
     begun = clock.read()
     first(x)
     return {"ms": 1e3 * (clock.read() - begun), "ratio": found.ratio, "low": found.low, "high": found.high}

@@ -31,7 +31,7 @@ from benchmarks.experiments.timm.pretrained.reload import ratio
 from benchmarks.experiments.timm.pretrained.subjects import BATCH
 from nat_plugin.device import Compute
 from nat_plugin.errors import NATError
-from nat_plugin.fitting.sampling import add, empty
+from nat_plugin.fitting.sampling import add_batch, empty_moments
 from nat_plugin.fitting.solving import solve
 from nat_plugin.nets.counting import count
 from nat_plugin.training.statistics import best_first
@@ -231,10 +231,10 @@ def _refit(
     kept: Tensor,
 ) -> None:
     fitted, (mine, its), number = map_of(form_of(conv)), (Point(path, is_input=True), Point(path)), 0
-    pair, whole = empty(fitted, conv.weight.device), sum(map(len, given[0]))
+    pair, whole = empty_moments(fitted, conv.weight.device), sum(map(len, given[0]))
     for x, z in zip(*given, strict=True):
         y = probe(owners[1], [its], z)[its][:, kept]
-        add(pair, fitted, probe(owners[0], [mine], x)[mine], y, number, whole, 0)
+        add_batch(pair, fitted, probe(owners[0], [mine], x)[mine], y, number, whole, 0)
         number += len(x)
     found = solve(fitted, *pair, start=conv.weight.flatten(1).T)
     conv.weight.copy_(found.weights[0])

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from benchmarks.experiments.timm.pretrained.subjects import SUBJECTS, Files, Pictures
 from nat_plugin.nets.counting import count
-from nat_plugin.timing import Clock, quickest, repeated
+from nat_plugin.timing import Clock, quickest, repeated_ratio
 
 PICKLED = "model.pt"
 """Of a peer that saves whole modules; read by the process that had it written."""
@@ -60,7 +60,7 @@ def ratio(model: nn.Module, other: nn.Module, x: Tensor) -> dict[str, float]:
         theirs = quickest(lambda: other(x), clock, passes)
         return quickest(lambda: model(x), clock, passes) / theirs
 
-    found = repeated(round, WITHIN)
+    found = repeated_ratio(round, WITHIN)
     return {"ratio": found.ratio, "low": found.low, "high": found.high}
 
 
