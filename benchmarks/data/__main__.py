@@ -1,4 +1,4 @@
-"""``python -m benchmarks.data [FILE ...] [--folder FOLDER]``: build the files that experiments read, and check them.
+"""``python -m benchmarks.data [FILE ...]``: build the files that experiments read, and check them.
 
 What is in the folder already is only checked.
 """
@@ -15,10 +15,10 @@ from benchmarks.data.sources import SOURCES, build, content, matches
 from nat_plugin.errors import NATError
 
 
-def state_of(name: str, folder: Path) -> str:
+def state_of(name: str, folder: Path, archives: Path | None) -> str:
     """``right``, or ``built`` where it was not there. NATError where it is neither."""
     if not (folder / name).exists():
-        build(name, folder)
+        build(name, folder, archives)
         return "built"
     if not matches(name, content(folder / name)):
         raise NATError(f"{folder / name}: holds something else than the figures were made with; move it away")
@@ -29,6 +29,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser("python -m benchmarks.data", description=__doc__)
     parser.add_argument("files", nargs="*", metavar="FILE", help=f"left out: all of {', '.join(SOURCES)}")
     parser.add_argument("--folder", type=Path, default=FOLDER)
+    parser.add_argument("--archives", type=Path, help="where archives lie that no plain address has")
     args = parser.parse_args(words)
     unknown = [name for name in args.files if name not in SOURCES]
     if unknown:
@@ -37,7 +38,7 @@ def main(words: Sequence[str] | None = None) -> int:
     status = 0
     for name in args.files or SOURCES:
         try:
-            print(f"{name}: {state_of(name, args.folder)}: {SOURCES[name].says}", flush=True)
+            print(f"{name}: {state_of(name, args.folder, args.archives)}: {SOURCES[name].says}", flush=True)
         except NATError as error:
             print(f"error: {error}", file=sys.stderr)
             status = 2

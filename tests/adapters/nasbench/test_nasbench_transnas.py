@@ -14,6 +14,7 @@ from nat_nasbench import NB201Adapter, TransNASAdapter
 from nat_nasbench.nb201 import from_digits
 from nat_nasbench.transnas import FRAME, digits_of, from_ops
 
+from benchmarks.data.archives import STEM_FLOPS, other_flops
 from nat_plugin.errors import NATError
 from nat_plugin.evaluators.table import TableSettings, read_table
 from nat_plugin.ir import Frame, Moves, Network, Op, canonical, cost, find_rule, from_json, key, layout, to_json
@@ -55,18 +56,7 @@ def test_costs_are_those_of_the_benchmark(shared_data: Path) -> None:
     assert (np.array([each.params for each in built]) == np.round(1e6 * table.metrics["params_M"])).all()
     for row in range(0, 4_096, 64):
         flops = 1e6 * table.metrics["flops_M"][row]
-        assert built[row].macs + 2_138_624 + others(table.networks[row]) == pytest.approx(flops, rel=1e-7)
-
-
-def others(network: Network) -> int:
-    """Values of the norms (twice) and activations of the cells."""
-    found = 0
-    for placed in layout(network).placed:
-        for edge, site in zip(placed.cell.edges, placed.sites, strict=True):
-            if edge.op.layers(site):
-                before = site.c_in * site.height * site.width
-                found += before + 2 * site.c_out * (site.height // site.stride) * (site.width // site.stride)
-    return found
+        assert built[row].macs + STEM_FLOPS + other_flops(table.networks[row]) == pytest.approx(flops, rel=1e-7)
 
 
 @given(CELLS)
