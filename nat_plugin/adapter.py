@@ -106,7 +106,7 @@ class Adapter(ABC):
         del network
         return None
 
-    def advise(self, text: str, frame: Frame, wanted: AdviceSettings) -> Advice:
+    def advise(self, text: str, frame: Frame, settings: AdviceSettings) -> Advice:
         """What every move of an architecture with trained weights saves, and what it changes in its output, from
         images. By default of what the core builds. NATError where an adapter builds its modules itself."""
         from nat_plugin.advising.from_files import advise_from_files
@@ -114,7 +114,7 @@ class Adapter(ABC):
         network = self.read(text, frame)
         if self.module(network) is not None:
             raise NATError(f"{text[:60]!r}: `nat advise` cannot look into modules of format '{self.name}'")
-        return advise_from_files(network, text if len(text) <= 60 else self.name, wanted)
+        return advise_from_files(network, text if len(text) <= 60 else self.name, settings)
 
     def identity(self, network: Network) -> str:
         """What decides what a network of this format costs, beside what the network shows: of a model whose ops are

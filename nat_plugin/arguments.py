@@ -16,14 +16,14 @@ LARGEST = 2**32 - 1
 """A seed of NumPy is at most that."""
 
 
-def read_count(name: str, value: Any, least: int) -> int:
-    """A whole number, NumPy's too. NATError for anything else, and for less than ``least``."""
+def read_count(name: str, value: Any, minimum: int) -> int:
+    """A whole number, NumPy's too. NATError for anything else, and for less than ``minimum``."""
     try:
         found = None if isinstance(value, bool) else operator.index(value)
     except TypeError:
         found = None
-    if found is None or not least <= found <= LARGEST:
-        raise NATError(f"{name}: {value!r:.60} is no whole number from {least} to {LARGEST}")
+    if found is None or not minimum <= found <= LARGEST:
+        raise NATError(f"{name}: {value!r:.60} is no whole number from {minimum} to {LARGEST}")
     return found
 
 

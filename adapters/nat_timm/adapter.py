@@ -78,11 +78,11 @@ class TimmAdapter(Adapter):
         attach(made, found)
         return made
 
-    def advise(self, text: str, frame: Frame, wanted: AdviceSettings) -> Advice:
+    def advise(self, text: str, frame: Frame, settings: AdviceSettings) -> Advice:
         """See ``nat_timm.advise``."""
         from nat_timm.advising.from_folder import advise_from_folder
 
-        return advise_from_folder(parse(text), text, frame, wanted)
+        return advise_from_folder(parse(text), text, frame, settings)
 
     def identity(self, network: Network) -> str:
         """The model before any move: ops state costs, not activations."""

@@ -16,15 +16,15 @@ from nat_plugin.files import file_errors
 
 
 def read_images(
-    wanted: AdviceSettings, channels: int, classes: int, transform: Callable[[Any], Tensor]
+    settings: AdviceSettings, channels: int, classes: int, transform: Callable[[Any], Tensor]
 ) -> tuple[Tensor, Tensor | None]:
     """``count`` images of a folder, drawn by the seed, as ``transform`` makes them of PIL's, and if they are
     ``labelled`` the numbers of their classes. NATError for a folder without so many, and for folders in it that are no
     classes."""
-    files = _files(wanted.images, wanted.count, wanted.seed)
+    files = _files(settings.images, settings.count, settings.seed)
     labels = None
-    if wanted.labelled:
-        numbers = _numbers(sorted({path.parent.name for path in _images_in(wanted.images)}), classes, wanted.images)
+    if settings.labelled:
+        numbers = _numbers(sorted({path.parent.name for path in _images_in(settings.images)}), classes, settings.images)
         labels = torch.tensor([numbers[path.parent.name] for path in files])
     mode = "L" if channels == 1 else "RGB"
     try:
@@ -33,7 +33,7 @@ def read_images(
         raise
     except Exception as error:
         said = str(error).strip().splitlines() or [type(error).__name__]
-        raise NATError(f"{wanted.images}: the images cannot be made fit for the model: {said[0]}") from error
+        raise NATError(f"{settings.images}: the images cannot be made fit for the model: {said[0]}") from error
 
 
 def _images_in(folder: Path) -> list[Path]:

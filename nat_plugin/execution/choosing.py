@@ -40,17 +40,17 @@ def check_executor(given: Any, plugins: Plugins, mistakes: list[str]) -> Executo
     return settings
 
 
-def chosen_executor(given: Any, plugins: Plugins) -> tuple[str, ExecutorSettings]:
+def chosen_executor(wanted: Any, plugins: Plugins) -> tuple[str, ExecutorSettings]:
     """The name and the settings of an executor that is asked for by itself; None: the usual one. NATErrors for what is
     wrong with it."""
-    given = USUAL if given is None else given
+    wanted = USUAL if wanted is None else wanted
     mistakes: list[str] = []
-    settings = check_executor(given, plugins, mistakes)
-    if not isinstance(given, str | Mapping):
-        mistakes = [f"executor: give a name, or a mapping of a name and settings (got {str(given)[:40]!r})"]
+    settings = check_executor(wanted, plugins, mistakes)
+    if not isinstance(wanted, str | Mapping):
+        mistakes = [f"executor: give a name, or a mapping of a name and settings (got {str(wanted)[:40]!r})"]
     if settings is None or mistakes:
         raise NATErrors(mistakes)
-    return str(executor_values(given)["name"]), settings
+    return str(executor_values(wanted)["name"]), settings
 
 
 @contextmanager

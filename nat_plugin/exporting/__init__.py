@@ -30,15 +30,15 @@ __all__ = [
 ]
 
 
-def exported(network: Network, own: nn.Module | None = None) -> nn.Module:
+def exported(network: Network, adapter_module: nn.Module | None = None) -> nn.Module:
     """A network as a module of torch's own layers, with fresh weights, by the names that ``nets.build`` gives them.
-    ``own``: the module of an adapter for it (``Adapter.module``), whose weights and names are kept. NATError where
-    torch alone cannot make it."""
+    ``adapter_module``: what an adapter makes of it (``Adapter.module``), whose weights and names are kept. NATError
+    where torch alone cannot make it."""
     total = cost(network)
     title = f"A network of {total.params:,} parameters and {total.macs:,} multiply-adds."
     inputs = (torch.randn(2, *network.input),)
-    if own is not None:
-        return traced(own, inputs, title)
+    if adapter_module is not None:
+        return traced(adapter_module, inputs, title)
     net = build(network)
     module = built(cells_source(net, title), net, inputs)
     if sum(each.numel() for each in module.parameters()) != total.params:
@@ -46,10 +46,12 @@ def exported(network: Network, own: nn.Module | None = None) -> nn.Module:
     return module
 
 
-def save_network(network: Network, folder: Path, weights: Weights | None = None, own: nn.Module | None = None) -> None:
+def save_network(
+    network: Network, folder: Path, weights: Weights | None = None, adapter_module: nn.Module | None = None
+) -> None:
     """Write a network as ``model.py``, and with its trained ``weights``, where there are any, as ``weights.pt``; of a
     module of an adapter else with those that it has: torch does not know how its framework starts it."""
-    save_weighted(exported(network, own), folder, weights, own is not None)
+    save_weighted(exported(network, adapter_module), folder, weights, adapter_module is not None)
 
 
 def save_weighted(module: nn.Module, folder: Path, weights: Weights | None, is_framework: bool = True) -> None:

@@ -13,14 +13,14 @@ AT_ONCE = 32
 """Of so many groups that are left one goes at each step."""
 
 
-def elimination_order(known: Moments, weights: Tensor, size: int = 1) -> Tensor:
+def elimination_order(moments: Moments, weights: Tensor, size: int = 1) -> Tensor:
     """The turn in which each group of ``size`` neighbouring inputs goes, (groups,), from 0.
 
     ``weights`` (inputs, outputs), with outputs in units in which their errors add up. At each step those groups go
     without which the outputs change least once the others make up for it by least squares: the optimal brain surgeon
     (Hassibi and Stork, 1993), which is exact for a linear map.
     """
-    inverse = torch.cholesky_inverse(torch.linalg.cholesky(known.grown(RIDGE) / max(known.rows, 1)))
+    inverse = torch.cholesky_inverse(torch.linalg.cholesky(moments.grown(RIDGE) / max(moments.rows, 1)))
     left, groups = weights.to(inverse), len(weights) // size
     order = torch.empty(groups, dtype=torch.int64, device=inverse.device)
     alive, turn = torch.arange(groups, device=inverse.device), 0

@@ -74,11 +74,11 @@ def draw_sample(fitted: LinearMap, y: Tensor, number: int, count: int, seed: int
     return FitSample((part((~held).nonzero()[:, 0]), part(held.nonzero()[:, 0])), y.shape[3])
 
 
-def add_sample(pair: tuple[Moments, Moments], fitted: LinearMap, x: Tensor, found: FitSample) -> None:
+def add_sample(pair: tuple[Moments, Moments], fitted: LinearMap, x: Tensor, sample: FitSample) -> None:
     """Rows of a batch to the moments that they belong to; ``x``: what goes in."""
-    for moments, part in zip(pair, found.parts, strict=True):
+    for moments, part in zip(pair, sample.parts, strict=True):
         if part is not None:
-            moments.add(fitted.window.rows(x, part.pictures, part.places, found.width), part.y)
+            moments.add(fitted.window.rows(x, part.pictures, part.places, sample.width), part.y)
 
 
 def add_batch(

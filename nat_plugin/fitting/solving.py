@@ -34,29 +34,29 @@ class Solution:
 
 def solve(
     fitted: LinearMap,
-    known: Moments,
-    held: Moments,
+    moments: Moments,
+    held_out: Moments,
     start: Tensor | None = None,
     ridge: float | None = None,
     both: Moments | None = None,
 ) -> Solution:
-    """Weights by ridge regression. ``known`` and ``held`` are of rows of windows of the map; the ridge that is best for
-    ``held``, if none is given, is taken for both together. ``start`` (inputs, outputs): the weights that the ridge
-    draws to, zeros if left out. ``both``: the two together, where that is known."""
-    towards, shape = None if start is None else start.to(known.xy), _shape(fitted)
+    """Weights by ridge regression. ``moments`` and ``held_out`` are of rows of windows of the map; the ridge that is
+    best for ``held_out``, if none is given, is taken for both together. ``start`` (inputs, outputs): the weights that
+    the ridge draws to, zeros if left out. ``both``: the two together, where that is known."""
+    towards, shape = None if start is None else start.to(moments.xy), _shape(fitted)
     scores: dict[float, float] = {}
     if ridge is None:
-        ridge, scores = _best(fitted, known, held, towards)
+        ridge, scores = _best(fitted, moments, held_out, towards)
     is_scored = ridge in scores and len(fitted.layers) == fitted.layers[0].groups == 1
-    residual = scores[ridge] if is_scored else _score(shape, fitted, known, held, ridge, towards)
-    layers, whole, bias = _layers(shape, fitted, both or known + held, ridge, towards)
+    residual = scores[ridge] if is_scored else _score(shape, fitted, moments, held_out, ridge, towards)
+    layers, whole, bias = _layers(shape, fitted, both or moments + held_out, ridge, towards)
     return Solution(layers, bias, residual, ridge, whole)
 
 
-def best_ridge(fitted: LinearMap, known: Moments, held: Moments, start: Tensor | None = None) -> float:
+def best_ridge(fitted: LinearMap, moments: Moments, held_out: Moments, start: Tensor | None = None) -> float:
     """The ridge that ``solve`` chooses; for the dense convolution that other maps approximate, downhill from the ridge
     in the middle."""
-    return _best(fitted, known, held, None if start is None else start.to(known.xy))[0]
+    return _best(fitted, moments, held_out, None if start is None else start.to(moments.xy))[0]
 
 
 def _best(fitted: LinearMap, known: Moments, held: Moments, towards: Tensor | None) -> tuple[float, dict[float, float]]:

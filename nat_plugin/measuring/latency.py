@@ -121,12 +121,12 @@ class Latency(ABC):
         found = self._change(slot, op)
         return found if edge.op.is_null or NULL not in edge.choices else found.less(self._change(slot, NULL))
 
-    def difference(self, slot: Slot, own: Op, op: Op) -> float:
+    def difference(self, slot: Slot, original: Op, op: Op) -> float:
         """What it changes that another op is alive in a slot. Of an op that was alive nothing else has to be timed."""
         edge = self.network.edge(slot)
-        if own == edge.op and op in edge.choices:
+        if original == edge.op and op in edge.choices:
             return self._change(slot, op).value
-        return self.share(slot, op).value - self.share(slot, own).value
+        return self.share(slot, op).value - self.share(slot, original).value
 
     def _change(self, slot: Slot, op: Op) -> TimeShare:
         """``change``, measured once."""

@@ -43,17 +43,17 @@ def _mistake(model: type[BaseModel], label: str, error: Any) -> str:
 
 
 def checked_settings(
-    model: type[_M], values: Mapping[str, Any], label: str, usual: Mapping[str, Any] = types.MappingProxyType({})
+    model: type[_M], values: Mapping[str, Any], label: str, defaults: Mapping[str, Any] = types.MappingProxyType({})
 ) -> _M:
     """Settings of a model of pydantic, made of ``values``. NATErrors with every mistake in them, each after
     ``label``."""
     if not isinstance(values, Mapping):
         raise NATError(f"{label} is {str(values)[:40]!r}: give a dict of settings")
     mistakes: list[str] = []
-    found = validate(model, {**usual, **values}, label, mistakes)
-    if found is None:
+    settings = validate(model, {**defaults, **values}, label, mistakes)
+    if settings is None:
         raise NATErrors(mistakes)
-    return found
+    return settings
 
 
 def unknown(name: Any, allowed: Iterable[str]) -> str:
@@ -102,7 +102,7 @@ def check_adapter(given: Any, plugins: Plugins, mistakes: list[str]) -> None:
 
 
 def check_part(
-    what: str,
+    kind: str,
     label: str,
     values: dict[str, Any],
     plugins: Plugins,
@@ -112,7 +112,7 @@ def check_part(
     """The settings of a part, by the ``Settings`` of what ``name`` says; None where something is wrong. ``also``: names
     that can be given here beside those of the plugins; they have no settings."""
     name = values.pop("name", None)
-    known = getattr(plugins, what)
+    known = getattr(plugins, kind)
     if name in also and values:
         mistakes.append(f"{label}: '{name}' has no settings; leave out {', '.join(map(str, values))}")
     if name in also:

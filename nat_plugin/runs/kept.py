@@ -83,12 +83,12 @@ class KeptWorkers(Workers):
             raise NATError(f"{path}: damaged or changed; remove it, and its training is done again") from error
         return found
 
-    def keep(self, name: str, found: Found) -> None:
+    def keep(self, name: str, answer: Found) -> None:
         """Under the name of its call."""
         path = self._folder / FOLDER / f"{name}.safetensors"
         with file_errors(path):
             path.parent.mkdir(exist_ok=True)
-        save_state(path, {"run": self._run, "value": found.value, "why": found.why})
+        save_state(path, {"run": self._run, "value": answer.value, "why": answer.why})
 
     def forget(self) -> None:
         """The run has ended."""

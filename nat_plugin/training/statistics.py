@@ -39,11 +39,11 @@ class Accuracy:
         return wilson(self.correct, self.total, level)
 
 
-def best_first(found: Iterable[Subject], judged: Callable[[Subject], Accuracy]) -> list[Subject]:
+def best_first(candidates: Iterable[Subject], judged: Callable[[Subject], Accuracy]) -> list[Subject]:
     """The best first, by what each got right on the same images: those within one standard error of the most accurate
     (Breiman et al., 1984), by their loss, which on few images says more than a count of hits; then the others, the most
     accurate first. What is equal stays in its order."""
-    every = list(found)
+    every = list(candidates)
     top = max((judged(each) for each in every), key=lambda each: each.value, default=None)
     if top is None:
         return []
