@@ -18,7 +18,7 @@ from benchmarks.table_figures import TABLE_FIGURES
 from nat_plugin.errors import NATError
 
 FOLDER = ROOT / "docs" / "figures"
-CHANGE = "normal/1", "skip"
+CHANGE = "normal/4", "skip"
 """What ``nat transform DARTS_V2 --budget macs=0.9x`` changes."""
 SCRATCH = {"nat": "nat, no policy", "surrogate": "surrogate", "hill_climb": "hill climbing", "random": "random"}
 STRATEGIES = ("nat", "surrogate", "hill_climb", "evolution", "random")

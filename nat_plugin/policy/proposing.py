@@ -23,7 +23,7 @@ from nat_plugin.policy.critic import Critic, Expectation, Familiar
 from nat_plugin.policy.expecting import Expecting
 from nat_plugin.policy.input_proxies import InputProxies, ScoredOf
 from nat_plugin.policy.network import Policy
-from nat_plugin.policy.sampling import draw, greedy, most_probable_written
+from nat_plugin.policy.sampling import draw, greedy, leaving_nothing_out, most_probable_written
 from nat_plugin.search.neighbourhood import projection
 
 CAUTION = 0.5
@@ -124,7 +124,7 @@ def _finalists(asked: _Asked, expected: Expectation, caution: float) -> list[Cho
 def _tried(asked: _Asked, wanted: SuggestSettings) -> list[Choice]:
     """Changes that the policy finds likely, without what breaks the structure of a cell; or the one that is forced."""
     scores, sizes, moves = asked.scores, asked.sizes, asked.moves
-    if asked.forced and (nearest := keeping_structure(moves, [projection(moves, moves.identity)])):
+    if asked.forced and (nearest := keeping_structure(moves, [_forced(moves, sizes)])):
         return nearest
     asked.forced = False
     tried = most_probable_written(scores, sizes, moves, LIKELY, TRIES)
@@ -135,6 +135,18 @@ def _tried(asked: _Asked, wanted: SuggestSettings) -> list[Choice]:
     kept = keeping_structure(moves, tried) or tried
     kept = list(filter(moves.keeps_outputs, kept)) or kept
     return [each for each in dict.fromkeys(kept) if each != moves.identity]
+
+
+def _forced(moves: Moves, sizes: np.ndarray) -> Choice:
+    """The nearest choice within the limits; if that leaves out what the output of a cell joins, one that leaves out
+    nothing, where there is one."""
+    nearest = projection(moves, moves.identity)
+    if moves.keeps_outputs(nearest):
+        return nearest
+    staying = np.zeros(int(sizes.sum()))
+    staying[np.cumsum(sizes) - sizes] = 1.0
+    whole = greedy(leaving_nothing_out(staying, sizes, moves), sizes, moves)
+    return whole if moves.keeps_outputs(whole) else nearest
 
 
 def _chosen(asked: _Asked, expected: Expectation, caution: float, familiar: Familiar) -> Suggestion:

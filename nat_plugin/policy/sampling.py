@@ -25,6 +25,8 @@ _TRIES = 512
 _HALVINGS = 24
 _AT_FIRST, _MORE = 4, 8
 """So many times as many choices as are wanted are looked at first; then so many times more."""
+_NEVER = -1e3
+"""A score that is chosen only where nothing else is left."""
 
 
 @dataclass(frozen=True)
@@ -129,9 +131,24 @@ def most_probable_written(
     scores: np.ndarray, sizes: np.ndarray, moves: Moves, count: int, tries: int = 4096
 ) -> list[Choice]:
     """The same, but of choices that differ in dead slots alone the first, and of those that keep what the outputs of
-    cells join; all, where none of the ``tries`` does."""
-    found = _written(scores, sizes, moves, (count, tries), moves.keeps_outputs)
-    return found or _written(scores, sizes, moves, (count, tries), moves.admits)
+    cells join. Where none of the ``tries`` does, those that leave nothing out; at last any."""
+    wanted = count, tries
+    found = _written(scores, sizes, moves, wanted, moves.keeps_outputs)
+    if not found:
+        whole = leaving_nothing_out(scores, sizes, moves)
+        found = _written(whole, sizes, moves, wanted, moves.keeps_outputs)
+        found = found or list(filter(moves.keeps_outputs, [greedy(whole, sizes, moves)]))
+    return found or _written(scores, sizes, moves, wanted, moves.admits)
+
+
+def leaving_nothing_out(scores: np.ndarray, sizes: np.ndarray, moves: Moves) -> np.ndarray:
+    """Scores by which every edge that is there stays there, as an operation or a skip."""
+    first, changed = np.cumsum(sizes) - sizes, scores.copy()
+    for start, there in zip(first.tolist(), moves.nonnull, strict=True):
+        for index, nonnull in enumerate(there):
+            if there[0] and not nonnull:
+                changed[start + index] = _NEVER
+    return changed
 
 
 def _written(

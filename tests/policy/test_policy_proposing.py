@@ -22,6 +22,7 @@ from nat_plugin.policy.proposing import Suggestion, SuggestSettings, keeping_str
 from nat_plugin.policy.search_space import space_name
 from nat_plugin.policy.training.learn_critic import CriticLearning, CriticTraining, MeasuredTask
 from nat_plugin.search.neighbourhood import projection
+from tests.networks import genotype_network
 
 CPU, NAT = torch.device("cpu"), find_rule("nat")
 POLICY = new_policy(PolicyConfig("graph", 16, 2), 0, CPU)
@@ -184,3 +185,16 @@ def reducing(network: Network) -> dict[str, int]:
         )
         for name, cell in network.cells
     }
+
+
+@pytest.mark.parametrize("limit", ["0.9x", "0.6x", "0.4x"])
+def test_what_a_limit_forces_in_a_space_that_is_not_known_leaves_out_no_part_of_an_output(limit: str) -> None:
+    """DARTS_V2 under rules ``nat``: the nearest within 0.6x would leave out a node that the output joins."""
+    network = genotype_network("DARTS_V2")
+    moves = Moves(network, NAT, Budget.parse({"macs": limit}).resolve(network))
+    critic = new_critic(CriticConfig(members=1, hidden=8, rounds=1, width=4), 0, CPU)
+    critic.familiar = Familiar(frozenset({"another space"}), 8.0, 1.0)
+    [found] = suggest([moves], POLICY, critic)
+    assert not found.kept
+    before, after = (canonical(each).by_name for each in (network, found.network))
+    assert {name: cell.output for name, cell in before.items()} == {name: each.output for name, each in after.items()}

@@ -147,7 +147,21 @@ def test_choices_that_keep_what_outputs_join_come_first_and_others_where_there_a
     for choice in found:
         before, after = (canonical(each).by_name for each in (network, moves.apply(choice)))
         assert {name: cell.output for name, cell in after.items()} == {n: cell.output for n, cell in before.items()}
-    assert not any(map(moves.keeps_outputs, most_probable_written(scores, sizes, moves, 12, tries=12)))
+    assert most_probable(scores, sizes, moves, 1) != most_probable_written(scores, sizes, moves, 1, tries=1)
+
+
+@pytest.mark.parametrize("limit", ["0.9x", "0.6x", "0.3x"])
+def test_within_a_limit_skips_take_the_place_of_what_a_policy_would_leave_out(limit: str) -> None:
+    network = genotype_network("DARTS_V2")
+    moves = Moves(network, NAT, Budget.parse({"macs": limit}).resolve(network))
+    sizes = sizes_of(moves)
+    scores, first = np.zeros(int(sizes.sum())), np.cumsum(sizes) - sizes
+    for slot, start in enumerate(first.tolist()):
+        scores[start + moves.nonnull[slot].index(False)] += 9.0
+    found = most_probable_written(scores, sizes, moves, 4, tries=64)
+    assert found
+    assert all(map(moves.admits, found))
+    assert all(map(moves.keeps_outputs, found)) == (limit != "0.3x")
 
 
 def test_greedy_is_the_most_probable_where_that_is_admitted() -> None:
