@@ -187,7 +187,7 @@ def reducing(network: Network) -> dict[str, int]:
     }
 
 
-@pytest.mark.parametrize("limit", ["0.9x", "0.6x", "0.4x"])
+@pytest.mark.parametrize("limit", ["0.9x", "0.6x", "0.5x"])
 def test_what_a_limit_forces_in_a_space_that_is_not_known_leaves_out_no_part_of_an_output(limit: str) -> None:
     """DARTS_V2 under rules ``nat``: the nearest within 0.6x would leave out a node that the output joins."""
     network = genotype_network("DARTS_V2")
