@@ -15,6 +15,7 @@ from nat_plugin.policy.geometric import _Placeholder
 
 SLOW = (
     *(
+        "lightning_fabric",
         "matplotlib",
         "mlflow",
         "nni",

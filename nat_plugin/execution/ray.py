@@ -31,8 +31,8 @@ _TO_BEGIN = "600"
 EVERY, GONE, GRACE = 2.0, 20.0, 10.0
 """Seconds between two looks at the head of a cluster; after which it counts as lost, where Ray ends the process after
 60; and in which the process may end by itself then."""
-TRIES, TO_BE_THERE = 3, 300.0
-"""Times that a cluster is begun, at most; and seconds until its node has to be there, in all of them."""
+PATIENCE = (60.0, 120.0, 240.0)
+"""Seconds until the node of a cluster that is begun has to be there; else it is begun again, so many times in all."""
 
 
 class RaySettings(ExecutorSettings):
@@ -94,15 +94,14 @@ class RayExecutor(Executor):
 
     def _begin(self, **usual: Any) -> None:
         """A cluster of this machine alone."""
-        until = time.monotonic() + TO_BE_THERE
-        for tries in range(1, TRIES + 1):
+        for tries, seconds in enumerate(PATIENCE, start=1):
             try:
-                with _node_awaited(until):
+                with _node_awaited(time.monotonic() + seconds):
                     self._ray.init(address="local", include_dashboard=False, **usual)
                 return
             except Exception as error:  # Ray says a node that does not begin by a plain one
                 self._ray.shutdown()
-                if tries == TRIES:
+                if tries == len(PATIENCE):
                     why = " ".join(str(error).split())[:200]
                     raise NATError(f"executor: Ray could not be begun on this machine, {tries} times: {why}") from error
 
@@ -237,7 +236,8 @@ def _fetched(reference: Any) -> State:
 @contextmanager
 def _node_awaited(until: float) -> Iterator[None]:
     """Ray looks for half a minute, which nothing sets, whether a node that it begins is there; then it gives up, and
-    leaves what it began. On busy cores that is too short: within this each look lasts until the node is there."""
+    leaves what it began. On busy cores that is too short: within this each look lasts until the node is there, or
+    until that time."""
     from ray._private import services
 
     look: Callable[..., Any] | None = getattr(services, "get_node", None)

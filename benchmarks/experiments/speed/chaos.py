@@ -13,6 +13,7 @@ import argparse
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -50,10 +51,10 @@ ENGINES: dict[str, dict[str, Any]] = {
     "ray": {"name": "ray", "workers": 2, "retries": 100},
     "submitit": {"name": "submitit", "cluster": "local", "workers": 2, "retries": 100},
 }
-WORKERS = {"local": "multiprocessing.forkserver", "ray": "ray::", "submitit": "submitit.core._submit"}
-"""What the command line of a worker has in it."""
-LIMIT = 1800.0
-"""Seconds that a run may take."""
+WORKERS = {"local": "multiprocessing.forkserver", "ray": r"ray::(?!\w+Agent)", "submitit": r"submitit\.core\._submit"}
+"""What the command line of a worker has in it, as a regular expression. Agents of Ray are part of a node."""
+LIMIT, TO_END = 1800.0, 30.0
+"""Seconds that a run may take, and its workers after it."""
 KEPT = ("result.json", "journal.jsonl", "report.md", "network.json")
 
 
@@ -98,7 +99,7 @@ def begun_by(process: int, named: str = "") -> list[int]:
         own |= {pid for pid, _ in new}
         found |= dict(new)
     lines = {pid: line for pid, _, line in every}
-    return [pid for pid, parent in found.items() if named in lines[pid] and (not named or parent != process)]
+    return [pid for pid, parent in found.items() if re.search(named, lines[pid]) and (not named or parent != process)]
 
 
 def disturbed(engine: str, folder: Path, proposals: int, every: float, seed: int) -> Disturbed:
@@ -130,10 +131,18 @@ def disturbed(engine: str, folder: Path, proposals: int, every: float, seed: int
         process.kill()
     seconds = time.monotonic() - since
     lines = [line["number"] for line in read_journal(folder / "journal.jsonl") if line["stage"] == "search"]
-    time.sleep(1)
-    left = known.intersection(pid for pid, _, line in processes() if WORKERS[engine] in line)
     twice = len(lines) - len(set(lines))
-    return Disturbed(workers, commands, round(seconds, 1), said, measured_twice=twice, left=len(left))
+    return Disturbed(workers, commands, round(seconds, 1), said, measured_twice=twice, left=_left(known, engine))
+
+
+def _left(known: set[int], engine: str) -> int:
+    """How many of these workers are still there a while after the end."""
+    last = time.monotonic() + TO_END
+    while left := known.intersection(pid for pid, _, line in processes() if re.search(WORKERS[engine], line)):
+        if time.monotonic() > last:
+            break
+        time.sleep(0.5)
+    return len(left)
 
 
 def _workers(process: subprocess.Popen[bytes], engine: str) -> list[int]:
