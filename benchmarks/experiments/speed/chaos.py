@@ -4,7 +4,8 @@ A search that trains candidates on digits, told in the order of asking; each dis
 the one that was not, with every network measured once. Workers of all engines are processes of this machine; those of
 ``submitit`` are its own jobs without SLURM.
 
-``python -m benchmarks chaos [--engines NAME ...] [--runs N] [--proposals N] [--every SECONDS] [--save]``
+``python -m benchmarks chaos [--engines NAME ...] [--runs N] [--at-once N] [--proposals N] [--every SECONDS]
+[--save]``
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -62,6 +64,7 @@ KEPT = ("result.json", "journal.jsonl", "report.md", "network.json")
 class Disturbed:
     """How often something was killed in a run, how long that took, and what of its result is another (nothing)."""
 
+    seed: int
     workers: int
     commands: int
     seconds: float
@@ -132,7 +135,8 @@ def disturbed(engine: str, folder: Path, proposals: int, every: float, seed: int
     seconds = time.monotonic() - since
     lines = [line["number"] for line in read_journal(folder / "journal.jsonl") if line["stage"] == "search"]
     twice = len(lines) - len(set(lines))
-    return Disturbed(workers, commands, round(seconds, 1), said, measured_twice=twice, left=_left(known, engine))
+    left = _left(known, engine)
+    return Disturbed(seed, workers, commands, round(seconds, 1), said, measured_twice=twice, left=left)
 
 
 def _left(known: set[int], engine: str) -> int:
@@ -184,7 +188,7 @@ def undisturbed(folder: Path, proposals: int) -> Path:
 
 
 def kept_runs(path: Path | None, engine: str, setting: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Of the same experiment, on the same code, which was interrupted: it goes on with the next run."""
+    """Of the same experiment, on the same code, which was interrupted: it goes on with the others."""
     if path is None or not path.exists():
         return []
     entry = {"commit": "", **read_results(path).get(engine, {})}
@@ -221,20 +225,27 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--runs", type=int, default=20)
     parser.add_argument("--proposals", type=int, default=12, help="In each of two rounds.")
     parser.add_argument("--every", type=float, default=2.0, help="Seconds at most from a training to a kill.")
+    parser.add_argument("--at-once", type=int, default=1, metavar="N", help="Runs side by side.")
     parser.add_argument("--folder", type=Path, help="Where runs that end otherwise are kept, to look at them.")
 
 
 def run(args: argparse.Namespace) -> None:
-    with tempfile.TemporaryDirectory() as scratch:
+    setting = {"proposals": args.proposals, "every": args.every}
+    with tempfile.TemporaryDirectory() as scratch, ThreadPoolExecutor(args.at_once) as at_once:
         alone = undisturbed(Path(scratch, "alone"), args.proposals)
+
+        def done(engine: str, seed: int) -> Disturbed:
+            folder = Path(scratch, f"{engine}{seed}")
+            each = disturbed(engine, folder, args.proposals, args.every, seed)
+            return replace(each, differs=differing(folder, alone))
+
         for engine in installed(args.engines):
-            setting = {"proposals": args.proposals, "every": args.every}
             found = kept_runs(args.results, engine, setting)
-            for number in range(len(found), args.runs):
-                folder = Path(scratch, f"{engine}{number}")
-                each = disturbed(engine, folder, args.proposals, args.every, number)
-                found.append(asdict(replace(each, differs=differing(folder, alone))))
-                if args.folder is not None and (found[-1]["differs"] or each.said):
-                    shutil.copytree(scratch, args.folder, dirs_exist_ok=True)
-                print(engine, number, found[-1], flush=True)
+            seeds = sorted(set(range(args.runs)) - {each["seed"] for each in found})
+            for future in as_completed([at_once.submit(done, engine, seed) for seed in seeds]):
+                each = future.result()
+                found = sorted([*found, asdict(each)], key=lambda one: int(one["seed"]))
+                print(engine, each, flush=True)
+                if args.folder is not None and (each.differs or each.said):
+                    shutil.copytree(scratch, args.folder, dirs_exist_ok=True, ignore_dangling_symlinks=True)
                 add_result(args.results, engine, {**setting, "runs": found})
