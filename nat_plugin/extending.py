@@ -119,7 +119,8 @@ if TYPE_CHECKING:
     from nat_plugin.patches import Patches, closing
     from nat_plugin.plugins import plugins
     from nat_plugin.sealing import seal, unseal
-    from nat_plugin.search.base import Measurement, Proposal, Settings, State, Task
+    from nat_plugin.search.base import Measurement, Proposal, Task
+    from nat_plugin.settings import Settings, State
     from nat_plugin.sources import read_text
 else:
     from nat_plugin.lazy import lazy_names
@@ -178,7 +179,8 @@ else:
         "nat_plugin.network_json": ("is_network",),
         "nat_plugin.outside": ("Outside", "OutsideName", "OutsidePath", "fingerprints"),
         "nat_plugin.patches": ("Patches", "closing"),
-        "nat_plugin.search.base": ("Measurement", "Proposal", "Settings", "State", "Task"),
+        "nat_plugin.search.base": ("Measurement", "Proposal", "Task"),
+        "nat_plugin.settings": ("Settings", "State"),
         "nat_plugin.sources": ("read_text",),
     }
     _PLACES = {name: module for module, names in _IN.items() for name in names}

@@ -6,8 +6,9 @@ from nat_plugin.ir import Choice
 from nat_plugin.policy.apply import decode
 from nat_plugin.policy.finding import find_policy
 from nat_plugin.policy.sampling import greedy
-from nat_plugin.search.base import Settings, Task
+from nat_plugin.search.base import Task
 from nat_plugin.search.hill_climb import Climb, HillClimbStrategy
+from nat_plugin.settings import Settings
 
 
 class ClimbSettings(Settings):

@@ -7,10 +7,11 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import TypeAlias
 
 from nat_plugin.ir import Moves, Network
-from nat_plugin.search.base import Measurement, Settings, Strategy, Task
+from nat_plugin.search.base import Measurement, Strategy, Task
 from nat_plugin.search.greedy import GreedyStrategy
 from nat_plugin.search.hill_climb import HillClimbStrategy
 from nat_plugin.search.random_search import RandomStrategy
+from nat_plugin.settings import Settings
 
 SEARCHES: dict[str, type[Strategy]] = {
     "random search": RandomStrategy,

@@ -11,7 +11,7 @@ from pydantic import Field
 from nat_plugin.api.architectures import Architecture
 from nat_plugin.drawing import draw_change
 from nat_plugin.ir import Network, key
-from nat_plugin.search.base import Settings
+from nat_plugin.settings import Settings
 
 if TYPE_CHECKING:
     from nat_plugin.measuring.latency import MeasuredLatency

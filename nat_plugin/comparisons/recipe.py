@@ -16,7 +16,7 @@ from nat_plugin.runs.checking import check_adapter, check_budget, check_data, ch
 from nat_plugin.runs.reading import read_values
 from nat_plugin.runs.recipe import Common
 from nat_plugin.saying import say_once
-from nat_plugin.search.base import Settings
+from nat_plugin.settings import Settings
 
 BASELINE = "random"
 OPTIMUM = "optimum"

@@ -22,8 +22,9 @@ from nat_plugin.runs.record import RunSource
 from nat_plugin.runs.search import Search
 from nat_plugin.runs.setup import Setup, read_data, set_up
 from nat_plugin.sealing import seal, unseal
-from nat_plugin.search.base import Proposal, State
+from nat_plugin.search.base import Proposal
 from nat_plugin.search.random_search import RandomStrategy
+from nat_plugin.settings import State
 from nat_plugin.sources import read_text
 from nat_plugin.training.seeds import derive_seed
 

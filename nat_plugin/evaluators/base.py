@@ -15,8 +15,8 @@ from nat_plugin.ir import Frame, Network, Rule
 from nat_plugin.ir.budget import Metric
 from nat_plugin.lazy import lazy_names
 from nat_plugin.outside import Outside
-from nat_plugin.search.base import Measurement, Proposal, State
-from nat_plugin.search.base import Settings as AnySettings
+from nat_plugin.search.base import Measurement, Proposal
+from nat_plugin.settings import AnySettings, State
 
 if TYPE_CHECKING:
     import torch

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from nat_plugin.data import DataSet, SplitImages, eval_batches, take, train_batches
 from nat_plugin.device import BatchForm, Compute
-from nat_plugin.search.base import State
+from nat_plugin.settings import State
 from nat_plugin.training.seeds import generator
 
 Batches: TypeAlias = Iterator[tuple[Tensor, Tensor]]

@@ -17,7 +17,8 @@ from nat_plugin.evaluators.base import Assessment, Evaluator, EvaluatorContext, 
 from nat_plugin.evaluators.feed import DataFeed, Feed
 from nat_plugin.ir import Network, key
 from nat_plugin.nets import SharedWeights, Supernet, move_paths, wiring_paths
-from nat_plugin.search.base import Measurement, Proposal, Settings, State
+from nat_plugin.search.base import Measurement, Proposal
+from nat_plugin.settings import Settings, State
 from nat_plugin.training.optimizer import snapshot
 from nat_plugin.training.schedule import cosine
 from nat_plugin.training.seeds import derive_seed, seeded

@@ -14,7 +14,8 @@ from pydantic import Field
 from nat_plugin.evaluators.base import Assessment, Evaluator, EvaluatorContext, Split
 from nat_plugin.evaluators.trial import Trial
 from nat_plugin.ir import Network, key
-from nat_plugin.search.base import Measurement, Proposal, Settings, State
+from nat_plugin.search.base import Measurement, Proposal
+from nat_plugin.settings import Settings, State
 from nat_plugin.training.schedule import Schedule
 from nat_plugin.training.seeds import derive_seed
 from nat_plugin.training.trainer import NetworkTrainer, epoch_note, train

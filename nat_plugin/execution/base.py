@@ -13,7 +13,7 @@ from pydantic import Field
 
 from nat_plugin.errors import NATError
 from nat_plugin.execution.sharing import SharedState, StateFile, StateHere
-from nat_plugin.search.base import Settings, State
+from nat_plugin.settings import Settings, State
 
 
 class ExecutorSettings(Settings):

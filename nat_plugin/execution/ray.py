@@ -21,7 +21,7 @@ from nat_plugin.execution.base import Executor, ExecutorSettings
 from nat_plugin.execution.sharing import SharedState
 from nat_plugin.files import ReadError, read_text
 from nat_plugin.processes import PASSED_ON
-from nat_plugin.search.base import State
+from nat_plugin.settings import State
 
 AUTO = "auto"
 _MAX_ADDRESS = 4096

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from nat_plugin.files import file_errors
 from nat_plugin.outside import Outside, fingerprint
-from nat_plugin.search.base import State
+from nat_plugin.settings import State
 
 FOLDER = "shared"
 

@@ -11,7 +11,7 @@ import torch
 from pydantic import Field, model_validator
 
 from nat_plugin.device import Compute, find_compute
-from nat_plugin.search.base import Settings
+from nat_plugin.settings import Settings
 
 EAGER, COMPILE, ONNX = "eager", "compile", "onnxruntime"
 LAYOUTS = {"channels_last": torch.channels_last, "contiguous": torch.contiguous_format}

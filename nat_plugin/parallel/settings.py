@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, field_validator
 
 from nat_plugin.errors import NATError
-from nat_plugin.search.base import Settings
+from nat_plugin.settings import Settings
 
 PRECISIONS = {"32-true": "float32", "bf16-mixed": "bfloat16", "16-mixed": "float16", "64-true": "float64"}
 """Fabric's names of what ``precision`` of a recipe may be."""

@@ -10,7 +10,8 @@ from nat_plugin.evaluators.base import Evaluator
 from nat_plugin.evaluators.trial import Trial
 from nat_plugin.ir import from_json, to_json
 from nat_plugin.runs.trials import TrialWorkers
-from nat_plugin.search.base import Measurement, Proposal, State, Strategy
+from nat_plugin.search.base import Measurement, Proposal, Strategy
+from nat_plugin.settings import State
 
 Tell: TypeAlias = "Callable[[Proposal, Measurement | None, int], None]"
 """Takes what was measured of a proposal, and how many had been asked for until then."""

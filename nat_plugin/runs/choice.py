@@ -29,7 +29,7 @@ from nat_plugin.runs.setup import Setup
 from nat_plugin.runs.timing import Timing
 from nat_plugin.runs.weights import check_weights, load_weights, save_weights, weights_file
 from nat_plugin.runs.workers import RunWorkers
-from nat_plugin.search.base import State
+from nat_plugin.settings import State
 from nat_plugin.training.statistics import (
     Difference,
     Interval,

@@ -10,7 +10,7 @@ from nat_plugin.execution.sharing import SharedState
 from nat_plugin.ir import Network
 from nat_plugin.runs.setup import Setup
 from nat_plugin.runs.workers import RunParts
-from nat_plugin.search.base import State
+from nat_plugin.settings import State
 from nat_plugin.training.trainer import NetworkTrainer, train
 
 

@@ -18,7 +18,7 @@ from nat_plugin.execution.workers import Workers
 from nat_plugin.files import file_errors, write_text
 from nat_plugin.plugins import Plugins
 from nat_plugin.runs.state import load_state, save_state
-from nat_plugin.search.base import State
+from nat_plugin.settings import State
 from nat_plugin.sources import read_text
 
 FOLDER, WORK = "trials", "workers.json"

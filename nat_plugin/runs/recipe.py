@@ -16,7 +16,7 @@ from nat_plugin.parallel.settings import PRECISIONS, FabricSettings
 from nat_plugin.plugins import Plugins
 from nat_plugin.runs.checking import check_adapter, check_budget, check_data, check_part, mapping, validate
 from nat_plugin.runs.reading import read_values
-from nat_plugin.search.base import Settings
+from nat_plugin.settings import Settings
 from nat_plugin.tracking.base import TrackerName, check_tracker
 from nat_plugin.training.schedule import Schedule
 

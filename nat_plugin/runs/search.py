@@ -14,7 +14,8 @@ from nat_plugin.runs.arrivals import Arrivals
 from nat_plugin.runs.folder import Journal, finite
 from nat_plugin.runs.recipe import SearchSettings
 from nat_plugin.runs.trials import TrialWorkers
-from nat_plugin.search.base import Measurement, Proposal, State, Strategy
+from nat_plugin.search.base import Measurement, Proposal, Strategy
+from nat_plugin.settings import State
 
 WARMUP_CHUNK = 50
 INPUT_EVERY = 8

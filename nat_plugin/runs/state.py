@@ -13,7 +13,7 @@ from safetensors.torch import save
 
 from nat_plugin.errors import NATError
 from nat_plugin.files import CHUNK, ReadError, opened, write_bytes
-from nat_plugin.search.base import State
+from nat_plugin.settings import State
 from nat_plugin.tensors import read_tensors
 
 MAX_BYTES, MAX_HEADER = 64 * 2**30, 100 * 2**20

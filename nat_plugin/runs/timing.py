@@ -12,7 +12,7 @@ from nat_plugin.measuring.keeping import Untimed, find_keeper
 from nat_plugin.measuring.latency import MeasuredLatency
 from nat_plugin.runs.progress import Reporter
 from nat_plugin.runs.setup import Setup
-from nat_plugin.search.base import State
+from nat_plugin.settings import State
 
 
 @dataclass(frozen=True)

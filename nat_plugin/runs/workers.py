@@ -14,7 +14,7 @@ from nat_plugin.runs.recipe import plan as plan_of
 from nat_plugin.runs.record import RunSource, of_results
 from nat_plugin.runs.setup import Setup, set_up
 from nat_plugin.runs.trials import TrialWorkers
-from nat_plugin.search.base import State
+from nat_plugin.settings import State
 
 
 @dataclass(frozen=True)

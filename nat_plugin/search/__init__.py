@@ -5,8 +5,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from nat_plugin.search.base import Measurement as Measurement
     from nat_plugin.search.base import Proposal as Proposal
-    from nat_plugin.search.base import Settings as Settings
-    from nat_plugin.search.base import State as State
     from nat_plugin.search.base import Strategy as Strategy
     from nat_plugin.search.base import Task as Task
     from nat_plugin.search.knapsack.ranking import HarmRanking as HarmRanking
@@ -16,7 +14,7 @@ else:
     __getattr__, __dir__, __all__ = lazy_room(
         __name__,
         {
-            "base": ("Measurement", "Proposal", "Settings", "State", "Strategy", "Task"),
+            "base": ("Measurement", "Proposal", "Strategy", "Task"),
             "knapsack.ranking": ("HarmRanking",),
         },
     )

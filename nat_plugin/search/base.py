@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import typing
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
 
 from nat_plugin.ir import Budget, Moves, Network, Rule
 from nat_plugin.outside import Outside
 from nat_plugin.search.neighbourhood import descent
+from nat_plugin.settings import AnySettings, State
 
 if TYPE_CHECKING:
     import torch
 
     from nat_plugin.policy.input_proxies import ScoredOf
-
-State: TypeAlias = dict[str, Any]
-"""Nested dicts (with text keys) and lists of tensors and plain JSON values; what a checkpoint stores."""
 
 
 @dataclass(frozen=True)
@@ -48,24 +44,6 @@ class Measurement:
         return self.score - self.source_score
 
 
-def _takes_bool(annotation: Any) -> bool:
-    return annotation in (bool, Any) or any(_takes_bool(each) for each in typing.get_args(annotation))
-
-
-class Settings(BaseModel):
-    """Settings from a recipe: unknown keys are refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _true_is_no_number(cls, value: Any, info: ValidationInfo) -> Any:
-        field = cls.model_fields[str(info.field_name)]
-        if isinstance(value, bool) and not _takes_bool(field.annotation):
-            raise ValueError("expected another value than true or false (YAML reads yes, no, on and off as these)")
-        return value
-
-
 def _cpu() -> torch.device:
     import torch  # here alone: settings are checked without it
 
@@ -85,9 +63,6 @@ class Task:
     device: torch.device = field(default_factory=_cpu)
     scoring: ScoredOf | None = None
     """How training-free proxies are computed of what becomes of a single input, where they can be."""
-
-
-AnySettings: TypeAlias = Settings
 
 
 class Strategy(ABC):

@@ -8,9 +8,10 @@ from typing import Annotated, TypeAlias
 from pydantic import Field, model_validator
 
 from nat_plugin.ir import Choice
-from nat_plugin.search.base import Measurement, Settings, State, Task
+from nat_plugin.search.base import Measurement, Task
 from nat_plugin.search.neighbourhood import neighbours
 from nat_plugin.search.per_input import PerInput
+from nat_plugin.settings import Settings, State
 
 Member: TypeAlias = tuple[Choice, float]
 """A choice and its gain."""

@@ -8,8 +8,9 @@ from pydantic import Field
 
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Choice
-from nat_plugin.search.base import Settings, State, Task
+from nat_plugin.search.base import Task
 from nat_plugin.search.per_input import PerInput
+from nat_plugin.settings import Settings, State
 
 
 class ExhaustiveSettings(Settings):

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TypeAlias
 
 from nat_plugin.ir import Choice
-from nat_plugin.search.base import AnySettings, State, Task
+from nat_plugin.search.base import Task
 from nat_plugin.search.neighbourhood import Weight, cheaper_neighbours, greedy_repair, projection, weight
 from nat_plugin.search.per_input import PerInput
+from nat_plugin.settings import AnySettings, State
 
 Drop: TypeAlias = tuple[Weight, Choice]
 """A step that could be taken: what is left after it, and where it leads."""

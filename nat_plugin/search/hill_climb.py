@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nat_plugin.ir import Choice, Moves
-from nat_plugin.search.base import AnySettings, Measurement, State, Task
+from nat_plugin.search.base import Measurement, Task
 from nat_plugin.search.neighbourhood import changed, projection
 from nat_plugin.search.per_input import PerInput
+from nat_plugin.settings import AnySettings, State
 
 
 @dataclass

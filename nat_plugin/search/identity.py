@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from nat_plugin.ir import Network
-from nat_plugin.search.base import Measurement, Proposal, State, Strategy
+from nat_plugin.search.base import Measurement, Proposal, Strategy
+from nat_plugin.settings import State
 
 
 class IdentityStrategy(Strategy):

@@ -14,8 +14,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from nat_plugin.ir import Choice, Moves, Network, key
-from nat_plugin.search.base import AnySettings, Measurement, Proposal, State, Strategy, Task
+from nat_plugin.search.base import Measurement, Proposal, Strategy, Task
 from nat_plugin.search.records import Records, check_inputs
+from nat_plugin.settings import AnySettings, State
 
 _SMALL = 4096
 """With as many combinations, all can be tried."""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from nat_plugin.device import Compute
-from nat_plugin.search.base import State
+from nat_plugin.settings import State
 
 
 class Optimizer:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field, model_validator
 
 from nat_plugin.errors import NATError
-from nat_plugin.search.base import Settings
+from nat_plugin.settings import Settings
 
 if TYPE_CHECKING:
     from nat_plugin.data import DataSet

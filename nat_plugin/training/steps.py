@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from nat_plugin.device import Compute
-from nat_plugin.search.base import State
+from nat_plugin.settings import State
 from nat_plugin.training.optimizer import Optimizer
 
 Losses: TypeAlias = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]

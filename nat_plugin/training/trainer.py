@@ -15,7 +15,7 @@ from nat_plugin.device import Compute
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Network
 from nat_plugin.nets import CellNetwork, build
-from nat_plugin.search.base import State
+from nat_plugin.settings import State
 from nat_plugin.training.optimizer import snapshot
 from nat_plugin.training.schedule import Schedule
 from nat_plugin.training.seeds import derive_seed, generator, seeded

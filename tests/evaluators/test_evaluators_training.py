@@ -13,7 +13,8 @@ from nat_plugin.device import Compute
 from nat_plugin.evaluators.base import EvaluatorContext
 from nat_plugin.evaluators.training import TrainingEvaluator, TrainingSettings
 from nat_plugin.ir import SKIP, Network, find_rule
-from nat_plugin.search.base import Proposal, State
+from nat_plugin.search.base import Proposal
+from nat_plugin.settings import State
 from nat_plugin.training.schedule import Schedule
 from tests.training.samples import same
 

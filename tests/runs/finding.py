@@ -16,7 +16,8 @@ from nat_plugin.extending import Executor, ExecutorSettings
 from nat_plugin.hookspecs import hookimpl
 from nat_plugin.ir import key
 from nat_plugin.plugins import Plugins, installed
-from nat_plugin.search.base import Measurement, Proposal, Settings, State
+from nat_plugin.search.base import Measurement, Proposal
+from nat_plugin.settings import Settings, State
 from nat_plugin.training.seeds import derive_seed
 
 

@@ -21,7 +21,7 @@ from nat_plugin.data import DataSettings
 from nat_plugin.plugins import Plugins, installed
 from nat_plugin.reference.recipes import models_of
 from nat_plugin.runs.recipe import Recipe
-from nat_plugin.search.base import Settings
+from nat_plugin.settings import Settings
 
 CHECKED_ELSEWHERE = {
     ("Common", "budget"): "Budget.parse",

@@ -20,7 +20,7 @@ from nat_plugin.errors import NATError
 from nat_plugin.ir import Budget, Moves, Network, find_rule, key
 from nat_plugin.policy.files import load_policy, save_policy
 from nat_plugin.policy.network import PolicyConfig, new_policy
-from nat_plugin.search.base import Measurement, Proposal, Settings, State, Strategy, Task
+from nat_plugin.search.base import Measurement, Proposal, Strategy, Task
 from nat_plugin.search.evolution import EvolutionSettings, EvolutionStrategy
 from nat_plugin.search.exhaustive import ExhaustiveSettings, ExhaustiveStrategy
 from nat_plugin.search.greedy import GreedyStrategy
@@ -33,6 +33,7 @@ from nat_plugin.search.neighbourhood import changed
 from nat_plugin.search.random_search import RandomStrategy
 from nat_plugin.search.rules.strategy import RuleSettings, RuleStrategy
 from nat_plugin.search.surrogate.strategy import SurrogateSettings, SurrogateStrategy
+from nat_plugin.settings import Settings, State
 from tests.networks import networks
 
 CPU = torch.device("cpu")

@@ -7,9 +7,10 @@ import pytest
 from policy.samples import ladder, random_darts
 
 from nat_plugin.ir import Budget, Moves, Network, cost, find_rule, key
-from nat_plugin.search.base import Measurement, Proposal, Settings, Task
+from nat_plugin.search.base import Measurement, Proposal, Task
 from nat_plugin.search.greedy import GreedyStrategy
 from nat_plugin.search.neighbourhood import cheaper_neighbours
+from nat_plugin.settings import Settings
 
 NAT = find_rule("nat")
 LADDER = ladder([3, 2, 4, 3, 1, 3])

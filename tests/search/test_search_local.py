@@ -10,11 +10,12 @@ from search.landscapes import landscape, of_what_is_computed, run
 
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Budget, Choice, Moves, Network, cost, find_rule
-from nat_plugin.search.base import Measurement, Settings, Task
+from nat_plugin.search.base import Measurement, Task
 from nat_plugin.search.evolution import EvolutionSettings, EvolutionStrategy
 from nat_plugin.search.exhaustive import ExhaustiveSettings, ExhaustiveStrategy
 from nat_plugin.search.hill_climb import HillClimbStrategy
 from nat_plugin.search.random_search import RandomStrategy
+from nat_plugin.settings import Settings
 
 NAT, NAT_PLUS = find_rule("nat"), find_rule("nat++")
 LADDER = ladder([3, 2, 4, 3, 1, 3])

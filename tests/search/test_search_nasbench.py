@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 
 from nat_plugin.ir import Budget, Moves, Network, find_rule, key
-from nat_plugin.search.base import Measurement, Settings, Strategy, Task
+from nat_plugin.search.base import Measurement, Strategy, Task
 from nat_plugin.search.evolution import EvolutionSettings, EvolutionStrategy
 from nat_plugin.search.exhaustive import ExhaustiveSettings, ExhaustiveStrategy
 from nat_plugin.search.greedy import GreedyStrategy
 from nat_plugin.search.hill_climb import HillClimbStrategy
 from nat_plugin.search.random_search import RandomStrategy
 from nat_plugin.search.surrogate.strategy import SurrogateSettings, SurrogateStrategy
+from nat_plugin.settings import Settings
 
 NAT = find_rule("nat")
 

@@ -14,11 +14,12 @@ from search.landscapes import Score, landscape, of_what_is_computed, run
 
 from nat_plugin.ir import Budget, Moves, Network, find_rule, key
 from nat_plugin.policy.apply import transform
-from nat_plugin.search.base import Measurement, Proposal, Settings, Task
+from nat_plugin.search.base import Measurement, Proposal, Task
 from nat_plugin.search.nat.settings import NATSettings
 from nat_plugin.search.nat.strategy import NATStrategy
 from nat_plugin.search.neighbourhood import projection
 from nat_plugin.search.random_search import RandomStrategy
+from nat_plugin.settings import Settings
 
 NAT, NAT_PLUS = find_rule("nat"), find_rule("nat++")
 

@@ -11,7 +11,7 @@ from search.landscapes import landscape, run
 
 from nat_plugin.ir import Budget, Choice, Moves, Network, find_rule
 from nat_plugin.policy.ranks import normal_ranks
-from nat_plugin.search.base import Measurement, Settings, Strategy, Task
+from nat_plugin.search.base import Measurement, Strategy, Task
 from nat_plugin.search.hill_climb import HillClimbStrategy
 from nat_plugin.search.neighbourhood import changed, projection
 from nat_plugin.search.random_search import RandomStrategy
@@ -28,6 +28,7 @@ from nat_plugin.search.surrogate.gaussian_process import (
 )
 from nat_plugin.search.surrogate.observations import Observation, Observations
 from nat_plugin.search.surrogate.strategy import SurrogateSettings, SurrogateStrategy
+from nat_plugin.settings import Settings
 
 NAT, NAT_PLUS = find_rule("nat"), find_rule("nat++")
 

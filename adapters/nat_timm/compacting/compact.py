@@ -14,11 +14,11 @@ from torch import nn
 
 from nat_plugin import NATError
 from nat_plugin.advising import Advice
-from nat_plugin.extending import NATErrors, plugins
+from nat_plugin.extending import NATErrors, Settings, plugins
 from nat_plugin.ir import Shape
 from nat_plugin.measuring import SPARE_FINALISTS, Untimed
 from nat_plugin.runs import SearchSettings, check_part, checked_settings, reporter
-from nat_plugin.search import Settings, Strategy
+from nat_plugin.search import Strategy
 from nat_timm.compacting.result import CompactionResult, ranked
 from nat_timm.compacting.session import CompactionSession, ReportLine
 from nat_timm.compacting.tuner import STARTS

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from nat_plugin import NATError
 from nat_plugin.advising import Advice, Effect, Replacement
 from nat_plugin.evaluators import Assessment, Evaluator, EvaluatorContext, Split, Trial
+from nat_plugin.extending import Settings, State
 from nat_plugin.ir import Choice, Moves, Network, key
-from nat_plugin.search import Measurement, Proposal, Settings, State
+from nat_plugin.search import Measurement, Proposal
 from nat_timm.fitting.fit import fit
 from nat_timm.fitting.norms import recalibrate_like
 from nat_timm.models import inherit

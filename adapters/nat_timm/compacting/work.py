@@ -20,11 +20,10 @@ from torch.utils.data.dataloader import _BaseDataLoaderIter
 from nat_plugin import NATError, __version__
 from nat_plugin.evaluators import Trial
 from nat_plugin.execution import Executor, ExecutorCall, ExecutorSettings, SharedState, chosen_executor, scratch_folder
-from nat_plugin.extending import plugins, read_text
+from nat_plugin.extending import State, plugins, read_text
 from nat_plugin.files import write_text
 from nat_plugin.ir import Network, to_json
 from nat_plugin.runs import Journal, KeptWorkers, TrialWorkers, begin_folder, check_free, tidy_folder
-from nat_plugin.search import State
 from nat_plugin.training import Accuracy
 from nat_timm.compacting.fitted import FittedEvaluator
 from nat_timm.compacting.result import Tuned, how_tuned, ranked

@@ -12,11 +12,11 @@ from torch import Tensor, nn
 
 from nat_plugin import NATError
 from nat_plugin.evaluators import Assessment, EvaluatorContext, Saved, Split, SupernetEvaluator, SupernetSettings
-from nat_plugin.extending import Metric, Outside, OutsideName
+from nat_plugin.extending import Metric, Outside, OutsideName, State
+from nat_plugin.extending import Settings as AnySettings
 from nat_plugin.ir import Network
 from nat_plugin.measuring import LATENCY, LatencySettings
-from nat_plugin.search import Measurement, Proposal, State
-from nat_plugin.search import Settings as AnySettings
+from nat_plugin.search import Measurement, Proposal
 from nat_plugin.training import NetworkTrainer, Schedule, derive_seed, epoch_note, train
 from nat_timm.adapter import TimmAdapter
 from nat_timm.building.build import build

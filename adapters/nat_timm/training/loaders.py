@@ -14,8 +14,8 @@ from nat_plugin import NATError
 from nat_plugin.data import VALIDATION_NAMES
 from nat_plugin.device import Compute
 from nat_plugin.evaluators import Batches, Feed
+from nat_plugin.extending import State
 from nat_plugin.ir import Shape
-from nat_plugin.search import State
 from nat_plugin.training import generator
 from nat_timm.framework import timm
 from nat_timm.training.tuning import NO_BATCH

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from nat_plugin import NATError
 from nat_plugin.device import Compute
 from nat_plugin.evaluators import Batches
-from nat_plugin.search import Settings
+from nat_plugin.extending import Settings
 from nat_plugin.training import Accuracy, ImageSteps, cosine, loss_and_hits
 
 NO_BATCH = "train_loader gives no batch of two images or more, which batch norms need"

@@ -20,7 +20,8 @@ from benchmarks.common.results import add_result
 from benchmarks.spaces.random_cells import random_darts
 from nat_plugin.ir import Budget, Moves, find_rule
 from nat_plugin.plugins import plugins
-from nat_plugin.search.base import Measurement, State, Strategy, Task
+from nat_plugin.search.base import Measurement, Strategy, Task
+from nat_plugin.settings import State
 
 STRATEGIES: dict[str, tuple[str, dict[str, Any]]] = {
     "nat": ("nat", {"policy": "none", "mix": {"input": 1, "neighbours": 0}}),

@@ -28,7 +28,8 @@ from nat_plugin.evaluators.supernet import SupernetEvaluator, SupernetSettings
 from nat_plugin.ir import Frame, Network, find_rule, is_connected
 from nat_plugin.nets import SharedWeights
 from nat_plugin.plugins import plugins
-from nat_plugin.search.base import Proposal, State
+from nat_plugin.search.base import Proposal
+from nat_plugin.settings import State
 
 SAMPLING = {"uniform": (0.2, 0.2, 0.2, 0.2, 0.2), "dear": (0.1, 0.15, 0.2, 0.4, 0.15)}
 """How often an op stands on an edge in training, in the order of the digits: alike, or the dear ones more often."""

@@ -27,7 +27,7 @@ from nat_plugin.parallel.settings import FabricSettings
 from nat_plugin.parallel.start import ranks_of
 from nat_plugin.plugins import plugins
 from nat_plugin.runs.state import load_state, save_state
-from nat_plugin.search.base import State
+from nat_plugin.settings import State
 from nat_plugin.sources import find_adapter, find_source
 from nat_plugin.training.schedule import Schedule
 from nat_plugin.training.trainer import NetworkTrainer

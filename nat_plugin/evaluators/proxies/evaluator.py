@@ -28,8 +28,8 @@ from nat_plugin.evaluators.scale import Scale
 from nat_plugin.evaluators.trial import Trial
 from nat_plugin.ir import Frame, Moves, Network, key
 from nat_plugin.nets import build
-from nat_plugin.search.base import Measurement, Proposal, State
-from nat_plugin.search.base import Settings as AnySettings
+from nat_plugin.search.base import Measurement, Proposal
+from nat_plugin.settings import AnySettings, State
 from nat_plugin.training.seeds import derive_seed, generator, seeded
 
 DEFAULT = ("naswot", "trainability", "zico", "jacobian", "macs")

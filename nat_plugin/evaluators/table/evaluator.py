@@ -16,8 +16,8 @@ from nat_plugin.evaluators.trial import Trial
 from nat_plugin.ir import Frame, Network, canonical, key
 from nat_plugin.ir.budget import ListedMetric, Metric
 from nat_plugin.outside import Outside
-from nat_plugin.search.base import Measurement, Proposal, State
-from nat_plugin.search.base import Settings as AnySettings
+from nat_plugin.search.base import Measurement, Proposal
+from nat_plugin.settings import AnySettings, State
 from nat_plugin.training.seeds import derive_seed
 
 LATENCY, ABSENT = "latency", "absent"

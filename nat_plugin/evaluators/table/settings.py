@@ -10,7 +10,7 @@ from nat_plugin.errors import NATError
 from nat_plugin.evaluators.table.layout import Unit
 from nat_plugin.outside import OutsidePath
 from nat_plugin.plugins import plugins
-from nat_plugin.search.base import Settings
+from nat_plugin.settings import Settings
 from nat_plugin.sources import find_adapter
 
 CSV = "csv"

@@ -20,7 +20,7 @@ from nat_plugin.plugins import Plugins
 from nat_plugin.runs.checking import check_adapter, check_data, check_part, mapping, validate
 from nat_plugin.runs.reading import read_values
 from nat_plugin.runs.recipe import Executed, NetworkSettings
-from nat_plugin.search.base import Settings
+from nat_plugin.settings import Settings
 
 KINDS = ("table", "runs", "evaluator")
 """The keys of a source, of which it has one: where its scores are from."""

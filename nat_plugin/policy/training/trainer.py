@@ -31,7 +31,7 @@ from nat_plugin.policy.training.proxies import TaskProxies
 from nat_plugin.policy.training.recipe import StageSettings, TrainingRecipe
 from nat_plugin.policy.training.spaces import NONE, World
 from nat_plugin.policy.training.tasks import TrainingTask
-from nat_plugin.search.base import State
+from nat_plugin.settings import State
 from nat_plugin.training.seeds import derive_seed
 
 CHUNK = 512

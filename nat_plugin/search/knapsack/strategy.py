@@ -10,12 +10,13 @@ import numpy as np
 from pydantic import Field
 
 from nat_plugin.ir import Choice, Moves
-from nat_plugin.search.base import Measurement, Settings, State, Task
+from nat_plugin.search.base import Measurement, Task
 from nat_plugin.search.knapsack.groups import SlotGroup, costs, fixed, groups_of, is_sum
 from nat_plugin.search.knapsack.harms import harms
 from nat_plugin.search.knapsack.packing import Packing
 from nat_plugin.search.neighbourhood import changed, descent
 from nat_plugin.search.per_input import PerInput
+from nat_plugin.settings import Settings, State
 
 MOST_LIMITS = 2
 """So many limits on sums are part of the programme; what breaks any other limit is passed over."""

@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Cell, Edge, Moves, Network, Op, Rule, cost, is_connected
 from nat_plugin.ir.edge_costs import EdgeCosts, edge_costs
-from nat_plugin.search.base import Settings
+from nat_plugin.settings import Settings
 
 _Weight = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
 _TRIES = 32

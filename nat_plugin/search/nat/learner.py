@@ -17,9 +17,9 @@ from nat_plugin.policy.reinforce import Learning, Temperature, learn
 from nat_plugin.policy.sampling import SampledChoice, draw, greedy
 from nat_plugin.policy.training.critic_based import draw_unmasked
 from nat_plugin.policy.training.exact import exact_step
-from nat_plugin.search.base import State
 from nat_plugin.search.nat.rounds import Round
 from nat_plugin.search.nat.settings import NATSettings
+from nat_plugin.settings import State
 
 Expected: TypeAlias = Callable[[int, Sequence[Choice]], np.ndarray]
 """Ranks (n,) that are expected of choices of the input with that number, as normal quantiles."""

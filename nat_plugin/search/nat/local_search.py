@@ -11,7 +11,7 @@ import numpy as np
 
 from nat_plugin.ir import Choice, Moves, Network, key
 from nat_plugin.policy.sampling import SampledChoice
-from nat_plugin.search.base import Measurement, Proposal, State
+from nat_plugin.search.base import Measurement, Proposal
 from nat_plugin.search.knapsack.ranking import can_rank, least_harm
 from nat_plugin.search.nat.engines import Engines
 from nat_plugin.search.nat.learner import Learner
@@ -21,6 +21,7 @@ from nat_plugin.search.nat.start import SearchStart
 from nat_plugin.search.records import Records
 from nat_plugin.search.surrogate.acquisition import Acquisition, SurrogateModel
 from nat_plugin.search.surrogate.observations import Observation
+from nat_plugin.settings import State
 
 FIRST = 3
 """Measurements before there is a process, where nothing that is sure says what to begin with."""

@@ -12,7 +12,8 @@ from nat_plugin.ir import Moves, Network, from_json, to_json
 from nat_plugin.policy.graphs import Batch, build_batch, build_graph
 from nat_plugin.policy.reinforce import Episode
 from nat_plugin.policy.sampling import SampledChoice
-from nat_plugin.search.base import Proposal, State
+from nat_plugin.search.base import Proposal
+from nat_plugin.settings import State
 
 
 class Round:

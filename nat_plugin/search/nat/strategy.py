@@ -21,7 +21,7 @@ from nat_plugin.policy.apply import decode
 from nat_plugin.policy.files import Fact, save_policy
 from nat_plugin.policy.finding import outside_of
 from nat_plugin.policy.sampling import draw, greedy, most_probable
-from nat_plugin.search.base import Measurement, Proposal, State, Strategy, Task
+from nat_plugin.search.base import Measurement, Proposal, Strategy, Task
 from nat_plugin.search.nat.inputs import draw_source
 from nat_plugin.search.nat.learner import Learner
 from nat_plugin.search.nat.local_search import LocalSearch
@@ -29,6 +29,7 @@ from nat_plugin.search.nat.rounds import Round
 from nat_plugin.search.nat.settings import NATSettings
 from nat_plugin.search.nat.start import find_start
 from nat_plugin.search.records import Records, check_inputs
+from nat_plugin.settings import State
 
 USUAL = 2000
 """Evaluations that are planned where nobody says how many."""

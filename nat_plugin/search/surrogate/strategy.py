@@ -7,10 +7,11 @@ from typing import Annotated
 from pydantic import Field
 
 from nat_plugin.ir import Choice
-from nat_plugin.search.base import Measurement, Settings, State, Task
+from nat_plugin.search.base import Measurement, Task
 from nat_plugin.search.per_input import PerInput
 from nat_plugin.search.surrogate.acquisition import Acquisition
 from nat_plugin.search.surrogate.observations import Observation
+from nat_plugin.settings import Settings, State
 
 
 class SurrogateSettings(Settings):
