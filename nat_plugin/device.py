@@ -13,9 +13,10 @@ import torch
 
 from nat_plugin.errors import NATError
 from nat_plugin.files import ReadError, read_text
+from nat_plugin.memory import memory_kept as memory_kept
 from nat_plugin.parallel.ranks import ALONE, Ranks
 
-__all__ = ["Compute", "find_compute", "made_with"]
+__all__ = ["Compute", "find_compute", "made_with", "memory_kept"]
 
 
 class BatchForm(TypedDict):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import torch
 
-__all__ = ["Clock", "Ratio", "compare_times", "quickest", "repeated_ratio"]
+__all__ = ["Clock", "Ratio", "compare_times", "quickest", "repeated_ratio", "repeated_ratios"]
 
 Run = Callable[[], object]
 
@@ -90,6 +90,18 @@ def repeated_ratio(ratio: Callable[[], float], within: float) -> Ratio:
         if high - low <= within or len(found) >= MOST:
             return Ratio(statistics.median(found), low, high, len(found))
         found.append(ratio())
+
+
+def repeated_ratios(ratios: Callable[[], Sequence[float]], within: float) -> list[Ratio]:
+    """The same of several, all of them until each is known."""
+    rounds = [ratios() for _ in range(FEWEST)]
+    while True:
+        columns = list(zip(*rounds, strict=True))
+        intervals = [interval(values) for values in columns]
+        if len(rounds) >= MOST or all(high - low <= within for low, high in intervals):
+            pairs = zip(columns, intervals, strict=True)
+            return [Ratio(statistics.median(values), low, high, len(rounds)) for values, (low, high) in pairs]
+        rounds.append(ratios())
 
 
 def interval(values: Sequence[float]) -> tuple[float, float]:

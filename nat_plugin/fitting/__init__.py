@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from nat_plugin.fitting.sampling import draw_sample as draw_sample
     from nat_plugin.fitting.sampling import empty_moments as empty_moments
     from nat_plugin.fitting.sampling import moments_bytes as moments_bytes
+    from nat_plugin.fitting.sampling import sample_pixels as sample_pixels
     from nat_plugin.fitting.sampling import split_by_size as split_by_size
     from nat_plugin.fitting.solving import Solution as Solution
     from nat_plugin.fitting.solving import best_ridge as best_ridge
@@ -38,6 +39,7 @@ else:
                 "draw_sample",
                 "empty_moments",
                 "moments_bytes",
+                "sample_pixels",
                 "split_by_size",
             ),
             "solving": ("Solution", "best_ridge", "solve"),

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
 CHUNK = 4096
 """Rows that are converted at a time."""
+BANDS, NARROWEST = 4, 96
+"""Of the matrix of products: so many, of so many rows at least."""
 _CENTRED = "centred"
 _ROUNDED = 1e-13
 """Share of a square that is lost where its mean is taken off."""
+
+
+def _bands(inputs: int) -> Iterator[slice]:
+    """Of the products of inputs, which are symmetric: only those from the diagonal on are computed."""
+    step = max(NARROWEST, -(-inputs // BANDS))
+    return (slice(start, start + step) for start in range(0, inputs, step))
 
 
 class Moments:
@@ -33,8 +43,11 @@ class Moments:
             self.x += ins.sum(0)
             self.y += outs.sum(0)
             self.square += (outs**2).sum(0)
-            self.xx.addmm_(ins.T, ins)
+            for rows in _bands(len(self.xx)):
+                self.xx[rows, rows.start :].addmm_(ins[:, rows].T, ins[:, rows.start :])
             self.xy.addmm_(ins.T, outs)
+        for rows in _bands(len(self.xx)):
+            self.xx[rows.stop :, rows] = self.xx[rows, rows.stop :].T
 
     def __add__(self, other: Moments) -> Moments:
         made = Moments(len(self.x), len(self.y), self.x.device)

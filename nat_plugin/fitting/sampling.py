@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import torch
@@ -52,16 +52,27 @@ class FitSample:
     parts: tuple[BatchPart | None, BatchPart | None]
     width: int
 
+    def of(self, channels: Tensor) -> FitSample:
+        """Of some of the outputs."""
+        return replace(self, parts=(_part_of(self.parts[0], channels), _part_of(self.parts[1], channels)))
+
+
+def _part_of(part: BatchPart | None, channels: Tensor) -> BatchPart | None:
+    return None if part is None else replace(part, y=part.y[:, channels])
+
 
 def is_held(number: int, count: int, device: torch.device) -> Tensor:
     """Which of so many pictures, from the ``number``-th on, are held out."""
     return (torch.arange(number, number + count) % HELD_OUT_EVERY == HELD_OUT_EVERY - 1).to(device)
 
 
-def draw_sample(fitted: LinearMap, y: Tensor, number: int, count: int, seed: int) -> FitSample:
-    """What to fit on, and what is held out, of the outputs ``y`` of a batch whose first picture is the ``number``-th of
-    ``count``."""
-    pixels = max(FEWEST, -(-ROWS * fitted.inputs // count))
+def sample_pixels(fitted: LinearMap, count: int) -> int:
+    """Places of each of ``count`` pictures that a map is fitted on."""
+    return max(FEWEST, -(-ROWS * fitted.inputs // count))
+
+
+def draw_sample(y: Tensor, pixels: int, number: int, seed: int) -> FitSample:
+    """Of a batch of outputs whose first picture is the ``number``-th, so many ``pixels`` of each."""
     generator = torch.Generator().manual_seed(seed * 1_000_003 + number)
     held = is_held(number, len(y), y.device)
 
@@ -85,7 +96,7 @@ def add_batch(
     pair: tuple[Moments, Moments], fitted: LinearMap, x: Tensor, y: Tensor, number: int, count: int, seed: int
 ) -> None:
     """Rows of a batch, whose first picture is the ``number``-th of ``count``, to the moments that they belong to."""
-    add_sample(pair, fitted, x, draw_sample(fitted, y, number, count, seed))
+    add_sample(pair, fitted, x, draw_sample(y, sample_pixels(fitted, count), number, seed))
 
 
 def split_by_size(sizes: Mapping[_K, int]) -> Iterator[list[_K]]:

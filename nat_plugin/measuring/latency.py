@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -113,6 +114,16 @@ class Latency(ABC):
     @abstractmethod
     def change(self, slot: Slot, op: Op) -> TimeShare:
         """What an op changes that takes the place of the one in a slot, as a share of the original."""
+
+    def prepare(self, wanted: Sequence[tuple[Slot, Op]]) -> None:
+        """Measure together what can be, of changes that are asked for next."""
+        with self.settings.on_threads():
+            self._changes |= self.together([each for each in wanted if each not in self._changes])
+
+    def together(self, wanted: Sequence[tuple[Slot, Op]]) -> dict[tuple[Slot, Op], TimeShare]:
+        """``change`` of those that can be measured in the same passes; none, if left out."""
+        del wanted
+        return {}
 
     def cost(self, slot: Slot, op: Op) -> TimeShare:
         """What an op takes in a slot, as a share of the original: more than nothing being there. Where a slot cannot be

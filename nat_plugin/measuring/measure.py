@@ -27,6 +27,7 @@ def ops_to_measure(network: Network) -> list[tuple[Slot, Op]]:
 def measure_table(latency: Latency, of: TableSubject, after_op: Callable[[int], None] = lambda _: None) -> CostTable:
     """The table of what is timed; ``after_op`` hears how many ops are done."""
     network = latency.network
+    latency.prepare(ops_to_measure(network))
     for number, (slot, op) in enumerate(ops_to_measure(network), start=1):
         latency.share(slot, op)
         after_op(number)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from nat_plugin import NATError
 from nat_plugin.advising import Change, Outputs, PartShares, Stopwatch, Subject
+from nat_plugin.device import memory_kept
 from nat_plugin.fitting import Solution
 from nat_plugin.ir import Cost, Network, Op, cost
 from nat_timm.advising.combining import combined
@@ -79,6 +80,7 @@ class TimmSubject(Subject):
         self._made = {change: partial(self._part, change, each) for change, each in documents.items()}
         return list(documents)
 
+    @memory_kept()
     def prepare(self, changes: Sequence[Change]) -> Sequence[Change]:
         """Fits all operations that may stand in the place of a block, or of a part of one, in one pass, and then what
         reads a cut."""
@@ -140,6 +142,7 @@ class TimmSubject(Subject):
     def _output(self, cut: Cut, owner: nn.Module) -> Any:
         return output(self._steps, cut, owner)
 
+    @memory_kept()
     def alone(self, changes: Sequence[Change], chosen: Tensor) -> Mapping[Change, Outputs]:
         by_unit: dict[ModelUnit, dict[Any, Callable[[], nn.Module]]] = {}
         for change in changes:
@@ -148,6 +151,7 @@ class TimmSubject(Subject):
         labels = self._labels(chosen)
         return {change: Outputs(each, own, labels) for change, each in found.items()}
 
+    @memory_kept()
     def combined(self, choices: Sequence[Sequence[Change]], chosen: Tensor) -> list[Outputs]:
         made = []
         for each in choices:

@@ -10,12 +10,13 @@ from torch import Tensor, nn
 
 from nat_plugin import NATError
 from nat_plugin.advising import Advice, Effect, Replacement
+from nat_plugin.device import memory_kept
 from nat_plugin.evaluators import Assessment, Evaluator, EvaluatorContext, Split, Trial
 from nat_plugin.extending import Settings, State
 from nat_plugin.ir import Choice, Moves, Network, key
 from nat_plugin.search import Measurement, Proposal
-from nat_timm.fitting.fit import fit
-from nat_timm.fitting.norms import recalibrate_like
+from nat_timm.fitting.fit import fit_to
+from nat_timm.fitting.reference import Reference
 from nat_timm.models import inherit
 
 
@@ -25,22 +26,26 @@ class FittedScores:
 
     def __init__(self, model: nn.Module, own: Network, pictures: Sequence[Tensor], compared: Sequence[Tensor]) -> None:
         """``own``: the network of the model; ``pictures``: to fit on; ``compared``: others, to compare on."""
-        self._model, self._own, self._pictures, self._compared = model.eval(), own, pictures, compared
+        self._model, self._own, self._compared = model.eval(), own, compared
+        self._reference = Reference(model, pictures)
+        self._known: dict[Network, tuple[float, float]] = {}
         self.wanted = self._logits(model)
 
     def of(self, network: Network) -> tuple[float, float]:
         """The mean square of the difference of the logits, as a share of their spread over the pictures; and how often
         the two say the same."""
-        found = self.logits(network)
-        spread = float((self.wanted - self.wanted.mean(0)).square().sum())
-        change = float((found - self.wanted).square().sum()) / max(spread, 1e-30)
-        return change, float((found.argmax(1) == self.wanted.argmax(1)).double().mean())
+        if network not in self._known:
+            found = self.logits(network)
+            spread = float((self.wanted - self.wanted.mean(0)).square().sum())
+            change = float((found - self.wanted).square().sum()) / max(spread, 1e-30)
+            self._known[network] = change, float((found.argmax(1) == self.wanted.argmax(1)).double().mean())
+        return self._known[network]
 
+    @memory_kept()
     def logits(self, network: Network) -> Tensor:
         """Of a network that is fitted: (images, classes)."""
         made = inherit(self._model, network)
-        if network != self._own and not fit(made, self._model, self._pictures):
-            recalibrate_like(made, self._model, self._pictures)
+        fit_to(made, self._reference)
         return self._logits(made)
 
     @torch.no_grad()

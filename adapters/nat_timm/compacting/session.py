@@ -181,14 +181,30 @@ class CompactionSession:
         if not self._in_closed_form:
             return self.model
         made = placed(copy.deepcopy(self.model), self.compute).eval()
-        pictures = self._pictures()
-        order_hidden(made, self.network, self.rule, pictures, self.seed)
+        order_hidden(made, self.network, self.rule, self._pictures, self.seed)
         return made
 
+    @cached_property
     def _pictures(self) -> list[Tensor]:
-        """What an advice, and a search by it, is of: the same whenever they are asked for."""
+        """What an advice, and a search by it, is of."""
         with self._seeded("pictures"):
             return [x for x, _ in self.feed.calibration_batches(ADVISED_ON)]
+
+    @cached_property
+    def advice(self) -> Advice:
+        """On single moves, by which all strategies may search."""
+        self.progress.phase("advice", 1)
+        found = advise(
+            self.moved, self._pictures, rules=self.rule.name, combinations=False, device=str(self.compute.device)
+        )
+        self.progress.step(1, f"{len(found.moves)} moves")
+        return found
+
+    @cached_property
+    def scores(self) -> FittedScores:
+        """Of networks that are fitted in closed form, each of which is measured once, whichever strategy asks."""
+        compared = [x for x, _ in self.feed.reward(0, 0)]
+        return FittedScores(self.moved, self.network, self._pictures, compared)
 
     @property
     def is_adapted(self) -> bool:
@@ -262,20 +278,11 @@ class CompactionSession:
             self._in_closed_form = True
             for name in ("moved", "tuner"):
                 vars(self).pop(name, None)
-        if advice is None:
-            self.progress.phase("advice", 1)
-            pictures = self._pictures()
-            advice = advise(
-                self.moved, pictures, rules=self.rule.name, combinations=False, device=str(self.compute.device)
-            )
-            self.progress.step(1, f"{len(advice.moves)} moves")
-        known = list(told(advice, strategy.moves_of(self.network)))
+        known = list(told(advice or self.advice, strategy.moves_of(self.network)))
         for number, (network, found) in enumerate(known):
             strategy.tell(Proposal(-1 - number, self.network, network), found)
         report(f"advice: {len(known)} measurements told")
-        compared = [x for x, _ in self.feed.reward(0, 0)]
-        scores = FittedScores(self.moved, self.network, self._pictures(), compared)
-        evaluator = FittedEvaluator(self._context, scores)
+        evaluator = FittedEvaluator(self._context, self.scores)
         evaluated = self.search(strategy, settings, report, evaluator)
         self.ranking = HarmRanking([*((network, found.gain) for network, found in known), *evaluator.gains.items()])
         return evaluated

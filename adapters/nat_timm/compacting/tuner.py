@@ -6,6 +6,7 @@ import copy
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,8 +14,8 @@ from torch import Tensor, nn
 from nat_plugin.device import Compute
 from nat_plugin.ir import Network
 from nat_plugin.training import Accuracy, derive_seed, seeded
-from nat_timm.fitting.fit import fit
-from nat_timm.fitting.norms import recalibrate_like
+from nat_timm.fitting.fit import fit_to
+from nat_timm.fitting.reference import Reference
 from nat_timm.measuring.statistics import recalibrate
 from nat_timm.models import inherit
 from nat_timm.training.evaluator import FITTED_ON
@@ -49,6 +50,8 @@ class Tuner:
     """Whether what reads a cut is fitted."""
     _made: tuple[Network, nn.Module, Tensor] | None = field(default=None, init=False)
     """The network that was fitted last, and where the random numbers were then: loaders draw what follows."""
+    _given: tuple[Reference, Tensor] | None = field(default=None, init=False)
+    """What all are fitted to, once its pictures were drawn, and where the random numbers were then."""
 
     def tune(
         self,
@@ -94,12 +97,17 @@ class Tuner:
         return copy.deepcopy(self._made[1])
 
     def _make(self, network: Network) -> nn.Module:
-        made, pictures = self.shell(network), [x for x, _ in self.feed.calibration_batches(FITTED_ON)]
-        fit(made, self.original, pictures, cut=self.in_closed_form)
-        if network != self.source and self.recalibration:
-            pictures = [x for x, _ in self.feed.calibration_batches(self.recalibration)]
-            recalibrate_like(made, self.original, pictures)
+        made = self.shell(network)
+        if self._given is None:
+            pictures = [x for x, _ in self.feed.calibration_batches(FITTED_ON)]
+            self._given = Reference(self.original, pictures), torch.get_rng_state()
+        reference, random = self._given
+        fit_to(made, reference, cut=self.in_closed_form, norms=self.recalibration > 0)
+        torch.set_rng_state(random)
         return made
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_made": None, "_given": None}
 
     def _recalibrated(self, made: nn.Module) -> nn.Module:
         if self.recalibration:

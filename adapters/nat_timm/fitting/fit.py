@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import chain
 from typing import Any, TypeAlias
 
@@ -13,14 +12,15 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from nat_plugin import NATError
+from nat_plugin.device import memory_kept
 from nat_plugin.fitting import (
     HELD_OUT_EVERY,
     FitSample,
     Moments,
     Solution,
     add_sample,
-    draw_sample,
     empty_moments,
+    sample_pixels,
     solve,
 )
 from nat_timm.documents.forms import LOW_RANK, Form
@@ -28,9 +28,10 @@ from nat_timm.fitting.cuts import RECORDED, readers_of
 from nat_timm.fitting.layers import as_map, dense, form_of, set_weights
 from nat_timm.fitting.maps import given, map_of
 from nat_timm.fitting.merging import is_linear, merged
-from nat_timm.fitting.norms import PairedNorm, edits_of, estimate, paired_norms
+from nat_timm.fitting.norms import KnownNorm, channels_kept, edits_of, is_norm, norms_from, settle
 from nat_timm.fitting.passes import passes_of
-from nat_timm.fitting.probing import Point, RecordedCall, calls, probe, taken_at
+from nat_timm.fitting.probing import Point, RecordedCall, calls, probe
+from nat_timm.fitting.reference import Reference, Target
 from nat_timm.surgery.fitted import FittedOp
 from nat_timm.surgery.standins import Passed, Skipped
 
@@ -66,98 +67,124 @@ def fit(
     ``norms`` the running statistics behind change as much as the pictures say. No labels are needed. The model is left
     in evaluation mode. NATError where there are too few pictures, or of another size than the model takes.
     """
-    with torch.no_grad():
-        return _fit(model, original, images, cut, norms, seed)
+    if not _is_changed(model, original):
+        model.eval()
+        return ()
+    return fit_to(model, Reference(original, checked(images, original), seed), cut=cut, norms=norms)
 
 
-def _fit(model: nn.Module, original: nn.Module, images: Pictures, cut: bool, norms: bool, seed: int) -> tuple[Fit, ...]:
+@memory_kept()
+@torch.no_grad()
+def fit_to(model: nn.Module, reference: Reference, *, cut: bool = True, norms: bool = True) -> tuple[Fit, ...]:
+    """The same for one of many models that are made from one."""
     model.eval()
-    edits = set(edits_of(model)) - set(edits_of(original)) if cut else set()
-    if not edits and not any(isinstance(module, FittedOp) for module in model.modules()):
+    original = reference.model
+    if not _is_changed(model, original):
         return ()
-    batches = checked(images, original)
-    order = calls(model, batches[0][:1], (FittedOp, Passed, Skipped, *RECORDED))
-    readers = readers_of(model, edits, order, norms)
-    places = [at for at, call in enumerate(order) if isinstance(call.module, FittedOp) or call.path in readers]
-    if not places:  # blocks were left out, and nothing reads a cut
-        return ()
-    was_training, found = original.training, []
-    original.eval()
-    try:
-        wanted = [_place(original, order, each) for each in places]
-        pairs = paired_norms(model, original, order[places[0] :], edits) if norms else {}
-        samples = _samples(original, wanted, pairs, batches, seed)
-        passes = passes_of(model, batches, [each.path for each in wanted])
-        for number, (place, after) in enumerate(zip(places, [*places[1:], len(order)], strict=True)):
-            inputs = passes.reach(number)
-            found.append(_fitted(original, wanted[number], inputs, [each[number] for each in samples], batches[0]))
-            behind = [each.module for each in order[place:after] if isinstance(each.module, _BatchNorm)]
-            if norms:
-                estimate(model, behind, pairs.values(), range(len(batches)), passes.beyond)
-    finally:
-        original.train(was_training)
-    return tuple(found)
+    edits = set(edits_of(model)) - set(edits_of(original))
+    order = calls(model, reference.batches[0][:1], (FittedOp, Passed, Skipped, *RECORDED))
+    readers = readers_of(model, edits if cut else (), order, norms)
+    chosen = (at for at, call in enumerate(order) if isinstance(call.module, FittedOp) or call.path in readers)
+    places = {at: _place(original, order, at) for at in chosen}
+    reference.samples([_target(reference, place) for place in places.values()])  # in one pass with all norms
+    settled = {}
+    if norms:
+        first = min([*places, *_calls_within(order, {path for edit in edits for path in edit.at})], default=0)
+        settled = norms_from(first, order, reference, channels_kept(model, edits))
+    return fit_places(model, reference, order, places, settled)
+
+
+@memory_kept()
+@torch.no_grad()
+def settle_norms(model: nn.Module, reference: Reference, kept: Mapping[str, Tensor] | None = None) -> None:
+    """Give all norms of a model that was made from another, in whatever way, the running statistics of that one, and
+    what the pictures say that changed; ``kept``: by path, which channels of a norm are left. The model is left in
+    evaluation mode."""
+    order = calls(model.eval(), reference.batches[0][:1], (_BatchNorm,))
+    fit_places(model, reference, order, {}, norms_from(0, order, reference, kept or {}))
+
+
+def _is_changed(model: nn.Module, original: nn.Module) -> bool:
+    edits = set(edits_of(model)) - set(edits_of(original))
+    return bool(edits) or any(isinstance(module, FittedOp) for module in model.modules())
+
+
+def _calls_within(order: Sequence[RecordedCall], paths: Iterable[str]) -> list[int]:
+    return [at for at, call in enumerate(order) if any(f"{call.path}.".startswith(f"{path}.") for path in paths)]
 
 
 @dataclass(frozen=True, eq=False)
-class _FitPlace:
-    """A module that is fitted, and where in the original is what it is to give; ``blocks`` are those that it stands
-    for, if it does (None: it reads a cut)."""
+class FitPlace:
+    """A module that is fitted, and where in the original is what it is to give, of which some ``outputs`` may be left
+    (None: all); ``blocks`` are those that it stands for, if it does (None: it reads a cut)."""
 
     path: str
     module: nn.Module
     form: Form
     target: Point
     side: tuple[int, int]
-    blocks: list[nn.Module] | None
+    blocks: list[nn.Module] | None = None
+    outputs: Tensor | None = None
 
     @property
     def given(self) -> Point:
         return Point(self.path, is_input=True)
 
 
-def _place(original: nn.Module, order: Sequence[RecordedCall], place: int) -> _FitPlace:
-    path, module = order[place].path, order[place].module
-    given = as_map(module, order[place].given)
+def reader_place(call: RecordedCall, outputs: Tensor | None = None) -> FitPlace:
+    """Of a dense layer, to what it gave in the original."""
+    given = as_map(call.module, call.given)
     side = given.shape[2], given.shape[3]
-    if isinstance(module, FittedOp):
-        ends = blocks_of(order, place)
-        target, blocks = Point(ends[-1], activation=module.form.activation), list(map(original.get_submodule, ends))
-        return _FitPlace(path, module, module.form, target, side, blocks)
-    return _FitPlace(path, module, form_of(dense(module)), Point(path), side, None)
+    return FitPlace(call.path, call.module, form_of(dense(call.module)), Point(call.path), side, None, outputs)
 
 
-def _samples(
-    original: nn.Module, wanted: Sequence[_FitPlace], pairs: Mapping[str, PairedNorm], batches: Sequence[Tensor],
-    seed: int,
-) -> list[list[FitSample]]:  # fmt: skip
-    """Of every batch, what each place is to give: one pass through the original, of which only the rows stay that are
-    fitted to, and what ``pairs`` of norms see."""
-    number, count, found = 0, sum(len(x) for x in batches), []
-    by_point: dict[Point, list[int]] = {}
-    for at, place in enumerate(wanted):
-        by_point.setdefault(place.target, []).append(at)
-    norms = {Point(path, is_input=True): pair for path, pair in pairs.items()}
-    for x in batches:
-
-        def take(point: Point, y: Tensor, start: int = number) -> dict[int, FitSample]:
-            if point in norms:
-                norms[point].see(y)
-            places = ((at, wanted[at]) for at in by_point.get(point, ()))
-            return {
-                at: draw_sample(map_of(each.form), as_map(each.module, y), start, count, seed) for at, each in places
-            }
-
-        taken = taken_at(original, list(dict.fromkeys([*by_point, *norms])), partial(original, x), take)
-        by_place = {at: each for samples in taken.values() for at, each in samples.items()}
-        found.append([by_place[at] for at in range(len(wanted))])
-        number += len(x)
-    return found
+def _place(original: nn.Module, order: Sequence[RecordedCall], place: int) -> FitPlace:
+    path, module = order[place].path, order[place].module
+    if not isinstance(module, FittedOp):
+        return reader_place(order[place])
+    given, ends = order[place].given, blocks_of(order, place)
+    target, blocks = Point(ends[-1], activation=module.form.activation), list(map(original.get_submodule, ends))
+    return FitPlace(path, module, module.form, target, (given.shape[2], given.shape[3]), blocks)
 
 
-def _fitted(
-    original: nn.Module, place: _FitPlace, inputs: Iterator[Tensor], samples: Sequence[FitSample], batch: Tensor
-) -> Fit:
+@torch.no_grad()
+def fit_places(
+    model: nn.Module,
+    reference: Reference,
+    order: Sequence[RecordedCall],
+    places: Mapping[int, FitPlace],
+    norms: Mapping[int, KnownNorm | None],
+) -> tuple[Fit, ...]:
+    """Fit modules of a model in evaluation mode and settle its norms, in the order of its calls, so that each gets what
+    those before it give by then; both by number of the call."""
+    found: list[Fit] = []
+    samples = dict(zip(places, _samples(reference, list(places.values())), strict=True))
+    stops = sorted({*places, *norms})
+    passes = passes_of(model, reference.batches, [order[at].path for at in stops]) if stops else None
+    for number, at in enumerate(stops):
+        assert passes is not None
+        inputs = passes.reach(number)
+        if at in places:
+            found.append(_fitted(reference, places[at], inputs, samples[at]))
+        else:
+            norm = order[at].module
+            assert is_norm(norm)
+            settle(norm, inputs, norms[at])
+    return tuple(found)
+
+
+def _samples(reference: Reference, places: Sequence[FitPlace]) -> Iterator[list[FitSample]]:
+    targets = [_target(reference, place) for place in places]
+    for place, found in zip(places, reference.samples(targets), strict=True):
+        yield found if place.outputs is None else [each.of(place.outputs) for each in found]
+
+
+def _target(reference: Reference, place: FitPlace) -> Target:
+    pixels = sample_pixels(map_of(place.form), reference.pictures)
+    return Target(place.target, pixels, isinstance(place.module, nn.Linear))
+
+
+def _fitted(reference: Reference, place: FitPlace, inputs: Iterator[Tensor], samples: Sequence[FitSample]) -> Fit:
     """``inputs``: what the place gets, batch by batch."""
     path, module, form = place.path, place.module, place.form
     inputs = (as_map(module, x) for x in inputs)
@@ -165,7 +192,7 @@ def _fitted(
     if isinstance(module, FittedOp):
         assert place.blocks is not None
         solution = None
-        if is_linear(place.blocks, form.activation) and _is_same(first, probe(original, [place.given], batch)):
+        if is_linear(place.blocks, form.activation) and _is_same(first, _given(reference, place)):
             solution = merged(place.blocks, form, place.side)
         if solution is None:
             solution = solution_of(form, _moments(form, first, inputs, samples))
@@ -175,6 +202,15 @@ def _fitted(
         solution = solve(map_of(form), *_moments(form, first, inputs, samples), start=layer.weight.flatten(1).T)
         set_weights(layer, solution.weights[0], solution.bias)
     return Fit(path, form, solution.residual, solution.ridge)
+
+
+def _given(reference: Reference, place: FitPlace) -> Mapping[Point, Tensor]:
+    """What the original gets there of the first batch."""
+    was_training = reference.model.training
+    reference.model.eval()
+    found = probe(reference.model, [place.given], reference.batches[0])
+    reference.model.train(was_training)
+    return found
 
 
 def checked(images: Pictures, model: nn.Module) -> list[Tensor]:

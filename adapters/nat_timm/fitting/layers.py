@@ -32,8 +32,11 @@ def form_of(layer: DenseLayer) -> Form:
 
 def as_map(module: nn.Module, x: Tensor) -> Tensor:
     """What a module reads or gives as a feature map (N, C, H, W)."""
-    if not isinstance(module, nn.Linear):
-        return x
+    return rows_as_map(x) if isinstance(module, nn.Linear) else x
+
+
+def rows_as_map(x: Tensor) -> Tensor:
+    """Values with channels last (N, ..., C), as a feature map."""
     return x.reshape(len(x), -1, x.shape[-1]).transpose(1, 2)[..., None]
 
 

@@ -16,21 +16,17 @@ from nat_timm.reading.trace import Step, to_meta, trace
 from nat_timm.surgery.fitted import FittedOp
 
 KEPT = 2**30
-"""Bytes of what is kept of all batches at most; what has no space is computed from the beginning each time."""
+"""Bytes of what is kept of all batches at most; what has no space is computed from where there was some."""
 _CLOSE = 1e-3
 
 
 class Passes(ABC):
-    """Places are visited in the order in which they compute. Norms, and whatever lies before a place, do not change any
-    more once it was reached."""
+    """Places are visited in the order in which they compute. What lies before a place does not change any more once it
+    was reached."""
 
     @abstractmethod
     def reach(self, place: int) -> Iterator[Tensor]:
-        """What goes into a place, batch by batch."""
-
-    @abstractmethod
-    def beyond(self, batch: int) -> object:
-        """Compute a batch from the place that was reached last to the next one, or to the end."""
+        """What goes into a place, batch by batch; who gets it does not write over it."""
 
 
 def passes_of(model: nn.Module, batches: Sequence[Tensor], paths: Sequence[str]) -> Passes:
@@ -47,18 +43,17 @@ def _steps_of(model: nn.Module, batch: Tensor, paths: Sequence[str]) -> tuple[St
         steps = Steps(graph, model)
     except NATError:
         return None
-    found = [
-        [step for step in graph.steps if step.op == "call_module" and f"{path}.".startswith(f"{step.target}.")]
-        for path in paths
-    ]
-    if not all(len(each) == 1 for each in found) or len({each[0] for each in found}) < len(paths):
+    called = [step for step in graph.steps if step.op == "call_module"]
+    found = [next((step for step in called if f"{path}.".startswith(f"{step.target}.")), None) for path in paths]
+    places = [step for step in found if step is not None]
+    if len(places) < len(paths) or places != sorted(places, key=lambda step: graph.order[step]):
         return None
     x = batch[:2]
     values: Values = {}
     out, wanted = steps.advance(values, x), model(x)
     if not isinstance(out, Tensor) or not torch.allclose(out, wanted, _CLOSE, _CLOSE * float(wanted.abs().max())):
         return None
-    return steps, [each[0] for each in found]
+    return steps, places
 
 
 class KeptPasses(Passes):
@@ -69,32 +64,32 @@ class KeptPasses(Passes):
         self, model: nn.Module, paths: Sequence[str], steps: Steps, places: Sequence[Step], batches: Sequence[Tensor]
     ) -> None:
         self._model, self._paths, self._steps, self._places, self._batches = model, paths, steps, places, batches
-        self._states: list[tuple[Step | None, Values] | None] = [(None, {}) for _ in batches]
+        self._states: list[tuple[Step | None, Values]] = [(None, {}) for _ in batches]
         self._sizes = [0] * len(batches)
-        self._place = 0
 
     def reach(self, place: int) -> Iterator[Tensor]:
-        self._place = place
         step, path = self._places[place], self._paths[place]
         for batch in range(len(self._batches)):
-            given, run = Point(path, is_input=True), partial(self._steps.single, step, self._values(batch))
-            yield found_in(self._model, [given], run)[given]
+            values = self._values(batch, step)
+            given = step.args[0] if step.args else None
+            if step.target == path and isinstance(given, Step):
+                yield values[given]
+            else:
+                point = Point(path, is_input=True)
+                yield found_in(self._model, [point], partial(self._steps.single, step, values))[point]
 
-    def beyond(self, batch: int) -> object:
-        values = {step: copied(value) for step, value in self._values(batch).items()}
-        after = self._places[self._place + 1 : self._place + 2]
-        return self._steps.advance(values, self._batches[batch], self._places[self._place], *after)
-
-    def _values(self, batch: int) -> Values:
-        """What is needed from the place on."""
-        place = self._places[self._place]
-        reached, values = self._states[batch] or (None, {})
-        if reached is not place:
-            self._steps.advance(values, self._batches[batch], reached, place)
-            self._sizes[batch] = sum(each.nbytes for each in values.values() if isinstance(each, Tensor))
-            self._states[batch] = (place, values)
-            if sum(self._sizes) > KEPT:
-                self._sizes[batch], self._states[batch] = 0, None
+    def _values(self, batch: int, step: Step) -> Values:
+        """What is needed from a step on."""
+        reached, values = self._states[batch]
+        if reached is step:
+            return values
+        size = self._steps.needs(step) * len(self._batches[batch]) * self._batches[batch].element_size()
+        has_space = sum(self._sizes) - self._sizes[batch] + size <= KEPT
+        if not has_space:  # what follows may write over it
+            values = {each: copied(value) for each, value in values.items()}
+        self._steps.advance(values, self._batches[batch], reached, step)
+        if has_space:
+            self._states[batch], self._sizes[batch] = (step, values), size
         return values
 
 
@@ -104,13 +99,7 @@ class FromTheStart(Passes):
     def __init__(self, model: nn.Module, batches: Sequence[Tensor], paths: Sequence[str]) -> None:
         self._model, self._batches = model, batches
         self._points = [Point(path, is_input=True) for path in paths]
-        self._place = 0
 
     def reach(self, place: int) -> Iterator[Tensor]:
-        self._place = place
         for batch in self._batches:
             yield probe(self._model, [self._points[place]], batch)[self._points[place]]
-
-    def beyond(self, batch: int) -> object:
-        ends = self._points[self._place + 1 : self._place + 2]
-        return probe(self._model, ends, self._batches[batch]) if ends else self._model(self._batches[batch])

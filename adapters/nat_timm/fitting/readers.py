@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from nat_plugin.device import memory_kept
 from nat_plugin.fitting import (
     Moments,
     Solution,
@@ -92,6 +93,7 @@ def order_channels(model: nn.Module, path: str, sums: ReaderSums) -> None:
         note_importance(reader, sums.importance())
 
 
+@memory_kept()
 def order_hidden(model: nn.Module, network: Network, rule: Rule, batches: Sequence[Tensor], seed: int) -> None:
     """The same for all hidden channels that moves of ``network``, which was read from ``model``, can make fewer."""
     moves = Moves(network, rule, Limits(held_elsewhere=True))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import takewhile
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 
 from nat_plugin.ir import Network, Op, Slot
 from nat_plugin.measuring import EAGER, PART_INTERVAL, Latency, LatencySettings, TimedMetric, TimeShare, place
-from nat_plugin.timing import Clock, compare_times, quickest, repeated_ratio
+from nat_plugin.timing import Clock, compare_times, quickest, repeated_ratio, repeated_ratios
 from nat_timm.building.build import build
 from nat_timm.building.entrypoint import attach
 from nat_timm.documents.edits import ADAPTATIONS
@@ -37,10 +38,7 @@ class TimmLatency(Latency):
         return self._original if network == self.network else inherit(self._original, network)
 
     def change(self, slot: Slot, op: Op) -> TimeShare:
-        ops = [op if each == slot else own for each, own in zip(self.network.slots, self.network.ops, strict=True)]
-        after = moved_document(self.network.with_ops(ops))
-        made = place(make_moves(shell(self._model), after, apply_edits), self.settings.compute)
-        path = _around([path for edit in after.edits if edit.op not in ADAPTATIONS for path in edit.at])
+        made, path = self._moved(slot, op)
         part = None if not path or self.settings.runtime == EAGER else self._input_of(path)
         if part is not None:
             return self._changed_alone(path, made, part)
@@ -51,6 +49,50 @@ class TimmLatency(Latency):
             self._parts[path] = self._part(self._model, path)
         own = self._parts[path]
         return self._part(made, path).less(own).times(1 / (1 + own.value))
+
+    def together(self, wanted: Sequence[tuple[Slot, Op]]) -> dict[tuple[Slot, Op], TimeShare]:
+        """One change of every part in the same pass, on the CPU, where reading the clock in between takes no time."""
+        if self.settings.runtime != EAGER or self.settings.compute.device.type != "cpu":
+            return {}
+        queues: dict[str, list[tuple[tuple[Slot, Op], nn.Module]]] = {}
+        for slot, op in wanted:
+            if op != self.network.edge(slot).op and (op.is_null or op in self.network.edge(slot).choices):
+                made, path = self._moved(slot, op)
+                if path:
+                    queues.setdefault(path, []).append(((slot, op), made.get_submodule(path)))
+        found: dict[tuple[Slot, Op], TimeShare] = {}
+        while queues:
+            chosen: list[str] = []
+            for path in queues:
+                if not any(f"{path}.".startswith(f"{each}.") or f"{each}.".startswith(f"{path}.") for each in chosen):
+                    chosen.append(path)
+            parts = {path: queues[path].pop() for path in chosen}
+            made = _with_parts(self._model, {path: part for path, (_, part) in parts.items()})
+            shares = self._changed_parts(made, chosen)
+            found |= {change: share for (change, _), share in zip(parts.values(), shares, strict=True)}
+            queues = {path: left for path, left in queues.items() if left}
+        return found
+
+    def _changed_parts(self, made: nn.Module, paths: Sequence[str]) -> list[TimeShare]:
+        """Of each part, what it takes longer than in the original."""
+        own, new = self._run(self._model), self._run(made)
+
+        def changes() -> list[float]:
+            with _spent_in(self._model, paths, self._clock) as before:
+                whole = quickest(own, self._clock, passes=1)
+            with _spent_in(made, paths, self._clock) as after:
+                new()
+            return [(after[path] - before[path]) / whole for path in paths]
+
+        new()
+        return [TimeShare(each.ratio, each.low, each.high) for each in repeated_ratios(changes, PART_INTERVAL)]
+
+    def _moved(self, slot: Slot, op: Op) -> tuple[nn.Module, str]:
+        """The model with a change, and the path of the part that is another then."""
+        ops = [op if each == slot else own for each, own in zip(self.network.slots, self.network.ops, strict=True)]
+        after = moved_document(self.network.with_ops(ops))
+        made = place(make_moves(shell(self._model), after, apply_edits), self.settings.compute)
+        return made, _around([path for edit in after.edits if edit.op not in ADAPTATIONS for path in edit.at])
 
     def _changed_alone(self, path: str, made: nn.Module, image: Tensor) -> TimeShare:
         """Of a part that runs by itself: what it takes of the model, times what changes there."""
@@ -79,25 +121,45 @@ class TimmLatency(Latency):
 
     def _part(self, model: nn.Module, path: str) -> TimeShare:
         """The time of a part as a multiple of that of the rest."""
-        read, spent = self._clock.read, [0.0]
-
-        def enter(*_: object) -> None:
-            spent[0] -= read()
-
-        def leave(*_: object) -> None:
-            spent[0] += read()
+        run = self._run(model)
 
         def ratio() -> float:
-            spent[0] = 0.0
-            whole = quickest(run, self._clock, passes=1)
-            return spent[0] / max(whole - spent[0], _LEAST * whole)
+            with _spent_in(model, [path], self._clock) as spent:
+                whole = quickest(run, self._clock, passes=1)
+            return spent[path] / max(whole - spent[path], _LEAST * whole)
 
-        module, run = model.get_submodule(path), self._run(model)
-        hooks = module.register_forward_pre_hook(enter), module.register_forward_hook(leave)
         found = repeated_ratio(ratio, PART_INTERVAL)
-        for hook in hooks:
-            hook.remove()
         return TimeShare(found.ratio, found.low, found.high)
+
+
+@contextmanager
+def _spent_in(model: nn.Module, paths: Sequence[str], clock: Clock) -> Iterator[dict[str, float]]:
+    """Seconds that each part takes of what is computed."""
+    spent, handles = dict.fromkeys(paths, 0.0), []
+    for path in paths:
+
+        def enter(*_: object, path: str = path) -> None:
+            spent[path] -= clock.read()
+
+        def leave(*_: object, path: str = path) -> None:
+            spent[path] += clock.read()
+
+        module = model.get_submodule(path)
+        handles += [module.register_forward_pre_hook(enter), module.register_forward_hook(leave)]
+    try:
+        yield spent
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _with_parts(model: nn.Module, parts: Mapping[str, nn.Module]) -> nn.Module:
+    """A copy with other modules at some paths."""
+    made = shell(model)
+    for path, part in parts.items():
+        parent, _, name = path.rpartition(".")
+        made.get_submodule(parent)._modules[name] = part
+    return made
 
 
 def _around(paths: Sequence[str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import prod
 from operator import attrgetter
 from typing import Any, TypeAlias
 
@@ -78,6 +79,13 @@ class Steps:
             for each in self._done.get(step, ()):
                 del values[each]
         return None
+
+    def needs(self, step: Step) -> int:
+        """How many values of a picture are needed from a step on."""
+        order = self._trace.order
+        last = {each: user for user, done in self._done.items() for each in done}
+        alive = (each for each, user in last.items() if order[each] < order[step] <= order[user])
+        return sum(prod(each.meta["shape"] or ()) for each in alive if each.meta.get("shape"))
 
     def single(self, step: Step, values: Values) -> Any:
         """What a step gives; its inputs stay."""

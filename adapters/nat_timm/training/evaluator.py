@@ -49,7 +49,8 @@ class AdaptingSettings(SupernetSettings):
         default=1000,
         ge=0,
         le=10**9,
-        description="training images on which the batch norms of a result are measured anew; 0: left as they are",
+        description="training images on which the batch norms of adapted weights are measured anew; 0: the norms of no "
+        "result change",
     )
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nat_plugin import NATError
-from nat_plugin.device import Compute
+from nat_plugin.device import Compute, memory_kept
 from nat_plugin.evaluators import Batches
 from nat_plugin.extending import Settings
 from nat_plugin.training import Accuracy, ImageSteps, cosine, loss_and_hits
@@ -68,6 +68,7 @@ class TuningImages:
     steps: int
 
 
+@memory_kept()
 def fine_tune(
     model: nn.Module,
     images: TuningImages,
@@ -110,6 +111,7 @@ def fine_tune(
         raise NATError(f"fine-tuning diverged at a learning rate of {tuning.lr:g}; lower it")
 
 
+@memory_kept()
 @torch.no_grad()
 def judged(model: nn.Module, found: Iterable[tuple[Tensor, Tensor]], compute: Compute) -> Accuracy:
     """What a model in evaluation mode gets right of images, and its loss at the temperature at which that is least

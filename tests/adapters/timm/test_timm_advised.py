@@ -139,6 +139,23 @@ def test_a_network_scores_by_how_far_its_output_is_from_the_model(model: nn.Modu
     assert found.gain == pytest.approx(-float(square), rel=1e-4)
 
 
+def test_a_network_that_several_strategies_propose_is_fitted_once(
+    model: nn.Module, advice: Advice, batches: list[tuple[Tensor, Tensor]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session, asked, lengths = session_of(model, batches), list[Network](), SearchSettings(warmup=0, rounds=1, steps=0)
+    logits = FittedScores.logits
+
+    def counted(scores: FittedScores, network: Network) -> Tensor:
+        asked.append(network)
+        return logits(scores, network)
+
+    monkeypatch.setattr(FittedScores, "logits", counted)
+    for _ in range(2):
+        kind = plugins().find("strategies", "knapsack")
+        evaluated = session.advised(kind(session.task({"macs": "0.7x"}, 4), kind.Settings()), advice, lengths)
+    assert len(asked) == len(set(asked)) == evaluated - 1  # the model is among those that are known
+
+
 @pytest.mark.parametrize("name", ["nat", "knapsack", "greedy"])
 def test_a_search_by_advice_finds_combinations_without_shared_weights(
     model: nn.Module, advice: Advice, batches: list[tuple[Tensor, Tensor]], name: str

@@ -72,6 +72,31 @@ def test_every_op_can_be_asked_for(latency: TimmLatency) -> None:
             assert math.isfinite(latency(base.with_ops(ops)))
 
 
+def test_changes_of_several_parts_are_timed_in_the_same_passes_and_are_those_of_each_alone(
+    turned: Turned, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found, alone = (TimmLatency(NETWORK, HERE, turned.clock) for _ in range(2))
+    wanted = [(slot, op) for slot in NETWORK.slots for op in NETWORK.edge(slot).choices if op != NETWORK.edge(slot).op]
+    measured = found.together(wanted)
+    assert len(measured) > 0.8 * len(wanted)
+    for change, share in measured.items():
+        assert share.value == pytest.approx(alone.change(*change).value, abs=1e-6)
+    found.prepare(wanted)
+    monkeypatch.setattr(TimmLatency, "change", None)
+    assert all(found._change(*change) == measured[change] for change in measured)
+
+
+def test_two_changes_of_the_same_part_are_not_made_at_once(
+    latency: TimmLatency, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever it is that is timed, every part has one of its own changes."""
+    slot = next(slot for slot in NETWORK.slots if len(NETWORK.edge(slot).choices) > 3)
+    wanted = [(slot, op) for op in NETWORK.edge(slot).choices if op != NETWORK.edge(slot).op]
+    paths: list[list[str]] = []
+    monkeypatch.setattr(latency, "_changed_parts", lambda _, chosen: paths.append(chosen) or [TimeShare(0.0, 0.0, 0.0)])
+    assert len(latency.together(wanted)) == len(paths) == len(wanted)
+
+
 def test_on_the_clock_of_the_machine_a_model_without_most_blocks_is_faster(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nat_plugin.measuring.latency.SAMPLES", 1)
     found = TimmLatency(TimmAdapter().read("test_resnet", Frame(input=(3, 64, 64), classes=10)), HERE)
