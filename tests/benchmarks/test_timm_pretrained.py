@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from nat_timm.fitting.reference import Reference
 from nat_timm.measuring.statistics import recalibrate
 from timm.layers import BatchNormAct2d
 from torch import nn
 
 from benchmarks.experiments.timm.pretrained.bench import Limit
-from benchmarks.experiments.timm.pretrained.peers import parted, refitted
+from benchmarks.experiments.timm.pretrained.restoring import channels_left, parted, refitted, settled
 from benchmarks.experiments.timm.pretrained.tables import ORIGINAL, tables_of
 from benchmarks.running import run
 from nat_plugin.errors import NATError
@@ -94,10 +96,23 @@ def test_least_squares_undo_a_cut_of_what_others_say_too() -> None:
         rows = kept["3"] if name[0] in "34" else kept["0"]
         values = each[rows] if each.ndim else each
         cut.state_dict()[name].copy_(values[:, :4] if name == "3.weight" else values)
-    found = refitted(cut, original, kept, [x], [])
-    recalibrate(found, [x])
+    reference, left = Reference(original, [x]), channels_left(cut, original)
+    assert {path: each.tolist() for path, each in left.items()} == {"1": [0, 1, 2, 3], "4": [0, 1, 3, 4, 5]}
+    with torch.no_grad():
+        assert not torch.allclose(settled(copy.deepcopy(cut), reference, left)(x), original(x)[:, kept["3"]], atol=0.1)
+    found = refitted(cut, reference, left)
     with torch.no_grad():
         torch.testing.assert_close(found(x), original(x)[:, kept["3"]], rtol=1e-4, atol=1e-4)
+
+
+def test_of_a_norm_of_other_weights_nobody_says_which_channels_it_has() -> None:
+    original = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.BatchNorm2d(4))
+    other = nn.Sequential(nn.Conv2d(3, 2, 1), nn.BatchNorm2d(2), nn.BatchNorm2d(2))
+    with torch.no_grad():
+        original[1].weight.copy_(torch.tensor([1.0, 2.0, 3.0, 2.0]))
+        other[1].weight.copy_(torch.tensor([3.0, 2.0]))
+        other[2].weight.fill_(5.0)
+    assert {path: each.tolist() for path, each in channels_left(other, original).items()} == {"1": [2, 1]}
 
 
 def test_norms_parted_from_activations_compute_the_same() -> None:

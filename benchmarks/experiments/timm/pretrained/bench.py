@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import copy
 import re
+import tempfile
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
+from pathlib import Path
 
-import nat_timm
 import torch
-from nat_timm.compacting.session import ADVISED_ON, CompactionSession
-from torch import nn
+from nat_timm.compacting.result import Tuned
+from nat_timm.compacting.session import CompactionSession
+from nat_timm.compacting.tuner import OWN
+from nat_timm.fitting.reference import Reference
+from nat_timm.training.evaluator import FITTED_ON
+from nat_timm.training.tuning import Tuning
+from torch import Tensor, nn
+from torch.nn import functional
 
-from benchmarks.experiments.timm.pretrained.subjects import Split, Subject
+from benchmarks.experiments.timm.pretrained.restoring import parted
+from benchmarks.experiments.timm.pretrained.subjects import BATCH, Split, Subject
 from nat_plugin.advising.advice import Advice
+from nat_plugin.device import memory_kept
 from nat_plugin.errors import NATError
+from nat_plugin.ir import Network
 
 
 @dataclass(frozen=True)
@@ -55,23 +67,58 @@ class Lengths:
 
 
 class Bench:
-    """A model with its pictures, and what of it all methods share."""
+    """A model with its pictures, and what of it all methods share: what one has found out, no other finds out again."""
 
     def __init__(self, subject: Subject, model: nn.Module, split: Split, seed: int, lengths: Lengths) -> None:
         self.subject, self.model, self.split, self.seed, self.lengths = subject, model, split, seed, lengths
         self._sessions: dict[int, CompactionSession] = {}
+        self._limit, self._tuned = "", dict[tuple[Network, str], Tuned]()
+        self._folder = tempfile.TemporaryDirectory()
+        self.scores = Path(self._folder.name) / "scores.pt"
+        """What FastNAS finds out of every width."""
 
-    @cached_property
+    @property
     def advice(self) -> Advice:
         """What every single move saves and changes: measured once, for all strategies and limits."""
+        return self._session(1).advice
+
+    def best(self, network: Network, limit: Limit, tuning: Tuning) -> Tuned:
+        """What becomes of a network; of those of another limit none is kept."""
+        if self._limit != limit.text:
+            self._limit, self._tuned = limit.text, {}
+        key = network, str(tuning)
+        if key not in self._tuned:
+            self._tuned[key] = self.session(limit).best(network, tuning, [OWN])
+        return self._tuned[key]
+
+    @cached_property
+    def reference(self) -> Reference:
+        """What a peer's result is fitted to, as ours are."""
         torch.manual_seed(self.seed)
-        pictures = torch.cat([x for x, _ in self.split.work])[:ADVISED_ON]
-        return nat_timm.advise(self.model, pictures, combinations=False, device="cpu", seed=self.seed)
+        return Reference(self.model, [x for x, _ in islice(self.split.work, -(-FITTED_ON // BATCH))], self.seed)
+
+    @cached_property
+    def parted(self) -> Reference:
+        """The same with norms parted from activations."""
+        return Reference(parted(copy.deepcopy(self.model)), self.reference.batches, self.seed)
+
+    @cached_property
+    @memory_kept()
+    def gradients(self) -> list[Tensor]:
+        """Of the loss over all pictures to work with, by parameter."""
+        torch.manual_seed(self.seed)
+        model = copy.deepcopy(self.model)
+        for x, y in self.split.work:
+            torch.autograd.backward(functional.cross_entropy(model(x), y, reduction="sum"))
+        return [torch.zeros_like(each) if each.grad is None else each.grad for each in model.parameters()]
 
     def session(self, limit: Limit) -> CompactionSession:
         """One for each size of the batch that is timed, so that each op is timed once."""
-        if limit.batch not in self._sessions:
-            self._sessions[limit.batch] = CompactionSession(
+        return self._session(limit.batch)
+
+    def _session(self, batch: int) -> CompactionSession:
+        if batch not in self._sessions:
+            self._sessions[batch] = CompactionSession(
                 self.model,
                 self.split.work,
                 self.split.choice,
@@ -80,6 +127,6 @@ class Bench:
                 device="cpu",
                 fits=True,
                 evaluator={"reward_images": self.lengths.pictures, "reward_batch": self.lengths.pictures},
-                latency={"batch": limit.batch},
+                latency={"batch": batch},
             )
-        return self._sessions[limit.batch]
+        return self._sessions[batch]

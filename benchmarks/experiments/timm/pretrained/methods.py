@@ -9,8 +9,6 @@ from itertools import islice
 from typing import TypeAlias
 
 from nat_timm.compacting.result import ranked
-from nat_timm.compacting.session import CompactionSession
-from nat_timm.compacting.tuner import OWN
 from nat_timm.training.tuning import Tuning
 from torch import nn
 
@@ -40,19 +38,20 @@ def searched(name: str, bench: Bench, limit: Limit, tuning: Tuning) -> nn.Module
     settings = SearchSettings(warmup=0, rounds=rounds, proposals=PROPOSALS, steps=0)
     session.advised(strategy, bench.advice, settings)
     found = list(strategy.finalists(session.network, SPARE * lengths.candidates))
-    return _best(found, session, bench, tuning)
+    return _best(found, limit, bench, tuning)
 
 
 def magnitude(bench: Bench, limit: Limit, tuning: Tuning) -> nn.Module:
     session = bench.session(limit)
-    return _best([session.magnitude(limit.budget)], session, bench, tuning)
+    session.ranking = None  # what a search has measured is not its own
+    return _best([session.magnitude(limit.budget)], limit, bench, tuning)
 
 
-def _best(found: list[Network], session: CompactionSession, bench: Bench, tuning: Tuning) -> nn.Module:
+def _best(found: list[Network], limit: Limit, bench: Bench, tuning: Tuning) -> nn.Module:
     """Of the first that keep the limit the most accurate on the pictures to choose on, fitted, and tuned if that is
     better."""
-    kept = islice(session.within(found), bench.lengths.candidates)
-    tuned = [session.best(network, tuning, [OWN]) for network in kept]
+    kept = islice(bench.session(limit).within(found), bench.lengths.candidates)
+    tuned = [bench.best(network, limit, tuning) for network in kept]
     if not tuned:
         raise NATError("nothing that keeps the limit was found")
     return ranked(tuned)[0].model
