@@ -169,8 +169,8 @@ def compact(  # noqa: PLR0913 - keywords that a user types
     home = next(model.parameters()).device
     for each in (before, reference, *tuned):
         each.model.to(home)
-    images, setting = session.feed.validation_images, session.setting
-    return CompactionResult(before, reference, tuple(tuned), evaluated, images, setting, tuple(notes), workers)
+    judged_on, setting = session.feed.validation_images, session.setting
+    return CompactionResult(before, reference, tuple(tuned), evaluated, judged_on, setting, tuple(notes), workers)
 
 
 class Arguments(Settings):
