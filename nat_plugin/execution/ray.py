@@ -59,6 +59,8 @@ class RayExecutor(Executor):
         super().__init__(settings, folder)
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is told to anybody unless the user asks for it
         os.environ.setdefault("RAY_worker_register_timeout_seconds", _TO_BEGIN)
+        # else a cluster begins with workers and waits for them, for ever where one of these dies before it is there
+        os.environ.setdefault("RAY_prestart_worker_first_driver", "0")
         import ray
 
         self._ray: Any = ray

@@ -13,6 +13,7 @@ import pytest
 
 pytest.importorskip("ray")
 
+from benchmarks.experiments.speed.chaos import WORKERS, begun_by
 from nat_plugin.errors import NATError
 from nat_plugin.execution.choosing import find_executor
 from nat_plugin.execution.ray import RaySettings
@@ -24,7 +25,7 @@ def test_where_ray_itself_dies_it_is_begun_anew_and_no_other_command_joins_it(tm
     """In a process of its own: others may have a cluster in theirs."""
     call = [sys.executable, "-m", "tests.execution.test_execution_ray", str(tmp_path)]
     done = subprocess.run(call, cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=300)
-    assert done.stdout.splitlines()[-3:] == ["LocalRayletDiedError", "49", "alone"], done.stderr
+    assert done.stdout.splitlines()[-4:] == ["no worker", "LocalRayletDiedError", "49", "alone"], done.stderr
 
 
 def test_a_node_that_is_slow_to_begin_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,7 +78,10 @@ def _without_cluster(monkeypatch: pytest.MonkeyPatch, folder: Path, init: Callab
 
 def _main(folder: Path) -> None:
     with find_executor("ray", RaySettings(workers=1), folder, plugins()) as executor:
+        there = begun_by(os.getpid(), WORKERS["ray"])  # where one is waited for, its death is the end
+        print("a worker" if there else "no worker")
         executor.submit(square, 1).result()
+        assert begun_by(os.getpid(), WORKERS["ray"])
         lines = subprocess.run(
             ["ps", "-ww", "-o", "pid=,args=", "--ppid", str(os.getpid())], capture_output=True, text=True
         )
