@@ -177,10 +177,10 @@ def shell(module: nn.Module, known: dict[nn.Module, nn.Module] | None = None) ->
     known = {} if known is None else known
     if module not in known:
         made = known[module] = module.__new__(type(module))
-        made.__dict__ = dict(module.__dict__)
         children = {name: child and shell(child, known) for name, child in module._modules.items()}
         buffers = {name: value if value is None else value.clone() for name, value in module._buffers.items()}
-        made.__dict__ |= {"_parameters": dict(module._parameters), "_buffers": buffers, "_modules": children}
+        parts = {"_parameters": dict(module._parameters), "_buffers": buffers, "_modules": children}
+        vars(made).update({**vars(module), **parts})  # past the slow __setattr__ of modules
     return known[module]
 
 

@@ -43,8 +43,9 @@ class TimmSupernet(SharedWeights):
         self._modules_of: OrderedDict[Network, nn.Module] = OrderedDict()
         others = _other_ops(network, rule)
         fits = self._fits(others)
+        shared = self._shared()
         for slot, op in others:
-            self._own[slot, op] = self._inherited(slot, op, fits)
+            self._own[slot, op] = self._inherited(slot, op, fits, shared)
         self.variants = nn.ParameterList(each for own in self._own.values() for each in own.values())
 
     def forward(self, x: Tensor, network: Network) -> Tensor:
@@ -73,9 +74,10 @@ class TimmSupernet(SharedWeights):
     def refresh(self) -> None:
         """Let every op inherit anew from the model, whose weights have changed."""
         fits = self._fits(list(self._own))
+        shared = self._shared()
         with torch.no_grad():
             for (slot, op), own in self._own.items():
-                for name, values in self._inherited(slot, op, fits).items():
+                for name, values in self._inherited(slot, op, fits, shared).items():
                     own[name].copy_(values)
 
     def _fits(self, ops: Sequence[tuple[Slot, Op]]) -> dict[tuple[str, Form], Solution]:
@@ -93,12 +95,17 @@ class TimmSupernet(SharedWeights):
         self.base.train(mode)
         return {(at[0], form): fit for (at, form), fit in found.items()}
 
+    def _shared(self) -> frozenset[int]:
+        """Which parameters are those of the model, by their identity."""
+        return frozenset(id(each) for each in self.base.parameters())
+
     @torch.no_grad()
-    def _inherited(self, slot: Slot, op: Op, fits: Mapping[tuple[str, Form], Solution]) -> dict[str, nn.Parameter]:
+    def _inherited(
+        self, slot: Slot, op: Op, fits: Mapping[tuple[str, Form], Solution], shared: frozenset[int]
+    ) -> dict[str, nn.Parameter]:
         """The parameters that are others than the model's where only this op stands in its slot, by name."""
-        shared = {id(each) for each in self.base.parameters()}
         made = self._moved(self.network.with_ops(_with(self.network, slot, op)))
-        for path, module in made.named_modules():
+        for path, module in made.named_modules() if fits else ():
             if isinstance(module, FittedOp) and (path, module.form) in fits:
                 install(module, fits[path, module.form])
         return {name: each for name, each in made.named_parameters() if id(each) not in shared}
