@@ -306,7 +306,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         "training.devices",
         "Do two devices learn what one does, and can either go on where the other stopped?",
         ("nat_plugin/parallel", *SHARED, TIMM),
-        quick="--steps 4",
+        quick="--steps 2",
     ),
     "speed-search": Experiment(
         "speed.search",

@@ -104,7 +104,7 @@ def training_service(folder: Path) -> None:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
     training, script = blocks("Script")
-    (folder / "training.py").write_text(training)
+    (folder / "training.py").write_text(training.replace("randperm(1000)", "randperm(192)"))
     script = PATIENT + script.replace("port=8080", f"port={port}").replace("max_trial_number=4", "max_trial_number=3")
     script += '    print("FIRST", next(search.list_models(sort=False)).metric)\n'
     printed = run(script, folder)
