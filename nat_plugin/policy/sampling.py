@@ -143,8 +143,8 @@ def most_probable_written(
 
 def leaving_nothing_out(scores: np.ndarray, sizes: np.ndarray, moves: Moves) -> np.ndarray:
     """Scores by which every edge that is there stays there, as an operation or a skip."""
-    first, changed = np.cumsum(sizes) - sizes, scores.copy()
-    for start, there in zip(first.tolist(), moves.nonnull, strict=True):
+    changed: np.ndarray = scores.copy()
+    for start, there in zip((np.cumsum(sizes) - sizes).tolist(), moves.nonnull, strict=True):
         for index, nonnull in enumerate(there):
             if there[0] and not nonnull:
                 changed[start + index] = _NEVER
