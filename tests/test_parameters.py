@@ -26,20 +26,13 @@ LEFT: dict[str, list[str]] = {
         "__init__",
         "_add_component",
         "_fit",
-        "_fit",
         "advise",
         "compact",
         "fine_tune",
         "fit",
         "objective",
     ],
-    "benchmarks/experiments": [
-        "__init__",
-        "_refit",
-        "_search",
-        "inputs",
-        "measured",
-    ],
+    "benchmarks/experiments": ["__init__", "_search", "inputs", "measured"],
 }
 """By room: functions whose values belong together nowhere else (keywords that a user types, tensors of one equation,
 what a constructor keeps)."""
