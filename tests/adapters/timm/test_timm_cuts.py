@@ -134,11 +134,8 @@ def test_every_cut_of_any_kind_of_block_can_be_fitted(name: str) -> None:
 
 
 @pytest.mark.parametrize("word", ["mbconv_k3_e2", "mbconv_k0_e6", "null"])
-def test_a_model_that_was_moved_can_be_advised_on(
-    model: nn.Module, network: Network, word: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_model_that_was_moved_can_be_advised_on(model: nn.Module, network: Network, word: str) -> None:
     """Without what would need the weights that it has lost."""
-    monkeypatch.setattr("nat_plugin.advising.timing.PASSES", 1)
     slot, op = next(
         (slot, op)
         for slot in network.slots
