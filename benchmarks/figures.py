@@ -121,6 +121,17 @@ def seconds_by_workers() -> Points:
     }
 
 
+def differences_of_devices() -> Points:
+    """Largest difference of a loss by how it was trained; none where there is none."""
+    return {
+        f"{found['steps']} steps": {
+            subject: [[name, value] for name, value in each["differences"].items() if value > 0]
+            for subject, each in found["subjects"].items()
+        }
+        for found in _results("training_devices").values()
+    }
+
+
 MEASURED: dict[str, Figure] = {
     "gain_by_queries": Figure(gain_by_queries, "queries", "share of the best gain", powers=True),
     "calibration": Figure(calibration, "said: probability of being better", "share that is better", diagonal=True),
@@ -128,6 +139,7 @@ MEASURED: dict[str, Figure] = {
     "accuracy_by_macs": Figure(accuracy_by_macs, "MACs, of the model's", "test accuracy, %", "cloud"),
     "accuracy_by_latency": Figure(accuracy_by_latency, "latency, of the model's", "top-1, %", "cloud"),
     "learning_curves": Figure(learning_curves, "epoch", "validation accuracy, %"),
+    "devices": Figure(differences_of_devices, "difference of a loss", kind="rows", powers=True),
     "scale": Figure(seconds_by_workers, "workers", "seconds", powers=True),
     **{name: figure.figure() for name, figure in TABLE_FIGURES.items()},
 }

@@ -273,6 +273,32 @@ SPEED = (
             "step": At("speed-cpu", ("training step: supernet, same path",), "ratio"),
         },
     ),
+    Answer(
+        "What do several workers win?",
+        "On two cores two of them take {two:.1f} s for lines that one takes {one:.1f} s for; they take seconds to "
+        "begin, and nothing is won where a run takes seconds itself",
+        {"scale": "scale"},
+        {
+            "two": At("scale", ("local", "2"), "lines of a stream: s"),
+            "one": At("scale", ("local", "1"), "lines of a stream: s"),
+        },
+    ),
+    Answer(
+        "And what is lost when they die?",
+        "Nothing: {runs:.0f} runs on three engines ended with the same bytes while {workers:.0f} workers were killed, "
+        "and the command {commands:.0f} times",
+        {"faults": "faults"},
+        {
+            name: At("chaos", (), column, of=sum)
+            for name, column in (("runs", "runs"), ("workers", "workers killed"), ("commands", "commands killed"))
+        },
+    ),
+    Answer(
+        "Do several devices learn what one does?",
+        "In float64 no loss differs by more than {most:.1e}; in float32 by as much as rounding alone makes of it",
+        {"several devices": "devices"},
+        {"most": At("training-devices", (), "two devices", of=max)},
+    ),
 )
 README = (
     Answer(

@@ -141,6 +141,9 @@ TABLE_FIGURES: Mapping[str, TableFigure] = {
         columns=("MACs", "evaluator proxies", "critic", "critic with proxies", "the same, not told"),
         labels=2,
     ),
+    "faults": TableFigure(
+        {"20 runs of each engine": "chaos"}, "processes killed", columns=("workers killed", "commands killed")
+    ),
     "few_queries": _by_queries("few-queries-nat-no-limit"),
     "few_queries_budget": _by_queries("few-queries-nat-macs-0.8x"),
     "lean_networks": TableFigure(
