@@ -127,6 +127,10 @@ def _curves(axes: Any, series: Mapping[str, Sequence[Point]], line: bool) -> Non
             )
 
 
+FEW_POWERS = 10**4
+"""An axis over less than that has two ticks for each power of ten."""
+
+
 def _in_powers(axes: Any, series: Mapping[str, Sequence[Point]], named: bool) -> None:
     """``named``: the values of x are the ticks."""
     from matplotlib.ticker import LogLocator
@@ -137,5 +141,6 @@ def _in_powers(axes: Any, series: Mapping[str, Sequence[Point]], named: bool) ->
         at = sorted({point[0] for points in series.values() for point in points})
         axes.set_xticks(at, [f"{tick:g}" for tick in at])
     else:
-        axes.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
+        low, high = axes.get_xlim()
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 3)) if high < FEW_POWERS * low else LogLocator(numticks=6))
         axes.xaxis.set_major_formatter("{x:g}")
