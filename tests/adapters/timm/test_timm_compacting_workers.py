@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from tests.adapters.timm.compaction import model as made
 from tests.execution.engines import ENGINES
 from tests.runs.finding import THEIRS
 
+ROOT = Path(__file__).resolve().parents[3]
 ADVISED: dict[str, Any] = {
     **QUICK,
     "advice": True,
@@ -68,8 +70,9 @@ def assert_same(one: CompactionResult, other: CompactionResult) -> None:
 
 @pytest.fixture(autouse=True)
 def _elsewhere(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where no folder is given, workers have one where the program is."""
+    """Where no folder is given, workers have one where the program is. Jobs find what is sent to them by the path."""
     monkeypatch.chdir(tmp_path_factory.mktemp("here"))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]))
 
 
 @pytest.fixture(scope="module")
