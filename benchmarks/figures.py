@@ -110,7 +110,7 @@ def learning_curves() -> Points:
 
 def seconds_by_workers() -> Points:
     """Seconds of the same work by the number of workers, start included."""
-    found = _results("scale")
+    found = {name: each for name, each in _results("scale").items() if "seconds" in each}
     works = dict.fromkeys(name for figures in found.values() for name in figures["seconds"])
     return {
         work: {
