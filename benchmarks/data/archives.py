@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any
 
-import torch
 from nat_nasbench import NB201Adapter, TransNASAdapter
 from nat_nasbench.nb201 import digits_of
 from nat_nasbench.transnas import FRAME, from_ops
 
-from benchmarks.data.conversions import table
+from benchmarks.data.conversions import load_saved, table
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Frame, Network, layout
 from nat_plugin.ir.costs import total_as_built
@@ -126,7 +124,7 @@ def transnas_csv(published: bytes) -> bytes:
     classifier of scenes, as it is built. What is no plain data in the file is refused, not executed."""
 
     def rows() -> Iterator[Sequence[object]]:
-        cells = _saved(published)["data"]["micro"]
+        cells = load_saved(published)["data"]["micro"]
         for digits in map("".join, product("0123", repeat=6)):
             found = cells[from_ops(digits)]
             network = TransNASAdapter().read(from_ops(digits), FRAME)
@@ -152,10 +150,3 @@ def other_flops(network: Network) -> int:
                 before = site.c_in * site.height * site.width
                 total += before + 2 * site.c_out * (site.height // site.stride) * (site.width // site.stride)
     return total
-
-
-def _saved(published: bytes) -> Any:
-    try:
-        return torch.load(io.BytesIO(published), weights_only=True)
-    except Exception as error:  # torch names no type for what is damaged or refused
-        raise ValueError("".join(str(error).splitlines()[:1])[:100] or type(error).__name__) from error

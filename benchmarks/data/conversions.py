@@ -63,22 +63,21 @@ def latency_csv(published: Mapping[str, bytes]) -> bytes:
     order of the benchmark. What is no plain data in it is refused, not executed."""
 
     def rows() -> Iterator[Sequence[object]]:
-        columns = [_saved(published[device]) for device in DEVICES]
+        columns = [[float(value) for value in load_saved(published[device])] for device in DEVICES]
         for number, values in enumerate(zip(*columns, strict=True)):
             yield number, *(f"{round(value, 3):g}" for value in values)
 
     return table("latency of HELP", ("idx", *DEVICES), rows())
 
 
-def _saved(file: bytes) -> list[float]:
-    """A list or tensor that torch saved."""
+def load_saved(file: bytes) -> Any:
+    """What torch saved, of which nothing is executed; ValueError for anything else."""
     import torch  # what only lists files does without
 
     try:
-        found = torch.load(io.BytesIO(file), weights_only=True)
+        return torch.load(io.BytesIO(file), weights_only=True)
     except Exception as error:  # torch names no type for what is damaged or refused
         raise ValueError("".join(str(error).splitlines()[:1])[:100] or type(error).__name__) from error
-    return [float(value) for value in found]
 
 
 def _json(published: bytes) -> Any:
