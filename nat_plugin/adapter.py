@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict
 
 from nat_plugin.errors import NATError
-from nat_plugin.ir import Frame, Network
+from nat_plugin.ir import Network, NetworkSize
 
 if TYPE_CHECKING:  # torch is slow to import, and an adapter by itself needs none of it
     from torch import Tensor, nn
@@ -70,7 +71,7 @@ class Adapter(ABC):
         return None
 
     @abstractmethod
-    def read(self, text: str, frame: Frame) -> Network:
+    def read(self, text: str, size: NetworkSize) -> Network:
         """The network around the architecture in ``text``. Every editable edge has the ``choices`` of the format.
         Raises NATError that says what is wrong where."""
 
@@ -84,11 +85,14 @@ class Adapter(ABC):
         del text
         return {}
 
-    def natural_frame(self, text: str) -> Frame:
-        """What surrounds an architecture where the user says nothing: for most formats the default frame, for one of
+    def natural_size(self, text: str) -> NetworkSize:
+        """The size of an architecture where the user says nothing: for most formats the default one, for one of
         whole models what the model is made for. May raise NATError, as ``read`` does."""
-        del text
-        return Frame()
+        if (old := getattr(self, "natural_frame", None)) is None:
+            return NetworkSize()
+        warnings.warn("Adapter.natural_frame is Adapter.natural_size now", DeprecationWarning, stacklevel=2)
+        found: NetworkSize = old(text)
+        return found
 
     def unmoved(self, network: Network) -> Network | None:
         """What a network that was read had been made from by moves, where its format remembers that."""
@@ -106,12 +110,12 @@ class Adapter(ABC):
         del network
         return None
 
-    def advise(self, text: str, frame: Frame, settings: AdviceSettings) -> Advice:
+    def advise(self, text: str, size: NetworkSize, settings: AdviceSettings) -> Advice:
         """What every move of an architecture with trained weights saves, and what it changes in its output, from
         images. By default of what the core builds. NATError where an adapter builds its modules itself."""
         from nat_plugin.advising.from_files import advise_from_files
 
-        network = self.read(text, frame)
+        network = self.read(text, size)
         if self.module(network) is not None:
             raise NATError(f"{text[:60]!r}: `nat advise` cannot look into modules of format '{self.name}'")
         return advise_from_files(network, text if len(text) <= 60 else self.name, settings)
@@ -128,13 +132,13 @@ class Adapter(ABC):
 
         return CellLatency(network, settings, self.module)
 
-    def export(self, text: str, frame: Frame, folder: Path, weights: Mapping[str, Tensor] | None = None) -> None:
+    def export(self, text: str, size: NetworkSize, folder: Path, weights: Mapping[str, Tensor] | None = None) -> None:
         """Write the architecture into a folder as a torch module that needs nothing but torch: ``model.py``, and with
         ``weights`` (by the names of that module) ``weights.pt``. By default what the core builds, or ``module``.
         NATError where torch alone cannot make it."""
         from nat_plugin.exporting import save_network
 
-        network = self.read(text, frame)
+        network = self.read(text, size)
         save_network(network, folder, weights, self.module(network))
 
     def published(self) -> Mapping[str, Published]:

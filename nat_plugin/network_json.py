@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nat_plugin.adapter import Adapter
-from nat_plugin.ir import Frame, Network, from_json, to_json
+from nat_plugin.ir import Network, NetworkSize, from_json, to_json
 
 
 def is_network(text: str) -> bool:
@@ -12,7 +12,7 @@ def is_network(text: str) -> bool:
 
 
 class NetworkJSON(Adapter):
-    """Networks as ``nat convert … --to network`` and ``--extended`` write them. The frame is in the file."""
+    """Networks as ``nat convert … --to network`` and ``--extended`` write them. The size is in the file."""
 
     name = "network"
     summary = "the JSON form of the cell IR"
@@ -20,8 +20,8 @@ class NetworkJSON(Adapter):
     def recognises(self, text: str) -> bool:
         return is_network(text)
 
-    def read(self, text: str, frame: Frame) -> Network:
-        del frame
+    def read(self, text: str, size: NetworkSize) -> Network:
+        del size
         return from_json(text)
 
     def write(self, network: Network) -> str:

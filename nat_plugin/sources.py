@@ -16,7 +16,7 @@ from nat_plugin import files
 from nat_plugin.adapter import Adapter
 from nat_plugin.checksums import check_file, is_result
 from nat_plugin.errors import NATError
-from nat_plugin.ir import Frame
+from nat_plugin.ir import NetworkSize
 from nat_plugin.ir.layers import Shape
 from nat_plugin.literals import assigned, assigned_names
 from nat_plugin.plugins import Plugins
@@ -36,21 +36,21 @@ class Source:
     line: int | None = None
 
 
-def make_frame(
+def size_of(
     source: Source,
     channels: int | None = None,
     cells: int | None = None,
     input: int | Shape | None = None,
     classes: int | None = None,
-) -> Frame:
-    """The frame of an architecture: what is given, the rest as its adapter has it. Of ``input``, the image, the side is
+) -> NetworkSize:
+    """The size of an architecture: what is given, the rest as its adapter has it. Of ``input``, the image, the side is
     enough."""
-    own = source.adapter.natural_frame(source.text)
+    own = source.adapter.natural_size(source.text)
     if input is None:
         input = own.input
     elif isinstance(input, int):
         input = (own.input[0], input, input)
-    return Frame(channels or own.channels, cells or own.cells, input, classes or own.classes)
+    return NetworkSize(channels or own.channels, cells or own.cells, input, classes or own.classes)
 
 
 def find_adapter(wanted: Wanted, plugins: Plugins) -> Adapter:

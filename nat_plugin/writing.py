@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from nat_plugin.adapter import Adapter
 from nat_plugin.errors import NATError
-from nat_plugin.ir import NULL, Frame, Moves, Network, canonical, same
+from nat_plugin.ir import NULL, Moves, Network, NetworkSize, canonical, same
 from nat_plugin.network_json import NetworkJSON
 
 
@@ -23,7 +23,7 @@ def extended(network: Network) -> Network:
     return network.with_cells(cells)
 
 
-def write_back(adapter: Adapter, moves: Moves, network: Network, frame: Frame) -> str:
+def write_back(adapter: Adapter, moves: Moves, network: Network, size: NetworkSize) -> str:
     """The text of a transformed network: without its dead operations, which frameworks build all the same; as it came
     where it is unmoved and nothing limits it, or where the format cannot leave them out.
 
@@ -32,7 +32,7 @@ def write_back(adapter: Adapter, moves: Moves, network: Network, frame: Frame) -
     """
     moves.verify(network)
     text = adapter.write(canonical(network)) if network.ops != moves.network.ops else _unmoved(adapter, moves, network)
-    written = adapter.read(text, frame)
+    written = adapter.read(text, size)
     if not same(written, network):
         raise NATError(f"adapter '{adapter.name}' wrote an architecture that computes something else; please report it")
     broken = moves.limits.broken(written)
@@ -53,15 +53,15 @@ def result_adapter(adapter: Adapter, is_extended: bool) -> Adapter:
     return NetworkJSON() if is_extended else adapter
 
 
-def translate(network: Network, adapter: Adapter, frame: Frame) -> str:
+def translate(network: Network, adapter: Adapter, size: NetworkSize) -> str:
     """The architecture of a network in a format, perhaps another than it came from. Else NATError.
 
-    Formats differ in the size that they take where ``frame`` leaves it open, so what was written is read back at the
+    Formats differ in the size that they take where ``size`` leaves it open, so what was written is read back at the
     size of ``network`` too.
     """
     text = adapter.write(network)
-    if not same(adapter.read(text, frame), network):
-        own = Frame(network.placements[0].channels, len(network.placements), network.input, network.head.classes)
+    if not same(adapter.read(text, size), network):
+        own = NetworkSize(network.placements[0].channels, len(network.placements), network.input, network.head.classes)
         if not same(adapter.read(text, own), network):
             raise NATError(
                 f"format '{adapter.name}' cannot say this architecture: what it reads back computes something else"

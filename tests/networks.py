@@ -8,7 +8,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from nat_plugin.ir import NULL, SKIP, Cell, Edge, Frame, Head, Network, Node, Op, Placement, cell_stack, layout
+from nat_plugin.ir import NULL, SKIP, Cell, Edge, Head, Network, NetworkSize, Node, Op, Placement, cell_stack, layout
 from nat_plugin.ir.layers import Conv, Norm
 from nat_plugin.ir.skeletons import at_level
 from nat_plugin.plugins import plugins
@@ -153,11 +153,11 @@ def genotype_cell(edges: list[tuple[str, int, int]], concat: list[int], choices:
     return Cell(2, (Node(),) * count, tuple(found), tuple(concat), project=True)
 
 
-def genotype_network(name: str, frame: Frame | None = None, choices: tuple[Op, ...] = DARTS_OPS) -> Network:
-    """A published cell in the network of DARTS: 36 channels and 20 cells unless the frame says otherwise."""
+def genotype_network(name: str, size: NetworkSize | None = None, choices: tuple[Op, ...] = DARTS_OPS) -> Network:
+    """A published cell in the network of DARTS: 36 channels and 20 cells unless the size says otherwise."""
     entry = published()[name]
     normal = genotype_cell(entry["normal"], entry["normal_concat"], choices)
     reduce = genotype_cell(entry["reduce"], entry["reduce_concat"], choices)
-    frame = frame or Frame()
-    channels, cells_ = frame.filled(36, 20)
-    return cell_stack(normal, at_level(reduce, 1), frame, channels, cells_)
+    size = size or NetworkSize()
+    channels, cells_ = size.filled(36, 20)
+    return cell_stack(normal, at_level(reduce, 1), size, channels, cells_)

@@ -17,7 +17,7 @@ import pytest
 import torch
 
 import nat_plugin as nat
-from nat_plugin.ir import Frame, key
+from nat_plugin.ir import NetworkSize, key
 from nat_plugin.plugins import plugins
 from nat_plugin.policy.files import save_policy
 from nat_plugin.policy.network import PolicyConfig, new_policy
@@ -121,7 +121,7 @@ def test_a_size_is_that_of_the_command_line(command: Nat) -> None:
     assert arch.describe() == shown
     assert nat.read(arch) == arch
     assert nat.read(arch, input=(1, 32, 16)).network.input == (1, 32, 16)
-    assert arch.frame == Frame(8, 5, (3, 16, 16), 3)
+    assert arch.size == NetworkSize(8, 5, (3, 16, 16), 3)
 
 
 def test_transform_is_that_of_the_command_line(command: Nat) -> None:
@@ -156,7 +156,7 @@ def test_a_run_ends_with_architectures_and_a_report(tmp_path: Path) -> None:
         out=tmp_path / "run",
     )
     assert result.folder == tmp_path / "run"
-    assert (result.input.text, result.input.format, result.input.frame.channels) == (arch.text, "darts", 6)
+    assert (result.input.text, result.input.format, result.input.size.channels) == (arch.text, "darts", 6)
     assert result.winner.macs <= 0.9 * result.input.macs
     assert (result.winner.text, result.winner.params) == (
         (tmp_path / "run" / "architecture.txt").read_text().rstrip("\n"), result.figures["result"]["params"],

@@ -6,11 +6,11 @@ import pytest
 
 from nat_plugin.describing import describe, summary
 from nat_plugin.drawing import draw, draw_cell, draw_change, op_label, op_labels
-from nat_plugin.ir import NULL, SKIP, Frame, Op, cost
+from nat_plugin.ir import NULL, SKIP, NetworkSize, Op, cost
 from nat_plugin.plugins import plugins
 
 DARTS = plugins().adapters["darts"]
-NETWORK = DARTS.read(DARTS.published()["DARTS_V2"].text, Frame())
+NETWORK = DARTS.read(DARTS.published()["DARTS_V2"].text, NetworkSize())
 
 
 def test_a_cell_is_one_line_a_node() -> None:
@@ -42,7 +42,7 @@ def test_a_description_has_exact_costs_by_edge() -> None:
 
 
 def test_a_summary_of_a_small_network_has_the_numbers_themselves() -> None:
-    small = DARTS.read(DARTS.published()["DARTS_V2"].text, Frame(channels=1, cells=3, input=(1, 8, 8)))
+    small = DARTS.read(DARTS.published()["DARTS_V2"].text, NetworkSize(channels=1, cells=3, input=(1, 8, 8)))
     total = cost(small)
     assert total.macs < 1e6
     assert f"{total.params:,} parameters, {total.macs:,} MACs" in summary(small)

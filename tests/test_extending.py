@@ -34,7 +34,7 @@ from typing import Any
 from nat_plugin import Adapter, Evaluator, NATError, Strategy, hookimpl
 from nat_plugin.extending import Assessment, Measurement, Proposal, Published, Scale, Settings, Split, State
 from nat_plugin.ir import (
-    NULL, SKIP, Cell, Conv, Edge, Frame, Head, Network, Node, Norm, Op, OpKind, Origin, Placement, Site,
+    NULL, SKIP, Cell, Conv, Edge, NetworkSize, Head, Network, Node, Norm, Op, OpKind, Origin, Placement, Site,
     cifar_stem, cost,
 )
 
@@ -57,16 +57,16 @@ class WordAdapter(Adapter):
     def recognises(self, text: str) -> bool:
         return text.startswith("word:")
 
-    def read(self, text: str, frame: Frame) -> Network:
+    def read(self, text: str, size: NetworkSize) -> Network:
         word = text.removeprefix("word:")
         if len(word) != 2 or not set(word) <= OPS.keys():
             raise NATError(f"{text!r:.40} is no word of two letters out of {', '.join(OPS)}")
         choices = tuple(OPS.values())
         edges = tuple(Edge(0, 1, OPS[each], str(number), choices) for number, each in enumerate(word))
-        cell, channels = Cell(1, (Node(),), edges, (1,)), frame.filled(4, 1)[0]
-        stem = cifar_stem(frame.input[0], channels)
+        cell, channels = Cell(1, (Node(),), edges, (1,)), size.filled(4, 1)[0]
+        stem = cifar_stem(size.input[0], channels)
         placements = (Placement("word", channels, (0,)),)
-        return Network((("word", cell),), placements, stem, Head(frame.classes), frame.input, Origin("word", "1", text))
+        return Network((("word", cell),), placements, stem, Head(size.classes), size.input, Origin("word", "1", text))
 
     def write(self, network: Network) -> str:
         return "word:" + "".join(NAMES[edge.op] for edge in network.by_name["word"].edges)

@@ -11,12 +11,19 @@ from collections.abc import Iterator
 import nat_nni  # noqa: F401 - its modules of earlier versions are known then
 import nat_timm  # noqa: F401
 import pytest
+from nat_darts import DartsAdapter
 
+import nat_plugin
+from nat_plugin.evaluators.base import Evaluator
+from nat_plugin.ir import NetworkSize
 from nat_plugin.moved import MODULES
+from nat_plugin.settings import AnySettings
+from nat_plugin.sources import Source, size_of
 
 NAMES = {
     "nat_plugin.extending.Bench": "nat_plugin.extending.EvaluatorContext",
     "nat_plugin.evaluators.base.Bench": "nat_plugin.evaluators.base.EvaluatorContext",
+    "nat_plugin.ir.Frame": "nat_plugin.ir.NetworkSize",
     "nat_plugin.evaluators.table.Layout": "nat_plugin.evaluators.table.TableLayout",
     "nat_plugin.data.Source": "nat_plugin.data.ImageSource",
     "nat_plugin.data.source.Source": "nat_plugin.data.source.ImageSource",
@@ -66,3 +73,29 @@ def test_the_warning_is_of_the_line_that_imports() -> None:
         "<string>:1: DeprecationWarning: module nat_plugin.strategies.base is nat_plugin.search.base now",
         "<string>:2: DeprecationWarning: nat_plugin.extending.Bench is nat_plugin.extending.EvaluatorContext now",
     ]
+
+
+def test_an_adapter_may_say_its_size_by_the_old_name() -> None:
+    class Old(DartsAdapter):
+        def natural_frame(self, text: str) -> NetworkSize:
+            return NetworkSize(classes=len(text))
+
+    source = Source("DARTS_V2", Old(), "a cell")
+    with pytest.warns(DeprecationWarning, match=r"^Adapter\.natural_frame is Adapter\.natural_size now$"):
+        assert size_of(source).classes == len("DARTS_V2")
+
+
+def test_an_evaluator_may_say_its_size_by_the_old_name() -> None:
+    class Old(Evaluator):
+        @classmethod
+        def frame(cls, settings: AnySettings) -> NetworkSize:
+            return NetworkSize(classes=int(settings is not None))
+
+    with pytest.warns(DeprecationWarning, match=r"^Evaluator\.frame is Evaluator\.network_size now$"):
+        assert Old.network_size(AnySettings()).classes == 1
+
+
+def test_an_architecture_has_its_size_by_the_old_name() -> None:
+    read = nat_plugin.read("DARTS_V2", classes=7)
+    with pytest.warns(DeprecationWarning, match=r"^Architecture\.frame is Architecture\.size now$"):
+        assert read.frame is read.size

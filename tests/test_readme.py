@@ -13,7 +13,7 @@ import pytest
 
 from nat_plugin import RunResult
 from nat_plugin.drawing import draw_change
-from nat_plugin.ir import Frame, cost
+from nat_plugin.ir import NetworkSize, cost
 from nat_plugin.plugins import plugins
 from tests.command_line import Nat
 
@@ -64,11 +64,11 @@ def test_the_lines_of_python_run_and_name_what_a_result_has() -> None:
 def test_the_result_of_the_quickstart_is_drawn_and_counted_as_its_tutorial_shows() -> None:
     page = (ROOT / "docs" / "tutorials" / "first-search.md").read_text().partition("## A whole run")[2]
     darts = plugins().adapters["darts"]
-    frame = Frame(16, 3, (1, 8, 8), 10)
-    before = darts.read(darts.published()["DARTS_V2"].text, frame)
+    size = NetworkSize(16, 3, (1, 8, 8), 10)
+    before = darts.read(darts.published()["DARTS_V2"].text, size)
     found = blocks(page)
     drawing, genotype = next((a, b) for a, b in pairwise(found) if b.startswith("Genotype("))
-    after = darts.read(genotype, frame)
+    after = darts.read(genotype, size)
     assert darts.write(after) == genotype
     moved = before.with_ops(after.ops)
     assert draw_change(before, moved) == drawing

@@ -9,16 +9,16 @@ import pytest
 from nat_timm import framework
 
 from nat_plugin.errors import NATError
-from nat_plugin.ir import Frame, key
+from nat_plugin.ir import NetworkSize, key
 from nat_plugin.plugins import plugins
 from nat_plugin.sources import find_adapter, find_source
 
-FRAME = Frame(8, 5)
+SIZE = NetworkSize(8, 5)
 
 
 def network_key(source: str, adapter: str | None = None) -> str:
     found = find_source(source, adapter, plugins())
-    return key(found.adapter.read(found.text, FRAME))
+    return key(found.adapter.read(found.text, SIZE))
 
 
 def text_of(name: str) -> str:
@@ -148,7 +148,7 @@ def test_a_file_that_is_like_no_format_is_said_to_be_there(text: str, tmp_path: 
 def test_the_last_line_of_a_file_is_ended_by_who_prints_it(end: str, tmp_path: Path) -> None:
     (tmp_path / "g.txt").write_text(f"# found\nX = {text_of('DARTS_V2')}{end}", newline="")
     found = find_source(str(tmp_path / "g.txt"), None, plugins())
-    printed = found.adapter.write(found.adapter.read(found.text, FRAME)) + "\n"
+    printed = found.adapter.write(found.adapter.read(found.text, SIZE)) + "\n"
     assert printed == (tmp_path / "g.txt").read_bytes().decode() + ("" if end else "\n")
 
 
@@ -186,9 +186,9 @@ def test_an_adapter_is_found_with_its_settings() -> None:
     plain = find_adapter("nni", plugins())
     small = find_adapter({"name": "nni", "space": "DARTS", "arguments": {"width": 4, "num_cells": 3}}, plugins())
     text = plain.published()["darts-v2"].text.replace('"num_cells": 20, "width": 36', "")
-    assert len(plain.read(text, Frame()).placements) == 20
-    assert len(small.read(text, Frame()).placements) == 3
-    assert len(find_adapter("nni", plugins()).read(text, Frame()).placements) == 20, "the registered one stays"
+    assert len(plain.read(text, NetworkSize()).placements) == 20
+    assert len(small.read(text, NetworkSize()).placements) == 3
+    assert len(find_adapter("nni", plugins()).read(text, NetworkSize()).placements) == 20, "the registered one stays"
 
 
 def test_settings_that_an_adapter_does_not_have_are_named() -> None:

@@ -7,18 +7,18 @@ import pytest
 
 from nat_plugin.adapter import Adapter
 from nat_plugin.errors import NATError
-from nat_plugin.ir import NULL, Budget, Frame, Moves, Network, canonical, cost, find_rule, key
+from nat_plugin.ir import NULL, Budget, Moves, Network, NetworkSize, canonical, cost, find_rule, key
 from nat_plugin.network_json import NetworkJSON
 from nat_plugin.plugins import plugins
 from nat_plugin.writing import extended, result_adapter, translate, write_back
 
-FRAME = Frame(8, 5)
+SIZE = NetworkSize(8, 5)
 PUBLISHED = [(adapter.name, name) for adapter in plugins().adapters.values() for name in adapter.published()]
 
 
-def network_of(adapter: str, name: str, frame: Frame | None = None) -> Network:
+def network_of(adapter: str, name: str, size: NetworkSize | None = None) -> Network:
     found = plugins().adapters[adapter]
-    return found.read(found.published()[name].text, frame or Frame())
+    return found.read(found.published()[name].text, size or NetworkSize())
 
 
 @pytest.mark.parametrize(("adapter", "name"), PUBLISHED)
@@ -37,7 +37,7 @@ def test_random_moves_of_every_published_architecture_are_written_back(adapter: 
             written = (
                 plugins()
                 .adapters[adapter]
-                .read(write_back(plugins().adapters[adapter], moves, moved, Frame()), Frame())
+                .read(write_back(plugins().adapters[adapter], moves, moved, NetworkSize()), NetworkSize())
             )
             assert key(written) == key(moved)
             assert cost(written) == cost(moved)
@@ -48,7 +48,7 @@ def test_an_unmoved_architecture_is_written_as_it_came() -> None:
     network = network_of("darts", "NAT_R3")  # with dead operations
     text = plugins().adapters["darts"].published()["NAT_R3"].text
     assert canonical(network) != network
-    assert write_back(plugins().adapters["darts"], Moves(network, find_rule("nat")), network, Frame()) == text
+    assert write_back(plugins().adapters["darts"], Moves(network, find_rule("nat")), network, NetworkSize()) == text
 
 
 def test_within_a_budget_it_is_written_without_what_a_framework_would_build_in_vain() -> None:
@@ -56,8 +56,8 @@ def test_within_a_budget_it_is_written_without_what_a_framework_would_build_in_v
     for name in ("NAT_R3", "DARTS_V2"):  # with dead operations, and without
         network, text = network_of("darts", name), adapter.published()[name].text
         moves = Moves(network, find_rule("nat"), Budget.parse({"macs": "1.0x"}).resolve(network))
-        written = write_back(adapter, moves, network, Frame())
-        read = adapter.read(written, Frame())
+        written = write_back(adapter, moves, network, NetworkSize())
+        read = adapter.read(written, NetworkSize())
         assert read == canonical(read)
         assert key(read) == key(network)
         assert (written == text) == (network == canonical(network))
@@ -67,7 +67,7 @@ def test_a_network_over_budget_is_never_written() -> None:
     network = network_of("darts", "DARTS_V2")
     moves = Moves(network, find_rule("nat"), Budget.parse({"macs": "0.9x"}).resolve(network))
     with pytest.raises(NATError, match=r"macs .* exceeds the limit"):
-        write_back(plugins().adapters["darts"], moves, network, Frame())
+        write_back(plugins().adapters["darts"], moves, network, NetworkSize())
 
 
 def test_an_adapter_that_writes_something_else_is_caught() -> None:
@@ -78,9 +78,9 @@ def test_an_adapter_that_writes_something_else_is_caught() -> None:
 
     network = network_of("darts", "DARTS_V2")
     with pytest.raises(NATError, match="computes something else"):
-        write_back(Careless(), Moves(network, find_rule("nat")), network, Frame())
+        write_back(Careless(), Moves(network, find_rule("nat")), network, NetworkSize())
     with pytest.raises(NATError, match="computes something else"):
-        translate(network, Careless(), Frame())
+        translate(network, Careless(), NetworkSize())
 
 
 @pytest.mark.parametrize("name", ["enas-micro", "enas-macro"])
@@ -93,6 +93,6 @@ def test_the_extended_form_allows_null_and_goes_into_json(name: str) -> None:
     place = next(i for i, slot in enumerate(stock.slots) if NULL not in stock.edge(slot).choices)
     moved = wide.with_ops([NULL if i == place else op for i, op in enumerate(wide.ops)])
     with pytest.raises(NATError, match="--extended"):
-        write_back(adapter, moves, moved, Frame())
+        write_back(adapter, moves, moved, NetworkSize())
     writer = result_adapter(adapter, True)
-    assert key(writer.read(write_back(writer, moves, moved, Frame()), Frame())) == key(moved)
+    assert key(writer.read(write_back(writer, moves, moved, NetworkSize()), NetworkSize())) == key(moved)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nat_plugin.ir import Frame, Network
+from nat_plugin.ir import Network, NetworkSize
 from nat_plugin.measuring.cells import CellLatency
 from nat_plugin.measuring.measure import measure_table
 from nat_plugin.measuring.settings import LatencySettings
@@ -33,7 +33,7 @@ def clock(turned: Turned, monkeypatch: pytest.MonkeyPatch) -> Clock:
 @cache
 def measured_cell() -> tuple[Network, CostTable]:
     """On the clock that layers turn."""
-    network = plugins().find("adapters", "nasbench201").read(SOURCE, Frame(**SIZE))
+    network = plugins().find("adapters", "nasbench201").read(SOURCE, NetworkSize(**SIZE))
     return network, measure_table(
         CellLatency(network, LatencySettings(device="cpu")), TableSubject(fingerprint(network))
     )

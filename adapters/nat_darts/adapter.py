@@ -15,7 +15,7 @@ from nat_darts.skeleton import around
 from nat_darts.writing import fresh, genotype_cells, rewritten
 from nat_plugin import Adapter
 from nat_plugin.extending import Published, refusal
-from nat_plugin.ir import Frame, Network, Origin
+from nat_plugin.ir import Network, NetworkSize, Origin
 
 _MARKS = re.compile(r"normal_concat|(?:sep|dil)_conv_\d|\bgenotype", re.IGNORECASE)
 
@@ -33,12 +33,12 @@ class DartsAdapter(Adapter):
     def near(self, text: str) -> str | None:
         return refusal(read_document, text) if _MARKS.search(text) else None
 
-    def read(self, text: str, frame: Frame) -> Network:
+    def read(self, text: str, size: NetworkSize) -> Network:
         """Around the cells stands the network in which DARTS trains them, of 36 channels and 20 cells, or from 128
-        pixels on of 48 channels and 14 cells, unless ``frame`` says otherwise. Raises NATError that names the field
+        pixels on of 48 channels and 14 cells, unless ``size`` says otherwise. Raises NATError that names the field
         and the entry."""
         cells = parse(read_document(text)).cells()
-        return around(cells["normal"], cells["reduce"], frame, Origin(self.name, self.version, text))
+        return around(cells["normal"], cells["reduce"], size, Origin(self.name, self.version, text))
 
     def write(self, network: Network) -> str:
         """In the form and dialect in which the network was read; one from another format as stock pairs if they can

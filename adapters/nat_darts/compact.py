@@ -13,7 +13,7 @@ from nat_darts.ops import OPS
 from nat_darts.skeleton import CELL_NAMES, around
 from nat_plugin import Adapter, NATError
 from nat_plugin.extending import Literal, Patches, parse_literal, refusal
-from nat_plugin.ir import Cell, Edge, Frame, Network, Node, Origin, at_level
+from nat_plugin.ir import Cell, Edge, Network, NetworkSize, Node, Origin, at_level
 
 NAMES = (
     *("max_pool_3x3", "avg_pool_3x3", "skip_connect", "sep_conv_3x3", "sep_conv_5x5", "dil_conv_3x3", "dil_conv_5x5"),
@@ -40,10 +40,10 @@ class CompactAdapter(Adapter):
 
     def near(self, text: str) -> str | None:
         if _NESTED.match(text):
-            return refusal(lambda text: self.read(text, Frame()), text)
+            return refusal(lambda text: self.read(text, NetworkSize()), text)
         return "cells in numbers are read alone; leave out what is around them" if _WITHIN.search(text) else None
 
-    def read(self, text: str, frame: Frame) -> Network:
+    def read(self, text: str, size: NetworkSize) -> Network:
         """Around the cells stands the network of DARTS, as for genotypes. Raises NATError that names cell and pair."""
         if len(text) > MAX_CHARS:
             raise NATError(f"the text has {len(text):,} characters; the compact form of a DARTS cell is shorter")
@@ -51,7 +51,7 @@ class CompactAdapter(Adapter):
         if not isinstance(value, list | tuple) or len(value) != len(CELL_NAMES):
             raise NATError(f"the compact form of DARTS cells is {FORM}")
         normal, reduce = (_cell(pairs, name) for name, pairs in zip(CELL_NAMES, value, strict=True))
-        return around(normal, at_level(reduce, 1), frame, Origin(self.name, self.version, text))
+        return around(normal, at_level(reduce, 1), size, Origin(self.name, self.version, text))
 
     def write(self, network: Network) -> str:
         """In the layout of the text that the network was read from. NATError for null, for other ops, and for cells
@@ -61,7 +61,7 @@ class CompactAdapter(Adapter):
             return repr(tuple(tuple(pairs) for pairs in numbers))
         text = network.origin.payload
         start = text.index(_literal(text))
-        patches, before = Patches(text, start, start + len(_literal(text))), self.read(text, Frame())
+        patches, before = Patches(text, start, start + len(_literal(text))), self.read(text, NetworkSize())
         for at, (name, pairs) in enumerate(zip(CELL_NAMES, numbers, strict=True)):
             for number, (was, now) in enumerate(zip(_numbers(before, name), pairs, strict=True)):
                 if was != now:

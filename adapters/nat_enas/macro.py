@@ -17,7 +17,7 @@ from nat_enas.ops import MACRO, MERGE, REDUCE
 from nat_enas.published import published
 from nat_plugin import Adapter, NATError
 from nat_plugin.extending import Published, refusal
-from nat_plugin.ir import NULL, Cell, Edge, Frame, Head, Network, Node, Origin, Placement, cifar_stem
+from nat_plugin.ir import NULL, Cell, Edge, Head, Network, NetworkSize, Node, Origin, Placement, cifar_stem
 
 FILTERS = 96
 """``scripts/cifar10_macro_final.sh`` of melodyguan/enas."""
@@ -47,17 +47,17 @@ class EnasMacroAdapter(Adapter):
     def near(self, text: str) -> str | None:
         return refusal(_read, text) if is_mostly_integers(text) else None
 
-    def read(self, text: str, frame: Frame) -> Network:
-        """The network has 96 filters unless ``frame`` says otherwise, and as many layers as the string. Raises NATError
+    def read(self, text: str, size: NetworkSize) -> Network:
+        """The network has 96 filters unless ``size`` says otherwise, and as many layers as the string. Raises NATError
         that names the layer."""
         layers = _read(text)
-        if frame.cells is not None and frame.cells != len(layers):
+        if size.cells is not None and size.cells != len(layers):
             raise NATError(f"cells: a macro string says its own depth, here {len(layers)}; leave 'cells' out")
-        filters = frame.channels or FILTERS
+        filters = size.channels or FILTERS
         origin = Origin(self.name, self.version, text)
-        stem, head = cifar_stem(frame.input[0], filters), Head(frame.classes)
+        stem, head = cifar_stem(size.input[0], filters), Head(size.classes)
         placement = Placement("network", filters, (0,))
-        return Network((("network", _cell(layers, filters)),), (placement,), stem, head, frame.input, origin)
+        return Network((("network", _cell(layers, filters)),), (placement,), stem, head, size.input, origin)
 
     def write(self, network: Network) -> str:
         """In the layout of the text that the network was read from. NATError for a network from elsewhere, and for an

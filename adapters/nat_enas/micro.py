@@ -10,7 +10,7 @@ from nat_enas.ops import MICRO, REDUCE
 from nat_enas.published import published
 from nat_plugin import Adapter, NATError
 from nat_plugin.extending import Published, refusal
-from nat_plugin.ir import Cell, Edge, Frame, Network, Node, Origin, at_level, cell_stack
+from nat_plugin.ir import Cell, Edge, Network, NetworkSize, Node, Origin, at_level, cell_stack
 
 CHANNELS, CELLS = 36, 17
 """``scripts/cifar10_micro_final.sh`` of melodyguan/enas: 15 layers and the two reductions between them."""
@@ -32,13 +32,13 @@ class MicroAdapter(Adapter):
     def near(self, text: str) -> str | None:
         return refusal(_read, text) if is_mostly_integers(text) else None
 
-    def read(self, text: str, frame: Frame) -> Network:
-        """Around the cells stands the network of DARTS, of 36 channels and 17 cells unless ``frame`` says otherwise.
+    def read(self, text: str, size: NetworkSize) -> Network:
+        """Around the cells stands the network of DARTS, of 36 channels and 17 cells unless ``size`` says otherwise.
         Raises NATError that names cell and node."""
         normal, reduce = _read(text)
-        channels, depth = frame.filled(CHANNELS, CELLS)
+        channels, depth = size.filled(CHANNELS, CELLS)
         origin = Origin(self.name, self.version, text)
-        return cell_stack(normal, reduce, frame, channels, depth, origin)
+        return cell_stack(normal, reduce, size, channels, depth, origin)
 
     def write(self, network: Network) -> str:
         """In the layout of the text that the network was read from, one cell a line for a network from elsewhere.

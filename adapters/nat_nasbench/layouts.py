@@ -14,13 +14,13 @@ from collections.abc import Mapping, Sequence
 from nat_nasbench.forms101 import MAX_VERTICES, spelled
 from nat_nasbench.forms201 import ENDS, NASLIB_ENDS
 from nat_nasbench.nb201 import from_digits
-from nat_nasbench.transnas import FRAME, from_ops
+from nat_nasbench.transnas import SIZE, from_ops
 from nat_plugin.extending import MEAN, Results, TableLayout, Unit
-from nat_plugin.ir import Frame
+from nat_plugin.ir import NetworkSize
 
-CIFAR10, CIFAR100 = Frame(), Frame(classes=100)
-IMAGENET16 = Frame(input=(3, 16, 16), classes=120)
-SMALL_DARTS = Frame(channels=32, cells=8)
+CIFAR10, CIFAR100 = NetworkSize(), NetworkSize(classes=100)
+IMAGENET16 = NetworkSize(input=(3, 16, 16), classes=120)
+SMALL_DARTS = NetworkSize(channels=32, cells=8)
 """In which NAS-Bench-301 trains its cells."""
 TASKS: Mapping[str, Unit] = {
     **dict.fromkeys(("class_object", "class_scene", "jigsaw"), "percent"),
@@ -88,14 +88,14 @@ def _entries(pairs: Sequence[tuple[str, str]]) -> str:
     return "|".join(";".join(each[at : at + 2]) for at in range(0, len(each), 2))
 
 
-def _means(short: str, dataset: str, epochs: int, frame: Frame, images: tuple[int, int]) -> Results:
-    return Results(dataset, epochs, {MEAN: f"{short}_val{epochs}"}, (f"{short}_test{epochs}",), images, frame)
+def _means(short: str, dataset: str, epochs: int, network_size: NetworkSize, images: tuple[int, int]) -> Results:
+    return Results(dataset, epochs, {MEAN: f"{short}_val{epochs}"}, (f"{short}_test{epochs}",), images, network_size)
 
 
-def _one(column: str, frame: Frame, unit: Unit = "percent") -> Results:
+def _one(column: str, network_size: NetworkSize, unit: Unit = "percent") -> Results:
     """Of one training, chosen and reported by the same images."""
     measured = "accuracy" if unit == "percent" else column
-    return Results(column, None, {MEAN: column}, (column,), frame=frame, unit=unit, measured=measured)
+    return Results(column, None, {MEAN: column}, (column,), network_size=network_size, unit=unit, measured=measured)
 
 
 _HALF, _HUNDRED, _SIXTEEN = (25_000, 10_000), (5_000, 5_000), (3_000, 3_000)
@@ -136,7 +136,7 @@ LAYOUTS = (
         "transnas",
         ("ops",),
         _transnas,
-        tuple(_one(task, FRAME, unit) for task, unit in TASKS.items()),
+        tuple(_one(task, SIZE, unit) for task, unit in TASKS.items()),
         size=4**6,
         rewires=True,
     ),
@@ -172,10 +172,10 @@ LAYOUTS = (
             adapter,
             ("arch",),
             text,
-            (_one(VALIDATION, frame),),
+            (_one(VALIDATION, network_size),),
             {"space": space},
         )
-        for space, adapter, text, frame in (
+        for space, adapter, text, network_size in (
             ("nasbench201", "nasbench201", _arch, CIFAR10),
             ("nasbench301", "darts-compact", _arch, SMALL_DARTS),
             ("transbench101_micro", "transnas", _naslib_transnas, CIFAR10),

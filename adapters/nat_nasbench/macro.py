@@ -12,7 +12,7 @@ from nat_nasbench.ops import MACRO
 from nat_nasbench.texts import bare
 from nat_plugin import Adapter, NATError
 from nat_plugin.extending import Published, refusal
-from nat_plugin.ir import Act, Cell, Conv, Edge, Frame, Head, Network, Node, Norm, Origin, Placement, cifar_stem
+from nat_plugin.ir import Act, Cell, Conv, Edge, Head, Network, NetworkSize, Node, Norm, Origin, Placement, cifar_stem
 
 CHANNELS, FEATURES = 32, 1280
 STAGES = (2, 3, 3)
@@ -40,21 +40,21 @@ class NASBenchMacroAdapter(Adapter):
     def near(self, text: str) -> str | None:
         return refusal(_parse, text) if bare(text).isdecimal() else None
 
-    def read(self, text: str, frame: Frame) -> Network:
-        """The network has 32 channels unless ``frame`` says otherwise. All layers are one cell, so that networks which
+    def read(self, text: str, size: NetworkSize) -> Network:
+        """The network has 32 channels unless ``size`` says otherwise. All layers are one cell, so that networks which
         differ only in where in a stage their identities stand are known to be the same. Raises NATError that names the
         layer."""
         digits = _parse(text)
-        if frame.cells not in (None, LAYERS):
+        if size.cells not in (None, LAYERS):
             raise NATError(f"cells: a NAS-Bench-Macro network has {LAYERS} layers; leave 'cells' out")
-        channels = frame.channels or CHANNELS
+        channels = size.channels or CHANNELS
         edges = tuple([known[digit] for known, digit in zip(_EDGES, digits, strict=True)])
         cell = Cell(1, tuple([Node(level, channels * 2**level) for level in _LEVELS]), edges, (LAYERS,))
-        (first,) = cifar_stem(frame.input[0], channels)
-        head = Head(frame.classes, (Conv(channels * 2 ** len(STAGES), FEATURES), Norm(FEATURES), Act()))
+        (first,) = cifar_stem(size.input[0], channels)
+        head = Head(size.classes, (Conv(channels * 2 ** len(STAGES), FEATURES), Norm(FEATURES), Act()))
         placement = Placement(CELL, channels, (0,))
         origin = Origin(self.name, self.version, text)
-        return Network(((CELL, cell),), (placement,), ((*first, Act()),), head, frame.input, origin)
+        return Network(((CELL, cell),), (placement,), ((*first, Act()),), head, size.input, origin)
 
     def write(self, network: Network) -> str:
         """With what stood around the digits of the text that the network was read from. NATError for anything but a

@@ -13,7 +13,21 @@ from typing import TYPE_CHECKING
 from nat_nasbench.forms101 import INPUT, OUTPUT, Spec, find_spec, looks_like_one, spelled
 from nat_plugin import Adapter, NATError
 from nat_plugin.extending import Published, refusal
-from nat_plugin.ir import NULL, Act, Cell, Edge, Frame, Head, Network, Node, Op, Origin, Placement, cifar_stem, strided
+from nat_plugin.ir import (
+    NULL,
+    Act,
+    Cell,
+    Edge,
+    Head,
+    Network,
+    NetworkSize,
+    Node,
+    Op,
+    Origin,
+    Placement,
+    cifar_stem,
+    strided,
+)
 from nat_plugin.ir.vertices import KERNELS, CellPlace, alive, conv_op, hidden_channels, op_name, part, vertex_cell
 
 if TYPE_CHECKING:
@@ -40,10 +54,10 @@ class NB101Adapter(Adapter):
     def near(self, text: str) -> str | None:
         return refusal(find_spec, text) if any(name in text for name in KERNELS) else None
 
-    def read(self, text: str, frame: Frame) -> Network:
-        """The network has 128 channels and 9 cells unless ``frame`` says otherwise. Vertices that are on no way to the
+    def read(self, text: str, size: NetworkSize) -> Network:
+        """The network has 128 channels and 9 cells unless ``size`` says otherwise. Vertices that are on no way to the
         output are not built, as in the benchmark. Raises NATError that names the row or the vertex."""
-        return _network(find_spec(text), frame, Origin(self.name, self.version, text))
+        return _network(find_spec(text), size, Origin(self.name, self.version, text))
 
     def write(self, network: Network) -> str:
         """In the layout of the text that the network was read from; edges that went are 0. NATError for a network from
@@ -88,16 +102,16 @@ def moved(spec: Spec, network: Network) -> tuple[tuple[str, ...], tuple[tuple[in
     return tuple(ops), tuple(map(tuple, matrix))
 
 
-def _network(spec: Spec, frame: Frame, origin: Origin) -> Network:
+def _network(spec: Spec, size: NetworkSize, origin: Origin) -> Network:
     kept = alive(spec.matrix)
     if not kept:
         raise NATError("matrix: no edges lead from the input to the output")
-    channels, cells = frame.filled(CHANNELS, CELLS)
+    channels, cells = size.filled(CHANNELS, CELLS)
     if cells % STACKS or cells > MAX_CELLS:
         raise NATError(
             f"cells: NAS-Bench-101 has as many in each of its {STACKS} stacks, up to {MAX_CELLS}; not {cells}"
         )
-    matrix, places = part(spec.matrix, kept), _places(frame, channels, cells)
+    matrix, places = part(spec.matrix, kept), _places(size, channels, cells)
     hidden = hidden_channels(matrix, places)
     passed = Op.parse("opaque:pass:0:0")
 
@@ -116,14 +130,14 @@ def _network(spec: Spec, frame: Frame, origin: Origin) -> Network:
         for name in names:
             width = channels * 2 ** (stack - (name == DOWN))
             placements.append(Placement(name, width, (len(placements),)))
-    (stem,) = cifar_stem(frame.input[0], channels)
+    (stem,) = cifar_stem(size.input[0], channels)
     cells_by_name = ((CELL, cell), (DOWN, down))
-    return Network(cells_by_name, tuple(placements), ((*stem, Act()),), Head(frame.classes), frame.input, origin)
+    return Network(cells_by_name, tuple(placements), ((*stem, Act()),), Head(size.classes), size.input, origin)
 
 
-def _places(frame: Frame, channels: int, cells: int) -> list[CellPlace]:
+def _places(size: NetworkSize, channels: int, cells: int) -> list[CellPlace]:
     found: list[CellPlace] = []
-    _, height, width = frame.input
+    _, height, width = size.input
     before = channels
     for stack in range(STACKS):
         if stack:

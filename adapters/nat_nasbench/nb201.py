@@ -13,7 +13,7 @@ from functools import lru_cache
 from nat_nasbench.forms201 import ENDS, FORM, NAMES, Spelled, find_cell, means_a_cell
 from nat_plugin import Adapter, NATError
 from nat_plugin.extending import Published, refusal
-from nat_plugin.ir import NULL, SKIP, Cell, Edge, Frame, Network, Node, Op, Origin, residual_stages
+from nat_plugin.ir import NULL, SKIP, Cell, Edge, Network, NetworkSize, Node, Op, Origin, residual_stages
 
 CHANNELS, CELLS = 16, 15
 _MEANT = (NULL, SKIP, Op.parse("conv_1x1"), Op.parse("conv_3x3"), Op.parse("avg_pool_3x3"))
@@ -45,13 +45,13 @@ class NB201Adapter(Adapter):
     def near(self, text: str) -> str | None:
         return refusal(_parse, text) if means_a_cell(text) else None
 
-    def read(self, text: str, frame: Frame) -> Network:
-        """The network has 16 channels and 15 cells unless ``frame`` says otherwise. A cell whose output does not depend
+    def read(self, text: str, size: NetworkSize) -> Network:
+        """The network has 16 channels and 15 cells unless ``size`` says otherwise. A cell whose output does not depend
         on its input is read like any other. Raises NATError that names the node."""
-        entries, around = _parse(text).entries, residual_stages(CELL, frame, CHANNELS, CELLS)
+        entries, around = _parse(text).entries, residual_stages(CELL, size, CHANNELS, CELLS)
         cell = _cell(tuple([entries[ends] for ends in _EDGES]))
         origin = Origin(self.name, self.version, text)
-        return Network(((CELL, cell), *around.cells), around.placements, around.stem, around.head, frame.input, origin)
+        return Network(((CELL, cell), *around.cells), around.placements, around.stem, around.head, size.input, origin)
 
     def write(self, network: Network) -> str:
         """In the layout of the text that the network was read from. NATError for anything but a cell of this space."""

@@ -24,10 +24,10 @@ from nat_plugin.ir import (
     Cell,
     Conv,
     Edge,
-    Frame,
     Head,
     Layer,
     Network,
+    NetworkSize,
     Node,
     Norm,
     Op,
@@ -38,7 +38,7 @@ from nat_plugin.ir import (
 )
 
 CHANNELS, MODULES, BLOCKS = 64, "41414", 2
-FRAME = Frame(input=(3, 256, 256), classes=63)
+SIZE = NetworkSize(input=(3, 256, 256), classes=63)
 """Of the task class_scene, of which the benchmark states parameters and FLOPs."""
 OPS = (NULL, SKIP, Op.parse("conv_1x1"), Op.parse("conv_3x3"))
 """By their digits."""
@@ -64,21 +64,21 @@ class TransNASAdapter(Adapter):
     def near(self, text: str) -> str | None:
         return refusal(_parse, text) if len(text) <= MAX_CHARS and _MEANT.match(bare(text)) else None
 
-    def natural_frame(self, text: str) -> Frame:
+    def natural_size(self, text: str) -> NetworkSize:
         del text
-        return FRAME
+        return SIZE
 
-    def read(self, text: str, frame: Frame) -> Network:
-        """As many channels as the string says unless ``frame`` says otherwise. Raises NATError."""
+    def read(self, text: str, size: NetworkSize) -> Network:
+        """As many channels as the string says unless ``size`` says otherwise. Raises NATError."""
         channels, modules, digits = _parse(text)
-        if frame.cells not in (None, BLOCKS * len(modules)):
+        if size.cells not in (None, BLOCKS * len(modules)):
             raise NATError(f"cells: the string has {len(modules)} modules of {BLOCKS} cells; leave 'cells' out")
-        width = frame.channels or channels
+        width = size.channels or channels
         if width % 2:
             raise NATError(f"channels: the stem of TransNAS-Bench-101 needs an even number, not {width}")
-        placements, stem = _placements(width, modules), _stem(width, frame.input)
+        placements, stem = _placements(width, modules), _stem(width, size.input)
         origin = Origin(self.name, self.version, text)
-        return Network(((CELL, _cell(digits)),), placements, stem, Head(frame.classes), frame.input, origin)
+        return Network(((CELL, _cell(digits)),), placements, stem, Head(size.classes), size.input, origin)
 
     def write(self, network: Network) -> str:
         """With everything but the ops as in the text that the network was read from. NATError for anything but a cell

@@ -19,7 +19,7 @@ from nat_nni.samples.values import Sample, read_sample
 from nat_nni.spaces.hub import BUILT, CELL_SPACES, NAMES, SUFFIX, find_space
 from nat_plugin import Adapter, NATError
 from nat_plugin.extending import AdapterSettings, Published
-from nat_plugin.ir import Frame, Network, Origin, canonical, is_connected, same
+from nat_plugin.ir import Network, NetworkSize, Origin, canonical, is_connected, same
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -65,11 +65,11 @@ class NNIAdapter(Adapter):
     def recognises(self, text: str) -> bool:
         return looks_like_one(text)
 
-    def read(self, text: str, frame: Frame) -> Network:
+    def read(self, text: str, size: NetworkSize) -> Network:
         """The network of the sample's space. Raises NATError that names the label."""
         document = read_document(text)
-        described, sample = self._of(document, frame.classes)
-        return described.read(sample, replace(frame, classes=_classes(described, frame)), Origin(FORMAT, VERSION, text))
+        described, sample = self._of(document, size.classes)
+        return described.read(sample, replace(size, classes=_classes(described, size)), Origin(FORMAT, VERSION, text))
 
     def choices(self, text: str) -> Mapping[str, str]:
         return {label: json.dumps(value) for label, value in read_document(text).sample.items()}
@@ -101,11 +101,11 @@ class NNIAdapter(Adapter):
 
         return build_for(name, arguments, document.sample, network.input, network.head.classes)
 
-    def export(self, text: str, frame: Frame, folder: Path, weights: Mapping[str, Tensor] | None = None) -> None:
+    def export(self, text: str, size: NetworkSize, folder: Path, weights: Mapping[str, Tensor] | None = None) -> None:
         """The frozen model of NNI, with ``weights`` by its names or with new ones, without NNI."""
         from nat_nni.export.text import export_text
 
-        export_text(text, frame, folder, self._space, self._arguments, weights)
+        export_text(text, size, folder, self._space, self._arguments, weights)
 
     def published(self) -> Mapping[str, Published]:
         return _published()
@@ -132,7 +132,7 @@ class NNIAdapter(Adapter):
             try:
                 described = find_space(name, {**own, **self._arguments}, {}, network.head.classes)
                 sample = described.write(network, None)
-                read = described.read(sample, Frame(None, None, network.input, network.head.classes), _NOWHERE)
+                read = described.read(sample, NetworkSize(None, None, network.input, network.head.classes), _NOWHERE)
             except NATError as error:
                 refusals.append(str(error))
                 continue
@@ -146,9 +146,9 @@ class NNIAdapter(Adapter):
 _NOWHERE = Origin(FORMAT, VERSION, "{}")
 
 
-def _classes(described: Described, frame: Frame) -> int:
+def _classes(described: Described, size: NetworkSize) -> int:
     """A space that NNI builds has the classes that it was built with."""
-    return frame.classes if described.title in CELL_SPACES else described.classes
+    return size.classes if described.title in CELL_SPACES else described.classes
 
 
 @lru_cache(maxsize=1)

@@ -15,7 +15,7 @@ from nat_nni.spaces.nasbench201 import NB201Space
 from nat_nni.spaces.nds import NDSSpace
 from nat_plugin import NATError
 from nat_plugin.extending import read_shape
-from nat_plugin.ir import Frame, Network, Origin, Shape
+from nat_plugin.ir import Network, NetworkSize, Origin, Shape
 
 FORMAT, VERSION = "nni", "1"
 _GENERIC: WeakKeyDictionary[Any, Described] = WeakKeyDictionary()
@@ -37,8 +37,8 @@ def to_network(space: Any, sample: Mapping[str, Any], input: Shape | None = None
         raise NATError(f"{described.title} takes images of {described.input[0]} channels, not {shape[0]}")
     domains = described.domains()
     found = read_sample(described.title, domains, sample)
-    frame = Frame(input=shape, classes=described.classes)
-    return described.read(found, frame, Origin(FORMAT, VERSION, json.dumps(write_sample(domains, found))))
+    size = NetworkSize(input=shape, classes=described.classes)
+    return described.read(found, size, Origin(FORMAT, VERSION, json.dumps(write_sample(domains, found))))
 
 
 def to_sample(space: Any, network: Network) -> Sample:

@@ -12,7 +12,7 @@ from nat_ofa.subnet import CLASSES, is_subnet, put_subnet, read_subnet
 from nat_ofa.subnet import size_of as subnet_size
 from nat_plugin import Adapter, NATError
 from nat_plugin.extending import MAX_CHARS, Patches, parse_value, refusal
-from nat_plugin.ir import Conv, Frame, Network, Origin
+from nat_plugin.ir import Conv, Network, NetworkSize, Origin
 
 SIZE = 224
 _MARKS = re.compile(r"(['\"])(?:first_conv|mobile_inverted_conv|input_stem|ks)\1\s*:")
@@ -36,9 +36,9 @@ class OFAAdapter(Adapter):
 
     def near(self, text: str) -> str | None:
         marked = len(text) <= MAX_CHARS and _MARKS.search(text) is not None
-        return refusal(lambda text: self.read(text, self.natural_frame(text)), text) if marked else None
+        return refusal(lambda text: self.read(text, self.natural_size(text)), text) if marked else None
 
-    def natural_frame(self, text: str) -> Frame:
+    def natural_size(self, text: str) -> NetworkSize:
         """The classes of the classifier, and images of 224 pixels unless the text says otherwise."""
         value = _value(text)
         if is_config(value):
@@ -46,13 +46,13 @@ class OFAAdapter(Adapter):
         elif is_subnet(value):
             size, classes = subnet_size(value), CLASSES
         else:
-            return Frame()
-        return Frame(input=(3, size or SIZE, size or SIZE), classes=classes)
+            return NetworkSize()
+        return NetworkSize(input=(3, size or SIZE, size or SIZE), classes=classes)
 
-    def read(self, text: str, frame: Frame) -> Network:
+    def read(self, text: str, size: NetworkSize) -> Network:
         """The whole network. Raises NATError that names the field."""
-        plan = _plan(_value(text), frame)
-        return plan.network(frame, Origin(self.name, self.version, text))
+        plan = _plan(_value(text), size)
+        return plan.network(size, Origin(self.name, self.version, text))
 
     def write(self, network: Network) -> str:
         """In the text that the network was read from, where only what moved is changed. NATError for a network from
@@ -62,7 +62,9 @@ class OFAAdapter(Adapter):
             raise NATError("the JSON of Once-for-All can only be written for a network that was read from it")
         text, edges = network.origin.payload, {edge.key: edge for edge in cell.edges}
         value = _value(text)
-        plan = _plan(value, Frame(network.placements[0].channels, input=network.input, classes=network.head.classes))
+        plan = _plan(
+            value, NetworkSize(network.placements[0].channels, input=network.input, classes=network.head.classes)
+        )
         for block in plan.blocks:
             if block.key not in edges or edges[block.key].op not in (block.op, *block.choices):
                 raise NATError(f"the JSON of Once-for-All cannot say what this network has at '{block.key}'")
@@ -80,18 +82,18 @@ def _value(text: str) -> Any:
     return parse_value(text)
 
 
-def _plan(value: Any, frame: Frame) -> ModelPlan:
-    if frame.cells not in (None, 1):
+def _plan(value: Any, size: NetworkSize) -> ModelPlan:
+    if size.cells not in (None, 1):
         raise NATError("cells: the text says how deep the network is; leave 'cells' out")
     if is_subnet(value):
-        plan = read_subnet(value, frame.channels)
+        plan = read_subnet(value, size.channels)
     elif is_config(value):
         plan = read_config(value)
-        if frame.channels not in (None, plan.blocks[0].c_in):
+        if size.channels not in (None, plan.blocks[0].c_in):
             raise NATError("channels: a net.config says its own; leave 'channels' out")
     else:
         raise NATError("expected a net.config with first_conv, blocks and classifier, or an object with ks, e and d")
     first = plan.stem[0]
-    if isinstance(first, Conv) and first.c_in != frame.input[0]:
-        raise NATError(f"first_conv: it takes images of {first.c_in} channels, these have {frame.input[0]}")
+    if isinstance(first, Conv) and first.c_in != size.input[0]:
+        raise NATError(f"first_conv: it takes images of {first.c_in} channels, these have {size.input[0]}")
     return plan

@@ -11,10 +11,10 @@ from nat_plugin.ir import (
     Cell,
     Conv,
     Edge,
-    Frame,
     Head,
     Layer,
     Network,
+    NetworkSize,
     Node,
     Norm,
     Op,
@@ -76,7 +76,7 @@ class ModelPlan:
     wide: tuple[Layer, ...]
     narrow: tuple[Layer, ...]
 
-    def network(self, frame: Frame, origin: Origin) -> Network:
+    def network(self, network_size: NetworkSize, origin: Origin) -> Network:
         """All blocks are one chain in one cell, so that networks which differ only in where in a stage blocks are left
         out are known to be the same."""
         nodes, edges, level = [], [], 0
@@ -86,12 +86,12 @@ class ModelPlan:
             edges.append(Edge(number, number + 1, block.op, block.key, block.choices))
         cell = Cell(1, tuple(nodes), tuple(edges), (len(nodes),))
         placement = Placement(CELL, self.blocks[0].c_in, (0,))
-        head = Head(frame.classes, (*self.wide, *self._pooled(frame), *self.narrow))
-        return Network(((CELL, cell),), (placement,), (self.stem,), head, frame.input, origin)
+        head = Head(network_size.classes, (*self.wide, *self._pooled(network_size), *self.narrow))
+        return Network(((CELL, cell),), (placement,), (self.stem,), head, network_size.input, origin)
 
-    def _pooled(self, frame: Frame) -> tuple[Layer, ...]:
+    def _pooled(self, network_size: NetworkSize) -> tuple[Layer, ...]:
         """A window that covers the whole map from its first pixel on, where layers follow the pooling."""
-        size = max(frame.input[1:])
+        size = max(network_size.input[1:])
         for stride in [layer.stride[0] for layer in self.stem if isinstance(layer, Conv)]:
             size = strided(size, stride)
         for block in self.blocks:

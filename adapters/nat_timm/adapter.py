@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from nat_plugin import Adapter
 from nat_plugin.extending import refusal
-from nat_plugin.ir import Frame, Network
+from nat_plugin.ir import Network, NetworkSize
 from nat_timm.documents.document import NAME, parse
 from nat_timm.framework import checked_name, has_model, near_names
 from nat_timm.networks import FORMAT, adaptations, check_costs, moved_document, network_of, reading_of
@@ -44,22 +44,22 @@ class TimmAdapter(Adapter):
             return None
         return refusal(checked_name, name)
 
-    def natural_frame(self, text: str) -> Frame:
+    def natural_size(self, text: str) -> NetworkSize:
         """The images and classes that the model is made for."""
-        from nat_timm.building.build import natural_frame
+        from nat_timm.building.build import natural_size
 
-        return natural_frame(text)
+        return natural_size(text)
 
-    def read(self, text: str, frame: Frame) -> Network:
-        """The model for images of ``frame.input`` in ``frame.classes`` classes, traced on the meta device. NATError
+    def read(self, text: str, size: NetworkSize) -> Network:
+        """The model for images of ``size.input`` in ``size.classes`` classes, traced on the meta device. NATError
         for an unknown name, for edits that the model cannot have, and where nothing can be edited."""
         found = parse(text)
         if found.limits:
             from nat_timm.narrowing.thinning import thinned_document
 
-            found = thinned_document(found, frame.input, frame.classes)
+            found = thinned_document(found, size.input, size.classes)
             text = found.render()
-        return network_of(found, reading_of(found, frame.input, frame.classes), text)
+        return network_of(found, reading_of(found, size.input, size.classes), text)
 
     def write(self, network: Network) -> str:
         """The name, or JSON with the edits. Of a moved network the costs are counted on the model that timm builds;
@@ -78,11 +78,11 @@ class TimmAdapter(Adapter):
         attach(made, found)
         return made
 
-    def advise(self, text: str, frame: Frame, settings: AdviceSettings) -> Advice:
+    def advise(self, text: str, size: NetworkSize, settings: AdviceSettings) -> Advice:
         """See ``nat_timm.advise``."""
         from nat_timm.advising.from_folder import advise_from_folder
 
-        return advise_from_folder(parse(text), text, frame, settings)
+        return advise_from_folder(parse(text), text, size, settings)
 
     def identity(self, network: Network) -> str:
         """The model before any move: ops state costs, not activations."""

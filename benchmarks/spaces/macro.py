@@ -18,7 +18,7 @@ from nat_nasbench import NASBenchMacroAdapter
 from nat_nasbench.macro import DIGITS, LAYERS, digits_of
 
 from nat_plugin.errors import NATError
-from nat_plugin.ir import Budget, Frame, Moves, Network, Rule, cost, key
+from nat_plugin.ir import Budget, Moves, Network, NetworkSize, Rule, cost, key
 
 NETWORKS = len(DIGITS) ** LAYERS
 PLACES = len(DIGITS) ** np.arange(LAYERS - 1, -1, -1)
@@ -74,13 +74,13 @@ class MacroSpace:
 
 def load_space(path: Path) -> MacroSpace:
     """The table ``nasbench_macro.csv.gz``."""
-    adapter, frame = NASBenchMacroAdapter(), Frame()
+    adapter, size = NASBenchMacroAdapter(), NetworkSize()
     networks: dict[int, Network] = {}
     runs = np.full((3, NETWORKS), np.nan)
     with gzip.open(path, "rt", encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
             number = int(row["arch"], len(DIGITS))
-            networks[number] = adapter.read(row["arch"], frame)
+            networks[number] = adapter.read(row["arch"], size)
             runs[:, number] = [float(row[f"acc_s{run}"]) for run in (1, 2, 3)]
     return MacroSpace(tuple(networks[number] for number in range(NETWORKS)), runs)
 

@@ -19,7 +19,7 @@ from nat_nasbench.forms201 import ENDS
 from nat_nasbench.nb201 import OPS, spell
 
 from benchmarks.spaces.held_out import SPLIT, held_out_by
-from nat_plugin.ir import Frame, Moves, Network, Rule, canonical, cost, is_connected, key
+from nat_plugin.ir import Moves, Network, NetworkSize, Rule, canonical, cost, is_connected, key
 from nat_plugin.policy.training.spaces import means_of_kinds
 
 EDGES, DIGITS = len(ENDS), len(OPS)
@@ -109,7 +109,7 @@ class Space:
 @lru_cache(maxsize=1)
 def load_space(path: Path) -> Space:
     """The table ``nasbench201.csv.gz``; once for each process, since what is computed of it takes seconds."""
-    adapter, frame, names = NB201Adapter(), Frame(), list(OPS)
+    adapter, size, names = NB201Adapter(), NetworkSize(), list(OPS)
     networks: dict[int, Network] = {}
     validation = {name: np.full(CELLS, np.nan) for name in DATA}
     test = {name: np.full(CELLS, np.nan) for name in DATA}
@@ -117,7 +117,7 @@ def load_space(path: Path) -> Space:
     with gzip.open(path, "rt", encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
             number = int(row["ops"], DIGITS)
-            networks[number] = adapter.read(spell([names[int(digit)] for digit in row["ops"]]), frame)
+            networks[number] = adapter.read(spell([names[int(digit)] for digit in row["ops"]]), size)
             seeds = [float(row[f"c10_val200_s{seed}"]) for seed in (1, 2, 3) if row[f"c10_val200_s{seed}"]]
             validation["CIFAR-10"][number] = sum(seeds) / len(seeds)
             validation["CIFAR-100"][number] = float(row["c100_val200"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nat_plugin.ir import Cell, Edge, Frame, Head, Network, Node, Op, Placement, cell_stack
+from nat_plugin.ir import Cell, Edge, Head, Network, NetworkSize, Node, Op, Placement, cell_stack
 from nat_plugin.ir.layers import Conv, Norm
 from nat_plugin.ir.skeletons import at_level
 
@@ -29,7 +29,7 @@ def random_darts(rng: np.random.Generator) -> Network:
                 edges.append(Edge(source, target, DARTS_OPS[rng.integers(1, 8)], f"{len(edges)}", DARTS_OPS))
         return Cell(2, (Node(),) * 4, tuple(edges), (2, 3, 4, 5), project=True)
 
-    return cell_stack(cell(), at_level(cell(), 1), Frame(), 36, 20)
+    return cell_stack(cell(), at_level(cell(), 1), NetworkSize(), 36, 20)
 
 
 def random_ladder(rng: np.random.Generator) -> Network:

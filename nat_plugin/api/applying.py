@@ -66,14 +66,14 @@ class Transformation:
         def write(own: Architecture) -> Transformed:
             held = self._held(begun, proposed)
             after, writer = held.network, result_adapter(own.adapter, self.settings.extended)
-            text = write_back(writer, held.moves, after, own.frame)
+            text = write_back(writer, held.moves, after, own.size)
             is_judged = suggestion is not None and after == proposed
             kept, sure = (suggestion.kept, suggestion.probability) if suggestion and is_judged else (False, None)
             return Transformed(
                 text,
                 after,
                 writer,
-                own.frame,
+                own.size,
                 own.label,
                 input=own,
                 confidence=sure,

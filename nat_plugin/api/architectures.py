@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -10,11 +11,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from nat_plugin.adapter import Adapter
 from nat_plugin.arguments import read_count, read_shape
 from nat_plugin.errors import NATError
-from nat_plugin.ir import Cost, Frame, Network, is_connected, to_json
+from nat_plugin.ir import Cost, Network, NetworkSize, is_connected, to_json
 from nat_plugin.ir import cost as cost_of
 from nat_plugin.network_json import NetworkJSON
 from nat_plugin.plugins import plugins
-from nat_plugin.sources import Source, Wanted, find_source, make_frame
+from nat_plugin.sources import Source, Wanted, find_source, size_of
 
 if TYPE_CHECKING:
     from nat_plugin.ir.layers import Shape
@@ -25,21 +26,27 @@ Readable: TypeAlias = "str | os.PathLike[str] | Architecture | Network | Sequenc
 
 @dataclass(frozen=True, repr=False)
 class Architecture:
-    """An architecture: its ``text`` in the format of its ``adapter``, and the ``network`` around it at the size that
-    ``frame`` says. ``label``: how to name it to a person."""
+    """An architecture: its ``text`` in the format of its ``adapter``, and the ``network`` around it at a ``size``.
+    ``label``: how to name it to a person."""
 
     text: str
     network: Network
     adapter: Adapter
-    frame: Frame
+    size: NetworkSize
     label: str
 
+    @property
+    def frame(self) -> NetworkSize:
+        """Old name of ``size``; it warns."""
+        warnings.warn("Architecture.frame is Architecture.size now", DeprecationWarning, stacklevel=2)
+        return self.size
+
     @staticmethod
-    def of(source: Source, frame: Frame | None = None) -> Architecture:
+    def of(source: Source, size: NetworkSize | None = None) -> Architecture:
         """What a source stands for, at a size; left out: the one that its format has by itself. NATError says what is
         wrong with it."""
-        frame = make_frame(source) if frame is None else frame
-        return Architecture(source.text, source.adapter.read(source.text, frame), source.adapter, frame, source.label)
+        size = size_of(source) if size is None else size
+        return Architecture(source.text, source.adapter.read(source.text, size), source.adapter, size, source.label)
 
     @property
     def format(self) -> str:
@@ -88,8 +95,8 @@ class Architecture:
         from nat_plugin.writing import translate
 
         adapter = find_adapter(to, plugins())
-        text = translate(self.network, adapter, self.frame)
-        return Architecture(text, self.network, adapter, self.frame, self.label)
+        text = translate(self.network, adapter, self.size)
+        return Architecture(text, self.network, adapter, self.size, self.label)
 
     def svg(self, alone: bool = False) -> str:
         """Its cells as an ``<svg>`` element; ``alone``: for a file of its own."""
@@ -150,10 +157,10 @@ def read(
     if isinstance(source, Architecture):
         found = Source(source.text, source.adapter, source.label)
         if channels is cells is input is classes is None:
-            return Architecture.of(found, source.frame)
+            return Architecture.of(found, source.size)
     else:
         found = find_source(_text(source), own if isinstance(source, Network) else adapter, plugins())
-    return Architecture.of(found, make_frame(found, channels, cells, input, classes))
+    return Architecture.of(found, size_of(found, channels, cells, input, classes))
 
 
 def cost(source: Readable) -> Cost:

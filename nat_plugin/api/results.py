@@ -69,14 +69,14 @@ class RunResult(_Result):
     def input(self) -> Architecture:
         """The architecture that it was given, at the size of the final stage."""
         from nat_plugin.api.architectures import Architecture
-        from nat_plugin.ir import Frame
+        from nat_plugin.ir import NetworkSize
         from nat_plugin.runs.record import RunRecord
         from nat_plugin.sources import Source
 
-        size = self.figures["frame"]
-        frame = Frame(size["channels"], size["cells"], tuple(size["input"]), size["classes"])
+        given = self.figures.get("size") or self.figures["frame"]  # as earlier versions call it
+        size = NetworkSize(given["channels"], given["cells"], tuple(given["input"]), given["classes"])
         text, label = self.figures["input"]["architecture"], RunRecord.read(self.folder).origin.label
-        return Architecture.of(Source(text, self._finished.adapter, label), frame)
+        return Architecture.of(Source(text, self._finished.adapter, label), size)
 
     @cached_property
     def winner(self) -> Transformed:
@@ -89,7 +89,7 @@ class RunResult(_Result):
             text=text,
             network=found.network,
             adapter=result_adapter(found.adapter, self.figures["format"] != found.adapter.name),
-            frame=self.input.frame,
+            size=self.input.size,
             label=self.input.label,
             input=self.input,
             confidence=None,

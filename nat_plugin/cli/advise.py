@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from nat_plugin.cli.options import adapter_option, frame_options, json_option, pairs, print_json
+from nat_plugin.cli.options import adapter_option, json_option, pairs, print_json, size_options
 
 
 @click.command()
@@ -30,7 +30,7 @@ from nat_plugin.cli.options import adapter_option, frame_options, json_option, p
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True, help="Which images are drawn.")
 @click.option("--svg", type=click.Path(path_type=Path), help="Draw it into this file.")
 @json_option
-@frame_options
+@size_options
 def advise(
     source: str,
     adapter: str | None,
@@ -58,15 +58,15 @@ def advise(
     from nat_plugin.advising.picture import check_picture, draw
     from nat_plugin.advising.settings import AdviceSettings
     from nat_plugin.plugins import plugins
-    from nat_plugin.sources import find_source, make_frame
+    from nat_plugin.sources import find_source, size_of
 
     found = find_source(source, adapter, plugins())
-    frame = make_frame(found, channels, cells, size, classes)
+    network_size = size_of(found, channels, cells, size, classes)
     limits = pairs(budget, "--budget", "METRIC=LIMIT, as in macs=0.8x")
     if svg is not None:
         check_picture(svg)
     wanted = AdviceSettings(weights, images, labelled, count, rules, limits, mean, std, device, seed)
-    advice = found.adapter.advise(found.text, frame, wanted)
+    advice = found.adapter.advise(found.text, network_size, wanted)
     if svg is not None:
         draw(advice, svg)
     if as_json:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from nat_plugin.cli.lines import keep_going_option
-from nat_plugin.cli.options import frame_options
+from nat_plugin.cli.options import size_options
 
 
 @click.command()
@@ -16,7 +16,7 @@ from nat_plugin.cli.options import frame_options
 @click.option("--to", "target_adapter", required=True, metavar="ADAPTER", help="The format to write.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write.  [default: standard output]")
 @keep_going_option
-@frame_options
+@size_options
 def convert(
     source: str,
     source_adapter: str,
@@ -33,13 +33,13 @@ def convert(
     from nat_plugin.cli.lines import Problems, each_source
     from nat_plugin.files import write_text
     from nat_plugin.plugins import plugins
-    from nat_plugin.sources import make_frame
+    from nat_plugin.sources import size_of
 
     plugins().find("adapters", target_adapter)
     problems, texts = Problems(keep_going), []
     for found in each_source(source, source_adapter, plugins(), problems):
         with problems.of(found.line):
-            read = Architecture.of(found, make_frame(found, channels, cells, size, classes))
+            read = Architecture.of(found, size_of(found, channels, cells, size, classes))
             text = read.convert(target_adapter).text
             if output is None:
                 click.echo(text)

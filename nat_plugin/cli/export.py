@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from nat_plugin.cli.options import adapter_option, frame_options
+from nat_plugin.cli.options import adapter_option, size_options
 
 
 @click.command()
@@ -19,7 +19,7 @@ from nat_plugin.cli.options import adapter_option, frame_options
     type=click.Path(path_type=Path),
     help="Safetensors file with trained weights, by the names of the module.  [of a run: those of its final stage]",
 )
-@frame_options
+@size_options
 def export(
     source: str,
     adapter: str | None,
@@ -50,10 +50,10 @@ def export(
             trained = load_weights(run.weights)
         save_network(run.network, output, trained, run.adapter.module(run.network))
     else:
-        from nat_plugin.sources import find_source, make_frame
+        from nat_plugin.sources import find_source, size_of
 
         found = find_source(source, adapter, plugins())
-        found.adapter.export(found.text, make_frame(found, channels, cells, size, classes), output, trained)
+        found.adapter.export(found.text, size_of(found, channels, cells, size, classes), output, trained)
     written = "model.py and weights.pt" if (output / WEIGHTS).exists() else "model.py, without trained weights"
     fresh = ": FRESH weights, nothing was trained" if trained is None and (output / WEIGHTS).exists() else ""
     click.echo(f"{output}: {written}{fresh}")

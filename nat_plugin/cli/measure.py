@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from nat_plugin.cli.options import adapter_option, frame_options
+from nat_plugin.cli.options import adapter_option, size_options
 
 
 @click.command()
@@ -24,7 +24,7 @@ from nat_plugin.cli.options import adapter_option, frame_options
     metavar="METRIC:UNIT",
     help="Time nothing: write a table of your own metric to be filled in, as in energy:mJ.",
 )
-@frame_options
+@size_options
 def measure(
     source: str,
     adapter: str | None,
@@ -46,11 +46,11 @@ def measure(
     from nat_plugin.errors import NATErrors
     from nat_plugin.measuring.tables import TableSubject, blank_table, fingerprint
     from nat_plugin.plugins import plugins
-    from nat_plugin.sources import find_source, make_frame
+    from nat_plugin.sources import find_source, size_of
 
     read_path("--output", output)
     found = find_source(source, adapter, plugins())
-    network = found.adapter.read(found.text, make_frame(found, channels, cells, size, classes))
+    network = found.adapter.read(found.text, size_of(found, channels, cells, size, classes))
     identity = found.adapter.identity(network)
     of = TableSubject(
         fingerprint(network, identity), found.label, found.adapter.name, network.input, network.head.classes

@@ -20,8 +20,8 @@ adapter_option = click.option("--adapter", help="The format of SOURCE; left out:
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output.")
 
 
-def frame_options(command: _C) -> _C:
-    """``--channels``, ``--cells``, ``--input`` and ``--classes``; for ``nat_plugin.sources.make_frame``."""
+def size_options(command: _C) -> _C:
+    """``--channels``, ``--cells``, ``--input`` and ``--classes``; for ``nat_plugin.sources.size_of``."""
     for option in reversed(
         (
             click.option("--channels", type=click.IntRange(1, 4096), help="Channels of the first cells."),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nat_plugin.errors import NATError
 from nat_plugin.policy.trained_on import say_where_trained
-from nat_plugin.sources import Source, make_frame
+from nat_plugin.sources import Source, size_of
 
 
 class Remarks:
@@ -19,7 +19,7 @@ class Remarks:
         if found.adapter.name not in self._formats:
             self._formats.add(found.adapter.name)
             try:
-                network = found.adapter.read(found.text, make_frame(found, *self._sizes))
+                network = found.adapter.read(found.text, size_of(found, *self._sizes))
             except NATError:  # said where it is transformed
                 return found
             say_where_trained(self._policy, [network])

@@ -10,11 +10,11 @@ from rich.table import Table
 
 from nat_plugin.api.architectures import Architecture
 from nat_plugin.cli.lines import keep_going_option
-from nat_plugin.cli.options import adapter_option, frame_options, json_option, print_json
+from nat_plugin.cli.options import adapter_option, json_option, print_json, size_options
 from nat_plugin.describing import drawings, summary
 from nat_plugin.errors import NATError
 from nat_plugin.files import write_text
-from nat_plugin.sources import make_frame
+from nat_plugin.sources import size_of
 
 
 @click.command()
@@ -23,7 +23,7 @@ from nat_plugin.sources import make_frame
 @click.option("--svg", type=click.Path(path_type=Path), help="Draw its cells into this file.")
 @click.option("--dot", type=click.Path(path_type=Path), help="Write its cells into this file, for Graphviz.")
 @keep_going_option
-@frame_options
+@size_options
 @json_option
 def show(
     source: str,
@@ -47,7 +47,7 @@ def show(
     problems = Problems(keep_going)
     for found in each_source(source, adapter, plugins(), problems):
         with problems.of(found.line):
-            read = Architecture.of(found, make_frame(found, channels, cells, size, classes))
+            read = Architecture.of(found, size_of(found, channels, cells, size, classes))
             if svg is not None:
                 write_text(svg, read.svg(alone=True))
             if dot is not None:

@@ -16,10 +16,10 @@ from nat_plugin.cli.options import (
     adapter_option,
     chosen_by,
     executor_option,
-    frame_options,
     json_option,
     pairs,
     print_json,
+    size_options,
 )
 from nat_plugin.errors import NATError
 
@@ -69,7 +69,7 @@ def _rare_collection() -> Iterator[None]:
 @click.option("--extended", is_flag=True, help="Allow null where the format cannot say it; writes network JSON.")
 @keep_going_option
 @executor_option
-@frame_options
+@size_options
 @json_option
 @_rare_collection()
 def transform(

@@ -20,7 +20,7 @@ from nat_plugin.execution.choosing import find_executor, scratch_folder
 from nat_plugin.execution.streams import in_order
 from nat_plugin.ir import cost, is_connected
 from nat_plugin.plugins import plugins
-from nat_plugin.sources import Source, make_frame
+from nat_plugin.sources import Source, size_of
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Printing:
         return [each if isinstance(each, Wrong) else self._printed(each, next(after)) for each in found]
 
     def _read(self, source: Source) -> Architecture:
-        return Architecture.of(source, make_frame(source, *self.size))
+        return Architecture.of(source, size_of(source, *self.size))
 
     def _printed(self, source: Source, found: Transformed | NATError) -> Done | Wrong:
         if isinstance(found, NATError):

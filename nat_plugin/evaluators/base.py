@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 from nat_plugin.evaluators.scale import Scale
 from nat_plugin.evaluators.trial import Trial
-from nat_plugin.ir import Frame, Network, Rule
+from nat_plugin.ir import Network, NetworkSize, Rule
 from nat_plugin.ir.budget import Metric
 from nat_plugin.lazy import lazy_names
 from nat_plugin.outside import Outside
@@ -107,9 +107,13 @@ class Evaluator(ABC):
         return {}
 
     @classmethod
-    def frame(cls, settings: AnySettings) -> Frame:  # noqa: ARG003 - what an override gets
-        """Of an evaluator that is not ``on_images``: what its networks stand in, where a recipe leaves that open."""
-        return Frame()
+    def network_size(cls, settings: AnySettings) -> NetworkSize:
+        """Of an evaluator that is not ``on_images``: the size of its networks, where a recipe leaves that open."""
+        if (old := getattr(cls, "frame", None)) is None:
+            return NetworkSize()
+        warnings.warn("Evaluator.frame is Evaluator.network_size now", DeprecationWarning, stacklevel=2)
+        found: NetworkSize = old(settings)
+        return found
 
     @classmethod
     def scale(cls, settings: AnySettings) -> Scale:  # noqa: ARG003 - what an override gets

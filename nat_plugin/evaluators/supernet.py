@@ -218,15 +218,15 @@ class SupernetEvaluator(Evaluator):
 
 
 def common_template(networks: Sequence[Network]) -> Network:
-    """The first of the networks, after a check that all can share weights: same frame, cells and nodes. NATError if
-    they cannot, or if there is none."""
+    """The first of the networks, after a check that all can share weights: of one size, with the same cells and nodes.
+    NATError if they cannot, or if there is none."""
     if not networks:
         raise NATError("a supernet needs at least one input architecture")
     first, *others = networks
     for number, other in enumerate(others, start=2):
         for what in ("input", "stem", "head", "placements"):
             if getattr(other, what) != getattr(first, what):
-                raise NATError(f"input {number} differs from the first in its {what}: a supernet serves one frame")
+                raise NATError(f"input {number} differs from the first in its {what}: one size for all")
         for name, cell in first.cells:
             twin = other.by_name[name]
             if (twin.inputs, twin.nodes, twin.project) != (cell.inputs, cell.nodes, cell.project):

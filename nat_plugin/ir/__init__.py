@@ -1,5 +1,7 @@
 """The cell IR: immutable networks of cells, what they cost, what may become of them. No torch in it."""
 
+from typing import TYPE_CHECKING
+
 from nat_plugin.ir.budget import METRICS, Budget, Limit, Limits, plain_amount
 from nat_plugin.ir.canonical import canonical, canonical_cell, is_connected, key, live, same
 from nat_plugin.ir.costs import Cost, Costs, cost, costs
@@ -37,7 +39,7 @@ from nat_plugin.ir.shapes import Layout, Placed, layout
 from nat_plugin.ir.skeletons import (
     LARGE_INPUT,
     RESIDUAL_STAGES,
-    Frame,
+    NetworkSize,
     at_level,
     cell_stack,
     cifar_stem,
@@ -45,6 +47,7 @@ from nat_plugin.ir.skeletons import (
     residual_stages,
 )
 from nat_plugin.ir.walk import Choice, Walk
+from nat_plugin.lazy import lazy_names
 
 __all__ = [
     "LARGE_INPUT",
@@ -64,7 +67,6 @@ __all__ = [
     "Costs",
     "Edge",
     "FactorizedReduce",
-    "Frame",
     "Head",
     "Layer",
     "Layout",
@@ -72,6 +74,7 @@ __all__ = [
     "Limits",
     "Moves",
     "Network",
+    "NetworkSize",
     "Node",
     "Norm",
     "Op",
@@ -114,3 +117,6 @@ __all__ = [
     "strided",
     "to_json",
 ]  # fmt: skip
+
+if not TYPE_CHECKING:
+    __getattr__, _ = lazy_names(__name__, {}, {"Frame": f"{__name__}:NetworkSize"})

@@ -15,8 +15,8 @@ from nat_plugin.ir.network import Head, Network, Node, Placement
 from nat_plugin.ir.ops import Op, Site, op_cost
 from nat_plugin.ir.shapes import layout
 
-_Frame: TypeAlias = tuple[str, int, tuple[Node, ...], tuple[int, ...], bool]
-_Key: TypeAlias = tuple[Shape, tuple[tuple[Layer, ...], ...], tuple[Placement, ...], Head, tuple[_Frame, ...]]
+_CellForm: TypeAlias = tuple[str, int, tuple[Node, ...], tuple[int, ...], bool]
+_Key: TypeAlias = tuple[Shape, tuple[tuple[Layer, ...], ...], tuple[Placement, ...], Head, tuple[_CellForm, ...]]
 
 
 class EdgeCosts:
@@ -120,8 +120,8 @@ class EdgeCosts:
 
 def edge_costs(network: Network) -> EdgeCosts:
     """The table of edge costs of a network, from a cache. Raises NATError where shapes do not fit."""
-    frames = tuple((name, cell.inputs, cell.nodes, cell.output, cell.project) for name, cell in network.cells)
-    return _edge_costs(_Query(network, (network.input, network.stem, network.placements, network.head, frames)))
+    forms = tuple((name, cell.inputs, cell.nodes, cell.output, cell.project) for name, cell in network.cells)
+    return _edge_costs(_Query(network, (network.input, network.stem, network.placements, network.head, forms)))
 
 
 class _Query:

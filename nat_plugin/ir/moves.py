@@ -48,8 +48,8 @@ class Moves:
     def __init__(self, network: Network, rule: Rule, limits: Limits | None = None) -> None:
         self.network, self.rule, self.limits = network, rule, limits or Limits()
         self.slots = network.slots
-        self._frame = edge_costs(network)
-        found = [_candidates(self._frame, rule, slot.cell, network.edge(slot)) for slot in self.slots]
+        self._edge_costs = edge_costs(network)
+        found = [_candidates(self._edge_costs, rule, slot.cell, network.edge(slot)) for slot in self.slots]
         others = [self._stand_ins(slot) for slot in self.slots]
         self.candidates: tuple[tuple[Op, ...], ...] = tuple(
             options + more for (options, _), more in zip(found, others, strict=True)
@@ -59,7 +59,7 @@ class Moves:
         """Whether some candidates cost less by a measure that is limited, and more by another."""
         self.parts = self._parts()
         self._wirings = {
-            name: (wiring(network.by_name[name]), self._frame.keeps_width(name)) for name, _, _ in self.parts
+            name: (wiring(network.by_name[name]), self._edge_costs.keeps_width(name)) for name, _, _ in self.parts
         }
         self._admitted: dict[Choice, bool] = {}
         self.column_limits = self._column_limits()
@@ -199,7 +199,7 @@ class Moves:
         for i, (slot, options) in enumerate(zip(self.slots, self.candidates, strict=True)):
             edge = self.network.edge(slot)
             for j, op in enumerate(options):
-                table[i, j] = self._frame.cost(slot.cell, edge.source, edge.target, op)
+                table[i, j] = self._edge_costs.cost(slot.cell, edge.source, edge.target, op)
         return table
 
     @cached_property
@@ -245,7 +245,7 @@ class Moves:
     def _stand_ins(self, slot: Slot) -> tuple[Op, ...]:
         """Ops that may do the work of the one in a slot because they cost less by a measure that is limited."""
         edge = self.network.edge(slot)
-        options = self.rule.stand_ins(edge, self._frame.sites(slot.cell, edge.source, edge.target))
+        options = self.rule.stand_ins(edge, self._edge_costs.sites(slot.cell, edge.source, edge.target))
         if self.limits.held_elsewhere:
             return options
         return tuple(op for op in options if any(self._saves(name, slot, op) for name, _ in self.limits.values))
@@ -253,7 +253,7 @@ class Moves:
     def _saves(self, name: str, slot: Slot, op: Op) -> bool:
         metric, edge = self.limits.metrics[name], self.network.edge(slot)
         if metric is METRICS.get(name):
-            its, own = (self._frame.cost(slot.cell, edge.source, edge.target, each) for each in (op, edge.op))
+            its, own = (self._edge_costs.cost(slot.cell, edge.source, edge.target, each) for each in (op, edge.op))
             return its[_COLUMNS[name]] < own[_COLUMNS[name]]
         return isinstance(metric, BySlot) and metric.change(self.network, slot, op) < 0
 
@@ -299,21 +299,21 @@ class Moves:
             open_slots = iter(self.candidates[first:])
             options = [next(open_slots) if edge.editable else (edge.op,) for edge in cell.edges]
             costs = [
-                [self._frame.cost(name, edge.source, edge.target, op) for op in ops]
+                [self._edge_costs.cost(name, edge.source, edge.target, op) for op in ops]
                 for edge, ops in zip(cell.edges, options, strict=True)
             ]
-            outputs, keep = self._frame.outputs(name), self._frame.keeps_width(name)
-            found[name] = CellCosts(cell, options, costs, self._frame.norms(name), outputs, keep)
+            outputs, keep = self._edge_costs.outputs(name), self._edge_costs.keeps_width(name)
+            found[name] = CellCosts(cell, options, costs, self._edge_costs.norms(name), outputs, keep)
         return found
 
     @cached_property
     def base(self) -> Pair:
         """Parameters and MACs of what no move changes."""
-        params, macs = self._frame.fixed
+        params, macs = self._edge_costs.fixed
         for name, _, _ in self.parts:
-            for each in self._frame.outputs(name):
+            for each in self._edge_costs.outputs(name):
                 params, macs = params - each[0], macs - each[1]
-            params -= sum(self._frame.norms(name))
+            params -= sum(self._edge_costs.norms(name))
         largest = self.costs.max(axis=1, initial=0).sum(axis=0)
         if max(params + largest[0], macs + largest[1]) > _LARGEST:
             raise NATError(f"a network of this size is beyond exact counting ({_LARGEST:,})")

@@ -19,8 +19,8 @@ LARGE_INPUT = 128
 
 
 @dataclass(frozen=True)
-class Frame:
-    """What surrounds the cells of an architecture. ``None`` leaves a value to the adapter.
+class NetworkSize:
+    """How large the network around the cells of an architecture is. ``None`` leaves a value to the adapter.
 
     ``channels``: of the first cells; ``cells``: how many in depth; ``input``: channels, height, width of an image.
     """
@@ -55,15 +55,15 @@ def imagenet_stem(c_in: int, c_out: int) -> tuple[tuple[Layer, ...], ...]:
 
 
 def cell_stack(
-    normal: Cell, reduce: Cell, frame: Frame, channels: int, cells: int, origin: Origin | None = None
+    normal: Cell, reduce: Cell, size: NetworkSize, channels: int, cells: int, origin: Origin | None = None
 ) -> Network:
     """The evaluation network of DARTS: reduction cells, with twice the channels, at 1/3 and 2/3 of the depth.
 
     Every cell reads the two tensors before it. Small images get a 3x3 stem with three times the channels, large ones
     the ImageNet stem.
     """
-    large = frame.input[1] >= LARGE_INPUT
-    stem = imagenet_stem(frame.input[0], channels) if large else cifar_stem(frame.input[0], 3 * channels)
+    large = size.input[1] >= LARGE_INPUT
+    stem = imagenet_stem(size.input[0], channels) if large else cifar_stem(size.input[0], 3 * channels)
     placements = []
     last, width = len(stem) - 1, channels
     before = last - 1 if large else last
@@ -73,7 +73,7 @@ def cell_stack(
         placements.append(Placement(kind, width, (before, last)))
         before, last = last, len(stem) + number
     return Network(
-        (("normal", normal), ("reduce", reduce)), tuple(placements), stem, Head(frame.classes), frame.input, origin
+        (("normal", normal), ("reduce", reduce)), tuple(placements), stem, Head(size.classes), size.input, origin
     )
 
 
@@ -92,14 +92,14 @@ class CellContext(NamedTuple):
 
 
 @lru_cache(maxsize=64)
-def residual_stages(searched: str, frame: Frame, channels: int, cells: int) -> CellContext:
+def residual_stages(searched: str, size: NetworkSize, channels: int, cells: int) -> CellContext:
     """The network of NAS-Bench-201: three stages of the cell named ``searched``, with twice the channels from one to
     the next, and residual blocks of stride 2 between them; batch norm and ReLU before the pooling.
 
     ``cells``: of all stages together. Source: ``xautodl/models/cell_infers/tiny_network.py`` of D-X-Y/AutoDL-Projects.
     NATError if they cannot be shared out evenly.
     """
-    channels, cells = frame.filled(channels, cells)
+    channels, cells = size.filled(channels, cells)
     if cells % RESIDUAL_STAGES:
         raise NATError(
             f"cells: NAS-Bench-201 has as many in each of its {RESIDUAL_STAGES} stages; {cells} cannot be divided so"
@@ -113,5 +113,5 @@ def residual_stages(searched: str, frame: Frame, channels: int, cells: int) -> C
     for number, name in enumerate(names):
         width *= 1 + (name != searched)
         placements.append(Placement(name, width, (number,)))
-    head = Head(frame.classes, (Norm(width), Act()))
-    return CellContext((("residual", residual),), tuple(placements), cifar_stem(frame.input[0], channels), head)
+    head = Head(size.classes, (Norm(width), Act()))
+    return CellContext((("residual", residual),), tuple(placements), cifar_stem(size.input[0], channels), head)

@@ -53,8 +53,8 @@ class ForwardPlan:
 
 
 class Supernet(SharedWeights):
-    """The networks that have the frame of ``template`` (stem, placements, head, nodes of the cells) and whose live
-    edges are among ``paths`` (by cell) or fixed in the template.
+    """The networks that share with ``template`` all but the edges of their cells (stem, placements, head, nodes), and
+    whose live edges are among ``paths`` (by cell) or fixed in the template.
 
     Weights are shared per placement and path. Batch norms keep no running statistics: a path never sees those of
     another. What no output depends on is not run: dead ops, projections of unused inputs, placements nobody reads.
@@ -62,23 +62,23 @@ class Supernet(SharedWeights):
 
     def __init__(self, template: Network, paths: Mapping[str, frozenset[OpPath]], *, affine: bool = True) -> None:
         super().__init__()
-        self.template = frame = widest(template)
+        self.template = template = widest(template)
         self._varying = varying(template)
         norm = partial(nn.BatchNorm2d, affine=affine, track_running_stats=False)
         self._paths = {name: fixed | paths.get(name, frozenset()) for name, fixed in fixed_paths(template).items()}
-        self._shapes = layout(frame)
-        self.stem = nn.ModuleList(build_layers(stage, norm) for stage in frame.stem)
+        self._shapes = layout(template)
+        self.stem = nn.ModuleList(build_layers(stage, norm) for stage in template.stem)
         self.cells = nn.ModuleList()
         placements: Counter[str] = Counter()
         for placed in self._shapes.placed:
             name = placed.placement.cell
-            sites = {path: edge_costs(frame).sites(name, path.source, path.target) for path in self._paths[name]}
+            sites = {path: edge_costs(template).sites(name, path.source, path.target) for path in self._paths[name]}
             here = {path: each[placements[name]] for path, each in sites.items()}
             self.cells.append(SharedCell(placed, here, norm))
             placements[name] += 1
-        self.features = build_layers(frame.head.layers, norm)
-        (channels, _, _), _, _ = run_layers(frame.head.layers, self._shapes.tensors[-1])
-        self.classifier = nn.Linear(channels, frame.head.classes)
+        self.features = build_layers(template.head.layers, norm)
+        (channels, _, _), _, _ = run_layers(template.head.layers, self._shapes.tensors[-1])
+        self.classifier = nn.Linear(channels, template.head.classes)
         self._plans: OrderedDict[Network, ForwardPlan] = OrderedDict()
 
     def forward(self, x: Tensor, network: Network) -> Tensor:
@@ -203,13 +203,13 @@ class Supernet(SharedWeights):
             return torch.tensor(channels, device=self.classifier.weight.device)
 
     def _check(self, network: Network) -> None:
-        """NATError unless ``network`` has the frame of the template."""
-        frame = self.template
+        """NATError where ``network`` differs from the template in more than edges."""
+        template = self.template
         for part in ("placements", "stem", "head", "input"):
-            if getattr(network, part) != getattr(frame, part):
+            if getattr(network, part) != getattr(template, part):
                 raise NATError(f"the network has another {part} than the supernet")
         for name in self._paths:
-            ours, theirs = frame.by_name[name], network.by_name[name]
+            ours, theirs = template.by_name[name], network.by_name[name]
             alive = live(theirs)
             nodes = [node for node, keep in zip(theirs.nodes, alive.nodes[theirs.inputs :], strict=True) if keep]
             if (ours.inputs, ours.project, len(ours.nodes)) != (theirs.inputs, theirs.project, len(theirs.nodes)) or (

@@ -38,7 +38,7 @@ def write_result(setup: Setup, choice: FinalSelection, search: Search, folder: P
     verdict = choice.verdict()
     network = choice.candidates[verdict.winner]
     adapter = result_adapter(setup.adapter, setup.plan.recipe.extended)
-    text = write_back(adapter, choice.moves, network, setup.final.frame)
+    text = write_back(adapter, choice.moves, network, setup.final.size)
     recipe = setup.plan.recipe
     write_text(folder / "architecture.txt", text + "\n")
     write_text(folder / NETWORK, to_json(network, None) + "\n")
@@ -52,7 +52,7 @@ def write_result(setup: Setup, choice: FinalSelection, search: Search, folder: P
         },
         "result": _side(setup, choice, verdict.winner, text, verdict.selection[verdict.winner], verdict.test[1]),
         "changed": verdict.winner != 0,
-        "frame": {**asdict(setup.final.frame), "input": list(setup.final.frame.input)},
+        "size": {**asdict(setup.final.size), "input": list(setup.final.size.input)},
         "input_fits": choice.fits(0),
         "format": adapter.name,
         "weights": None if saved is None else saved.path,

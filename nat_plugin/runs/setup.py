@@ -14,7 +14,7 @@ from nat_plugin.device import Compute, find_compute
 from nat_plugin.errors import NATError
 from nat_plugin.evaluators.base import Evaluator, EvaluatorContext, Split
 from nat_plugin.evaluators.proxies.kept import ScoredLike
-from nat_plugin.ir import Budget, Frame, Moves, Network, Rule, find_rule, is_connected
+from nat_plugin.ir import Budget, Moves, Network, NetworkSize, Rule, find_rule, is_connected
 from nat_plugin.ir.budget import METRICS, Metric
 from nat_plugin.measuring.tables import table_metrics
 from nat_plugin.outside import Outside
@@ -29,16 +29,16 @@ from nat_plugin.writing import extended
 
 @dataclass(frozen=True)
 class SizedArchitecture:
-    """The architecture at one size: its frame, its network, the budget, and what may become of it within that."""
+    """The architecture at one size: its size, its network, the budget, and what may become of it within that."""
 
-    frame: Frame
+    size: NetworkSize
     network: Network
     budget: Budget
     moves: Moves
 
     @staticmethod
-    def of(frame: Frame, network: Network, rule: Rule, budget: Budget) -> SizedArchitecture:
-        return SizedArchitecture(frame, network, budget, Moves(network, rule, budget.resolve(network)))
+    def of(size: NetworkSize, network: Network, rule: Rule, budget: Budget) -> SizedArchitecture:
+        return SizedArchitecture(size, network, budget, Moves(network, rule, budget.resolve(network)))
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ def set_up(
     compute = replace(found, device=ranks.device(found.device), ranks=ranks)
     kind: type[Evaluator] = plugins.find("evaluators", recipe.evaluator_name)
     data = read(chosen.data, compute.device, plugins) if chosen.data is not None else None
-    bare = kind.frame(chosen.evaluator) if data is None else Frame(input=data.shape, classes=data.classes)
+    bare = kind.network_size(chosen.evaluator) if data is None else NetworkSize(input=data.shape, classes=data.classes)
     adapter = find_adapter(recipe.adapter or origin.adapter, plugins)
     rule = find_rule(recipe.rules)
     tables = table_metrics(recipe.costs)
@@ -147,26 +147,26 @@ def set_up(
         )
     budget = Budget.parse(recipe.budget, {**METRICS, **metrics})
 
-    def network_at(size: NetworkSettings) -> tuple[Frame, Network]:
-        frame = replace(bare, channels=size.channels or bare.channels, cells=size.cells or bare.cells)
-        network = adapter.read(origin.text, frame)
-        _check_frame(network, bare)
+    def network_at(wanted: NetworkSettings) -> tuple[NetworkSize, Network]:
+        size = replace(bare, channels=wanted.channels or bare.channels, cells=wanted.cells or bare.cells)
+        network = adapter.read(origin.text, size)
+        _check_size(network, bare)
         for table in tables.values():
             table.check(network, rule, adapter.identity(network))
-        return frame, extended(network) if recipe.extended else network
+        return size, extended(network) if recipe.extended else network
 
-    frame, network = network_at(recipe.network)
+    size, network = network_at(recipe.network)
     if not is_connected(network):
         hint = "`nat transform` makes one that does" if network.slots else "nothing can be made of it"
         raise NATError(f"'{origin.label}': the output of this architecture does not depend on its input; {hint}")
     own_size = recipe.final.network if recipe.final else None
     if own_size is None:
-        search = final = SizedArchitecture.of(frame, network, rule, budget)
+        search = final = SizedArchitecture.of(size, network, rule, budget)
     else:
-        large_frame, large = network_at(own_size)
-        final = SizedArchitecture.of(large_frame, large, rule, budget)
+        large_size, large = network_at(own_size)
+        final = SizedArchitecture.of(large_size, large, rule, budget)
         budget = budget.relative_to(large)
-        search = SizedArchitecture.of(frame, network, rule, budget)
+        search = SizedArchitecture.of(size, network, rule, budget)
     if search.moves.count == 1:
         raise NATError(f"'{origin.label}': rules '{rule.name}' allow no move on this architecture")
     planned = recipe.search.rounds * recipe.search.proposals
@@ -190,7 +190,7 @@ def set_up(
     return Setup(chosen, origin, adapter, search, final, data, compute, strategy, kind(context, chosen.evaluator))
 
 
-def _check_frame(network: Network, wanted: Frame) -> None:
+def _check_size(network: Network, wanted: NetworkSize) -> None:
     if network.input != wanted.input or network.head.classes != wanted.classes:
         raise NATError(
             f"the architecture takes images of {network.input} in {network.head.classes} classes, "

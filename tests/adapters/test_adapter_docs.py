@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nat_plugin.adapter import Adapter
-from nat_plugin.ir import Frame, Moves, canonical, cost, find_rule, key
+from nat_plugin.ir import Moves, NetworkSize, canonical, cost, find_rule, key
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "how-to" / "adapter.md").read_text(encoding="utf-8")
 
@@ -34,10 +34,10 @@ def test_the_example_keeps_the_contract() -> None:
     (adapter,) = found
     for published in adapter.published().values():
         assert adapter.recognises(published.text)
-        network = adapter.read(published.text, Frame(channels=4))
+        network = adapter.read(published.text, NetworkSize(channels=4))
         assert adapter.write(network) == published.text
         moves = Moves(network, find_rule("nat++"))
         for choice in moves.all():
             moved = moves.apply(choice)
-            written = adapter.read(adapter.write(canonical(moved)), Frame(channels=4))
+            written = adapter.read(adapter.write(canonical(moved)), NetworkSize(channels=4))
             assert (key(written), cost(written)) == (key(moved), cost(moved))

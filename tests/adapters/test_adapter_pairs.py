@@ -35,7 +35,7 @@ def test_every_published_architecture_is_taken_by_its_adapter() -> None:
 @pytest.mark.parametrize("name", [name for name in TEXTS if name not in ("nni", "timm")])
 def test_networks_as_json_are_no_text_of_the_format_that_they_came_from(name: str) -> None:
     for text in TEXTS[name]:
-        network = ADAPTERS[name].read(text, ADAPTERS[name].natural_frame(text))
+        network = ADAPTERS[name].read(text, ADAPTERS[name].natural_size(text))
         for indent in (None, 2):
             assert takers(to_json(network, indent=indent)) == ["network"]
 

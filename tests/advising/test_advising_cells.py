@@ -25,7 +25,7 @@ from nat_plugin.cli import nat
 from nat_plugin.device import find_compute
 from nat_plugin.errors import NATError
 from nat_plugin.fitting.ops import OpFitting, fitted_from, layers_of
-from nat_plugin.ir import NULL, Frame, Network, Op, Site, cost
+from nat_plugin.ir import NULL, Network, NetworkSize, Op, Site, cost
 from nat_plugin.nets import build
 from nat_plugin.nets.fixed import CellNetwork
 from nat_plugin.nets.ops import build_op
@@ -36,12 +36,12 @@ from tests.networks import genotype_network
 
 NB201 = "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_1x1~2|"
 SIZE, CLASSES = 16, 4
-FRAME = Frame(4, 3, (3, SIZE, SIZE), CLASSES)
+SIZE = NetworkSize(4, 3, (3, SIZE, SIZE), CLASSES)
 SIZES = ("--channels", "4", "--cells", "3", "--input", str(SIZE), "--classes", str(CLASSES))
 
 
 def nb201(text: str = NB201) -> Network:
-    return plugins().find("adapters", "nasbench201").read(text, FRAME)
+    return plugins().find("adapters", "nasbench201").read(text, SIZE)
 
 
 def trained(network: Network) -> CellNetwork:
@@ -71,7 +71,7 @@ def pictures(count: int = 6) -> torch.Tensor:
     [
         nb201(),
         nb201("|nor_conv_3x3~0|+|none~0|none~1|+|skip_connect~0|nor_conv_3x3~1|none~2|"),
-        genotype_network("DARTS_V2", Frame(4, 3, (3, SIZE, SIZE), CLASSES)),
+        genotype_network("DARTS_V2", NetworkSize(4, 3, (3, SIZE, SIZE), CLASSES)),
     ],
     ids=["nasbench201", "with dead ops", "darts"],
 )

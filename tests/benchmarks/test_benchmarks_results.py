@@ -12,7 +12,7 @@ from benchmarks.common.reliability import LEAST, bins_of, error, pooled, within
 from benchmarks.common.results import place_of, provenance
 from benchmarks.experiments.policy.leave_one_out_tables import entry_of, tables_of
 from benchmarks.methods.searches import gains_after
-from nat_plugin.ir import Budget, Frame, Network, find_rule, key
+from nat_plugin.ir import Budget, Network, NetworkSize, find_rule, key
 from nat_plugin.plugins import plugins
 from nat_plugin.search.base import Task
 
@@ -46,7 +46,7 @@ def test_places_of_tables_have_no_blanks() -> None:
 
 def test_a_query_is_a_network_that_computes_something_new() -> None:
     [cell] = ["|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_3x3~2|"]
-    network = plugins().adapters["nasbench201"].read(cell, Frame())
+    network = plugins().adapters["nasbench201"].read(cell, NetworkSize())
     asked: list[str] = []
 
     def look_up(found: Network) -> tuple[str, float, float]:

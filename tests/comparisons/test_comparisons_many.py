@@ -39,7 +39,7 @@ class Steps(Reporter):
 def recipe(folder: Path) -> dict[str, Any]:
     cells = combinations(30)
     path = own_table(folder / "mine.csv", cells)
-    table = {"path": str(path), "adapter": "darts", "metric": "accuracy", "frame": {"channels": 4, "cells": 3}}
+    table = {"path": str(path), "adapter": "darts", "metric": "accuracy", "network_size": {"channels": 4, "cells": 3}}
     return {
         "sources": [genotype(each) for each in cells[:2]],
         "network": {"channels": 4, "cells": 3},

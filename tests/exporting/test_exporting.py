@@ -18,7 +18,7 @@ from torch import nn
 from nat_plugin.adapter import Adapter
 from nat_plugin.errors import NATError
 from nat_plugin.exporting import exported, save_network
-from nat_plugin.ir import Frame, Network, Op, cost, from_json, to_json
+from nat_plugin.ir import Network, NetworkSize, Op, cost, from_json, to_json
 from nat_plugin.nets import CellNetwork, build
 from nat_plugin.plugins import plugins
 from tests.command_line import Nat
@@ -70,7 +70,7 @@ def check(network: Network) -> None:
     "network",
     [
         darts(DARTS_V2),
-        darts(WITH_NONES, 6, 5, Frame(input=(1, 9, 7), classes=3)),
+        darts(WITH_NONES, 6, 5, NetworkSize(input=(1, 9, 7), classes=3)),
         bench201("conv_3x3 skip null avg_pool_3x3 skip conv_1x1"),
         mobile(),
     ],
@@ -94,7 +94,7 @@ def test_it_runs_and_trains_where_there_is_only_torch(adapter: str, nat: Nat, tm
     given_ = dict(zip(sizes[::2], sizes[1::2], strict=True))
     size = int(given_.get("--input", 15))
     channels, cells = (int(given_[name]) if name in given_ else None for name in ("--channels", "--cells"))
-    network = found.read(text, Frame(channels, cells, (3, size, size)))
+    network = found.read(text, NetworkSize(channels, cells, (3, size, size)))
     net = disturbed(network)
     save_file(net.state_dict(), tmp_path / "trained.safetensors")
     images = torch.randn(4, *network.input)
@@ -113,7 +113,7 @@ def test_it_runs_and_trains_where_there_is_only_torch(adapter: str, nat: Nat, tm
 
 def test_ops_stand_in_functions_and_cells_in_classes() -> None:
     adapter = plugins().adapters["darts"]
-    network = adapter.read(adapter.published()["DARTS_V2"].text, Frame())
+    network = adapter.read(adapter.published()["DARTS_V2"].text, NetworkSize())
     text = str(exported(network).source)
     assert len(text.splitlines()) < 300
     assert max(map(len, text.splitlines())) <= 120
@@ -172,7 +172,7 @@ class OwnAdapter(Adapter):
     def recognises(self, text: str) -> bool:
         return False
 
-    def read(self, text: str, frame: Frame) -> Network:
+    def read(self, text: str, size: NetworkSize) -> Network:
         network = from_json(to_json(bench201("conv_3x3 skip null skip skip skip"), None))
         return network.with_ops([Op.parse("skip") if op.is_null else op for op in network.ops])
 
@@ -184,7 +184,7 @@ class OwnAdapter(Adapter):
 
 
 def test_a_format_without_an_export_of_its_own_has_that_of_the_core(tmp_path: Path) -> None:
-    OwnAdapter().export("", Frame(), tmp_path)
+    OwnAdapter().export("", NetworkSize(), tmp_path)
     scope: dict[str, Any] = {"__name__": "model"}
     exec((tmp_path / "model.py").read_text(), scope)  # what was just written
     model = scope["load"](tmp_path / "weights.pt")

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from nat_plugin.checksums import write_checksums
-from nat_plugin.ir import Frame, to_json
+from nat_plugin.ir import NetworkSize, to_json
 from nat_plugin.measuring.tables import TableSubject, blank_table, fingerprint
 from nat_plugin.outside import Outside
 from nat_plugin.plugins import plugins
@@ -46,7 +46,7 @@ def texts(name: str) -> list[bytes]:
     found = [each.text for each in adapter.published().values()]
     if name == "network":
         darts = plugins().adapters["darts"]
-        found = [to_json(darts.read(GENOTYPE, Frame(channels=4, cells=2)), None)]
+        found = [to_json(darts.read(GENOTYPE, NetworkSize(channels=4, cells=2)), None)]
     if name == "nni":  # those of other spaces need NNI, and seconds to build
         found = [text for text in found if '"DARTS"' in text]
     own = [*TEXTS.get(name, []), *(FORMS.get(name, []) if name not in ("nni", "timm") else [])]
@@ -207,7 +207,7 @@ CELL = "|nor_conv_3x3~0|+|nor_conv_3x3~0|none~1|+|skip_connect~0|nor_conv_3x3~1|
 
 
 def costs() -> list[bytes]:
-    network = plugins().find("adapters", "nasbench201").read(CELL, Frame())
+    network = plugins().find("adapters", "nasbench201").read(CELL, NetworkSize())
     blank = blank_table(network, "energy", "mJ", TableSubject(fingerprint(network), "a cell"))
     text = blank.render().replace("null,", "1,").replace("null}", "1}")
     return [text.replace('"fixed": 1', '"fixed": [2.5, 2, 3.5]').encode()]

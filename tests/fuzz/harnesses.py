@@ -25,7 +25,7 @@ import numpy as np
 
 from nat_plugin.adapter import Adapter
 from nat_plugin.errors import NATError
-from nat_plugin.ir import Budget, Frame, Limits, canonical, cost, is_connected, key
+from nat_plugin.ir import Budget, Limits, NetworkSize, canonical, cost, is_connected, key
 from nat_plugin.literals import assigned, assigned_names
 from nat_plugin.plugins import plugins
 from nat_plugin.sealing import KEY, seal
@@ -91,19 +91,19 @@ def of_adapter(adapter: Adapter) -> Run:
         assert isinstance(adapter.recognises(text), bool)
         reason = adapter.near(text)
         assert reason is None or reason.splitlines() == [reason]
-        frame = adapter.natural_frame(text)
-        network = adapter.read(text, frame)
+        size = adapter.natural_size(text)
+        network = adapter.read(text, size)
         if is_connected(network):
             cost(canonical(network))
         written = adapter.write(network)
-        assert key(adapter.read(written, frame)) == key(network)
+        assert key(adapter.read(written, size)) == key(network)
 
     return run
 
 
 def source(data: bytes) -> None:
     found = find_source(decoded(data), None, plugins())
-    found.adapter.read(found.text, Frame())
+    found.adapter.read(found.text, NetworkSize())
 
 
 def python_file(data: bytes) -> None:
@@ -119,7 +119,7 @@ def budget(data: bytes) -> None:
     network = (
         plugins()
         .adapters["darts"]
-        .read(plugins().adapters["darts"].published()["DARTS_V2"].text, Frame(channels=4, cells=3))
+        .read(plugins().adapters["darts"].published()["DARTS_V2"].text, NetworkSize(channels=4, cells=3))
     )
     parsed = Budget.parse({"macs": decoded(data)})
     limits = parsed.resolve(network)
@@ -286,7 +286,7 @@ def own_table(path: Path) -> None:
 def costs(path: Path) -> object:
     from nat_plugin.measuring.tables import TableMetric, read_table
 
-    network = plugins().find("adapters", "nasbench201").read(valid.CELL, Frame())
+    network = plugins().find("adapters", "nasbench201").read(valid.CELL, NetworkSize())
     return TableMetric(read_table(path), path)(network)
 
 
@@ -300,7 +300,7 @@ def database(path: Path) -> object:
     from nat_plugin.evaluators.table import TableSettings, open_table
 
     adapter = plugins().adapters["nasbench201"]
-    cell = adapter.read(adapter.published()["NB201_AllConv3x3"].text, Frame())
+    cell = adapter.read(adapter.published()["NB201_AllConv3x3"].text, NetworkSize())
     return open_table(TableSettings(path=path, format="nni")).find(cell)
 
 

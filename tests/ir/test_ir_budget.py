@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nat_plugin.errors import NATError
-from nat_plugin.ir import Budget, Cell, Edge, Frame, Head, Limit, Network, Node, Op, Placement, cost
+from nat_plugin.ir import Budget, Cell, Edge, Head, Limit, Network, NetworkSize, Node, Op, Placement, cost
 from nat_plugin.ir.budget import METRICS, Limits
 from nat_plugin.ir.layers import Conv
 from tests.networks import genotype_network
@@ -95,7 +95,7 @@ def test_a_metric_that_is_not_a_number_fits_nothing() -> None:
 
 
 def test_absolute_limits_become_multiples_for_use_at_another_size() -> None:
-    small, large = genotype_network("DARTS_V2", Frame(8, 5)), genotype_network("DARTS_V2", Frame(36, 20))
+    small, large = genotype_network("DARTS_V2", NetworkSize(8, 5)), genotype_network("DARTS_V2", NetworkSize(36, 20))
     budget = Budget.parse({"macs": cost(large).macs // 2, "params": "0.9x"})
     limits = dict(budget.relative_to(large).resolve(small).values)
     assert limits["params"] == Fraction(9, 10) * cost(small).params

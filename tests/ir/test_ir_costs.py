@@ -13,9 +13,9 @@ from nat_plugin.ir import (
     SKIP,
     Cell,
     Edge,
-    Frame,
     Head,
     Network,
+    NetworkSize,
     Node,
     Op,
     Placement,
@@ -99,8 +99,8 @@ def test_every_published_cell_at_other_widths_depths_and_sizes() -> None:
     for name, genotype in published().items():
         if all(op.startswith(hand_knows) for op, _, _ in genotype["normal"] + genotype["reduce"]):
             for channels, cells, size in ((16, 8, 32), (6, 5, 31), (12, 3, 9)):
-                frame = Frame(channels, cells, (3, size, size), 7)
-                found = cost(genotype_network(name, frame))
+                size = NetworkSize(channels, cells, (3, size, size), 7)
+                found = cost(genotype_network(name, size))
                 assert (found.params, found.macs) == by_hand(genotype, channels, cells, size, 7), name
                 counted += 1
     assert counted > 80

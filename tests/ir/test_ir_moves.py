@@ -18,11 +18,11 @@ from nat_plugin.ir import (
     Budget,
     Cell,
     Edge,
-    Frame,
     Head,
     Limits,
     Moves,
     Network,
+    NetworkSize,
     Node,
     Op,
     Placement,
@@ -204,7 +204,7 @@ def small(choices: tuple[Op, ...] = DARTS_OPS) -> Network:
     op = Op.parse("sep_conv_3x3")
     edges = tuple(Edge(source, target, op, "", choices) for target in (2, 3) for source in range(2))
     cell = Cell(2, (Node(), Node()), edges, (2, 3), project=True)
-    return cell_stack(cell, at_level(cell, 1), Frame(input=(3, 8, 8)), 4, 3)
+    return cell_stack(cell, at_level(cell, 1), NetworkSize(input=(3, 8, 8)), 4, 3)
 
 
 def test_a_reduction_is_dearer_by_skip_so_the_budget_shuts_it() -> None:
@@ -212,7 +212,7 @@ def test_a_reduction_is_dearer_by_skip_so_the_budget_shuts_it() -> None:
     pool = Op.parse("max_pool_3x3")
     edges = tuple(Edge(source, 2, pool, "", (pool, SKIP, NULL)) for source in range(2))
     cell = Cell(2, (Node(),), edges, (2,), project=True)
-    network = cell_stack(cell, at_level(cell, 1), Frame(input=(3, 8, 8)), 4, 3)
+    network = cell_stack(cell, at_level(cell, 1), NetworkSize(input=(3, 8, 8)), 4, 3)
     moves = Moves(network, find_rule("nat"), limits_of({"params": "1.0x", "macs": "1.0x"}, network))
     names = {slot: {str(op) for op in ops} for slot, ops in zip(moves.slots, moves.candidates, strict=True)}
     assert all(ops == {"max_pool_3x3", "skip", "null"} for ops in names.values())

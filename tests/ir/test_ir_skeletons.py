@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nat_plugin.errors import NATError
-from nat_plugin.ir import Cell, Edge, Frame, Network, Node, Op, cell_stack, layout
+from nat_plugin.ir import Cell, Edge, Network, NetworkSize, Node, Op, cell_stack, layout
 from nat_plugin.ir.skeletons import at_level
 
 CELL = Cell(
@@ -14,7 +14,7 @@ CELL = Cell(
 
 
 def stack(cells: int, size: int = 32, channels: int = 4) -> Network:
-    return cell_stack(CELL, at_level(CELL, 1), Frame(input=(3, size, size)), channels, cells)
+    return cell_stack(CELL, at_level(CELL, 1), NetworkSize(input=(3, size, size)), channels, cells)
 
 
 @pytest.mark.parametrize(
@@ -56,11 +56,11 @@ def test_at_level_makes_a_reduction_cell() -> None:
         ({"input": (3, 0, 32)}, "input sizes must be from 1"),
     ],
 )
-def test_frames_are_sensible(values: dict[str, int], message: str) -> None:
+def test_sizes_are_sensible(values: dict[str, int], message: str) -> None:
     with pytest.raises(NATError, match=message):
-        Frame(**values)  # type: ignore[arg-type]
+        NetworkSize(**values)  # type: ignore[arg-type]
 
 
-def test_frames_leave_values_to_adapters() -> None:
-    assert Frame().filled(36, 20) == (36, 20)
-    assert Frame(channels=16).filled(36, 20) == (16, 20)
+def test_sizes_leave_values_to_adapters() -> None:
+    assert NetworkSize().filled(36, 20) == (36, 20)
+    assert NetworkSize(channels=16).filled(36, 20) == (16, 20)

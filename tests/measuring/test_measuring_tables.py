@@ -12,7 +12,7 @@ import pytest
 from policy.samples import ladder, random_darts
 
 from nat_plugin.errors import NATError
-from nat_plugin.ir import NULL, SKIP, Budget, Frame, Moves, Network, Op, Slot, find_rule
+from nat_plugin.ir import NULL, SKIP, Budget, Moves, Network, NetworkSize, Op, Slot, find_rule
 from nat_plugin.ir.budget import METRICS, BySlot
 from nat_plugin.measuring.tables import (
     CostTable,
@@ -202,10 +202,10 @@ def test_the_command_line_makes_a_blank_table_and_transforms_within_it(nat: Nat,
     found = nat("transform", source, "--rules", "nat++", *given, "--json")
     assert found.status == 0, found.err
     metric = TableMetric(read_table(path, "energy"), path)
-    frame = Frame(channels=4, cells=4, input=(3, 8, 8))
+    size = NetworkSize(channels=4, cells=4, input=(3, 8, 8))
     adapter = plugins().find("adapters", "darts")
     texts = adapter.published()[source].text, json.loads(found.out)["architecture"]
-    before, after = (adapter.read(text, frame) for text in texts)
+    before, after = (adapter.read(text, size) for text in texts)
     assert json.loads(found.out)["measured"]["energy"] == metric(after) <= 0.6 * metric(before)
     again = nat("transform", "DARTS_V1", *given)
     assert again.status == 2

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from nat_plugin.ir import Cell, Edge, Frame, Head, Network, Node, Op, Placement, cell_stack, is_connected, layout
+from nat_plugin.ir import Cell, Edge, Head, Network, NetworkSize, Node, Op, Placement, cell_stack, is_connected, layout
 from nat_plugin.ir.layers import Act, Conv, Norm
 
 DARTS_OPS = tuple(
@@ -69,7 +69,7 @@ def darts_cell(entries: list[tuple[str, int, int]], output: list[int], level: in
     return Cell(2, tuple(Node(level) for _ in range(count)), edges, tuple(output), True)
 
 
-def darts(genotype: dict[str, Any], channels: int = 4, cells: int = 3, frame: Frame | None = None) -> Network:
+def darts(genotype: dict[str, Any], channels: int = 4, cells: int = 3, size: NetworkSize | None = None) -> Network:
     """The evaluation network of a genotype with pairs (op, source) or triples (op, source, target)."""
     made = []
     for level, part in enumerate(("normal", "reduce")):
@@ -77,7 +77,7 @@ def darts(genotype: dict[str, Any], channels: int = 4, cells: int = 3, frame: Fr
         made.append(
             darts_cell(triples(entries) if len(entries[0]) == 2 else entries, genotype[f"{part}_concat"], level)
         )
-    return cell_stack(made[0], made[1], frame or Frame(), channels, cells)
+    return cell_stack(made[0], made[1], size or NetworkSize(), channels, cells)
 
 
 def bench201(ops: str, size: int = 8) -> Network:
@@ -171,7 +171,7 @@ def networks(draw: st.DrawFn) -> Network:
         output = draw(st.lists(st.integers(inputs, total - 1), min_size=1, max_size=3, unique=True))
         made.append(Cell(inputs, nodes, tuple(edges), tuple(output), project))
     if project:
-        network = cell_stack(made[0], made[1], Frame(input=(2, *size), classes=3), channels, 3)
+        network = cell_stack(made[0], made[1], NetworkSize(input=(2, *size), classes=3), channels, 3)
     else:
         placements = tuple(
             Placement(name, channels, tuple(number for _ in range(inputs)))

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from nets.samples import DARTS_V2, WITH_NONES, bench201, darts, mobile, networks
 
-from nat_plugin.ir import Frame, Moves, Network, cost, find_rule, layout
+from nat_plugin.ir import Moves, Network, NetworkSize, cost, find_rule, layout
 from nat_plugin.nets import build, count
 from tests.networks import published
 
@@ -37,7 +37,7 @@ def test_recount_of_published_cells(name: str, params: float, macs: float) -> No
 @pytest.mark.parametrize("genotype", [DARTS_V2, WITH_NONES], ids=["darts_v2", "nones"])
 @pytest.mark.parametrize("size", [(8, 8), (28, 28), (33, 33), (31, 17), (1, 1), (224, 224), (225, 200)])
 def test_any_resolution(genotype: dict[str, Any], size: tuple[int, int]) -> None:
-    check(darts(genotype, 8, 5, Frame(input=(3, *size), classes=11)))
+    check(darts(genotype, 8, 5, NetworkSize(input=(3, *size), classes=11)))
 
 
 @pytest.mark.parametrize("network", [mobile(), mobile(32), bench201("conv_3x3 skip null avg_pool_3x3 skip conv_1x1")])

@@ -13,12 +13,12 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from nat_plugin.errors import NATError
-from nat_plugin.ir import NULL, Frame, Network, canonical
+from nat_plugin.ir import NULL, Network, NetworkSize, canonical
 from nat_plugin.nets import CellNetwork, build
 
 SAMPLES = [
     darts(DARTS_V2, 4, 3),
-    darts(WITH_NONES, 4, 3, Frame(input=(3, 33, 33))),
+    darts(WITH_NONES, 4, 3, NetworkSize(input=(3, 33, 33))),
     bench201("conv_3x3 skip null avg_pool_3x3 skip conv_1x1"),
     mobile(),
 ]
@@ -75,7 +75,7 @@ def test_drop_path_is_a_probability(probability: float) -> None:
 
 @pytest.mark.parametrize("size", [8, 32, 33])
 def test_auxiliary_logits_in_training_only(size: int) -> None:
-    module = build(darts(DARTS_V2, 4, 3, Frame(input=(3, size, size))), auxiliary=True)
+    module = build(darts(DARTS_V2, 4, 3, NetworkSize(input=(3, size, size))), auxiliary=True)
     x = torch.randn(2, 3, size, size)
     logits, auxiliary = module(x)
     assert logits.shape == auxiliary.shape == (2, 10)
@@ -126,7 +126,7 @@ def test_channels_last_stays() -> None:
 def test_one_graph_for_torch_compile(training: bool) -> None:
     """Traced whole, and not anew where the drop path rate changes, as it does every epoch."""
     torch._dynamo.reset()
-    module = build(darts(DARTS_V2, 4, 3, Frame(input=(3, 8, 8))), auxiliary=True).train(training)
+    module = build(darts(DARTS_V2, 4, 3, NetworkSize(input=(3, 8, 8))), auxiliary=True).train(training)
     graphs = torch._dynamo.testing.CompileCounter()
     compiled = torch.compile(module, fullgraph=True, backend=graphs)
     for rate in (0.1, 0.2, 0.3):

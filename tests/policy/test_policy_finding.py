@@ -8,7 +8,7 @@ import pytest
 
 from nat_plugin import load_policy, saying
 from nat_plugin.errors import NATError
-from nat_plugin.ir import Budget, Frame, find_rule
+from nat_plugin.ir import Budget, NetworkSize, find_rule
 from nat_plugin.plugins import plugins
 from nat_plugin.policy.finding import REPLACED, check_still_ships, policy_path, shipped_policies
 from nat_plugin.processes import workers
@@ -84,7 +84,7 @@ def test_python_says_it_and_names_the_policy_that_it_loaded(capsys: pytest.Captu
 
 def test_a_search_says_it_once_and_reports_the_policy_that_it_used(capsys: pytest.CaptureFixture[str]) -> None:
     adapter = plugins().adapters["nasbench201"]
-    network = adapter.read(adapter.published()["NB201_ResNet"].text, Frame(4, 3))
+    network = adapter.read(adapter.published()["NB201_ResNet"].text, NetworkSize(4, 3))
     for _ in range(2):
         strategy = NATStrategy(Task((network,), find_rule("nat"), Budget()), NATSettings(policy="nasbench201"))
     assert capsys.readouterr().err == SAID.format("nasbench201")

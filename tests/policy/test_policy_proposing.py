@@ -177,10 +177,10 @@ def test_a_cell_that_also_stands_where_nothing_is_reduced_is_free(text: str, is_
 
 def reducing(network: Network) -> dict[str, int]:
     """By cell, how many live operations halve the resolution."""
-    frame = edge_costs(network)
+    size = edge_costs(network)
     return {
         name: sum(
-            alive and edge.op.role is Role.OPERATION and frame.sites(name, edge.source, edge.target)[0].stride > 1
+            alive and edge.op.role is Role.OPERATION and size.sites(name, edge.source, edge.target)[0].stride > 1
             for edge, alive in zip(cell.edges, live(cell).edges, strict=True)
         )
         for name, cell in network.cells

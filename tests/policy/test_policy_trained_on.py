@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from nat_plugin import saying
-from nat_plugin.ir import Frame, Network
+from nat_plugin.ir import Network, NetworkSize
 from nat_plugin.plugins import plugins
 from nat_plugin.policy import finding
 from nat_plugin.policy.critic import Critic, CriticConfig, Familiar
@@ -31,7 +31,7 @@ def _nothing_said(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def network(adapter: str, name: str) -> Network:
     found = plugins().adapters[adapter]
-    return found.read(found.published()[name].text, Frame(4, 3))
+    return found.read(found.published()[name].text, NetworkSize(4, 3))
 
 
 def test_on_a_space_that_it_knows_and_of_a_policy_of_ones_own_nothing_is_said(nat: Nat, tmp_path: Path) -> None:

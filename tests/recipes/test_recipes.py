@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from nat_plugin.comparisons.recipe import load_comparison
-from nat_plugin.ir import Frame, cost
+from nat_plugin.ir import NetworkSize, cost
 from nat_plugin.plugins import plugins
 from nat_plugin.policy.training.recipe import load_training
 from nat_plugin.runs.progress import Silent
@@ -59,11 +59,11 @@ def test_the_final_network_of_the_paper_has_the_published_costs(name: str, milli
     recipe = load_recipe(name, [], plugins()).recipe
     assert recipe.final is not None
     assert recipe.final.network is not None
-    frame = Frame(recipe.final.network.channels, recipe.final.network.cells)
+    size = NetworkSize(recipe.final.network.channels, recipe.final.network.cells)
     if name == "darts-imagenet":
-        frame = replace(frame, input=(3, recipe.evaluator["data"]["resolution"], 224), classes=1000)
+        size = replace(size, input=(3, recipe.evaluator["data"]["resolution"], 224), classes=1000)
     source = find_source(recipe.source, recipe.adapter, plugins())
-    total = cost(source.adapter.read(source.text, frame))
+    total = cost(source.adapter.read(source.text, size))
     assert (round(total.params / 1e6, 3), round(total.macs / 1e6)) == millions
 
 

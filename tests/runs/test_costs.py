@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from nat_plugin.errors import NATError
-from nat_plugin.ir import Frame
+from nat_plugin.ir import NetworkSize
 from nat_plugin.measuring.tables import Figure, TableSubject, blank_table, fingerprint
 from nat_plugin.plugins import plugins
 from nat_plugin.reporting.folder import write_report
@@ -30,7 +30,7 @@ VALUES = {
 
 def table(path: Path) -> Path:
     """Of the cell at the size that the proxies score it at."""
-    network = plugins().find("adapters", "nasbench201").read(SOURCE, Frame())
+    network = plugins().find("adapters", "nasbench201").read(SOURCE, NetworkSize())
     blank = blank_table(network, "energy", "mJ", TableSubject(fingerprint(network), "a cell"))
     costs = {slot: {op: Figure(float(len(str(op)))) for op in ops} for slot, ops in blank.costs.items()}
     type(blank)("energy", "mJ", blank.of, Figure(2.0), costs, blank.keys, {}).write(path)

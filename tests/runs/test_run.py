@@ -14,7 +14,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from nat_plugin.data import eval_batches, load
 from nat_plugin.errors import NATError
-from nat_plugin.ir import Frame, Moves, cost, find_rule, from_json, key
+from nat_plugin.ir import Moves, NetworkSize, cost, find_rule, from_json, key
 from nat_plugin.nets import build
 from nat_plugin.plugins import plugins
 from nat_plugin.runs.folder import locked, read_journal
@@ -68,8 +68,8 @@ def test_the_result_is_no_dearer_no_worse_and_in_the_same_format(undisturbed: Pa
     assert after["params"] <= before["params"]
     assert after["macs"] <= before["macs"]
     adapter = plugins().adapters[result["format"]]
-    frame = Frame(4, 3, (1, 8, 8), 10)
-    written = adapter.read((undisturbed / "architecture.txt").read_text(), frame)
+    size = NetworkSize(4, 3, (1, 8, 8), 10)
+    written = adapter.read((undisturbed / "architecture.txt").read_text(), size)
     assert (cost(written).params, cost(written).macs, key(written)) == (after["params"], after["macs"], after["key"])
     assert after["key"] in {candidate["key"] for candidate in result["candidates"]}
     assert max(c["selection"]["value"] for c in result["candidates"]) == after["selection"]["value"]
@@ -92,7 +92,7 @@ def test_the_journal_has_every_evaluation_and_each_is_legal(undisturbed: Path) -
     records = [each for each in read_journal(undisturbed / "journal.jsonl") if each["stage"] == "search"]
     assert len(records) == 3 * 4
     adapter = plugins().adapters["darts"]
-    network = adapter.read(adapter.published()["DARTS_V2"].text, Frame(4, 3, (1, 8, 8), 10))
+    network = adapter.read(adapter.published()["DARTS_V2"].text, NetworkSize(4, 3, (1, 8, 8), 10))
     limit = cost(network)
     for record in records:
         assert record["gain"] == pytest.approx(record["score"] - record["source_score"])
@@ -134,7 +134,7 @@ def test_trained_weights_load_by_name_and_the_report_says_how(
 ) -> None:
     result = json.loads((undisturbed / "result.json").read_text())
     adapter = plugins().adapters[result["format"]]
-    network = adapter.read((undisturbed / "architecture.txt").read_text(), Frame(4, 3, (1, 8, 8), 10))
+    network = adapter.read((undisturbed / "architecture.txt").read_text(), NetworkSize(4, 3, (1, 8, 8), 10))
     names = {f"{each['key']}-seed{seed}.safetensors" for each in result["candidates"] for seed in (0, 1)}
     assert {path.name for path in (undisturbed / "weights").iterdir()} == names
     chosen = plan(RECIPE, plugins())

@@ -208,7 +208,12 @@ SMALL = {
 def test_with_every_evaluator_workers_change_nothing(changes: dict[str, Any], tmp_path: Path) -> None:
     if changes["evaluator"]["name"] == "table":
         path = own_table(tmp_path / "mine.csv", combinations(30))
-        table = {"path": str(path), "adapter": "darts", "metric": "accuracy", "frame": {"channels": 4, "cells": 3}}
+        table = {
+            "path": str(path),
+            "adapter": "darts",
+            "metric": "accuracy",
+            "network_size": {"channels": 4, "cells": 3},
+        }
         changes = {"evaluator": {"name": "table", **table}, "network": RECIPE["network"], "source": genotype(INPUT)}
     for name, executor in (("alone", "local"), ("workers", {**SHUFFLED, "order": 5})):
         run(tmp_path / name, **{**SMALL, **changes, "executor": executor, "deterministic": True})

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from nat_plugin.adapter import Adapter
-from nat_plugin.ir import Frame, Network, Op, is_connected
+from nat_plugin.ir import Network, NetworkSize, Op, is_connected
 from nat_plugin.plugins import plugins
 
 _NAMES = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
@@ -32,7 +32,7 @@ class NB201:
 
     def network(self, digits: str) -> Network:
         a, b, c, d, e, f = (_NAMES[int(digit)] for digit in digits)
-        return self._adapter.read(f"|{a}~0|+|{b}~0|{c}~1|+|{d}~0|{e}~1|{f}~2|", Frame())
+        return self._adapter.read(f"|{a}~0|+|{b}~0|{c}~1|+|{d}~0|{e}~1|{f}~2|", NetworkSize())
 
     def sample(self, count: int, seed: int, least: float = 0.0) -> list[Network]:
         """Random connected cells with at least so much test accuracy."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from nat_plugin import Strategy
 from nat_plugin.extending import Measurement, Task
-from nat_plugin.ir import Budget, Frame, cost, find_rule
+from nat_plugin.ir import Budget, NetworkSize, cost, find_rule
 from nat_plugin.plugins import plugins
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "strategy.md"
@@ -22,7 +22,7 @@ def test_it_proposes_what_saves_most_first_and_goes_on_where_it_was() -> None:
     names["register_strategies"](lambda name, kind: found.update({name: kind}))
     kind = found["dearest_first"]
     darts = plugins().adapters["darts"]
-    source = darts.read(darts.published()["DARTS_V2"].text, Frame(channels=4, cells=3))
+    source = darts.read(darts.published()["DARTS_V2"].text, NetworkSize(channels=4, cells=3))
     task = Task((source,), find_rule("nat"), Budget.parse({"macs": "1.0x"}))
     strategy = kind(task, kind.Settings())
     proposals = strategy.ask(3)

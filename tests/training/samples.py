@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from nat_plugin.ir import Cell, Edge, Frame, Network, Node, Op, cell_stack
+from nat_plugin.ir import Cell, Edge, Network, NetworkSize, Node, Op, cell_stack
 
 OPS = tuple(map(Op.parse, ["null", "skip", "max_pool_3x3", "sep_conv_3x3", "conv_1x1"]))
 
@@ -27,7 +27,7 @@ def network(
     channels: int = 8,
 ) -> Network:
     """Three cells for digits."""
-    return cell_stack(cell(normal), cell(reduce, 1), Frame(input=(1, 8, 8), classes=10), channels, 3)
+    return cell_stack(cell(normal), cell(reduce, 1), NetworkSize(input=(1, 8, 8), classes=10), channels, 3)
 
 
 def same(first: Any, second: Any) -> bool:

@@ -31,8 +31,8 @@ class OfficialTable(LookupTable):
         if settings.adapter is not None or settings.metric is not None:
             raise NATError(f"{self.path}: adapter and metric are of csv files; of this format say dataset and epochs")
         # the seeds are those of the file; more than one, so never the mean alone
-        self.results = Results(self.dataset, self.epochs, {1: ""}, (), known.images, known.frame)
-        self.frame = known.frame
+        self.results = Results(self.dataset, self.epochs, {1: ""}, (), known.images, known.network_size)
+        self.network_size = known.network_size
         self._found: dict[str, Trained] = {}
 
     @abstractmethod
@@ -60,4 +60,4 @@ class OfficialTable(LookupTable):
 
     @cached_property
     def _example(self) -> Network:
-        return NB201Adapter().read(from_digits("111111"), self.frame)
+        return NB201Adapter().read(from_digits("111111"), self.network_size)

@@ -13,23 +13,23 @@ from nat_nni.export.module import export_module
 from nat_nni.samples.document import guess_space, read_document
 from nat_nni.spaces.hub import CELL_SPACES, EVALUATION_CELLS, EVALUATION_WIDTH
 from nat_plugin.exporting import Weights, save_weighted
-from nat_plugin.ir import Frame
+from nat_plugin.ir import NetworkSize
 
 
 def export_text(
-    text: str, frame: Frame, folder: Path, space: str | None, arguments: Mapping[str, Any], weights: Weights | None
+    text: str, size: NetworkSize, folder: Path, space: str | None, arguments: Mapping[str, Any], weights: Weights | None
 ) -> None:
     """Write the model of a sample, with ``weights`` or with new ones. ``space``, ``arguments``: where the text does not
     say. NATError where NNI cannot build it."""
     document = read_document(text)
     name = document.space or space or guess_space(document.sample)
-    given = {**_defaults(name, frame), **arguments, **document.arguments}
+    given = {**_defaults(name, size), **arguments, **document.arguments}
     model = build(name, given, document.sample)
-    module = export_module(model, example=torch.randn(2, *frame.input))
+    module = export_module(model, example=torch.randn(2, *size.input))
     save_weighted(module, folder, weights)
 
 
-def _defaults(name: str, frame: Frame) -> dict[str, Any]:
+def _defaults(name: str, size: NetworkSize) -> dict[str, Any]:
     if name in CELL_SPACES:
-        return {"width": frame.channels or EVALUATION_WIDTH, "num_cells": frame.cells or EVALUATION_CELLS}
-    return {"num_labels": frame.classes}
+        return {"width": size.channels or EVALUATION_WIDTH, "num_cells": size.cells or EVALUATION_CELLS}
+    return {"num_labels": size.classes}

@@ -30,7 +30,7 @@ from nat_nni.samples.described import SampleRemarks
 from nat_nni.samples.domains import domains_of
 from nat_nni.samples.values import Domain, Sample, write_sample
 from nat_plugin import NATError
-from nat_plugin.ir import Frame, Network, Origin, Shape
+from nat_plugin.ir import Network, NetworkSize, Origin, Shape
 
 
 @dataclass(frozen=True)
@@ -67,8 +67,8 @@ class GenericSpace:
             self._domains = {**fixed, **domains_of(self._get())}
         return self._domains
 
-    def read(self, sample: Sample, frame: Frame, origin: Origin) -> Network:
-        return replace(self.plan(sample, frame.input).network, origin=origin)
+    def read(self, sample: Sample, size: NetworkSize, origin: Origin) -> Network:
+        return replace(self.plan(sample, size.input).network, origin=origin)
 
     def write(self, network: Network, sample: Sample | None) -> Sample:
         if sample is None:

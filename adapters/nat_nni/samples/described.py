@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from nat_nni.samples.values import Domain, Sample
-from nat_plugin.ir import Frame, Network, Origin, Shape
+from nat_plugin.ir import Network, NetworkSize, Origin, Shape
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Described(Protocol):
     def domains(self) -> Mapping[str, Domain]:
         """Its labels, and what each can be."""
 
-    def read(self, sample: Sample, frame: Frame, origin: Origin) -> Network:
+    def read(self, sample: Sample, size: NetworkSize, origin: Origin) -> Network:
         """The network of a sample whose labels and values have been checked. NATError where there is none."""
 
     def write(self, network: Network, sample: Sample | None) -> Sample:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from nat_nni.samples.described import Described, SampleRemarks
 from nat_nni.samples.values import Domain, Sample
-from nat_plugin.ir import Frame, Network, Origin, Shape
+from nat_plugin.ir import Network, NetworkSize, Origin, Shape
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -35,9 +35,9 @@ class InColour:
     def domains(self) -> Mapping[str, Domain]:
         return self.space.domains()
 
-    def read(self, sample: Sample, frame: Frame, origin: Origin) -> Network:
-        network = self.space.read(sample, replace(frame, input=coloured(frame.input)), origin)
-        return replace(network, input=frame.input)
+    def read(self, sample: Sample, size: NetworkSize, origin: Origin) -> Network:
+        network = self.space.read(sample, replace(size, input=coloured(size.input)), origin)
+        return replace(network, input=size.input)
 
     def write(self, network: Network, sample: Sample | None) -> Sample:
         return self.space.write(replace(network, input=coloured(network.input)), sample)

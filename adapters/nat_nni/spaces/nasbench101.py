@@ -19,7 +19,22 @@ from nat_nni.samples.described import SampleRemarks
 from nat_nni.samples.domains import domains_of
 from nat_nni.samples.values import Domain, Sample
 from nat_plugin import NATError
-from nat_plugin.ir import NULL, Act, Cell, Edge, Frame, Head, Network, Node, Norm, Op, Opaque, Origin, Placement, Shape
+from nat_plugin.ir import (
+    NULL,
+    Act,
+    Cell,
+    Edge,
+    Head,
+    Network,
+    NetworkSize,
+    Node,
+    Norm,
+    Op,
+    Opaque,
+    Origin,
+    Placement,
+    Shape,
+)
 from nat_plugin.ir.vertices import CellPlace, conv_op, hidden_channels, op_name, vertex_cell
 
 CELL = "cell"
@@ -49,9 +64,9 @@ class NB101Space:
     def domains(self) -> Mapping[str, Domain]:
         return domains_of(self._space)
 
-    def read(self, sample: Sample, frame: Frame, origin: Origin) -> Network:
+    def read(self, sample: Sample, network_size: NetworkSize, origin: Origin) -> Network:
         graph = self._graph(sample)
-        places = list(self._places(frame.input))
+        places = list(self._places(network_size.input))
         matrix = tuple(tuple(map(int, row)) for row in graph.matrix)
         hidden = hidden_channels(matrix, places)
 
@@ -66,7 +81,7 @@ class NB101Space:
 
         ops = [sample[key(vertex, None)] for vertex in range(1, len(matrix) - 1)]
         cell = vertex_cell(matrix, places, ops, connection, key)
-        return self._around(cell, places, hidden, frame, origin)
+        return self._around(cell, places, hidden, network_size, origin)
 
     def write(self, network: Network, sample: Sample | None) -> Sample:
         if sample is None:
@@ -117,14 +132,19 @@ class NB101Space:
                 height, width = height // 2, width // 2
 
     def _around(
-        self, cell: Cell, places: Sequence[CellPlace], hidden: Sequence[tuple[int, ...]], frame: Frame, origin: Origin
+        self,
+        cell: Cell,
+        places: Sequence[CellPlace],
+        hidden: Sequence[tuple[int, ...]],
+        network_size: NetworkSize,
+        origin: Origin,
     ) -> Network:
         projections = sum(
             place.c_in * each + 2 * each
             for place, channels in zip(places, hidden, strict=True)
             for each in channels[1:]
         )
-        channels, height, size = frame.input
+        channels, height, size = network_size.input
         width = int(self._space.stem_conv.out_channels)
         conv = Opaque("conv_3x3", (9 * channels * width, 9 * channels * width * height * size), width)
         stem = (conv, Norm(width), Act(), Opaque("projections", (projections, 0), width))
@@ -137,4 +157,4 @@ class NB101Space:
             else:
                 placements.append(Placement("down", width, (len(placements),)))
         cells = ((CELL, cell), ("down", down))
-        return Network(cells, tuple(placements), (stem,), Head(self.classes), frame.input, origin)
+        return Network(cells, tuple(placements), (stem,), Head(self.classes), network_size.input, origin)

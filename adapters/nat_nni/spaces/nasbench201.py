@@ -13,7 +13,7 @@ from nat_nni.ops import NB201_OPS
 from nat_nni.samples.described import SampleRemarks
 from nat_nni.samples.values import Domain, Sample, require_all
 from nat_plugin import NATError
-from nat_plugin.ir import RESIDUAL_STAGES, Cell, Edge, Frame, Network, Node, Origin, Shape, residual_stages
+from nat_plugin.ir import RESIDUAL_STAGES, Cell, Edge, Network, NetworkSize, Node, Origin, Shape, residual_stages
 
 CELL = "cell"
 LABELS = {f"{CELL}/{source}_{target}": (source, target) for target in (1, 2, 3) for source in range(target)}
@@ -38,16 +38,16 @@ class NB201Space:
     def domains(self) -> Mapping[str, Domain]:
         return {label: Domain(tuple(NB201_OPS)) for label in LABELS}
 
-    def read(self, sample: Sample, frame: Frame, origin: Origin) -> Network:
-        """``frame`` may give another width and depth than the space."""
+    def read(self, sample: Sample, size: NetworkSize, origin: Origin) -> Network:
+        """``size`` may give another width and depth than the space."""
         require_all(self.title, self.domains(), sample)
         edges = tuple(
             Edge(source, target, NB201_OPS[sample[label]], label, tuple(_NAMES))
             for label, (source, target) in LABELS.items()
         )
-        around = residual_stages(CELL, frame, self.channels, RESIDUAL_STAGES * self.modules)
+        around = residual_stages(CELL, size, self.channels, RESIDUAL_STAGES * self.modules)
         cells = ((CELL, Cell(1, (Node(),) * 3, edges, (3,))), *around.cells)
-        return Network(cells, around.placements, around.stem, around.head, frame.input, origin)
+        return Network(cells, around.placements, around.stem, around.head, size.input, origin)
 
     def write(self, network: Network, sample: Sample | None) -> Sample:
         """NATError for anything but a cell of this space."""

@@ -18,8 +18,8 @@ from nat_plugin.ir import (
     NULL,
     Cell,
     Edge,
-    Frame,
     Network,
+    NetworkSize,
     Node,
     Op,
     Origin,
@@ -94,16 +94,16 @@ class NDSSpace:
                 found[label] = Domain(values)
         return found
 
-    def read(self, sample: Sample, frame: Frame, origin: Origin) -> Network:
-        """``frame`` may give another width and depth than the space."""
+    def read(self, sample: Sample, size: NetworkSize, origin: Origin) -> Network:
+        """``size`` may give another width and depth than the space."""
         require_all(self.title, self.domains(), {"width": None, "depth": None, **sample})
-        width, depth = frame.channels or self._size(sample, "width"), frame.cells or self._size(sample, "depth")
+        width, depth = size.channels or self._size(sample, "width"), size.cells or self._size(sample, "depth")
         if depth < 2:
             raise NATError(f"{self.title} of one cell is not supported; it takes 2 or more")
         normal, reduce = (self._cell(sample, name) for name in CELL_NAMES)
-        at_home = replace(frame, input=(frame.input[0], *self.input[1:]))
+        at_home = replace(size, input=(size.input[0], *self.input[1:]))
         network = cell_stack(normal, reduce, at_home, width, depth, origin)
-        return network if at_home == frame else replace(network, input=frame.input)
+        return network if at_home == size else replace(network, input=size.input)
 
     def canonical(self, sample: Sample) -> dict[str, Cell]:
         """The cells of a sample without what is dead. NATError if nothing is left of one."""

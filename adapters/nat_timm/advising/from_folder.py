@@ -11,7 +11,7 @@ from torch import Tensor
 from nat_plugin import NATError
 from nat_plugin.advising import Advice, AdviceSettings, read_images
 from nat_plugin.extending import strict_json
-from nat_plugin.ir import Frame, Shape
+from nat_plugin.ir import NetworkSize, Shape
 from nat_timm.advising.advise import advise
 from nat_timm.building.build import build
 from nat_timm.building.entrypoint import attach
@@ -20,13 +20,13 @@ from nat_timm.framework import said, timm
 from nat_timm.saving.weights import starting_weights
 
 
-def advise_from_folder(found: Document, text: str, frame: Frame, wanted: AdviceSettings) -> Advice:
+def advise_from_folder(found: Document, text: str, size: NetworkSize, wanted: AdviceSettings) -> Advice:
     """NATError for weights that do not fit, and for a folder without so many images."""
-    model = build(found, frame.input, frame.classes)
+    model = build(found, size.input, size.classes)
     attach(model, found)
     starting_weights(model, wanted.weights)
-    transform = _transform(_config(model, text), frame.input, wanted)
-    images, labels = read_images(wanted, frame.input[0], frame.classes, transform)
+    transform = _transform(_config(model, text), size.input, wanted)
+    images, labels = read_images(wanted, size.input[0], size.classes, transform)
     return advise(
         model, images, labels, rules=wanted.rules, budget=wanted.budget, device=wanted.device, seed=wanted.seed
     )

@@ -8,7 +8,7 @@ from torch import nn
 
 from nat_plugin import NATError
 from nat_plugin.extending import strict_json
-from nat_plugin.ir import Frame, Shape
+from nat_plugin.ir import NetworkSize, Shape
 from nat_timm.documents.document import Document, parse
 from nat_timm.framework import checked_name, create, timm
 from nat_timm.limits import MAX_CLASSES, checked_size
@@ -26,7 +26,7 @@ def arguments(found: Document, input: Shape, classes: int) -> dict[str, Any]:
     return {**found.model_args, **args}
 
 
-def natural_frame(text: str) -> Frame:
+def natural_size(text: str) -> NetworkSize:
     """The images and classes that a model is made for: what its text says, else its pretrained_cfg."""
     found = parse(text)
     config = timm().models.get_pretrained_cfg(checked_name(found.architecture))
@@ -38,7 +38,7 @@ def natural_frame(text: str) -> Frame:
     classes = found.model_args.get("num_classes", own.get("num_classes") or CLASSES)
     if type(classes) is not int or not 0 <= classes <= MAX_CLASSES:
         raise NATError(f"{found.architecture}: num_classes is a number from 0 to {MAX_CLASSES:,}, not {classes!r:.40}")
-    return Frame(input=(found.model_args.get("in_chans", channels), height, width), classes=max(classes, 1))
+    return NetworkSize(input=(found.model_args.get("in_chans", channels), height, width), classes=max(classes, 1))
 
 
 def input_size(model: nn.Module) -> Shape:

@@ -33,7 +33,7 @@ from nat_plugin.evaluators.proxies.combining import Features, combination_of
 from nat_plugin.evaluators.proxies.evaluator import DEFAULT, ProxiesEvaluator, ProxiesSettings
 from nat_plugin.evaluators.proxies.kept import KeptProxies, ScoredLike
 from nat_plugin.evaluators.table import TableSettings, read_table
-from nat_plugin.ir import Frame, Moves, Network, canonical, find_rule, is_connected, key
+from nat_plugin.ir import Moves, Network, NetworkSize, canonical, find_rule, is_connected, key
 from nat_plugin.plugins import plugins
 from nat_plugin.sources import find_source
 
@@ -195,7 +195,7 @@ def times(repeats: int) -> dict[str, float]:
         source = find_source(name, own, plugins())
 
         def resized(channels: int | None, cells: int | None, source: Any = source) -> Network:
-            network: Network = source.adapter.read(source.text, Frame(channels=channels, cells=cells))
+            network: Network = source.adapter.read(source.text, NetworkSize(channels=channels, cells=cells))
             return network
 
         network = resized(None, None)

@@ -12,10 +12,10 @@ import numpy as np
 
 from nat_plugin.adapter import Adapter
 from nat_plugin.evaluators.proxies.evaluator import ProxiesSettings
-from nat_plugin.ir import Frame, Network
+from nat_plugin.ir import Network, NetworkSize
 from nat_plugin.plugins import plugins
 
-SIZE = Frame(ProxiesSettings().channels, ProxiesSettings().cells)
+SIZE = NetworkSize(ProxiesSettings().channels, ProxiesSettings().cells)
 NB201_DIGITS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 
 
@@ -106,7 +106,7 @@ def macro(data: Path) -> Space:
     own = adapter("nasbench-macro")
 
     def read(digits: str) -> Network:
-        return own.read(digits, Frame(SIZE.channels))
+        return own.read(digits, NetworkSize(SIZE.channels))
 
     def write(network: Network) -> str:
         kinds = {"nbmacro_identity": "0", "nbmacro_mb_k3_e3": "1", "nbmacro_mb_k5_e6": "2"}

@@ -27,7 +27,7 @@ from benchmarks.common.processes import workers
 from benchmarks.common.results import add_result
 from nat_plugin.data import load
 from nat_plugin.device import find_compute
-from nat_plugin.ir import Frame, Network, cost, key
+from nat_plugin.ir import Network, NetworkSize, cost, key
 from nat_plugin.plugins import plugins
 from nat_plugin.runs.progress import Lines
 from nat_plugin.runs.recipe import RunPlan, load_recipe
@@ -51,8 +51,8 @@ def search(name: str, overrides: list[str], folder: Path) -> dict[str, Any]:
 def read_network(text: str, plan: RunPlan) -> Network:
     assert plan.data is not None
     data = load(plan.data, torch.device("cpu"), plugins().datasets)
-    frame = Frame(plan.recipe.network.channels, plan.recipe.network.cells, data.shape, data.classes)
-    return find_source(text, plan.recipe.adapter, plugins()).adapter.read(text, frame)
+    size = NetworkSize(plan.recipe.network.channels, plan.recipe.network.cells, data.shape, data.classes)
+    return find_source(text, plan.recipe.adapter, plugins()).adapter.read(text, size)
 
 
 @dataclass(frozen=True)

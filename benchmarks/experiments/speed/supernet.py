@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from benchmarks.common.results import add_result
 from benchmarks.spaces.random_cells import DARTS_OPS
-from nat_plugin.ir import Cell, Edge, Frame, Network, Node, Op, cell_stack, find_rule
+from nat_plugin.ir import Cell, Edge, Network, NetworkSize, Node, Op, cell_stack, find_rule
 from nat_plugin.nets import Supernet, build, move_paths
 from nat_plugin.timing import Clock, compare_times, quickest
 
@@ -37,7 +37,7 @@ def darts_v2(channels: int, cells: int, size: int) -> Network:
             for number, (op, source) in enumerate(zip(words[::2], words[1::2], strict=True))
         )
         made.append(Cell(2, (Node(level),) * 4, tuple(edges), (2, 3, 4, 5), project=True))
-    return cell_stack(made[0], made[1], Frame(input=(3, size, size)), channels, cells)
+    return cell_stack(made[0], made[1], NetworkSize(input=(3, size, size)), channels, cells)
 
 
 def make_step(

@@ -25,7 +25,7 @@ from nat_plugin.data.settings import DataSettings, SplitSettings
 from nat_plugin.device import Compute
 from nat_plugin.evaluators.base import EvaluatorContext
 from nat_plugin.evaluators.supernet import SupernetEvaluator, SupernetSettings
-from nat_plugin.ir import Frame, Network, find_rule, is_connected
+from nat_plugin.ir import Network, NetworkSize, find_rule, is_connected
 from nat_plugin.nets import SharedWeights
 from nat_plugin.plugins import plugins
 from nat_plugin.search.base import Proposal
@@ -91,7 +91,7 @@ class SupernetRewards:
         splits = SplitSettings(weights=0.8, reward=setting.images, selection=0.05)
         images = DataSettings(name="npz", path=data, resolution=setting.resolution, splits=splits)
         found = load(images, compute.device, plugins().datasets)
-        self._frame = Frame(setting.channels, setting.cells, found.shape, found.classes)
+        self._size = NetworkSize(setting.channels, setting.cells, found.shape, found.classes)
         self._adapter = NB201Adapter()
         inputs = tuple(self._read([digit] * EDGES) for digit in EVERY_PATH)
         settings = SupernetSettings(batch=setting.batch, lr=setting.lr, steps=setting.steps if setting.decay else None,
@@ -121,7 +121,7 @@ class SupernetRewards:
         path.write_text(json.dumps(wanted, indent=1) + "\n")
 
     def _read(self, digits: Iterable[int]) -> Network:
-        return self._adapter.read(from_digits("".join(map(str, digits))), self._frame)
+        return self._adapter.read(from_digits("".join(map(str, digits))), self._size)
 
     def network(self, kind: int) -> Network:
         return self._read(digits_of(self.space.spelled[kind]))

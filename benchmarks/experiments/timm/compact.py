@@ -42,7 +42,7 @@ from nat_plugin.adapter import Adapter
 from nat_plugin.data import DataSet, DataSettings, SplitImages, eval_batches, load, train_batches
 from nat_plugin.device import find_compute
 from nat_plugin.errors import NATError
-from nat_plugin.ir import Frame, Network
+from nat_plugin.ir import Network, NetworkSize
 from nat_plugin.plugins import plugins
 from nat_plugin.runs.recipe import SearchSettings
 from nat_plugin.runs.state import load_state, save_state
@@ -131,8 +131,8 @@ class Case:
                 drop_path=0,
                 cutout=0,
             )
-            adapter, frame = plugins().adapters["timm"], Frame(input=self.data.shape, classes=self.data.classes)
-            network = adapter.read(self.document.render(), frame)
+            adapter, size = plugins().adapters["timm"], NetworkSize(input=self.data.shape, classes=self.data.classes)
+            network = adapter.read(self.document.render(), size)
             trainer = NetworkTrainer(
                 network, self.data, schedule, self.compute, self.seed, module=_with_calm_head(adapter)
             )

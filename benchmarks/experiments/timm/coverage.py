@@ -40,7 +40,7 @@ from torch import nn
 
 from benchmarks.common.results import add_result
 from nat_plugin.errors import NATError
-from nat_plugin.ir import Frame, Moves, Network, canonical, cost, find_rule, same
+from nat_plugin.ir import Moves, Network, NetworkSize, canonical, cost, find_rule, same
 from nat_plugin.ir.budget import METRICS, Limits
 
 _OTHER = re.compile(r"Attention|Attn|Transformer|Mixer|Mamba|SSM|HSM")
@@ -74,9 +74,9 @@ def examine(name: str) -> dict[str, Any] | None:
     row: dict[str, Any] = {"name": name, "module": type(model).__module__.rpartition(".")[2]}
     adapter = TimmAdapter()
     try:
-        frame: Frame = adapter.natural_frame(name)
+        size: NetworkSize = adapter.natural_size(name)
         start, start_cpu = time.perf_counter(), time.process_time()
-        network = adapter.read(name, frame)
+        network = adapter.read(name, size)
         row["seconds"] = time.perf_counter() - start
         row["cpu_seconds"] = time.process_time() - start_cpu
         row |= {"cells": len(network.placements), "params": cost(network).params, "macs": cost(network).macs}
@@ -84,9 +84,9 @@ def examine(name: str) -> dict[str, Any] | None:
         for rule in RULES:
             moves = Moves(network, find_rule(rule))
             row[f"moves {rule}"] = sum(len(options) - 1 for options in moves.candidates)
-        row["floors"] = {"moves": least(network, network), **narrow_floors(model, network, frame)}
+        row["floors"] = {"moves": least(network, network), **narrow_floors(model, network, size)}
         moved = moves.apply(moves.sample(np.random.default_rng(0)))
-        written = adapter.read(adapter.write(canonical(moved)), frame)  # write counts, and refuses what differs
+        written = adapter.read(adapter.write(canonical(moved)), size)  # write counts, and refuses what differs
         row["exact moved"] = same(written, moved)
     except NATError as error:
         row["failed"] = str(error)
@@ -102,12 +102,12 @@ def least(network: Network, whole: Network) -> dict[str, float]:
     return found
 
 
-def narrow_floors(model: nn.Module, whole: Network, frame: Frame) -> dict[str, Any]:
+def narrow_floors(model: nn.Module, whole: Network, size: NetworkSize) -> dict[str, Any]:
     """The same of the narrowest model, how many groups it has, and whether it costs what is counted."""
-    _, coupled = coupling_of(model, document_of(model), frame.input)
+    _, coupled = coupling_of(model, document_of(model), size.input)
     edits = [(each, settings_of(each)[-1]) for each in widths_of(coupled, document_of(model)).values()]
     found = document_of(model).with_edits(tuple(each.edit(keep) for each, keep in edits if keep < each.built))
-    narrow = TimmAdapter().read(found.render(), frame)
+    narrow = TimmAdapter().read(found.render(), size)
     return {"groups": len(edits), "widths": least(narrow, whole), "exact": counted(narrow) == cost(narrow)}
 
 

@@ -21,7 +21,7 @@ from nat_plugin.data import DataSet, DataSettings, SplitSettings, load
 from nat_plugin.device import Compute
 from nat_plugin.evaluators.base import EvaluatorContext
 from nat_plugin.evaluators.supernet import SupernetEvaluator, SupernetSettings
-from nat_plugin.ir import Frame, Moves, Network, find_rule
+from nat_plugin.ir import Moves, Network, NetworkSize, find_rule
 from nat_plugin.parallel.ranks import Ranks
 from nat_plugin.parallel.settings import FabricSettings
 from nat_plugin.parallel.start import ranks_of
@@ -87,7 +87,7 @@ def images() -> DataSet:
 
 def _read(text: str, adapter: str, data: DataSet, **size: int) -> Network:
     source = find_source(text, adapter, plugins())
-    return source.adapter.read(source.text, Frame(input=data.shape, classes=data.classes, **size))
+    return source.adapter.read(source.text, NetworkSize(input=data.shape, classes=data.classes, **size))
 
 
 def supernet(compute: Compute, data: DataSet, steps: int) -> Learner:

@@ -26,7 +26,7 @@ from nat_plugin.evaluators.proxies.kept import with_ops_of
 from nat_plugin.evaluators.proxies.names import PROXIES, check_names
 from nat_plugin.evaluators.scale import Scale
 from nat_plugin.evaluators.trial import Trial
-from nat_plugin.ir import Frame, Moves, Network, key
+from nat_plugin.ir import Moves, Network, NetworkSize, key
 from nat_plugin.nets import build
 from nat_plugin.search.base import Measurement, Proposal
 from nat_plugin.settings import AnySettings, State
@@ -107,9 +107,9 @@ class ProxiesEvaluator(Evaluator):
     )
 
     @classmethod
-    def frame(cls, settings: AnySettings) -> Frame:
+    def network_size(cls, settings: AnySettings) -> NetworkSize:
         assert isinstance(settings, ProxiesSettings)
-        return Frame(input=(settings.colours, settings.resolution, settings.resolution), classes=settings.classes)
+        return NetworkSize(input=(settings.colours, settings.resolution, settings.resolution), classes=settings.classes)
 
     @classmethod
     def scale(cls, settings: AnySettings) -> Scale:  # noqa: ARG003 - one for all settings
@@ -158,9 +158,12 @@ class ProxiesEvaluator(Evaluator):
         if self.context.data is not None:
             about = self.context.images.summary()
         else:
-            frame = self.frame(settings)
-            about = {"name": "synthetic images (noise; the recipe names no data)", "shape": list(frame.input)}
-            about |= {"classes": frame.classes, "splits": {"synthetic": sum(len(each.y) for each in self._batches)}}
+            network_size = self.network_size(settings)
+            about = {"name": "synthetic images (noise; the recipe names no data)", "shape": list(network_size.input)}
+            about |= {
+                "classes": network_size.classes,
+                "splits": {"synthetic": sum(len(each.y) for each in self._batches)},
+            }
         about |= {"proxies": settings.proxies}
         return about | {"failed": sum(each is None for each in self._known.values()), "last_failure": self._failed}
 

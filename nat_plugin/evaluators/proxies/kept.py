@@ -28,7 +28,7 @@ from nat_plugin.evaluators.proxies.features import (
 from nat_plugin.evaluators.proxies.initial import ImageBatch, synthetic_batches
 from nat_plugin.evaluators.proxies.names import PROXIES, check_names
 from nat_plugin.files import file_errors, open_own, read_text, write_all
-from nat_plugin.ir import Edge, Frame, Network, Op, canonical, key
+from nat_plugin.ir import Edge, Network, NetworkSize, Op, canonical, key
 from nat_plugin.nets import build
 from nat_plugin.training.seeds import seeded
 
@@ -44,14 +44,14 @@ _HEAD = {"nat_proxies": 1, "seed": SEED, "batch": BATCH, "batches": BATCHES}
 ModuleOf = Callable[[Network], "nn.Module | None"]
 
 
-def at_scoring_size(read: Callable[[Frame], Network]) -> Network:
-    """A network at the size at which it is scored: the first that its format can have. ``read`` makes it in a frame."""
-    for size in (Frame(CHANNELS, CELLS), Frame(CHANNELS), Frame(cells=CELLS)):
+def at_scoring_size(read: Callable[[NetworkSize], Network]) -> Network:
+    """A network at the size at which it is scored: the first that its format can have. ``read`` reads it at a size."""
+    for size in (NetworkSize(CHANNELS, CELLS), NetworkSize(CHANNELS), NetworkSize(cells=CELLS)):
         try:
             return read(size)
         except NATError:
             continue
-    return read(Frame())
+    return read(NetworkSize())
 
 
 def with_ops_of(small: Network, network: Network) -> Network:

@@ -12,16 +12,16 @@ from nat_plugin.evaluators.table.layout import MEAN, Results, TableLayout, Unit
 from nat_plugin.evaluators.table.lookup import CsvTable, LookupTable, TableReader, Trained, open_table
 from nat_plugin.evaluators.table.measured import MeasuredTable, read_table
 from nat_plugin.evaluators.table.reading import LeftOut
-from nat_plugin.evaluators.table.settings import FrameSettings, TableSettings
+from nat_plugin.evaluators.table.settings import NetworkSizeSettings, TableSettings
 from nat_plugin.lazy import lazy_names
 
 __all__ = [
     "MEAN",
     "CsvTable",
-    "FrameSettings",
     "LeftOut",
     "LookupTable",
     "MeasuredTable",
+    "NetworkSizeSettings",
     "Results",
     "TableLayout",
     "TableReader",

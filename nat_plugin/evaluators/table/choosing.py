@@ -8,15 +8,15 @@ from dataclasses import dataclass, replace
 from nat_plugin.errors import NATError
 from nat_plugin.evaluators.table.layout import MEAN, Results, TableLayout
 from nat_plugin.evaluators.table.settings import TableSettings
-from nat_plugin.ir import Frame
+from nat_plugin.ir import NetworkSize
 from nat_plugin.plugins import Plugins
 from nat_plugin.sources import Wanted
 
 
 @dataclass(frozen=True, eq=False)
 class Chosen:
-    """How the rows of a file are read, and which columns are the results. ``frame``: what the networks stand in; None:
-    as the adapter has it. ``key``: equal for equal ways to make a text of ``columns``."""
+    """How the rows of a file are read, and which columns are the results. ``network_size``: of the networks; None: as
+    the adapter has it. ``key``: equal for equal ways to make a text of ``columns``."""
 
     key: str
     title: str
@@ -25,7 +25,7 @@ class Chosen:
     text: Callable[[Mapping[str, str]], str]
     where: Mapping[str, str]
     results: Results
-    frame: Frame | None
+    network_size: NetworkSize | None
     duplicates: str
     size: int | None = None
     rewires: bool = False
@@ -46,7 +46,7 @@ def choose(settings: TableSettings, header: tuple[str, ...], plugins: Plugins) -
         layout.text,
         {**layout.where, **settings.where},
         results,
-        results.frame,
+        results.network_size,
         settings.duplicates or layout.duplicates,
         layout.size,
         layout.rewires,
@@ -66,16 +66,16 @@ def _own(settings: TableSettings, header: tuple[str, ...]) -> Chosen:
         (column,),
         lambda row: row[column],
         settings.where,
-        _of_metric(settings, metric, test, Frame()),
+        _of_metric(settings, metric, test, NetworkSize()),
         None,
         settings.duplicates or "refuse",
     )
 
 
-def _of_metric(settings: TableSettings, metric: str, test: str, frame: Frame) -> Results:
+def _of_metric(settings: TableSettings, metric: str, test: str, network_size: NetworkSize) -> Results:
     images = (settings.images or 0,) * 2
     unit, lower = settings.unit, settings.lower_is_better
-    return Results(metric, None, {MEAN: metric}, (test,), images, frame, unit, metric, lower)
+    return Results(metric, None, {MEAN: metric}, (test,), images, network_size, unit, metric, lower)
 
 
 def _check(settings: TableSettings, header: tuple[str, ...], wanted: Iterable[str]) -> None:
@@ -122,8 +122,8 @@ def _results(settings: TableSettings, layout: TableLayout, header: tuple[str, ..
         test = settings.test_metric or settings.metric
         _check(settings, header, (settings.metric, test))
         known = [each for each in layout.results if settings.dataset in (None, each.dataset)]
-        frame = (known or layout.results)[0].frame
-        return _of_metric(settings, settings.metric, test, frame)
+        network_size = (known or layout.results)[0].network_size
+        return _of_metric(settings, settings.metric, test, network_size)
     there = [each for each in layout.results if set(each.columns) <= set(header)]
     dataset = settings.dataset or (there[0].dataset if there else layout.results[0].dataset)
     fits = [each for each in there if each.dataset == dataset and settings.epochs in (None, each.epochs)]

@@ -13,7 +13,7 @@ from nat_plugin.evaluators.table.latencies import read_latencies
 from nat_plugin.evaluators.table.lookup import LookupTable, Trained, open_table
 from nat_plugin.evaluators.table.settings import TableSettings
 from nat_plugin.evaluators.trial import Trial
-from nat_plugin.ir import Frame, Network, canonical, key
+from nat_plugin.ir import Network, NetworkSize, canonical, key
 from nat_plugin.ir.budget import ListedMetric, Metric
 from nat_plugin.outside import Outside
 from nat_plugin.search.base import Measurement, Proposal
@@ -61,8 +61,8 @@ class TableEvaluator(Evaluator):
         return tuple(Outside.all_of(path) for path in paths if path is not None)
 
     @classmethod
-    def frame(cls, settings: AnySettings) -> Frame:
-        return open_table(_of(settings)).frame
+    def network_size(cls, settings: AnySettings) -> NetworkSize:
+        return open_table(_of(settings)).network_size
 
     @classmethod
     def metrics(cls, settings: AnySettings) -> Mapping[str, Metric]:
@@ -112,8 +112,8 @@ class TableEvaluator(Evaluator):
         validation, test = table.results.images
         return {
             "name": table.name,
-            "shape": list(table.frame.input),
-            "classes": table.frame.classes,
+            "shape": list(table.network_size.input),
+            "classes": table.network_size.classes,
             "splits": {"selection": validation, "test": test},
             "seed": self.settings.seed,
             "queries": len(self.queries),

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from nat_plugin.ir import Frame
+from nat_plugin.ir import NetworkSize
 
 MEAN = 0
 """The "seed" under which a result stands that is the mean over trainings, or of which no seed is known."""
@@ -21,8 +21,8 @@ class Results:
     """Where the results of one task after one kind of training stand.
 
     ``validation``: the columns to choose by, of single trainings by their seeds, or ``MEAN`` alone; ``test``: the
-    columns whose mean is reported; ``images``: how many chose and how many tested (0: not known); ``frame``: what the
-    networks were trained in, for their costs; ``unit`` None: as the values look; ``measured``: what the
+    columns whose mean is reported; ``images``: how many chose and how many tested (0: not known); ``network_size``: at
+    which the networks were trained, for their costs; ``unit`` None: as the values look; ``measured``: what the
     values are, for a report.
     """
 
@@ -31,7 +31,7 @@ class Results:
     validation: Mapping[int, str]
     test: tuple[str, ...]
     images: tuple[int, int] = (0, 0)
-    frame: Frame = field(default_factory=Frame)
+    network_size: NetworkSize = field(default_factory=NetworkSize)
     unit: Unit | None = "percent"
     measured: str = "accuracy"
     lower_is_better: bool = False

@@ -17,7 +17,7 @@ from nat_plugin.evaluators.table.measured import MeasuredTable, read_table
 from nat_plugin.evaluators.table.rows import Stamp, stamp
 from nat_plugin.evaluators.table.settings import CSV, TableSettings
 from nat_plugin.evaluators.table.spelling import rewritten, spelled, surroundings
-from nat_plugin.ir import Frame, Network, key
+from nat_plugin.ir import Network, NetworkSize, key
 from nat_plugin.plugins import plugins
 
 NUMBER = "idx"
@@ -43,7 +43,7 @@ class LookupTable(ABC):
     title: str
     results: Results
     unit: Unit = "percent"
-    frame: Frame
+    network_size: NetworkSize
     rewires: bool = False
     """Whether it has every wiring of its cells."""
     complete: bool = False
@@ -105,7 +105,7 @@ class CsvTable(LookupTable):
     def __init__(self, measured: MeasuredTable) -> None:
         self.measured = measured
         self.title, self.results, self.unit = measured.title, measured.results, measured.unit
-        self.frame, self.rewires, self.complete = measured.frame, measured.rewires, measured.complete
+        self.network_size, self.rewires, self.complete = measured.network_size, measured.rewires, measured.complete
         self.numbered = NUMBER in measured.metrics
         self._rows: dict[Hashable, int] = {spelled(each): row for row, each in enumerate(measured.networks)}
 
@@ -127,7 +127,7 @@ class CsvTable(LookupTable):
             raise NATError(f"{self.measured.path}: the table is of {self.title}, this network of another space")
         raise NATError(
             f"the networks of {self.title} were trained in one size only, and this one has another {other}: leave "
-            "'network' (channels, cells) out, or say in evaluator.frame what the table was trained in"
+            "'network' (channels, cells) out, or say in evaluator.network_size what the table was trained in"
         )
 
     def number(self, network: Network) -> int | None:

@@ -17,7 +17,7 @@ from nat_plugin.evaluators.table.layout import Results, Unit
 from nat_plugin.evaluators.table.reading import LeftOut, Rows, Values, header_of, rows_of
 from nat_plugin.evaluators.table.rows import no_number
 from nat_plugin.evaluators.table.settings import CSV, TableSettings
-from nat_plugin.ir import Frame, Network
+from nat_plugin.ir import Network, NetworkSize
 from nat_plugin.plugins import plugins
 from nat_plugin.sources import find_adapter
 
@@ -42,7 +42,7 @@ class MeasuredTable:
     metrics: Mapping[str, Values]
     results: Results
     unit: Unit
-    frame: Frame
+    network_size: NetworkSize
     left_out: tuple[LeftOut, ...]
     complete: bool
     rewires: bool
@@ -110,7 +110,7 @@ def read_table(settings: TableSettings) -> MeasuredTable:
         metrics=metrics,
         results=replace(results, unit=unit, images=results.images if _is_accuracy(results, unit) else (0, 0)),
         unit=unit,
-        frame=rows.frame,
+        network_size=rows.network_size,
         left_out=tuple(sorted(left_out, key=lambda each: each.line)),
         complete=len(kept) == chosen.size,
         rewires=chosen.rewires,

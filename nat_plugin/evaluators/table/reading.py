@@ -16,9 +16,9 @@ from nat_plugin.adapter import Adapter
 from nat_plugin.errors import NATError
 from nat_plugin.evaluators.table.choosing import Chosen
 from nat_plugin.evaluators.table.rows import Stamp, number, read_rows, stamp
-from nat_plugin.evaluators.table.settings import FrameSettings, TableSettings
+from nat_plugin.evaluators.table.settings import NetworkSizeSettings, TableSettings
 from nat_plugin.evaluators.table.spelling import spelled
-from nat_plugin.ir import Frame, Network
+from nat_plugin.ir import Network, NetworkSize
 from nat_plugin.plugins import plugins
 from nat_plugin.sources import find_adapter
 
@@ -45,7 +45,7 @@ class Rows:
     lines: tuple[int, ...]
     metrics: Mapping[str, Values]
     faults: Mapping[str, Mapping[int, tuple[int, str]]]
-    frame: Frame
+    network_size: NetworkSize
     left_out: tuple[LeftOut, ...]
 
 
@@ -63,8 +63,8 @@ def _header(path: Path, when: Stamp) -> tuple[str, ...]:
 def rows_of(settings: TableSettings, chosen: Chosen) -> Rows:
     """NATError, naming the line, for an architecture that cannot be read or stands there twice, unless the settings
     allow that."""
-    wanted = (settings.path, stamp(settings.path), chosen.key, tuple(sorted(chosen.where.items())), chosen.frame)
-    return _remembered(_Way(wanted, settings.frame, chosen.duplicates, settings.unusable, chosen))
+    wanted = (settings.path, stamp(settings.path), chosen.key, tuple(sorted(chosen.where.items())), chosen.network_size)
+    return _remembered(_Way(wanted, settings.network_size, chosen.duplicates, settings.unusable, chosen))
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class _Way:
     """How rows are read; equal where the same comes of it. ``wanted`` begins with the path."""
 
     wanted: tuple[object, ...]
-    frame: FrameSettings
+    network_size: NetworkSizeSettings
     duplicates: str
     unusable: str
     chosen: Chosen
@@ -81,8 +81,8 @@ class _Way:
         return hash(self.wanted)
 
     def __eq__(self, other: object) -> bool:
-        own = (self.wanted, self.frame, self.duplicates, self.unusable)
-        return isinstance(other, _Way) and own == (other.wanted, other.frame, other.duplicates, other.unusable)
+        own = (self.wanted, self.network_size, self.duplicates, self.unusable)
+        return isinstance(other, _Way) and own == (other.wanted, other.network_size, other.duplicates, other.unusable)
 
 
 @lru_cache(maxsize=4)
@@ -119,7 +119,7 @@ def _read(path: Path, way: _Way) -> Rows:
                 "takes the mean of both)"
             )
         found.add(known, line, fields, text, network)
-    return found.rows(reader.frame, tuple(left_out))
+    return found.rows(reader.network_size, tuple(left_out))
 
 
 class _RowReader:
@@ -129,9 +129,9 @@ class _RowReader:
         self._text, self._title = way.chosen.text, way.chosen.title
         self._columns = ", ".join(way.chosen.columns)
         self._adapter: Adapter = find_adapter(way.chosen.adapter, plugins())
-        self._settings = way.frame
-        self._known = way.chosen.frame
-        self.frame = Frame()
+        self._settings = way.network_size
+        self._known = way.chosen.network_size
+        self.network_size = NetworkSize()
 
     def read(self, row: Mapping[str, str]) -> tuple[str, Network]:
         """NATError that says what is wrong with the architecture."""
@@ -141,9 +141,9 @@ class _RowReader:
             raise NATError(f"{self._columns}: no architecture in the coding of {self._title}") from None
         try:
             if self._known is None:
-                self._known = self._adapter.natural_frame(text)
-            self.frame = _filled(self._known, self._settings)
-            return text, self._adapter.read(text, self.frame)
+                self._known = self._adapter.natural_size(text)
+            self.network_size = _filled(self._known, self._settings)
+            return text, self._adapter.read(text, self.network_size)
         except NATError as error:
             raise NATError(f"{self._columns}: adapter '{self._adapter.name}' cannot read it: {error}") from None
 
@@ -175,10 +175,10 @@ class _Found:
                 value = None
             values.append(math.nan if value is None else value)
 
-    def rows(self, frame: Frame, left_out: tuple[LeftOut, ...]) -> Rows:
+    def rows(self, network_size: NetworkSize, left_out: tuple[LeftOut, ...]) -> Rows:
         metrics = {name: self._mean(values) for name, values in zip(self._header, self._values, strict=True)}
         faults = dict(zip(self._header, self._faults, strict=True))
-        return Rows(tuple(self.networks), tuple(self.texts), tuple(self.lines), metrics, faults, frame, left_out)
+        return Rows(tuple(self.networks), tuple(self.texts), tuple(self.lines), metrics, faults, network_size, left_out)
 
     def _mean(self, values: list[float]) -> Values:
         """By network, over its rows that have a value."""
@@ -193,6 +193,6 @@ class _Found:
         return mean
 
 
-def _filled(known: Frame, settings: FrameSettings) -> Frame:
+def _filled(known: NetworkSize, settings: NetworkSizeSettings) -> NetworkSize:
     given = {name: value for name, value in settings.model_dump().items() if value is not None}
     return replace(known, **given)

@@ -10,6 +10,7 @@ from nat_plugin.errors import NATError
 from nat_plugin.evaluators.table.layout import Unit
 from nat_plugin.outside import OutsidePath
 from nat_plugin.plugins import plugins
+from nat_plugin.saying import say_once
 from nat_plugin.settings import Settings
 from nat_plugin.sources import find_adapter
 
@@ -19,7 +20,7 @@ CSV = "csv"
 _Extent = Annotated[int, Field(ge=1, le=65_536)]
 
 
-class FrameSettings(Settings):
+class NetworkSizeSettings(Settings):
     """What the networks of a table were trained in, for their costs. Left out: as the layout or the adapter has it."""
 
     channels: int | None = Field(default=None, ge=1, le=4096, description="channels of the first cells")
@@ -77,7 +78,9 @@ class TableSettings(Settings):
         default="refuse",
         description="a row whose architecture cannot be read or whose metric is no number: a mistake, or leave it out",
     )
-    frame: FrameSettings = Field(default=FrameSettings(), description="what the networks were trained in")
+    network_size: NetworkSizeSettings = Field(
+        default=NetworkSizeSettings(), description="what the networks were trained in"
+    )
     layout: str | None = Field(
         default=None,
         description="a known layout by its name (docs/how-to/own-table.md); left out: by the columns of the file",
@@ -102,6 +105,14 @@ class TableSettings(Settings):
         "limit `latency`",
     )
     device: str = Field(default="1080ti_1", description="the column of that file: which device")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _renamed(cls, values: Any) -> Any:
+        if not isinstance(values, dict) or "frame" not in values or "network_size" in values:
+            return values
+        say_once("evaluator.frame in a recipe is evaluator.network_size now")
+        return {"network_size" if name == "frame" else name: value for name, value in values.items()}
 
     @field_validator("format")
     @classmethod

@@ -27,7 +27,7 @@ class Device:
         self._noise = 10 ** rng.uniform(-3, -1)
         self._unit = _least_macs(space.network)
         self._times: list[list[float]] = [[] for _ in space.network.slots]
-        self._frame_time = self._around * self._typical()
+        self._time_around = self._around * self._typical()
         self._known, self._forgotten = np.zeros(0), space.forgotten
 
     def latencies(self) -> np.ndarray:
@@ -52,7 +52,7 @@ class Device:
             own += [self._time(slot, op) for op in space.ops(slot)[len(own) :]]
             cells += np.array(own)[codes[:, slot]] * live[:, slot]
         noise = np.exp(self._noise * np.array([self._draw(kind) for kind in kinds.tolist()]))
-        total = np.maximum(self._frame_time + cells, self._frame_time / 2) * noise
+        total = np.maximum(self._time_around + cells, self._time_around / 2) * noise
         found: np.ndarray = np.where(kinds == NONE, np.inf, total)
         return found
 

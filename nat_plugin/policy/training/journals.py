@@ -17,7 +17,7 @@ from nat_plugin.device import find_compute
 from nat_plugin.errors import NATError
 from nat_plugin.evaluators.base import Evaluator
 from nat_plugin.evaluators.proxies.kept import Scored, ScoredLike
-from nat_plugin.ir import Frame, Network, Op, from_json, is_connected, key
+from nat_plugin.ir import Network, NetworkSize, Op, from_json, is_connected, key
 from nat_plugin.outside import Outside
 from nat_plugin.plugins import Plugins
 from nat_plugin.policy.training.tasks import NetworkPool
@@ -132,13 +132,13 @@ def _input_of(folder: Path, record: RunRecord, adapter: Adapter, plugins: Plugin
     begun = plan(record.recipe, plugins)
     kind = plugins.find("evaluators", begun.recipe.evaluator_name)
     if begun.data is None:
-        bare = kind.frame(begun.evaluator)
+        bare = kind.network_size(begun.evaluator)
     elif (folder / NETWORK).is_file():
         final = from_json(read_text(folder / NETWORK))
-        bare = Frame(input=final.input, classes=final.head.classes)
+        bare = NetworkSize(input=final.input, classes=final.head.classes)
     else:
         data = load(begun.data, find_compute("cpu").device, plugins.datasets)
-        bare = Frame(input=data.shape, classes=data.classes)
+        bare = NetworkSize(input=data.shape, classes=data.classes)
     size = begun.recipe.network
     network = adapter.read(record.origin.text, replace(bare, channels=size.channels, cells=size.cells))
     return extended(network) if begun.recipe.extended else network

@@ -15,7 +15,7 @@ from nat_plugin.device import find_compute
 from nat_plugin.errors import NATError
 from nat_plugin.evaluators.base import Evaluator, EvaluatorContext
 from nat_plugin.evaluators.proxies.kept import Scored, ScoredLike
-from nat_plugin.ir import Frame, Moves, Network, find_rule, is_connected, key
+from nat_plugin.ir import Moves, Network, NetworkSize, find_rule, is_connected, key
 from nat_plugin.outside import Outside
 from nat_plugin.plugins import Plugins
 from nat_plugin.policy.training.journals import pool_of_runs
@@ -46,9 +46,9 @@ def _of_evaluator(source: SourceSettings, part: SourcePlan, recipe: TrainingReci
     compute = find_compute(recipe.device)
     kind: type[Evaluator] = plugins.find("evaluators", str(source.evaluator["name"]))
     data = load(part.data, compute.device, plugins.datasets) if part.data is not None else None
-    bare = kind.frame(part.evaluator) if data is None else Frame(input=data.shape, classes=data.classes)
-    frame = replace(bare, channels=source.network.channels, cells=source.network.cells)
-    adapter, read = _networks(source, frame, plugins)
+    bare = kind.network_size(part.evaluator) if data is None else NetworkSize(input=data.shape, classes=data.classes)
+    size = replace(bare, channels=source.network.channels, cells=source.network.cells)
+    adapter, read = _networks(source, size, plugins)
     inputs = [network for _, network in read]
     networks = _moved(inputs, source.moves, recipe)
     context = EvaluatorContext(
@@ -74,7 +74,7 @@ def _of_evaluator(source: SourceSettings, part: SourcePlan, recipe: TrainingReci
     )
 
 
-def _networks(source: SourceSettings, frame: Frame, plugins: Plugins) -> tuple[Adapter, list[tuple[str, Network]]]:
+def _networks(source: SourceSettings, size: NetworkSize, plugins: Plugins) -> tuple[Adapter, list[tuple[str, Network]]]:
     """The networks of a source as they are given, with their texts. NATError names the line of a file that is wrong."""
     label = ""
     if isinstance(source.networks, Path):
@@ -90,7 +90,7 @@ def _networks(source: SourceSettings, frame: Frame, plugins: Plugins) -> tuple[A
             adapter = adapter or each.adapter
             if each.adapter.name != adapter.name:
                 raise NATError(f"this is in format '{each.adapter.name}', those before in '{adapter.name}'")
-            found.append((each.text, each.adapter.read(each.text, frame)))
+            found.append((each.text, each.adapter.read(each.text, size)))
         except NATError as error:
             raise NATError(f"{label}{error}") from None
     if adapter is None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from nat_darts import CompactAdapter, DartsAdapter
 
 from nat_plugin.errors import NATError
-from nat_plugin.ir import NULL, Frame, Moves, Network, canonical, cost, find_rule, key, same
+from nat_plugin.ir import NULL, Moves, Network, NetworkSize, canonical, cost, find_rule, key, same
 from tests.adapters.damage import check_one_line_or_the_same_text, damaged
 
 ADAPTER, GENOTYPES = CompactAdapter(), DartsAdapter()
@@ -22,17 +22,17 @@ V2 = (
     "(((0, 3), (1, 3), (0, 3), (1, 3), (1, 3), (0, 2), (0, 2), (2, 5)), "
     "((0, 0), (1, 0), (2, 2), (1, 0), (0, 0), (2, 2), (2, 2), (1, 0)))"
 )
-SMALL = Frame(channels=4, cells=3)
+SMALL = NetworkSize(channels=4, cells=3)
 
 
-def read(text: str, frame: Frame = SMALL) -> Network:
-    return ADAPTER.read(text, frame)
+def read(text: str, size: NetworkSize = SMALL) -> Network:
+    return ADAPTER.read(text, size)
 
 
 def test_it_is_the_genotype_in_numbers() -> None:
     genotype = GENOTYPES.published()["DARTS_V2"].text
-    assert key(read(V2, Frame())) == key(GENOTYPES.read(genotype, Frame()))
-    assert ADAPTER.write(GENOTYPES.read(genotype, Frame())) == V2
+    assert key(read(V2, NetworkSize())) == key(GENOTYPES.read(genotype, NetworkSize()))
+    assert ADAPTER.write(GENOTYPES.read(genotype, NetworkSize())) == V2
     assert GENOTYPES.write(read(V2)) == genotype
 
 

@@ -15,14 +15,14 @@ from nat_darts import DartsAdapter, ops, register_op_name
 from nat_darts.ops import OPS
 
 from nat_plugin.errors import NATError
-from nat_plugin.ir import NULL, SKIP, Frame, Moves, Op, canonical, cost, find_rule, same
+from nat_plugin.ir import NULL, SKIP, Moves, NetworkSize, Op, canonical, cost, find_rule, same
 from nat_plugin.ir import ops as registry
 from nat_plugin.plugins import Plugins
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGE = (ROOT / "docs" / "how-to" / "own-op.md").read_text(encoding="utf-8")
 ADAPTER = DartsAdapter()
-SMALL = Frame(channels=8, cells=3)
+SMALL = NetworkSize(channels=8, cells=3)
 V2 = ADAPTER.published()["DARTS_V2"].text
 
 

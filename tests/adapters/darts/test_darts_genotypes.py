@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from nat_darts import DartsAdapter
 
 from nat_plugin.errors import NATError
-from nat_plugin.ir import NULL, Frame, Network, Op, canonical, cost, from_json, key, to_json
+from nat_plugin.ir import NULL, Network, NetworkSize, Op, canonical, cost, from_json, key, to_json
 from tests.adapters.damage import check_any
 from tests.networks import published
 
@@ -39,8 +39,8 @@ COUNTS = {  # parameters, MACs at 36 channels and 20 cells, counted on the built
 }
 
 
-def read(text: str, frame: Frame | None = None) -> Network:
-    return ADAPTER.read(text, frame or Frame())
+def read(text: str, size: NetworkSize | None = None) -> Network:
+    return ADAPTER.read(text, size or NetworkSize())
 
 
 def fails(text: str) -> str:
@@ -78,7 +78,7 @@ def test_costs_are_those_of_the_built_network() -> None:
     from nat_plugin.nets import build, count
 
     for name in ("DARTS_V2", "NAT_R3", "FairDARTS_a", "AmoebaNet"):
-        network = read(ADAPTER.published()[name].text, Frame(channels=8, cells=6))
+        network = read(ADAPTER.published()[name].text, NetworkSize(channels=8, cells=6))
         with torch.device("meta"):
             module = build(canonical(network))
         assert count(module, network.input) == cost(network)
@@ -178,8 +178,8 @@ def genotypes(draw: st.DrawFn) -> tuple[str, str]:
 @settings(max_examples=150, deadline=None)
 def test_random_genotypes_round_trip_and_so_do_their_transformations(made: tuple[str, str], random: object) -> None:
     form, text = made
-    frame = Frame(channels=4, cells=3)
-    network = read(text, frame)
+    size = NetworkSize(channels=4, cells=3)
+    network = read(text, size)
     assert ADAPTER.write(network) == text
     ops = [random.choice([edge.op, NULL, Op("skip")]) for edge in map(network.edge, network.slots)]  # type: ignore[attr-defined]
     moved = network.with_ops(ops)
@@ -187,7 +187,7 @@ def test_random_genotypes_round_trip_and_so_do_their_transformations(made: tuple
         whole = canonical(moved)
     except NATError:
         return
-    again = read(ADAPTER.write(whole), frame)
+    again = read(ADAPTER.write(whole), size)
     assert key(again) == key(moved)
     assert cost(again) == cost(moved)
     if form != "fair" or "none" in text:  # FairDARTS leaves missing edges out
@@ -318,8 +318,8 @@ def test_mistakes_are_one_line_that_says_where(text: str, message: str) -> None:
     assert message in fails(text)
 
 
-def test_the_frame_is_kept() -> None:
-    network = read(ADAPTER.published()["DARTS_V2"].text, Frame(channels=16, cells=8, classes=100))
+def test_the_size_is_kept() -> None:
+    network = read(ADAPTER.published()["DARTS_V2"].text, NetworkSize(channels=16, cells=8, classes=100))
     assert (len(network.placements), network.placements[0].channels, network.head.classes) == (8, 16, 100)
     assert len(read(ADAPTER.published()["DARTS_V2"].text).placements) == 20
 

@@ -13,18 +13,18 @@ from hypothesis import strategies as st
 from nat_darts import DartsAdapter
 
 from nat_plugin.errors import NATError
-from nat_plugin.ir import NULL, SKIP, Cost, Frame, Moves, Network, canonical, cost, find_rule, same
+from nat_plugin.ir import NULL, SKIP, Cost, Moves, Network, NetworkSize, canonical, cost, find_rule, same
 from tests.adapters.damage import check_one_line_or_the_same_text, damaged
 
 ADAPTER = DartsAdapter()
 V2 = ADAPTER.published()["DARTS_V2"].text
-SMALL = Frame(channels=4, cells=3)
+SMALL = NetworkSize(channels=4, cells=3)
 OPS = ("skip_connect", "max_pool_3x3", "avg_pool_3x3", "sep_conv_3x3", "sep_conv_5x5", "dil_conv_3x3", "dil_conv_5x5")
 LIST = "[2, 3, 4, 5]"
 
 
-def read(text: str, frame: Frame = SMALL) -> Network:
-    return ADAPTER.read(text, frame)
+def read(text: str, size: NetworkSize = SMALL) -> Network:
+    return ADAPTER.read(text, size)
 
 
 def with_members(text: str, member: str) -> str:
@@ -249,11 +249,11 @@ def test_hostile_text_is_refused_quickly(text: str) -> None:
 
 def test_images_of_imagenet_stand_in_the_network_in_which_its_cells_are_trained() -> None:
     """The parameters are those that the log of DARTS prints, 4.718752 M."""
-    large = Frame(input=(3, 224, 224), classes=1000)
+    large = NetworkSize(input=(3, 224, 224), classes=1000)
     network = read(V2, large)
     assert (len(network.placements), network.placements[0].channels) == (14, 48)
     assert cost(network) == Cost(4_718_752, 529_911_552)
     image = read(ADAPTER.published()["PC_DARTS_image"].text, large)
     assert round(cost(image).macs / 1e6) == 582
-    assert len(read(V2, Frame(cells=8, input=(3, 224, 224))).placements) == 8
-    assert len(read(V2, Frame()).placements) == 20
+    assert len(read(V2, NetworkSize(cells=8, input=(3, 224, 224))).placements) == 8
+    assert len(read(V2, NetworkSize()).placements) == 20

@@ -11,7 +11,7 @@ from nat_enas import EnasMacroAdapter, MicroAdapter, register_ops
 from nat_enas.ops import MACRO, MERGE
 
 from nat_plugin.errors import NATError
-from nat_plugin.ir import NULL, Cost, Frame, Moves, Network, canonical, cost, find_rule, from_json, key, to_json
+from nat_plugin.ir import NULL, Cost, Moves, Network, NetworkSize, canonical, cost, find_rule, from_json, key, to_json
 from nat_plugin.ir.ops import register_op
 from nat_plugin.writing import extended
 from tests.adapters.damage import check_refused
@@ -19,21 +19,21 @@ from tests.adapters.damage import check_refused
 register_ops(register_op)
 ADAPTER = EnasMacroAdapter()
 PUBLISHED = ADAPTER.published()["ENAS_macro"].text
-SMALL = Frame(channels=4, input=(3, 16, 16))
+SMALL = NetworkSize(channels=4, input=(3, 16, 16))
 
 
-def read(text: str, frame: Frame | None = None) -> Network:
-    return ADAPTER.read(text, frame or SMALL)
+def read(text: str, size: NetworkSize | None = None) -> Network:
+    return ADAPTER.read(text, size or SMALL)
 
 
-def by_hand(text: str, frame: Frame) -> Cost:
+def by_hand(text: str, size: NetworkSize) -> Cost:
     """Written out from ``general_child.py``: every branch, every concatenation, a reduction for each tensor in use."""
     values = list(map(int, text.split()))
     rows: list[tuple[int, list[int]]] = []
     while values:
         rows.append((values[0], values[1 : len(rows) + 1]))
         values = values[len(rows[-1][1]) + 1 :]
-    c, (image, height, width) = frame.channels or 96, frame.input
+    c, (image, height, width) = size.channels or 96, size.input
     pixels = height * width
     params, macs = 9 * image * c + 2 * c, 9 * image * c * pixels
     third = len(rows) // 3
@@ -67,16 +67,16 @@ def by_hand(text: str, frame: Frame) -> Cost:
     for tensor, own in enumerate(level_of):
         needed = max((at for source, at in reads if source == tensor), default=0)
         for at in range(own, needed):
-            wide, halves = (frame.channels or 96) * 2 ** (at + 1), 2 ** (at + 1)
-            size = -(-frame.input[1] // halves) * -(-frame.input[2] // halves)
+            wide, halves = (size.channels or 96) * 2 ** (at + 1), 2 ** (at + 1)
+            size = -(-size.input[1] // halves) * -(-size.input[2] // halves)
             params += wide * wide // 2 + 2 * wide
             macs += wide * wide // 2 * size
-    return Cost(params + c * frame.classes + frame.classes, macs + c * frame.classes)
+    return Cost(params + c * size.classes + size.classes, macs + c * size.classes)
 
 
 def test_the_published_string() -> None:
-    network = read(PUBLISHED, Frame())
-    assert cost(network) == by_hand(PUBLISHED, Frame()) == Cost(30_947_434, 4_370_280_192)
+    network = read(PUBLISHED, NetworkSize())
+    assert cost(network) == by_hand(PUBLISHED, NetworkSize()) == Cost(30_947_434, 4_370_280_192)
     assert len(network.slots) == 24 + 276
     assert ADAPTER.write(network) == ADAPTER.write(canonical(network)) == PUBLISHED
     assert from_json(to_json(network)) == network
@@ -86,7 +86,7 @@ def test_the_published_string() -> None:
 
 
 def test_bits_count_the_stem_first() -> None:
-    network = read("0  1 1  2 0 1", Frame())
+    network = read("0  1 1  2 0 1", NetworkSize())
     cell = network.by_name["network"]
     edges = {edge.key: edge for edge in cell.edges}
     assert [str(edges[f"op/{n}"].op) for n in range(3)] == ["enas_conv_3x3", "enas_sep_conv_3x3", "enas_conv_5x5"]

@@ -9,7 +9,20 @@ from nat_darts import DartsAdapter
 from nat_enas import MicroAdapter, register_ops
 
 from nat_plugin.errors import NATError
-from nat_plugin.ir import NULL, SKIP, Cost, Frame, Moves, Network, canonical, cost, find_rule, from_json, key, to_json
+from nat_plugin.ir import (
+    NULL,
+    SKIP,
+    Cost,
+    Moves,
+    Network,
+    NetworkSize,
+    canonical,
+    cost,
+    find_rule,
+    from_json,
+    key,
+    to_json,
+)
 from nat_plugin.ir.ops import register_op
 from nat_plugin.writing import extended
 from tests.adapters.damage import check_any, check_refused
@@ -19,8 +32,8 @@ ADAPTER = MicroAdapter()
 PUBLISHED = ADAPTER.published()["ENAS_micro"].text
 
 
-def read(text: str, frame: Frame | None = None) -> Network:
-    return ADAPTER.read(text, frame or Frame())
+def read(text: str, size: NetworkSize | None = None) -> Network:
+    return ADAPTER.read(text, size or NetworkSize())
 
 
 def test_the_published_string() -> None:
@@ -36,15 +49,15 @@ def test_the_published_string() -> None:
     assert len(network.placements) == 17
     assert [n for n, placement in enumerate(network.placements) if placement.cell == "reduce"] == [5, 11]
     assert cost(network) == Cost(3_729_430, 590_384_160)
-    assert cost(read(PUBLISHED, Frame(cells=20))) == Cost(4_394_710, 693_197_856)
+    assert cost(read(PUBLISHED, NetworkSize(cells=20))) == Cost(4_394_710, 693_197_856)
     assert ADAPTER.published()["ENAS_micro"].origin.startswith("melodyguan/enas ")
 
 
 def test_the_cell_that_nat_calls_enas_is_another_one() -> None:
     darts = DartsAdapter()
-    nat = darts.read(darts.published()["ENAS"].text, Frame())
+    nat = darts.read(darts.published()["ENAS"].text, NetworkSize())
     assert (round(cost(nat).params / 1e6, 3), round(cost(nat).macs / 1e6)) == (3.860, 606)
-    assert key(nat) != key(read(PUBLISHED, Frame(cells=20)))
+    assert key(nat) != key(read(PUBLISHED, NetworkSize(cells=20)))
 
 
 @pytest.mark.parametrize(
@@ -85,22 +98,22 @@ def strings(draw: st.DrawFn) -> str:
 @settings(max_examples=60, deadline=None)
 def test_random_strings_and_their_transformations_round_trip(text: str, seed: int) -> None:
     numpy = pytest.importorskip("numpy")
-    frame = Frame(channels=4, cells=3)
-    network = read(text, frame)
+    size = NetworkSize(channels=4, cells=3)
+    network = read(text, size)
     assert ADAPTER.write(network) == text
     moves = Moves(network, find_rule("nat++"))
     moved = moves.apply(moves.sample(numpy.random.default_rng(seed)))
-    written = read(ADAPTER.write(canonical(moved)), frame)
+    written = read(ADAPTER.write(canonical(moved)), size)
     assert written == moved
     assert cost(written) == cost(moved)
 
 
 def test_an_unused_input_is_in_the_output_as_enas_has_it() -> None:
-    network = read("1 0 1 0 1 0 0 1", Frame(channels=4, cells=3))
+    network = read("1 0 1 0 1 0 0 1", NetworkSize(channels=4, cells=3))
     assert network.by_name["normal"].output == (0, 2)
     reduce = network.by_name["reduce"]
     assert (reduce.output, str(reduce.edges[-1].op)) == ((2,), "sep_conv_5x5")
-    halved = read("1 0 1 0 1 0 1 1", Frame(channels=4, cells=3)).by_name["reduce"]
+    halved = read("1 0 1 0 1 0 1 1", NetworkSize(channels=4, cells=3)).by_name["reduce"]
     assert (halved.output, str(halved.edges[-1].op), halved.edges[-1].editable) == ((3, 2), "enas_reduce", False)
 
 
@@ -109,7 +122,7 @@ def test_costs_are_those_of_the_built_network() -> None:
     from nat_plugin.nets import build, count
 
     for text in (PUBLISHED, "1 0 1 0 1 0 1 1"):
-        network = read(text, Frame(channels=8, cells=5))
+        network = read(text, NetworkSize(channels=8, cells=5))
         with torch.device("meta"):
             module = build(network)
         assert count(module, network.input) == cost(network)
@@ -129,14 +142,14 @@ def test_cells_of_another_format() -> None:
     darts = DartsAdapter()
     pairs = "[('sep_conv_3x3', 0), ('max_pool_3x3', 1), ('skip_connect', 2), ('sep_conv_5x5', 0)]"
     text = f"Genotype(normal={pairs}, normal_concat=[3], reduce={pairs}, reduce_concat=[3])"
-    assert ADAPTER.write(darts.read(text, Frame())) == "0 0 1 3 2 4 0 1\n0 0 1 3 2 4 0 1"
+    assert ADAPTER.write(darts.read(text, NetworkSize())) == "0 0 1 3 2 4 0 1\n0 0 1 3 2 4 0 1"
     with pytest.raises(NATError, match="its cells have other edges or outputs"):
-        ADAPTER.write(darts.read(text.replace("[3]", "[2, 3]"), Frame()))
+        ADAPTER.write(darts.read(text.replace("[3]", "[2, 3]"), NetworkSize()))
     with pytest.raises(NATError, match="cannot say 'dil_conv_3x3'"):
-        ADAPTER.write(darts.read(darts.published()["DARTS_V2"].text, Frame()))
+        ADAPTER.write(darts.read(darts.published()["DARTS_V2"].text, NetworkSize()))
     again = darts.write(read(PUBLISHED))
     assert again.startswith("Genotype(normal=[('avg_pool_3x3', 0), ('sep_conv_3x3', 0), ('skip_connect', 0)")
-    assert key(darts.read(again, Frame(cells=17))) == key(read(PUBLISHED))
+    assert key(darts.read(again, NetworkSize(cells=17))) == key(read(PUBLISHED))
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from nat_enas import EnasMacroAdapter, MicroAdapter, register_ops
 
 from nat_plugin.errors import NATError
-from nat_plugin.ir import SKIP, Frame, Moves, canonical, find_rule
+from nat_plugin.ir import SKIP, Moves, NetworkSize, canonical, find_rule
 from nat_plugin.ir.ops import register_op
 from tests.adapters.damage import check_one_line_or_the_same_text, damaged
 
@@ -52,8 +52,8 @@ def test_what_stands_around_the_integers_stays_to_the_letter(name: str) -> None:
     text = LOGS[name]
     assert MICRO.recognises(text)
     assert not MACRO.recognises(text)
-    network = MICRO.read(text, Frame())
-    assert network == MICRO.read(PUBLISHED, Frame())
+    network = MICRO.read(text, NetworkSize())
+    assert network == MICRO.read(PUBLISHED, NetworkSize())
     assert MICRO.write(network) == text
     moved = MICRO.write(network.with_ops([*network.ops[:1], SKIP, *network.ops[2:]]))
     assert len(moved) == len(text)
@@ -64,8 +64,8 @@ def test_what_stands_around_the_integers_stays_to_the_letter(name: str) -> None:
 def test_macro_strings_of_scripts() -> None:
     text = 'fixed_arc="0"\nfixed_arc="$fixed_arc 3 0"\nfixed_arc="$fixed_arc 2 0 1"\npython main.py --num_layers=3\n'
     assert MACRO.recognises(text)
-    network = MACRO.read(text, Frame(channels=4))
-    assert network == MACRO.read("0 3 0 2 0 1", Frame(channels=4))
+    network = MACRO.read(text, NetworkSize(channels=4))
+    assert network == MACRO.read("0 3 0 2 0 1", NetworkSize(channels=4))
     assert MACRO.write(network) == text
     assert MACRO.write(network.with_ops([SKIP.parse("enas_max_pool_3x3"), *network.ops[1:]])) == text.replace(
         '"0"', '"5"'
@@ -74,8 +74,8 @@ def test_macro_strings_of_scripts() -> None:
 
 def test_a_line_that_does_not_go_on_begins_anew() -> None:
     text = f'fixed_arc="9 9 9"\n{LOGS["lines of a script"]}'
-    assert MICRO.read(text, Frame()) == MICRO.read(PUBLISHED, Frame())
-    assert MICRO.write(MICRO.read(text, Frame())) == text
+    assert MICRO.read(text, NetworkSize()) == MICRO.read(PUBLISHED, NetworkSize())
+    assert MICRO.write(MICRO.read(text, NetworkSize())) == text
 
 
 @st.composite
@@ -98,13 +98,13 @@ def texts(draw: st.DrawFn) -> str:
 @given(texts(), st.integers(0, 2**32 - 1))
 @settings(max_examples=60)
 def test_any_form_comes_back_moved_with_what_is_around_it(text: str, seed: int) -> None:
-    frame = Frame(channels=4, cells=3)
-    network = MICRO.read(text, frame)
+    size = NetworkSize(channels=4, cells=3)
+    network = MICRO.read(text, size)
     assert MICRO.write(network) == text
     moves = Moves(network, find_rule("nat++"))
     moved = moves.apply(moves.sample(np.random.default_rng(seed)))
     written = MICRO.write(canonical(moved))
-    assert MICRO.read(written, frame) == moved
+    assert MICRO.read(written, size) == moved
     assert len(written) == len(text)
 
 
@@ -112,7 +112,7 @@ def test_any_form_comes_back_moved_with_what_is_around_it(text: str, seed: int) 
 @settings(max_examples=150)
 def test_damaged_text_raises_nothing_but_one_line(text: str) -> None:
     for adapter in (MICRO, MACRO):
-        check_one_line_or_the_same_text(adapter, text, Frame(channels=2))
+        check_one_line_or_the_same_text(adapter, text, NetworkSize(channels=2))
 
 
 @pytest.mark.parametrize(
@@ -128,12 +128,12 @@ def test_damaged_text_raises_nothing_but_one_line(text: str) -> None:
 )
 def test_mistakes_are_one_line(text: str, message: str) -> None:
     with pytest.raises(NATError) as caught:
-        MICRO.read(text, Frame())
+        MICRO.read(text, NetworkSize())
     assert message in str(caught.value)
 
 
 def test_six_numbers_in_brackets_are_left_to_nas_bench_201_unless_asked_for() -> None:
     text = "(4, 0, 1, 1, 0, 1)"
     assert not MACRO.recognises(text)
-    assert MACRO.write(MACRO.read(text, Frame(channels=4))) == text
+    assert MACRO.write(MACRO.read(text, NetworkSize(channels=4))) == text
     assert MACRO.recognises("4 0 1 1 0 1")

@@ -19,7 +19,7 @@ from nat_plugin.errors import NATError
 from nat_plugin.evaluators.base import EvaluatorContext
 from nat_plugin.evaluators.table import TableSettings
 from nat_plugin.evaluators.table.evaluator import TableEvaluator
-from nat_plugin.ir import Budget, Frame, Moves, Network, canonical, find_rule, key
+from nat_plugin.ir import Budget, Moves, Network, NetworkSize, canonical, find_rule, key
 from nat_plugin.ir.budget import METRICS
 from nat_plugin.ir.ops import register_op
 from nat_plugin.search.base import Proposal
@@ -30,8 +30,8 @@ NAT = find_rule("nat")
 CELL = "333131"
 
 
-def cell(digits: str, frame: Frame | None = None) -> Network:
-    return NB201Adapter().read(from_digits(digits), frame or Frame())
+def cell(digits: str, size: NetworkSize | None = None) -> Network:
+    return NB201Adapter().read(from_digits(digits), size or NetworkSize())
 
 
 def context(*inputs: Network, seed: int = 0, wirings: bool = False) -> EvaluatorContext:
@@ -122,28 +122,31 @@ def test_one_training_by_its_seed(path: Path) -> None:
 def test_single_trainings_have_to_be_known(path: Path) -> None:
     with pytest.raises(NATError, match=r"cifar100 after 200 epochs it has no single trainings; use seed: mean"):
         TableEvaluator(
-            context(cell(CELL, Frame(classes=100))), TableSettings(path=path, dataset="cifar100", seed="draw")
+            context(cell(CELL, NetworkSize(classes=100))), TableSettings(path=path, dataset="cifar100", seed="draw")
         )
 
 
-def test_frames_follow_the_data_set(path: Path, tmp_path: Path) -> None:
-    assert TableEvaluator.frame(TableSettings(path=path)) == Frame()
-    assert TableEvaluator.frame(TableSettings(path=path, dataset="cifar100")).classes == 100
+def test_sizes_follow_the_data_set(path: Path, tmp_path: Path) -> None:
+    assert TableEvaluator.network_size(TableSettings(path=path)) == NetworkSize()
+    assert TableEvaluator.network_size(TableSettings(path=path, dataset="cifar100")).classes == 100
     database = nni_database(tmp_path / "nb.db")
     small = TableSettings(path=database, format="nni", dataset="imagenet16-120")
-    assert TableEvaluator.frame(small) == Frame(input=(3, 16, 16), classes=120)
-    network = cell("333333", TableEvaluator.frame(small))
+    assert TableEvaluator.network_size(small) == NetworkSize(input=(3, 16, 16), classes=120)
+    network = cell("333333", TableEvaluator.network_size(small))
     assert TableEvaluator(context(network), small).assess(network, "test").images == 3_000
 
 
 @pytest.mark.parametrize(
     ("network", "message"),
     [
-        (cell(CELL, Frame(channels=8)), "trained in one size only, and this one has another stem: leave 'network'"),
-        (cell(CELL, Frame(cells=6)), "another placements: leave 'network'"),
-        (cell(CELL, Frame(classes=11)), "another head"),
         (
-            NASBenchMacroAdapter().read("11111111", Frame()),
+            cell(CELL, NetworkSize(channels=8)),
+            "trained in one size only, and this one has another stem: leave 'network'",
+        ),
+        (cell(CELL, NetworkSize(cells=6)), "another placements: leave 'network'"),
+        (cell(CELL, NetworkSize(classes=11)), "another head"),
+        (
+            NASBenchMacroAdapter().read("11111111", NetworkSize()),
             "the table is of NAS-Bench-201, this network of another space",
         ),
     ],
@@ -155,7 +158,7 @@ def test_other_networks_are_refused_before_anything_is_asked(path: Path, network
 
 
 def test_nas_bench_macro_has_one_wiring(path: Path, tmp_path: Path) -> None:
-    network = NASBenchMacroAdapter().read("11111111", Frame())
+    network = NASBenchMacroAdapter().read("11111111", NetworkSize())
     settings = TableSettings(path=macro_table(tmp_path / "macro.csv"))
     found = TableEvaluator(context(network), settings)
     assert found.assess(network, "selection").value == pytest.approx(0.781)

@@ -16,7 +16,7 @@ from nat_nasbench.macro import STAGES, digits_of
 from nat_nasbench.nb201 import from_digits
 
 from nat_plugin.errors import NATError
-from nat_plugin.ir import Cost, Frame, Moves, Network, Op, cost, find_rule, key
+from nat_plugin.ir import Cost, Moves, Network, NetworkSize, Op, cost, find_rule, key
 from nat_plugin.ir.ops import register_op
 from nat_plugin.plugins import plugins
 from nat_plugin.writing import extended, write_back
@@ -27,8 +27,8 @@ ADAPTER = NASBenchMacroAdapter()
 ALL = ["".join(digits) for digits in product("012", repeat=8)]
 
 
-def read(text: str, frame: Frame | None = None) -> Network:
-    return ADAPTER.read(text, frame or Frame())
+def read(text: str, size: NetworkSize | None = None) -> Network:
+    return ADAPTER.read(text, size or NetworkSize())
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def test_costs_are_those_of_the_built_network() -> None:
     from nat_plugin.nets import build, count
 
     for text in ("22212202", "00000000", "12012012"):
-        network = read(text, Frame(channels=8, input=(3, 16, 16), classes=7))
+        network = read(text, NetworkSize(channels=8, input=(3, 16, 16), classes=7))
         with torch.device("meta"):
             module = build(network)
         assert count(module, network.input) == cost(network)
@@ -98,7 +98,7 @@ def test_moved_networks_are_leaner_written_and_read_back(digits: str, rule: str,
     network = read(digits)
     moves = Moves(network, find_rule(rule))
     moved = moves.apply(moves.sample(np.random.default_rng(seed)))
-    text = write_back(ADAPTER, moves, moved, Frame())
+    text = write_back(ADAPTER, moves, moved, NetworkSize())
     assert (key(read(text)), cost(read(text))) == (key(moved), cost(moved))
     assert cost(moved).params <= cost(network).params
     assert cost(moved).macs <= cost(network).macs
@@ -120,15 +120,15 @@ def test_what_stands_around_the_digits_is_kept(layout: str) -> None:
 
 
 def test_sizes() -> None:
-    assert cost(read("11111111", Frame(channels=16))).params < cost(read("11111111")).params
-    assert read("11111111", Frame(cells=8)) == read("11111111")
+    assert cost(read("11111111", NetworkSize(channels=16))).params < cost(read("11111111")).params
+    assert read("11111111", NetworkSize(cells=8)) == read("11111111")
     with pytest.raises(NATError, match="cells: a NAS-Bench-Macro network has 8 layers; leave 'cells' out"):
-        read("11111111", Frame(cells=5))
+        read("11111111", NetworkSize(cells=5))
 
 
 def test_networks_of_other_formats_are_refused() -> None:
     with pytest.raises(NATError, match="cannot say this network: it is no chain of 8 layers"):
-        ADAPTER.write(NB201Adapter().read(from_digits("123412"), Frame()))
+        ADAPTER.write(NB201Adapter().read(from_digits("123412"), NetworkSize()))
     network = read("11111111")
     strange = network.with_ops([Op.parse("conv_3x3"), *network.ops[1:]])
     with pytest.raises(NATError, match="cannot say 'conv_3x3' at layer 0; it has nbmacro_identity, nbmacro_mb_k3_e3"):

@@ -19,9 +19,9 @@ from nat_plugin.ir import (
     NULL,
     Budget,
     Cost,
-    Frame,
     Moves,
     Network,
+    NetworkSize,
     Op,
     canonical,
     cost,
@@ -39,16 +39,16 @@ INCEPTION = ADAPTER.published()["NB101_Inception"].text
 NUMBERED = ("input", "output", "maxpool3x3", "conv1x1-bn-relu", "conv3x3-bn-relu")
 MATRIX = [[0, 1, 1, 1, 0], [0, 0, 1, 0, 1], [0, 0, 0, 1, 0], [0, 0, 0, 0, 1], [0, 0, 0, 0, 0]]
 VERTICES = ["input", "conv3x3-bn-relu", "conv1x1-bn-relu", "maxpool3x3", "output"]
-SMALL = Frame(channels=8, cells=3, input=(3, 8, 8))
+SMALL = NetworkSize(channels=8, cells=3, input=(3, 8, 8))
 
 
-def read(text: str, frame: Frame | None = None) -> Network:
-    return ADAPTER.read(text, frame or SMALL)
+def read(text: str, size: NetworkSize | None = None) -> Network:
+    return ADAPTER.read(text, size or SMALL)
 
 
 def test_the_example_of_the_benchmark_has_its_parameters() -> None:
     """``trainable_parameters`` in the README of google-research/nasbench."""
-    assert cost(read(INCEPTION, Frame())) == Cost(2_694_282, 402_002_944)
+    assert cost(read(INCEPTION, NetworkSize())) == Cost(2_694_282, 402_002_944)
     assert ADAPTER.write(read(INCEPTION)) == INCEPTION
 
 
@@ -59,7 +59,7 @@ def test_parameters_of_500_cells(shared_data: Path) -> None:
     for row in rows:
         matrix = [[int(row["matrix"][7 * at + column]) for column in range(7)] for at in range(7)]
         text = repr((matrix, [NUMBERED[int(digit)] for digit in row["ops"]]))
-        assert f"{cost(read(text, Frame())).params / 1e6:.6g}" == row["params"].rstrip("0").rstrip("."), text
+        assert f"{cost(read(text, NetworkSize())).params / 1e6:.6g}" == row["params"].rstrip("0").rstrip("."), text
 
 
 ARRAY = "array([[0, 1, 1, 1, 0],\n       [0, 0, 1, 0, 1],\n       [0, 0, 0, 1, 0],\n       [0, 0, 0, 0, 1],\n"
@@ -134,8 +134,8 @@ def test_costs_are_those_of_the_module(spec: tuple) -> None:  # type: ignore[typ
     torch = pytest.importorskip("torch")
     from nat_plugin.nets import count
 
-    frame = Frame(channels=6, cells=3, input=(3, 9, 7), classes=5)
-    network = read(spelled(*spec), frame)
+    size = NetworkSize(channels=6, cells=3, input=(3, 9, 7), classes=5)
+    network = read(spelled(*spec), size)
     with torch.device("meta"):
         module = ADAPTER.module(network)
     assert count(module, network.input) == cost(network)
@@ -173,9 +173,9 @@ def test_vertices_that_lead_nowhere_are_not_built() -> None:
     assert ADAPTER.write(read(text)) == text
 
 
-def fails(text: str, frame: Frame | None = None) -> str:
+def fails(text: str, size: NetworkSize | None = None) -> str:
     with pytest.raises(NATError) as caught:
-        read(text, frame)
+        read(text, size)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -203,8 +203,8 @@ def test_mistakes_are_one_line_that_says_where(text: str, message: str) -> None:
 
 
 def test_sizes_that_cannot_be() -> None:
-    assert "as many in each of its 3 stacks, up to 27; not 4" in fails(FORMS[0], Frame(cells=4))
-    assert "not 30" in fails(FORMS[0], Frame(cells=30))
+    assert "as many in each of its 3 stacks, up to 27; not 4" in fails(FORMS[0], NetworkSize(cells=4))
+    assert "not 30" in fails(FORMS[0], NetworkSize(cells=30))
 
 
 @given(damaged(st.sampled_from(FORMS)))
@@ -216,7 +216,7 @@ def test_damaged_text_raises_nothing_but_one_line(text: str) -> None:
 def test_networks_of_other_formats_are_refused() -> None:
     other = NB201Adapter()
     with pytest.raises(NATError, match="can only be written for a network that was read from one"):
-        ADAPTER.write(other.read(other.published()["NB201_ResNet"].text, Frame()))
+        ADAPTER.write(other.read(other.published()["NB201_ResNet"].text, NetworkSize()))
     network = read(FORMS[0])
     cell = network.by_name["cell"]
     strange = network.with_cells([("cell", cell.with_ops({1: Op.parse("conv_3x3")}))])

@@ -20,9 +20,9 @@ from nat_plugin.errors import NATError
 from nat_plugin.ir import (
     Budget,
     Cost,
-    Frame,
     Moves,
     Network,
+    NetworkSize,
     canonical,
     cost,
     find_rule,
@@ -44,8 +44,8 @@ NOTHING = from_digits("000000")
 BEST = "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_1x1~2|"
 
 
-def read(text: str, frame: Frame | None = None) -> Network:
-    return ADAPTER.read(text, frame or Frame())
+def read(text: str, size: NetworkSize | None = None) -> Network:
+    return ADAPTER.read(text, size or NetworkSize())
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +81,7 @@ def test_costs_are_those_of_the_built_network() -> None:
     from nat_plugin.nets import build, count
 
     for text in (BEST, "|none~0|+|nor_conv_1x1~0|avg_pool_3x3~1|+|nor_conv_3x3~0|skip_connect~1|avg_pool_3x3~2|"):
-        network = read(text, Frame(channels=8, cells=6, input=(3, 16, 16), classes=100))
+        network = read(text, NetworkSize(channels=8, cells=6, input=(3, 16, 16), classes=100))
         with torch.device("meta"):
             module = build(network)
         assert count(module, network.input) == cost(network)
@@ -92,9 +92,9 @@ def test_the_network_of_the_benchmark() -> None:
     assert [placement.cell for placement in network.placements].count("cell") == 15
     assert [n for n, placement in enumerate(network.placements) if placement.cell == "residual"] == [5, 11]
     assert {placement.channels for placement in network.placements} == {16, 32, 64}
-    assert len(read(BEST, Frame(cells=3)).placements) == 5
+    assert len(read(BEST, NetworkSize(cells=3)).placements) == 5
     with pytest.raises(NATError, match="as many in each of its 3 stages; 4 cannot be divided so"):
-        read(BEST, Frame(cells=4))
+        read(BEST, NetworkSize(cells=4))
 
 
 def test_published_cells_are_read() -> None:
@@ -128,10 +128,10 @@ def test_entries_of_a_node_may_stand_in_another_order() -> None:
 @given(st.sampled_from(ALL), st.sampled_from(["nat", "nat++"]), st.integers(0, 2**32 - 1))
 @settings(max_examples=80)
 def test_moved_cells_are_written_and_read_back(digits: str, rule: str, seed: int) -> None:
-    network, frame = read(from_digits(digits)), Frame()
+    network, size = read(from_digits(digits)), NetworkSize()
     moves = Moves(network, find_rule(rule))
     moved = moves.apply(moves.sample(np.random.default_rng(seed)))
-    text = write_back(ADAPTER, moves, moved, frame)
+    text = write_back(ADAPTER, moves, moved, size)
     again = read(text)
     assert key(again) == key(moved)
     assert cost(again) == cost(moved)
@@ -149,7 +149,7 @@ def test_a_cell_that_ignores_its_input_is_connected_by_legal_moves(every: dict[s
     found = transform(broken, rule, Budget(), new_policy(PolicyConfig(), 0, torch.device("cpu")))
     for before, after in zip(broken, found, strict=True):
         assert is_connected(after)
-        text = write_back(ADAPTER, Moves(before, rule), after, Frame())
+        text = write_back(ADAPTER, Moves(before, rule), after, NetworkSize())
         assert is_connected(read(text))
 
 
@@ -167,7 +167,7 @@ def test_what_such_a_cell_costs_is_not_said() -> None:
 def test_networks_of_other_formats_are_refused() -> None:
     darts = DartsAdapter()
     with pytest.raises(NATError, match="cannot say this network: it has no cell 'cell' of four nodes"):
-        ADAPTER.write(darts.read(darts.published()["DARTS_V2"].text, Frame()))
+        ADAPTER.write(darts.read(darts.published()["DARTS_V2"].text, NetworkSize()))
     network = read(BEST)
     cell = network.by_name["cell"]
     fewer = network.with_cells([("cell", cell.copy_with(edges=cell.edges[:-1]))])

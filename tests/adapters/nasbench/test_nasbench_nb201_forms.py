@@ -15,7 +15,7 @@ from nat_nasbench import NB201Adapter, register_ops
 from nat_nasbench.forms201 import NAMES, NASLIB_ENDS, NASLIB_NAMES
 from nat_nasbench.nb201 import ENDS, OPS, digits_of, from_digits
 
-from nat_plugin.ir import Frame, Moves, Network, canonical, cost, find_rule
+from nat_plugin.ir import Moves, Network, NetworkSize, canonical, cost, find_rule
 from nat_plugin.ir.ops import register_op
 from nat_plugin.writing import write_back
 from tests.adapters.damage import check_one_line_or_the_same_text, check_refused, damaged
@@ -47,8 +47,8 @@ FORMS = [
 ]
 
 
-def read(text: str, frame: Frame | None = None) -> Network:
-    return ADAPTER.read(text, frame or Frame())
+def read(text: str, size: NetworkSize | None = None) -> Network:
+    return ADAPTER.read(text, size or NetworkSize())
 
 
 @pytest.mark.parametrize("text", FORMS)
@@ -96,7 +96,7 @@ def test_any_cell_in_any_form_and_moved(digits: str, form: str, rule: str, seed:
     assert ADAPTER.write(network) == text
     moves = Moves(network, find_rule(rule))
     moved = moves.apply(moves.sample(np.random.default_rng(seed)))
-    written = write_back(ADAPTER, moves, moved, Frame())
+    written = write_back(ADAPTER, moves, moved, NetworkSize())
     assert cost(read(written)) == cost(moved)
     assert digits_of(canonical(read(written))) == digits_of(canonical(moved))  # unmoved, it comes back as it was
 

@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.data.made_up import latency_table, macro_table, percent
 from nat_plugin.errors import NATError, NATErrors
-from nat_plugin.ir import Frame, cost, key
+from nat_plugin.ir import NetworkSize, cost, key
 from nat_plugin.plugins import plugins
 from nat_plugin.runs.folder import read_journal
 from nat_plugin.runs.progress import Silent
@@ -46,7 +46,7 @@ def test_the_recipe_that_ships_runs(nb201_table: Path, tmp_path: Path) -> None:
     result = start(load_recipe("nasbench201", [path, *few], plugins()), tmp_path / "run", plugins(), Silent())
     assert result["result"]["selection"]["value"] >= result["input"]["selection"]["value"]
     adapter = plugins().adapters["nasbench201"]
-    written = adapter.read((tmp_path / "run" / "architecture.txt").read_text(), Frame())
+    written = adapter.read((tmp_path / "run" / "architecture.txt").read_text(), NetworkSize())
     assert key(written) == result["result"]["key"]
     assert cost(written).macs == result["result"]["macs"] <= result["input"]["macs"]
     assert result["input"]["test"]["value"] == pytest.approx(percent("333333", "c10_test200") / 100)

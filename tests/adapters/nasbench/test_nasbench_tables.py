@@ -15,7 +15,7 @@ from nat_nasbench.nb201 import from_digits
 from nat_plugin.errors import NATError
 from nat_plugin.evaluators.table import CsvTable, LookupTable, TableSettings, Trained, read_latencies
 from nat_plugin.evaluators.table import open_table as open_by_settings
-from nat_plugin.ir import Frame, Network
+from nat_plugin.ir import Network, NetworkSize
 from tests.adapters.nasbench.files import CELLS, SEEDS, nats_bench_archive, nni_database, percent
 
 
@@ -24,11 +24,11 @@ def open_table(path: Path, layout: str, dataset: str | None, epochs: int | None)
 
 
 def cell(digits: str) -> Network:
-    return NB201Adapter().read(from_digits(digits), Frame())
+    return NB201Adapter().read(from_digits(digits), NetworkSize())
 
 
 def found_in(table: LookupTable, digits: str) -> Trained:
-    network = NB201Adapter().read(from_digits(digits), table.frame)
+    network = NB201Adapter().read(from_digits(digits), table.network_size)
     found = table.find(network)
     assert found is not None
     return found
@@ -60,7 +60,7 @@ def test_the_compact_table_of_nas_bench_201(shared_data: Path) -> None:
 def test_the_compact_table_of_nas_bench_macro(shared_data: Path) -> None:
     table = open_table(shared_data / "nasbench_macro.csv.gz", "csv", "cifar10", None)
     assert table.results.epochs == 50
-    network = NASBenchMacroAdapter().read("00000000", Frame())
+    network = NASBenchMacroAdapter().read("00000000", NetworkSize())
     found = table.find(network)
     assert found is not None
     assert found.validation == {1: 0.4532}

@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from nat_nasbench import NB201Adapter, TransNASAdapter
 from nat_nasbench.nb201 import from_digits
-from nat_nasbench.transnas import FRAME, digits_of, from_ops
+from nat_nasbench.transnas import SIZE, digits_of, from_ops
 
 from benchmarks.data.archives import STEM_FLOPS, other_flops
 from nat_plugin.errors import NATError
 from nat_plugin.evaluators.table import TableSettings, read_table
-from nat_plugin.ir import Frame, Moves, Network, Op, canonical, cost, find_rule, from_json, key, layout, to_json
+from nat_plugin.ir import Moves, Network, NetworkSize, Op, canonical, cost, find_rule, from_json, key, layout, to_json
 from nat_plugin.ir.costs import total_as_built
 from nat_plugin.nets import Supernet, build, count
 from nat_plugin.nets.paths import move_paths
@@ -27,12 +27,12 @@ from nat_plugin.writing import write_back
 plugins()  # registers the ops
 ADAPTER = TransNASAdapter()
 EXAMPLE = "64-41414-1_02_333"
-SMALL = Frame(channels=8, input=(3, 32, 32), classes=7)
+SMALL = NetworkSize(channels=8, input=(3, 32, 32), classes=7)
 CELLS = st.text("0123", min_size=6, max_size=6)
 
 
-def read(text: str, frame: Frame = FRAME) -> Network:
-    return ADAPTER.read(text, frame)
+def read(text: str, size: NetworkSize = SIZE) -> Network:
+    return ADAPTER.read(text, size)
 
 
 def test_reading_then_writing_changes_nothing() -> None:
@@ -44,14 +44,14 @@ def test_reading_then_writing_changes_nothing() -> None:
         assert ADAPTER.write(read(text)) == text
         moved = read(text).with_ops([Op.parse("skip")] * 6)
         assert ADAPTER.write(moved) == text.replace("1_02_333", "1_11_111")
-    assert ADAPTER.natural_frame(EXAMPLE) == FRAME
+    assert ADAPTER.natural_size(EXAMPLE) == SIZE
 
 
 def test_costs_are_those_of_the_benchmark(shared_data: Path) -> None:
     """Dead operations counted, as there. Its FLOPs count two for every value of a norm, one for every value of an
     activation, and have eight digits."""
     table = read_table(TableSettings(path=shared_data / "transnas_micro.csv.gz"))
-    assert (len(table), table.complete, table.frame) == (4_096, True, FRAME)
+    assert (len(table), table.complete, table.network_size) == (4_096, True, SIZE)
     built = [total_as_built(network) for network in table.networks]
     assert (np.array([each.params for each in built]) == np.round(1e6 * table.metrics["params_M"])).all()
     for row in range(0, 4_096, 64):
@@ -77,14 +77,14 @@ def test_it_halves_where_the_string_says() -> None:
     assert shapes == [(128, 32, 32)] * 4 + [(256, 16, 16)] * 4 + [(512, 8, 8)] * 2
     shapes = [placed.output for placed in layout(read("64-134-1_02_333")).placed]
     assert shapes == [(64, 64, 64)] * 2 + [(64, 32, 32)] * 2 + [(128, 16, 16)] * 2
-    small = [placed.output for placed in layout(read("64-414-1_02_333", Frame())).placed]
+    small = [placed.output for placed in layout(read("64-414-1_02_333", NetworkSize())).placed]
     assert small[0] == (128, 16, 16)
 
 
 def test_a_skip_at_stride_two_has_weights_of_its_own() -> None:
     """At stride 1 both are twice the input; at stride 2 one is a factorized reduction twice, the other two of them."""
     once, both = "101011", "110011"
-    at_one = [NB201Adapter().read(from_digits(digits), Frame()) for digits in (once, both)]
+    at_one = [NB201Adapter().read(from_digits(digits), NetworkSize()) for digits in (once, both)]
     at_both = [read(from_ops(digits)) for digits in (once, both)]
     assert key(at_one[0]) == key(at_one[1])
     assert key(at_both[0]) != key(at_both[1])
@@ -133,17 +133,17 @@ def test_what_is_no_such_string(text: str, message: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_what_the_frame_or_the_format_cannot_say() -> None:
+def test_what_the_size_or_the_format_cannot_say() -> None:
     assert ADAPTER.near("64-41414-1_02_334") is not None
     assert ADAPTER.near("64-2311-basic") is not None
     assert ADAPTER.near("a text") is None
     with pytest.raises(NATError, match="cells: the string has 5 modules of 2 cells; leave 'cells' out"):
-        read(EXAMPLE, Frame(cells=9))
+        read(EXAMPLE, NetworkSize(cells=9))
     with pytest.raises(NATError, match="needs an even number, not 7"):
-        read(EXAMPLE, Frame(channels=7, input=(3, 256, 256)))
+        read(EXAMPLE, NetworkSize(channels=7, input=(3, 256, 256)))
     with pytest.raises(NATError, match="it has no cell 'cell' of four nodes"):
-        ADAPTER.write(plugins().adapters["nasbench-macro"].read("11111111", Frame()))
+        ADAPTER.write(plugins().adapters["nasbench-macro"].read("11111111", NetworkSize()))
     with pytest.raises(NATError, match="its cells stand elsewhere"):
-        ADAPTER.write(NB201Adapter().read(from_digits("303101"), Frame()))
+        ADAPTER.write(NB201Adapter().read(from_digits("303101"), NetworkSize()))
     with pytest.raises(NATError, match=r"cannot say 'avg_pool_3x3' \(0->1\)"):
-        ADAPTER.write(NB201Adapter().read(from_digits("433333"), Frame()))
+        ADAPTER.write(NB201Adapter().read(from_digits("433333"), NetworkSize()))

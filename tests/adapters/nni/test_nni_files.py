@@ -17,7 +17,7 @@ from nat_nni.adapter import NNIAdapter
 from nat_nni.spaces.hub import BUILT, NAMES
 
 from nat_plugin.errors import NATError
-from nat_plugin.ir import NULL, Frame, canonical, cost
+from nat_plugin.ir import NULL, NetworkSize, canonical, cost
 from nat_plugin.plugins import plugins
 from nat_plugin.runs.recipe import plan
 from nat_plugin.sources import find_adapter
@@ -25,7 +25,7 @@ from nat_plugin.writing import translate
 from tests.reporting.pages import read
 
 ADAPTER = NNIAdapter()
-FRAME = Frame()
+SIZE = NetworkSize()
 DARTS_V2 = DartsAdapter().published()["DARTS_V2"].text
 ENAS = MicroAdapter().published()["ENAS_micro"].text
 SAMPLE: dict[str, Any] = json.loads(ADAPTER.published()["darts-v2"].text)["sample"]
@@ -38,31 +38,31 @@ def document(space: str, sample: dict[str, Any], **arguments: Any) -> str:
 
 def test_a_genotype_becomes_a_sample_and_back() -> None:
     darts = DartsAdapter()
-    text = translate(darts.read(DARTS_V2, FRAME), ADAPTER, FRAME)
+    text = translate(darts.read(DARTS_V2, SIZE), ADAPTER, SIZE)
     assert json.loads(text) == SAMPLE, "DARTS_V2 is NNI's darts-v2"
-    assert translate(ADAPTER.read(text, FRAME), darts, FRAME) == darts.write(darts.read(DARTS_V2, FRAME))
+    assert translate(ADAPTER.read(text, SIZE), darts, SIZE) == darts.write(darts.read(DARTS_V2, SIZE))
 
 
 def test_an_enas_string_becomes_a_sample_and_back() -> None:
     enas = MicroAdapter()
-    text = translate(enas.read(ENAS, FRAME), ADAPTER, FRAME)
+    text = translate(enas.read(ENAS, SIZE), ADAPTER, SIZE)
     assert json.loads(text)["space"] == "ENAS"
     assert json.loads(text)["sample"]["normal/op_2_0"] == "avg_pool_3x3"
-    assert enas.write(ADAPTER.read(text, FRAME)).split() == ENAS.replace("+", " ").split()
+    assert enas.write(ADAPTER.read(text, SIZE)).split() == ENAS.replace("+", " ").split()
 
 
 def test_an_enas_string_whose_cell_gives_out_an_input_is_refused() -> None:
     unused = "0 0 0 0 " * 5 + "0 0 0 0 " * 5
     with pytest.raises(NATError, match="no NNI space can say this network"):
-        translate(MicroAdapter().read(unused, FRAME), ADAPTER, FRAME)
+        translate(MicroAdapter().read(unused, SIZE), ADAPTER, SIZE)
 
 
 def test_a_string_of_nasbench201_becomes_a_sample_and_back() -> None:
     adapter = plugins().adapters["nasbench201"]
     text = "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|avg_pool_3x3~0|nor_conv_1x1~1|nor_conv_3x3~2|"
-    sample = translate(adapter.read(text, FRAME), ADAPTER, FRAME)
+    sample = translate(adapter.read(text, SIZE), ADAPTER, SIZE)
     assert json.loads(sample)["cell/0_2"] == "none"
-    assert translate(ADAPTER.read(sample, FRAME), adapter, FRAME) == text
+    assert translate(ADAPTER.read(sample, SIZE), adapter, SIZE) == text
 
 
 @pytest.mark.parametrize(
@@ -79,35 +79,35 @@ def test_a_string_of_nasbench201_becomes_a_sample_and_back() -> None:
 )
 def test_what_did_not_move_comes_back_unchanged(text: str) -> None:
     assert ADAPTER.recognises(text)
-    assert ADAPTER.write(ADAPTER.read(text, FRAME)) == text
+    assert ADAPTER.write(ADAPTER.read(text, SIZE)) == text
     assert [name for name, each in plugins().adapters.items() if each.recognises(text)] == ["nni"]
 
 
-def test_sizes_come_from_the_frame_the_sample_or_the_arguments() -> None:
-    def size(text: str, frame: Frame = FRAME) -> tuple[int, int]:
-        network = ADAPTER.read(text, frame)
+def test_sizes_come_from_the_reader_the_sample_or_the_arguments() -> None:
+    def size(text: str, size: NetworkSize = SIZE) -> tuple[int, int]:
+        network = ADAPTER.read(text, size)
         return network.placements[0].channels, len(network.placements)
 
     assert size(json.dumps(SAMPLE)) == (36, 20)
     assert size(document("DARTS", SAMPLE, width=16, num_cells=8)) == (16, 8)
     assert size(document("DARTS", {**SAMPLE, "width": 24, "depth": 8})) == (24, 8)
-    assert size(document("DARTS", SAMPLE, width=16, num_cells=8), Frame(4, 5)) == (4, 5)
+    assert size(document("DARTS", SAMPLE, width=16, num_cells=8), NetworkSize(4, 5)) == (4, 5)
 
 
 def test_null_goes_into_a_space_with_none_and_without_null_the_stock_space_returns() -> None:
     text = document("DARTSWithNone", {**SAMPLE, "normal/op_2_0": "none"})
-    network = ADAPTER.read(text, FRAME)
+    network = ADAPTER.read(text, SIZE)
     ops = list(network.ops)
     assert ops[0] == NULL
     moved = network.with_ops([NULL, NULL, *ops[2:]])
     written = json.loads(ADAPTER.write(canonical(moved)))
     assert written["space"] == "DARTSWithNone"
     assert written["sample"]["normal/op_2_1"] == "none"
-    assert cost(ADAPTER.read(json.dumps(written), FRAME)) == cost(moved)
+    assert cost(ADAPTER.read(json.dumps(written), SIZE)) == cost(moved)
     stock = network.with_ops([ops[1], *ops[1:]])
     assert json.loads(ADAPTER.write(canonical(stock))) == {"space": "DARTS", "sample": SAMPLE}
     with pytest.raises(NATError, match=r"DARTS cannot say 'null' \(normal/op_2_0\)"):
-        stocked = ADAPTER.read(json.dumps(SAMPLE), FRAME)
+        stocked = ADAPTER.read(json.dumps(SAMPLE), SIZE)
         ADAPTER.write(stocked.with_ops([NULL, *ops[1:]]))
 
 
@@ -141,7 +141,7 @@ def test_a_searched_model_has_the_parameters_that_nni_builds() -> None:
 
     with torch.device("meta"):
         model = ShuffleNetSpace.load_searched_model("spos")
-    network = ADAPTER.read(ADAPTER.published()["spos"].text, Frame(input=(3, 64, 64), classes=1000))
+    network = ADAPTER.read(ADAPTER.published()["spos"].text, NetworkSize(input=(3, 64, 64), classes=1000))
     assert cost(network).params == sum(each.numel() for each in model.parameters())
     assert len(network.slots) == 20
 
@@ -168,7 +168,7 @@ def test_a_searched_model_has_the_parameters_that_nni_builds() -> None:
 )
 def test_text_that_is_wrong_is_refused(text: str, complaint: str) -> None:
     with pytest.raises(NATError, match=complaint):
-        ADAPTER.read(text, FRAME)
+        ADAPTER.read(text, SIZE)
 
 
 def test_a_sample_that_could_be_of_several_spaces_asks_which() -> None:
@@ -177,11 +177,11 @@ def test_a_sample_that_could_be_of_several_spaces_asks_which() -> None:
     }
     sample = {**labels, **{label.replace("op", "input"): [0] for label in labels}}
     with pytest.raises(NATError, match="could be of ENAS or AmoebaNet or NASNet or PNAS: say which"):
-        ADAPTER.read(json.dumps(sample), FRAME)
+        ADAPTER.read(json.dumps(sample), SIZE)
     chosen = find_adapter({"name": "nni", "space": "PNAS", "arguments": {"num_cells": 8}}, plugins())
-    assert len(chosen.read(json.dumps(sample), FRAME).placements) == 8
+    assert len(chosen.read(json.dumps(sample), SIZE).placements) == 8
     with pytest.raises(NATError, match="the document is of space 'ENAS', the recipe says 'PNAS'"):
-        chosen.read(document("ENAS", sample), FRAME)
+        chosen.read(document("ENAS", sample), SIZE)
 
 
 @given(
@@ -191,7 +191,7 @@ def test_a_sample_that_could_be_of_several_spaces_asks_which() -> None:
 def test_any_text_is_a_network_or_one_line(text: str) -> None:
     ADAPTER.recognises(text)
     try:
-        ADAPTER.read(text, FRAME)
+        ADAPTER.read(text, SIZE)
     except NATError as error:
         assert "\n" not in str(error)
 
@@ -227,8 +227,8 @@ def test_a_recipe_runs_on_a_space_of_the_hub(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     subprocess.run([sys.executable, "-m", "nat_plugin", "run", str(recipe), "--out", str(folder)], check=True)
     written = folder / "architecture.txt"
-    network = find_adapter({"name": "nni", "space": "DARTSWithNone"}, plugins()).read(written.read_text(), FRAME)
-    assert cost(network).macs <= cost(ADAPTER.read(json.dumps(SAMPLE), FRAME)).macs
+    network = find_adapter({"name": "nni", "space": "DARTSWithNone"}, plugins()).read(written.read_text(), SIZE)
+    assert cost(network).macs <= cost(ADAPTER.read(json.dumps(SAMPLE), SIZE)).macs
     page = read(folder / "report.html").text
     assert f"All {len(SAMPLE)} choices, by label" in page
     label = next(iter(SAMPLE))

@@ -16,9 +16,9 @@ from nat_plugin.ir import (
     SKIP,
     Budget,
     Cost,
-    Frame,
     Moves,
     Network,
+    NetworkSize,
     canonical,
     cost,
     find_rule,
@@ -33,8 +33,8 @@ from tests.adapters.damage import check_any, check_one_line_or_the_same_text, da
 
 register_ops(register_op)
 ADAPTER = OFAAdapter()
-IMAGE = Frame(input=(3, 224, 224), classes=1000)
-TINY = Frame(input=(3, 20, 20), classes=4)
+IMAGE = NetworkSize(input=(3, 224, 224), classes=1000)
+TINY = NetworkSize(input=(3, 20, 20), classes=4)
 IDENTITY = {"name": "IdentityLayer", "in_channels": [16], "out_channels": [16], "use_bn": False, "act_func": None}
 LARGE = (  # MobileNetV3-Large: kernel, hidden channels, channels, squeeze-excite, activation, stride
     (3, 16, 16, 0, "relu", 1), (3, 64, 24, 0, "relu", 2), (3, 72, 24, 0, "relu", 1), (5, 72, 40, 1, "relu", 2),
@@ -116,8 +116,8 @@ TEXTS = {
 }
 
 
-def read(text: str, frame: Frame | None = None) -> Network:
-    return ADAPTER.read(text, frame or ADAPTER.natural_frame(text))
+def read(text: str, size: NetworkSize | None = None) -> Network:
+    return ADAPTER.read(text, size or ADAPTER.natural_size(text))
 
 
 def test_mobilenet_v3_counts_as_in_timm() -> None:
@@ -151,7 +151,7 @@ def test_the_whole_of_the_largest_subnet() -> None:
     network = read(largest)
     assert network.input == (3, 224, 224)
     assert cost(network).params == 7_664_760
-    wide = read(largest, Frame(24, input=(3, 224, 224), classes=1000))
+    wide = read(largest, NetworkSize(24, input=(3, 224, 224), classes=1000))
     assert [node.channels for node in wide.by_name["network"].nodes][::4] == [24, 32, 48, 96, 136, 192]
     assert ADAPTER.write(wide) == largest
 
@@ -187,14 +187,14 @@ def test_texts_come_back_to_the_letter(name: str) -> None:
 @pytest.mark.parametrize("rule", ["nat", "nat++"])
 def test_moved_networks_are_written_and_read_back(name: str, rule: str) -> None:
     text = TEXTS[name]
-    frame = Frame(input=(3, 32, 32), classes=10)
-    network = read(text, frame)
+    size = NetworkSize(input=(3, 32, 32), classes=10)
+    network = read(text, size)
     moves = Moves(network, find_rule(rule), Budget.parse({"macs": "1.0x"}).resolve(network))
     generator = np.random.default_rng(0)
     for _ in range(15):
         moved = moves.apply(moves.sample(generator))
-        written = write_back(ADAPTER, moves, moved, frame)
-        again = read(written, frame)
+        written = write_back(ADAPTER, moves, moved, size)
+        again = read(written, size)
         assert (key(again), cost(again)) == (key(moved), cost(moved))
         assert written.startswith(text[:9])
         assert written.endswith(text[-9:])
@@ -265,7 +265,7 @@ def test_the_pooling_before_the_last_layers_is_the_mean_of_the_map() -> None:
     from nat_plugin.nets.layers import build_layer
 
     for size in ((224, 224), (96, 160), (33, 33), (30, 20)):
-        network = read(TEXTS["net.config"], Frame(input=(3, *size), classes=3))
+        network = read(TEXTS["net.config"], NetworkSize(input=(3, *size), classes=3))
         pools = [layer for layer in network.head.layers if layer.tag == "pool"]
         maps = torch.randn(2, 4, *(-(-each // 32) for each in size))
         pooled = build_layer(pools[0])(maps) if pools else maps
@@ -282,15 +282,15 @@ def test_the_module_computes_and_learns() -> None:
     assert all(parameter.grad is not None for parameter in module.parameters())
 
 
-def test_the_natural_frame() -> None:
-    assert ADAPTER.natural_frame(TEXTS["subnet"]) == Frame(input=(3, 208, 208), classes=1000)
-    assert ADAPTER.natural_frame(json.dumps({**SMALL, "resolution": 160})) == Frame(input=(3, 160, 160), classes=4)
-    assert ADAPTER.natural_frame(json.dumps(SMALL)).input == (3, 224, 224)
+def test_the_natural_size() -> None:
+    assert ADAPTER.natural_size(TEXTS["subnet"]) == NetworkSize(input=(3, 208, 208), classes=1000)
+    assert ADAPTER.natural_size(json.dumps({**SMALL, "resolution": 160})) == NetworkSize(input=(3, 160, 160), classes=4)
+    assert ADAPTER.natural_size(json.dumps(SMALL)).input == (3, 224, 224)
 
 
-def fails(value: object, frame: Frame = TINY) -> str:
+def fails(value: object, size: NetworkSize = TINY) -> str:
     with pytest.raises(NATError) as caught:
-        read(value if isinstance(value, str) else json.dumps(value), frame)
+        read(value if isinstance(value, str) else json.dumps(value), size)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -349,9 +349,9 @@ def test_mistakes_are_one_line_that_says_where(value: object, message: str) -> N
 
 
 def test_sizes_that_the_text_says_itself() -> None:
-    assert "leave 'cells' out" in fails(SMALL, Frame(cells=3))
-    assert "leave 'channels' out" in fails(SMALL, Frame(channels=3))
-    assert "16 (width 1.0) or 24 (width 1.2), not 20" in fails(SUBNET, Frame(channels=20))
+    assert "leave 'cells' out" in fails(SMALL, NetworkSize(cells=3))
+    assert "leave 'channels' out" in fails(SMALL, NetworkSize(channels=3))
+    assert "16 (width 1.0) or 24 (width 1.2), not 20" in fails(SUBNET, NetworkSize(channels=20))
 
 
 @given(damaged(st.sampled_from(sorted(TEXTS.values()))))

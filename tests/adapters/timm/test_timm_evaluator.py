@@ -21,7 +21,7 @@ from nat_plugin.data import DataSet, DataSettings, eval_batches, load
 from nat_plugin.device import Compute
 from nat_plugin.errors import NATError
 from nat_plugin.evaluators.base import EvaluatorContext
-from nat_plugin.ir import Budget, Frame, Moves, Network, cost, find_rule
+from nat_plugin.ir import Budget, Moves, Network, NetworkSize, cost, find_rule
 from nat_plugin.outside import fingerprints
 from nat_plugin.plugins import plugins
 from nat_plugin.runs import workers
@@ -44,7 +44,7 @@ def digits() -> DataSet:
 
 
 def network(digits: DataSet, text: str = TEXT) -> Network:
-    return TimmAdapter().read(text, Frame(input=digits.shape, classes=digits.classes))
+    return TimmAdapter().read(text, NetworkSize(input=digits.shape, classes=digits.classes))
 
 
 def evaluator(digits: DataSet, source: Network | None = None, **settings: Any) -> TimmEvaluator:
@@ -191,7 +191,7 @@ def test_pretrained_weights_have_a_fingerprint_where_they_are_a_file(
 
 def test_networks_of_other_formats_are_refused(digits: DataSet) -> None:
     found = find_source("DARTS_V2", "darts", plugins())
-    darts = found.adapter.read(found.text, Frame(4, 2, digits.shape, digits.classes))
+    darts = found.adapter.read(found.text, NetworkSize(4, 2, digits.shape, digits.classes))
     with pytest.raises(NATError, match="the evaluator 'timm' is for models of the adapter 'timm'"):
         evaluator(digits, darts)
 

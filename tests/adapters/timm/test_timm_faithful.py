@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from nat_timm.adapter import TimmAdapter
 from nat_timm.building.comparing import module_that_differs
 
-from nat_plugin.ir import Frame, Moves, canonical, cost, find_rule, same
+from nat_plugin.ir import Moves, NetworkSize, canonical, cost, find_rule, same
 from nat_plugin.nets.counting import count
 from tests.adapters.timm.samples import CLASSES, SPAN, images, lively, moved
 
@@ -42,11 +42,11 @@ def test_a_model_converts_and_moves(name: str, size: int) -> None:
 @settings(max_examples=12)
 def test_random_moves_are_written_and_read_back(seed: int, rule: str, share: float | None) -> None:
     """``write`` counts the model that timm builds; what was written reads as the same network."""
-    adapter, frame = TimmAdapter(), Frame(input=(3, 64, 64), classes=CLASSES)
-    network = adapter.read("mobilenetv3_small_050", frame)
+    adapter, size = TimmAdapter(), NetworkSize(input=(3, 64, 64), classes=CLASSES)
+    network = adapter.read("mobilenetv3_small_050", size)
     after = moved(network, rule, seed, share)
     text = adapter.write(canonical(after))
-    read = adapter.read(text, frame)
+    read = adapter.read(text, size)
     assert same(read, after)
     assert cost(read) == cost(after)
     if share is not None:
@@ -55,8 +55,8 @@ def test_random_moves_are_written_and_read_back(seed: int, rule: str, share: flo
 
 
 def test_an_unmoved_text_is_written_as_it_came() -> None:
-    adapter, frame = TimmAdapter(), Frame(input=(3, 64, 64), classes=CLASSES)
-    assert adapter.write(adapter.read("mobilenetv2_050", frame)) == "mobilenetv2_050"
+    adapter, size = TimmAdapter(), NetworkSize(input=(3, 64, 64), classes=CLASSES)
+    assert adapter.write(adapter.read("mobilenetv2_050", size)) == "mobilenetv2_050"
 
 
 def test_a_moved_model_can_be_moved_again() -> None:

@@ -26,7 +26,7 @@ from torch import nn
 
 from nat_plugin.errors import NATError
 from nat_plugin.fitting.sampling import add_batch, empty_moments
-from nat_plugin.ir import Budget, Frame, Moves, Network, cost, find_rule
+from nat_plugin.ir import Budget, Moves, Network, NetworkSize, cost, find_rule
 from nat_plugin.ir.budget import METRICS
 from nat_plugin.search.neighbourhood import descent, greedy_repair
 from tests.adapters.timm.fits import SIZE, SMALL, Layers, name_of, put
@@ -187,8 +187,10 @@ def test_a_model_that_only_lost_a_block_has_nothing_to_fit(model: nn.Module, net
 
 
 def test_fits_are_moves_only_where_they_are_asked_for(model: nn.Module) -> None:
-    plain = TimmAdapter().read(SMALL, Frame(input=(3, SIZE, SIZE), classes=7))
-    asked = TimmAdapter().read(f'{{"architecture": "{SMALL}", "fits": true}}', Frame(input=(3, SIZE, SIZE), classes=7))
+    plain = TimmAdapter().read(SMALL, NetworkSize(input=(3, SIZE, SIZE), classes=7))
+    asked = TimmAdapter().read(
+        f'{{"architecture": "{SMALL}", "fits": true}}', NetworkSize(input=(3, SIZE, SIZE), classes=7)
+    )
     names = [{name_of(op) for slot in found.slots for op in found.edge(slot).choices} for found in (plain, asked)]
     assert not any(name.startswith("fit_") for name in names[0])
     assert {"fit_conv_3x3", "fit_conv_1x1", "fit_separable_3x3"} <= names[1]
@@ -197,8 +199,8 @@ def test_fits_are_moves_only_where_they_are_asked_for(model: nn.Module) -> None:
 
 def test_what_is_limited_decides_which_operations_cost_less() -> None:
     """A 3x3 has more MACs and parameters than blocks of small expansion, and may be faster all the same."""
-    frame = Frame(input=(3, SIZE, SIZE), classes=7)
-    network = TimmAdapter().read('{"architecture": "mnasnet_050", "fits": true}', frame)
+    size = NetworkSize(input=(3, SIZE, SIZE), classes=7)
+    network = TimmAdapter().read('{"architecture": "mnasnet_050", "fits": true}', size)
     metrics = {**METRICS, "latency": Layers()}
 
     def offered(rule: str = "nat++", **budget: str) -> list[tuple[bool, bool]]:
@@ -222,8 +224,8 @@ def test_what_is_limited_decides_which_operations_cost_less() -> None:
 
 
 def test_a_search_brings_a_latency_down_by_operations_of_more_macs() -> None:
-    frame = Frame(input=(3, SIZE, SIZE), classes=7)
-    network = TimmAdapter().read('{"architecture": "mnasnet_050", "fits": true}', frame)
+    size = NetworkSize(input=(3, SIZE, SIZE), classes=7)
+    network = TimmAdapter().read('{"architecture": "mnasnet_050", "fits": true}', size)
     budget = Budget.parse({"latency": "0.98x"}, {**METRICS, "latency": Layers()})
     moves = Moves(network, find_rule("nat++"), budget.resolve(network))
     repaired = greedy_repair(moves, moves.identity)
@@ -233,7 +235,9 @@ def test_a_search_brings_a_latency_down_by_operations_of_more_macs() -> None:
 
 @pytest.mark.parametrize("name", ["mobilenetv2_035", "convnext_atto"])
 def test_costs_of_networks_with_fits_are_those_of_the_built_model(name: str) -> None:
-    network = TimmAdapter().read(f'{{"architecture": "{name}", "fits": true}}', Frame(input=(3, 64, 64), classes=7))
+    network = TimmAdapter().read(
+        f'{{"architecture": "{name}", "fits": true}}', NetworkSize(input=(3, 64, 64), classes=7)
+    )
     moves, rng = Moves(network, find_rule("nat++")), np.random.default_rng(0)
     fitted = [
         [number for number, op in enumerate(candidates) if name_of(op).startswith("fit_")]
@@ -254,7 +258,7 @@ def test_a_fitted_model_is_saved_loaded_and_exported(model: nn.Module, network: 
         torch.testing.assert_close(loaded(x), made(x), rtol=0, atol=0)
         torch.testing.assert_close(torch.jit.script(loaded)(x), made(x), rtol=1e-5, atol=1e-5)
     config = (tmp_path / "config.json").read_text()
-    again = TimmAdapter().read(config, Frame(input=(3, SIZE, SIZE), classes=7))
+    again = TimmAdapter().read(config, NetworkSize(input=(3, SIZE, SIZE), classes=7))
     assert set(moved_document(again).edits) == set(moved_document(after).edits)
     assert json.loads(config)["model_args"]["edits"][0]["value"]["channels"] == [8, 8]
     assert nat_timm.to_network(loaded, (3, SIZE, SIZE)).ops == after.ops
@@ -282,7 +286,7 @@ def test_a_fitted_model_is_saved_loaded_and_exported(model: nn.Module, network: 
 def test_a_form_that_is_none_is_refused_in_one_line(value: str, said: str) -> None:
     text = f'{{"architecture": "{SMALL}", "edits": [{{"op": "fitted", "at": "blocks.2.1", "value": {value}}}]}}'
     with pytest.raises(NATError, match=said) as error:
-        TimmAdapter().read(text, Frame(input=(3, SIZE, SIZE), classes=7))
+        TimmAdapter().read(text, NetworkSize(input=(3, SIZE, SIZE), classes=7))
     assert "\n" not in str(error.value)
 
 

@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from nat_plugin.errors import NATError
-from nat_plugin.ir import NULL, Frame, canonical, cost
+from nat_plugin.ir import NULL, NetworkSize, canonical, cost
 from tests.adapters.timm.samples import CLASSES, images, lively, moved
 from tests.command_line import Nat
 
@@ -146,7 +146,7 @@ def test_a_stride_of_one_adapts_a_model_to_small_images_and_its_reductions_say_s
     assert [32 // each.shape[2] for each in features(images(32))] == [1, 2, 4, 8, 16]
     model = timm.create_model("nat_edited", **args)
     network = nat_timm.to_network(model, (3, 32, 32))
-    assert cost(network).macs > 3 * cost(TimmAdapter().read("mobilenetv2_050", Frame())).macs
+    assert cost(network).macs > 3 * cost(TimmAdapter().read("mobilenetv2_050", NetworkSize())).macs
 
 
 def test_a_checkpoint_of_the_original_loads_into_the_edited_model(tmp_path: Path, lean: nn.Module) -> None:
@@ -189,10 +189,10 @@ def test_load_gives_the_model(folder: Path, lean: nn.Module) -> None:
 
 
 def test_a_moved_network_and_its_text_and_its_folder_are_the_same(folder: Path, lean: nn.Module) -> None:
-    adapter, frame = TimmAdapter(), Frame(input=(3, SIZE, SIZE), classes=CLASSES)
-    network = adapter.read((folder / "config.json").read_text(), frame)
+    adapter, size = TimmAdapter(), NetworkSize(input=(3, SIZE, SIZE), classes=CLASSES)
+    network = adapter.read((folder / "config.json").read_text(), size)
     assert cost(network).params == sum(value.numel() for value in lean.parameters())
-    assert cost(adapter.read(adapter.write(canonical(network)), frame)) == cost(network)
+    assert cost(adapter.read(adapter.write(canonical(network)), size)) == cost(network)
 
 
 def damaged(folder: Path, tmp_path: Path, what: str) -> Path:

@@ -18,7 +18,7 @@ from nat_timm.documents.document import parse
 from nat_timm.limits import MAX_MODULES
 
 from nat_plugin.errors import NATError
-from nat_plugin.ir import Frame, Network, cost
+from nat_plugin.ir import Network, NetworkSize, cost
 
 NUMBERS = st.integers() | st.floats(allow_nan=False) | st.sampled_from([0, -1, 1, 10**9, 10**400, 1e300])
 ANY = st.recursive(
@@ -60,8 +60,8 @@ def read(text: str) -> Network | None:
     """What is read of a text as ``nat show`` reads it; None if it is refused in one line."""
     adapter = TimmAdapter()
     try:
-        frame = adapter.natural_frame(text)
-        return adapter.read(text, Frame(input=(frame.input[0], 32, 32), classes=frame.classes))
+        size = adapter.natural_size(text)
+        return adapter.read(text, NetworkSize(input=(size.input[0], 32, 32), classes=size.classes))
     except NATError as error:
         assert "\n" not in str(error)
         assert len(str(error)) < 1000

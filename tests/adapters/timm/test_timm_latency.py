@@ -11,7 +11,7 @@ from nat_timm.adapter import TimmAdapter
 from nat_timm.measuring.latency import TimmLatency
 
 from nat_plugin.errors import NATError
-from nat_plugin.ir import NULL, Budget, Frame, Moves, Network, Op, Slot, find_rule
+from nat_plugin.ir import NULL, Budget, Moves, Network, NetworkSize, Op, Slot, find_rule
 from nat_plugin.measuring.keeping import Keeper, find_keeper
 from nat_plugin.measuring.latency import MeasuredLatency, TimeShare
 from nat_plugin.measuring.measure import measure_table
@@ -22,7 +22,7 @@ from nat_plugin.runs.recipe import load_recipe
 from nat_plugin.runs.setup import find_origin, set_up
 from tests.clocks import Turned
 
-NETWORK = TimmAdapter().read("test_efficientnet", Frame(input=(3, 32, 32), classes=10))
+NETWORK = TimmAdapter().read("test_efficientnet", NetworkSize(input=(3, 32, 32), classes=10))
 HERE = LatencySettings(device="cpu")
 
 
@@ -99,7 +99,7 @@ def test_two_changes_of_the_same_part_are_not_made_at_once(
 
 def test_on_the_clock_of_the_machine_a_model_without_most_blocks_is_faster(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nat_plugin.measuring.latency.SAMPLES", 1)
-    found = TimmLatency(TimmAdapter().read("test_resnet", Frame(input=(3, 64, 64), classes=10)), HERE)
+    found = TimmLatency(TimmAdapter().read("test_resnet", NetworkSize(input=(3, 64, 64), classes=10)), HERE)
     base = found.network
     lean = base.with_ops(
         [NULL if NULL in base.edge(s).choices else op for s, op in zip(base.slots, base.ops, strict=True)]
@@ -163,11 +163,11 @@ def test_a_table_is_of_the_model_before_any_move(latency: TimmLatency) -> None:
     table = TableMetric(measure_table(latency, TableSubject(own, "test_efficientnet")), "latency.json")
     for network in walks(latency.network, 3):
         assert table(network) == pytest.approx(latency(network), rel=1e-4)
-        moved = adapter.read(adapter.write(network), Frame(input=(3, 32, 32), classes=10))
+        moved = adapter.read(adapter.write(network), NetworkSize(input=(3, 32, 32), classes=10))
         table.check(moved, find_rule("nat"), adapter.identity(moved))
         assert table(moved) == pytest.approx(latency(network), rel=1e-4)
     text = '{"architecture": "test_efficientnet", "model_args": {"act_layer": "relu"}}'
-    other = adapter.read(text, Frame(input=(3, 32, 32), classes=10))
+    other = adapter.read(text, NetworkSize(input=(3, 32, 32), classes=10))
     assert fingerprint(other) == fingerprint(NETWORK)
     with pytest.raises(NATError, match="this table is of 'test_efficientnet'"):
         table.check(other, find_rule("nat"), adapter.identity(other))

@@ -23,7 +23,7 @@ from nat_timm.surgery.fitted import FittedOp
 from torch import nn
 
 from nat_plugin.errors import NATError
-from nat_plugin.ir import Budget, Frame, Moves, Network, find_rule
+from nat_plugin.ir import Budget, Moves, Network, NetworkSize, find_rule
 from nat_plugin.ir.budget import METRICS
 from tests.adapters.timm.fits import SIZE, SMALL, Layers, name_of, put
 from tests.adapters.timm.samples import images, lively
@@ -129,7 +129,7 @@ def assert_counted_and_saved(made: nn.Module, after: Network, x: torch.Tensor, f
 def edits_of_text(model: nn.Module, network: Network) -> tuple[Edit, ...]:
     """The edits that text and back leave."""
     text = TimmAdapter().write(network)
-    again = TimmAdapter().read(text, Frame(input=(3, SIZE, SIZE), classes=model.num_classes))  # type: ignore[arg-type]
+    again = TimmAdapter().read(text, NetworkSize(input=(3, SIZE, SIZE), classes=model.num_classes))  # type: ignore[arg-type]
     return moved_document(again).edits
 
 
@@ -184,7 +184,7 @@ def test_a_pair_is_exact_where_no_activation_is_between_and_taken_where_it_costs
 def test_zeros_that_cannot_be_moved_are_refused_in_one_line(at: list[str], said: str) -> None:
     text = {"architecture": SMALL, "model_args": {"pad_type": "same"}, "edits": [{"op": "padding", "at": at}]}
     with pytest.raises(NATError) as caught:
-        TimmAdapter().read(json.dumps(text), Frame(input=(3, SIZE, SIZE), classes=7))
+        TimmAdapter().read(json.dumps(text), NetworkSize(input=(3, SIZE, SIZE), classes=7))
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
 

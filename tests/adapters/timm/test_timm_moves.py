@@ -8,14 +8,14 @@ from nat_timm.adapter import TimmAdapter
 from nat_timm.moves.naming import is_dropped, is_grown
 from nat_timm.moves.ops import timm_op
 
-from nat_plugin.ir import NULL, SKIP, Frame, Moves, Network, find_rule
+from nat_plugin.ir import NULL, SKIP, Moves, Network, NetworkSize, find_rule
 from tests.adapters.timm.samples import SPAN
 
 STRIDE_1 = '{"architecture": "mobilenetv2_050", "edits": [{"op": "stride", "at": "conv_stem", "value": 1}]}'
 
 
 def network(name: str, size: int = 64) -> Network:
-    return TimmAdapter().read(name, Frame(input=(3, size, size), classes=10))
+    return TimmAdapter().read(name, NetworkSize(input=(3, size, size), classes=10))
 
 
 def reachable(found: Network, rule: str, key: str) -> list[str]:
@@ -38,7 +38,7 @@ def test_an_inverted_residual_loses_kernel_expansion_depthwise_or_itself() -> No
 def test_no_kernel_is_smaller_than_its_stride() -> None:
     assert reachable(network("mobilenetv2_050"), "nat++", "conv_stem") == []
     assert reachable(network("resnet18"), "nat++", "conv1") == ["conv_k5", "conv_k3"]
-    strided = TimmAdapter().read(STRIDE_1, Frame(input=(3, 64, 64), classes=10))
+    strided = TimmAdapter().read(STRIDE_1, NetworkSize(input=(3, 64, 64), classes=10))
     assert reachable(strided, "nat++", "conv_stem") == ["conv_k1"]
 
 

@@ -32,7 +32,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from nat_plugin.errors import NATError
-from nat_plugin.ir import Frame, Moves, Network, cost, find_rule
+from nat_plugin.ir import Moves, Network, NetworkSize, cost, find_rule
 from nat_plugin.nets.counting import count
 from tests.adapters.timm.samples import images, lively, moved
 
@@ -71,8 +71,8 @@ def test_all_that_is_added_up_is_as_wide_as_each_other() -> None:
 
 
 def test_a_classifier_that_is_a_convolution_is_the_head_of_the_network() -> None:
-    adapter, frame = nat_timm.TimmAdapter(), Frame(input=SIZE, classes=7)
-    network = adapter.read("resnetv2_18", frame)
+    adapter, size = nat_timm.TimmAdapter(), NetworkSize(input=SIZE, classes=7)
+    network = adapter.read("resnetv2_18", size)
     assert "head.fc" not in network.by_name
     assert cost(network) == count(adapter.module(network), SIZE)
     assert "head.fc:in" in map(str, widths(bare("resnetv2_18"), SIZE)["stages.3.blocks.0.downsample.conv"].group.uses)
@@ -246,11 +246,11 @@ def test_operations_stand_in_for_blocks_of_a_narrower_model(name: str, tmp_path:
     with pytest.raises(NATError, match="come before moves"):
         thinned(lean, {"macs": "0.9x"}, SIZE)
     text = json.dumps({"architecture": name, "widths": {"macs": "0.7x"}, "fits": True})
-    read = nat_timm.TimmAdapter().read(text, Frame(input=SIZE, classes=7))
+    read = nat_timm.TimmAdapter().read(text, NetworkSize(input=SIZE, classes=7))
     moves = Moves(read, find_rule("nat++"))  # without weights other channels are the narrow ones
     said = moves.apply([each[0] if each else 0 for each in fits_of(moves)])
     written = nat_timm.TimmAdapter().write(said)
-    assert nat_timm.TimmAdapter().read(written, Frame(input=SIZE, classes=7)).ops == said.ops
+    assert nat_timm.TimmAdapter().read(written, NetworkSize(input=SIZE, classes=7)).ops == said.ops
 
 
 def test_compact_searches_fits_of_a_narrower_model() -> None:
@@ -321,7 +321,7 @@ def test_what_cannot_be_is_said_in_one_line() -> None:
     ):
         text = json.dumps({"architecture": "resnet18", "edits": [{"op": "width", "at": at, "value": 8}]})
         with pytest.raises(NATError, match=said):
-            nat_timm.TimmAdapter().read(text, Frame(input=SIZE, classes=7))
+            nat_timm.TimmAdapter().read(text, NetworkSize(input=SIZE, classes=7))
     net = nn.Sequential(nn.Conv2d(3, 8, 1), nn.Conv2d(8, 8, 1, groups=2), nn.Conv2d(8, 3, 1))
     with pytest.raises(NATError, match="of 8 channels in groups of 4, 6 cannot be kept"):
         apply_edits(net, [Edit("width", ("0:out", "1", "2:in"), 6)], "net")
@@ -356,11 +356,11 @@ def test_channels_are_cut_before_a_search_that_goes_on_from_there() -> None:
 
 
 def test_text_may_state_limits_for_widths_instead(tmp_path: Path) -> None:
-    adapter, frame = nat_timm.TimmAdapter(), Frame(input=SIZE, classes=7)
-    whole = adapter.read("test_resnet", frame)
-    network = adapter.read('{"architecture": "test_resnet", "widths": {"macs": "0.5x"}}', frame)
+    adapter, size = nat_timm.TimmAdapter(), NetworkSize(input=SIZE, classes=7)
+    whole = adapter.read("test_resnet", size)
+    network = adapter.read('{"architecture": "test_resnet", "widths": {"macs": "0.5x"}}', size)
     assert 0.2 < cost(network).macs / cost(whole).macs <= 0.5
-    assert adapter.read(adapter.write(network), frame) == network
+    assert adapter.read(adapter.write(network), size) == network
     model, original = adapter.module(network), lively("test_resnet")
     save_file(original.state_dict(), tmp_path / "model.safetensors")
     starting_weights(model, str(tmp_path))  # those of the original, cut to size
@@ -370,7 +370,7 @@ def test_text_may_state_limits_for_widths_instead(tmp_path: Path) -> None:
     starting_weights(adapter.module(network), str(tmp_path))  # and its own
     for widths_, said in (('["macs"]', "widths: expected limits"), ('{"latency": 1}', "unknown metric 'latency'")):
         with pytest.raises(NATError, match=said):
-            adapter.read(f'{{"architecture": "test_resnet", "widths": {widths_}}}', frame)
+            adapter.read(f'{{"architecture": "test_resnet", "widths": {widths_}}}', size)
     both = '{"architecture": "test_resnet", "widths": {"macs": "1x"}, "edits": [{"op": "null", "at": "layer1.0"}]}'
     with pytest.raises(NATError, match="do not go together"):
-        adapter.read(both, frame)
+        adapter.read(both, size)

@@ -18,13 +18,13 @@ from nat_timm.reading.trace import to_meta, trace
 from torch import nn
 
 from nat_plugin.errors import NATError
-from nat_plugin.ir import Frame, cost
+from nat_plugin.ir import NetworkSize, cost
 from nat_plugin.plugins import plugins
 from tests.adapters.timm.samples import lively, moved
 from tests.command_line import Nat
 
 MOVED = {"architecture": "resnet18", "edits": [{"op": "null", "at": "layer1.1", "value": "act2"}]}
-FRAME = Frame(input=(3, 64, 64), classes=10)
+SIZE = NetworkSize(input=(3, 64, 64), classes=10)
 
 
 def test_the_adapter_is_found_through_the_hooks() -> None:
@@ -57,10 +57,10 @@ def test_json_with_an_architecture_is_recognised_and_a_bare_name_is_not() -> Non
 
 def test_what_was_moved_costs_less_and_knows_what_it_was() -> None:
     adapter = TimmAdapter()
-    network = adapter.read(json.dumps(MOVED), FRAME)
+    network = adapter.read(json.dumps(MOVED), SIZE)
     before = adapter.unmoved(network)
     assert before is not None
-    assert cost(before) == cost(adapter.read("resnet18", FRAME))
+    assert cost(before) == cost(adapter.read("resnet18", SIZE))
     assert cost(network).params == cost(before).params - 73_984
     assert adapter.unmoved(before) is None
 
@@ -90,7 +90,7 @@ def test_what_was_moved_costs_less_and_knows_what_it_was() -> None:
 )
 def test_what_cannot_be_read_is_said_in_one_line(text: str, said: str) -> None:
     with pytest.raises(NATError, match=said) as error:
-        TimmAdapter().read(text, Frame(input=(3, 224, 224), classes=10))
+        TimmAdapter().read(text, NetworkSize(input=(3, 224, 224), classes=10))
     assert "\n" not in str(error.value)
 
 
@@ -125,7 +125,7 @@ def test_images_that_do_not_fit_are_said_in_one_line() -> None:
     with pytest.raises(NATError, match="takes images of 3 channels, not 1"):
         nat_timm.to_network(lively("mobilenetv2_050"), (1, 64, 64))
     with pytest.raises(NATError, match="does not run on images of 3x16x16"):
-        TimmAdapter().read("vgg11", Frame(input=(3, 16, 16), classes=10))
+        TimmAdapter().read("vgg11", NetworkSize(input=(3, 16, 16), classes=10))
 
 
 def test_a_model_that_is_not_what_timm_builds_is_refused() -> None:
@@ -167,7 +167,7 @@ def test_lazy_names_are_listed() -> None:
 
 def test_what_timm_and_torch_said_is_the_cause_of_the_line() -> None:
     with pytest.raises(NATError) as error:
-        TimmAdapter().read('{"architecture": "test_resnet", "model_args": {"depth": 3}}', FRAME)
+        TimmAdapter().read('{"architecture": "test_resnet", "model_args": {"depth": 3}}', SIZE)
     assert isinstance(error.value.__cause__, TypeError)
     with pytest.raises(NATError) as error:
         trace(to_meta(Restless()), (3, 32, 32), "restless")

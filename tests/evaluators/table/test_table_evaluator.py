@@ -16,7 +16,7 @@ from nat_plugin.evaluators.base import EvaluatorContext
 from nat_plugin.evaluators.table import LookupTable, Results, TableLayout, TableSettings, Trained, read_table
 from nat_plugin.evaluators.table.evaluator import TableEvaluator
 from nat_plugin.hookspecs import hookimpl
-from nat_plugin.ir import Budget, Frame, Moves, Network, canonical, find_rule, is_connected, key
+from nat_plugin.ir import Budget, Moves, Network, NetworkSize, canonical, find_rule, is_connected, key
 from nat_plugin.ir.budget import METRICS
 from nat_plugin.plugins import Plugins, installed, plugins
 from nat_plugin.runs.folder import read_journal
@@ -27,7 +27,7 @@ from nat_plugin.search.base import Proposal
 from tests.evaluators.table.tables import INPUT, combinations, genotype, own_table, percent
 
 NAT = find_rule("nat")
-SMALL = Frame(channels=4, cells=3)
+SMALL = NetworkSize(channels=4, cells=3)
 CELLS = combinations(12)
 OTHER = next(ops for ops in combinations(60) if ops not in CELLS)
 
@@ -39,7 +39,7 @@ def network(ops: tuple[str, ...], swapped: bool = False) -> Network:
 @pytest.fixture
 def given(tmp_path: Path) -> dict[str, Any]:
     path = own_table(tmp_path / "mine.csv", CELLS)
-    return {"path": path, "adapter": "darts", "metric": "accuracy", "frame": {"channels": 4, "cells": 3}}
+    return {"path": path, "adapter": "darts", "metric": "accuracy", "network_size": {"channels": 4, "cells": 3}}
 
 
 def evaluator(given: dict[str, Any], *inputs: Network, wirings: bool = False) -> TableEvaluator:
@@ -63,14 +63,21 @@ def test_the_input_has_to_be_in_the_table_in_its_size(given: dict[str, Any]) -> 
     with pytest.raises(NATError, match=r"mine.csv: the input is not in this table, so that no gain over it is known"):
         evaluator(given, network(OTHER))
     with pytest.raises(NATError, match="in one size only, and this one has another stem: leave 'network'"):
-        evaluator({**given, "frame": {"channels": 8, "cells": 3}}, network(INPUT))
-    enas = plugins().adapters["nasbench-macro"].read("11111111", Frame())
+        evaluator({**given, "network_size": {"channels": 8, "cells": 3}}, network(INPUT))
+    enas = plugins().adapters["nasbench-macro"].read("11111111", NetworkSize())
     with pytest.raises(NATError, match=r"the table is of mine.csv, this network of another space"):
         evaluator(given, enas)
     with pytest.raises(NATError, match="has not every wiring; a strategy that draws others needs that"):
         evaluator(given, network(INPUT), wirings=True)
     with pytest.raises(NATError, match="of accuracy it has no single trainings; use seed: mean"):
         evaluator({**given, "seed": "draw"}, network(INPUT))
+
+
+def test_the_size_may_go_by_its_old_name(given: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    old = {"frame" if name == "network_size" else name: value for name, value in given.items()}
+    found = TableSettings(**old)
+    assert found == TableSettings(**given)
+    assert capsys.readouterr().err == "evaluator.frame in a recipe is evaluator.network_size now\n"
 
 
 def test_a_network_is_found_in_other_words_and_by_what_it_computes(tmp_path: Path, given: dict[str, Any]) -> None:
@@ -189,7 +196,7 @@ class Fixed(LookupTable):
 
     title, complete, rewires = "fixed", True, True
     results = Results("digits", None, {0: ""}, ())
-    frame = SMALL
+    network_size = SMALL
 
     def __init__(self, settings: TableSettings) -> None:
         self.value = float(settings.path.read_text())

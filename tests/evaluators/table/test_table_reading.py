@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from nat_plugin.errors import NATError
-from nat_plugin.evaluators.table import FrameSettings, MeasuredTable, TableSettings, open_table, read_table
+from nat_plugin.evaluators.table import MeasuredTable, NetworkSizeSettings, TableSettings, open_table, read_table
 from nat_plugin.evaluators.table.rows import MAX_LINE, MAX_LINES
-from nat_plugin.ir import Frame
+from nat_plugin.ir import NetworkSize
 from nat_plugin.plugins import plugins
 from tests.evaluators.table.tables import INPUT, combinations, genotype, own_table, percent
 
@@ -31,7 +31,7 @@ def test_networks_and_values_in_the_order_of_the_rows(tmp_path: Path, name: str)
     table = read(own_table(tmp_path / name, CELLS))
     assert (table.name, len(table), table.left_out, table.complete) == (f"{name}, accuracy", 12, (), False)
     adapter = plugins().adapters["darts"]
-    assert list(table.networks) == [adapter.read(genotype(ops), Frame()) for ops in CELLS]
+    assert list(table.networks) == [adapter.read(genotype(ops), NetworkSize()) for ops in CELLS]
     assert list(table.metrics) == ["accuracy", "loss", "share", "accuracy_test"]
     assert table.metrics["loss"] == pytest.approx([(100 - percent(ops)) / 10 for ops in CELLS])
     assert table.scores == pytest.approx([percent(ops) / 100 for ops in CELLS])
@@ -60,8 +60,10 @@ def test_scores_are_shares_or_numbers_and_higher_is_better(
 
 def test_any_column_and_any_size(tmp_path: Path) -> None:
     path = own_table(tmp_path / "mine.csv", CELLS, column="cell")
-    table = read(path, architecture="cell", frame=FrameSettings(channels=4, cells=3, input=(3, 16, 16), classes=7))
-    assert table.frame == Frame(4, 3, (3, 16, 16), 7)
+    table = read(
+        path, architecture="cell", network_size=NetworkSizeSettings(channels=4, cells=3, input=(3, 16, 16), classes=7)
+    )
+    assert table.network_size == NetworkSize(4, 3, (3, 16, 16), 7)
     assert len(table.networks[0].placements) == 3
     assert table.networks[0].head.classes == 7
 
@@ -205,7 +207,7 @@ def test_what_was_written_is_found(tmp_path: Path, rows: list[tuple[int, float]]
     given = TableSettings(path=path, adapter="darts", metric="accuracy", unit="percent")
     table = open_table(given)
     for number, value in rows:
-        network = plugins().adapters["darts"].read(genotype(CELLS[number], swapped=True), Frame())
+        network = plugins().adapters["darts"].read(genotype(CELLS[number], swapped=True), NetworkSize())
         found = table.find(network)
         assert found is not None
         assert found.mean == pytest.approx(value / 100)

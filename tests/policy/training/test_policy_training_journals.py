@@ -13,7 +13,7 @@ from nat_nasbench.nb201 import from_digits
 from policy.training.conftest import small, train
 
 from nat_plugin.errors import NATError
-from nat_plugin.ir import Frame, key
+from nat_plugin.ir import NetworkSize, key
 from nat_plugin.plugins import plugins
 from nat_plugin.policy.training.journals import pool_of_runs
 from nat_plugin.runs.folder import read_journal
@@ -50,7 +50,7 @@ def run(runs: list[Path], tmp_path: Path) -> Path:
 def test_it_learns_from_the_journals_of_runs(small_table: Path, runs: list[Path], tmp_path: Path) -> None:
     recipe = small(small_table, sources={"mine": {"runs": [str(folder) for folder in runs]}})
     found = train(tmp_path / "t", recipe)["tasks"]["mine"]
-    own = key(plugins().adapters["nasbench201"].read(INPUT, Frame()))
+    own = key(plugins().adapters["nasbench201"].read(INPUT, NetworkSize()))
     keys = {line["network"] for folder in runs for line in read_journal(folder / "journal.jsonl")}
     assert found["networks"] == len(keys | {own})
     assert found["evaluations"] == found["networks"] - found["held_out"]

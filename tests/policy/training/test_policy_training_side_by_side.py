@@ -12,7 +12,7 @@ import torch
 
 from nat_plugin.execution.base import ExecutorSettings
 from nat_plugin.execution.workers import Workers, in_turn_here
-from nat_plugin.ir import Frame
+from nat_plugin.ir import NetworkSize
 from nat_plugin.plugins import plugins
 from nat_plugin.policy.graphs import build_graph
 from nat_plugin.policy.training import doubting
@@ -27,7 +27,7 @@ def measured(name: str, space: str, seed: int) -> MeasuredTask:
     adapter = plugins().adapters["nasbench201"]
     ops = ("nor_conv_3x3", "skip_connect", "avg_pool_3x3")
     cells = (f"|{a}~0|+|{b}~0|{a}~1|+|{a}~0|{b}~1|{a}~2|" for a in ops for b in ops)
-    graphs = [build_graph(adapter.read(cell, Frame())) for cell in cells]
+    graphs = [build_graph(adapter.read(cell, NetworkSize())) for cell in cells]
     return MeasuredTask(name, graphs, np.random.default_rng(seed).random(len(graphs)), space=space)
 
 

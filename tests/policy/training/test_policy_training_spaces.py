@@ -11,7 +11,7 @@ from policy.samples import random_darts
 from policy.training.conftest import EDGES
 
 from nat_plugin.errors import NATError
-from nat_plugin.ir import Budget, Frame, Moves, Network, canonical, cost, find_rule, is_connected, key
+from nat_plugin.ir import Budget, Moves, Network, NetworkSize, canonical, cost, find_rule, is_connected, key
 from nat_plugin.plugins import plugins
 from nat_plugin.policy.training.devices import Device
 from nat_plugin.policy.training.inputs import Inputs
@@ -23,7 +23,7 @@ from nat_plugin.policy.training.tasks import HeldOutShare, NetworkPool, Training
 def cells(number: int = 400) -> list[Network]:
     adapter = plugins().adapters["nasbench201"]
     every = map("".join, itertools.product(*EDGES))
-    return [adapter.read(from_digits(cell), Frame()) for cell in itertools.islice(every, number)]
+    return [adapter.read(from_digits(cell), NetworkSize()) for cell in itertools.islice(every, number)]
 
 
 @pytest.mark.parametrize("rule", ["nat", "nat++"])
@@ -90,10 +90,10 @@ def test_a_device_knows_what_is_connected_and_what_computes_the_same() -> None:
 def test_the_split_is_by_what_cells_compute_not_by_classes() -> None:
     adapter = plugins().adapters["nasbench201"]
     cell, with_dead_edge = from_digits("100010"), from_digits("130010")
-    place = split_place(adapter.read(cell, Frame()), 1)
-    assert place == split_place(adapter.read(with_dead_edge, Frame()), 1)
-    assert place == split_place(adapter.read(cell, Frame(classes=100)), 1)
-    assert place != split_place(adapter.read(cell, Frame()), 2)
+    place = split_place(adapter.read(cell, NetworkSize()), 1)
+    assert place == split_place(adapter.read(with_dead_edge, NetworkSize()), 1)
+    assert place == split_place(adapter.read(cell, NetworkSize(classes=100)), 1)
+    assert place != split_place(adapter.read(cell, NetworkSize()), 2)
     places = {split_place(network, 5) for network in cells()}
     assert len(places) > 60
     assert 0.15 < np.mean([place < 0.3 for place in places]) < 0.45

@@ -14,7 +14,7 @@ from nat_nasbench.nb201 import from_digits
 from policy.training.conftest import CRITICS, EDGES, contents, small, train
 
 from nat_plugin.errors import NATError
-from nat_plugin.ir import Budget, Frame, Moves, find_rule, is_connected, key
+from nat_plugin.ir import Budget, Moves, NetworkSize, find_rule, is_connected, key
 from nat_plugin.plugins import plugins
 from nat_plugin.policy.apply import transform
 from nat_plugin.policy.files import load_critic, load_policy
@@ -77,7 +77,7 @@ def test_what_is_read_is_counted_and_nothing_held_out_is_learned_from(undisturbe
     assert len({line["network"] for line in lines}) == found["distinct"]
     adapter = plugins().adapters["nasbench201"]
     assert "## Gain on inputs held out" in (undisturbed / "report.md").read_text()
-    cells = [adapter.read(from_digits("".join(cell)), Frame()) for cell in itertools.product(*EDGES)]
+    cells = [adapter.read(from_digits("".join(cell)), NetworkSize()) for cell in itertools.product(*EDGES)]
     held = {key(network) for network in cells if is_connected(network) and split_place(network, 201) < 0.3}
     assert len(held) > 10
     assert held.isdisjoint(line["network"] for line in lines)
@@ -128,7 +128,7 @@ def test_the_policy_file_says_what_it_is_of_and_has_the_critic(undisturbed: Path
     with pytest.raises(NATError, match=f"critic: '{name}' is missing"):
         critic.load(less, saved.config)
     network = plugins().adapters["nasbench201"].read("|nor_conv_3x3~0|+|none~0|none~1|+|none~0|skip_connect~1|none~2|",
-                                                     Frame())  # fmt: skip
+                                                     NetworkSize())  # fmt: skip
     budget = Budget.parse({"macs": "1.0x"})
     [after] = transform([network], find_rule("nat"), budget, policy)
     Moves(network, find_rule("nat"), budget.resolve(network)).verify(after)
@@ -142,7 +142,7 @@ def test_it_is_applied_and_starts_a_search_with_and_without_a_critic_to_judge_it
     said, judged = nat("transform", text, "--policy", str(undisturbed), "--json"), kinds[1] == "tasks"
     row = json.loads(said.out)
     assert (said.status, "probability" in row, bool(said.err)) == (0, judged, judged)
-    network, rule = plugins().adapters["nasbench201"].read(text, Frame()), find_rule("nat")
+    network, rule = plugins().adapters["nasbench201"].read(text, NetworkSize()), find_rule("nat")
     strategy = NATStrategy(Task((network,), rule, Budget()), NATSettings(policy=str(undisturbed)))
     assert f"policy '{undisturbed}', trained on NAS-Bench-201" in strategy.notes[0]
     [proposal] = strategy.ask(1)

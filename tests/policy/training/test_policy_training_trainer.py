@@ -11,7 +11,7 @@ import torch
 from nat_nasbench.nb201 import from_digits
 from policy.training.conftest import CRITICS
 
-from nat_plugin.ir import Frame, Network, canonical, key
+from nat_plugin.ir import Network, NetworkSize, canonical, key
 from nat_plugin.plugins import plugins
 from nat_plugin.policy.graphs import build_graph
 from nat_plugin.policy.training.critics import TaskCritic
@@ -28,7 +28,7 @@ DEAD = "103030"
 
 
 def _cell(digits: str) -> Network:
-    return plugins().adapters["nasbench201"].read(from_digits(digits), Frame())
+    return plugins().adapters["nasbench201"].read(from_digits(digits), NetworkSize())
 
 
 def test_it_learns_every_way_in_which_a_network_is_written_and_nothing_dead(monkeypatch: pytest.MonkeyPatch) -> None:

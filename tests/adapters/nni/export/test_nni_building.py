@@ -18,7 +18,7 @@ from nat_nni.spaces.hub import BUILT
 from nni.nas.hub import pytorch as hub
 
 from nat_plugin.errors import NATError
-from nat_plugin.ir import Frame, Moves, canonical, cost, find_rule
+from nat_plugin.ir import Moves, NetworkSize, canonical, cost, find_rule
 from nat_plugin.plugins import plugins
 from nat_plugin.runs.progress import Silent
 from nat_plugin.runs.recipe import plan
@@ -46,7 +46,7 @@ def space_of(name: str) -> Any:
 @pytest.mark.parametrize(("name", "channels"), [("NasBench101", 1), ("ProxylessNAS", 3), ("ShuffleNetSpace", 1)])
 def test_the_module_of_a_moved_network_is_the_model_that_nni_freezes(name: str, channels: int) -> None:
     space, adapter = space_of(name), NNIAdapter(name, SIZES[name])
-    network = adapter.read(json.dumps(drawn(space, 1)), Frame(input=(channels, 16, 16), classes=7))
+    network = adapter.read(json.dumps(drawn(space, 1)), NetworkSize(input=(channels, 16, 16), classes=7))
     moves = Moves(network, find_rule("nat"))
     moved = canonical(moves.apply(moves.sample(np.random.default_rng(0))))
     sample = json.loads(adapter.write(moved))
@@ -76,12 +76,12 @@ def test_every_space_whose_networks_are_opaque_is_built_with_fresh_weights(name:
 
 
 def test_networks_that_the_core_builds_have_none() -> None:
-    adapter, frame = NNIAdapter(), Frame()
+    adapter, size = NNIAdapter(), NetworkSize()
     nasbench201 = {f"cell/{end}": "conv_3x3" for end in ("0_1", "0_2", "1_2", "0_3", "1_3", "2_3")}
     for text in (adapter.published()["darts-v2"].text, json.dumps(nasbench201)):
-        assert adapter.module(adapter.read(text, frame)) is None
+        assert adapter.module(adapter.read(text, size)) is None
     darts = DartsAdapter()
-    assert adapter.module(darts.read(darts.published()["DARTS_V2"].text, frame)) is None
+    assert adapter.module(darts.read(darts.published()["DARTS_V2"].text, size)) is None
 
 
 @pytest.mark.parametrize(
