@@ -77,7 +77,7 @@ class Adapter(ABC):
 
     @abstractmethod
     def write(self, network: Network) -> str:
-        """The architecture in the format's own text. NATError where the format cannot say it."""
+        """The architecture in the format's own text. NATError where the format cannot represent it."""
 
     def choices(self, text: str) -> Mapping[str, str]:
         """What an architecture chooses, by the labels that its format gives to choices, for who reads a report; empty

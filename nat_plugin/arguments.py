@@ -23,14 +23,14 @@ def read_count(name: str, value: Any, minimum: int) -> int:
     except TypeError:
         found = None
     if found is None or not minimum <= found <= LARGEST:
-        raise NATError(f"{name}: {value!r:.60} is no whole number from {minimum} to {LARGEST}")
+        raise NATError(f"{name}: {value!r:.60} is not a whole number from {minimum} to {LARGEST}")
     return found
 
 
 def read_name(name: str, value: Any) -> str:
     """A text. NATError for anything else."""
     if not isinstance(value, str):
-        raise NATError(f"{name}: {value!r:.60} is no name")
+        raise NATError(f"{name}: must be a name, not {value!r:.60}")
     return value
 
 
@@ -41,7 +41,9 @@ def read_shape(value: Any) -> Shape:
     except TypeError:
         numbers = []
     if len(numbers) != 3:
-        raise NATError(f"input: {value!r:.60} is no image; write (channels, height, width), as in (3, 32, 32)")
+        raise NATError(
+            f"input: {value!r:.60} is not the shape of an image; write (channels, height, width), as in (3, 32, 32)"
+        )
     channels, height, width = (read_count("input", each, 1) for each in numbers)
     return channels, height, width
 
@@ -49,7 +51,7 @@ def read_shape(value: Any) -> Shape:
 def read_path(name: str, value: Any) -> Path:
     """A file to be written later. NATError if it cannot be, so that this is known before hours of training."""
     if not isinstance(value, str | os.PathLike):
-        raise NATError(f"{name}: {value!r:.60} is no path of a file")
+        raise NATError(f"{name}: must be the path of a file, not {value!r:.60}")
     path = Path(value)
     if path.is_dir():
         raise NATError(f"{name}: {path} is a folder; give a file")

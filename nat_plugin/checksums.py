@@ -72,9 +72,9 @@ def _read(folder: Path) -> tuple[str, dict[str, str]]:
 def _check(folder: Path, name: str, known: str) -> None:
     path = folder / name
     if not os.path.isfile(path):
-        raise NATError(f"{path}: it was there when this folder was done, and is gone; {_hint(folder)}")
+        raise NATError(f"{path}: file missing since this folder was finished; {_hint(folder)}")
     if _sum(path) != known:
-        raise NATError(f"{path}: changed since this folder was done; {_hint(folder)}")
+        raise NATError(f"{path}: changed since this folder was finished; {_hint(folder)}")
 
 
 def _sum(path: Path) -> str:

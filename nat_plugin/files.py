@@ -184,7 +184,7 @@ def open_own(path: Path, *, new: bool = False) -> int:
     found = os.fstat(handle)
     if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
         os.close(handle)
-        what = "has a second name (a hard link)" if stat.S_ISREG(found.st_mode) else "is no regular file"
+        what = "has a second name (a hard link)" if stat.S_ISREG(found.st_mode) else "is not a regular file"
         raise OSError(errno.EPERM, f"it {what}")
     return handle
 

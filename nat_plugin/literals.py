@@ -192,7 +192,7 @@ def _dict(node: ast.expr, depth: int) -> Literal:
             _refuse(key or node, "a key that is neither string nor number")
         check_plain(key.value, f"line {key.lineno}")
         if key.value in found:
-            raise NATError(f"line {key.lineno}: the key {str(key.value)[:40]!r} stands twice in one dict")
+            raise NATError(f"line {key.lineno}: the key {str(key.value)[:40]!r} is duplicated in one dict")
         found[key.value] = _value(item, depth + 1)
     return found
 

@@ -38,7 +38,7 @@ def check_plain(value: object, where: str, depth: int = 0) -> None:
     if isinstance(value, dict):
         for key, inner in value.items():
             if not isinstance(key, str):
-                raise NATError(f"{where}: the key {show(key)} is no text")
+                raise NATError(f"{where}: the key {show(key)} is not a string")
             check_text(key, where)
             check_plain(inner, f"{where}: {key:.60}", depth + 1)
     elif isinstance(value, list):
@@ -48,7 +48,7 @@ def check_plain(value: object, where: str, depth: int = 0) -> None:
         check_text(value, where)
     elif isinstance(value, float):
         if not math.isfinite(value):
-            raise NATError(f"{where}: {value} is no finite number")
+            raise NATError(f"{where}: {value} is not a finite number")
     elif isinstance(value, int):
         check_int(value, where)
     elif value is not None:
@@ -60,7 +60,7 @@ def check_text(text: str, where: str) -> None:
     half = _HALF.search(text)
     if half:
         raise NATError(
-            f"{where}: {text[half.start() : half.start() + 20]!a} is no text: it has half of a surrogate pair"
+            f"{where}: {text[half.start() : half.start() + 20]!a} is not valid text: it has half of a surrogate pair"
         )
 
 

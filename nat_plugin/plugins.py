@@ -216,7 +216,7 @@ def _a(kind: type[_T], value: object) -> _T:
 def _function(name: str, value: _T) -> tuple[str, _T]:
     """An entry that is a function. TypeError if it is none."""
     if not callable(value):
-        raise TypeError(f"{value!r:.60} is no function")
+        raise TypeError(f"{value!r:.60} is not a function")
     return name, value
 
 
@@ -229,7 +229,7 @@ def _with_settings(kind: type[_T], given: object) -> type[_T]:
 def _kind_of(kind: type[_T], given: object) -> type[_T]:
     """The class. TypeError if it is none, or not one of that kind."""
     if not (isinstance(given, type) and issubclass(given, kind)):
-        raise TypeError(f"{given!r:.60} is no class of {kind.__name__}")
+        raise TypeError(f"{given!r:.60} is not a subclass of {kind.__name__}")
     return given
 
 

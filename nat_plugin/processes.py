@@ -54,7 +54,7 @@ def workers(count: int, method: str, advice: str) -> Iterator[Submit]:
     except BaseException as error:
         pool.end()
         if isinstance(error, BrokenProcessPool):
-            raise NATError(f"a process that worked for this one was killed (out of memory?); {advice}") from error
+            raise NATError(f"a worker process was killed (out of memory?); {advice}") from error
         raise
     finally:
         pool.close()

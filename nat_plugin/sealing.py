@@ -28,5 +28,5 @@ def unseal(text: str) -> dict[str, Any]:
         raise ValueError("it has no checksum")
     said = values.pop(KEY)
     if said != digest(values):
-        raise ValueError("its checksum does not fit what is in it")
+        raise ValueError("its checksum does not match its contents")
     return values

@@ -56,7 +56,7 @@ def size_of(
 def find_adapter(wanted: Wanted, plugins: Plugins) -> Adapter:
     """An adapter with its settings. NATError if there is none of that name, or if the settings are not its own."""
     if not isinstance(wanted, str | Mapping):
-        raise NATError(f"adapter: {wanted!r:.60} is no name, and no mapping of a name and settings")
+        raise NATError(f"adapter: must be a name, or a mapping of a name and settings, not {wanted!r:.60}")
     values = {"name": wanted} if isinstance(wanted, str) else dict(wanted)
     adapter: Adapter = plugins.find("adapters", str(values.pop("name", None)))
     if not values:
@@ -98,7 +98,7 @@ def _text(source: str) -> tuple[str, str, bool]:
         text = read_text(document)
         if source.endswith(".py"):
             names = ", ".join(assigned_names(text)[:30]) or "none found"
-            raise NATError(f"{source}: say which architecture, as {source}:NAME; names: {names}")
+            raise NATError(f"{source}: choose an architecture, as {source}:NAME; names: {names}")
         return text.removesuffix("\n"), source, True  # who prints a text ends its last line
     return source, source if len(source) <= 60 else source[:57] + "...", False
 

@@ -64,6 +64,7 @@ def translate(network: Network, adapter: Adapter, size: NetworkSize) -> str:
         own = NetworkSize(network.placements[0].channels, len(network.placements), network.input, network.head.classes)
         if not same(adapter.read(text, own), network):
             raise NATError(
-                f"format '{adapter.name}' cannot say this architecture: what it reads back computes something else"
+                f"format '{adapter.name}' cannot represent this architecture: what it reads back computes something "
+                "else"
             )
     return text

@@ -41,5 +41,5 @@ def test_numbers_of_numpy_and_lists_are_taken() -> None:
 
 @pytest.mark.parametrize("value", [-1, 2**32, 1.0, "1", True, None])
 def test_what_is_no_count_is_refused(value: Any) -> None:
-    with pytest.raises(NATError, match=r"^draws: .* is no whole number from 0 to 4294967295$"):
+    with pytest.raises(NATError, match=r"^draws: .* is not a whole number from 0 to 4294967295$"):
         read_count("draws", value, 0)

@@ -218,7 +218,7 @@ def test_a_long_recipe(tmp_path: Path) -> None:
     (tmp_path / "many.yaml").write_text("".join(f"k{number}: 1\n" for number in range(10**5)))
     assert "more than a recipe can have" in refused(tmp_path, "run", "many.yaml")
     (tmp_path / "keys.yaml").write_text("".join(f"k{number}: 1\n" for number in range(15_000)) + "k0: 2")
-    assert "key 'k0' stands twice" in refused(tmp_path, "run", "keys.yaml")
+    assert "key 'k0' is duplicated" in refused(tmp_path, "run", "keys.yaml")
 
 
 ROOMS = {"nat_plugin/files.py", "nat_plugin/tensors.py"}

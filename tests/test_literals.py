@@ -129,7 +129,7 @@ def test_an_object_is_json_or_a_literal() -> None:
         ("range(0, 10**9)", "an expression"),
         ("range(0, 99999)", "a range with numbers beyond 10,000"),
         ("range(0, 9, 0)", "a range of anything but one to three whole numbers"),
-        ("{'a': 1, 'a': 2}", "the key 'a' stands twice"),
+        ("{'a': 1, 'a': 2}", "the key 'a' is duplicated"),
         ("{**{}}", "a key that is neither"),
         ("Genotype(a=1, a=2)", "a call that gives 'a' twice"),
         ("-'a'", "an expression"),

@@ -28,7 +28,7 @@ def test_a_change_is_seen(document: dict[str, Any], key: str, value: Any) -> Non
     sealed = json.loads(seal(document))
     if key == "checksum" or (key in sealed and json.dumps(sealed[key]) == json.dumps(value)):
         return
-    with pytest.raises(ValueError, match="checksum does not fit"):
+    with pytest.raises(ValueError, match="checksum does not match"):
         unseal(json.dumps({**sealed, key: value}))
 
 

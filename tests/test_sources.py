@@ -44,7 +44,7 @@ def test_a_python_file_is_never_executed(tmp_path: Path) -> None:
 
 def test_a_python_file_without_a_name_lists_its_names(tmp_path: Path) -> None:
     (tmp_path / "g.py").write_text(f"X = {text_of('DARTS_V2')}\n")
-    with pytest.raises(NATError, match=r"say which architecture, as .*g\.py:NAME; names: X"):
+    with pytest.raises(NATError, match=r"choose an architecture, as .*g\.py:NAME; names: X"):
         find_source(str(tmp_path / "g.py"), None, plugins())
 
 
@@ -101,7 +101,7 @@ def test_without_its_framework_a_model_is_a_name_that_nobody_knows(monkeypatch: 
         ),
         (
             "0 2 0 0 0",
-            ["enas-micro: 5 integers are no micro string", "enas-macro: layer 2 has 2 integers instead of 3"],
+            ["enas-micro: 5 integers are not a micro string", "enas-macro: layer 2 has 2 integers instead of 3"],
         ),
         ('fixed_arc="0 9"\n', ["enas-micro: 2 integers", "enas-macro: layer 1 has 1 integers instead of 2"]),
         ("[('sep_conv_3x3', 0), ('sep_conv_3x3', 1)]", ["darts: expected Genotype(...) or an object with its fields"]),

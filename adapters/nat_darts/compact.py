@@ -111,12 +111,13 @@ def _numbers(network: Network, name: str) -> Sequence[tuple[int, int]]:
         or cell.output != tuple(range(INPUTS, INPUTS + len(cell.nodes)))
     ):
         raise NATError(
-            f"the compact form cannot say cell '{name}': it has two edges for each node and every node in the output"
+            f"the compact form cannot represent cell '{name}': it has two edges for each node and every node in the "
+            "output"
         )
     for edge in cell.edges:
         if edge.op not in CHOICES:
             raise NATError(
-                f"the compact form cannot say '{edge.op}' ({edge.key}); it has {', '.join(NAMES)}; --extended (or "
-                "convert --to network) writes network JSON, which can"
+                f"the compact form cannot represent '{edge.op}' ({edge.key}); it has {', '.join(NAMES)}; --extended "
+                "(or convert --to network) writes network JSON, which can"
             )
     return [(edge.source, CHOICES.index(edge.op)) for edge in cell.edges]

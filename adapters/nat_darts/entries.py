@@ -65,9 +65,9 @@ def read_concat(value: Literal, field: str) -> tuple[int, ...]:
     for index, node in enumerate(value[: MAX_NODES + 1]):
         nodes.append(_node(node, f"{field} item {index}"))
         if not INPUTS <= nodes[-1] < INPUTS + MAX_NODES:
-            raise NATError(f"{field} item {index}: node {node} is none of the inner nodes 2 to {MAX_NODES + 1}")
+            raise NATError(f"{field} item {index}: node {node} is not one of the inner nodes 2 to {MAX_NODES + 1}")
         if nodes[-1] in nodes[:-1]:
-            raise NATError(f"{field} item {index}: node {node} stands there twice")
+            raise NATError(f"{field} item {index}: node {node} is listed twice")
     return tuple(nodes)
 
 
@@ -144,7 +144,7 @@ def _parts(item: Literal, field: str, index: int) -> tuple[str, list[int]]:
 def _check_edge(entry: Entry, field: str, index: int) -> Entry:
     where = f"{field} entry {index}"
     if not INPUTS <= entry.target < INPUTS + MAX_NODES:
-        raise NATError(f"{where}: node {entry.target} is none of the inner nodes 2 to {MAX_NODES + 1}")
+        raise NATError(f"{where}: node {entry.target} is not one of the inner nodes 2 to {MAX_NODES + 1}")
     if not 0 <= entry.source < entry.target:
         allowed = f"0 to {entry.target - 1}"
         raise NATError(f"{where}: node {entry.target} cannot read node {entry.source}; it has {allowed} before it")

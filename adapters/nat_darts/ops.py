@@ -41,7 +41,7 @@ def register_op_name(name: str, op: Op) -> None:
     if op in _NAMES or op == NULL:
         raise NATError(f"op '{op}' has a name in genotypes: '{_NAMES.get(op, NULLS[0])}'")
     if not _WORD.fullmatch(name):
-        raise NATError(f"{name!r:.60} is no name of an op: letters, digits, '_', '-' and '.' only")
+        raise NATError(f"{name!r:.60} is not a valid name of an op: letters, digits, '_', '-' and '.' only")
     OPS[name] = op
     _NAMES[op] = name
     _ADDED.append(name)

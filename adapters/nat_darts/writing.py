@@ -21,9 +21,9 @@ def genotype_cells(network: Network) -> dict[str, Cell]:
     for level, name in enumerate(CELL_NAMES):
         cell = found.get(name)
         if cell is None or cell.inputs != INPUTS or not cell.project or any(n != Node(level) for n in cell.nodes):
-            raise NATError(f"a genotype cannot say this network: it has no plain cell '{name}' of two inputs")
+            raise NATError(f"a genotype cannot represent this network: it has no plain cell '{name}' of two inputs")
         if min(cell.output) < INPUTS:
-            raise NATError(f"a genotype cannot say that cell '{name}' has an input of its own in the output")
+            raise NATError(f"a genotype cannot represent that cell '{name}' has an input of its own in the output")
     return found
 
 

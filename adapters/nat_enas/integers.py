@@ -87,9 +87,9 @@ def _check_closed(text: str, scope: CharSpan) -> None:
             still_open.append(_CLOSED_BY[match[0]])
         else:
             line = text.count("\n", 0, match.start()) + 1
-            raise NATError(f"line {line}: {match[0]!r} closes nothing; is the beginning of the text lost?")
+            raise NATError(f"line {line}: {match[0]!r} is an unmatched bracket")
     if still_open:
-        raise NATError(f"{still_open[-1]!r} is missing; is the end of the text lost?")
+        raise NATError(f"{still_open[-1]!r} is missing: unmatched bracket")
 
 
 def _scopes(text: str) -> list[CharSpan]:
@@ -112,6 +112,7 @@ def _scopes(text: str) -> list[CharSpan]:
         return tensors
     if _NESTED.search(text):
         raise NATError(
-            "brackets three deep are no ENAS string; NASLib's tuples of DARTS cells are read by darts-compact"
+            "brackets nested three deep are not an ENAS string; NASLib's tuples of DARTS cells are read by "
+            "darts-compact"
         )
     return [(0, len(text))]

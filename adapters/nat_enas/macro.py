@@ -137,6 +137,6 @@ def _value(edge: Edge) -> int:
     if edge.key.startswith("op/") and edge.op in MACRO:
         return MACRO.index(edge.op)
     raise NATError(
-        f"a macro string cannot say '{edge.op}' ({edge.key}); --extended (or convert --to network) writes "
+        f"a macro string cannot represent '{edge.op}' ({edge.key}); --extended (or convert --to network) writes "
         "network JSON, which can"
     )

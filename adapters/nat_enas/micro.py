@@ -52,7 +52,7 @@ class MicroAdapter(Adapter):
             text = with_integers(network.origin.payload, [number for row in rows for number in row])
         for cell, again in zip(cells, _read(text), strict=True):
             if _structure(cell) != _structure(again):
-                raise NATError("an ENAS string cannot say this network: its cells have other edges or outputs")
+                raise NATError("an ENAS string cannot represent this network: its cells have other edges or outputs")
         return text
 
     def published(self) -> Mapping[str, Published]:
@@ -64,8 +64,8 @@ def _read(text: str) -> tuple[Cell, Cell]:
     half, rest = divmod(len(values), 2)
     if rest or half % 4:
         raise NATError(
-            f"{len(values)} integers are no micro string: it has 4 for each node (index_1 op_1 index_2 op_2), as many "
-            "nodes in the normal as in the reduction cell"
+            f"{len(values)} integers are not a micro string: it has 4 for each node (index_1 op_1 index_2 op_2), as "
+            "many nodes in the normal as in the reduction cell"
         )
     if before_plus(text) not in (None, half):
         raise NATError("the '+' of a micro string stands between its two cells, which have the same number of nodes")
@@ -106,7 +106,7 @@ def _halved(cell: Cell) -> Cell:
 def _cell(network: Network, name: str) -> Cell:
     cell = network.by_name.get(name)
     if cell is None or cell.inputs != INPUTS or not cell.project:
-        raise NATError(f"an ENAS string cannot say this network: it has no cell '{name}' of two inputs")
+        raise NATError(f"an ENAS string cannot represent this network: it has no cell '{name}' of two inputs")
     return cell
 
 
@@ -117,8 +117,8 @@ def _entries(cell: Cell) -> list[Edge]:
 def _number(edge: Edge) -> int:
     if edge.op not in MICRO:
         raise NATError(
-            f"an ENAS string cannot say '{edge.op}' ({edge.key}); it has {', '.join(map(str, MICRO))}; --extended "
-            "(or convert --to network) writes network JSON, which can"
+            f"an ENAS string cannot represent '{edge.op}' ({edge.key}); it has {', '.join(map(str, MICRO))}; "
+            "--extended (or convert --to network) writes network JSON, which can"
         )
     return MICRO.index(edge.op)
 

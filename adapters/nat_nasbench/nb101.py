@@ -97,7 +97,7 @@ def moved(spec: Spec, network: Network) -> tuple[tuple[str, ...], tuple[tuple[in
             matrix[int(source)][int(target)] = 0
         elif not source:
             if edge.op not in edge.choices:
-                raise NATError(f"a cell of NAS-Bench-101 cannot say '{edge.op}' at vertex {target}")
+                raise NATError(f"a cell of NAS-Bench-101 cannot represent '{edge.op}' at vertex {target}")
             ops[int(target)] = op_name(edge.op)
     return tuple(ops), tuple(map(tuple, matrix))
 
@@ -109,7 +109,7 @@ def _network(spec: Spec, size: NetworkSize, origin: Origin) -> Network:
     channels, cells = size.filled(CHANNELS, CELLS)
     if cells % STACKS or cells > MAX_CELLS:
         raise NATError(
-            f"cells: NAS-Bench-101 has as many in each of its {STACKS} stacks, up to {MAX_CELLS}; not {cells}"
+            f"cells: NAS-Bench-101 has the same number in each of its {STACKS} stacks, up to {MAX_CELLS}; not {cells}"
         )
     matrix, places = part(spec.matrix, kept), _places(size, channels, cells)
     hidden = hidden_channels(matrix, places)

@@ -97,12 +97,12 @@ def ops_of(network: Network) -> list[str]:
     """The names of the ops of a network's cell, in the order of ``ENDS``. NATError if it is no cell of this space."""
     cell = network.by_name.get(CELL)
     if cell is None or (cell.inputs, len(cell.nodes), cell.output) != (1, 3, (3,)):
-        raise NATError(f"a NAS-Bench-201 string cannot say this network: it has no cell '{CELL}' of four nodes")
+        raise NATError(f"a NAS-Bench-201 string cannot represent this network: it has no cell '{CELL}' of four nodes")
     if tuple((edge.source, edge.target) for edge in cell.edges) != ENDS:
-        raise NATError("a NAS-Bench-201 string cannot say this network: its cell has other edges")
+        raise NATError("a NAS-Bench-201 string cannot represent this network: its cell has other edges")
     for edge in cell.edges:
         if edge.op not in _NAMES:
-            raise NATError(f"a NAS-Bench-201 string cannot say '{edge.op}' ({edge.key}); it has {', '.join(OPS)}")
+            raise NATError(f"a NAS-Bench-201 string cannot represent '{edge.op}' ({edge.key}); it has {', '.join(OPS)}")
     return [_NAMES[edge.op] for edge in cell.edges]
 
 

@@ -86,7 +86,7 @@ class TransNASAdapter(Adapter):
         digits = digits_of(network)
         if network.origin is None or network.origin.format != self.name:
             if network.placements != _placements(CHANNELS, MODULES):
-                raise NATError("a TransNAS-Bench-101 string cannot say this network: its cells stand elsewhere")
+                raise NATError("a TransNAS-Bench-101 string cannot represent this network: its cells stand elsewhere")
             return from_ops(digits)
         text = network.origin.payload
         return text.replace(bare(text), f"{bare(text).rpartition('-')[0]}-{_spell(digits)}")
@@ -105,11 +105,13 @@ def digits_of(network: Network) -> str:
     cell = network.by_name.get(CELL)
     ends = tuple((edge.source, edge.target) for edge in cell.edges) if cell else ()
     if cell is None or (cell.inputs, len(cell.nodes), cell.output) != (1, 3, (3,)) or ends != ENDS:
-        raise NATError(f"a TransNAS-Bench-101 string cannot say this network: it has no cell '{CELL}' of four nodes")
+        raise NATError(
+            f"a TransNAS-Bench-101 string cannot represent this network: it has no cell '{CELL}' of four nodes"
+        )
     for edge in cell.edges:
         if edge.op not in OPS:
             known = ", ".join(map(str, OPS))
-            raise NATError(f"a TransNAS-Bench-101 string cannot say '{edge.op}' ({edge.key}); it has {known}")
+            raise NATError(f"a TransNAS-Bench-101 string cannot represent '{edge.op}' ({edge.key}); it has {known}")
     return "".join(str(OPS.index(edge.op)) for edge in cell.edges)
 
 

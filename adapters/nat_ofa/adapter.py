@@ -67,7 +67,7 @@ class OFAAdapter(Adapter):
         )
         for block in plan.blocks:
             if block.key not in edges or edges[block.key].op not in (block.op, *block.choices):
-                raise NATError(f"the JSON of Once-for-All cannot say what this network has at '{block.key}'")
+                raise NATError(f"the JSON of Once-for-All cannot represent what this network has at '{block.key}'")
         patches = Patches(text, len(text) - len(text.lstrip()), len(text.rstrip()))
         if is_config(value):
             put_blocks(patches, value, plan.blocks, edges)

@@ -33,7 +33,7 @@ def read_images(
         raise
     except Exception as error:
         said = str(error).strip().splitlines() or [type(error).__name__]
-        raise NATError(f"{settings.images}: the images cannot be made fit for the model: {said[0]}") from error
+        raise NATError(f"{settings.images}: the images cannot be prepared for the model: {said[0]}") from error
 
 
 def _images_in(folder: Path) -> list[Path]:
@@ -43,10 +43,10 @@ def _images_in(folder: Path) -> list[Path]:
 
 def _files(folder: Path, count: int, seed: int) -> list[Path]:
     if not folder.is_dir():
-        raise NATError(f"{folder}: no folder; --images names one that holds images")
+        raise NATError(f"{folder}: there is no such folder; give a folder of images as --images")
     found = _images_in(folder)
     if len(found) < min(count, 4):
-        raise NATError(f"{folder}: {len(found)} images; 4 are the least, 64 and more are good")
+        raise NATError(f"{folder}: {len(found)} images; at least 4 are needed, 64 or more are better")
     order = torch.randperm(len(found), generator=torch.Generator().manual_seed(seed)).tolist()
     return [found[at] for at in order[:count]]
 
@@ -63,5 +63,7 @@ def _numbers(names: list[str], classes: int, folder: Path) -> dict[str, int]:
             "numbers of their classes, or there is one for each class"
         )
     if max(numbers.values()) >= classes:
-        raise NATError(f"{folder}: folder '{max(numbers, key=lambda name: numbers[name])}' is no class of {classes}")
+        raise NATError(
+            f"{folder}: folder '{max(numbers, key=lambda name: numbers[name])}' is not one of the {classes} classes"
+        )
     return numbers

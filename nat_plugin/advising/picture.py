@@ -25,7 +25,7 @@ def check_picture(path: Path) -> None:
     if path.suffix != ".svg":
         raise NATError(f"{path}: pictures are written as .svg")
     if path.is_dir() or not path.absolute().parent.is_dir():
-        raise NATError(f"{path}: no file can be written there")
+        raise NATError(f"{path}: cannot be written")
 
 
 def draw(advice: Advice, path: Path) -> None:

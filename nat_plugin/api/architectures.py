@@ -85,7 +85,7 @@ class Architecture:
         return {"source": self.label, "format": self.format, **describe(self.network)}
 
     def convert(self, to: str | Mapping[str, Any]) -> Architecture:
-        """The same in another format. NATError where that cannot say it.
+        """The same in another format. NATError where that cannot represent it.
 
         >>> import nat_plugin as nat
         >>> nat.read("DARTS_V2").convert("network").format
@@ -188,5 +188,6 @@ def _text(source: Readable) -> str:
     if isinstance(source, list | tuple | dict):
         return repr(source)
     raise NATError(
-        f"this {type(source).__name__} is no architecture; give a text, a path, a genotype, a list, a dict or a Network"
+        f"a {type(source).__name__} is not an architecture; give a text, a path, a genotype, a list, a dict or a "
+        "Network"
     )

@@ -41,7 +41,7 @@ def load_policy(name: str | os.PathLike[str] = "general", device: str = "auto") 
     nat_plugin.errors.NATError: policy 'generl': no such file; every run of `nat` leaves one; those that ship: ...
     """
     if not isinstance(name, str | os.PathLike):
-        raise NATError(f"policy: {name!r:.60} is no name; give one that ships, a file or the folder of a run")
+        raise NATError(f"policy: must be the name of one that ships, a file or the folder of a run, not {name!r:.60}")
     name = current_name(os.fspath(name))
     check_policy_file(name)  # before torch is imported, which takes seconds
 

@@ -63,9 +63,9 @@ def run(
 
     ``recipe``: one that ships by its name, a file, or a dict of its keys (docs/reference/recipes.md); its ``source``
     may be an ``Architecture``. ``overrides``: other values, by keys with dots. ``out``: a new or empty folder; left
-    out: ``nat-runs/NAME``. ``extended``: allow null where the format cannot say it. ``progress``: a bar, or lines where
-    standard error is no terminal; left out: on a terminal only. What is interrupted, ``resume`` goes on with.
-    NATError of one line, or of one for each mistake, for whatever is wrong.
+    out: ``nat-runs/NAME``. ``extended``: allow null where the format cannot represent it. ``progress``: a bar, or
+    lines where standard error is no terminal; left out: on a terminal only. What is interrupted,
+    ``resume`` goes on with. NATError of one line, or of one for each mistake, for whatever is wrong.
 
     >>> import nat_plugin as nat
     >>> recipe = {
@@ -193,14 +193,14 @@ def resume_job(
     from nat_plugin.runs.record import RunRecord
 
     if not isinstance(moved, Mapping) or not all(isinstance(each, str) for each in (*moved, *moved.values())):
-        raise NATError(f"moved: {moved!r:.60} is no mapping of old places to new ones")
+        raise NATError(f"moved: must be a mapping of old paths to new ones, not {moved!r:.60}")
     if not folder.is_dir():
         raise NATError(f"{folder}: there is no such folder")
     if fabric is not None and not isinstance(fabric, Mapping):
-        raise NATError(f"fabric: {fabric!r:.60} is no mapping; write {{'devices': 2}}")
+        raise NATError(f"fabric: must be a mapping such as {{'devices': 2}}, not {fabric!r:.60}")
     if is_training(folder):
         if fabric:
-            raise NATError(f"{folder}: this is the training of a policy, which is of one device")
+            raise NATError(f"{folder}: this folder is of `nat train`, which uses one device; leave fabric out")
         plan_training(TrainingRecord.read(folder).moved(moved).recipe, plugins())
 
         from nat_plugin.policy.training.train import resume as go_on_training
@@ -228,14 +228,14 @@ def _report(folder: Path) -> None:
 
 def _given(overrides: Mapping[str, Any] | None) -> Mapping[str, Any]:
     if overrides is not None and not isinstance(overrides, Mapping):
-        raise NATError(f"overrides: {overrides!r:.60} is no mapping; write {{'search.rounds': 3}}")
+        raise NATError(f"overrides: must be a mapping such as {{'search.rounds': 3}}, not {overrides!r:.60}")
     return overrides or {}
 
 
 def _values(recipe: RecipeLike, overrides: Overrides, **others: object) -> dict[str, Any]:
     """Of a recipe, and what arguments of their own say."""
     if not isinstance(recipe, str | os.PathLike | Mapping):
-        raise NATError(f"recipe: a {type(recipe).__name__} is none; give a name, a file, or a dict of its keys")
+        raise NATError(f"recipe: must be a name, a file, or a dict of its keys, not a {type(recipe).__name__}")
     recipe = _with_text(recipe) if isinstance(recipe, Mapping) else recipe
     overrides = _with_text(overrides) if isinstance(overrides, Mapping) else overrides
     values = read_values(recipe, overrides or (), plugins())
@@ -250,5 +250,5 @@ def _with_text(values: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _folder(name: str, given: Folder) -> Path:
     if not isinstance(given, str | os.PathLike) or not os.fspath(given):
-        raise NATError(f"{name}: {given!r:.60} is no folder")
+        raise NATError(f"{name}: must be a folder, not {given!r:.60}")
     return Path(given)

@@ -41,9 +41,9 @@ def transform(  # noqa: PLR0913 - keywords that a user types
     ``60%``, ``2.5M``; the result never exceeds one. ``policy``: one that ships, a file, the folder of a run or a
     training, or what ``load_policy`` gave. ``rules``: what may become of an operation. ``costs``: tables of
     ``nat measure``, or your own, by the metric that ``budget`` then may limit. ``samples``: so many are drawn from the
-    policy too. ``proxies``: score finalists without training, for a critic that knows how to use it. ``extended``:
-    allow null where the format cannot say it; the result is network JSON then. NATError of one line for whatever is
-    wrong, and where nothing legal fits the budget.
+    policy too. ``proxies``: score finalists by training-free proxies, for a critic trained with them. ``extended``:
+    allow null where the format cannot represent it; the result is network JSON then. NATError of one line for whatever
+    is wrong, and where nothing legal fits the budget.
 
     >>> import nat_plugin as nat
     >>> lean = nat.transform("DARTS_V2", {"macs": "0.9x"})
@@ -78,7 +78,7 @@ def prepare(
     takes seconds, as far as that can be."""
     chosen = checked_settings(TransformSettings, settings, "transform")
     if not isinstance(costs, Mapping) or not all(isinstance(each, str | os.PathLike) for each in costs.values()):
-        raise NATError(f"costs: {costs!r:.60} is no mapping of metrics to files; write {{'energy': 'energy.json'}}")
+        raise NATError(f"costs: must be a mapping such as {{'energy': 'energy.json'}}, not {costs!r:.60}")
     tables = table_metrics({name: Path(path) for name, path in costs.items()})
     rule, limits = find_rule(chosen.rules), Budget.parse(budget, {**METRICS, **tables})
     if not isinstance(policy, LoadedPolicy):

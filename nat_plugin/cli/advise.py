@@ -17,17 +17,29 @@ from nat_plugin.cli.options import adapter_option, json_option, pairs, print_jso
     "--images", required=True, type=click.Path(path_type=Path), help="Folder of images like those it was trained on."
 )
 @click.option(
-    "--labels", "labelled", is_flag=True, help="The folders in it are classes, by number or in alphabetical order."
+    "--labels", "labelled", is_flag=True, help="Each folder in it is a class, by number or in alphabetical order."
 )
-@click.option("--count", type=click.IntRange(4, 100_000), default=64, show_default=True, help="Images that are used.")
-@click.option("--rules", default="nat++", show_default=True, help="What may become of an operation.")
 @click.option(
-    "--budget", multiple=True, metavar="METRIC=LIMIT", help="What combinations keep: macs=0.8x, latency=0.7x, ..."
+    "--count", type=click.IntRange(4, 100_000), default=64, show_default=True, help="Number of images to use."
 )
-@click.option("--mean", type=click.FloatRange(0, 1), help="Of pixels from 0 to 1.  [default: what the model states]")
-@click.option("--std", type=click.FloatRange(0, 1, min_open=True), help="The same for their standard deviation.")
+@click.option("--rules", default="nat++", show_default=True, help="Allowed replacements: nat, nat++, ...")
+@click.option(
+    "--budget", multiple=True, metavar="METRIC=LIMIT", help="Limits of combinations: macs=0.8x, latency=0.7x, ..."
+)
+@click.option("--mean", type=click.FloatRange(0, 1), help="Mean of pixels, from 0 to 1.  [default: that of the model]")
+@click.option(
+    "--std",
+    type=click.FloatRange(0, 1, min_open=True),
+    help="Standard deviation of pixels.  [default: that of the model]",
+)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
-@click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True, help="Which images are drawn.")
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**31 - 1),
+    default=0,
+    show_default=True,
+    help="Seed of the random sample of images.",
+)
 @click.option("--svg", type=click.Path(path_type=Path), help="Draw it into this file.")
 @json_option
 @size_options

@@ -19,7 +19,7 @@ from nat_plugin.cli.options import json_option, print_json
 @click.option(
     "--processes",
     type=click.IntRange(1, 1024),
-    help="Searches that go on side by side: executor.workers of the recipe.",
+    help="Searches run in parallel: executor.workers of the recipe.",
 )
 @json_option
 def compare(

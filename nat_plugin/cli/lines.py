@@ -21,7 +21,7 @@ MAX_LINE = 2**20
 _CHUNK = 2**16
 
 keep_going_option = click.option(
-    "--keep-going", is_flag=True, help="With SOURCE -: say what is wrong with a line, and go on with the next."
+    "--keep-going", is_flag=True, help="With SOURCE -: report a bad line, and continue with the next."
 )
 
 
@@ -101,7 +101,7 @@ class Problems:
     def end(self) -> None:
         """NATError if anything was passed over."""
         if self._count:
-            raise NATError(f"lines of standard input that were passed over: {self._count:,}")
+            raise NATError(f"lines of standard input that were skipped: {self._count:,}")
 
 
 def read_line(number: int, line: bytes, adapter: str | None, plugins: Plugins) -> Source:

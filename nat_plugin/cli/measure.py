@@ -13,8 +13,8 @@ from nat_plugin.cli.options import adapter_option, size_options
 @click.argument("source")
 @adapter_option
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="JSON file to write.")
-@click.option("--batch", type=click.IntRange(1, 65_536), default=1, show_default=True, help="Images in a pass.")
-@click.option("--threads", type=click.IntRange(1, 1024), help="Threads on the CPU.  [default: as torch has it]")
+@click.option("--batch", type=click.IntRange(1, 65_536), default=1, show_default=True, help="Images per forward pass.")
+@click.option("--threads", type=click.IntRange(1, 1024), help="CPU threads.  [default: torch's]")
 @click.option("--layout", help="channels_last or contiguous.  [default: channels_last]")
 @click.option("--precision", default="auto", show_default=True, help="float32, bfloat16, float16 or auto.")
 @click.option("--runtime", default="eager", show_default=True, help="eager, compile or onnxruntime.")
@@ -22,7 +22,7 @@ from nat_plugin.cli.options import adapter_option, size_options
 @click.option(
     "--blank",
     metavar="METRIC:UNIT",
-    help="Time nothing: write a table of your own metric to be filled in, as in energy:mJ.",
+    help="Measure nothing: write an empty table of your own metric to fill in, as in energy:mJ.",
 )
 @size_options
 def measure(
@@ -41,7 +41,7 @@ def measure(
     size: int | None,
     classes: int | None,
 ) -> None:
-    """Time every operation that may stand in SOURCE, and write a table that budgets can use, here or elsewhere."""
+    """Time every operation allowed in SOURCE, and write a table that budgets can use, here or elsewhere."""
     from nat_plugin.arguments import read_path
     from nat_plugin.errors import NATErrors
     from nat_plugin.measuring.tables import TableSubject, blank_table, fingerprint

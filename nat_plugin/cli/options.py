@@ -53,7 +53,7 @@ executor_option = click.option(
     "--executor",
     multiple=True,
     metavar="NAME_OR_KEY=VALUE",
-    help="Who works on the lines of SOURCE -: ray, or name=local and workers=8.  [default: this machine]",
+    help="Workers for the lines of SOURCE -: ray, or name=local and workers=8.  [default: this machine]",
 )
 
 

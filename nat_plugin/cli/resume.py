@@ -12,11 +12,9 @@ from nat_plugin.errors import NATError
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--moved", multiple=True, metavar="OLD=NEW", help="Where a file or folder is now that was read.")
-@click.option("--devices", type=click.IntRange(1, 100_000), help="On how many, where it is to be another number.")
-@click.option(
-    "--nodes", type=click.IntRange(1, 100_000), help="Of how many machines, where it is to be another number."
-)
+@click.option("--moved", multiple=True, metavar="OLD=NEW", help="New path of a file or folder that the run reads.")
+@click.option("--devices", type=click.IntRange(1, 100_000), help="Another number of devices.")
+@click.option("--nodes", type=click.IntRange(1, 100_000), help="Another number of machines.")
 @json_option
 def resume(folder: Path, moved: tuple[str, ...], devices: int | None, nodes: int | None, as_json: bool) -> None:
     """Go on with the run or training in FOLDER, after it was interrupted or killed."""

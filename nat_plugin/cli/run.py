@@ -14,7 +14,7 @@ from nat_plugin.cli.options import json_option, print_json
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a key of the recipe.")
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="Folder of the run.  [default: nat-runs/RECIPE]")
 @click.option("--device", help="auto, cpu, cuda or cuda:N.")
-@click.option("--extended", is_flag=True, help="Allow null where the format cannot say it; writes network JSON.")
+@click.option("--extended", is_flag=True, help="Allow null where the format cannot represent it; writes network JSON.")
 @json_option
 def run(
     recipe: str, overrides: tuple[str, ...], out: Path | None, device: str | None, extended: bool, as_json: bool

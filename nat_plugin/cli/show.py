@@ -43,7 +43,7 @@ def show(
 
     for option, file in (("--svg", svg), ("--dot", dot)):
         if file is not None and source == "-":
-            raise NATError(f"{option}: a file holds the drawing of one architecture; give it in the place of -")
+            raise NATError(f"{option}: a file holds the drawing of one architecture; give that instead of -")
     problems = Problems(keep_going)
     for found in each_source(source, adapter, plugins(), problems):
         with problems.of(found.line):

@@ -53,20 +53,23 @@ def _rare_collection() -> Iterator[None]:
 @click.option(
     "--policy", default="general", show_default=True, metavar="FILE_OR_NAME", help="A policy file, or one that ships."
 )
-@click.option("--rules", default="nat", show_default=True, help="Rules of transition.")
+@click.option("--rules", default="nat", show_default=True, help="Allowed replacements: nat, nat++, ...")
 @click.option("--budget", multiple=True, metavar="METRIC=LIMIT", help="macs=0.9x, params=2.5M, ...  [default: none]")
 @click.option(
     "--cost", "costs", multiple=True, metavar="METRIC=FILE", help="A table of `nat measure`, or your own, for --budget."
 )
 @click.option(
-    "--samples", type=click.IntRange(0, 100_000), default=0, help="Take the likeliest of so many samples too."
+    "--samples",
+    type=click.IntRange(0, 100_000),
+    default=0,
+    help="Also sample this many candidates, and keep the likeliest.",
 )
 @click.option(
-    "--proxies", is_flag=True, help="Score finalists without training, for a critic that knows how to use it."
+    "--proxies", is_flag=True, help="Score finalists by training-free proxies, for a critic trained with them."
 )
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True)
 @click.option("--device", default="auto", show_default=True)
-@click.option("--extended", is_flag=True, help="Allow null where the format cannot say it; writes network JSON.")
+@click.option("--extended", is_flag=True, help="Allow null where the format cannot represent it; writes network JSON.")
 @keep_going_option
 @executor_option
 @size_options
@@ -106,10 +109,10 @@ def transform(
     settings = {"rules": rules, "samples": samples, "proxies": proxies, "seed": seed, "extended": extended}
     chosen = chosen_by(executor)
     if chosen is not None and source != "-":
-        raise NATError("--executor: it is for the lines of SOURCE -")
+        raise NATError("--executor works only with SOURCE -")
     transformation = prepare(policy, limits, tables, settings, device)
     if chosen is not None and transformation.times:
-        raise NATError("--executor: what is limited is timed here, by itself; leave it out")
+        raise NATError("--executor: a budget of latency is measured in this process alone; leave it out")
 
     import torch
 

@@ -56,7 +56,7 @@ def compare(plan: ComparisonPlan, folder: Path, plugins: Plugins, reporter: Repo
             write_checksums(folder, work.comparison, (folder / name for name in (*results, *pictures)))
             return found
     except WriteError as error:
-        raise NATError(f"{error}; mend that, then give the same command again") from error
+        raise NATError(f"{error}; fix that, then give the same command again") from error
     finally:
         same_data.cache_clear()  # for the next comparison of this process files may have changed
 

@@ -134,7 +134,7 @@ def _on_device(loader: Iterable[Tensor | str], labels: list[Tensor]) -> Iterator
                 raise
             raise NATError(
                 f"a process that decodes images was lost (out of memory?): {' '.join(str(error).split())[:160]}; "
-                "evaluator.data.workers says how many there are"
+                "evaluator.data.workers sets their number"
             ) from error
         if isinstance(x, str):
             raise NATError(x)

@@ -95,7 +95,7 @@ def trace(model: nn.Module, example: Example) -> fx.Graph:
             graph = tracer.trace(model)
     except Exception as error:
         raise NATError(
-            f"the computation of {type(model).__name__} cannot be followed ({type(error).__name__}: "
+            f"the computation of {type(model).__name__} cannot be traced ({type(error).__name__}: "
             f"{_one_line(error)}); its forward may branch on shapes, not turn tensors into numbers"
         ) from error
     graph.lint()

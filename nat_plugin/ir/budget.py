@@ -95,7 +95,7 @@ class Budget:
     def parse(settings: Mapping[str, object], metrics: Mapping[str, Metric] = METRICS) -> Budget:
         """From ``{'macs': '0.9x', 'params': '2.5M'}``; ``60%`` is ``0.6x``. NATError for anything else."""
         if not isinstance(settings, Mapping):
-            raise NATError(f"budget: {settings!r:.60} is no mapping of metrics to limits; write {{'macs': '0.9x'}}")
+            raise NATError(f"budget: must be a mapping such as {{'macs': '0.9x'}}, not {settings!r:.60}")
         limits = []
         for name, value in settings.items():
             if name not in metrics:

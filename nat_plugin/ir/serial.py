@@ -133,7 +133,7 @@ def from_json(text: str) -> Network:
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
         raise NATError(f"network JSON: schema version {str(version)[:40]!r} is not a number from 1 to {SCHEMA}")
     if version > SCHEMA:
-        raise NATError(f"network JSON has schema {str(version)[:40]}, newer than {SCHEMA}: a newer nat-plugin reads it")
+        raise NATError(f"network JSON has schema {str(version)[:40]}, newer than {SCHEMA}: install a newer nat-plugin")
     while version < SCHEMA:
         document = _UPGRADES[version](document)
         version += 1
@@ -165,13 +165,13 @@ def strict_json(text: str) -> Any:
 
     def finite(number: str) -> float:
         if math.isinf(found := float(number)):
-            raise NATError(f"JSON: {number[:40]} is larger than a number can be")
+            raise NATError(f"JSON: {number[:40]} is too large a number")
         return found
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(pairs)
         if len(found) != len(pairs):
-            raise NATError("JSON: a key stands twice in one object")
+            raise NATError("JSON: a key is duplicated in one object")
         return found
 
     if len(text) > MAX_BYTES:

@@ -102,7 +102,8 @@ def residual_stages(searched: str, size: NetworkSize, channels: int, cells: int)
     channels, cells = size.filled(channels, cells)
     if cells % RESIDUAL_STAGES:
         raise NATError(
-            f"cells: NAS-Bench-201 has as many in each of its {RESIDUAL_STAGES} stages; {cells} cannot be divided so"
+            f"cells: NAS-Bench-201 has the same number in each of its {RESIDUAL_STAGES} stages; {cells} cannot be "
+            "divided so"
         )
     conv, shortcut = Op.parse("conv_3x3"), Op("nb201_shortcut")
     residual = Cell(1, (Node(1), Node(1)), (Edge(0, 1, conv), Edge(0, 2, shortcut), Edge(1, 2, conv)), (2,))

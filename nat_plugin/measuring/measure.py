@@ -66,9 +66,7 @@ def settings_of(table: CostTable, name: str = LATENCY) -> LatencySettings:
     try:
         settings = LatencySettings.model_validate(given)
     except ValidationError as error:
-        raise NATError(
-            f"{name} says how it was measured by settings that are none: {error.errors()[0]['msg']}"
-        ) from None
+        raise NATError(f"{name} has invalid settings of its measurement: {error.errors()[0]['msg']}") from None
     there, here = str(table.measured.get("device"))[:60], device_name(settings.compute.device)
     if here != there:
         raise NATError(f"{name} was measured on '{there}', this is '{here}'")

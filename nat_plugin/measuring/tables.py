@@ -186,11 +186,11 @@ def read_table(path: Path, metric: str | None = None) -> CostTable:
         check_plain(value, "it")
         document = _CostsDocument.model_validate(value)
     except (NATError, ValueError, RecursionError) as error:
-        raise NATError(f"{path}: this is no table of costs: {_reason(error)}") from None
+        raise NATError(f"{path}: this is not a table of costs: {_reason(error)}") from None
     if document.version != VERSION:
         raise NATError(f"{path}: version {document.version} of a table of costs; this package reads {VERSION}")
     if document.metric in METRICS:
-        raise NATError(f"{path}: {document.metric} are counted, not looked up; name the metric otherwise")
+        raise NATError(f"{path}: {document.metric} are counted, not looked up; choose another name for the metric")
     if metric is not None and document.metric != metric:
         raise NATError(f"{path}: this table is of '{document.metric}', not of '{metric}'")
     costs: dict[Slot, dict[Op, Figure]] = {}
@@ -198,7 +198,7 @@ def read_table(path: Path, metric: str | None = None) -> CostTable:
         slot = Slot(each.cell, each.edge)
         where = f"{path}: slots[{number}]"
         if slot in costs:
-            raise NATError(f"{where}: this slot stands twice")
+            raise NATError(f"{where}: this slot is duplicated")
         costs[slot] = _costs(each.costs, where)
     keys = {Slot(each.cell, each.edge): each.key for each in document.slots}
     of = document.of
@@ -226,7 +226,7 @@ def _figure(value: Any, where: str) -> Figure:
     if not isinstance(value, list):
         return Figure(float(value))
     if not value[1] <= value[0] <= value[2]:
-        raise NATError(f"{where}: a cost lies in its interval: [cost, low, high], not {value!r:.60}")
+        raise NATError(f"{where}: expected [cost, low, high] with the cost between low and high, not {value!r:.60}")
     return Figure(*map(float, value))
 
 

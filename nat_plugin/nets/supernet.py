@@ -174,8 +174,8 @@ class Supernet(SharedWeights):
             key = module_key(OpPath(edge.source, edge.target, order[index], edge.op))
             if key not in shared.ops:
                 raise NATError(
-                    f"'{edge.op}' on edge {edge.source}->{edge.target} of cell '{placement.cell}' is no path of this "
-                    "supernet"
+                    f"'{edge.op}' on edge {edge.source}->{edge.target} of cell '{placement.cell}' is not a path of "
+                    "this supernet"
                 )
             return use(shared.ops[key])
 
@@ -207,7 +207,7 @@ class Supernet(SharedWeights):
         template = self.template
         for part in ("placements", "stem", "head", "input"):
             if getattr(network, part) != getattr(template, part):
-                raise NATError(f"the network has another {part} than the supernet")
+                raise NATError(f"the network and the supernet differ in their {part}")
         for name in self._paths:
             ours, theirs = template.by_name[name], network.by_name[name]
             alive = live(theirs)
@@ -221,5 +221,5 @@ class Supernet(SharedWeights):
             more = Counter(alive.output) - Counter(ours.output)
             if more or (name not in self._varying and alive.output != ours.output):
                 raise NATError(
-                    f"cell '{name}' puts out nodes {list(alive.output)}, the supernet has {list(ours.output)}"
+                    f"cell '{name}' outputs nodes {list(alive.output)}, the supernet has {list(ours.output)}"
                 )

@@ -54,7 +54,7 @@ class Expecting:
 
     def as_one(self, asked: Sequence[tuple[Moves, Sequence[Choice]]]) -> list[Expectation]:
         """``of_each``, where of choices that compute the same the mean is expected of each: what is expected of one
-        differs a little by how it is written, and the best of several is the one that is thought of too well."""
+        differs a little by how it is written, and the best of several is the most overestimated."""
         expected, spaces, texts = self._of_each(asked)
         found = []
         for each, space, some in zip(expected, spaces, texts, strict=True):

@@ -86,7 +86,7 @@ class Batch:
     first: np.ndarray  # (G + 1,) first row of each graph, on the host
 
     def to(self, device: torch.device, real: torch.dtype = torch.float32) -> Batch:
-        """``real``: the type of what is no whole number."""
+        """``real``: the type of what is not a whole number."""
         values = {each.name: getattr(self, each.name) for each in fields(self)}
         tensors = {name: value for name, value in values.items() if isinstance(value, Tensor)}
         moved: dict[str, Any] = {

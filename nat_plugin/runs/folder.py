@@ -179,8 +179,10 @@ def read_journal(path: Path) -> list[dict[str, Any]]:
         try:
             values = json.loads(line)
             if not isinstance(values, dict):
-                raise ValueError("no object of JSON")
+                raise ValueError("not an object of JSON")
         except (ValueError, RecursionError) as error:
-            raise NATError(f"{path}, line {number}: no line of a journal ({error}); put it back as it was") from error
+            raise NATError(
+                f"{path}, line {number}: not a line of a journal ({error}); put it back as it was"
+            ) from error
         found.append(values)
     return found

@@ -34,7 +34,7 @@ class _RecipeLoader(yaml.SafeLoader):
             if not isinstance(key, Hashable):
                 break  # what the base class refuses
             if key in seen:
-                raise NATError(f"line {node.start_mark.line + 1}: key {show(key)} stands twice")
+                raise NATError(f"line {node.start_mark.line + 1}: key {show(key)} is duplicated")
             seen.add(key)
         return super().construct_mapping(node, deep)
 

@@ -103,7 +103,7 @@ class Common(Executed):
         description="format of the source, or a mapping of its name and settings; left out: guessed if only one fits",
     )
     extended: bool = Field(
-        default=False, description="allow null where the format cannot say it; the result is network JSON then"
+        default=False, description="allow null where the format cannot represent it; the result is network JSON then"
     )
     network: NetworkSettings = Field(default=NetworkSettings(), description="size of the network around the cells")
     rules: str = Field(
@@ -119,7 +119,7 @@ class Common(Executed):
         "`budget` then may limit: {latency: latency.json, energy: energy.json}",
     )
     evaluator: dict[str, Any] = Field(default={"name": "supernet"}, description="an evaluator, its data, its settings")
-    seed: int = Field(default=0, ge=0, lt=2**31, description="everything random follows from it")
+    seed: int = Field(default=0, ge=0, lt=2**31, description="seed of all random numbers")
     threads: int | None = Field(
         default=None, ge=1, le=1024, description="CPU threads; left out: what torch has set when a run begins"
     )
@@ -168,7 +168,7 @@ class Recipe(Common):
     final: FinalSettings | None = Field(
         default=None,
         description="real training of the input and the best proposals before the choice; left out: none, and the "
-        "evaluator chooses (shared weights can make inputs that are good already worse)",
+        "evaluator chooses (shared weights can make good inputs worse)",
     )
     deterministic: bool | None = Field(
         default=None,

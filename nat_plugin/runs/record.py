@@ -136,7 +136,7 @@ def read_record(path: Path, record: Callable[..., _R], instead: str) -> _R:
         if version != __version__:
             raise NATError(f"{path.parent}: begun by nat-plugin {version}, this is {__version__}; install that version")
         if not all(isinstance(values[name], dict) for name in ("recipe", "files")):
-            raise TypeError("the recipe is no mapping")
+            raise TypeError("the recipe must be a mapping")
         return record(**values)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise NATError(f"{path}: damaged or changed ({error}); put it back as it was written, or {instead}") from error

@@ -119,7 +119,7 @@ def _carry_through(setup: Setup, run: str, folder: Path, plugins: Plugins, repor
         write_checksums(folder, run, (folder / name for name in own))
         return result
     except WriteError as error:
-        raise NATError(f"{error}; mend that, then go on with: nat resume {shlex.quote(str(folder))}") from error
+        raise NATError(f"{error}; fix that, then go on with: nat resume {shlex.quote(str(folder))}") from error
 
 
 def _restored(setup: Setup, run: str, folder: Path, search: Search, journal: Journal) -> FinalSelection | None:

@@ -66,7 +66,7 @@ def _check(path: Path) -> None:
         while piece := file.read(CHUNK):
             found.update(piece)
     if found.hexdigest().encode() != said:
-        raise ValueError("its checksum does not fit what is in it")
+        raise ValueError("its checksum does not match its contents")
 
 
 def split_state(value: Any, tensors: dict[str, torch.Tensor]) -> Any:

@@ -31,7 +31,7 @@ def check_devices(plan: RunPlan) -> None:
         return
     check_installed()
     if recipe.executor_name != USUAL or (plan.executor.workers or 1) > 1 or plan.executor.timeout:
-        raise NATError("fabric: several devices train one network after the other; leave out the executor")
+        raise NATError("fabric: with several devices networks are trained one after another; leave out the executor")
     own = {f"evaluator.{name}": getattr(plan.evaluator, name, None) for name in ("schedule", "train")}
     groups = {"evaluator": plan.evaluator, **own, "final.schedule": recipe.final and recipe.final.schedule}
     for name, group in groups.items():
@@ -41,7 +41,9 @@ def check_devices(plan: RunPlan) -> None:
                 f"{name}.batch: {batch} images cannot be divided among {count} devices: choose a multiple of {count}"
             )
         if getattr(group, "compile", False):
-            raise NATError(f"{name}.compile: a compiled network cannot ask the other devices for their statistics")
+            raise NATError(
+                f"{name}.compile: not with several devices, whose batch norms a compiled network cannot synchronise"
+            )
 
 
 def set_up_together(plan: RunPlan, origin: RunSource, plugins: Plugins, ranks: Ranks) -> Setup:
@@ -69,7 +71,7 @@ def plan_of_record(record: RunRecord, fabric: Mapping[str, Any] | None, plugins:
     """On what devices a run goes on: what its recipe says, but for these keys of ``fabric``; None for one. NATError for
     keys on which its results depend."""
     for name in (fabric or {}).keys() - {"devices", "nodes"}:
-        raise NATError(f"fabric.{name}: a run goes on with what it began with; devices and nodes may be others")
+        raise NATError(f"fabric.{name} cannot change when a run is resumed; only devices and nodes can")
     values = {**(record.recipe.get("fabric") or {}), **(fabric or {})}
     if not values:
         return None

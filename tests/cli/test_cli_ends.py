@@ -112,7 +112,7 @@ def test_a_full_disk_at_the_journal_says_how_to_go_on(tmp_path: Path) -> None:
     assert done.returncode == 2
     said = [line for line in done.stderr.splitlines() if line.startswith("nat: ")]
     assert said == [
-        f"nat: {folder}/journal.jsonl: cannot write: File too large; nothing written earlier is lost; mend that, then "
+        f"nat: {folder}/journal.jsonl: cannot write: File too large; nothing written earlier is lost; fix that, then "
         f"go on with: nat resume '{folder}'"
     ]
     assert "Traceback" not in done.stderr

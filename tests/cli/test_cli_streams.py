@@ -114,7 +114,7 @@ def test_with_keep_going_all_others_are_answered(nat: Nat, command: tuple[str, .
     first, second, last = said.err.splitlines()
     assert first.startswith("nat: standard input, line 26: ")
     assert second.startswith("nat: standard input, line 31: ")
-    assert last == "nat: lines of standard input that were passed over: 2"
+    assert last == "nat: lines of standard input that were skipped: 2"
     others = "\n".join(line for number, line in enumerate(lines) if number not in (25, 30))
     assert nat(*command, stdin=others).out == said.out
 
@@ -144,7 +144,7 @@ def test_an_executor_answers_the_same_lines_in_the_same_order(
         (("-", "--executor", "rya"), "executor.name: 'rya' is not known (did you mean 'ray'?); allowed: local, ray, "),
         (("-", "--executor", "worker=2"), "executor.worker: unknown key; did you mean 'workers'?"),
         (("-", "--executor", "workers=[1"), "--executor workers: "),
-        (("DARTS_V2", "--executor", "local"), "--executor: it is for the lines of SOURCE -"),
+        (("DARTS_V2", "--executor", "local"), "--executor works only with SOURCE -"),
     ],
 )
 def test_what_is_wrong_with_an_executor_is_one_line(nat: Nat, command: tuple[str, ...], message: str) -> None:
@@ -189,6 +189,6 @@ def test_a_worker_that_is_killed_is_said_in_one_line(process: subprocess.Popen[s
     os.kill(workers[0], signal.SIGKILL)
     _, err = process.communicate("\n".join(cells(700)), timeout=60)
     assert process.returncode == 2
-    assert err.startswith("nat: a process that worked for this one was killed (out of memory?); ")
+    assert err.startswith("nat: a worker process was killed (out of memory?); ")
     assert len(err.splitlines()) == 1
     assert left_of(workers) == []

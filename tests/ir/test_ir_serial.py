@@ -145,7 +145,7 @@ CONV = {"layer": "conv", "c_in": 3, "c_out": 4}
         ('{"format": NaN}', "NaN is not a number that JSON allows"),
         ('{"a": [Infinity]}', "Infinity is not a number"),
         ('{"a": -Infinity}', "-Infinity is not a number"),
-        ('{"a": 1, "b": {"c": 1, "c": 2}}', "a key stands twice in one object"),
+        ('{"a": 1, "b": {"c": 1, "c": 2}}', "a key is duplicated in one object"),
         ("[" * 100_000 + "]" * 100_000, "nested too deeply"),
         ('{"a":' * 100_000, "nested too deeply"),
         ("9" * 10_000, "not valid JSON"),
@@ -161,7 +161,7 @@ def test_what_is_wrong_is_said_in_one_line(text: str, message: str) -> None:
 
 
 def test_floats_too_large_for_a_number_are_no_sizes() -> None:
-    with pytest.raises(NATError, match="1e999 is larger than a number can be"):
+    with pytest.raises(NATError, match="1e999 is too large a number"):
         from_json(put("input")([3, 1, 1]).replace("[3, 1, 1]", "[3, 1e999, 1]"))
 
 

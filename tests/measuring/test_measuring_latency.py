@@ -81,7 +81,7 @@ def test_a_table_says_what_was_timed_and_is_used_without_timing(latency: CellLat
         ({"device": "a telephone"}, "latency.json was measured on 'a telephone', this is '"),
         ({"setting": None}, "latency.json does not say how it was measured"),
         ({"setting": "eager"}, "latency.json does not say how it was measured"),
-        ({"setting": {"batch": -1}}, "by settings that are none: Input should be greater"),
+        ({"setting": {"batch": -1}}, "has invalid settings of its measurement: Input should be greater"),
         ({"setting": {"batch": 1, "runtime": "eager", "device": "cuda:99", "precision": "auto"}}, "cuda"),
     ],
 )

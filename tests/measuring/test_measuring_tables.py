@@ -153,26 +153,26 @@ def changed(**values: Any) -> str:
 
 SLOT = {"cell": "cell", "edge": 0, "costs": {"skip": 1}}
 HOSTILE = {
-    "no JSON": ("{", "no table of costs"),
-    "a list": ("[]", "no table of costs"),
-    "deep": ("[" * 100_000, "no table of costs"),
+    "no JSON": ("{", "not a table of costs"),
+    "a list": ("[]", "not a table of costs"),
+    "deep": ("[" * 100_000, "not a table of costs"),
     "another format": (changed(format="nat-policy"), "format"),
     "a later version": (changed(version=9), "version 9"),
     "unknown key": (changed(code="print()"), "code: Extra inputs"),
     "a name that is no name": (changed(metric="a b"), "metric"),
     "what is counted": (changed(metric="macs"), "macs are counted"),
     "no number": (changed(fixed="1"), "fixed"),
-    "infinite": (changed().replace("[5.0", "[Infinity"), "no table of costs"),
+    "infinite": (changed().replace("[5.0", "[Infinity"), "not a table of costs"),
     "not a number": (changed(fixed=True), "fixed"),
     "too large": (changed(fixed=1e300), "fixed"),
-    "outside its interval": (changed(fixed=[1, 2, 3]), "a cost lies in its interval"),
+    "outside its interval": (changed(fixed=[1, 2, 3]), "with the cost between low and high"),
     "two of three": (changed(fixed=[1, 2]), "fixed"),
-    "a slot twice": (changed(slots=[SLOT, SLOT]), "stands twice"),
+    "a slot twice": (changed(slots=[SLOT, SLOT]), "is duplicated"),
     "a null that costs": (changed(slots=[{**SLOT, "costs": {"null": 1}}]), "null costs nothing"),
     "an op that is none": (changed(slots=[{**SLOT, "costs": {"no such op!": 1}}]), "no such op"),
     "a slot before the first": (changed(slots=[{**SLOT, "edge": -1}]), "edge"),
-    "half of a pair": (changed(unit="\ud800"), "no table of costs"),
-    "many digits": (changed().replace("[5.0", "[" + "9" * 400), "no table of costs"),
+    "half of a pair": (changed(unit="\ud800"), "not a table of costs"),
+    "many digits": (changed().replace("[5.0", "[" + "9" * 400), "not a table of costs"),
 }
 
 

@@ -271,9 +271,9 @@ def test_what_is_no_path_is_said() -> None:
     network = FAMILIES["darts_v2"]
     shared = supernet(network, "nat")
     x = torch.randn(2, *network.input)
-    with pytest.raises(NATError, match="'dil_conv_3x3' on edge 0->2 of cell 'normal' is no path"):
+    with pytest.raises(NATError, match="'dil_conv_3x3' on edge 0->2 of cell 'normal' is not a path"):
         shared(x, one_node("dil_conv_3x3", network))
-    with pytest.raises(NATError, match="another placements than"):
+    with pytest.raises(NATError, match="differ in their placements"):
         shared(x, darts(DARTS_V2, 8, 3))
     with pytest.raises(NATError, match="no operation leads from an input of cell 'normal'"):
         shared(x, network.with_ops([NULL] * len(network.ops)))
@@ -281,11 +281,11 @@ def test_what_is_no_path_is_said() -> None:
     longer = replace(cell, nodes=(*cell.nodes, cell.nodes[0]), edges=(*cell.edges, Edge(2, 6, SKIP)), output=(6,))
     with pytest.raises(NATError, match="cell 'normal' has other nodes"):
         shared(x, network.with_cells([("normal", longer)]))
-    with pytest.raises(NATError, match=r"puts out nodes \[0, 2, 3, 4, 5\]"):
+    with pytest.raises(NATError, match=r"outputs nodes \[0, 2, 3, 4, 5\]"):
         shared(x, network.with_cells([("normal", replace(cell, output=(0, *cell.output)))]))
     bench = FAMILIES["bench201"]
     inner = replace(bench.by_name["cell"], output=(2, 3))
-    with pytest.raises(NATError, match=r"puts out nodes \[2, 3\], the supernet has \[3\]"):
+    with pytest.raises(NATError, match=r"outputs nodes \[2, 3\], the supernet has \[3\]"):
         supernet(bench)(x, bench.with_cells([("cell", inner)]))
 
 

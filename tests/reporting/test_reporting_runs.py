@@ -196,7 +196,7 @@ def test_what_is_damaged_is_one_line(what: str, run: Path, nat: Nat) -> None:
 
 def test_a_result_that_was_changed_is_not_reported(run: Path) -> None:
     change(run / "result.json", lambda values: values.update(verdict="better"))
-    with pytest.raises(NATError, match=r"result\.json: changed since this folder was done"):
+    with pytest.raises(NATError, match=r"result\.json: changed since this folder was finished"):
         write_report(run, silent)
 
 

@@ -98,7 +98,7 @@ def test_a_malformed_set_is_refused(tmp_path: Path, override: str) -> None:
     ("text", "message"),
     [
         ("a: &x [1]\nb: *x\n", "line 2: YAML aliases"),
-        ("a: 1\na: 2\n", "key 'a' stands twice"),
+        ("a: 1\na: 2\n", "key 'a' is duplicated"),
         ("a: !!python/object/apply:os.system ['true']\n", "could not determine a constructor"),
         ("a: [1\n", "line"),
         ("[" * 5000, "nested too deeply"),

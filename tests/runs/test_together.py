@@ -113,7 +113,7 @@ def test_one_device_needs_nothing_of_fabric_and_several_say_what_to_install(
 def test_what_a_run_goes_on_with_is_devices_and_nodes(tmp_path: Path) -> None:
     record = RunRecord({"device": "cpu"}, RunSource("", "", ""), {})
     assert plan_of_record(record, {}, plugins()) is None
-    with pytest.raises(nat.NATError, match=r"fabric\.precision: a run goes on with what it began with"):
+    with pytest.raises(nat.NATError, match=r"fabric\.precision cannot change when a run is resumed"):
         plan_of_record(record, {"precision": "64-true"}, plugins())
-    with pytest.raises(nat.NATError, match="fabric: 'two' is no mapping"):
+    with pytest.raises(nat.NATError, match="fabric: must be a mapping such as"):
         nat.resume(tmp_path, fabric="two")  # type: ignore[arg-type]

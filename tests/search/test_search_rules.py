@@ -94,7 +94,7 @@ def test_settings_that_say_nothing_sensible_are_refused(given: dict[str, Any], s
 
 
 def test_a_map_for_other_places_is_refused() -> None:
-    with pytest.raises(NATError, match=r"no place that the input has; those are 0->1, 0->2"):
+    with pytest.raises(NATError, match=r"no place in the map exists in the input, which has 0->1, 0->2"):
         RuleStrategy(Task((LADDER,), NAT, Budget()), RuleSettings(map={"normal/*": {"skip": "null"}}))
 
 
@@ -115,7 +115,7 @@ def test_a_map_is_a_file_to_read(tmp_path: Path) -> None:
         ("[]", "document"),
         ('{"0->1": {"skip": 3}}', "0->1.skip"),
         ('{"0->1": {"skip": "jump"}}', "place '0->1'"),
-        ('{"a": {}, "a": {}}', "twice"),
+        ('{"a": {}, "a": {}}', "duplicated"),
         (None, "No such file"),
     ],
 )

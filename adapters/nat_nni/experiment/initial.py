@@ -121,8 +121,8 @@ def _samples(space: SearchedSpace, initial: Initial) -> Iterable[Mapping[str, An
         yield initial.sample
     else:
         raise NATError(
-            f"initial: {type(initial).__name__} is no sample; give a dict, a JSON file, the name of a searched model, "
-            "a model of export_top_models(), a list of those, or None"
+            f"initial: {type(initial).__name__} is not a sample; give a dict, a JSON file, the name of a searched "
+            "model, a model of export_top_models(), a list of those, or None"
         )
 
 

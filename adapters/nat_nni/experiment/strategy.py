@@ -217,7 +217,7 @@ class SearchStrategy(Strategy):  # type: ignore[misc]
         """Hand on what NNI can take; otherwise it would give up where nobody sees it."""
         found = number(event.metric)
         if found is None:
-            _log.warning("%r is no metric: a number is, or a dict with one under 'default'.", event.metric)
+            _log.warning("%r is not a metric: return a number, or a dict with one under 'default'.", event.metric)
             event.prevent_default()
         else:
             event.metric = found
@@ -287,7 +287,7 @@ class SearchStrategy(Strategy):  # type: ignore[misc]
         if state.get("version") != VERSION or state.get("of") != own:
             other = [name for name, value in own.items() if state.get("of", {}).get(name) != value]
             raise NATError(
-                f"{where} is of another search ({', '.join(other) or 'version'} differs); go on with the same "
+                f"{where} belongs to another search ({', '.join(other) or 'version'} differs); go on with the same "
                 "settings and files, or start in another place"
             )
         self._submitted = []

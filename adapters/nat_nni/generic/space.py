@@ -72,18 +72,20 @@ class GenericSpace:
 
     def write(self, network: Network, sample: Sample | None) -> Sample:
         if sample is None:
-            raise NATError(f"{self.title} cannot say a network that came from another format")
+            raise NATError(f"{self.title} cannot represent a network from another format")
         plan = self.plan(sample, network.input)
         found = dict(sample)
         for group, candidates in plan.groups:
             cell = network.by_name.get(candidates.name)
             if cell is None or not cell.edges:
-                raise NATError(f"{self.title} cannot say this network: it has no cell '{candidates.name}'")
+                raise NATError(f"{self.title} cannot represent this network: it has no cell '{candidates.name}'")
             found.update(zip(group.labels, candidates.values_of(cell.edges[0].op), strict=True))
         for stage, blocks in plan.stages:
             cell = network.by_name.get(stage.label)
             if cell is None or len(cell.edges) != len(blocks):
-                raise NATError(f"{self.title} cannot say this network: it has no cell '{stage.label}' of its blocks")
+                raise NATError(
+                    f"{self.title} cannot represent this network: it has no cell '{stage.label}' of its blocks"
+                )
             kept = []
             for edge, candidates in zip(cell.edges, blocks, strict=True):
                 if not candidates.is_dropped(edge.op):

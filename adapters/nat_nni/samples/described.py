@@ -39,7 +39,7 @@ class Described(Protocol):
 
     def write(self, network: Network, sample: Sample | None) -> Sample:
         """The sample of a network that was read from ``sample`` and moved, or (None) that came from another format.
-        NATError where the space cannot say it."""
+        NATError where the space cannot represent it."""
 
     def remarks(self, sample: Sample, input: Shape) -> SampleRemarks:
         """Of a sample whose labels and values have been checked."""

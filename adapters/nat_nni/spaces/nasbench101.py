@@ -85,10 +85,10 @@ class NB101Space:
 
     def write(self, network: Network, sample: Sample | None) -> Sample:
         if sample is None:
-            raise NATError(f"{self.title} cannot say a network that came from another format")
+            raise NATError(f"{self.title} cannot represent a network from another format")
         cell = network.by_name.get(CELL)
         if cell is None:
-            raise NATError(f"{self.title} cannot say this network: it has no cell '{CELL}'")
+            raise NATError(f"{self.title} cannot represent this network: it has no cell '{CELL}'")
         found = {label: list(value) if isinstance(value, list) else value for label, value in sample.items()}
         moved = False
         for edge in cell.edges:

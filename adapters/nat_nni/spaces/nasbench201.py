@@ -54,11 +54,13 @@ class NB201Space:
         cell = network.by_name.get(CELL)
         ends = list(LABELS.values())
         if cell is None or [(edge.source, edge.target) for edge in cell.edges] != ends or cell.output != (3,):
-            raise NATError(f"{self.title} cannot say this network: it has no cell of four nodes with all six edges")
+            raise NATError(
+                f"{self.title} cannot represent this network: it has no cell of four nodes with all six edges"
+            )
         found: Sample = dict(sample or {})
         for edge, label in zip(cell.edges, LABELS, strict=True):
             if edge.op not in _NAMES:
-                raise NATError(f"{self.title} cannot say '{edge.op}' ({edge.key}); it has {', '.join(NB201_OPS)}")
+                raise NATError(f"{self.title} cannot represent '{edge.op}' ({edge.key}); it has {', '.join(NB201_OPS)}")
             found[label] = _NAMES[edge.op]
         return found
 

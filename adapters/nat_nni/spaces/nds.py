@@ -148,10 +148,14 @@ class NDSSpace:
         for level, name in enumerate(CELL_NAMES):
             cell = network.by_name.get(name)
             if cell is None or cell.inputs != INPUTS or not cell.project or any(n != Node(level) for n in cell.nodes):
-                raise NATError(f"{self.title} cannot say this network: it has no plain cell '{name}' of two inputs")
+                raise NATError(
+                    f"{self.title} cannot represent this network: it has no plain cell '{name}' of two inputs"
+                )
             targets = [INPUTS + number // PER_NODE for number in range(PER_NODE * self.nodes)]
             if len(cell.nodes) != self.nodes or [edge.target for edge in cell.edges] != targets:
-                raise NATError(f"{self.title} cannot say cell '{name}': it has {self.nodes} nodes of {PER_NODE} edges")
+                raise NATError(
+                    f"{self.title} cannot represent cell '{name}': it has {self.nodes} nodes of {PER_NODE} edges"
+                )
             for position, edge in enumerate(cell.edges):
                 node, number = edge.target, position % PER_NODE
                 found[f"{name}/op_{node}_{number}"] = self._name(edge.op, f"{name}/op_{node}_{number}")
@@ -161,7 +165,7 @@ class NDSSpace:
             for label, values in (("width", self.width), ("depth", self.cells)):
                 if not isinstance(values, int):
                     if sizes[label] not in values:
-                        raise NATError(f"{self.title} cannot say {label} {sizes[label]}; it has {values}")
+                        raise NATError(f"{self.title} cannot represent {label} {sizes[label]}; it has {values}")
                     found[label] = sizes[label]
         return found
 
@@ -174,5 +178,5 @@ class NDSSpace:
         name = _NAMES.get(op)
         if name is None or name not in self.ops:
             hint = "; the spaces of nat_nni.spaces have 'none'" if op == NULL else ""
-            raise NATError(f"{self.title} cannot say '{op}' ({label}); it has {', '.join(self.ops)}{hint}")
+            raise NATError(f"{self.title} cannot represent '{op}' ({label}); it has {', '.join(self.ops)}{hint}")
         return name

@@ -53,7 +53,7 @@ def advise(  # noqa: PLR0913 - keywords that a user types
 def _shape(pictures: Sequence[Tensor]) -> Shape:
     shapes = {tuple(x.shape[1:]) for x in pictures}
     if len(shapes) > 1:
-        raise NATError(f"images: pictures of {len(shapes)} sizes; all have to be of one")
+        raise NATError(f"images: {len(shapes)} different sizes; all images must have the same size")
     channels, height, width = shapes.pop()
     return channels, height, width
 
@@ -63,5 +63,5 @@ def _checked_labels(labels: Tensor | None, pictures: Sequence[Tensor]) -> Tensor
     if labels is None:
         return None
     if not isinstance(labels, Tensor) or labels.shape != (count,) or labels.is_floating_point():
-        raise NATError(f"labels: a tensor of one whole number for each of the {count} pictures is expected")
+        raise NATError(f"labels: expected a tensor with one whole number for each of the {count} images")
     return labels.to(pictures[0].device)

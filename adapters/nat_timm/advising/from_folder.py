@@ -49,5 +49,5 @@ def _transform(config: dict[str, Any], input: Shape, wanted: AdviceSettings) -> 
     try:
         found: Callable[[Any], Tensor] = data.create_transform(**data.resolve_data_config({}, pretrained_cfg=config))
     except Exception as error:
-        raise NATError(f"{wanted.images}: the images cannot be made fit for the model: {said(error)}") from error
+        raise NATError(f"{wanted.images}: the images cannot be prepared for the model: {said(error)}") from error
     return found

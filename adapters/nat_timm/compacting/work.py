@@ -272,4 +272,4 @@ def _check(folder: Path, call: str) -> None:
     except (ValueError, TypeError, KeyError) as error:
         raise NATError(f"{folder / CALL}: damaged or changed; choose another folder") from error
     if found != call:
-        raise NATError(f"{folder}: here lies what another call of compact found out; choose another folder")
+        raise NATError(f"{folder}: this folder holds the results of another call of compact; choose another folder")

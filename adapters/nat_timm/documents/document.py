@@ -99,7 +99,9 @@ def parse(text: str) -> Document:
     if NAME.fullmatch(text):
         return Document(text)
     if not text.startswith("{"):
-        raise NATError(f"{text[:60]!r} is no name of a timm model, nor JSON with architecture, model_args and edits")
+        raise NATError(
+            f"{text[:60]!r} is neither the name of a timm model nor JSON with architecture, model_args and edits"
+        )
     return _document(strict_json(text))
 
 

@@ -221,15 +221,15 @@ def checked(images: Pictures, model: nn.Module) -> list[Tensor]:
     for number, each in enumerate(given):
         x = each[0] if isinstance(each, tuple | list) and each else each
         if not isinstance(x, Tensor) or x.dim() != 4 or not x.is_floating_point():
-            raise NATError(f"images: batch {number} is no tensor of pictures (N, C, H, W) of floats")
+            raise NATError(f"images: batch {number} is not a float tensor of images (N, C, H, W)")
         if not torch.isfinite(x).all():
-            raise NATError(f"images: batch {number} has values that are infinite or no numbers")
+            raise NATError(f"images: batch {number} has values that are infinite or NaN")
         if len(x):
             found.append(x.to(like.device, like.dtype))
     count = sum(len(x) for x in found)
     if count < HELD_OUT_EVERY:
         raise NATError(
-            f"images: {count} pictures are too few to fit on; {HELD_OUT_EVERY} are the least, 100 and more are good"
+            f"images: {count} images are too few to fit on; {HELD_OUT_EVERY} are needed, 100 or more are better"
         )
     channels = getattr(model, "in_chans", found[0].shape[1])
     if any(x.shape[1] != channels for x in found):

@@ -162,6 +162,6 @@ def check_usable(model: nn.Module) -> None:
                 "(model.float()); precision= says what is computed in"
             )
         if not torch.isfinite(each).all():
-            raise NATError(f"'{name}' of the model holds values that are infinite or no numbers")
+            raise NATError(f"'{name}' of the model holds values that are infinite or NaN")
     if not any(each.requires_grad for each in model.parameters()):
         raise NATError("all weights of the model are frozen: nothing can learn; model.requires_grad_(True) thaws them")

@@ -139,7 +139,7 @@ def _count(module: nn.Module, parameter: str | None, side: Side) -> int:
         return module.get_parameter(parameter).numel()
     if side != "both":
         if not isinstance(module, nn.Linear | nn.Conv2d) or getattr(module, "groups", 1) != 1:
-            raise ValueError(f"a {type(module).__name__} is no dense layer")
+            raise ValueError(f"a {type(module).__name__} is not a dense layer")
         return weight_of(module).shape[0 if side == "out" else 1]
     names = squeeze_layers(module)
     inner = getattr(module, names[0]) if names is not None else getattr(module, "fc", module)

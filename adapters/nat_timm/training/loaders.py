@@ -75,7 +75,7 @@ def batches(loader: Loader, compute: Compute, shape: Shape, classes: int, what: 
     """One pass, on the device. NATError for anything that is no batch of such images."""
     for number, found in enumerate(loader):
         if not isinstance(found, (tuple, list)) or len(found) != 2 or not all(isinstance(e, Tensor) for e in found):
-            raise NATError(f"{what}: batch {number} is no pair of tensors, images and labels")
+            raise NATError(f"{what}: batch {number} is not a pair of tensors, images and labels")
         x, y = found
         if x.ndim != 4 or tuple(x.shape[1:]) != shape or not x.is_floating_point():
             raise NATError(f"{what}: batch {number} is {x.dtype} of {tuple(x.shape)}; {shape} of floats are expected")

@@ -154,6 +154,6 @@ def decoded(file: IO[bytes], form: str, where: str) -> Picture:
                 found: Picture = image.convert("RGB")
                 return found
     except UnidentifiedImageError as error:
-        raise NATError(f"{where}: is no image of the format {form}: replace or remove it") from error
+        raise NATError(f"{where}: is not an image in the format {form}: replace or remove it") from error
     except (ValueError, SyntaxError, struct.error, Image.DecompressionBombError) as error:
-        raise NATError(f"{where}: is not a sound image ({error}): replace or remove it") from error
+        raise NATError(f"{where}: is not a valid image ({error}): replace or remove it") from error

@@ -65,7 +65,7 @@ def _array_names(archive: zipfile.ZipFile, path: Path) -> list[str]:
         if name == member or name not in REQUIRED + OPTIONAL:
             raise NATError(f"{path}: has an unknown array {member!r}: allowed are {allowed}")
     if len(set(names)) < len(names):
-        raise NATError(f"{path}: has an array twice: write it with numpy.savez")
+        raise NATError(f"{path}: has a duplicate array: write it with numpy.savez")
     for name in REQUIRED:
         if name not in names:
             raise NATError(f"{path}: has no array {name!r}: give {WHAT}")
@@ -98,5 +98,7 @@ def _read(archive: zipfile.ZipFile, name: str) -> NDArray[Any]:
 
 def _names(names: NDArray[Any], path: Path) -> tuple[str, ...]:
     if names.dtype.kind != "U" or names.ndim != 1 or len(names) == 0:
-        raise NATError(f"{path}: names is {names.dtype}{names.shape}: it must be a row of texts, one for each class")
+        raise NATError(
+            f"{path}: names is {names.dtype}{names.shape}: it must be a 1-D array of strings, one for each class"
+        )
     return tuple(str(name) for name in names)

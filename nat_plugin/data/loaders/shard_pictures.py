@@ -99,9 +99,7 @@ def _parts_of(root: Path) -> dict[str, list[Path]]:
     if set(found) == {""}:
         return {"train": found[""]}
     if "" in found:
-        raise NATError(
-            f"{found[''][0]}: its name says neither train nor val nor test, and that of others does: rename it"
-        )
+        raise NATError(f"{found[''][0]}: its name has none of train, val and test, unlike others here: rename it")
     if "train" not in found:
         raise NATError(f"{root}: has no shard to train on: give {WHAT}")
     return found
@@ -126,10 +124,10 @@ def _listed(number: int, path: Path) -> NDArray[np.int64]:
                     labels[key] = _label(file, member, path, key)
                 elif what in _FORMS:
                     if key in places or not 0 < member.size <= MAX_PICTURE:
-                        raise NATError(f"{path}: sample {key!r:.100} has two pictures, an empty or a huge one: mend it")
+                        raise NATError(f"{path}: sample {key!r:.100} has two pictures, an empty or a huge one: fix it")
                     places[key] = _Place(member.offset_data, member.size, _FORMS.index(what))
     except tarfile.TarError as error:
-        raise NATError(f"{path}: is no sound shard, a tar file that is not packed ({error}): get it again") from error
+        raise NATError(f"{path}: is not a valid shard, an uncompressed tar file ({error}): get it again") from error
     if not places:
         raise NATError(f"{path}: an empty shard, it has no picture ({' '.join(FORMATS)}): remove it")
     for key in sorted(places.keys() ^ labels.keys()):
@@ -154,5 +152,5 @@ def _label(file: IO[bytes], member: tarfile.TarInfo, path: Path, key: str) -> in
     text = file.read(min(member.size, 20)).decode("ascii", "replace").strip()
     file.seek(behind)
     if not text.isdecimal() or int(text) >= MAX_CLASS:
-        raise NATError(f"{path}: sample {key!r:.100} has the class {text!r}: a number from 0 is wanted")
+        raise NATError(f"{path}: sample {key!r:.100} has the class {text!r}: it must be a number from 0")
     return int(text)

@@ -184,13 +184,15 @@ def _read(path: Path) -> dict[str, dict[str, float]]:
             }
             rows.setdefault(str(found["network"]), {}).update(row)
         except (ValueError, LookupError, TypeError, AttributeError):
-            raise NATError(f"{path}, line {number}: this is no line of a file of proxies; remove the file") from None
+            raise NATError(
+                f"{path}, line {number}: this line does not belong in a file of proxies; remove the file"
+            ) from None
     return rows
 
 
 def _check_head(path: Path, found: Any) -> None:
     if not isinstance(found, dict) or "nat_proxies" not in found:
-        raise NATError(f"{path}: this is no file of proxies; choose another place for them")
+        raise NATError(f"{path}: this is not a file of proxies; choose another path")
     if found != _HEAD:
         raise NATError(f"{path}: these proxies are of another version, and cannot be compared; remove the file")
 

@@ -29,4 +29,4 @@ def check_names(names: Collection[str]) -> None:
         if name not in PROXIES:
             raise NATError(f"unknown proxy '{str(name)[:60]}'; allowed: {', '.join(PROXIES)}")
     if not names:
-        raise NATError(f"there is no proxy to score by; choose among {', '.join(PROXIES)}")
+        raise NATError(f"no proxy is given; choose among {', '.join(PROXIES)}")

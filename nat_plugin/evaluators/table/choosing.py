@@ -101,12 +101,12 @@ def _layout(settings: TableSettings, header: tuple[str, ...], plugins: Plugins) 
     if not fits:
         forms = "; ".join(f"{each.title}: {', '.join((*each.columns, *each.where))}" for each in known.values())
         raise NATError(
-            f"{settings.path}: no layout is known that has these columns ({forms}); of a table of your own say "
+            f"{settings.path}: no known layout has these columns ({forms}); for a table of your own set "
             "adapter and metric"
         )
     if len(fits) > 1:
         ways = " or ".join(_way(each) for each in fits)
-        raise NATError(f"{settings.path}: its columns fit several layouts: say which with {ways}")
+        raise NATError(f"{settings.path}: its columns fit several layouts: choose one with {ways}")
     return fits[0]
 
 

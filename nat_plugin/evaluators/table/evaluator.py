@@ -40,14 +40,16 @@ class TableEvaluator(Evaluator):
         super().__init__(context, settings)
         self.table = open_table(settings)
         if settings.seed != "mean" and not self.table.results.single:
-            raise NATError(f"{settings.path}: of {self.table.results} it has no single trainings; use seed: mean")
+            raise NATError(f"{settings.path}: it has no results per seed for {self.table.results}; use seed: mean")
         if context.wirings and not self.table.rewires:
-            raise NATError(f"{self.table.title} has not every wiring; a strategy that draws others needs that")
+            raise NATError(
+                f"{self.table.title} does not have every wiring; a strategy that samples other inputs needs that"
+            )
         self._inputs = set(context.inputs)
         for network in context.inputs:
             self.table.check(network)
             if self._find(network) is None:
-                raise NATError(f"{settings.path}: the input is not in this table, so that no gain over it is known")
+                raise NATError(f"{settings.path}: the input is not in this table, so gains over it are unknown")
         self._looked_up: dict[str, Trained | None] = {}  # by workers, by key
         self._latency = self.metrics(settings).get(LATENCY)
         self.queries: set[str] = set()

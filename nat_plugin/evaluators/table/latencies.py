@@ -36,7 +36,7 @@ def _latencies(path: Path, device: str, when: Stamp) -> Mapping[int, float]:
             raise NATError(f"{path}, line {line}: {device} is {no_number(row[device])}") from None
         text = row[NUMBER]
         if not (text.isascii() and text.isdecimal() and len(text) < 10):
-            raise NATError(f"{path}, line {line}: {NUMBER} is {text[:20]!r}, no whole number")
+            raise NATError(f"{path}, line {line}: {NUMBER} is {text[:20]!r}, not a whole number")
         if value is not None and value > FAILED:
             found[int(text)] = value
     return found

@@ -124,7 +124,7 @@ class CsvTable(LookupTable):
         names = ("input", "stem", "placements", "head")
         other = next(name for name, own, its in zip(names, surroundings(network), wanted, strict=True) if own != its)
         if network.by_name.keys() != self.measured.networks[0].by_name.keys():
-            raise NATError(f"{self.measured.path}: the table is of {self.title}, this network of another space")
+            raise NATError(f"{self.measured.path}: the table is of {self.title}, this network is from another space")
         raise NATError(
             f"the networks of {self.title} were trained in one size only, and this one has another {other}: leave "
             "'network' (channels, cells) out, or say in evaluator.network_size what the table was trained in"

@@ -61,7 +61,7 @@ def _header(path: Path, when: Stamp) -> tuple[str, ...]:
 
 
 def rows_of(settings: TableSettings, chosen: Chosen) -> Rows:
-    """NATError, naming the line, for an architecture that cannot be read or stands there twice, unless the settings
+    """NATError, naming the line, for an architecture that cannot be read or is listed twice, unless the settings
     allow that."""
     wanted = (settings.path, stamp(settings.path), chosen.key, tuple(sorted(chosen.where.items())), chosen.network_size)
     return _remembered(_Way(wanted, settings.network_size, chosen.duplicates, settings.unusable, chosen))
@@ -115,7 +115,7 @@ def _read(path: Path, way: _Way) -> Rows:
         known = seen.setdefault(name, len(found.networks))
         if known < len(found.networks) and way.duplicates == "refuse":
             raise NATError(
-                f"{path}, line {line}: this architecture stands in line {found.lines[known]} too (duplicates: mean "
+                f"{path}, line {line}: this architecture is also in line {found.lines[known]} (duplicates: mean "
                 "takes the mean of both)"
             )
         found.add(known, line, fields, text, network)
@@ -138,7 +138,7 @@ class _RowReader:
         try:
             text = self._text(row)
         except (ValueError, LookupError):
-            raise NATError(f"{self._columns}: no architecture in the coding of {self._title}") from None
+            raise NATError(f"{self._columns}: not an architecture in the encoding of {self._title}") from None
         try:
             if self._known is None:
                 self._known = self._adapter.natural_size(text)

@@ -61,7 +61,7 @@ def number(text: str) -> float | None:
         return None
     value = float(text)
     if not math.isfinite(value):
-        raise ValueError("no finite number")
+        raise ValueError("not a finite number")
     return value
 
 
@@ -70,8 +70,8 @@ def no_number(text: str) -> str:
     try:
         float(text)
     except ValueError:
-        return f"{text[:20]!r}, no number"
-    return f"{text.strip()[:20]}, no finite number"
+        return f"{text[:20]!r}, not a number"
+    return f"{text.strip()[:20]}, not a finite number"
 
 
 def _check_header(path: Path, header: list[str]) -> None:

@@ -76,7 +76,7 @@ class TableSettings(Settings):
     )
     unusable: Literal["refuse", "leave_out"] = Field(
         default="refuse",
-        description="a row whose architecture cannot be read or whose metric is no number: a mistake, or leave it out",
+        description="a row whose architecture cannot be read or whose metric is not a number: an error, or skip it",
     )
     network_size: NetworkSizeSettings = Field(
         default=NetworkSizeSettings(), description="what the networks were trained in"

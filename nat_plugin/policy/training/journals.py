@@ -105,7 +105,7 @@ def _read_run(folder: Path, record: RunRecord, plugins: Plugins, known: dict[str
             line = _Line.model_validate(values)
             found = _network_of(own, line)
         except (ValidationError, NATError) as error:
-            raise NATError(f"{folder / JOURNAL}, line {number}: no evaluation of a run: {_said(error)}") from None
+            raise NATError(f"{folder / JOURNAL}, line {number}: not an evaluation of a run: {_said(error)}") from None
         if not all(map(math.isfinite, (line.score, line.source_score, line.gain))):
             continue
         if found is None or (moving and line.source != own_key):

@@ -62,7 +62,7 @@ class CriticTraining:
     def __init__(self, critic: Critic, tasks: Sequence[MeasuredTask], learning: CriticLearning, seed: int) -> None:
         self._tasks = [each for each in tasks if len(each.graphs) > 1]
         if not self._tasks:
-            raise NATError("a critic needs a task with two measured networks at least")
+            raise NATError("a critic needs a task with at least two measured networks")
         self.critic, self.learning, self.step_number = critic, learning, 0
         self._rng = np.random.default_rng(seed)
         shares = np.array([each.weight for each in self._tasks], float)

@@ -42,7 +42,7 @@ class SourceSettings(Settings):
         default=None, description="with evaluator: architectures, or a text file with one in each line"
     )
     moves: int = Field(
-        default=0, ge=0, le=10**6, description="with evaluator: so many random legal moves of them are networks too"
+        default=0, ge=0, le=10**6, description="with evaluator: add this many random legal moves of them"
     )
     adapter: str | dict[str, Any] | None = Field(
         default=None, description="with evaluator: format of the networks; left out: guessed if only one fits"
@@ -50,12 +50,12 @@ class SourceSettings(Settings):
     network: NetworkSettings = Field(
         default=NetworkSettings(), description="with evaluator: size of the network around the cells"
     )
-    weight: float = Field(default=1.0, gt=0, le=1e6, description="how often its networks are inputs, beside others'")
+    weight: float = Field(default=1.0, gt=0, le=1e6, description="weight of its networks among the inputs")
     held_out: float = Field(
         default=0.2, ge=0, lt=1, description="share of the networks that training never reads; the report is on these"
     )
     evaluations: int | None = Field(
-        default=None, ge=2, le=10**9, description="scores that are read at most; left out: all that are not held out"
+        default=None, ge=2, le=10**9, description="most scores to read; left out: all that are not held out"
     )
 
     @model_validator(mode="after")
@@ -82,10 +82,10 @@ class LimitSettings(Settings):
     macs: float = Field(default=0.3, ge=0, le=1, description="share of the inputs under a limit on MACs")
     params: float = Field(default=0.0, ge=0, le=1, description="the same on parameters")
     latency: float = Field(
-        default=0.0, ge=0, le=1, description="the same on the latency of a device that is made up, another for each"
+        default=0.0, ge=0, le=1, description="the same on the latency of a synthetic device, a new one for each"
     )
     tightest: float = Field(default=0.5, gt=0, le=1, description="the lowest limit, as a part of the input's cost")
-    devices: int = Field(default=40, ge=1, le=10_000, description="devices that are made up for each search space")
+    devices: int = Field(default=40, ge=1, le=10_000, description="synthetic devices for each search space")
 
     @model_validator(mode="after")
     def _shares(self) -> LimitSettings:
@@ -161,12 +161,10 @@ class CriticSettings(Settings):
 class ProxySettings(Settings):
     """Training-free proxies of the networks of all sources, for critics that are told of them."""
 
-    networks: int = Field(
-        default=1500, ge=2, le=10**6, description="different networks of each source of which they are computed"
-    )
+    networks: int = Field(default=1500, ge=2, le=10**6, description="networks of each source to compute them for")
     file: OutsidePath | None = Field(
         default=None,
-        description="where they are kept, and found by the next training; left out: in the training's own folder",
+        description="file to keep them in, which the next training reads; left out: one in the folder of the training",
     )
 
 
@@ -197,14 +195,16 @@ class PolicySettings(Settings):
     )
     hidden: int = Field(default=32, ge=1, le=4096, description="hidden width of the policy network")
     rounds: int = Field(default=3, ge=0, le=64, description="exchanges of messages")
-    headroom: bool = Field(default=True, description="whether it sees what candidates take of the room under a limit")
+    headroom: bool = Field(
+        default=True, description="whether it sees which share of the headroom under a limit each candidate takes"
+    )
     objective: Literal["sampled", "exact", "critic"] = Field(
         default="sampled",
         description="expected gain among candidates drawn of the policy, of the policy flattened, uniformly and by "
         "descents (sampled); among all that an input may become, where that can be enumerated (exact); REINFORCE on "
         "its own samples (critic)",
     )
-    inputs: int = Field(default=4000, ge=1, le=10**6, description="networks that it learns to transform")
+    inputs: int = Field(default=4000, ge=1, le=10**6, description="number of networks that it learns to transform")
     batch: int = Field(default=128, ge=1, le=100_000, description="inputs in an update")
     samples: int = Field(default=8, ge=2, le=10_000, description="candidates drawn of each input in each way")
     enumerate: int = Field(
@@ -229,18 +229,18 @@ class TrainingRecipe(Executed):
 
     name: str = Field(min_length=1, max_length=100, description="name of the policy")
     sources: dict[str, SourceSettings] = Field(min_length=1, description="by the name of the task")
-    rules: list[str] = Field(default=["nat", "nat++"], min_length=1, description="every input is under one of them")
+    rules: list[str] = Field(default=["nat", "nat++"], min_length=1, description="each input is under one of them")
     limits: LimitSettings = Field(default=LimitSettings(), description="inputs under a limit")
     stages: list[StageSettings] = Field(
         default=[StageSettings(evaluations=0.4, updates=150), StageSettings()],
         min_length=1,
-        description="in turn; the evaluations never fall",
+        description="in order; `evaluations` must not decrease",
     )
     policy: PolicySettings = Field(default=PolicySettings(), description="the policy network and how it learns")
     proxies: ProxySettings = Field(default=ProxySettings(), description="for stages whose critic has `proxies`")
     report: int = Field(default=500, ge=1, le=10**6, description="held-out networks of each task in the report")
     checkpoint: int = Field(default=50, ge=1, le=10**6, description="updates between checkpoints")
-    seed: int = Field(default=0, ge=0, lt=2**31, description="everything random follows from it, but the split")
+    seed: int = Field(default=0, ge=0, lt=2**31, description="seed of all random numbers except the split")
     split: int = Field(default=201, ge=0, lt=2**31, description="seed of which networks are held out")
     threads: int | None = Field(
         default=None, ge=1, le=1024, description="CPU threads; left out: what torch has set when it begins"
@@ -256,7 +256,7 @@ class TrainingRecipe(Executed):
                 raise ValueError(f"rules: {error}") from None
         shares = [stage.evaluations for stage in self.stages]
         if shares != sorted(shares):
-            raise ValueError("stages: evaluations are what is read by then; they never fall from stage to stage")
+            raise ValueError("stages: evaluations count all that is read so far, and must not decrease")
         return self
 
 

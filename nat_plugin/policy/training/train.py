@@ -102,7 +102,7 @@ def _set_up(plan: TrainingPlan, folder: Path, plugins: Plugins) -> Trainer:
         if tasks[-1].most < 2:
             raise NATError(
                 f"sources.{name}: {len(pool.networks):,} networks, of which {tasks[-1].most} can be learned from; a "
-                "training needs two at least: add some, or lower held_out"
+                "training needs at least two: add some, or lower held_out"
             )
     device = find_compute(recipe.device).device
     return Trainer(recipe, tasks, world, device, TaskProxies(recipe, folder, device))
@@ -145,7 +145,7 @@ def _carry_through(trainer: Trainer, workers: Workers, run: str, folder: Path, r
         write_checksums(folder, run, (folder / name for name in (CHECKPOINT, JOURNAL, *RESULTS)))
         return found
     except WriteError as error:
-        raise NATError(f"{error}; mend that, then go on with: nat resume {shlex.quote(str(folder))}") from error
+        raise NATError(f"{error}; fix that, then go on with: nat resume {shlex.quote(str(folder))}") from error
 
 
 def _restored(trainer: Trainer, run: str, folder: Path, journal: Journal) -> float:

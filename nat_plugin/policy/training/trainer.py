@@ -243,7 +243,7 @@ class Trainer:
                 measured.append(MeasuredTask(task.name, of_task, scores, task.weight, space, proxies))
         if sum(len(each.scores) for each in measured) < LEAST:
             failed = sum(len(task.scores) for task in self.tasks)
-            raise NATError(f"a critic needs {LEAST} scores at least: of {failed:,} networks nearly all failed")
+            raise NATError(f"a critic needs at least {LEAST} scores: of {failed:,} networks nearly all failed")
         critic.fit(measured, self.in_turn)
         return self._judging(critic)
 

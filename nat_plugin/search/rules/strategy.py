@@ -73,7 +73,7 @@ class RuleStrategy(PerInput):
         keys = [network.edge(slot).key for network in task.inputs for slot in network.slots]
         if not any(found.places(each) for each in keys):
             places = ", ".join(sorted(set(keys))[:12])
-            raise NATError(f"strategy 'rule': the map has no place that the input has; those are {places}")
+            raise NATError(f"strategy 'rule': no place in the map exists in the input, which has {places}")
         self._choices = [found.choice(moves) for moves in self.moves]
 
     @property

@@ -123,9 +123,9 @@ def test_damaged_text_raises_nothing_but_one_line(text: str) -> None:
 
 
 def test_what_it_cannot_say_is_refused() -> None:
-    with pytest.raises(NATError, match=r"cannot say 'null' \(normal/0\).*--extended"):
+    with pytest.raises(NATError, match=r"cannot represent 'null' \(normal/0\).*--extended"):
         ADAPTER.write(read(V2).with_ops([NULL, *read(V2).ops[1:]]))
-    with pytest.raises(NATError, match="cannot say cell 'normal': it has two edges for each node"):
+    with pytest.raises(NATError, match="cannot represent cell 'normal': it has two edges for each node"):
         ADAPTER.write(GENOTYPES.read(GENOTYPES.published()["FairDARTS_a"].text, SMALL))
     assert NULL not in read(V2).edge(read(V2).slots[0]).choices
 

@@ -103,8 +103,8 @@ def test_the_refusal_of_an_unknown_name_says_how() -> None:
         ("none", "noise", "op name 'none' of genotypes is taken"),
         ("mine", "sep_conv_3x3", "op 'sep_conv_3x3' has a name in genotypes: 'sep_conv_3x3'"),
         ("mine", "null", "op 'null' has a name in genotypes: 'none'"),
-        ("it's", "std_conv_7x7", "is no name of an op"),
-        ("", "std_conv_7x7", "is no name of an op"),
+        ("it's", "std_conv_7x7", "is not a valid name of an op"),
+        ("", "std_conv_7x7", "is not a valid name of an op"),
     ],
 )
 def test_names_that_cannot_be(name: str, op: str, message: str) -> None:

@@ -68,9 +68,9 @@ def by_hand(text: str, size: NetworkSize) -> Cost:
         needed = max((at for source, at in reads if source == tensor), default=0)
         for at in range(own, needed):
             wide, halves = (size.channels or 96) * 2 ** (at + 1), 2 ** (at + 1)
-            size = -(-size.input[1] // halves) * -(-size.input[2] // halves)
+            area = -(-size.input[1] // halves) * -(-size.input[2] // halves)
             params += wide * wide // 2 + 2 * wide
-            macs += wide * wide // 2 * size
+            macs += wide * wide // 2 * area
     return Cost(params + c * size.classes + size.classes, macs + c * size.classes)
 
 
@@ -155,7 +155,7 @@ def test_a_tensor_that_nobody_reads_is_not_reduced() -> None:
 def test_null_ops_need_the_extended_form() -> None:
     wide = extended(read("0  1 1  2 0 1"))
     moved = wide.with_ops([NULL if wide.edge(slot).key == "op/2" else wide.edge(slot).op for slot in wide.slots])
-    with pytest.raises(NATError, match=r"cannot say 'null' \(op/2\); --extended"):
+    with pytest.raises(NATError, match=r"cannot represent 'null' \(op/2\); --extended"):
         ADAPTER.write(moved)
     assert cost(from_json(to_json(canonical(moved)))) == cost(moved)
     assert key(canonical(moved)) == key(moved)
@@ -179,10 +179,10 @@ def test_networks_from_elsewhere() -> None:
         ("0 6 1", "layer 1: there is no op 6; allowed: 0 conv_3x3, 1 sep_conv_3x3"),
         ("0 1 2", "layer 1: a skip connection is 0 or 1, not 2"),
         ("0 1 x", "line 1: 'x' is not allowed"),
-        ("[1", "']' is missing; is the end of the text lost?"),
-        ("'0 1 0", '"\'" is missing; is the end of the text lost?'),
-        ("0\n1 0]", "line 2: ']' closes nothing"),
-        ("([0) 1 0]", "line 1: ')' closes nothing"),
+        ("[1", "']' is missing: unmatched bracket"),
+        ("'0 1 0", '"\'" is missing: unmatched bracket'),
+        ("0\n1 0]", "line 2: ']' is an unmatched bracket"),
+        ("([0) 1 0]", "line 1: ')' is an unmatched bracket"),
         ("0 " * (65 * 66 // 2), "more than 64 layers"),
     ],
 )

@@ -133,7 +133,7 @@ def test_null_needs_the_extended_form() -> None:
     assert NULL not in network.edge(network.slots[0]).choices
     wide = extended(network)
     moved = wide.with_ops([NULL, *wide.ops[1:]])
-    with pytest.raises(NATError, match=r"cannot say 'null' \(normal/0\).*--extended"):
+    with pytest.raises(NATError, match=r"cannot represent 'null' \(normal/0\).*--extended"):
         ADAPTER.write(moved)
     assert from_json(to_json(moved)) == moved
 
@@ -145,7 +145,7 @@ def test_cells_of_another_format() -> None:
     assert ADAPTER.write(darts.read(text, NetworkSize())) == "0 0 1 3 2 4 0 1\n0 0 1 3 2 4 0 1"
     with pytest.raises(NATError, match="its cells have other edges or outputs"):
         ADAPTER.write(darts.read(text.replace("[3]", "[2, 3]"), NetworkSize()))
-    with pytest.raises(NATError, match="cannot say 'dil_conv_3x3'"):
+    with pytest.raises(NATError, match="cannot represent 'dil_conv_3x3'"):
         ADAPTER.write(darts.read(darts.published()["DARTS_V2"].text, NetworkSize()))
     again = darts.write(read(PUBLISHED))
     assert again.startswith("Genotype(normal=[('avg_pool_3x3', 0), ('sep_conv_3x3', 0), ('skip_connect', 0)")
@@ -156,8 +156,8 @@ def test_cells_of_another_format() -> None:
     ("text", "message"),
     [
         ("", "the text has no integers"),
-        ("0 0 0", "3 integers are no micro string"),
-        ("0 0 0 0 0 0", "6 integers are no micro string"),
+        ("0 0 0", "3 integers are not a micro string"),
+        ("0 0 0 0 0 0", "6 integers are not a micro string"),
         ("0 0 0 0\n0 0 x 0", "line 2: 'x' is not allowed"),
         ("0 0 0 0 0 0 -1 0", "line 1: '-' is not allowed"),
         ("0 0 0 0 0 0 1.0 0", "line 1: '.' is not allowed"),

@@ -121,7 +121,7 @@ def test_damaged_text_raises_nothing_but_one_line(text: str) -> None:
         ('fixed_arc="0 2 x 0"', "line 1: 'x' is not allowed"),
         ('a\n\nfixed_arc="0 2 0 0 0 0 0 7"', "reduce cell, node 2: there is no op 7"),
         ("tensor([0.5, 1])", "'.' is not allowed"),
-        ("(((0, 3), (1, 2)), ((0, 1), (1, 1)))", "brackets three deep are no ENAS string"),
+        ("(((0, 3), (1, 2)), ((0, 1), (1, 1)))", "brackets nested three deep are not an ENAS string"),
         ('fixed_arc="$fixed_arc"', "is not allowed"),
         ("x" * 2_000_000, "has 2,000,000 characters"),
     ],

@@ -120,7 +120,7 @@ def test_one_training_by_its_seed(path: Path) -> None:
 
 
 def test_single_trainings_have_to_be_known(path: Path) -> None:
-    with pytest.raises(NATError, match=r"cifar100 after 200 epochs it has no single trainings; use seed: mean"):
+    with pytest.raises(NATError, match=r"it has no results per seed for .*cifar100 after 200 epochs; use seed: mean"):
         TableEvaluator(
             context(cell(CELL, NetworkSize(classes=100))), TableSettings(path=path, dataset="cifar100", seed="draw")
         )
@@ -147,7 +147,7 @@ def test_sizes_follow_the_data_set(path: Path, tmp_path: Path) -> None:
         (cell(CELL, NetworkSize(classes=11)), "another head"),
         (
             NASBenchMacroAdapter().read("11111111", NetworkSize()),
-            "the table is of NAS-Bench-201, this network of another space",
+            "the table is of NAS-Bench-201, this network is from another space",
         ),
     ],
 )
@@ -163,7 +163,7 @@ def test_nas_bench_macro_has_one_wiring(path: Path, tmp_path: Path) -> None:
     found = TableEvaluator(context(network), settings)
     assert found.assess(network, "selection").value == pytest.approx(0.781)
     assert found.assess(network, "test").value == pytest.approx((0.782 + 0.783) / 2)
-    with pytest.raises(NATError, match="NAS-Bench-Macro has not every wiring"):
+    with pytest.raises(NATError, match="NAS-Bench-Macro does not have every wiring"):
         TableEvaluator(context(network, wirings=True), settings)
     TableEvaluator(context(cell(CELL), wirings=True), TableSettings(path=path))
 

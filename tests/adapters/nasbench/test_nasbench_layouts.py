@@ -77,7 +77,9 @@ def test_every_layout_has_a_row_here() -> None:
 )
 def test_a_row_in_another_coding_is_named(tmp_path: Path, name: str, row: str) -> None:
     (tmp_path / "table.csv").write_text(f"{ROWS[name][0]}\n{row}\n")
-    with pytest.raises(NATError, match=r"table.csv, line 2: [\w, ]+: no architecture in the coding of ") as caught:
+    with pytest.raises(
+        NATError, match=r"table.csv, line 2: [\w, ]+: not an architecture in the encoding of "
+    ) as caught:
         read_table(TableSettings(path=tmp_path / "table.csv", layout=name))
     assert "\n" not in str(caught.value)
 
@@ -117,7 +119,7 @@ def test_published_tables_are_read_as_they_are(
 
 
 def test_a_table_of_three_spaces_has_to_be_told(shared_data: Path) -> None:
-    with pytest.raises(NATError, match=r"say which with where: \{space: nasbench201\} or where: "):
+    with pytest.raises(NATError, match=r"choose one with where: \{space: nasbench201\} or where: "):
         opened(shared_data, ZERO)
     table = opened(shared_data, ZERO, layout="suite-zero-nasbench301")
     assert {each.why for each in table.left_out} == {"space is 'nasbench201'", "space is 'transbench101_micro'"}

@@ -203,7 +203,7 @@ def test_mistakes_are_one_line_that_says_where(text: str, message: str) -> None:
 
 
 def test_sizes_that_cannot_be() -> None:
-    assert "as many in each of its 3 stacks, up to 27; not 4" in fails(FORMS[0], NetworkSize(cells=4))
+    assert "the same number in each of its 3 stacks, up to 27; not 4" in fails(FORMS[0], NetworkSize(cells=4))
     assert "not 30" in fails(FORMS[0], NetworkSize(cells=30))
 
 
@@ -220,6 +220,6 @@ def test_networks_of_other_formats_are_refused() -> None:
     network = read(FORMS[0])
     cell = network.by_name["cell"]
     strange = network.with_cells([("cell", cell.with_ops({1: Op.parse("conv_3x3")}))])
-    with pytest.raises(NATError, match="cannot say 'conv_3x3' at vertex 1"):
+    with pytest.raises(NATError, match="cannot represent 'conv_3x3' at vertex 1"):
         ADAPTER.write(strange)
     assert key(canonical(network)) == key(network)

@@ -93,7 +93,7 @@ def test_the_network_of_the_benchmark() -> None:
     assert [n for n, placement in enumerate(network.placements) if placement.cell == "residual"] == [5, 11]
     assert {placement.channels for placement in network.placements} == {16, 32, 64}
     assert len(read(BEST, NetworkSize(cells=3)).placements) == 5
-    with pytest.raises(NATError, match="as many in each of its 3 stages; 4 cannot be divided so"):
+    with pytest.raises(NATError, match="the same number in each of its 3 stages; 4 cannot be divided so"):
         read(BEST, NetworkSize(cells=4))
 
 
@@ -166,7 +166,7 @@ def test_what_such_a_cell_costs_is_not_said() -> None:
 
 def test_networks_of_other_formats_are_refused() -> None:
     darts = DartsAdapter()
-    with pytest.raises(NATError, match="cannot say this network: it has no cell 'cell' of four nodes"):
+    with pytest.raises(NATError, match="cannot represent this network: it has no cell 'cell' of four nodes"):
         ADAPTER.write(darts.read(darts.published()["DARTS_V2"].text, NetworkSize()))
     network = read(BEST)
     cell = network.by_name["cell"]
@@ -174,7 +174,7 @@ def test_networks_of_other_formats_are_refused() -> None:
     with pytest.raises(NATError, match="its cell has other edges"):
         ADAPTER.write(fewer)
     other = network.with_cells([("cell", cell.with_ops({0: network.by_name["residual"].edges[1].op}))])
-    with pytest.raises(NATError, match=r"cannot say 'nb201_shortcut' \(0->1\); it has none, skip_connect"):
+    with pytest.raises(NATError, match=r"cannot represent 'nb201_shortcut' \(0->1\); it has none, skip_connect"):
         ADAPTER.write(other)
 
 

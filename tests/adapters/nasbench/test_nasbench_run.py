@@ -131,7 +131,7 @@ def test_networks_of_mobile_blocks(recipe: dict[str, Any], tmp_path: Path) -> No
             {"source": "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|"},
             "does not depend on its input; `nat transform`",
         ),
-        ({"source": "DARTS_V2"}, "the table is of NAS-Bench-201, this network of another space"),
+        ({"source": "DARTS_V2"}, "the table is of NAS-Bench-201, this network is from another space"),
         ({"network": {"channels": 8}}, "trained in one size only"),
         ({"evaluator": {"name": "table", "path": "/no/such.csv"}}, "/no/such.csv: No such file"),
         (

@@ -210,20 +210,23 @@ def test_a_table_of_a_few_cells(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        (["a,b", "1,2"], "no layout is known that has these columns (NAS-Bench-201: ops; NAS-Bench-Macro: arch; "),
-        (["idx,ops", "0,333333"], "fit several layouts: say which with layout: nasbench201 or layout: transnas"),
-        (["ops,jigsaw", "00030,1"], "line 2: ops: no architecture in the coding of TransNAS-Bench-101"),
-        (["ops,jigsaw", "000040,1"], "line 2: ops: no architecture in the coding of TransNAS-Bench-101"),
-        (["matrix,ops,val_accuracy", "1,0,90"], "line 2: matrix, ops: no architecture in the coding of NAS-Bench-101"),
+        (["a,b", "1,2"], "no known layout has these columns (NAS-Bench-201: ops; NAS-Bench-Macro: arch; "),
+        (["idx,ops", "0,333333"], "fit several layouts: choose one with layout: nasbench201 or layout: transnas"),
+        (["ops,jigsaw", "00030,1"], "line 2: ops: not an architecture in the encoding of TransNAS-Bench-101"),
+        (["ops,jigsaw", "000040,1"], "line 2: ops: not an architecture in the encoding of TransNAS-Bench-101"),
+        (
+            ["matrix,ops,val_accuracy", "1,0,90"],
+            "line 2: matrix, ops: not an architecture in the encoding of NAS-Bench-101",
+        ),
         ([HEADER, ROW.replace("93.5", "")], "line 2: c10_test200 is missing"),
         ([HEADER, ROW.replace("90,,91", ",,")], "line 2: c10_val200_s1 is missing"),
         (
             [HEADER, ROW, ROW.replace("90", "much").replace("333333", "333331")],
-            "line 3: c10_val200_s1 is 'much', no n",
+            "line 3: c10_val200_s1 is 'much', not a n",
         ),
-        ([HEADER, ROW.replace("90", "nan")], "line 2: c10_val200_s1 is nan, no finite number"),
+        ([HEADER, ROW.replace("90", "nan")], "line 2: c10_val200_s1 is nan, not a finite number"),
         ([HEADER, ROW.replace("90", "190")], "line 2: c10_val200_s1 is 190, no accuracy in percent"),
-        ([HEADER, ROW, ROW], "line 3: this architecture stands in line 2 too"),
+        ([HEADER, ROW, ROW], "line 3: this architecture is also in line 2"),
     ],
 )
 def test_a_damaged_table_is_refused_with_its_line(tmp_path: Path, lines: list[str], message: str) -> None:

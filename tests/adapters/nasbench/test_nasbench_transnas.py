@@ -145,5 +145,5 @@ def test_what_the_size_or_the_format_cannot_say() -> None:
         ADAPTER.write(plugins().adapters["nasbench-macro"].read("11111111", NetworkSize()))
     with pytest.raises(NATError, match="its cells stand elsewhere"):
         ADAPTER.write(NB201Adapter().read(from_digits("303101"), NetworkSize()))
-    with pytest.raises(NATError, match=r"cannot say 'avg_pool_3x3' \(0->1\)"):
+    with pytest.raises(NATError, match=r"cannot represent 'avg_pool_3x3' \(0->1\)"):
         ADAPTER.write(NB201Adapter().read(from_digits("433333"), NetworkSize()))

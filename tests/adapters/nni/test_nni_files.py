@@ -106,7 +106,7 @@ def test_null_goes_into_a_space_with_none_and_without_null_the_stock_space_retur
     assert cost(ADAPTER.read(json.dumps(written), SIZE)) == cost(moved)
     stock = network.with_ops([ops[1], *ops[1:]])
     assert json.loads(ADAPTER.write(canonical(stock))) == {"space": "DARTS", "sample": SAMPLE}
-    with pytest.raises(NATError, match=r"DARTS cannot say 'null' \(normal/op_2_0\)"):
+    with pytest.raises(NATError, match=r"DARTS cannot represent 'null' \(normal/op_2_0\)"):
         stocked = ADAPTER.read(json.dumps(SAMPLE), SIZE)
         ADAPTER.write(stocked.with_ops([NULL, *ops[1:]]))
 

@@ -129,7 +129,7 @@ def test_stock_spaces_cannot_hold_null() -> None:
     from nat_plugin.ir import NULL
 
     cut = network.with_cells([("normal", cell.with_ops({0: NULL}))])
-    with pytest.raises(NATError, match=r"ENAS cannot say 'null' \(normal/op_2_0\).*nat_nni.spaces"):
+    with pytest.raises(NATError, match=r"ENAS cannot represent 'null' \(normal/op_2_0\).*nat_nni.spaces"):
         to_sample(space, cut)
 
 
@@ -162,7 +162,7 @@ def test_other_wrong_input_is_refused_in_one_line() -> None:
         to_network(DARTS, sample)
     with pytest.raises(NATError, match="takes images of 3 channels, not 1"):
         to_network(space, sample, (1, 32, 32))
-    with pytest.raises(NATError, match="NasBench201 cannot say this network"):
+    with pytest.raises(NATError, match="NasBench201 cannot represent this network"):
         to_sample(build("NasBench201"), to_network(space, sample))
     nasbench = build("NasBench101")
     with pytest.raises(NATError, match="NasBench101 refuses it"):

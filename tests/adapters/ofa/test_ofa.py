@@ -387,6 +387,6 @@ def test_networks_of_other_formats_are_refused() -> None:
     with pytest.raises(NATError, match="can only be written for a network that was read from it"):
         ADAPTER.write(from_json(to_json(network).replace('"ofa"', '"other"')))
     strange = network.with_cells([("network", cell.with_ops({1: SKIP}))])
-    with pytest.raises(NATError, match="cannot say what this network has at 'blocks/1'"):
+    with pytest.raises(NATError, match="cannot represent what this network has at 'blocks/1'"):
         ADAPTER.write(strange)
     assert canonical(network).by_name["network"].output == cell.output

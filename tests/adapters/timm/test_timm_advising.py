@@ -242,10 +242,10 @@ def test_a_table_lists_combinations_as_expected_and_as_measured() -> None:
         ((), {"weights": "none"}, "none"),
         ((), {"folder": "none"}, "no folder"),
         (("--rules", "all"), {}, "unknown rules 'all'"),
-        (("--labels", "--classes", "1"), {}, "'1' is no class of 1"),
+        (("--labels", "--classes", "1"), {}, "'1' is not a subclass of 1"),
         (("--budget", "energy=0.5x"), {}, "unknown metric 'energy'"),
         (("--svg", "advice.png"), {}, "pictures are written as .svg"),
-        (("--svg", "nowhere/advice.svg"), {}, "no file can be written there"),
+        (("--svg", "nowhere/advice.svg"), {}, "cannot be written"),
     ],
 )
 def test_bad_input_is_one_line(files: Path, more: tuple[str, ...], given: dict[str, str], said: str) -> None:
@@ -257,7 +257,7 @@ def test_bad_input_is_one_line(files: Path, more: tuple[str, ...], given: dict[s
 @pytest.mark.parametrize(
     ("pictures", "labels", "said"),
     [
-        (torch.zeros(3, 3, SIZE, SIZE), None, "3 pictures are too few"),
+        (torch.zeros(3, 3, SIZE, SIZE), None, "3 images are too few"),
         (images(SIZE, 8), torch.zeros(7, dtype=torch.int64), "one whole number for each of the 8 pictures"),
     ],
 )

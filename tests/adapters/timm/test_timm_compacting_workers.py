@@ -153,7 +153,9 @@ def test_what_was_found_out_before_it_was_stopped_is_not_found_out_again(
     monkeypatch.setattr(work, "_tuned", lambda *given: again.append(given) or tuned(*given))
     assert_same(found(ADVISED, executor="local", folder=tmp_path), advised)
     assert (len(kept), len(again)) == (1, 1)
-    with pytest.raises(NATError, match="here lies what another call of compact found out; choose another") as error:
+    with pytest.raises(
+        NATError, match="this folder holds the results of another call of compact; choose another"
+    ) as error:
         found(ADVISED, executor="local", folder=tmp_path, seed=1)
     assert "\n" not in str(error.value)
 

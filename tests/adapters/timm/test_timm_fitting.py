@@ -293,9 +293,9 @@ def test_a_form_that_is_none_is_refused_in_one_line(value: str, said: str) -> No
 @pytest.mark.parametrize(
     ("pictures", "said"),
     [
-        (torch.zeros(3, 3, SIZE, SIZE), "3 pictures are too few"),
+        (torch.zeros(3, 3, SIZE, SIZE), "3 images are too few"),
         (torch.zeros(8, 1, SIZE, SIZE), "the model takes 3 channels"),
-        ([torch.zeros(8, dtype=torch.int64)], "batch 0 is no tensor of pictures"),
+        ([torch.zeros(8, dtype=torch.int64)], "batch 0 is not a float tensor of images"),
     ],
 )
 def test_pictures_that_cannot_be_fitted_on_are_refused(

@@ -316,7 +316,7 @@ def test_what_cannot_be_is_said_in_one_line() -> None:
         (["conv1:out", "nowhere:in"], "the model has no module 'nowhere'"),
         (["conv1:out", "layer1.0.conv1:in", "layer3.0.conv2:in"], "different numbers of channels left"),
         (["bn1", "layer1.0.conv1:in"], "no layer among them makes the channels"),
-        (["conv1:out", "bn1:in"], "is no dense layer"),
+        (["conv1:out", "bn1:in"], "is not a dense layer"),
         ("conv1:out", "the model does not run on images of 3x32x32"),
     ):
         text = json.dumps({"architecture": "resnet18", "edits": [{"op": "width", "at": at, "value": 8}]})

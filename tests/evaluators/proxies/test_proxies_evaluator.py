@@ -190,7 +190,7 @@ def test_a_state_goes_on_as_if_never_interrupted() -> None:
     ("settings", "said"),
     [
         ({"proxies": ["swap", "magic"]}, "evaluator.proxies: unknown proxy 'magic'; allowed: params, macs"),
-        ({"proxies": []}, "evaluator.proxies: there is no proxy to score by"),
+        ({"proxies": []}, "evaluator.proxies: no proxy is given"),
         ({"proxies": {"swap": 0.0}}, "a weight is a number other than 0"),
         ({"batch": 0}, "evaluator.batch: Input should be greater than or equal to 2"),
         ({"batches": 1}, "zico compares the gradients of batches: it needs batches: 2 or more"),

@@ -110,7 +110,7 @@ def test_a_network_that_gives_no_numbers_has_proxies_that_are_none() -> None:
     [
         (nn.Flatten(), {}, "this network has no weights"),
         (chain(nn.ReLU()), {"names": ["magic"]}, "unknown proxy 'magic'; allowed: params, macs, naswot"),
-        (chain(nn.ReLU()), {"names": []}, "there is no proxy to score by"),
+        (chain(nn.ReLU()), {"names": []}, "no proxy is given"),
         (chain(nn.ReLU()), {"batch": 0}, "at least 2 images in at least 1 batch, not 0 in 2"),
         (chain(nn.ReLU()), {"device": "abacus"}, "device 'abacus' is not one of"),
         (nn.Sequential(nn.Conv2d(5, 2, 1)), {}, r"does not run on images of \(3, 4, 4\)"),

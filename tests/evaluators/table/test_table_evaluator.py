@@ -60,16 +60,16 @@ def test_what_is_not_in_the_table_counts_as_failed(given: dict[str, Any]) -> Non
 
 
 def test_the_input_has_to_be_in_the_table_in_its_size(given: dict[str, Any]) -> None:
-    with pytest.raises(NATError, match=r"mine.csv: the input is not in this table, so that no gain over it is known"):
+    with pytest.raises(NATError, match=r"mine.csv: the input is not in this table, so gains over it are unknown"):
         evaluator(given, network(OTHER))
     with pytest.raises(NATError, match="in one size only, and this one has another stem: leave 'network'"):
         evaluator({**given, "network_size": {"channels": 8, "cells": 3}}, network(INPUT))
     enas = plugins().adapters["nasbench-macro"].read("11111111", NetworkSize())
-    with pytest.raises(NATError, match=r"the table is of mine.csv, this network of another space"):
+    with pytest.raises(NATError, match=r"the table is of mine.csv, this network is from another space"):
         evaluator(given, enas)
-    with pytest.raises(NATError, match="has not every wiring; a strategy that draws others needs that"):
+    with pytest.raises(NATError, match="does not have every wiring; a strategy that samples other inputs needs that"):
         evaluator(given, network(INPUT), wirings=True)
-    with pytest.raises(NATError, match="of accuracy it has no single trainings; use seed: mean"):
+    with pytest.raises(NATError, match="it has no results per seed for accuracy; use seed: mean"):
         evaluator({**given, "seed": "draw"}, network(INPUT))
 
 

@@ -82,22 +82,22 @@ def test_the_same_architecture_twice(tmp_path: Path) -> None:
     path = own_table(tmp_path / "mine.csv", CELLS)
     again = genotype(CELLS[3], swapped=True)
     path.write_text(path.read_text() + f'again,"{again}",50,,0.5,50\n')
-    with pytest.raises(NATError, match=r"mine.csv, line 14: this architecture stands in line 5 too"):
+    with pytest.raises(NATError, match=r"mine.csv, line 14: this architecture is also in line 5"):
         read(path)
     table = read(path, duplicates="mean")
     assert len(table) == 12
     assert table.scores[3] == pytest.approx((percent(CELLS[3]) + 50) / 200)
     assert table.metrics["loss"][3] == pytest.approx((100 - percent(CELLS[3])) / 10)  # of the rows that have one
     path.write_text(path.read_text().replace(",50,,", ",bad,,"))
-    with pytest.raises(NATError, match=r"mine.csv, line 14: accuracy is 'bad', no number"):
+    with pytest.raises(NATError, match=r"mine.csv, line 14: accuracy is 'bad', not a number"):
         read(path, duplicates="mean")
 
 
 WRONG = [
-    ("", "x", "accuracy is 'x', no number"),
+    ("", "x", "accuracy is 'x', not a number"),
     ("", "", "accuracy is missing"),
-    ("", "nan", "accuracy is nan, no finite number"),
-    ("", "-inf", "accuracy is -inf, no finite number"),
+    ("", "nan", "accuracy is nan, not a finite number"),
+    ("", "-inf", "accuracy is -inf, not a finite number"),
     ("Genotype(normal=[])", "90", "architecture: adapter 'darts' cannot read it: the genotype has no field"),
     ("no genotype", "90", "architecture: adapter 'darts' cannot read it: "),
 ]

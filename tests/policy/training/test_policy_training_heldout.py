@@ -59,7 +59,7 @@ def test_where_every_measurement_fails_a_line_says_so(kind: str) -> None:
     })  # fmt: skip
     task = TrainingTask.of("a", 1.0, pool, world, HeldOutShare(0.3, 201), 20)
     trainer = Trainer(recipe, [task], world, torch.device("cpu"))
-    with pytest.raises(NATError, match=f"a critic needs 2 scores at least: of {task.most} networks nearly all failed"):
+    with pytest.raises(NATError, match=f"a critic needs at least 2 scores: of {task.most} networks nearly all failed"):
         while True:
             trainer.advance(lambda line: None)
 

@@ -80,17 +80,17 @@ def of_version(folder: Path) -> None:
 
 
 WRONG: dict[str, tuple[Callable[[Path], object], str]] = {
-    "no JSON": (text(b'{"stage": "final"}\nrubbish\n'), "{}, line 2: no line of a journal"),
-    "no object": (text(b"[1]\n"), "{}, line 1: no line of a journal"),
-    "nested": (text(b"[" * 10**5 + b"\n"), "{}, line 1: no line of a journal"),
-    "binary": (text(bytes(range(256)) + b"\n"), "{}, line 1: no line of a journal"),
+    "no JSON": (text(b'{"stage": "final"}\nrubbish\n'), "{}, line 2: not a line of a journal"),
+    "no object": (text(b"[1]\n"), "{}, line 1: not a line of a journal"),
+    "nested": (text(b"[" * 10**5 + b"\n"), "{}, line 1: not a line of a journal"),
+    "binary": (text(bytes(range(256)) + b"\n"), "{}, line 1: not a line of a journal"),
     "empty": (text(b""), "the journal has no evaluation"),
     "lost": (Path.unlink, "the journal has no evaluation"),
-    "no network": (line_six(network=None), "{}, line 6: no evaluation of a run: network: Field required"),
-    "no ops": (line_six(ops=3), "{}, line 6: no evaluation of a run: ops: "),
-    "ops of another kind": (line_six(ops=[1] * 6), "{}, line 6: no evaluation of a run: ops.0: "),
-    "unknown ops": (line_six(ops=["rubbish("] * 6), "{}, line 6: no evaluation of a run: "),
-    "a text": (line_six(score="high"), "{}, line 6: no evaluation of a run: score: "),
+    "no network": (line_six(network=None), "{}, line 6: not an evaluation of a run: network: Field required"),
+    "no ops": (line_six(ops=3), "{}, line 6: not an evaluation of a run: ops: "),
+    "ops of another kind": (line_six(ops=[1] * 6), "{}, line 6: not an evaluation of a run: ops.0: "),
+    "unknown ops": (line_six(ops=["rubbish("] * 6), "{}, line 6: not an evaluation of a run: "),
+    "a text": (line_six(score="high"), "{}, line 6: not an evaluation of a run: score: "),
     "of another version": (lambda journal: of_version(journal.parent), "begun by nat-plugin 0.0.1, this is"),
     "no run": (lambda journal: (journal.parent / "run.json").unlink(), "it has no run.json"),
 }
@@ -122,5 +122,5 @@ def test_what_is_not_finite_counts_as_failed(value: float, runs: list[Path], run
 def test_a_finished_run_is_read_as_it_ended(run: Path) -> None:
     journal = run / "journal.jsonl"
     journal.write_text("".join(journal.read_text().splitlines(keepends=True)[:-1]))
-    with pytest.raises(NATError, match=r"journal\.jsonl: changed since this folder was done"):
+    with pytest.raises(NATError, match=r"journal\.jsonl: changed since this folder was finished"):
         pool_of_runs([run], plugins())

@@ -78,10 +78,13 @@ def test_where_the_critic_knows_no_proxies_one_line_says_so(nat: Nat) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("ops,accuracy\n", "line 1: this is no line"),
-        ('{"something": 1}\n', "this is no file of proxies"),
+        ("ops,accuracy\n", "line 1: this line does not belong"),
+        ('{"something": 1}\n', "this is not a file of proxies"),
         ('{"nat_proxies": 1, "seed": 5, "batch": 16, "batches": 2}\n', "these proxies are of another version"),
-        ('{"nat_proxies": 1, "seed": 0, "batch": 16, "batches": 2}\n{"macs": 1}\n', "line 2: this is no line"),
+        (
+            '{"nat_proxies": 1, "seed": 0, "batch": 16, "batches": 2}\n{"macs": 1}\n',
+            "line 2: this line does not belong",
+        ),
     ],
 )
 def test_a_file_that_is_something_else_is_refused_and_stays(

@@ -38,13 +38,13 @@ def test_wrong_arguments_are_refused_when_they_are_given(strategy: Any) -> None:
         refused(lambda count=count: strategy(initial=DEAR, draws=count), "draws: ")
         refused(lambda count=count: strategy(initial=DEAR, evaluations=count), "evaluations: ")
     for name in ("draws", "evaluations"):
-        refused(lambda name=name: strategy(initial=DEAR, **{name: 0}), f"{name}: 0 is no whole number from 1")
+        refused(lambda name=name: strategy(initial=DEAR, **{name: 0}), f"{name}: 0 is not a whole number from 1")
     for rules in (None, 3, ["nat"]):
         refused(lambda rules=rules: strategy(initial=DEAR, rules=rules), "rules: ")
     for device in (None, 3, ["cpu"]):
         refused(lambda device=device: strategy(initial=DEAR, device=device), "device: ")
     for path in (3, b"x", ["search.json"]):
-        refused(lambda path=path: strategy(initial=DEAR, checkpoint=path), "is no path of a file")
+        refused(lambda path=path: strategy(initial=DEAR, checkpoint=path), "must be the path of a file")
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_numbers_of_numpy_and_lists_are_taken() -> None:
 
 
 def test_a_budget_that_is_no_mapping_is_refused_wherever_it_is_read() -> None:
-    refused(lambda: Budget.parse("0.9x"), "budget: '0.9x' is no mapping of metrics to limits; write {'macs': '0.9x'}")  # type: ignore[arg-type]
+    refused(lambda: Budget.parse("0.9x"), "budget: must be a mapping such as {'macs': '0.9x'}, not '0.9x'")  # type: ignore[arg-type]
 
 
 def test_a_checkpoint_that_could_not_be_written_is_known_before_the_first_trial(tmp_path: Path) -> None:

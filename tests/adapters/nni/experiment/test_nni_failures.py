@@ -60,8 +60,8 @@ def test_without_going_on_after_a_failure_the_error_of_the_trial_is_raised() -> 
     [
         (lambda: float("nan"), "with the metric nan; it counts as failed"),
         (lambda: float("inf"), "with the metric inf; it counts as failed"),
-        (lambda: {"accuracy": 0.9}, "is no metric: a number is, or a dict with one under 'default'"),
-        (lambda: "good", "is no metric"),
+        (lambda: {"accuracy": 0.9}, "is not a metric: return a number, or a dict with one under 'default'"),
+        (lambda: "good", "is not a metric"),
         (lambda: None, "with no metric; it counts as failed"),
     ],
 )

@@ -161,7 +161,7 @@ def test_a_state_of_another_search_is_refused_when_the_strategy_is_initialized()
     first, second = RandomSearch(initial=DEAR), RandomSearch(initial=DEAR, seed=3)
     first(cells(), SequentialExecutionEngine(3))
     second.load_state_dict(first.state_dict())
-    with pytest.raises(NATError, match=r"is of another search \(seed differs\)"):
+    with pytest.raises(NATError, match=r"belongs to another search \(seed differs\)"):
         second.initialize(cells(), SequentialExecutionEngine(3))
 
 
@@ -247,7 +247,7 @@ def test_the_checkpoint_of_a_search_with_another_policy_file_is_refused(tmp_path
     explore(NAT(initial=DEAR, policy=str(policy), checkpoint=path), 3)
     explore(NAT(initial=DEAR, policy=str(policy), checkpoint=path), 4)
     save_policy(new_policy(PolicyConfig(hidden=4), 1, torch.device("cpu")), policy)
-    with pytest.raises(NATError, match=r"of another search \(what it read differs\); go on with the same settings and"):
+    with pytest.raises(NATError, match=r"another search \(what it read differs\); go on with the same settings and"):
         explore(NAT(initial=DEAR, policy=str(policy), checkpoint=path), 5)
 
 
@@ -261,7 +261,7 @@ def test_a_checkpoint_of_a_policy_that_no_longer_ships_is_refused(
     values = unseal(path.read_text())
     assert list(values["of"].pop("what it read")) == ["policy general"]  # which was not written then
     path.write_text(seal(values))
-    with pytest.raises(NATError, match=r"is of another search \(what it read differs\)"):
+    with pytest.raises(NATError, match=r"belongs to another search \(what it read differs\)"):
         explore(NAT(initial=DEAR, policy="nasbench201", checkpoint=path), 5)
 
 

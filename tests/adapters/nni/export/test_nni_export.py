@@ -186,7 +186,7 @@ class Drawing(nn.Module):
 
 def test_what_cannot_be_exported_says_why_in_one_line(tmp_path: Path) -> None:
     cases: list[tuple[Callable[[], Any], str]] = [
-        (lambda: export_module(Odd()), "Odd cannot be followed"),
+        (lambda: export_module(Odd()), "Odd cannot be traced"),
         (lambda: export_module(Drawing()), "computes something else"),
         (lambda: export_module(SPACES["DARTS"]()), "a model space and a sample, or a frozen model"),
         (lambda: export_module(nn.ReLU()), "say what ReLU is called with"),

@@ -65,7 +65,7 @@ class Inner(nn.Module):
 
 
 class Nested(ModelSpace):
-    """Input choices inside of other choices, one that stands twice, a part that can be nothing."""
+    """Input choices inside of other choices, one that is duplicated, a part that can be nothing."""
 
     def __init__(self) -> None:
         super().__init__()
