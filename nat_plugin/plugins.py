@@ -209,7 +209,7 @@ def _each(register: Callable[..., None]) -> Callable[[list[tuple[Any, ...]]], No
 def _a(kind: type[_T], value: object) -> _T:
     """The value. TypeError if it is of another kind."""
     if not isinstance(value, kind):
-        raise TypeError(f"{value!r:.60} is no {kind.__name__}")
+        raise TypeError(f"{value!r:.60} is not of type {kind.__name__}")
     return value
 
 

@@ -74,7 +74,7 @@ def digits_of(network: Network) -> str:
     cell = network.by_name.get(CELL)
     ends = tuple((edge.source, edge.target) for edge in cell.edges) if cell else ()
     if cell is None or ends != tuple((number, number + 1) for number in range(LAYERS)):
-        raise NATError(f"a NAS-Bench-Macro string cannot represent this network: it is no chain of {LAYERS} layers")
+        raise NATError(f"a NAS-Bench-Macro string cannot represent this network: it is not a chain of {LAYERS} layers")
     for number, edge in enumerate(cell.edges):
         if edge.op not in MACRO:
             known = ", ".join(map(str, MACRO))

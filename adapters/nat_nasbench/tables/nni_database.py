@@ -94,7 +94,7 @@ class NNITable(OfficialTable):
             ops = strict_json(str(arch))
             return "".join(_OPS[ops[f"{source}_{target}"]] for source, target in ENDS)
         except (NATError, KeyError, TypeError):
-            raise NATError(f"{self.path}: {str(arch)[:60]!r} is no cell of NAS-Bench-201") from None
+            raise NATError(f"{self.path}: {str(arch)[:60]!r} is not a cell of NAS-Bench-201") from None
 
     def _share(self, digits: str, percent: object) -> float:
         if not isinstance(percent, int | float) or not 0 <= percent <= 100:

@@ -127,7 +127,7 @@ def test_sizes() -> None:
 
 
 def test_networks_of_other_formats_are_refused() -> None:
-    with pytest.raises(NATError, match="cannot represent this network: it is no chain of 8 layers"):
+    with pytest.raises(NATError, match="cannot represent this network: it is not a chain of 8 layers"):
         ADAPTER.write(NB201Adapter().read(from_digits("123412"), NetworkSize()))
     network = read("11111111")
     strange = network.with_ops([Op.parse("conv_3x3"), *network.ops[1:]])

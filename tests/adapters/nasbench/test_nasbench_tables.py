@@ -153,7 +153,7 @@ def test_a_database_with_gaps_says_so(tmp_path: Path) -> None:
         found_in(open_table(path, "nni", "cifar10", None), "333333")
     with sqlite3.connect(path) as database:
         database.execute("UPDATE nb201trialconfig SET arch = '[[[' || arch")
-    with pytest.raises(NATError, match="is no cell of NAS-Bench-201"):
+    with pytest.raises(NATError, match="is not a cell of NAS-Bench-201"):
         open_table(path, "nni", "cifar10", None)
 
 

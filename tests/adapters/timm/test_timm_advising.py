@@ -240,9 +240,9 @@ def test_a_table_lists_combinations_as_expected_and_as_measured() -> None:
     ("more", "given", "said"),
     [
         ((), {"weights": "none"}, "none"),
-        ((), {"folder": "none"}, "no folder"),
+        ((), {"folder": "none"}, "no such folder"),
         (("--rules", "all"), {}, "unknown rules 'all'"),
-        (("--labels", "--classes", "1"), {}, "'1' is not a subclass of 1"),
+        (("--labels", "--classes", "1"), {}, "'1' is not one of the 1 classes"),
         (("--budget", "energy=0.5x"), {}, "unknown metric 'energy'"),
         (("--svg", "advice.png"), {}, "pictures are written as .svg"),
         (("--svg", "nowhere/advice.svg"), {}, "cannot be written"),
@@ -258,7 +258,7 @@ def test_bad_input_is_one_line(files: Path, more: tuple[str, ...], given: dict[s
     ("pictures", "labels", "said"),
     [
         (torch.zeros(3, 3, SIZE, SIZE), None, "3 images are too few"),
-        (images(SIZE, 8), torch.zeros(7, dtype=torch.int64), "one whole number for each of the 8 pictures"),
+        (images(SIZE, 8), torch.zeros(7, dtype=torch.int64), "one whole number for each of the 8 images"),
     ],
 )
 def test_pictures_and_labels_that_do_not_fit(

@@ -170,7 +170,7 @@ def test_a_searched_model_of_the_zoo_by_name() -> None:
         ({**DEAR, "cell/9_9": "none"}, "no label 'cell/9_9'"),
         ({}, "needs 'cell/0_1'"),
         ([], "the list is empty"),
-        (3, "int is no sample"),
+        (3, "int is not a sample"),
         ("resnet50", "'resnet50' is neither a file nor one of NNI's searched models .darts-v2"),
     ],
 )
