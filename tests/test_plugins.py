@@ -148,7 +148,7 @@ class Unset(Another):
     ("hook", "values", "message"),
     [
         ("register_adapters", ["darts"], "'darts' is not of type Adapter"),
-        ("register_adapters", [Another], "is no Adapter"),
+        ("register_adapters", [Another], "is not of type Adapter"),
         ("register_adapters", [Nameless()], "None is not of type str"),
         ("register_adapters", [Silent()], "3 is not of type str"),
         ("register_adapters", [Unset()], "is not a subclass of BaseModel"),
