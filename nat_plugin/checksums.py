@@ -8,8 +8,8 @@ from pathlib import Path
 
 from nat_plugin.errors import NATError
 from nat_plugin.files import file_errors, read_text, write_text
-from nat_plugin.outside import Outside, fingerprint
-from nat_plugin.sealing import seal, unseal
+from nat_plugin.fingerprints import Outside, fingerprint
+from nat_plugin.json_checksums import seal, unseal
 
 FILE = "checksums.json"
 MAX_BYTES = 16 * 2**20

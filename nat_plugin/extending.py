@@ -97,8 +97,10 @@ if TYPE_CHECKING:
     )
     from nat_plugin.evaluators.trial import Trial
     from nat_plugin.execution.base import Executor, ExecutorSettings
+    from nat_plugin.fingerprints import Outside, OutsideName, OutsidePath, fingerprints
     from nat_plugin.ir.budget import Additive, Metric
     from nat_plugin.ir.serial import strict_json
+    from nat_plugin.json_checksums import seal, unseal
     from nat_plugin.lazy import lazy_names
     from nat_plugin.literals import (
         MAX_CHARS,
@@ -115,10 +117,8 @@ if TYPE_CHECKING:
     from nat_plugin.measuring.settings import LatencySettings
     from nat_plugin.moved import moved_modules
     from nat_plugin.network_json import is_network
-    from nat_plugin.outside import Outside, OutsideName, OutsidePath, fingerprints
     from nat_plugin.patches import Patches, closing
     from nat_plugin.plugins import plugins
-    from nat_plugin.sealing import seal, unseal
     from nat_plugin.search.base import Measurement, Proposal, Task
     from nat_plugin.settings import Settings, State
     from nat_plugin.sources import read_text
@@ -126,7 +126,7 @@ else:
     from nat_plugin.lazy import lazy_names
 
     _IN = {
-        "nat_plugin.sealing": (
+        "nat_plugin.json_checksums": (
             "seal",
             "unseal",
         ),
@@ -177,7 +177,7 @@ else:
         "nat_plugin.measuring.latency": ("Latency",),
         "nat_plugin.measuring.settings": ("LatencySettings",),
         "nat_plugin.network_json": ("is_network",),
-        "nat_plugin.outside": ("Outside", "OutsideName", "OutsidePath", "fingerprints"),
+        "nat_plugin.fingerprints": ("Outside", "OutsideName", "OutsidePath", "fingerprints"),
         "nat_plugin.patches": ("Patches", "closing"),
         "nat_plugin.search.base": ("Measurement", "Proposal", "Task"),
         "nat_plugin.settings": ("Settings", "State"),

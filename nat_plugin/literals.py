@@ -18,7 +18,7 @@ from typing import Any, NoReturn, TypeAlias
 
 from nat_plugin.errors import NATError
 from nat_plugin.ir.serial import strict_json
-from nat_plugin.plain import check_plain
+from nat_plugin.json_values import check_plain
 
 MAX_CHARS = 1_000_000
 MAX_TOKENS = 100_000

@@ -13,12 +13,23 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 
 MODULES = {
+    "nat_plugin.cli.closing": "nat_plugin.cli.results",
+    "nat_plugin.cli.remarks": "nat_plugin.cli.policy_notices",
+    "nat_plugin.evaluators.proxies.kept": "nat_plugin.evaluators.proxies.cache",
     "nat_plugin.ir.scaffold": "nat_plugin.ir.edge_costs",
+    "nat_plugin.measuring.keeping": "nat_plugin.measuring.latency_limits",
+    "nat_plugin.outside": "nat_plugin.fingerprints",
+    "nat_plugin.plain": "nat_plugin.json_values",
     "nat_plugin.policy.comparing": "nat_plugin.policy.training.sampled",
     "nat_plugin.policy.enumerating": "nat_plugin.policy.training.exact",
     "nat_plugin.policy.imagining": "nat_plugin.policy.training.critic_based",
     "nat_plugin.policy.room": "nat_plugin.policy.headroom",
+    "nat_plugin.runs.arrivals": "nat_plugin.runs.async_search",
+    "nat_plugin.runs.kept": "nat_plugin.runs.worker_files",
     "nat_plugin.runs.reference": "nat_plugin.reference.recipes",
+    "nat_plugin.runs.together": "nat_plugin.runs.devices",
+    "nat_plugin.saying": "nat_plugin.messages",
+    "nat_plugin.sealing": "nat_plugin.json_checksums",
     "nat_plugin.strategies": "",
     "nat_plugin.strategies.base": "nat_plugin.search.base",
     "nat_plugin.strategies.evolution": "nat_plugin.search.evolution",

@@ -53,7 +53,7 @@ __all__ = [
     "to_sample",
 ]
 
-_ROOMS = {
+_SUBPACKAGES = {
     "export": ("building", "counting", "export_text"),
     "experiment": (
         *("experiment_coverage", "experiment_engine", "experiment_initial", "experiment_state", "experiment_trials"),
@@ -68,8 +68,8 @@ _ROOMS = {
 __getattr__, __dir__ = lazy_names(__name__, _LAZY)
 moved_modules(
     {
-        f"nat_nni.{old}": f"nat_nni.{room}.{old.removeprefix(f'{room}_')}"
-        for room, names in _ROOMS.items()
+        f"nat_nni.{old}": f"nat_nni.{place}.{old.removeprefix(f'{place}_')}"
+        for place, names in _SUBPACKAGES.items()
         for old in names
     }
 )

@@ -70,7 +70,7 @@ __all__ = [
 
 __getattr__, __dir__ = lazy_names(__name__, _LAZY)
 
-_ROOMS = {
+_SUBPACKAGES = {
     "building": ("comparing", "entrypoint", "features", "registering"),
     "compacting": ("checking", "magnitude", "result"),
     "documents": ("document", "edits"),
@@ -78,14 +78,21 @@ _ROOMS = {
     "moves": ("chains", "naming", "ops", "variants"),
     "reading": ("branches", "parts", "trace", "units"),
     "saving": ("exporting", "stock", "weights"),
-    "surgery": ("fusing", "hidden", "standins"),
+    "surgery": ("fusing", "hidden"),
     "training": ("evaluator", "loaders", "supernet", "tuning"),
 }
 """Modules of earlier versions that lay flat, by the package that they are in now."""
+_RENAMED = {
+    "nat_timm.fitting.alone": "nat_timm.fitting.single_blocks",
+    "nat_timm.standins": "nat_timm.surgery.replacements",
+    "nat_timm.surgery.standins": "nat_timm.surgery.replacements",
+}
 
 register_op(TIMM)
 register_with_timm()
-moved_modules({f"nat_timm.{old}": f"nat_timm.{room}.{old}" for room, names in _ROOMS.items() for old in names})
+moved_modules(
+    {f"nat_timm.{old}": f"nat_timm.{place}.{old}" for place, names in _SUBPACKAGES.items() for old in names} | _RENAMED
+)
 
 
 @hookimpl

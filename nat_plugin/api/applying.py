@@ -12,15 +12,15 @@ from nat_plugin.api.policies import LoadedPolicy
 from nat_plugin.api.transformed import Transformed, TransformSettings
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Budget, Choice, Moves, Network, Rule
-from nat_plugin.measuring.keeping import Keeper, find_keeper
 from nat_plugin.measuring.latency import LATENCY, MeasuredLatency
+from nat_plugin.measuring.latency_limits import Keeper, find_keeper
 from nat_plugin.measuring.tables import TableMetric
 from nat_plugin.policy.apply import apply_policy
 from nat_plugin.policy.proposing import Suggestion, SuggestSettings, suggest
 from nat_plugin.writing import extended, result_adapter, write_back
 
 if TYPE_CHECKING:
-    from nat_plugin.evaluators.proxies.kept import ScoredLike
+    from nat_plugin.evaluators.proxies.cache import ScoredLike
 
 _G = TypeVar("_G")
 _T = TypeVar("_T")
@@ -125,7 +125,7 @@ class _Held:
 
 
 def _scoring(begun: Sequence[_Begun]) -> list[ScoredLike]:
-    from nat_plugin.evaluators.proxies.kept import ScoredLike
+    from nat_plugin.evaluators.proxies.cache import ScoredLike
 
     return [ScoredLike(each.architecture.text, each.architecture.adapter) for each in begun]
 

@@ -25,7 +25,7 @@ def resume(folder: Path, moved: tuple[str, ...], devices: int | None, nodes: int
 
     from nat_plugin.api.results import TrainingResult
     from nat_plugin.cli import stoppable
-    from nat_plugin.cli.closing import going_on, print_result, print_training
+    from nat_plugin.cli.results import going_on, print_result, print_training
 
     with stoppable(lambda: going_on(folder)):
         result = job.carry_through(progress=True)

@@ -25,7 +25,7 @@ def run(
     job = run_job(recipe, overrides, out, device, extended)
 
     from nat_plugin.cli import stoppable
-    from nat_plugin.cli.closing import going_on, print_result
+    from nat_plugin.cli.results import going_on, print_result
 
     with stoppable(lambda: going_on(job.folder)):
         result = job.carry_through(progress=True)

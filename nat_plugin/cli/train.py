@@ -24,7 +24,7 @@ def train(recipe: str, overrides: tuple[str, ...], out: Path | None, device: str
     job = train_job(recipe, overrides, out, device)
 
     from nat_plugin.cli import stoppable
-    from nat_plugin.cli.closing import going_on, print_training
+    from nat_plugin.cli.results import going_on, print_training
 
     with stoppable(lambda: going_on(job.folder)):
         result = job.carry_through(progress=True)

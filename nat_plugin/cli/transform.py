@@ -116,7 +116,7 @@ def transform(
 
     import torch
 
-    from nat_plugin.cli.remarks import Remarks
+    from nat_plugin.cli.policy_notices import Remarks
     from nat_plugin.cli.side_by_side import side_by_side
     from nat_plugin.cli.transforming import Printing, StreamRequest, Wrong, by_executor
     from nat_plugin.plugins import plugins

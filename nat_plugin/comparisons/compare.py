@@ -18,7 +18,7 @@ from nat_plugin.comparisons.units import Work, missing, run_plan, same_data, tas
 from nat_plugin.errors import NATError
 from nat_plugin.execution.choosing import find_executor
 from nat_plugin.files import WriteError, write_text
-from nat_plugin.outside import Outside
+from nat_plugin.fingerprints import Outside
 from nat_plugin.plugins import Plugins
 from nat_plugin.policy.finding import check_still_ships
 from nat_plugin.runs.folder import begin_folder, check_free, tidy_folder

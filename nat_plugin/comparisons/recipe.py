@@ -11,11 +11,11 @@ from nat_plugin.data import DataSettings
 from nat_plugin.errors import NATError, NATErrors
 from nat_plugin.evaluators.base import Evaluator
 from nat_plugin.execution.choosing import check_executor, executor_values
+from nat_plugin.messages import say_once
 from nat_plugin.plugins import Plugins
 from nat_plugin.runs.checking import check_adapter, check_budget, check_data, check_part, mapping, validate
 from nat_plugin.runs.reading import read_values
 from nat_plugin.runs.recipe import Common
-from nat_plugin.saying import say_once
 from nat_plugin.settings import Settings
 
 BASELINE = "random"

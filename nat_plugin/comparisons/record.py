@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from nat_plugin.errors import NATError
-from nat_plugin.outside import Outside, fingerprints
+from nat_plugin.fingerprints import Outside, fingerprints
+from nat_plugin.json_checksums import digest
 from nat_plugin.runs.record import RunSource, check_same, of_results, read_record, renamed, write_record
-from nat_plugin.sealing import digest
 
 FILE = "compare.json"
 

@@ -11,7 +11,7 @@ from nat_plugin.execution.base import Executor
 from nat_plugin.execution.calls import ExecutorCall, answers
 from nat_plugin.execution.tally import Tally
 from nat_plugin.plugins import Plugins, plugins
-from nat_plugin.runs.kept import write_work
+from nat_plugin.runs.worker_files import write_work
 
 
 def do_searches(

@@ -15,13 +15,13 @@ from nat_plugin.errors import NATError
 from nat_plugin.evaluators.base import Split
 from nat_plugin.files import file_errors, write_text
 from nat_plugin.ir import Network, key
+from nat_plugin.json_checksums import seal, unseal
 from nat_plugin.plugins import Plugins
 from nat_plugin.runs.recipe import RunPlan, SearchSettings
 from nat_plugin.runs.recipe import plan as plan_run
 from nat_plugin.runs.record import RunSource
 from nat_plugin.runs.search import Search
 from nat_plugin.runs.setup import Setup, read_data, set_up
-from nat_plugin.sealing import seal, unseal
 from nat_plugin.search.base import Proposal
 from nat_plugin.search.random_search import RandomStrategy
 from nat_plugin.settings import State

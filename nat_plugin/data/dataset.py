@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from nat_plugin.data.augment import Augment
-from nat_plugin.outside import Outside
+from nat_plugin.fingerprints import Outside
 
 SPLITS = ("weights", "reward", "selection", "test")
 _S = TypeVar("_S", bound="SplitImages")

@@ -20,7 +20,7 @@ from nat_plugin.data.source import ImageSource, Loader, checked
 from nat_plugin.data.splits import divide
 from nat_plugin.data.stored import StoredImages, StoredSource
 from nat_plugin.errors import NATError
-from nat_plugin.outside import Outside
+from nat_plugin.fingerprints import Outside
 
 _TWO_TESTS = "{}: has a test part of its own: leave out splits.val, and val is to choose on"
 CHUNK = 2048  # images turned into numbers of more than a byte at a time

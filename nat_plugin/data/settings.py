@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt, field_validator, model_validator
 
-from nat_plugin.outside import OutsidePath
+from nat_plugin.fingerprints import OutsidePath
 
 if TYPE_CHECKING:
     from nat_plugin.data.augment import Augment

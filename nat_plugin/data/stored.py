@@ -23,7 +23,7 @@ from torch.utils.data import DataLoader, Dataset
 from nat_plugin.data.dataset import Images, Part, SplitImages
 from nat_plugin.data.settings import WORKERS
 from nat_plugin.errors import NATError
-from nat_plugin.outside import Outside
+from nat_plugin.fingerprints import Outside
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture

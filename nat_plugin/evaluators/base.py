@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 from nat_plugin.evaluators.scale import Scale
 from nat_plugin.evaluators.trial import Trial
+from nat_plugin.fingerprints import Outside
 from nat_plugin.ir import Network, NetworkSize, Rule
 from nat_plugin.ir.budget import Metric
 from nat_plugin.lazy import lazy_names
-from nat_plugin.outside import Outside
 from nat_plugin.search.base import Measurement, Proposal
 from nat_plugin.settings import AnySettings, State
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from nat_plugin.files import file_errors
-from nat_plugin.outside import Outside, fingerprint
+from nat_plugin.fingerprints import Outside, fingerprint
 from nat_plugin.settings import State
 
 FOLDER = "shared"

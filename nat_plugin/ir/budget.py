@@ -1,4 +1,8 @@
-"""Budgets: hard limits on costs, absolute (``params: 2.5M``) or relative to the input (``macs: 0.9x``)."""
+"""Budgets: hard limits on costs, absolute (``params: 2.5M``) or relative to the input (``macs: 0.9x``).
+
+``walk.py`` enforces them: it opens only candidates that can still be completed within every limit. ``Moves.verify``
+checks the result.
+"""
 
 from __future__ import annotations
 

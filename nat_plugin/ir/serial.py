@@ -16,7 +16,7 @@ from nat_plugin.ir.layers import LAYERS, Conv, Layer
 from nat_plugin.ir.network import MAX_LEVEL, Cell, Edge, Head, Network, Node, Origin, Placement
 from nat_plugin.ir.ops import Op
 from nat_plugin.ir.shapes import layout
-from nat_plugin.plain import check_plain
+from nat_plugin.json_values import check_plain
 
 SCHEMA = 1
 MAX_BYTES = 16 * 2**20

@@ -20,7 +20,7 @@ from nat_plugin.ir import NULL, Moves, Network, Op, Slot, to_json
 from nat_plugin.ir.budget import METRICS, Additive, Limits
 from nat_plugin.ir.canonical import live_ops
 from nat_plugin.ir.rules import Rule
-from nat_plugin.plain import check_plain
+from nat_plugin.json_values import check_plain
 
 FORMAT, VERSION = "nat-costs", 1
 MAX_BYTES = 16 * 2**20

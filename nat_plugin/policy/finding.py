@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from nat_plugin.checksums import check_file, is_result
 from nat_plugin.errors import NATError
 from nat_plugin.files import ReadError, opened
-from nat_plugin.outside import Outside
-from nat_plugin.saying import say_once
+from nat_plugin.fingerprints import Outside
+from nat_plugin.messages import say_once
 
 if TYPE_CHECKING:
     import torch

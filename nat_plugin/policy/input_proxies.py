@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from nat_plugin.errors import NATError
-from nat_plugin.evaluators.proxies.kept import KeptProxies, Scored
+from nat_plugin.evaluators.proxies.cache import KeptProxies, Scored
 from nat_plugin.ir import Choice, Moves, Network, is_connected
 from nat_plugin.policy.critic import Critic
 from nat_plugin.policy.proxy_inputs import in_units

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from nat_plugin.ir import Network
+from nat_plugin.messages import say_once
 from nat_plugin.policy.critic_files import familiar_of
 from nat_plugin.policy.files import load_critic, load_policy
 from nat_plugin.policy.finding import policy_path, shipped_policies
-from nat_plugin.saying import say_once
 
 
 def where_trained(name: str) -> str:

@@ -11,7 +11,7 @@ from nat_plugin.errors import NATError
 from nat_plugin.execution.tally import device_of
 from nat_plugin.reporting.page import PagePart, plain_table, shortened
 from nat_plugin.reporting.reading import LARGEST, Read, checked, read_json
-from nat_plugin.runs.kept import WORK
+from nat_plugin.runs.worker_files import WORK
 
 MOST = 64
 """Rows of the table of them."""

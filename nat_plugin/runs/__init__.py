@@ -9,7 +9,6 @@ if TYPE_CHECKING:
     from nat_plugin.runs.folder import begin_folder as begin_folder
     from nat_plugin.runs.folder import check_free as check_free
     from nat_plugin.runs.folder import tidy_folder as tidy_folder
-    from nat_plugin.runs.kept import KeptWorkers as KeptWorkers
     from nat_plugin.runs.progress import Reporter as Reporter
     from nat_plugin.runs.progress import Silent as Silent
     from nat_plugin.runs.progress import reporter as reporter
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from nat_plugin.runs.state import join_state as join_state
     from nat_plugin.runs.state import split_state as split_state
     from nat_plugin.runs.trials import TrialWorkers as TrialWorkers
+    from nat_plugin.runs.worker_files import KeptWorkers as KeptWorkers
 else:
     from nat_plugin.lazy import lazy_room
 
@@ -26,7 +26,7 @@ else:
         {
             "checking": ("check_part", "checked_settings"),
             "folder": ("Journal", "begin_folder", "check_free", "tidy_folder"),
-            "kept": ("KeptWorkers",),
+            "worker_files": ("KeptWorkers",),
             "progress": ("Reporter", "Silent", "reporter"),
             "recipe": ("SearchSettings",),
             "search": ("Search",),

@@ -23,11 +23,11 @@ from nat_plugin.runs.finalists import (
     selected,
     train_finalist,
 )
-from nat_plugin.runs.kept import Found
 from nat_plugin.runs.loading import loading
 from nat_plugin.runs.setup import Setup
 from nat_plugin.runs.timing import Timing
 from nat_plugin.runs.weights import check_weights, load_weights, save_weights, weights_file
+from nat_plugin.runs.worker_files import Found
 from nat_plugin.runs.workers import RunWorkers
 from nat_plugin.settings import State
 from nat_plugin.training.statistics import (

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from nat_plugin.errors import NATError
-from nat_plugin.plain import as_plain, check_plain, show
+from nat_plugin.json_values import as_plain, check_plain, show
 from nat_plugin.plugins import Plugins
 from nat_plugin.sources import read_text
 

@@ -10,8 +10,8 @@ from pydantic import Field, field_validator
 from nat_plugin.data import DataSettings
 from nat_plugin.errors import NATError, NATErrors
 from nat_plugin.execution.choosing import check_executor, executor_values
+from nat_plugin.fingerprints import OutsidePath
 from nat_plugin.ir import find_rule
-from nat_plugin.outside import OutsidePath
 from nat_plugin.parallel.settings import PRECISIONS, FabricSettings
 from nat_plugin.plugins import Plugins
 from nat_plugin.runs.checking import check_adapter, check_budget, check_data, check_part, mapping, validate

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from nat_plugin import __version__
 from nat_plugin.errors import NATError
 from nat_plugin.files import write_text
-from nat_plugin.outside import Outside, absolute, fingerprint, fingerprints
-from nat_plugin.sealing import digest, seal, unseal
+from nat_plugin.fingerprints import Outside, absolute, fingerprint, fingerprints
+from nat_plugin.json_checksums import digest, seal, unseal
 from nat_plugin.sources import read_text
 
 if TYPE_CHECKING:

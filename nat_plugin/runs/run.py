@@ -13,15 +13,15 @@ from nat_plugin.checksums import check, is_done, write_checksums
 from nat_plugin.errors import NATError
 from nat_plugin.files import WriteError
 from nat_plugin.ir import Network
-from nat_plugin.measuring.keeping import RANKED, SPARE_FINALISTS
 from nat_plugin.measuring.latency import LATENCY
+from nat_plugin.measuring.latency_limits import RANKED, SPARE_FINALISTS
 from nat_plugin.plugins import Plugins
 from nat_plugin.policy.finding import check_still_ships
 from nat_plugin.runs.choice import FinalEpoch, FinalSelection, check_final
 from nat_plugin.runs.curves import Curves
+from nat_plugin.runs.devices import on_its_devices, plan_of_record, set_up_together
 from nat_plugin.runs.finished import read_result
 from nat_plugin.runs.folder import Journal, begin_folder, check_free, locked, tidy_folder
-from nat_plugin.runs.kept import WORK
 from nat_plugin.runs.progress import Reporter
 from nat_plugin.runs.recipe import RunPlan
 from nat_plugin.runs.recipe import plan as plan_of
@@ -31,8 +31,8 @@ from nat_plugin.runs.search import Search
 from nat_plugin.runs.setup import Setup, find_origin, settled
 from nat_plugin.runs.state import load_state, save_state
 from nat_plugin.runs.timing import Timing, timed
-from nat_plugin.runs.together import on_its_devices, plan_of_record, set_up_together
 from nat_plugin.runs.weights import FOLDER as WEIGHTS
+from nat_plugin.runs.worker_files import WORK
 from nat_plugin.runs.workers import RunWorkers
 from nat_plugin.tracking.base import SEARCH, Tracker, find_tracker
 from nat_plugin.training.trainer import epoch_note

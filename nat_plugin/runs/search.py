@@ -10,7 +10,7 @@ import numpy as np
 
 from nat_plugin.evaluators.base import Evaluator
 from nat_plugin.ir import Network, cost, key
-from nat_plugin.runs.arrivals import Arrivals
+from nat_plugin.runs.async_search import Arrivals
 from nat_plugin.runs.folder import Journal, finite
 from nat_plugin.runs.recipe import SearchSettings
 from nat_plugin.runs.trials import TrialWorkers

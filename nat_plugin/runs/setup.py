@@ -13,11 +13,11 @@ from nat_plugin.data import DataSet, DataSettings, load
 from nat_plugin.device import Compute, find_compute
 from nat_plugin.errors import NATError
 from nat_plugin.evaluators.base import Evaluator, EvaluatorContext, Split
-from nat_plugin.evaluators.proxies.kept import ScoredLike
+from nat_plugin.evaluators.proxies.cache import ScoredLike
+from nat_plugin.fingerprints import Outside
 from nat_plugin.ir import Budget, Moves, Network, NetworkSize, Rule, find_rule, is_connected
 from nat_plugin.ir.budget import METRICS, Metric
 from nat_plugin.measuring.tables import table_metrics
-from nat_plugin.outside import Outside
 from nat_plugin.parallel.ranks import ALONE, Ranks
 from nat_plugin.plugins import Plugins
 from nat_plugin.runs.recipe import Common, NetworkSettings, RunPlan

@@ -8,8 +8,8 @@ from functools import partial
 from typing import Any
 
 from nat_plugin.ir import Choice, Moves, Network
-from nat_plugin.measuring.keeping import Untimed, find_keeper
 from nat_plugin.measuring.latency import MeasuredLatency
+from nat_plugin.measuring.latency_limits import Untimed, find_keeper
 from nat_plugin.runs.progress import Reporter
 from nat_plugin.runs.setup import Setup
 from nat_plugin.settings import State

@@ -9,7 +9,7 @@ from nat_plugin.evaluators.base import Evaluator
 from nat_plugin.evaluators.trial import Trial
 from nat_plugin.execution.calls import ExecutorCall
 from nat_plugin.ir import key
-from nat_plugin.runs.kept import Found, KeptWorkers
+from nat_plugin.runs.worker_files import Found, KeptWorkers
 from nat_plugin.search.base import Proposal
 
 CarryOut: TypeAlias = "tuple[Callable[..., Any], tuple[Any, ...]]"

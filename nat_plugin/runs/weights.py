@@ -12,8 +12,8 @@ from safetensors.torch import save
 
 from nat_plugin.errors import NATError
 from nat_plugin.files import ReadError, write_bytes
+from nat_plugin.fingerprints import Outside, fingerprint
 from nat_plugin.ir import Network, key
-from nat_plugin.outside import Outside, fingerprint
 from nat_plugin.tensors import read_tensors
 
 MAX_BYTES = 64 * 2**30

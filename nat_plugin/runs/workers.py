@@ -9,11 +9,11 @@ from pathlib import Path
 
 from nat_plugin.evaluators.trial import Trial
 from nat_plugin.plugins import Plugins, plugins
-from nat_plugin.runs.kept import KeptWorkers
 from nat_plugin.runs.recipe import plan as plan_of
 from nat_plugin.runs.record import RunSource, of_results
 from nat_plugin.runs.setup import Setup, set_up
 from nat_plugin.runs.trials import TrialWorkers
+from nat_plugin.runs.worker_files import KeptWorkers
 from nat_plugin.settings import State
 
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from nat_plugin.fingerprints import Outside
 from nat_plugin.ir import Budget, Moves, Network, Rule
-from nat_plugin.outside import Outside
 from nat_plugin.search.neighbourhood import descent
 from nat_plugin.settings import AnySettings, State
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from nat_plugin.errors import NATError
-from nat_plugin.saying import say_once
+from nat_plugin.messages import say_once
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # it would report its use to its makers
 

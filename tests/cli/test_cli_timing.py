@@ -12,7 +12,7 @@ import pytest
 import nat_plugin
 from nat_plugin.api import applying
 from nat_plugin.ir import Network
-from nat_plugin.measuring.keeping import LEAST_USE
+from nat_plugin.measuring.latency_limits import LEAST_USE
 from tests.command_line import Nat
 from tests.timed_cells import SIZE, SOURCE, table
 

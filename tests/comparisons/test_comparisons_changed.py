@@ -19,9 +19,9 @@ import yaml
 from nat_plugin.comparisons.compare import compare
 from nat_plugin.comparisons.recipe import plan_comparison
 from nat_plugin.errors import NATError
+from nat_plugin.json_checksums import seal, unseal
 from nat_plugin.plugins import plugins
 from nat_plugin.runs.progress import Silent
-from nat_plugin.sealing import seal, unseal
 from tests.images import digits_file
 from tests.processes import left_of, workers_of
 

@@ -15,11 +15,11 @@ import numpy as np
 import torch
 
 from nat_plugin.checksums import write_checksums
+from nat_plugin.fingerprints import Outside
 from nat_plugin.ir import NetworkSize, to_json
+from nat_plugin.json_checksums import unseal
 from nat_plugin.measuring.tables import TableSubject, blank_table, fingerprint
-from nat_plugin.outside import Outside
 from nat_plugin.plugins import plugins
-from nat_plugin.sealing import unseal
 from tests.adapters.texts import TEXTS as FORMS
 from tests.pictures import write_shard
 

@@ -26,9 +26,9 @@ import numpy as np
 from nat_plugin.adapter import Adapter
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Budget, Limits, NetworkSize, canonical, cost, is_connected, key
+from nat_plugin.json_checksums import KEY, seal
 from nat_plugin.literals import assigned, assigned_names
 from nat_plugin.plugins import plugins
-from nat_plugin.sealing import KEY, seal
 from nat_plugin.sources import find_source
 from tests.fuzz import examples as valid
 

@@ -17,8 +17,8 @@ from nat_plugin.ir import NULL, SKIP, Budget, Choice, Moves, Network, find_rule
 from nat_plugin.ir.budget import METRICS
 from nat_plugin.measuring import runtimes
 from nat_plugin.measuring.cells import CellLatency
-from nat_plugin.measuring.keeping import LEAST_USE, Keeper, Untimed, find_keeper
 from nat_plugin.measuring.latency import TimeShare
+from nat_plugin.measuring.latency_limits import LEAST_USE, Keeper, Untimed, find_keeper
 from nat_plugin.measuring.measure import device_name, measure_table, ops_to_measure, settings_of
 from nat_plugin.measuring.runtimes import check_runtime, place, runner
 from nat_plugin.measuring.settings import LatencySettings

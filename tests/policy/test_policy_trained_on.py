@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from nat_plugin import saying
+from nat_plugin import messages
 from nat_plugin.ir import Network, NetworkSize
 from nat_plugin.plugins import plugins
 from nat_plugin.policy import finding
@@ -26,7 +26,7 @@ SMALL = ("--channels", "4", "--cells", "3")
 
 @pytest.fixture(autouse=True)
 def _nothing_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(saying, "_said", set())
+    monkeypatch.setattr(messages, "_said", set())
 
 
 def network(adapter: str, name: str) -> Network:

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 import torch
 
+from nat_plugin.json_checksums import seal, unseal
 from nat_plugin.plugins import plugins
 from nat_plugin.runs.progress import Silent
 from nat_plugin.runs.recipe import plan
 from nat_plugin.runs.run import resume, start
-from nat_plugin.sealing import seal, unseal
 from tests.runs.stopped import contents, recipe, refused, stopped_at
 
 

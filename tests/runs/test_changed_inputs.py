@@ -12,13 +12,13 @@ import torch
 from safetensors.torch import save_file
 from sklearn.datasets import load_digits
 
+from nat_plugin.json_checksums import seal, unseal
 from nat_plugin.plugins import plugins
 from nat_plugin.policy import finding
 from nat_plugin.policy.files import save_policy
 from nat_plugin.policy.network import PolicyConfig, new_policy
 from nat_plugin.runs.progress import Silent
 from nat_plugin.runs.run import resume
-from nat_plugin.sealing import seal, unseal
 from nat_plugin.tensors import read_tensors
 from tests.command_line import Nat
 from tests.images import digits_file

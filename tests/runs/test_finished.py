@@ -14,12 +14,12 @@ import torch
 
 from nat_plugin.data import DataSettings, eval_batches, load
 from nat_plugin.errors import NATError
+from nat_plugin.json_checksums import seal, unseal
 from nat_plugin.plugins import plugins
 from nat_plugin.runs.finished import read_finished
 from nat_plugin.runs.progress import Silent
 from nat_plugin.runs.recipe import plan
 from nat_plugin.runs.run import resume, start
-from nat_plugin.sealing import seal, unseal
 from tests.command_line import Nat
 from tests.small_run import RECIPE
 

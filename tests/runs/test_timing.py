@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from nat_plugin.ir import Moves, Network, key
-from nat_plugin.measuring.keeping import LEAST_USE, Keeper, Ranking
+from nat_plugin.measuring.latency_limits import LEAST_USE, Keeper, Ranking
 from nat_plugin.plugins import plugins
 from nat_plugin.runs.choice import FinalSelection
 from nat_plugin.runs.progress import Lines, Silent

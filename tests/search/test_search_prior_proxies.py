@@ -10,7 +10,7 @@ import torch
 from policy.samples import random_ladder
 
 from nat_plugin.errors import NATError
-from nat_plugin.evaluators.proxies.kept import Scored
+from nat_plugin.evaluators.proxies.cache import Scored
 from nat_plugin.ir import Budget, Network, find_rule
 from nat_plugin.policy.critic import CriticConfig, new_critic
 from nat_plugin.policy.critic_files import saved_critic

@@ -16,7 +16,7 @@ from nat_timm.fitting.norms import edits_of
 from nat_timm.fitting.passing import Ridges, fitted_in_passing
 from nat_timm.fitting.probing import Point, calls, probe
 from nat_timm.surgery.fitted import FittedOp
-from nat_timm.surgery.standins import Passed, Skipped
+from nat_timm.surgery.replacements import Passed, Skipped
 
 
 @torch.no_grad()

@@ -22,8 +22,8 @@ from nat_timm.building.entrypoint import attach
 from nat_timm.building.features import find_classifier
 from nat_timm.documents.document import Document
 from nat_timm.documents.edits import Fitted, forms_in
-from nat_timm.fitting.alone import by_place, fits_alone
 from nat_timm.fitting.fit import install
+from nat_timm.fitting.single_blocks import by_place, fits_alone
 from nat_timm.models import make_moves, shell
 from nat_timm.networks import moved_document
 from nat_timm.reading.running import Cut, Steps

@@ -33,7 +33,7 @@ from nat_timm.fitting.passes import passes_of
 from nat_timm.fitting.probing import Point, RecordedCall, calls, probe
 from nat_timm.fitting.reference import Reference, Target
 from nat_timm.surgery.fitted import FittedOp
-from nat_timm.surgery.standins import Passed, Skipped
+from nat_timm.surgery.replacements import Passed, Skipped
 
 Pictures: TypeAlias = Tensor | Sequence[Any] | Iterable[Any]
 """(N, C, H, W), or batches of such, or of pairs of such and labels, which can be gone through several times."""

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from nat_timm.surgery.fitted import FittedOp
-from nat_timm.surgery.standins import Passed, has_shortcut
+from nat_timm.surgery.replacements import Passed, has_shortcut
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from nat_timm.reading.units import is_activation
 from nat_timm.surgery.fitted import FittedOp, fitted
 from nat_timm.surgery.fusing import keep_fusible, note_kernel
 from nat_timm.surgery.hidden import shrink_hidden
-from nat_timm.surgery.standins import Skipped, add_shortcut, passed, remove_shortcut
+from nat_timm.surgery.replacements import Skipped, add_shortcut, passed, remove_shortcut
 from nat_timm.surgery.width import narrow
 
 _FUNCTIONS: dict[str, Callable[[], nn.Module]] = {"relu": nn.ReLU, "silu": nn.SiLU, "gelu": nn.GELU}

@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn import functional
 
 from nat_timm.surgery.fitted import FittedOp
-from nat_timm.surgery.standins import Passed, Skipped, add_shortcut, derived, has_shortcut, remove_shortcut
+from nat_timm.surgery.replacements import Passed, Skipped, add_shortcut, derived, has_shortcut, remove_shortcut
 
 _METHODS = ("fuse", "reparameterize", "switch_to_deploy")
 """What ``timm.utils.reparameterize_model`` calls of a module, the first that it has."""

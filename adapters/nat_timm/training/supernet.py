@@ -16,8 +16,8 @@ from nat_plugin.ir import Network, Op, Rule, Slot
 from nat_plugin.nets import SharedWeights, move_paths
 from nat_timm.documents.edits import forms_in
 from nat_timm.documents.forms import Form
-from nat_timm.fitting.alone import by_place, fits_alone
 from nat_timm.fitting.fit import checked, install
+from nat_timm.fitting.single_blocks import by_place, fits_alone
 from nat_timm.models import inherit, make_moves, shell
 from nat_timm.networks import moved_document
 from nat_timm.surgery.apply import apply_edits

@@ -30,9 +30,9 @@ from benchmarks.common.results import add_result
 from benchmarks.methods.left_out import Sources
 from benchmarks.spaces.measured import MeasuredTask, Setting, good_half
 from nat_plugin.evaluators.proxies import PROXIES
+from nat_plugin.evaluators.proxies.cache import KeptProxies, ScoredLike
 from nat_plugin.evaluators.proxies.combining import combination_of
 from nat_plugin.evaluators.proxies.evaluator import DEFAULT
-from nat_plugin.evaluators.proxies.kept import KeptProxies, ScoredLike
 from nat_plugin.policy.critic import Critic, CriticConfig, new_critic
 from nat_plugin.policy.graphs import Graph, build_graph
 from nat_plugin.policy.proxy_inputs import in_units

@@ -29,9 +29,9 @@ from nat_plugin.device import find_compute
 from nat_plugin.errors import NATError
 from nat_plugin.evaluators.base import EvaluatorContext
 from nat_plugin.evaluators.proxies import PROXIES
+from nat_plugin.evaluators.proxies.cache import KeptProxies, ScoredLike
 from nat_plugin.evaluators.proxies.combining import Features, combination_of
 from nat_plugin.evaluators.proxies.evaluator import DEFAULT, ProxiesEvaluator, ProxiesSettings
-from nat_plugin.evaluators.proxies.kept import KeptProxies, ScoredLike
 from nat_plugin.evaluators.table import TableSettings, read_table
 from nat_plugin.ir import Moves, Network, NetworkSize, canonical, find_rule, is_connected, key
 from nat_plugin.plugins import plugins

@@ -28,8 +28,8 @@ import numpy as np
 import timm
 import torch
 from nat_timm.documents.forms import Form
-from nat_timm.fitting.alone import fits_alone
 from nat_timm.fitting.fit import install
+from nat_timm.fitting.single_blocks import fits_alone
 from nat_timm.measuring.statistics import norms, recalibrate
 from nat_timm.reading.running import Steps
 from nat_timm.reading.trace import to_meta, trace

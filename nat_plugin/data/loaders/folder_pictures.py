@@ -12,7 +12,7 @@ from nat_plugin.data.loaders.files import given_folder, no_download, reading
 from nat_plugin.data.loaders.image_folder import WHAT, ClassFolders, find_parts, open_image
 from nat_plugin.data.settings import DataSettings
 from nat_plugin.data.stored import PictureForm, StoredPictures, StoredSource
-from nat_plugin.outside import Outside
+from nat_plugin.fingerprints import Outside
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture

@@ -23,7 +23,7 @@ from nat_plugin.data.settings import DataSettings
 from nat_plugin.data.stored import PictureForm, StoredPictures, StoredSource
 from nat_plugin.errors import NATError
 from nat_plugin.files import opened
-from nat_plugin.outside import Outside
+from nat_plugin.fingerprints import Outside
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture

@@ -13,6 +13,7 @@ from torch import nn
 from nat_plugin.data import eval_batches, take
 from nat_plugin.errors import NATError
 from nat_plugin.evaluators.base import Assessment, Evaluator, EvaluatorContext, Split
+from nat_plugin.evaluators.proxies.cache import with_ops_of
 from nat_plugin.evaluators.proxies.combining import Features, ProxyCombination, combination_of
 from nat_plugin.evaluators.proxies.features import (
     explained,
@@ -22,7 +23,6 @@ from nat_plugin.evaluators.proxies.features import (
     values,
 )
 from nat_plugin.evaluators.proxies.initial import ImageBatch, synthetic_batches
-from nat_plugin.evaluators.proxies.kept import with_ops_of
 from nat_plugin.evaluators.proxies.names import PROXIES, check_names
 from nat_plugin.evaluators.scale import Scale
 from nat_plugin.evaluators.trial import Trial

@@ -13,9 +13,9 @@ from nat_plugin.evaluators.table.latencies import read_latencies
 from nat_plugin.evaluators.table.lookup import LookupTable, Trained, open_table
 from nat_plugin.evaluators.table.settings import TableSettings
 from nat_plugin.evaluators.trial import Trial
+from nat_plugin.fingerprints import Outside
 from nat_plugin.ir import Network, NetworkSize, canonical, key
 from nat_plugin.ir.budget import ListedMetric, Metric
-from nat_plugin.outside import Outside
 from nat_plugin.search.base import Measurement, Proposal
 from nat_plugin.settings import AnySettings, State
 from nat_plugin.training.seeds import derive_seed

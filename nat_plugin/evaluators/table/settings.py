@@ -8,9 +8,9 @@ from pydantic import Field, field_validator, model_validator
 
 from nat_plugin.errors import NATError
 from nat_plugin.evaluators.table.layout import Unit
-from nat_plugin.outside import OutsidePath
+from nat_plugin.fingerprints import OutsidePath
+from nat_plugin.messages import say_once
 from nat_plugin.plugins import plugins
-from nat_plugin.saying import say_once
 from nat_plugin.settings import Settings
 from nat_plugin.sources import find_adapter
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from nat_plugin.evaluators.proxies import PROXIES
-from nat_plugin.evaluators.proxies.kept import AT_ONCE, KeptProxies, Scored
+from nat_plugin.evaluators.proxies.cache import AT_ONCE, KeptProxies, Scored
 from nat_plugin.policy.proxy_inputs import in_units
 from nat_plugin.policy.training.recipe import TrainingRecipe
 from nat_plugin.policy.training.tasks import TrainingTask

@@ -14,8 +14,8 @@ from nat_plugin.evaluators.base import Evaluator
 from nat_plugin.evaluators.proxies.names import PROXIES, check_names
 from nat_plugin.evaluators.table.settings import TableSettings
 from nat_plugin.execution.choosing import check_executor
+from nat_plugin.fingerprints import OutsidePath
 from nat_plugin.ir import find_rule
-from nat_plugin.outside import OutsidePath
 from nat_plugin.plugins import Plugins
 from nat_plugin.runs.checking import check_adapter, check_data, check_part, mapping, validate
 from nat_plugin.runs.reading import read_values

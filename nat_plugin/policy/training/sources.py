@@ -14,9 +14,9 @@ from nat_plugin.data import load
 from nat_plugin.device import find_compute
 from nat_plugin.errors import NATError
 from nat_plugin.evaluators.base import Evaluator, EvaluatorContext
-from nat_plugin.evaluators.proxies.kept import Scored, ScoredLike
+from nat_plugin.evaluators.proxies.cache import Scored, ScoredLike
+from nat_plugin.fingerprints import Outside
 from nat_plugin.ir import Moves, Network, NetworkSize, find_rule, is_connected, key
-from nat_plugin.outside import Outside
 from nat_plugin.plugins import Plugins
 from nat_plugin.policy.training.journals import pool_of_runs
 from nat_plugin.policy.training.recipe import SourcePlan, SourceSettings, TrainingRecipe

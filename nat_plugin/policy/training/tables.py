@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nat_plugin.evaluators.proxies.kept import Scored, ScoredLike
+from nat_plugin.evaluators.proxies.cache import Scored, ScoredLike
 from nat_plugin.evaluators.table import TableSettings, read_table
 from nat_plugin.evaluators.table.reading import LeftOut
-from nat_plugin.outside import Outside
+from nat_plugin.fingerprints import Outside
 from nat_plugin.policy.training.tasks import NetworkPool
 
 SHOWN = 3

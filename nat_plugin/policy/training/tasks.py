@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from nat_plugin.evaluators.proxies.kept import Scored
+from nat_plugin.evaluators.proxies.cache import Scored
+from nat_plugin.fingerprints import Outside
 from nat_plugin.ir import Network, canonical
-from nat_plugin.outside import Outside
 from nat_plugin.policy.training.spaces import NONE, SlotSpace, World, split_place
 
 ScoresOf = Callable[[Sequence[int]], Sequence[float | None]]

@@ -30,10 +30,10 @@ from nat_plugin.policy.training.tasks import HeldOutShare, TrainingTask
 from nat_plugin.policy.training.trainer import Trainer
 from nat_plugin.runs.finished import read_result
 from nat_plugin.runs.folder import Journal, begin_folder, check_free, locked, tidy_folder
-from nat_plugin.runs.kept import write_work
 from nat_plugin.runs.progress import Reporter
 from nat_plugin.runs.record import RunSource
 from nat_plugin.runs.state import load_state, save_state
+from nat_plugin.runs.worker_files import write_work
 
 CHECKPOINT, JOURNAL = "checkpoint.safetensors", "journal.jsonl"
 RESULTS = POLICY, RESULT, REPORT = "policy.safetensors", "result.json", "report.md"

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from nat_plugin.outside import OutsideName
+from nat_plugin.fingerprints import OutsideName
 from nat_plugin.search.nat.inputs import Mix
 from nat_plugin.settings import Settings
 

@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from nat_plugin.errors import NATError
+from nat_plugin.fingerprints import Outside
 from nat_plugin.ir import Moves, Network, key
-from nat_plugin.outside import Outside
 from nat_plugin.policy.apply import decode
 from nat_plugin.policy.files import Fact, save_policy
 from nat_plugin.policy.finding import outside_of

@@ -9,8 +9,8 @@ from typing import Any
 from pydantic import field_validator, model_validator
 
 from nat_plugin.errors import NATError
+from nat_plugin.fingerprints import Outside, OutsideName
 from nat_plugin.ir import Choice, Network, key
-from nat_plugin.outside import Outside, OutsideName
 from nat_plugin.search.base import Task
 from nat_plugin.search.per_input import PerInput
 from nat_plugin.search.rules.op_map import OpMap, read_op_map

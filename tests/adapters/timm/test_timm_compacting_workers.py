@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader
 from nat_plugin.errors import NATError
 from nat_plugin.execution import base
 from nat_plugin.runs.folder import LOCK, locked, read_journal
-from nat_plugin.runs.kept import KeptWorkers
+from nat_plugin.runs.worker_files import KeptWorkers
 from tests.adapters.timm.compaction import QUICK, loaders
 from tests.adapters.timm.compaction import model as made
 from tests.execution.engines import ENGINES

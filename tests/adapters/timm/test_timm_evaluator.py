@@ -21,8 +21,8 @@ from nat_plugin.data import DataSet, DataSettings, eval_batches, load
 from nat_plugin.device import Compute
 from nat_plugin.errors import NATError
 from nat_plugin.evaluators.base import EvaluatorContext
+from nat_plugin.fingerprints import fingerprints
 from nat_plugin.ir import Budget, Moves, Network, NetworkSize, cost, find_rule
-from nat_plugin.outside import fingerprints
 from nat_plugin.plugins import plugins
 from nat_plugin.runs import workers
 from nat_plugin.runs.progress import Silent

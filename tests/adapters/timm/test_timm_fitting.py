@@ -14,10 +14,10 @@ import timm
 import torch
 from nat_timm.adapter import TimmAdapter
 from nat_timm.documents.forms import Form
-from nat_timm.fitting.alone import fits_alone
 from nat_timm.fitting.fit import checked, install, solution_of
 from nat_timm.fitting.maps import given, map_of
 from nat_timm.fitting.probing import Point, probe
+from nat_timm.fitting.single_blocks import fits_alone
 from nat_timm.measuring.statistics import recalibrate
 from nat_timm.networks import check_costs, moved_document
 from nat_timm.surgery.fitted import FittedOp

@@ -12,8 +12,8 @@ from nat_timm.measuring.latency import TimmLatency
 
 from nat_plugin.errors import NATError
 from nat_plugin.ir import NULL, Budget, Moves, Network, NetworkSize, Op, Slot, find_rule
-from nat_plugin.measuring.keeping import Keeper, find_keeper
 from nat_plugin.measuring.latency import MeasuredLatency, TimeShare
+from nat_plugin.measuring.latency_limits import Keeper, find_keeper
 from nat_plugin.measuring.measure import measure_table
 from nat_plugin.measuring.settings import LatencySettings
 from nat_plugin.measuring.tables import TableMetric, TableSubject, fingerprint

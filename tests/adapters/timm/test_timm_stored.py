@@ -20,7 +20,7 @@ from torch import Tensor
 from nat_plugin.data import DataSet, DataSettings, eval_batches, load, take, train_batches
 from nat_plugin.data.loaders import folder_pictures
 from nat_plugin.errors import NATError
-from nat_plugin.outside import fingerprints
+from nat_plugin.fingerprints import fingerprints
 from nat_plugin.parallel.ranks import Ranks
 from nat_plugin.plugins import plugins
 from nat_plugin.runs.progress import Silent

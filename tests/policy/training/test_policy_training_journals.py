@@ -14,13 +14,13 @@ from policy.training.conftest import small, train
 
 from nat_plugin.errors import NATError
 from nat_plugin.ir import NetworkSize, key
+from nat_plugin.json_checksums import seal, unseal
 from nat_plugin.plugins import plugins
 from nat_plugin.policy.training.journals import pool_of_runs
 from nat_plugin.runs.folder import read_journal
 from nat_plugin.runs.progress import Silent
 from nat_plugin.runs.recipe import plan
 from nat_plugin.runs.run import start
-from nat_plugin.sealing import seal, unseal
 
 INPUT = from_digits("113333")
 

@@ -51,7 +51,7 @@ def test_it_ends_the_same_where_it_was_interrupted_and_where_proxies_are_known_a
     assert file.read_bytes() == (told / "proxies.jsonl").read_bytes()
     assert len(lines) == 1 + 12 == 1 + len({each["network"] for each in lines[1:]})
     assert all(set(each) == {"network", *TOLD} for each in lines[1:])
-    monkeypatch.setattr("nat_plugin.evaluators.proxies.kept.measured_features", None)  # nothing is left to score
+    monkeypatch.setattr("nat_plugin.evaluators.proxies.cache.measured_features", None)  # nothing is left to score
     train(tmp_path / "second", recipe(small_table, file))
     assert contents(tmp_path / "second") == contents(told)
 

@@ -21,11 +21,11 @@ from nni.nas.experiment import NasExperiment
 from nni.nas.space import ExecutableModelSpace, ModelStatus
 from nni.nas.strategy.middleware import Chain, Deduplication, FailureHandler, Filter, MultipleEvaluation
 
-from nat_plugin import saying
+from nat_plugin import messages
 from nat_plugin.errors import NATError
+from nat_plugin.json_checksums import seal, unseal
 from nat_plugin.policy.files import save_policy
 from nat_plugin.policy.network import PolicyConfig, new_policy
-from nat_plugin.sealing import seal, unseal
 from tests.adapters.nni.nni_experiments import DEAR, Scored, ThreadedEngine, cells, experiment, explore, narrow, worth
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -254,7 +254,7 @@ def test_the_checkpoint_of_a_search_with_another_policy_file_is_refused(tmp_path
 def test_a_checkpoint_of_a_policy_that_no_longer_ships_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(saying, "_said", set())
+    monkeypatch.setattr(messages, "_said", set())
     path = tmp_path / "search.json"
     explore(NAT(initial=DEAR, policy="nasbench201", checkpoint=path), 3)
     assert capsys.readouterr().err.count("'general' is used in its place") == 1

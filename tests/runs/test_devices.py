@@ -16,12 +16,12 @@ import yaml
 
 import nat_plugin as nat
 from nat_plugin.plugins import plugins
+from nat_plugin.runs.devices import plan_of_record
 from nat_plugin.runs.folder import read_journal
 from nat_plugin.runs.progress import Silent
 from nat_plugin.runs.recipe import plan
 from nat_plugin.runs.record import RunRecord, RunSource
 from nat_plugin.runs.run import start
-from nat_plugin.runs.together import plan_of_record
 
 SMALL: dict[str, Any] = {
     "source": "DARTS_V2",

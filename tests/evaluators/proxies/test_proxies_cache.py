@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nat_plugin.evaluators.proxies.kept import KeptProxies, ScoredLike
+from nat_plugin.evaluators.proxies.cache import KeptProxies, ScoredLike
 from nat_plugin.ir import Moves, NetworkSize, find_rule, key
 from nat_plugin.plugins import plugins
 

@@ -12,8 +12,8 @@ import pytest
 
 from nat_plugin.errors import NATError
 from nat_plugin.ir.serial import strict_json
+from nat_plugin.json_values import LARGEST, as_plain, check_plain
 from nat_plugin.literals import parse_literal
-from nat_plugin.plain import LARGEST, as_plain, check_plain
 from nat_plugin.runs.reading import parse_yaml
 
 

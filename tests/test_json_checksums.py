@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nat_plugin.sealing import seal, unseal
+from nat_plugin.json_checksums import seal, unseal
 
 plain = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8)
 values = st.dictionaries(st.text(max_size=5), plain | st.lists(plain, max_size=3), max_size=4)

@@ -9,7 +9,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from nat_plugin.errors import NATError
-from nat_plugin.outside import Outside, OutsideName, OutsidePath, fingerprint, fingerprints
+from nat_plugin.fingerprints import Outside, OutsideName, OutsidePath, fingerprint, fingerprints
 
 
 def test_a_file_has_its_checksum_as_other_tools_print_it(tmp_path: Path) -> None:
