@@ -24,6 +24,13 @@ NOTHING = "Not measured yet."
 PRINTED = "printed"
 """In an entry of results: tables as a page had them, by the names of their places. The figures behind them were not
 kept."""
+TODAY = "today"
+"""In an entry whose ``command`` is of a script that is gone: the command that measures the same today."""
+LANDED = "landed_as"
+"""In an entry whose ``commit`` was rebased: the commit of this repository that has its changes."""
+IN_REPOSITORY = "in_repository"
+"""False in an entry whose ``commit`` is not in this repository and has no counterpart there."""
+DIRTY = "-dirty"
 SINCE = " Since then changed: "
 """Begins what only git knows, at the end of the line."""
 _PLACE = re.compile(r"<!-- table (\S+) -->\n(.*?)<!-- end -->", re.DOTALL)
@@ -44,12 +51,30 @@ class Table:
 
     @property
     def origin(self) -> str:
-        runs = dict.fromkeys((each["command"], each["commit"], each["date"]) for each in self.entries.values())
-        said = "; ".join(f"`{command}`, commit {commit}, {date}" for command, commit, date in runs)
+        runs: dict[str, dict[str, None]] = {}
+        for each in self.entries.values():
+            runs.setdefault(each.get(TODAY, each["command"]), {})[_run(each)] = None
+        said = "; ".join(f"`{command}` ({'; '.join(of)})" for command, of in runs.items())
         machines = ", ".join(dict.fromkeys(each["machine"] for each in self.entries.values()))
         copied = any(PRINTED in each for each in self.entries.values())
         note = " Copied from what was written down at that commit; the run's own file was not kept." if copied else ""
-        return f"Experiment `{self.experiment}`, `{self.file.relative_to(ROOT).as_posix()}`: {said}; {machines}.{note}"
+        file = self.file.relative_to(ROOT).as_posix()
+        return f"Experiment `{self.experiment}`, `{file}`. Command: {said}; {machines}.{note}"
+
+
+def _run(entry: Mapping[str, Any]) -> str:
+    """What was run where that is another command now, on which code, and when."""
+    commit = entry["commit"]
+    asked = f"was run as `{entry['command']}`, " if TODAY in entry else ""
+    code = f"{commit.removesuffix(DIRTY)} with uncommitted changes" if commit.endswith(DIRTY) else commit
+    place = f", landed as {entry[LANDED]}" if LANDED in entry else ""
+    absent = "" if entry.get(IN_REPOSITORY, True) else ", a commit that is not in this repository"
+    return f"{asked}commit {code}{place}{absent}, {entry['date']}"
+
+
+def commit_of(entry: Mapping[str, Any]) -> str | None:
+    """The commit of this repository that has the code of an entry, as far as it was committed; none where none has."""
+    return entry.get(LANDED, entry["commit"].removesuffix(DIRTY)) if entry.get(IN_REPOSITORY, True) else None
 
 
 def all_tables() -> dict[str, Table]:
@@ -119,8 +144,9 @@ def write_tables(words: Sequence[str]) -> None:
 
 
 def _since(table: Table) -> str:
-    """Which of the files that the experiment measures have commits after those of the figures."""
-    commits = {each["commit"].removesuffix("-dirty") for each in table.entries.values()}
+    """Which of the files that the experiment measures have commits after those of the figures, as far as these are in
+    the repository."""
+    commits = set(filter(None, map(commit_of, table.entries.values())))
     changed = [path for path in EXPERIMENTS[table.experiment].measures if any(_changed(of, path) for of in commits)]
     return f"{SINCE}{', '.join(f'`{path}`' for path in changed)}." if changed else ""
 

@@ -7,6 +7,7 @@ import json
 import math
 import platform
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -46,7 +47,7 @@ def provenance() -> dict[str, Any]:
     by_name = Path(program).parts[-2:] == ("benchmarks", "__main__.py")
     start = ["python", "-m", "benchmarks"] if by_name else ["python", Path(program).name]
     return {
-        "command": " ".join([*start, *words]),
+        "command": shlex.join([*start, *words]),
         "commit": _said("git", "describe", "--always", "--dirty", "--abbrev=12"),
         "machine": f"{_processor()}, torch {torch.__version__}, {torch.get_num_threads()} threads",
         "date": datetime.date.today().isoformat(),

@@ -17,10 +17,21 @@ from nat_plugin.plugins import plugins
 from nat_plugin.search.base import Task
 
 
-def test_what_is_noted_of_a_run_has_no_paths_of_a_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    words = ["/home/me/clone/benchmarks/__main__.py", "some", "--data", str(tmp_path / "tables"), "--inputs", "3"]
+def test_what_is_noted_of_a_run_can_be_typed_and_has_no_paths_of_a_machine(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    words = [
+        "/home/me/clone/benchmarks/__main__.py",
+        "some",
+        "--data",
+        str(tmp_path / "tables"),
+        "--inputs",
+        "3",
+        "--set",
+        "a={b: 1}",
+    ]
     monkeypatch.setattr("sys.argv", words)
-    assert provenance()["command"] == "python -m benchmarks some --data tables --inputs 3"
+    assert provenance()["command"] == "python -m benchmarks some --data tables --inputs 3 --set 'a={b: 1}'"
 
 
 @pytest.mark.parametrize(

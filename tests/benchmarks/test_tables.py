@@ -2,17 +2,36 @@
 
 from __future__ import annotations
 
+import inspect
 import re
+import shlex
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from benchmarks.__main__ import main
 from benchmarks.answers import Answer, At, Figure, Percent, Said, Total, table
-from benchmarks.common.results import RESULTS, ROOT
-from benchmarks.questions import ALONE, FINAL, LEANER, TRAINED, lost
+from benchmarks.common.results import RESULTS, ROOT, read_results
+from benchmarks.questions import ALONE, FINAL, LEANER, TOOLS, TRAINED, lost
 from benchmarks.registry import EXPERIMENTS
-from benchmarks.tables import NOTHING, PRINTED, SINCE, Table, all_texts, markdown, pages, put_tables, tables_on
+from benchmarks.running import parser_of
+from benchmarks.tables import (
+    DIRTY,
+    IN_REPOSITORY,
+    LANDED,
+    NOTHING,
+    PRINTED,
+    SINCE,
+    TODAY,
+    Table,
+    all_texts,
+    commit_of,
+    markdown,
+    pages,
+    put_tables,
+    tables_on,
+)
 from nat_plugin.errors import NATError
 
 
@@ -38,6 +57,11 @@ QUOTED: dict[str, tuple[tuple[str, dict[str, Figure]], ...]] = {
         (
             "lost {lost:.2f} ± {half8:.2f} points at {macs8:.2f} of its MACs",
             LEANER | {"lost": At("timm_compact-mnasnet_050", ("0.8x nat",), "against the input", of=lost)},
+        ),
+        (
+            "has {latency:.0f} % top-1 at 0.8 of its latency and {macs:.0f} % at 0.8 of its MACs, before any "
+            "fine-tuning, where the original has {original:.0f} %",
+            TOOLS,
         ),
     ),
 }
@@ -65,6 +89,44 @@ def test_every_kept_result_is_of_an_experiment() -> None:
     assert kept <= {each.place(name) for name, each in EXPERIMENTS.items()}
 
 
+ENTRIES = {
+    (name, entry): figures
+    for name, each in EXPERIMENTS.items()
+    if each.place(name).exists()
+    for entry, figures in read_results(each.place(name)).items()
+}
+
+
+def test_what_is_printed_as_the_command_of_a_table_is_one_that_is_understood_today() -> None:
+    parsers = {
+        name: parser_of(name, each, inspect.getdoc(module) or "")
+        for name, each in EXPERIMENTS.items()
+        if (module := each.load())
+    }
+    for name, parser in parsers.items():
+        EXPERIMENTS[name].load().add_options(parser)
+    for (_, entry), figures in ENTRIES.items():
+        if PRINTED in figures and TODAY not in figures:
+            continue  # a copied table, whose line says what was written down
+        python, flag, package, name, *words = shlex.split(figures.get(TODAY, figures["command"]))
+        assert (python, flag, package) == ("python", "-m", "benchmarks"), entry
+        assert parsers[name].parse_args(words), entry
+
+
+def test_every_commit_of_a_result_can_be_looked_up_or_is_said_to_be_missing() -> None:
+    if _git("rev-parse", "--is-shallow-repository").stdout != "false\n":
+        pytest.skip("no git repository with its whole history is here")
+    for (name, entry), figures in ENTRIES.items():
+        commit = commit_of(figures)
+        written = figures["commit"].removesuffix(DIRTY)
+        found = _git("merge-base", "--is-ancestor", commit or written, "HEAD").returncode == 0
+        assert found == (commit is not None), f"{name}, {entry}: {commit or written}"
+
+
+def _git(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["git", *words], capture_output=True, text=True, check=False, cwd=ROOT)
+
+
 def test_a_table_goes_to_its_place_on_a_page_and_nowhere_else(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text(
@@ -82,9 +144,26 @@ def test_a_table_says_which_runs_it_came_from(request: pytest.FixtureRequest) ->
     path = request.config.rootpath / "benchmarks/results/some.json"
     table = Table("some", "| a |", path, {"one": run, "two": run, "three": run | {"commit": "def"}})
     assert str(table) == (
-        "| a |\n\nExperiment `some`, `benchmarks/results/some.json`: `python -m benchmarks some --save`, commit abc, "
-        "2026-01-02; `python -m benchmarks some --save`, commit def, 2026-01-02; a core."
+        "| a |\n\nExperiment `some`, `benchmarks/results/some.json`. Command: `python -m benchmarks some --save` "
+        "(commit abc, 2026-01-02; commit def, 2026-01-02); a core."
     )
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ({"commit": "abc-dirty"}, "`python some.py` (commit abc with uncommitted changes, "),
+        (
+            {TODAY: "python -m benchmarks some"},
+            "`python -m benchmarks some` (was run as `python some.py`, commit abc, ",
+        ),
+        ({LANDED: "def"}, "commit abc, landed as def, "),
+        ({IN_REPOSITORY: False}, "commit abc, a commit that is not in this repository, "),
+    ],
+)
+def test_a_table_says_what_is_to_be_run_today_and_where_its_code_is(more: dict[str, object], says: str) -> None:
+    run = {"command": "python some.py", "commit": "abc", "date": "2026-01-02", "machine": "a core"} | more
+    assert f"{says}2026-01-02" in Table("some", "", RESULTS / "some.json", {"one": run}).origin
 
 
 def test_a_table_that_was_copied_says_so(request: pytest.FixtureRequest) -> None:
