@@ -98,7 +98,7 @@ def compaction_page(compacted: Compacted) -> Page:
         Section("answer", "Result", tuple(_answer(found))),
         Section("change", "What changed", tuple(_change(compacted))),
         Section("models", "What was fine-tuned", tuple(_models(found, names, available()))),
-        Section("workers", "Who did it", tuple(workers_blocks(found.workers, COMPACTION_FILE))),
+        Section("workers", "Workers", tuple(workers_blocks(found.workers, COMPACTION_FILE))),
         Section("made", "How it was made", tuple(_made(found))),
     ]
     title = f"{shortened(found.name, 120)}, compacted"

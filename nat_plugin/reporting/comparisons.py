@@ -128,7 +128,7 @@ def comparison_page(compared: Compared) -> Page:
     sections = [
         Section("answer", "Result", tuple(_answer(compared))),
         Section("curves", "By queries", plotted(_curves(found) if plots else ())),
-        Section("workers", "Who did it", tuple(workers_blocks(compared.workers))),
+        Section("workers", "Workers", tuple(workers_blocks(compared.workers))),
         Section("made", "How to make it again", tuple(_made(compared))),
     ]
     title = f"{len(found.strategies):,} strategies by {found.evaluator} under rules {found.rules}"
@@ -168,7 +168,7 @@ def _curves(found: ComparisonView) -> Iterator[Picture]:
     names, scale = Names(), Scale(**found.scale.model_dump())
     kinds = (
         ("held_out", "Gain held out of the best so far", scale.factor, f"held-out gain in {scale.gains}"),
-        ("gain", "Gain of the best so far, as the search measured it", 1, "gain measured"),
+        ("gain", "Measured gain of the best so far", 1, "measured gain"),
         ("regret", "Regret: what is missing to the reachable optimum", 1, "regret"),
     )
     for figure, caption, factor, label in kinds:

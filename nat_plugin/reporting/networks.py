@@ -117,7 +117,7 @@ def where_costs_lie(*measured: tuple[Network, Mapping[str, Spread]]) -> Iterator
     ]
     rows = []
     for name in names[:MANY_EDGES] if len(names) > MANY_EDGES else names:
-        row = [TableCell("stem, head and what joins cells" if name is None else name)]
+        row = [TableCell("stem, head, connections" if name is None else name)]
         if not single:
             row.append(TableCell("") if name is None else count(described[0]["cells"][name]["placements"]))
         row += [count(_part(each, name, metric)) for metric in ("macs", "params") for each in described]

@@ -8,6 +8,8 @@ from typing import ClassVar, TypeAlias
 
 ROWS = 40
 """Of a table that is shown as a whole."""
+NARROW = 4
+"""Columns that a telephone has room for."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,11 @@ class Table:
     def long(self) -> bool:
         """Whether it gets a space of its own to scroll in."""
         return len(self.rows) > ROWS
+
+    @property
+    def narrow(self) -> bool:
+        """Whether its cells are wrapped on a narrow screen, so that all columns are seen at once."""
+        return len(self.columns) <= NARROW
 
     def numeric(self, column: int) -> bool:
         return any(row[column].number is not None and not row[column].link for row in self.rows)

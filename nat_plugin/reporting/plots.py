@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 MISSING = "no plots in report.html: matplotlib is not there; pip install matplotlib, then: nat report FOLDER"
 LINE = 64
 """Letters of a line of names."""
+LIMIT = "limit"
 POINTS = 300
 """Of a curve at most: more cannot be told apart."""
 _MARKERS, _LINES = "osD^vPX*", ("-", "--", "-.", ":")
@@ -72,13 +73,16 @@ class Cloud:
 
 @dataclass(frozen=True)
 class Axis:
+    """``limit``: where a line is drawn across, at the most that x may be."""
+
     x: str
     y: str
+    limit: float | None = None
 
 
 def curves(name: str, caption: str, axis: Axis, drawn: Sequence[Curve], step: bool = False) -> Picture:
     """Lines, each with a pattern of its own; with ``step`` a value holds until the next."""
-    with _figure(axis, [each.name for each in drawn]) as (axes, done):
+    with _figure(axis, drawn) as (axes, done):
         for number, curve in enumerate(drawn):
             x, y, low, high = _thinned(curve)
             colour, pattern = SERIES[number % len(SERIES)], _LINES[number // len(SERIES) % len(_LINES)]
@@ -94,7 +98,7 @@ def curves(name: str, caption: str, axis: Axis, drawn: Sequence[Curve], step: bo
 
 def clouds(name: str, caption: str, axis: Axis, drawn: Sequence[Cloud]) -> Picture:
     """Points, each group with a mark of its own."""
-    with _figure(axis, [each.name for each in drawn]) as (axes, done):
+    with _figure(axis, drawn) as (axes, done):
         for number, cloud in enumerate(drawn):
             mark, colour = _MARKERS[number % len(_MARKERS)], SERIES[number % len(SERIES)]
             points = axes.scatter(
@@ -120,14 +124,17 @@ class _Done:
 
 
 @contextmanager
-def _figure(axis: Axis, names: Sequence[str]) -> Iterator[tuple[Axes, _Done]]:
-    """Names stand above, in as many columns as they leave room for, so that none lies on what is drawn."""
+def _figure(axis: Axis, drawn: Sequence[Curve | Cloud]) -> Iterator[tuple[Axes, _Done]]:
+    """Names stand above, in as many columns as they leave room for, so that none lies on what is drawn. Where x counts
+    something, only whole numbers are named."""
     import matplotlib
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
     done, file = _Done(), io.StringIO()
+    names = [each.name for each in drawn] + ([LIMIT] if axis.limit is not None else [])
+    counts = all(float(x).is_integer() for each in drawn for x in each.x)
     columns = max(1, LINE // (4 + max((len(_label(name, 40)) for name in names), default=0)))
     legend = -(-len(names) // columns) if len(names) > 1 else 0
     height = 3.6 + 0.2 * legend
@@ -136,11 +143,13 @@ def _figure(axis: Axis, names: Sequence[str]) -> Iterator[tuple[Axes, _Done]]:
         FigureCanvasSVG(figure)
         axes = figure.add_axes((0.15, 0.55 / height, 0.8, 2.9 / height))
         axes.set_axisbelow(True)
-        axes.xaxis.set_major_locator(MaxNLocator(5))
+        axes.xaxis.set_major_locator(MaxNLocator(5, integer=counts))
         axes.xaxis.set_major_formatter("{x:,.10g}")
         figure.patch.set_visible(False)
         axes.patch.set_visible(False)
         yield axes, done
+        if axis.limit is not None:
+            axes.axvline(axis.limit, color=INK, linestyle="--", linewidth=1, label=f" {LIMIT}")
         axes.set(xlabel=_label(axis.x), ylabel=_label(axis.y))
         axes.grid(True)
         if legend:

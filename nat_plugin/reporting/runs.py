@@ -35,11 +35,13 @@ from nat_plugin.reporting.page import (
 from nat_plugin.reporting.plots import Axis, Curve, available, curves
 from nat_plugin.reporting.reading import LARGEST, Read, ScaleValues, Spread, checked, read_json
 from nat_plugin.reporting.searches import RunEnds, search_blocks
+from nat_plugin.reporting.stages import StageView, read_stages, stages_blocks
 from nat_plugin.reporting.workers import WorkDoneView, read_workers, workers_blocks
 from nat_plugin.runs.finished import RESULT
 from nat_plugin.runs.loading import NETWORK
 from nat_plugin.runs.record import RunRecord
 from nat_plugin.runs.report import data_line, rows, verdict_text
+from nat_plugin.search.surrogate.acquisition import LEFT_OUT_RANK
 from nat_plugin.sources import read_text
 
 JOURNAL = "journal.jsonl"
@@ -56,9 +58,11 @@ class IntervalView(Read):
 
 
 class SearchSize(Read):
-    """The input at the size of the search."""
+    """The input at the size of the search. ``costs`` and ``limits``: by what a budget limits."""
 
     key: str
+    costs: dict[str, float] = Field({})
+    limits: dict[str, float] = Field({})
 
 
 class TimingView(Read):
@@ -141,6 +145,7 @@ class Run:
     before: Network | None
     after: Network
     workers: Mapping[str, WorkDoneView]
+    stages: Mapping[str, StageView]
 
     @property
     def figures(self) -> dict[str, Any]:
@@ -165,7 +170,8 @@ def read_run(folder: Path) -> Run:
         except NATError as error:
             raise NATError(f"{folder / RESULT}: input.ops: {error}; put it back as it was written") from None
     lines = journal(folder / JOURNAL)
-    return Run(record.origin.label, record.recipe, result, lines, before, after, read_workers(folder))
+    workers, stages = read_workers(folder), read_stages(folder)
+    return Run(record.origin.label, record.recipe, result, lines, before, after, workers, stages)
 
 
 def run_page(run: Run) -> Page:
@@ -209,10 +215,9 @@ def _cut(text: str) -> str:
 
 
 def _commands(result: ResultView) -> str:
-    lines = ["nat show .", "nat convert architecture.txt --to network"]
-    if result.weights is not None:
-        lines.insert(1, "nat export . -o model")
-    return "\n".join(lines)
+    lines = ["nat run recipe.yaml -o again  # the recipe is at the end of this page", "nat show ."]
+    lines += ["nat export . -o model"] if result.weights is not None else []
+    return "\n".join([*lines, "nat convert architecture.txt --to network"])
 
 
 def _change(run: Run) -> Iterator[PagePart]:
@@ -256,14 +261,15 @@ def _search(run: Run, names: Names, plots: bool) -> Iterator[PagePart]:
     for note in run.result.notes:
         yield Text(note)
     source = commonest_source(lines) if own is None else own.key
-    space = RunEnds(run.before, run.after, source, frozenset(each.key for each in run.result.candidates))
+    costs, limits = ({}, {}) if own is None else (own.costs, own.limits)
+    chosen = frozenset(each.key for each in run.result.candidates)
+    space = RunEnds(run.before, run.after, source, chosen, costs, limits)
     yield from search_blocks(lines, space, names, plots)
 
 
-_PARTS = (
-    ("shared_weights", "Shared weights", {"steps"}),
-    ("strategy", "Policy", set[str]()),
-)
+_PARTS = (("shared_weights", "Shared weights", {"steps", "lr"}), ("strategy", "Strategy", set[str]()))
+_FIGURES = {LEFT_OUT_RANK: "rank correlation of the surrogate model with what it left out"}
+"""What figures of a round are called, where not as in the journal."""
 
 
 def _learning(lines: JournalView, run: Run, names: Names) -> Iterator[Picture]:
@@ -271,8 +277,9 @@ def _learning(lines: JournalView, run: Run, names: Names) -> Iterator[Picture]:
         for part, title, skipped in _PARTS:
             for figure, (steps, known) in curves_of(found, part).items():
                 if figure not in skipped and len(known) > 1:
-                    caption = f"{title}: {figure}" + (" in the warm-up" if found is lines.warm_up else "")
-                    yield curves(names.next(), caption, Axis(x, figure), [Curve(figure, steps, known)])
+                    said = _FIGURES.get(figure, figure)
+                    caption = f"{title}: {said}" + (" in the warm-up" if found is lines.warm_up else "")
+                    yield curves(names.next(), caption, Axis(x, figure.replace("_", " ")), [Curve(said, steps, known)])
     candidates = {each.key: f"proposal {number}" for number, each in enumerate(run.result.candidates)}
     candidates |= {run.result.result.key: "the result", run.result.input.key: "the input"}
     for figure in ("accuracy", "loss"):
@@ -310,6 +317,7 @@ def _spent(run: Run) -> Iterator[PagePart]:
     ]
     known = [(name, f"{number:,.0f}") for name, number in counts if isinstance(number, int | float) and number]
     yield plain_table("What was spent", ("on", "how much"), known)
+    yield from stages_blocks(run.stages)
     yield from workers_blocks(run.workers)
     yield Text(data_line(run.figures["data"]))
 

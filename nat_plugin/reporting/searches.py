@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Network, Op, key
@@ -28,19 +28,21 @@ from nat_plugin.reporting.plots import Axis, Cloud, Curve, clouds, curves
 
 BEST, OTHERS = 300, 300
 """Networks that are shown at most: the best, and as many of the others, evenly apart in their order."""
-GAIN = "gain as the search measured it"
+GAIN = "measured gain"
 
 
 @dataclass(frozen=True)
 class RunEnds:
     """The input of a run and what it ended with, at the size of the final stage (None: not known from the files), and
-    the key of the input at the size of the search."""
+    the key of the input at the size of the search, with what it costs there and may cost, as far as that is known."""
 
     before: Network | None
     after: Network
     own: str | None
     chosen: frozenset[str]
     """Keys of the networks of the final stage."""
+    costs: Mapping[str, float] = field(default_factory=dict)
+    limits: Mapping[str, float] = field(default_factory=dict)
 
     def network(self, evaluation: Evaluation) -> Network | None:
         """That of a line of the journal, if it differs from the user's input in ops alone."""
@@ -123,7 +125,10 @@ def _clouds(shown: list[_Shown], space: RunEnds, names: Names) -> Iterator[Pictu
             for name, found in groups.items()
             if found
         ]
-        yield clouds(names.next(), f"Gain against {label}; a point shows its network", Axis(label, GAIN), drawn)
+        if metric in space.costs:
+            drawn.append(Cloud("the input", [space.costs[metric]], [0.0], [None]))
+        axis = Axis(label, GAIN, space.limits.get(metric))
+        yield clouds(names.next(), f"Gain against {label}; a point shows its network", axis, drawn)
 
 
 def best_so_far(evaluations: tuple[Evaluation, ...], source: str | None) -> tuple[list[float], list[float]]:

@@ -139,7 +139,7 @@ def training_page(trained: TrainingFolder) -> Page:
         Section("critic", "The critic, on networks held out", tuple(_critic(found, names, plots))),
         Section("learning", "How the policy learned", plotted(_curves(trained, names) if plots else ())),
         Section("spent", "What was read", tuple(_read(found))),
-        Section("workers", "Who did it", tuple(workers_blocks(trained.workers))),
+        Section("workers", "Workers", tuple(workers_blocks(trained.workers))),
         Section("made", "How to make it again", tuple(_made(trained))),
     ]
     lead = (
@@ -187,14 +187,14 @@ def _figure(value: float | None, form: str) -> TableCell:
 
 
 def _critic(found: Training, names: Names, plots: bool) -> Iterator[PagePart]:
-    columns = tuple(map(Column, ("task", "networks", "rank correlation", "pairs", "said differs from true by")))
+    columns = tuple(map(Column, ("task", "networks", "rank correlation", "pairs", "calibration error")))
     rows = tuple(
         (TableCell(name), count(task.critic.networks), _figure(task.critic.spearman, ".2f"), count(task.critic.pairs),
          _figure(task.critic.error, ".2f"))
         for name, task in found.tasks.items()
     )  # fmt: skip
     yield Table("The critic's order of networks, and of pairs how likely it held the other to be better", columns, rows)
-    drawn = [Curve("as it should be", [0.0, 1.0], [0.0, 1.0])]
+    drawn = [Curve("ideal", [0.0, 1.0], [0.0, 1.0])]
     for name, task in list(found.tasks.items())[:MOST]:
         if task.critic.bins:
             drawn.append(

@@ -25,7 +25,7 @@ from nat_plugin.runs.choice import FinalSelection, MeanShare
 from nat_plugin.runs.finished import RESULT
 from nat_plugin.runs.loading import NETWORK, section
 from nat_plugin.runs.search import Search
-from nat_plugin.runs.setup import Setup
+from nat_plugin.runs.setup import Setup, SizedArchitecture
 from nat_plugin.training.verdict import ONE_TRAINING
 from nat_plugin.writing import result_adapter, write_back
 
@@ -48,7 +48,7 @@ def write_result(setup: Setup, choice: FinalSelection, search: Search, folder: P
         "version": __version__,
         "input": {
             **_side(setup, choice, 0, setup.origin.text, verdict.selection[0], verdict.test[0]),
-            "in_search": {"key": key(setup.search.network)},
+            "in_search": _in_search(setup.search),
         },
         "result": _side(setup, choice, verdict.winner, text, verdict.selection[verdict.winner], verdict.test[1]),
         "changed": verdict.winner != 0,
@@ -82,6 +82,16 @@ def write_result(setup: Setup, choice: FinalSelection, search: Search, folder: P
     write_text(folder / "report.md", markdown(setup, network, result, saved))
     write_text(folder / RESULT, json.dumps(result, indent=1))
     return result
+
+
+def _in_search(search: SizedArchitecture) -> dict[str, Any]:
+    """The input at the size of the search: what it is, costs there, and may cost."""
+    total, limits = cost(search.network), search.moves.limits.values
+    return {
+        "key": key(search.network),
+        "costs": {"params": total.params, "macs": total.macs},
+        "limits": {name: float(limit) for name, limit in limits},
+    }
 
 
 def _lost(search: Search, choice: FinalSelection) -> Iterator[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -29,6 +28,7 @@ from nat_plugin.runs.record import RUN_FILE, RunRecord
 from nat_plugin.runs.report import RESULTS, write_result
 from nat_plugin.runs.search import Search
 from nat_plugin.runs.setup import Setup, find_origin, settled
+from nat_plugin.runs.stages import STAGES, StageTimes
 from nat_plugin.runs.state import load_state, save_state
 from nat_plugin.runs.timing import Timing, timed
 from nat_plugin.runs.weights import FOLDER as WEIGHTS
@@ -95,6 +95,7 @@ def resume(
 
 def _carry_through(setup: Setup, run: str, folder: Path, plugins: Plugins, reporter: Reporter) -> dict[str, Any]:
     recipe = setup.plan.recipe
+    times = reporter = StageTimes(reporter, folder, (folder / CHECKPOINT).exists())
     setup.evaluator.report = reporter.note
     setup.compute.ranks.advise(f"go on with: nat resume {shlex.quote(str(folder))}")
     tracker = find_tracker(recipe.tracker, folder, run)
@@ -102,7 +103,11 @@ def _carry_through(setup: Setup, run: str, folder: Path, plugins: Plugins, repor
         with closing(Journal(folder / JOURNAL)) as journal, RunWorkers(setup, plugins, folder, run) as workers:
             search = Search(setup.strategy, setup.evaluator, recipe.search, recipe.seed, journal, workers.trials)
             workers.report = reporter.note
-            keep = partial(_checkpoint, run, folder, search, journal)
+
+            def keep(choice: FinalSelection | None) -> None:
+                _checkpoint(run, folder, search, journal, choice)
+                times.write()
+
             choice = _restored(setup, run, folder, search, journal)
             if choice is None:
                 _search(search, tracker, keep, reporter)
@@ -115,7 +120,16 @@ def _carry_through(setup: Setup, run: str, folder: Path, plugins: Plugins, repor
                 _choose_by_workers(choice, workers, Curves(tracker, journal), keep, reporter)
             result = write_result(setup, choice, search, folder)
         workers.forget()
-        own = [CHECKPOINT, JOURNAL, WEIGHTS, WORK, *RESULTS, *([result["weights"]] if result["weights"] else [])]
+        times.write()
+        own = [
+            CHECKPOINT,
+            JOURNAL,
+            WEIGHTS,
+            WORK,
+            STAGES,
+            *RESULTS,
+            *([result["weights"]] if result["weights"] else []),
+        ]
         write_checksums(folder, run, (folder / name for name in own))
         return result
     except WriteError as error:

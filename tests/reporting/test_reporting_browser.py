@@ -53,8 +53,23 @@ def test_it_is_quiet_and_fits_a_telephone_a_screen_and_a_sheet_of_paper(
     check_everywhere(browser, request.getfixturevalue(what))
 
 
+def test_on_a_telephone_the_answer_is_seen_without_scrolling_and_no_row_is_mostly_empty(
+    browser: Any, report: Path
+) -> None:
+    with opened(browser, report, 390) as page:
+        answer = page.get_by_role("table", name="Input and result side by side")
+        boxes = [each.bounding_box() for each in answer.locator("th, td").all()]
+        assert boxes
+        assert all(box["x"] >= 0 and box["x"] + box["width"] <= 390 for box in boxes)
+        rows = page.get_by_role("table", name="What was measured, the best first").locator("tbody tr")
+        assert max(each.bounding_box()["height"] for each in rows.all()) < 60
+        captions = page.locator("figure.table > figcaption")
+        assert captions.count() == page.locator("table").count()
+        assert all(box["x"] + box["width"] <= 390 for each in captions.all() if (box := each.bounding_box()))
+
+
 def test_a_table_is_sorted_both_ways_by_mouse_and_by_keyboard(page: Any) -> None:
-    table = page.locator("table", has_text="What was measured, the best first")
+    table = page.get_by_role("table", name="What was measured, the best first")
     button = table.locator("th", has_text="MACs").get_by_role("button")
     for order, reverse in (("ascending", False), ("descending", True)):
         button.click() if order == "ascending" else button.press("Enter")

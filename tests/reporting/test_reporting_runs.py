@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -48,7 +49,7 @@ def test_it_says_the_answer_first_and_in_the_words_of_the_result(ended: Path, pa
         assert all(each in page.text for each in row)
     for side in ("input", "result"):
         assert result[side]["architecture"] in page.text
-    assert "nat export . -o model" in page.text
+    assert page.text.index("nat run recipe.yaml") < page.text.index("nat export . -o model")
     assert f"seed{result['seed']}" in "".join(page.text.split())
     assert result["made_with"]["torch"] in page.text
 
@@ -93,6 +94,33 @@ def test_it_shows_how_shared_weights_and_the_final_trainings_learned(page: Page)
         assert caption in page.text
     assert "the input, training 2" in page.source
     assert "the result, training 1" in page.source
+
+
+def test_a_search_is_drawn_with_its_input_and_its_limit(ended: Path, page: Page) -> None:
+    own = json.loads((ended / "result.json").read_text())["input"]["in_search"]
+    assert own["limits"]["macs"] == pytest.approx(0.9 * own["costs"]["macs"])
+    plot = page.source.partition("Gain against MACs")[2].partition("</figure>")[0]
+    assert "> the input</text>" in plot
+    assert "> limit</text>" in plot
+    assert "> limit</text>" not in page.source.partition("Gain against parameters")[2].partition("</figure>")[0]
+
+
+def test_what_counts_something_is_named_by_whole_numbers(page: Page) -> None:
+    plot = page.source.partition("Final training: loss")[2].partition("</figure>")[0]
+    axis = plot.partition('id="plot')[2].partition("matplotlib.axis_2")[0]
+    assert re.findall(r">(\d+)</text>", axis) == ["1", "2"]
+
+
+def test_it_says_how_long_each_stage_took(ended: Path, run: Path, page: Page) -> None:
+    stages = json.loads((ended / "stages.json").read_text())
+    assert list(stages) == ["warm-up", "search", "final training"]
+    table = page.text.partition("Time of each stage")[2].partition("How to make it again")[0]
+    for name, spent in stages.items():
+        assert spent["wall"] > 0
+        assert name in table
+        assert f"{spent['wall']:,.1f}" in table
+    (run / "stages.json").unlink()
+    assert "Time of each stage" not in made(run).text  # of an older version
 
 
 def test_it_is_made_again_to_the_same_bytes_and_no_result_is_touched(run: Path, nat: Nat, tmp_path: Path) -> None:

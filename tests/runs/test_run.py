@@ -77,7 +77,7 @@ def test_the_result_is_no_dearer_no_worse_and_in_the_same_format(undisturbed: Pa
 
 def test_the_folder_holds_what_it_should(undisturbed: Path) -> None:
     names = {path.name for path in undisturbed.iterdir()} - {".lock"}
-    assert names == {"run.json", "checkpoint.safetensors", "checksums.json", "events", "weights", *KEPT}
+    assert names == {"run.json", "checkpoint.safetensors", "checksums.json", "events", "weights", "stages.json", *KEPT}
     again = from_json((undisturbed / "network.json").read_text())
     assert key(again) == json.loads((undisturbed / "result.json").read_text())["result"]["key"]
     report = (undisturbed / "report.md").read_text()

@@ -38,6 +38,36 @@ def test_the_factor_is_that_of_the_covariances() -> None:
     np.testing.assert_allclose(process.factor, np.linalg.inv(np.linalg.cholesky(covariances)), atol=1e-9)
 
 
+def test_each_point_is_expected_of_all_the_others() -> None:
+    some, kernel = points(12), Kernel(2.0, 0.1, 0.5)
+    values = np.random.default_rng(2).normal(size=12)
+    values = (values - values.mean()) / values.std()
+    process = GaussianProcess(kernel)
+    process.hold(range(12), lambda first: some.part(first, 12))
+    covariances = kernel.between(some, some)
+    for left, expected in enumerate(process.fit(values).left_out_mean()):
+        rest = np.delete(np.arange(12), left)
+        known = covariances[np.ix_(rest, rest)] + 0.1 * np.eye(11)
+        assert expected == pytest.approx(covariances[left, rest] @ np.linalg.solve(known, values[rest]))
+
+
+def test_it_says_how_well_it_ranks_what_it_leaves_out_once_it_has_a_belief() -> None:
+    """Of a smooth landscape far better than of noise."""
+    rng = np.random.default_rng(0)
+    noise = rng.normal(size=60)
+    found = []
+    for score in (lambda choice, _: gain(choice), lambda _, number: float(noise[number])):
+        acquisition = Acquisition([MOVES], np.random.default_rng(0), candidates=20, largest=100)
+        assert acquisition.left_out_rank is None
+        for number in range(60):
+            choice = MOVES.sample(rng)
+            acquisition.observations.add(Observation(0, choice, score(choice, number), 0.0))
+        acquisition.belief(0)
+        assert acquisition.left_out_rank is not None
+        found.append(acquisition.left_out_rank)
+    assert found[0] > 0.3 + found[1]
+
+
 def test_the_factor_is_the_same_to_the_bit_however_it_came_about() -> None:
     """A run that is resumed makes at once what the other made row by row, with points that were waiting in between."""
     some = points(150)

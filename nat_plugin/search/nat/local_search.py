@@ -93,6 +93,14 @@ class LocalSearch:
         """What the process made of the prior; None before it was asked."""
         return self._acquisition.model
 
+    @property
+    def left_out_rank(self) -> float | None:
+        """How well the process ranks what it leaves out; None where it was not asked since ``begin_asking``."""
+        return self._acquisition.left_out_rank
+
+    def begin_asking(self) -> None:
+        self._acquisition.left_out_rank = None
+
     def propose(self, number: int) -> Proposal | None:
         """A proposal of that number for the next input that has something new."""
         if self._learner is not None:

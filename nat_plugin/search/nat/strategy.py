@@ -29,6 +29,7 @@ from nat_plugin.search.nat.rounds import Round
 from nat_plugin.search.nat.settings import NATSettings
 from nat_plugin.search.nat.start import find_start
 from nat_plugin.search.records import Records, check_inputs
+from nat_plugin.search.surrogate.acquisition import LEFT_OUT_RANK
 from nat_plugin.settings import State
 
 USUAL = 2000
@@ -68,8 +69,10 @@ class NATStrategy(Strategy):
 
     @property
     def report(self) -> dict[str, float]:
-        """Of the last update: mean and best gain, loss, entropy, norm of the gradient."""
-        return self._learner.report
+        """Of the last update: mean and best gain, loss, entropy, norm of the gradient; and how well the surrogate model
+        ranks what it leaves out."""
+        rank = self._local.left_out_rank
+        return self._learner.report | ({} if rank is None else {LEFT_OUT_RANK: rank})
 
     @property
     def outside(self) -> tuple[Outside, ...]:
@@ -107,6 +110,7 @@ class NATStrategy(Strategy):
 
     def ask(self, count: int) -> list[Proposal]:
         """Fewer than ``count`` where all is local search and there is nothing new."""
+        self._local.begin_asking()
         while len(self._queue) < count:
             found = self._local.propose(self._number) if self._number >= self._learned else None
             if found is not None:

@@ -30,6 +30,8 @@ from nat_plugin.search.surrogate.gaussian_process import (
 from nat_plugin.search.surrogate.observations import Observations
 from nat_plugin.search.surrogate.prior import NoPrior, Prior
 
+LEFT_OUT_RANK = "left_out_rank"
+"""The name of ``left_out_rank`` among the figures of a round."""
 _Name = TypeVar("_Name")
 _Value = TypeVar("_Value")
 
@@ -44,6 +46,8 @@ _SCALES = {True: {1.0: 0.0, 0.25: -1.0, 4.0: -1.0, 0.0: -2.0}, False: {1.0: -2.0
 """The same of the variance of its features."""
 _SHOWN = 64
 """Candidates, and measured networks, that a policy learns from."""
+_FEWEST = 4
+"""Measurements of which a rank correlation is said."""
 _HELD = 16
 """Inputs of which processes and candidates are kept; with more, those of others are made anew."""
 
@@ -80,6 +84,8 @@ class Acquisition:
         self.start = [projection(each, each.identity) for each in moves]
         """What to go out from: the inputs, or the nearest within the budget."""
         self.model: SurrogateModel | None = None
+        self.left_out_rank: float | None = None
+        """Of the last belief: rank correlation of what was told with what is expected of each by all the others."""
         self._candidates: dict[int, Candidates] = {}
         self._processes: dict[int | None, GaussianProcess] = {}
         self.set_prior(prior)
@@ -133,6 +139,7 @@ class Acquisition:
         process = self._process(source, model.kernel)
         process.hold(names, lambda first: self._points_of(names[first:]))
         posterior, own = process.fit(ranks - model.share * prior), self.observations.is_result
+        self.left_out_rank = _rank_correlation(posterior.left_out_mean() + model.share * prior, ranks)
         means = posterior.own_mean() + model.share * prior
         results = [mean for name, mean in zip(names, means.tolist(), strict=True) if own(name, source)]
         belief = Belief(self, source, model.share, process, posterior, names, max(results, default=0.0))
@@ -239,6 +246,14 @@ class Belief:
         self.process.hold(names, lambda first: of.points(source, waiting[first - told :]))
         mean, deviation = self.posterior.distribution(of.points(source, choices))
         return mean + self.share * of.prior.mean(source, choices), deviation
+
+
+def _rank_correlation(expected: np.ndarray, ranks: np.ndarray) -> float | None:
+    """Of expectations with ranks (n,), as normal quantiles; None where either are all the same."""
+    found = normal_ranks(expected)
+    if len(ranks) < _FEWEST or found.std() == 0 or ranks.std() == 0:
+        return None
+    return float(np.corrcoef(found, ranks)[0, 1])
 
 
 def _kept(known: dict[_Name, _Value], name: _Name, value: _Value) -> _Value:

@@ -215,6 +215,11 @@ class Posterior:
         found: np.ndarray = self._middle + self._spread * (self._values - noise * self._weights)
         return found
 
+    def left_out_mean(self) -> np.ndarray:
+        """Of the points that it learned, each as expected of all others (n,)."""
+        found: np.ndarray = self._values - self._weights / (self._factor**2).sum(axis=0)
+        return self._middle + self._spread * found
+
     def mean(self, points: Points) -> np.ndarray:
         return self._mean(self._process.kernel.between(points, self._process.points.part(0, self._count)))
 

@@ -7,9 +7,9 @@ from typing import Annotated
 from pydantic import Field
 
 from nat_plugin.ir import Choice
-from nat_plugin.search.base import Measurement, Task
+from nat_plugin.search.base import Measurement, Proposal, Task
 from nat_plugin.search.per_input import PerInput
-from nat_plugin.search.surrogate.acquisition import Acquisition
+from nat_plugin.search.surrogate.acquisition import LEFT_OUT_RANK, Acquisition
 from nat_plugin.search.surrogate.observations import Observation
 from nat_plugin.settings import Settings, State
 
@@ -40,6 +40,16 @@ class SurrogateStrategy(PerInput):
         self._acquisition = Acquisition(
             self.moves, self.rng, settings.candidates, settings.largest, first=settings.first
         )
+
+    @property
+    def report(self) -> dict[str, float]:
+        """How well the predictor ranks what it leaves out; nothing where it was not asked."""
+        rank = self._acquisition.left_out_rank
+        return {} if rank is None else {LEFT_OUT_RANK: rank}
+
+    def ask(self, count: int) -> list[Proposal]:
+        self._acquisition.left_out_rank = None
+        return super().ask(count)
 
     def propose(self, source: int) -> Choice | None:
         order = self._acquisition.order(source, self.waiting(source))
