@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from nat_plugin.reporting.compactions import COMPACTION_FILE as COMPACTION_FILE
+    from nat_plugin.reporting.compactions import JOURNAL as JOURNAL
     from nat_plugin.reporting.folder import write_report as write_report
 else:
     from nat_plugin.lazy import lazy_room
@@ -15,7 +16,7 @@ else:
     __getattr__, __dir__, __all__ = lazy_room(
         __name__,
         {
-            "compactions": ("COMPACTION_FILE",),
+            "compactions": ("COMPACTION_FILE", "JOURNAL"),
             "folder": ("write_report",),
         },
     )

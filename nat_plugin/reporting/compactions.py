@@ -9,8 +9,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from nat_plugin.ir import Network, from_json
+from nat_plugin.ir import Network, from_json, key
 from nat_plugin.reporting.inline import Names
+from nat_plugin.reporting.journal import Evaluation, journal, measured
 from nat_plugin.reporting.networks import changes, every_edge, where_costs_lie
 from nat_plugin.reporting.page import (
     Answer,
@@ -28,11 +29,14 @@ from nat_plugin.reporting.page import (
     shortened,
 )
 from nat_plugin.reporting.plots import Axis, Cloud, available, clouds
-from nat_plugin.reporting.reading import LARGEST, Read, Spread, checked, read_json
+from nat_plugin.reporting.reading import LARGEST, Read, SearchSize, Spread, checked, read_json
+from nat_plugin.reporting.searches import RunEnds, search_blocks
 from nat_plugin.reporting.workers import WorkDoneView, workers_blocks
 
 COMPACTION_FILE = "compaction.json"
 """What ``nat_timm.compact`` writes beside a model that it saves."""
+JOURNAL = "journal.jsonl"
+"""The same, of the search."""
 
 
 class LatencyView(Read):
@@ -71,6 +75,7 @@ class Compaction(Read):
     plain: bool
     made_with: dict[str, str] = Field({})
     workers: dict[str, WorkDoneView] = Field({})
+    search: SearchSize | None = None
     kind: Literal["compaction"] = "compaction"
 
 
@@ -82,6 +87,7 @@ class Compacted:
     before: Network | None
     """At other widths than the result: None."""
     after: Network
+    evaluations: tuple[Evaluation, ...] = ()
 
 
 def read_compaction(folder: Path) -> Compacted:
@@ -89,7 +95,10 @@ def read_compaction(folder: Path) -> Compacted:
     path = folder / COMPACTION_FILE
     found = checked(Compaction, read_json(path), str(path))
     before, after = from_json(found.before.network), from_json(found.tuned[0].network)
-    return Compacted(found, before if before.differs_in_ops_only(after) else None, after)
+    known = before if before.differs_in_ops_only(after) else None
+    lines = folder / JOURNAL
+    evaluations = journal(lines).evaluations if found.search is not None and lines.is_file() else ()
+    return Compacted(found, known, after, evaluations)
 
 
 def compaction_page(compacted: Compacted) -> Page:
@@ -97,6 +106,7 @@ def compaction_page(compacted: Compacted) -> Page:
     sections = [
         Section("answer", "Result", tuple(_answer(found))),
         Section("change", "What changed", tuple(_change(compacted))),
+        Section("search", "The search", tuple(_search(compacted, names, available()))),
         Section("models", "What was fine-tuned", tuple(_models(found, names, available()))),
         Section("workers", "Workers", tuple(workers_blocks(found.workers, COMPACTION_FILE))),
         Section("made", "How it was made", tuple(_made(found))),
@@ -144,6 +154,15 @@ def _change(compacted: Compacted) -> Iterator[PagePart]:
         yield from changes(compacted.before, compacted.after)
         yield from where_costs_lie((compacted.before, compacted.found.before.by_cell), best)
     yield every_edge(compacted.after, "Every block of the result")
+
+
+def _search(compacted: Compacted, names: Names, plots: bool) -> Iterator[PagePart]:
+    lines, started = compacted.evaluations, compacted.found.search
+    if started is not None and lines:
+        yield Text(f"{len(lines):,} evaluations of {len(measured(lines)):,} proposals.")
+        chosen = frozenset(key(from_json(each.network)) for each in compacted.found.tuned)
+        space = RunEnds(compacted.before, compacted.after, started.key, chosen, started.costs, started.limits)
+        yield from search_blocks(lines, space, names, plots)
 
 
 def _models(found: Compaction, names: Names, plots: bool) -> Iterator[PagePart]:

@@ -155,6 +155,8 @@ def _answer(compared: Compared) -> Iterator[PagePart]:
     yield plain_table("Gain with equal queries", columns(figures), rows(figures))
     for note in notes(figures):
         yield Text(note)
+    again = "nat compare recipe.yaml -o again  # the recipe is at the end of this page"
+    yield Code("To go on from here", again)
 
 
 def _gain(each: StrategyView, scale: Scale) -> tuple[str, str]:

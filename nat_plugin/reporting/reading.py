@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from nat_plugin import files
 from nat_plugin.errors import NATError
@@ -29,6 +29,14 @@ class Spread(Read):
     unit: str
     fixed: float
     cells: dict[str, float]
+
+
+class SearchSize(Read):
+    """The input at the size of the search. ``costs`` and ``limits``: by what a budget limits."""
+
+    key: str
+    costs: dict[str, float] = Field({})
+    limits: dict[str, float] = Field({})
 
 
 class ScaleValues(Read):

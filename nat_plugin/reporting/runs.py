@@ -33,7 +33,7 @@ from nat_plugin.reporting.page import (
     shortened,
 )
 from nat_plugin.reporting.plots import Axis, Curve, available, curves
-from nat_plugin.reporting.reading import LARGEST, Read, ScaleValues, Spread, checked, read_json
+from nat_plugin.reporting.reading import LARGEST, Read, ScaleValues, SearchSize, Spread, checked, read_json
 from nat_plugin.reporting.searches import RunEnds, search_blocks
 from nat_plugin.reporting.stages import StageView, read_stages, stages_blocks
 from nat_plugin.reporting.workers import WorkDoneView, read_workers, workers_blocks
@@ -55,14 +55,6 @@ class IntervalView(Read):
     value: float
     low: float | None
     high: float | None
-
-
-class SearchSize(Read):
-    """The input at the size of the search. ``costs`` and ``limits``: by what a budget limits."""
-
-    key: str
-    costs: dict[str, float] = Field({})
-    limits: dict[str, float] = Field({})
 
 
 class TimingView(Read):

@@ -180,6 +180,15 @@ def _answer(found: Training) -> Iterator[PagePart]:
             for name, gain in rows
         ),
     )  # fmt: skip
+    yield _to_go_on()
+
+
+def _to_go_on() -> Code:
+    lines = (
+        "nat train recipe.yaml -o again  # the recipe is at the end of this page",
+        "nat transform SOURCE --policy policy.safetensors",
+    )
+    return Code("To go on from here, in the folder of this training", "\n".join(lines))
 
 
 def _figure(value: float | None, form: str) -> TableCell:
@@ -235,7 +244,6 @@ def _made(trained: TrainingFolder) -> Iterator[PagePart]:
     said = [("rules", ", ".join(found.rules)), ("seed", str(found.seed)), ("nat-plugin", found.version)]
     said += [(name, str(recipe[name])) for name in ("device", "threads") if name in recipe]
     yield plain_table("Settings and versions", ("what", "value"), [(a, shortened(b, 300)) for a, b in said])
-    yield Code("To use the policy, in the folder of this training", "nat transform SOURCE --policy policy.safetensors")
     text = yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True, width=100)
     yield Folded("Recipe, with everything spelled out", (Code("Saved as recipe.yaml: nat train recipe.yaml",
                                                               shortened(text, 20_000)),))  # fmt: skip

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from nat_plugin.evaluators.base import Evaluator
 from nat_plugin.ir import Network, cost, key
 from nat_plugin.runs.async_search import Arrivals
-from nat_plugin.runs.folder import Journal, finite
+from nat_plugin.runs.folder import finite
 from nat_plugin.runs.recipe import SearchSettings
 from nat_plugin.runs.trials import TrialWorkers
 from nat_plugin.search.base import Measurement, Proposal, Strategy
@@ -23,6 +23,12 @@ INPUT_EVERY = 8
 better than what it may become, and rank those badly."""
 
 
+class Lines(Protocol):
+    """Takes the lines of a journal."""
+
+    def add(self, record: dict[str, Any]) -> None: ...
+
+
 @dataclass
 class Search:
     """Where a search stands. ``advance`` does one chunk of warm-up or one round. Every measurement is a line of the
@@ -32,7 +38,7 @@ class Search:
     evaluator: Evaluator
     settings: SearchSettings
     seed: int
-    journal: Journal | None = None
+    journal: Lines | None = None
     workers: TrialWorkers | None = None
     warmed: int = 0
     round: int = 0

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from nat_plugin.ir import NULL, Cell, Edge, Head, Network, Node, Op, Placement, cost, to_json
+from nat_plugin.ir import NULL, Cell, Edge, Head, Network, Node, Op, Placement, cost, key, to_json
 from nat_plugin.ir.layers import Conv
 
 BLOCKS, WIDTH = 8, 8
@@ -23,7 +23,14 @@ def write_compaction(folder: Path) -> Path:
     values = {
         **models, "tuned": tuned, "version": "0.1.0", "name": "blocks", "kept": False, "verdict": "1 point less",
         "evaluated": 12, "images": 100, "plain": False, "made_with": {"torch": "2"},
+        "search": {"key": key(before), "costs": {"macs": cost(before).macs, "params": cost(before).params},
+                   "limits": {"macs": 120_000.0}},
     }  # fmt: skip
+    lines = [
+        _evaluation(before, network, gain)
+        for network, gain in ((before.with_ops([NULL, *before.ops[1:]]), -0.2), (after, -0.1))
+    ]
+    (folder / "journal.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     (folder / "compaction.json").write_text(json.dumps(values))
     return folder
 
@@ -38,6 +45,14 @@ def _model() -> Network:
     placements = tuple(Placement(name, WIDTH, (number,)) for number, (name, _) in enumerate(cells))
     stem = ((Conv(3, WIDTH, (3, 3)),),)
     return Network(tuple(cells), placements, stem, Head(10, ()), (3, 8, 8))
+
+
+def _evaluation(source: Network, network: Network, gain: float) -> dict[str, Any]:
+    total = cost(network)
+    return {
+        "stage": "search", "source": key(source), "network": key(network), "ops": [str(op) for op in network.ops],
+        "params": total.params, "macs": total.macs, "gain": gain,
+    }  # fmt: skip
 
 
 def _figures(network: Network, accuracy: float, ms: float) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from PIL import Image
 from nat_plugin.reporting.folder import write_report
 from tests.reporting.browser import check_everywhere, launched, opened
 from tests.reporting.compactions import write_compaction
+from tests.reporting.made_up import write_comparison, write_run
 
 HERE = Path(__file__).parent
 CONTROLS = ("button", "link", "table", "region", "img", "heading", "figure", "navigation")
@@ -98,6 +99,15 @@ def test_every_point_shows_the_drawing_of_its_network(page: Any) -> None:
             assert f"before: {old}" in each.locator("title").text_content()
         drawn.add(page.locator("#drawing svg").inner_html())
     assert len(drawn) == rows.count()
+
+
+def test_of_a_long_drawing_the_first_change_is_shown(browser: Any, blocks: Path) -> None:
+    with opened(browser, blocks, 390) as page:
+        for link in page.locator("tr[data-changes] a").all():
+            link.click()
+            box, changed = (page.locator(f"#drawing {each}").first.bounding_box() for each in (".scroll", ".changed"))
+            assert box["height"] < 600
+            assert box["y"] <= changed["y"] <= box["y"] + box["height"]
 
 
 def test_a_point_is_hit_where_it_is_drawn(page: Any) -> None:
@@ -187,16 +197,22 @@ def test_printed_it_shows_what_is_folded_and_leaves_out_what_is_to_be_pressed(pa
     assert page.pdf(format="A4").startswith(b"%PDF-")
 
 
+MADE_UP = {"compaction": write_compaction, "run": write_run, "comparison": write_comparison}
+
+
+@pytest.mark.parametrize("what", MADE_UP)
 @pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (390, "dark")])
-def test_it_looks_as_it_did(browser: Any, blocks: Path, tmp_path: Path, width: int, scheme: str) -> None:
+def test_it_looks_as_it_did(browser: Any, what: str, tmp_path: Path, width: int, scheme: str) -> None:
     """Every letter is as wide as any other and leaves nothing, and plots are left out: what remains is the same with
     the fonts of any machine."""
-    committed, taken = HERE / f"compaction-{width}-{scheme}.png", tmp_path / "taken.png"
-    with opened(browser, blocks, width, color_scheme=scheme, bypass_csp=True) as page:
+    committed, taken = HERE / f"{what}-{width}-{scheme}.png", tmp_path / "taken.png"
+    report = write_report(MADE_UP[what](tmp_path / what), pytest.fail)
+    with opened(browser, report, width, color_scheme=scheme, bypass_csp=True) as page:
         page.add_style_tag(content=_blank(page.evaluate("document.documentElement.textContent")))
         page.evaluate("document.fonts.load('16px blank')")
         page.evaluate("for (const each of document.querySelectorAll('details')) each.open = true")
         page.screenshot(path=taken, full_page=True)
+    Image.open(taken).convert("RGB").quantize(32).save(taken, optimize=True)
     hint = f"look at {taken}; if it is meant to look like that, copy it over {committed.name}"
     assert committed.exists(), hint
     old, new = (np.asarray(Image.open(path).convert("RGB"), float) for path in (committed, taken))

@@ -19,7 +19,7 @@ from nat_plugin.ir import Shape
 from nat_plugin.measuring import SPARE_FINALISTS, Untimed
 from nat_plugin.runs import SearchSettings, check_part, checked_settings, reporter
 from nat_plugin.search import Strategy
-from nat_timm.compacting.result import CompactionResult, ranked
+from nat_timm.compacting.result import CompactionResult, SearchedNetworks, ranked
 from nat_timm.compacting.session import CompactionSession, ReportLine
 from nat_timm.compacting.tuner import STARTS
 from nat_timm.compacting.work import WorkSettings, digest_of, working
@@ -170,7 +170,11 @@ def compact(  # noqa: PLR0913 - keywords that a user types
     for each in (before, reference, *tuned):
         each.model.to(home)
     judged_on, setting = session.feed.validation_images, session.setting
-    return CompactionResult(before, reference, tuple(tuned), evaluated, judged_on, setting, tuple(notes), workers)
+    amounts, lines = {name: float(limit) for name, limit in limits.values}, tuple(session.lines.records)
+    searched = SearchedNetworks(session.network, amounts, lines) if lines else None
+    return CompactionResult(
+        before, reference, tuple(tuned), evaluated, judged_on, setting, tuple(notes), workers, searched
+    )
 
 
 class Arguments(Settings):

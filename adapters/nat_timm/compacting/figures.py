@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from nat_plugin import __version__
 from nat_plugin.device import made_with
 from nat_plugin.files import write_text
-from nat_plugin.ir import to_json
-from nat_plugin.reporting import COMPACTION_FILE, write_report
+from nat_plugin.ir import cost, key, to_json
+from nat_plugin.reporting import COMPACTION_FILE, JOURNAL, write_report
 from nat_plugin.training import wilson
 from nat_timm.models import document_of
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def write_figures(result: CompactionResult, folder: Path, plain: bool) -> None:
     """``plain``: whether timm loads the model without this package."""
     home = next(result.model.parameters()).device
-    figures = {
+    figures: dict[str, Any] = {
         "version": __version__,
         "name": document_of(result.before.model).architecture,
         "before": _model(result.before, result.images),
@@ -37,6 +37,12 @@ def write_figures(result: CompactionResult, folder: Path, plain: bool) -> None:
         "made_with": made_with(home),
         "workers": dict(result.workers),
     }
+    if result.searched is not None:
+        source, total = result.searched.source, cost(result.searched.source)
+        costs = {"params": total.params, "macs": total.macs}
+        figures["search"] = {"key": key(source), "costs": costs, "limits": dict(result.searched.limits)}
+        lines = (json.dumps(line, sort_keys=True) for line in result.searched.journal)
+        write_text(folder / JOURNAL, "".join(f"{line}\n" for line in lines))
     write_text(folder / COMPACTION_FILE, json.dumps(figures, indent=1))
     write_report(folder, lambda line: print(line, file=sys.stderr))
 

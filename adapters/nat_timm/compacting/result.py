@@ -53,6 +53,15 @@ def how_tuned(tuning: Tuning, start: str) -> str:
 
 
 @dataclass(frozen=True, eq=False)
+class SearchedNetworks:
+    """What the search of ``compact`` went out from, the limits that it kept, and its journal."""
+
+    source: Network
+    limits: Mapping[str, float]
+    journal: tuple[Mapping[str, Any], ...]
+
+
+@dataclass(frozen=True, eq=False)
 class CompactionResult:
     """What ``compact`` found.
 
@@ -60,7 +69,8 @@ class CompactionResult:
     finalists, and ``reference`` where that is within the budget; best first. By the accuracy that is stated here, on
     ``images`` of ``val_loader``, the best was chosen: images of neither loader say more of it. ``setting``: how latency
     was measured, where it is limited. ``notes``: what else has to be said, a line each. ``workers``: what each of an
-    executor did, as in ``workers.json``. Modules are on the device of the model that was given.
+    executor did, as in ``workers.json``. ``searched``: what was measured in the search.
+    Modules are on the device of the model that was given.
     """
 
     before: Tuned
@@ -71,6 +81,7 @@ class CompactionResult:
     setting: LatencySetting | None = None
     notes: tuple[str, ...] = ()
     workers: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    searched: SearchedNetworks | None = None
 
     @property
     def best(self) -> Tuned:

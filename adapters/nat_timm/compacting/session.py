@@ -40,6 +40,7 @@ from nat_timm.adapter import TimmAdapter
 from nat_timm.advising.advise import advise
 from nat_timm.compacting.checking import batches_of
 from nat_timm.compacting.fitted import FittedEvaluator, FittedScores, told
+from nat_timm.compacting.lines import SearchLines
 from nat_timm.compacting.magnitude import without_small_blocks
 from nat_timm.compacting.result import Tuned, how_tuned, ranked
 from nat_timm.compacting.tuner import OWN, Tuner, placed
@@ -148,6 +149,7 @@ class CompactionSession:
         self.ranking: HarmRanking | None = None
         """Of choices within any limits, after a search by advice: by the harm that was measured."""
         self.work: CompactionWork | None = None
+        self.lines = SearchLines()
         """Who finds out what can be found out side by side; None: all is done here."""
         self._in_closed_form = fits
         """Whether what reads a cut is fitted, and pictures say which channels go: with fits, and by advice."""
@@ -296,11 +298,12 @@ class CompactionSession:
     ) -> int:
         """Adapt the weights and let a strategy search; how many networks were measured. ``evaluator``: another one than
         that of shared weights."""
-        work, journal, trials = self.work, None, None
+        work, trials = self.work, None
+        journal = None if work is None else work.journal
         if work is not None:
-            journal = work.journal
             trials = work.trials(evaluator) if isinstance(evaluator, FittedEvaluator) else None
-        search = Search(strategy, evaluator or self.evaluator, settings, self.seed, journal, trials)
+        self.lines = SearchLines(journal)
+        search = Search(strategy, evaluator or self.evaluator, settings, self.seed, self.lines, trials)
         if journal is not None:
             search.replay(journal.cut())
         with self._seeded("search"):

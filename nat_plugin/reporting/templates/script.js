@@ -86,6 +86,8 @@
       const gone = ops.null.includes(chosen);
       for (const each of [rect, ...picture.querySelectorAll(`[data-of="${edge}"]`)]) each.classList.toggle("gone", gone);
     }
+    const first = picture.querySelector(".changed");
+    picture.scrollTop = first ? picture.scrollTop + first.getBoundingClientRect().top - picture.getBoundingClientRect().top - 20 : 0;
     caption.focus({ preventScroll: true });
     drawing.scrollIntoView({ block: "nearest" });
   };

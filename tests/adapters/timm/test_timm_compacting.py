@@ -22,6 +22,7 @@ from nat_plugin.ir import Budget, Moves, Network, cost, find_rule
 from nat_plugin.measuring.latency import MeasuredLatency
 from nat_plugin.measuring.settings import LatencySetting
 from nat_plugin.measuring.tables import Figure, TableSubject, blank_table, fingerprint
+from nat_plugin.runs.folder import read_journal
 from nat_plugin.search.neighbourhood import descent
 from nat_plugin.training.statistics import Accuracy
 from tests.adapters.timm.compaction import CPU, QUICK, loaders, model
@@ -61,6 +62,11 @@ def test_a_leaner_model_within_the_budget(strategy: Any, tmp_path: Path, capsys:
     assert result.difference in page.text
     assert page.text.count(f"{result.best.cost.macs:,}") >= 2
     assert "Operations that changed" in page.text
+    assert ("Best so far" in page.text) == ("Gain against MACs" in page.text) == (strategy != "magnitude")
+    if strategy != "magnitude":
+        measured = [line for line in read_journal(tmp_path / "journal.jsonl") if line["stage"] == "search"]
+        assert f"{len(measured):,} evaluations of" in page.text
+        assert f"{max(line['gain'] for line in measured):+.4g}" in page.text
     loaded = timm.create_model(f"local-dir:{tmp_path}", pretrained=True).eval()
     x = next(iter(val))[0]
     with torch.no_grad():

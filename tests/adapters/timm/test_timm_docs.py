@@ -21,7 +21,7 @@ def test_the_scripts_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of torch's exporters
         exec(compile("\n".join(scripts), "timm.md", "exec"), {"__name__": "page"})
-    model, report = {"config.json", "model.safetensors"}, {"compaction.json", "report.html"}
+    model, report = {"config.json", "model.safetensors"}, {"compaction.json", "journal.jsonl", "report.html"}
     for folder, wanted in (("lean", model | report), ("leaner", model), ("fitted", model)):
         assert {path.name for path in (tmp_path / folder).iterdir()} == wanted
     assert (tmp_path / "lean.onnx").stat().st_size > 100_000
