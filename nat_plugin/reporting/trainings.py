@@ -40,6 +40,7 @@ from nat_plugin.runs.finished import RESULT
 from nat_plugin.runs.folder import read_journal
 
 JOURNAL = "journal.jsonl"
+CRITIC_LOSS = "critic_loss"
 MOST = 12
 """Tasks in one plot."""
 
@@ -98,7 +99,8 @@ class Training(Read):
 
 @dataclass(frozen=True)
 class TrainingFolder:
-    """All that a report shows of a training. ``curves``: by stage and figure, updates and values."""
+    """All that a report shows of a training. ``curves``: by stage and figure, updates (of the critic, steps of its fit)
+    and values."""
 
     recipe: dict[str, Any]
     found: Training
@@ -120,7 +122,7 @@ def read_training(folder: Path) -> TrainingFolder:
 def _learned(path: Path) -> dict[tuple[int, str], tuple[list[float], list[float]]]:
     found: dict[tuple[int, str], tuple[list[float], list[float]]] = {}
     for line in read_journal(path):
-        stage, update = line.pop("stage", None), line.pop("update", None)
+        stage, update = line.pop("stage", None), line.pop("critic_step", None) or line.pop("update", None)
         if type(stage) is not int or type(update) is not int or abs(update) > LARGEST:
             continue
         for name, value in line.items():
@@ -137,7 +139,7 @@ def training_page(trained: TrainingFolder) -> Page:
     sections = [
         Section("answer", "Result", tuple(_answer(found))),
         Section("critic", "The critic, on networks held out", tuple(_critic(found, names, plots))),
-        Section("learning", "How the policy learned", plotted(_curves(trained, names) if plots else ())),
+        Section("learning", "How policy and critic learned", plotted(_curves(trained, names) if plots else ())),
         Section("spent", "What was read", tuple(_read(found))),
         Section("workers", "Workers", tuple(workers_blocks(trained.workers))),
         Section("made", "How to make it again", tuple(_made(trained))),
@@ -222,7 +224,10 @@ def _curves(trained: TrainingFolder, names: Names) -> Iterator[Picture]:
             for (stage, name), known in sorted(trained.curves.items())[: 50 * MOST]
             if name == figure
         ]
-        yield curves(names.next(), f"Policy: {figure}", Axis("update", figure), drawn[:MOST])
+        if figure == CRITIC_LOSS:
+            yield curves(names.next(), "Critic: loss on what it learns from", Axis("step", "loss"), drawn[:MOST])
+        else:
+            yield curves(names.next(), f"Policy: {figure}", Axis("update", figure), drawn[:MOST])
 
 
 def _read(found: Training) -> Iterator[PagePart]:

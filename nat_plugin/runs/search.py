@@ -23,7 +23,7 @@ INPUT_EVERY = 8
 better than what it may become, and rank those badly."""
 
 
-class Lines(Protocol):
+class JournalLines(Protocol):
     """Takes the lines of a journal."""
 
     def add(self, record: dict[str, Any]) -> None: ...
@@ -38,7 +38,7 @@ class Search:
     evaluator: Evaluator
     settings: SearchSettings
     seed: int
-    journal: Lines | None = None
+    journal: JournalLines | None = None
     workers: TrialWorkers | None = None
     warmed: int = 0
     round: int = 0

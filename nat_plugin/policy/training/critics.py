@@ -21,7 +21,7 @@ from nat_plugin.policy.ranks import normal_ranks
 from nat_plugin.policy.training.doubting import WithoutPart, learned_doubt, left_out
 from nat_plugin.policy.training.ensemble import RankEnsemble as Ensemble
 from nat_plugin.policy.training.ensemble import RankEnsembleConfig as EnsembleConfig
-from nat_plugin.policy.training.learn_critic import CriticLearning, CriticTraining, MeasuredTask
+from nat_plugin.policy.training.learn_critic import CriticLearning, CriticTraining, LearningCurve, MeasuredTask
 from nat_plugin.policy.training.recipe import CriticSettings
 
 Tensor = torch.Tensor
@@ -30,7 +30,7 @@ Tensor = torch.Tensor
 class GainCritic(Protocol):
     """What a training needs of a critic."""
 
-    def fit(self, tasks: Sequence[MeasuredTask], in_turn: InTurn = in_turn_here) -> None:
+    def fit(self, tasks: Sequence[MeasuredTask], in_turn: InTurn = in_turn_here) -> LearningCurve:
         """Learn from all that was measured. ``in_turn`` carries out what can be done side by side."""
 
     def encode(self, graphs: Sequence[Graph]) -> np.ndarray:
@@ -59,12 +59,13 @@ class CriticFit:
     tasks: Sequence[MeasuredTask]
 
 
-def _fitted(fit: CriticFit, seed: int, device: str, threads: int) -> dict[str, Tensor]:
-    """Perhaps in a worker: what the critic has learned then."""
+def _fitted(fit: CriticFit, seed: int, device: str, threads: int) -> tuple[dict[str, Tensor], LearningCurve]:
+    """Perhaps in a worker: what the critic has learned then, and how."""
     torch.set_num_threads(threads)
     critic = new_critic(fit.config, seed, torch.device(device))
-    CriticTraining(critic, fit.tasks, fit.learning, seed).run()
-    return dict(critic.state_dict())
+    training = CriticTraining(critic, fit.tasks, fit.learning, seed)
+    training.run()
+    return dict(critic.state_dict()), training.curve
 
 
 class TaskCritic:
@@ -78,7 +79,7 @@ class TaskCritic:
         self._doubt_steps = settings.doubt_steps or 0
         self._seed, self._critic = seed, new_critic(self._config, seed, device)
 
-    def fit(self, tasks: Sequence[MeasuredTask], in_turn: InTurn = in_turn_here) -> None:
+    def fit(self, tasks: Sequence[MeasuredTask], in_turn: InTurn = in_turn_here) -> LearningCurve:
         """The critic and those that leave out a space or a task, none of which needs another: side by side. Members of
         one share their random numbers, so they are not."""
         spaces: dict[str, list[MeasuredTask]] = {}
@@ -88,11 +89,14 @@ class TaskCritic:
         fits += [self._without(each) for each in left_out(spaces)]
         where = (self._seed, str(self._critic.device), torch.get_num_threads())
         critics = in_turn(_fitted, [(each, *where) for each in fits])
-        self._critic.load_state_dict(next(critics), strict=True)
-        others = (self._made(each.config, weights) for each, weights in zip(fits[1:], critics, strict=True))
+        curve: LearningCurve
+        own, curve = next(critics)
+        self._critic.load_state_dict(own, strict=True)
+        others = (self._made(each.config, weights) for each, (weights, _) in zip(fits[1:], critics, strict=True))
         if self._doubt_steps:
             rng = np.random.default_rng(self._seed)
             self._critic.familiar = learned_doubt(spaces, lambda _: next(others), lambda _: next(others), rng)
+        return curve
 
     def _without(self, left: WithoutPart) -> CriticFit:
         """A critic of some of the tasks, to see what it makes of a space; or of a task: one member, which learns as
@@ -135,10 +139,10 @@ class EnsembleCritic:
         self._config = EnsembleConfig(**settings.given(*names))
         self._critic = Ensemble(self._config, seed, device)
 
-    def fit(self, tasks: Sequence[MeasuredTask], in_turn: InTurn = in_turn_here) -> None:
+    def fit(self, tasks: Sequence[MeasuredTask], in_turn: InTurn = in_turn_here) -> LearningCurve:
         del in_turn  # members share their random numbers
         graphs = [graph for task in tasks for graph in task.graphs]
-        self._critic.fit(graphs, np.concatenate([normal_ranks(task.scores) for task in tasks]))
+        return self._critic.fit(graphs, np.concatenate([normal_ranks(task.scores) for task in tasks]))
 
     def encode(self, graphs: Sequence[Graph]) -> np.ndarray:
         found: np.ndarray = self._critic.predict(graphs).T

@@ -18,6 +18,7 @@ from nat_plugin.policy.graphs import Batch, Graph, build_batch
 from nat_plugin.policy.network import GraphEncoder, PolicyConfig
 from nat_plugin.policy.optimizers import update
 from nat_plugin.policy.ranks import normal_ranks
+from nat_plugin.policy.training.learn_critic import LearningCurve, learning_curve
 
 Tensor = torch.Tensor
 
@@ -64,19 +65,21 @@ class RankEnsemble:
             shape = PolicyConfig("graph", config.hidden, config.rounds, headroom=False)  # it judges without a limit
             self.members = [_Member(shape).to(device) for _ in range(config.members)]
 
-    def fit(self, graphs: Sequence[Graph], scores: np.ndarray) -> None:
+    def fit(self, graphs: Sequence[Graph], scores: np.ndarray) -> LearningCurve:
         """Learn from graphs (of networks without dead operations) and their scores (N,)."""
         wanted = torch.from_numpy(normal_ranks(scores).astype(np.float32)).to(self.device)
-        for member in self.members:
-            self._fit(member, graphs, wanted)
+        losses = [self._fit(member, graphs, wanted) for member in self.members]
+        return learning_curve(torch.stack(losses).mean(dim=0).tolist())
 
-    def _fit(self, member: _Member, graphs: Sequence[Graph], wanted: Tensor) -> None:
+    def _fit(self, member: _Member, graphs: Sequence[Graph], wanted: Tensor) -> Tensor:
+        """The loss of every step."""
         config = self.config
         size = min(config.batch, len(graphs))
         epochs = max(config.epochs, -(-config.least_steps // (len(graphs) // size)))
         optimizer = torch.optim.AdamW(member.parameters(), config.lr, weight_decay=config.weight_decay)
         steps = epochs * (len(graphs) // size)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, config.lr, steps, pct_start=0.1)
+        losses = []
         for _ in range(epochs):
             order = self._rng.permutation(len(graphs))
             for start in range(0, len(order) - size + 1, size):  # those left over are in another epoch
@@ -85,6 +88,8 @@ class RankEnsemble:
                 loss = nn.functional.mse_loss(member(batch), wanted[torch.from_numpy(part).to(self.device)])
                 update(optimizer, loss, 1.0)
                 schedule.step()
+                losses.append(loss.detach())
+        return torch.stack(losses)
 
     @torch.no_grad()
     def predict(self, graphs: Sequence[Graph]) -> np.ndarray:

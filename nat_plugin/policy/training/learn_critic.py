@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -39,6 +39,19 @@ class CriticLearning:
         return self.lr * (1 + math.cos(math.pi * (step + 1 - rising) / max(1, self.steps - rising))) / 2
 
 
+LearningCurve: TypeAlias = list[tuple[int, float]]
+"""After so many steps: the mean loss since the entry before."""
+CURVE = 50
+"""Entries of a curve at most."""
+
+
+def learning_curve(losses: Sequence[float]) -> LearningCurve:
+    """``losses``: of every step."""
+    parts = [part for part in np.array_split(np.array(losses, float), min(CURVE, len(losses)) or 1) if len(part)]
+    ends = np.cumsum([len(part) for part in parts])
+    return [(int(end), float(part.mean())) for end, part in zip(ends, parts, strict=True)]
+
+
 @dataclass(frozen=True)
 class MeasuredTask:
     """Graphs (of networks without dead operations) and their scores (N,), higher is better, on one task. ``weight``:
@@ -64,6 +77,7 @@ class CriticTraining:
         if not self._tasks:
             raise NATError("a critic needs a task with at least two measured networks")
         self.critic, self.learning, self.step_number = critic, learning, 0
+        self._losses: list[torch.Tensor] = []
         self._rng = np.random.default_rng(seed)
         shares = np.array([each.weight for each in self._tasks], float)
         self._shares = shares / shares.sum()
@@ -85,8 +99,14 @@ class CriticTraining:
         losses = torch.zeros(len(self._optimizers))
         while self.step_number < end:
             losses = torch.stack([self._update(number) for number in range(len(self._optimizers))])
+            self._losses.append(losses.mean())
             self.step_number += 1
         return losses
+
+    @property
+    def curve(self) -> LearningCurve:
+        """The mean surprise of the members, over the steps of this process."""
+        return learning_curve(torch.stack(self._losses).tolist()) if self._losses else []
 
     def _update(self, number: int) -> torch.Tensor:
         optimizer, learning = self._optimizers[number], self.learning

@@ -123,7 +123,7 @@ class Trainer:
         if self.judge is None:
             if self.proxies is not None and (note := self.proxies.advance(self.tasks)):
                 return note
-            self.judge = self._criticise()
+            self.judge = self._criticise(say)
             return "critic"
         if self.position.updates < self.stage.updates:
             return self._update(say)
@@ -227,9 +227,9 @@ class Trainer:
                 say({"task": task.name, "network": name, "score": score, "held_out": self.learned})
         return f"{task.name}: {len(task.scores):,} of {task.most:,} read"
 
-    def _criticise(self) -> Judge:
-        """A new critic from all that was read. It learns every way in which a network was written: asked of one that
-        it has not met, it would expect something else of the same network."""
+    def _criticise(self, say: Say) -> Judge:
+        """A new critic from all that was read, whose curve goes into the journal. It learns every way in which a
+        network was written: asked of one that it has not met, it would expect something else of the same network."""
         critic = self._new_critic(self.position.stage)
         measured, graphs = [], dict[Network, Graph]()
         for task in self.tasks:
@@ -244,7 +244,8 @@ class Trainer:
         if sum(len(each.scores) for each in measured) < LEAST:
             failed = sum(len(task.scores) for task in self.tasks)
             raise NATError(f"a critic needs at least {LEAST} scores: of {failed:,} networks nearly all failed")
-        critic.fit(measured, self.in_turn)
+        for step, loss in critic.fit(measured, self.in_turn):
+            say({"stage": self.position.stage, "critic_step": step, "critic_loss": float(f"{loss:.6g}")})
         return self._judging(critic)
 
     def _new_critic(self, stage: int) -> GainCritic:

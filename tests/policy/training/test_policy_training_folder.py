@@ -55,7 +55,7 @@ def test_its_report_shows_gains_and_how_the_policy_learned(ended: Path, tmp_path
     assert f"{found['critic']['spearman']:.2f}" in page.text
     figures = read_journal(ended / "journal.jsonl")[-1].keys() - {"stage", "update"}
     assert figures
-    for caption in (*(f"Policy: {figure}" for figure in figures), "Calibration of the critic"):
+    for caption in (*(f"Policy: {figure}" for figure in figures), "Calibration of the critic", "Critic: loss on"):
         assert caption in page.text
     assert "stage 2" in page.source
 

@@ -15,7 +15,7 @@ from nat_plugin.ir import Network, NetworkSize, canonical, key
 from nat_plugin.plugins import plugins
 from nat_plugin.policy.graphs import build_graph
 from nat_plugin.policy.training.critics import TaskCritic
-from nat_plugin.policy.training.learn_critic import MeasuredTask
+from nat_plugin.policy.training.learn_critic import LearningCurve, MeasuredTask
 from nat_plugin.policy.training.recipe import TrainingRecipe
 from nat_plugin.policy.training.spaces import World
 from nat_plugin.policy.training.tasks import HeldOutShare, NetworkPool, TrainingTask
@@ -42,9 +42,9 @@ def test_it_learns_every_way_in_which_a_network_is_written_and_nothing_dead(monk
     world, learned = World(), list[MeasuredTask]()
     fit = TaskCritic.fit
 
-    def recorded(self: TaskCritic, tasks: Sequence[MeasuredTask], *more: Any) -> None:
+    def recorded(self: TaskCritic, tasks: Sequence[MeasuredTask], *more: Any) -> LearningCurve:
         learned.extend(tasks)
-        fit(self, tasks, *more)
+        return fit(self, tasks, *more)
 
     monkeypatch.setattr(TaskCritic, "fit", recorded)
     task = TrainingTask.of("a", 1.0, pool, world, HeldOutShare(0.0, 201), None)
