@@ -8,7 +8,7 @@
     >>> lean.format, lean.macs <= 0.9 * arch.macs
     ('darts', True)
 
-What is in ``__all__`` is promised (docs/reference/python.md); everything is imported when it is first used.
+What is in ``__all__`` is promised (docs/reference/stability.md); everything is imported when it is first used.
 """
 
 from typing import TYPE_CHECKING

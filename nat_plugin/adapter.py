@@ -47,7 +47,25 @@ class AdapterSettings(BaseModel):
 
 
 class Adapter(ABC):
-    """Reads one format into networks and writes networks back into it."""
+    """Reads one format into networks and writes networks back into it: by ``recognises``, ``read`` and ``write``.
+
+    >>> from nat_plugin import Adapter
+    >>> from nat_plugin.ir import Cell, Edge, Head, Network, NetworkSize, Node, Op, Placement, cifar_stem
+    >>> OPS = {"c": Op.parse("conv_3x3"), "s": Op.parse("skip")}
+    >>> class Letters(Adapter):
+    ...     name, summary = "letters", "one letter, c or s"
+    ...     def recognises(self, text):
+    ...         return text in OPS
+    ...     def read(self, text, size):
+    ...         edge = Edge(0, 1, OPS[text], "0", choices=tuple(OPS.values()))
+    ...         cell = Cell(1, (Node(),), (edge,), (1,))
+    ...         places, stem = (Placement("cell", 8, (0,)),), cifar_stem(size.input[0], 8)
+    ...         return Network((("cell", cell),), places, stem, Head(size.classes), size.input)
+    ...     def write(self, network):
+    ...         return next(letter for letter, op in OPS.items() if op == network.ops[0])
+    >>> Letters().write(Letters().read("c", NetworkSize()))
+    'c'
+    """
 
     name: str
     summary: str

@@ -1,4 +1,12 @@
-"""The hooks of a plugin (pluggy, entry-point group ``nat_plugin``). Each gets a ``register`` callback."""
+"""The hooks of a plugin (pluggy, entry-point group ``nat_plugin``). Each gets a ``register`` callback.
+
+>>> from nat_plugin import Strategy, hookimpl
+>>> class MyStrategy(Strategy):
+...     ...
+>>> @hookimpl
+... def register_strategies(register):
+...     register("mine", MyStrategy)
+"""
 
 from __future__ import annotations
 

@@ -227,7 +227,7 @@ def test_what_is_not_promised_is_seen_wherever_it_is_imported(source: str, found
 
 
 @pytest.mark.parametrize("module", PROMISED)
-def test_every_name_that_is_promised_is_there_and_the_page_on_stability_has_its_module(module: str) -> None:
+def test_every_name_that_is_promised_is_there_and_the_page_on_python_has_its_module(module: str) -> None:
     promised = import_module(module)
     assert all(getattr(promised, name) is not None for name in promised.__all__)
     assert f"`{module}`" in (ROOT / "docs/reference/python.md").read_text(encoding="utf-8")

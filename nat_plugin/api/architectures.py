@@ -27,7 +27,17 @@ Readable: TypeAlias = "str | os.PathLike[str] | Architecture | Network | Sequenc
 @dataclass(frozen=True, repr=False)
 class Architecture:
     """An architecture: its ``text`` in the format of its ``adapter``, and the ``network`` around it at a ``size``.
-    ``label``: how to name it to a person."""
+    ``label``: how to name it to a person.
+
+    >>> import nat_plugin as nat
+    >>> arch = nat.read("(4, 0, 3, 1, 4, 2)")
+    >>> arch.format, arch.params, arch.macs, len(arch.network.cells)
+    ('nasbench201', 344346, 47104640, 2)
+    >>> arch.convert("network").format
+    'network'
+    >>> arch.svg().startswith("<svg")
+    True
+    """
 
     text: str
     network: Network

@@ -56,7 +56,23 @@ class _Result:
 
 
 class RunResult(_Result):
-    """What a run ended with."""
+    """What a run ended with.
+
+    >>> import nat_plugin as nat
+    >>> recipe = {
+    ...     "source": "DARTS_V2",
+    ...     "network": {"channels": 4, "cells": 3},
+    ...     "budget": {"macs": "0.9x"},
+    ...     "strategy": {"name": "random"},
+    ...     "evaluator": {"name": "proxies", "proxies": ["params"], "references": 2},
+    ...     "search": {"rounds": 1, "proposals": 2},
+    ... }
+    >>> result = nat.run(recipe, out="lean")
+    >>> result.verdict, result.figures["evaluated"], result.winner.format
+    ('none', 3, 'darts')
+    >>> print(result.report.text.splitlines()[0])
+    # DARTS_V2: random under rules nat
+    """
 
     @cached_property
     def _finished(self) -> Finished:

@@ -25,6 +25,13 @@ class Transformed(Architecture):
     of the input; None: the policy has no critic, or the proposal was changed to keep a limit on latency as a whole.
     ``kept``: no proposal was worth its risk, so this is the input. ``timed``: its latency as a whole, where that is
     limited and timed here; ``note``: what there is to say of that; ``looked_up``: what tables of costs say of it.
+
+    >>> import nat_plugin as nat
+    >>> lean = nat.transform("DARTS_V2", budget={"macs": "0.9x"})
+    >>> lean.format, lean.changed, lean.kept, 0 < lean.confidence < 1
+    ('darts', True, False, True)
+    >>> lean.macs <= 0.9 * lean.input.macs, " -> skip](" in lean.diff
+    (True, True)
     """
 
     input: Architecture

@@ -81,7 +81,24 @@ def _to_nobody(note: str) -> None:
 
 
 class Evaluator(ABC):
-    """Measures networks. ``train`` lets a weight-sharing evaluator learn; others ignore it."""
+    """Measures networks. ``train`` lets a weight-sharing evaluator learn; others ignore it.
+
+    >>> import nat_plugin as nat
+    >>> from nat_plugin.extending import Assessment, Measurement, Scale
+    >>> from nat_plugin.ir import cost
+    >>> class Leanest(nat.Evaluator):
+    ...     on_images = False
+    ...     untrained = True
+    ...     @classmethod
+    ...     def scale(cls, settings):
+    ...         return Scale("minus parameters", percent=False)
+    ...     def measure(self, proposals):
+    ...         return [Measurement(-cost(each.network).params, -cost(each.source).params) for each in proposals]
+    ...     def assess(self, network, split):
+    ...         return Assessment(-cost(network).params, 0)
+    >>> Leanest(None, Leanest.Settings()).assess(nat.read("DARTS_V2").network, "test").value
+    -3349342
+    """
 
     Settings: type[AnySettings] = AnySettings
     on_images: ClassVar[bool] = True

@@ -11,12 +11,14 @@ from types import GenericAlias, ModuleType
 from typing import Any
 
 import nat_plugin
+from nat_plugin import hookspecs
 from nat_plugin.plugins import Plugins
 
 _HEAD = """# Python, name by name
 
-What is promised of these names, and how they go together: [the Python API](python.md). This page is made of signatures
-and docstrings: `python -m nat_plugin.reference docs/reference`. `nat.nni` is explained in [NNI](formats/nni.md)."""
+How these names go together: [the Python API](python.md); what is promised of them: [stability](stability.md). This page
+is made of signatures and docstrings: `python -m nat_plugin.reference docs/reference`. `nat.nni` is explained in
+[NNI](formats/nni.md)."""
 PROMISED = {
     "nat_plugin.ir": "Networks, ops and their layers, moves, budgets, costs; explained in [the cell IR](ir.md).",
     "nat_plugin.ir.vertices": "Cells with their operations at the vertices, for adapters of such formats.",
@@ -82,6 +84,7 @@ def _entry(name: str, thing: Any) -> Iterator[str]:
         yield from ("```python", _signature(name, thing, broken=True), "```", "", _prose(_doc(thing)))
     else:
         yield _VALUES[name]
+        yield from ("", _prose(_doc(hookspecs).partition("\n\n")[2]))
 
 
 def _members(thing: type) -> Iterator[str]:

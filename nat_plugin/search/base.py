@@ -66,7 +66,34 @@ class Task:
 
 
 class Strategy(ABC):
-    """Proposes transformations. Knows networks and numbers; never a format, a data set or a module."""
+    """Proposes transformations. Knows networks and numbers; never a format, a data set or a module.
+
+    >>> import numpy as np
+    >>> import nat_plugin as nat
+    >>> from nat_plugin.extending import Proposal
+    >>> from nat_plugin.ir import Budget, cost, find_rule
+    >>> class Uniform(nat.Strategy):
+    ...     def __init__(self, task, settings):
+    ...         super().__init__(task, settings)
+    ...         self.rng, self.told = np.random.default_rng(task.seed), []
+    ...     def ask(self, count):
+    ...         (source,) = self.task.inputs
+    ...         moves = self.moves_of(source)
+    ...         return [Proposal(at, source, moves.apply(moves.sample(self.rng))) for at in range(count)]
+    ...     def tell(self, proposal, measurement):
+    ...         self.told.append((measurement.gain, proposal.network))
+    ...     def finalists(self, source, count):
+    ...         return [network for _, network in sorted(self.told, key=lambda each: -each[0])[:count]]
+    ...     def state(self):
+    ...         return {"told": self.told}
+    ...     def restore(self, state):
+    ...         self.told = state["told"]
+    >>> arch = nat.read("DARTS_V2")
+    >>> task = Task((arch.network,), find_rule("nat"), Budget.parse({"macs": "0.9x"}))
+    >>> [proposal] = Uniform(task, Uniform.Settings()).ask(1)
+    >>> cost(proposal.network).macs <= 0.9 * arch.macs
+    True
+    """
 
     Settings: type[AnySettings] = AnySettings
     needs_sums: ClassVar[bool] = False
