@@ -85,8 +85,9 @@ class Executor(ABC):
         """Begin a call."""
 
     def begin(self, name: str, function: Callable[..., Any], /, *arguments: Any) -> Future[Any]:
-        """As ``submit``, of a call that goes by a name among the results. One that another process began, which then
-        was killed, and that goes on still or is done, may be found again; by default it is begun anew."""
+        """As ``submit``, of a call that goes by a name among the results (empty: by none), also where it is tried
+        again. One that another process began, which then was killed, and that goes on still or is done, may be found
+        again; by default it is begun anew."""
         del name
         return self.submit(function, *arguments)
 

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import faulthandler
-import os
-import socket
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Generic, TypeAlias, TypeVar
 
-from nat_plugin.errors import NATError, show_trace
+from nat_plugin.errors import NATError
 from nat_plugin.execution.base import Executor
+from nat_plugin.execution.carrying import Returned, carried_out, this_process
 
 _Subject = TypeVar("_Subject")
 
@@ -50,31 +46,16 @@ Following: TypeAlias = Callable[[], "ExecutorCall[_Subject] | None"]
 """The next call; None where there is none now. It is asked again after every answer."""
 
 
-@dataclass(frozen=True)
-class _Returned:
-    """What a worker sends back. ``refused``: what is wrong with what the user gave; ``raised``: what went wrong in the
-    worker itself."""
-
-    worker: str
-    began: float
-    seconds: float
-    value: Any = None
-    refused: str | None = None
-    raised: str | None = None
-
-
 def answers(executor: Executor, following: Following[_Subject]) -> Iterator[CallAnswer[_Subject]]:
     """Carry out calls until there is none any more and none is under way. NATError of a call ends all; whatever else a
     call raises, and a worker that dies or takes longer than ``timeout``, costs that call alone, once it was tried
     again."""
     under_way: dict[Future[Any], tuple[ExecutorCall[_Subject], tuple[str, ...]]] = {}
-    settings, here = executor.settings, _process()
+    settings, here = executor.settings, this_process()
 
     def begin(call: ExecutorCall[_Subject], failed: tuple[str, ...] = ()) -> None:
         given = (call.function, call.arguments, settings.timeout, here)
-        is_known = call.name and not failed
-        future = executor.begin(call.name, _carried_out, *given) if is_known else executor.submit(_carried_out, *given)
-        under_way[future] = call, failed
+        under_way[executor.begin(call.name, carried_out, *given)] = call, failed
 
     while True:
         while len(under_way) < executor.workers and (call := following()) is not None:
@@ -85,9 +66,9 @@ def answers(executor: Executor, following: Following[_Subject]) -> Iterator[Call
         for future in [each for each in under_way if each in done]:
             call, failed = under_way.pop(future)
             found = _outcome(executor, future)
-            if isinstance(found, _Returned) and found.refused is not None:
+            if isinstance(found, Returned) and found.refused is not None:
                 raise NATError(found.refused)
-            if isinstance(found, _Returned) and found.raised is None:
+            if isinstance(found, Returned) and found.raised is None:
                 yield CallAnswer(call.subject, found.value, None, found.worker, found.seconds, found.began, failed)
                 continue
             failed += ("" if isinstance(found, str) else found.worker,)
@@ -99,52 +80,12 @@ def answers(executor: Executor, following: Following[_Subject]) -> Iterator[Call
                 yield CallAnswer(call.subject, lost=why + times, failed=failed)
 
 
-def _outcome(executor: Executor, future: Future[Any]) -> _Returned | str:
+def _outcome(executor: Executor, future: Future[Any]) -> Returned | str:
     """What came back of a call; or how its worker was lost."""
     try:
-        returned: _Returned = future.result()
+        returned: Returned = future.result()
     except executor.lost as error:
         limit = executor.settings.timeout
         late = "" if limit is None else f", longer than timeout: {limit:g} seconds"
         return f"its worker died (killed, out of memory{late}?): {type(error).__name__}"
     return returned
-
-
-def _process() -> str:
-    """Which process this is, on which machine."""
-    return f"{socket.gethostname()}:{os.getpid()}"
-
-
-def _carried_out(
-    function: Callable[..., Any], arguments: tuple[Any, ...], timeout: float | None, asking: str
-) -> _Returned:
-    """In a worker. Engines wrap errors in errors of their own, so none leaves it."""
-    here, gpus = _process(), os.environ.get("CUDA_VISIBLE_DEVICES", "")
-    began, since = time.time(), time.monotonic()
-    worker = f"{here} on GPU {gpus}" if gpus else here
-    value: Any = None
-    refused = raised = None
-    try:
-        with _ended_after(timeout if here != asking else None):  # the process that asks is not to end itself
-            value = function(*arguments)
-    except NATError as error:
-        show_trace(error)
-        refused = str(error)
-    except Exception as error:  # noqa: BLE001 - whatever it is, it costs this call alone
-        show_trace(error)
-        raised = f"it raised {type(error).__name__}: {' '.join(str(error).split())[:300]}"
-    return _Returned(worker, began, time.monotonic() - since, value, refused, raised)
-
-
-@contextmanager
-def _ended_after(seconds: float | None) -> Iterator[None]:
-    """What takes longer ends its process, whatever that is at: this clock does not wait for the interpreter."""
-    if seconds is None:
-        yield
-        return
-    with open(os.devnull, "w") as nowhere:
-        faulthandler.dump_traceback_later(seconds, exit=True, file=nowhere)
-        try:
-            yield
-        finally:
-            faulthandler.cancel_dump_traceback_later()

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import os
 import shutil
 import signal
+import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext, suppress
+from concurrent.futures import Future
+from contextlib import AbstractContextManager, contextmanager, redirect_stderr, suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,17 +19,23 @@ from pydantic import Field
 
 from nat_plugin.errors import NATError
 from nat_plugin.execution.base import Executor, ExecutorSettings
+from nat_plugin.execution.carrying import Returned
+from nat_plugin.execution.jobs import AwaitedJobs
 from nat_plugin.files import ReadError, file_errors, open_own, read_bytes, read_text, write_all
 
 JOBS = "jobs"
 """The folder of what goes to jobs and comes back, within that of the results."""
 _NAMES = "names.jsonl"
 """Which job is of which call, for a process that comes after one that was killed."""
+_SUBMITTED = "_submitted.pkl"
+"""Ends the name of the file that a job reads its call from; the number of the job comes before it."""
 _ERRORS = "errors.log"
 """What processes of this machine say that have a job each, as where they are ended."""
 _MAX_NAMES, _MAX_COMMAND = 2**30, 2**20
 """Bytes that are read of these names, and of the command of a process."""
 USUAL_WORKERS = 16
+PAUSES = (1.0, 5.0, 20.0)
+"""Seconds until a job that was refused is submitted again."""
 A_DAY = 1440
 """Minutes that a job has, where nobody says how many: submitit would give it 2 or 5."""
 
@@ -64,27 +72,44 @@ class SubmititExecutor(Executor):
             self._submitit.update_parameters(**{"timeout_min": minutes, **settings.parameters})
         except (RuntimeError, NameError, TypeError, ValueError, AssertionError) as error:
             raise NATError(f"executor: submitit refuses this: {error}") from error
-        self._waiting = ThreadPoolExecutor(self.workers)  # each waits for a job, as submitit does it
-        self._under_way: dict[Future[Any], Any] = {}
+        self._awaited = AwaitedJobs(self._jobs_of)
         self._any_lost = False
         kinds = {"slurm": submitit.SlurmJob, "local": submitit.LocalJob}
         self._left = self._found_again(kinds[settings.cluster]) if settings.cluster in kinds else {}
 
     def _found_again(self, kind: Any) -> dict[str, Any]:
-        """Jobs of a process that was killed, by the names of their calls: those of SLURM that are done or go on. Of
-        this machine's own, which nobody can wait for, what goes on is ended."""
-        path, found = self._jobs_of / _NAMES, {}
-        for line in read_text(path, _MAX_NAMES, "names of jobs").splitlines() if path.is_file() else ():
-            with suppress(ValueError, KeyError, TypeError):  # the last line may be half written
-                known = json.loads(line)
-                job = kind(folder=self._jobs_of, job_id=str(int(known["job"])))
-                if job.paths.result_pickle.exists():
-                    found[str(known["name"])] = job
-                elif self.settings.cluster == "local":
-                    _interrupt(int(known["job"]), self._jobs_of)
-                elif not job.done(force_check=True):
-                    found[str(known["name"])] = job
+        """Jobs of a process that was killed, by the names of their calls: the last of each that is done, or that goes
+        on and can be waited for, which this machine's own cannot. All others are ended."""
+        names, found = self._names(), dict[str, Any]()
+        jobs = [kind(folder=self._jobs_of, job_id=number) for number in self._numbers()]
+        if jobs and self.settings.cluster == "slurm":
+            kind.watcher.update_if_long_enough("force")
+        for job in jobs:
+            name = names.get(job.job_id)
+            if job.paths.result_pickle.exists():
+                found |= {} if name is None else {name: job}
+            elif self.settings.cluster == "local":
+                _interrupt(int(job.job_id), self._jobs_of)
+            elif not kind.watcher.is_done(job.job_id, mode="cache"):
+                if name is not None and kind.watcher.get_state(job.job_id, mode="cache") != "UNKNOWN":
+                    found[name] = job
+                else:
+                    job.cancel(check=False)
         return found
+
+    def _numbers(self) -> Iterator[str]:
+        """Of all jobs that were begun for these results."""
+        numbers = (path.name.removesuffix(_SUBMITTED) for path in self._jobs_of.glob(f"*{_SUBMITTED}"))
+        return (number for number in numbers if number.isdecimal())
+
+    def _names(self) -> dict[str, str]:
+        """Of calls, by the number of the job that was begun last for each."""
+        path, last = self._jobs_of / _NAMES, dict[str, str]()
+        for line in read_text(path, _MAX_NAMES, "names of jobs").splitlines() if path.is_file() else ():
+            with suppress(ValueError, KeyError, TypeError):  # a line may be half written
+                known = json.loads(line)
+                last[str(known["name"])] = str(int(known["job"]))
+        return {number: name for name, number in last.items()}
 
     @property
     def workers(self) -> int:
@@ -95,43 +120,65 @@ class SubmititExecutor(Executor):
         return (self._lost_job,)
 
     def submit(self, function: Callable[..., Any], /, *arguments: Any) -> Future[Any]:
-        is_of_processes = self.settings.cluster == "local"
-        with file_errors(self._jobs_of), _errors_into(self._jobs_of / _ERRORS) if is_of_processes else nullcontext():
-            return self._awaited(self._submitit.submit(function, *arguments))
+        return self._future(self._begun(function, arguments))
 
     def begin(self, name: str, function: Callable[..., Any], /, *arguments: Any) -> Future[Any]:
-        if (job := self._left.pop(name, None)) is not None:
-            return self._awaited(job)
-        future = self.submit(function, *arguments)
-        if self.settings.cluster != "debug":
+        if (job := self._left.pop(name, None)) is not None and not _came_to_nothing(job):
+            return self._future(job)
+        job = self._begun(function, arguments)
+        if name and self.settings.cluster != "debug":
             path = self._jobs_of / _NAMES
-            line = json.dumps({"name": name, "job": self._under_way[future].job_id}) + "\n"
+            line = "\n" + json.dumps({"name": name, "job": job.job_id})  # what was written last may be cut off
             with file_errors(path):
                 handle = open_own(path)
                 try:
                     write_all(handle, line.encode())
                 finally:
                     os.close(handle)
+        return self._future(job)
+
+    def _begun(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+        pauses = iter(PAUSES)
+        while True:
+            try:
+                with file_errors(self._jobs_of), self._quiet():
+                    return self._submitit.submit(function, *arguments)
+            except RuntimeError as error:  # also of a scheduler that has too many jobs, or too much to do
+                if (pause := next(pauses, None)) is None:
+                    why = " ".join(str(error).split())[:300]
+                    raise NATError(f"executor: a job was refused {len(PAUSES) + 1} times: {why}") from error
+                time.sleep(pause)
+
+    def _quiet(self) -> AbstractContextManager[object]:
+        """What submitit and jobs of this machine print beside what they raise is for nobody."""
+        if self.settings.cluster == "local":
+            return _errors_into(self._jobs_of / _ERRORS)
+        return redirect_stderr(io.StringIO())
+
+    def _future(self, job: Any) -> Future[Any]:
+        future = self._awaited.add(job)
+        future.add_done_callback(self._note_lost)
         return future
 
-    def _awaited(self, job: Any) -> Future[Any]:
-        future = self._waiting.submit(self._result, job)
-        self._any_lost |= any(isinstance(each.exception(), self.lost) for each in self._under_way if each.done())
-        self._under_way = {each: its for each, its in self._under_way.items() if not each.done()}
-        self._under_way[future] = job
-        return future
-
-    def _result(self, job: Any) -> Any:
-        with file_errors(self._jobs_of):
-            return job.result()
+    def _note_lost(self, future: Future[Any]) -> None:
+        self._any_lost |= isinstance(future.exception(), self.lost)
 
     def close(self, at_once: bool) -> None:
-        ended = [job for future, job in self._under_way.items() if not future.done()]
-        for job in (*ended, *self._left.values()):
+        for job in (*self._awaited.under_way.values(), *self._left.values()):
             job.cancel(check=False)
-        self._waiting.shutdown(wait=not at_once, cancel_futures=True)
         if not at_once and not self._any_lost:  # else what the jobs printed is kept
             shutil.rmtree(self._jobs_of, ignore_errors=True)
+
+
+def _came_to_nothing(job: Any) -> bool:
+    """Whether a job is done whose call has to be made again: what was wrong then may be mended."""
+    if not job.paths.result_pickle.exists():
+        return False
+    try:
+        value = job.result()
+    except Exception:  # noqa: BLE001 - whatever is wrong with what a job left, it is done again
+        return True
+    return isinstance(value, Returned) and value.failed
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from nat_plugin.errors import NATErrors
+from nat_plugin.errors import NATError, NATErrors
 from nat_plugin.execution.base import Executor
 from nat_plugin.execution.calls import CallAnswer, ExecutorCall, answers
 from nat_plugin.execution.sharing import SharedState
@@ -45,6 +45,13 @@ def noted(path: str, seconds: float) -> int:
     return len(Path(path).read_text().splitlines())
 
 
+def wanting(path: str, refuses: bool) -> int:
+    """Comes to nothing unless there is such a file."""
+    if not Path(path).exists():
+        raise NATError(f"{path}: no such file") if refuses else OSError("no disk")
+    return 7
+
+
 def broken() -> None:
     raise ZeroDivisionError("a loss of\nnothing")
 
@@ -62,6 +69,13 @@ def dying(marks: str, times: int) -> int:
         (path / str(done)).touch()
         os.kill(os.getpid(), signal.SIGKILL)
     return done
+
+
+def answer_of(executor: Executor, name: str, function: Any, *given: Any) -> CallAnswer[str]:
+    """What becomes of one call that goes by a name among the results."""
+    waiting = iter([ExecutorCall(name, function, given, name)])
+    (answer,) = answers(executor, lambda: next(waiting, None))
+    return answer
 
 
 def all_of(executor: Executor, *calls: tuple[Any, ...]) -> dict[Any, CallAnswer[Any]]:

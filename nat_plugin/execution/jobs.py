@@ -1,0 +1,71 @@
+"""Jobs of submitit that are waited for by one thread, however many there are. It keeps no process from its end."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from nat_plugin.files import file_errors
+
+EVERY = 0.5
+"""Seconds between two looks at all jobs."""
+
+
+class AwaitedJobs:
+    """Futures of jobs. ``folder``: where their results come to."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._jobs: dict[Future[Any], Any] = {}
+        self._changed = threading.Condition()
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    @property
+    def under_way(self) -> dict[Future[Any], Any]:
+        with self._changed:
+            return dict(self._jobs)
+
+    def add(self, job: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        future.add_done_callback(self._drop)
+        with self._changed:
+            self._jobs[future] = job
+            self._changed.notify()
+        return future
+
+    def _drop(self, future: Future[Any]) -> None:
+        with self._changed:
+            self._jobs.pop(future, None)
+
+    def _watch(self) -> None:
+        seen: set[Future[Any]] = set()  # of jobs that have ended, whose results may be late
+        while True:
+            with self._changed:
+                while not self._jobs:
+                    self._changed.wait()
+            jobs = self.under_way
+            seen.intersection_update(jobs)
+            for future, job in jobs.items():
+                if future in seen or not job.done():
+                    continue
+                seen.add(future)
+                if job.paths.result_pickle.exists():
+                    self._take(future, job)
+                else:  # submitit waits for the disk of a cluster: no other job waits for that
+                    threading.Thread(target=self._take, args=(future, job), daemon=True).start()
+            time.sleep(EVERY)
+
+    def _take(self, future: Future[Any], job: Any) -> None:
+        try:
+            with file_errors(self._folder):
+                value = job.result()
+        except BaseException as error:  # noqa: BLE001 - whoever asked for it hears of it
+            with suppress(InvalidStateError):
+                future.set_exception(error)
+        else:
+            with suppress(InvalidStateError):
+                future.set_result(value)
