@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -15,6 +16,7 @@ from nat_plugin.errors import NATError
 from nat_plugin.files import ReadError, read_text
 from nat_plugin.memory import memory_kept as memory_kept
 from nat_plugin.parallel.ranks import ALONE, Ranks
+from nat_plugin.processes import GPU_OF_WORKER
 
 __all__ = ["Compute", "find_compute", "made_with", "memory_kept"]
 
@@ -58,6 +60,8 @@ def find_compute(device: str = "auto", precision: str = "auto") -> Compute:
     """``auto``, ``cpu``, ``cuda`` or ``cuda:N``; precision ``auto`` (bfloat16 on CUDA, else float32), ``float32``,
     ``bfloat16`` or ``float16``. NATError for a device that is not there."""
     dtypes = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
+    if device in ("auto", "cuda"):
+        _take_own_gpu()
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     kind, _, number = device.partition(":") if isinstance(device, str) else (device, "", "")
@@ -72,6 +76,13 @@ def find_compute(device: str = "auto", precision: str = "auto") -> Compute:
     if precision not in dtypes:
         raise NATError(f"precision '{precision}' is not one of auto, {', '.join(dtypes)}")
     return Compute(torch.device(device), dtypes[precision])
+
+
+def _take_own_gpu() -> None:
+    """In a worker of this machine that has a GPU to itself: it sees that alone. For torch not to look at all of them,
+    this is done before CUDA is asked for anything."""
+    if (own := os.environ.get(GPU_OF_WORKER)) and not torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        os.environ["CUDA_VISIBLE_DEVICES"] = own
 
 
 @contextmanager

@@ -10,12 +10,15 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import connection, get_context, parent_process
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from nat_plugin.errors import NATError
 
 PASSED_ON = "NAT_"
 """What the names of environment variables begin with that processes get which work for this one."""
+GPU_OF_WORKER = f"{PASSED_ON}WORKER_GPU"
+"""The environment variable of a worker that says which GPU it has, where it is to use any."""
 Submit: TypeAlias = Callable[..., Future[Any]]
 """As ``Executor.submit``."""
 
@@ -23,19 +26,22 @@ Submit: TypeAlias = Callable[..., Future[Any]]
 class WorkerPool:
     """So many processes, which end with this one however it ends."""
 
-    def __init__(self, count: int, method: str) -> None:
+    def __init__(self, count: int, method: str, environment: Mapping[str, str] = MappingProxyType({})) -> None:
+        """``environment``: variables that they have besides those which are passed on."""
         context = get_context(method)
         self._reading, self._writing = context.Pipe(duplex=False)
         passed_on = {name: value for name, value in os.environ.items() if name.startswith(PASSED_ON)}
-        self._executor = ProcessPoolExecutor(count, context, _begin, (self._reading, passed_on))
+        self._executor = ProcessPoolExecutor(count, context, _begin, (self._reading, {**passed_on, **environment}))
 
     def submit(self, *call: Any) -> Future[Any]:
         with _deaf():  # which the process inherits that is started here
             return self._executor.submit(*call)
 
     def end(self) -> None:
-        """Have them end at once, whatever they are at."""
+        """Have them end at once, whatever they are at: also those that begin now, and those that hear nothing."""
         self._writing.send(None)
+        for process in list((self._executor._processes or {}).values()):
+            process.kill()
 
     def close(self) -> None:
         """Wait until they have ended; what was not begun is dropped."""

@@ -29,9 +29,8 @@ def do_searches(
     calls = iter(ExecutorCall(task, traces_of, (task,), _name(work, task)) for task in tasks)
     lost: list[str] = []
     tally = Tally()
-    for answer in answers(executor, lambda: next(calls, None)):
+    for answer in answers(executor, lambda: next(calls, None), lambda under_way: note(f"{tally}, {under_way}")):
         tally.add(answer)
-        note(str(tally))
         unit = answer.subject.unit
         if answer.lost is not None:
             labels = ", ".join(answer.subject.labels)
@@ -40,6 +39,7 @@ def do_searches(
         for label, trace in answer.value:
             write_trace(work, label, unit, trace)
         yield len(answer.value)
+    note(str(tally))
     write_work(tally, work.folder)
     if lost:
         more = f", and {len(lost) - 1:,} more" if len(lost) > 1 else ""

@@ -52,6 +52,9 @@ class Executor(ABC):
     """What has to be installed, by its import name."""
     extra: ClassVar[str | None] = None
     """The extra of this project that installs it; left out: the package by its name."""
+    grace: float | None = None
+    """Seconds beyond ``timeout`` after which a call is given up of whose worker nothing was heard, as of one that hangs
+    before the call or behind it; None: the engine itself sees to that."""
 
     def __init__(self, settings: ExecutorSettings, folder: Path) -> None:
         """``folder``: of the results, where it may keep files of its own."""
@@ -90,6 +93,15 @@ class Executor(ABC):
         again; by default it is begun anew."""
         del name
         return self.submit(function, *arguments)
+
+    def shun(self, future: Future[Any], worker: str) -> None:  # noqa: B027 - for engines whose workers stay
+        """The worker of a try that came to nothing gets no other call: what is wrong may be with it. ``worker``: its
+        name, where it said one; a call that was given up goes on still, and ends now."""
+
+    def is_late(self, age: float) -> bool:
+        """Whether a call that was begun so many seconds ago is to be given up."""
+        timeout = self.settings.timeout
+        return timeout is not None and self.grace is not None and age > timeout + self.grace
 
     def share(self, state: State) -> SharedState:
         """A state that many calls need: each gets what is returned here as an argument, and from its ``get`` the state,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import faulthandler
 import os
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -40,9 +41,8 @@ def carried_out(
     function: Callable[..., Any], arguments: tuple[Any, ...], timeout: float | None, asking: str
 ) -> Returned:
     """In a worker. Engines wrap errors in errors of their own, so none leaves it."""
-    here, gpus = this_process(), os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    here = this_process()
     began, since = time.time(), time.monotonic()
-    worker = f"{here} on GPU {gpus}" if gpus else here
     value: Any = None
     refused = raised = None
     try:
@@ -51,10 +51,25 @@ def carried_out(
     except NATError as error:
         show_trace(error)
         refused = str(error)
-    except Exception as error:  # noqa: BLE001 - whatever it is, it costs this call alone
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it is, it costs this call alone
         show_trace(error)
-        raised = f"it raised {type(error).__name__}: {' '.join(str(error).split())[:300]}"
-    return Returned(worker, began, time.monotonic() - since, value, refused, raised)
+        raised = raised_by(error)
+    return Returned(here + _gpus(), began, time.monotonic() - since, value, refused, raised)
+
+
+def raised_by(error: BaseException) -> str:
+    """What went wrong, in a line."""
+    return f"it raised {type(error).__name__}: {' '.join(str(error).split())[:300]}"
+
+
+def _gpus() -> str:
+    """Behind the name of a worker: the GPU that it has, where it has one, and what that is, where it was used."""
+    numbers, torch = os.environ.get("CUDA_VISIBLE_DEVICES", ""), sys.modules.get("torch")
+    name = ""
+    if torch is not None and torch.cuda.is_initialized():
+        name = f" ({torch.cuda.get_device_name()})"
+        numbers = numbers or str(torch.cuda.current_device())
+    return f" on GPU {numbers}{name}" if numbers else ""
 
 
 @contextmanager

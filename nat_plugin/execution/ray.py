@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import socket
-import sys
-import threading
+import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -18,19 +16,19 @@ from pydantic import Field
 
 from nat_plugin.errors import NATError
 from nat_plugin.execution.base import Executor, ExecutorSettings
+from nat_plugin.execution.cluster import TO_GROW, ClusterHead, ClusterRoom, begun_by_the_user, node_awaited
 from nat_plugin.execution.sharing import SharedState
-from nat_plugin.files import ReadError, read_text
+from nat_plugin.files import ReadError, read_bytes
 from nat_plugin.processes import PASSED_ON
 from nat_plugin.settings import State
 
 AUTO = "auto"
-_MAX_ADDRESS = 4096
-"""Bytes of a file with an address."""
+_IDLE, _MAX_COMMAND = b"ray::IDLE", 4096
+"""How a worker that is at nothing is called, and bytes that are read of that."""
 _TO_BEGIN = "600"
 """Seconds in which a worker has to have begun. On busy cores that takes more than Ray's minute; then it begins more."""
-EVERY, GONE, GRACE = 2.0, 20.0, 10.0
-"""Seconds between two looks at the head of a cluster; after which it counts as lost, where Ray ends the process after
-60; and in which the process may end by itself then."""
+GRACE_ALONE, GRACE_AMONG_OTHERS = 300.0, 3600.0
+"""See ``Executor.grace``: in a cluster that others use as well a call may wait for its place."""
 PATIENCE = (60.0, 120.0, 240.0)
 """Seconds until the node of a cluster that is begun has to be there; else it is begun again, so many times in all."""
 
@@ -64,18 +62,38 @@ class RayExecutor(Executor):
         import ray
 
         self._ray: Any = ray
-        self._own = not ray.is_initialized()
+        self._own, self._alone = not ray.is_initialized(), False
+        """Whether this connects, and whether the cluster is of this machine alone."""
         self._under_way: dict[Future[Any], Any] = {}
         self._known: dict[Callable[..., Any], Any] = {}
         self._shared: _StoredState | None = None
         if self._own:
             self._connect()
-        self._head = _Head(ray.get_runtime_context().gcs_address, self._lose_head)
+        self._head = ClusterHead(ray.get_runtime_context().gcs_address, self._lose_head)
+        self.grace = GRACE_ALONE if self._alone else GRACE_AMONG_OTHERS
+        needs = {"CPU": settings.cpus, "GPU": settings.gpus}
+        self._room = ClusterRoom(ray.nodes, needs, 0.0 if self._alone else TO_GROW)
+        self._died = False
+        """Whether Ray on this machine has."""
+        try:
+            self._room.places()
+        except NATError:
+            self.close(at_once=True)
+            raise
 
     def share(self, state: State) -> SharedState:
         """In Ray's object store: it comes to every machine once, whatever disks these share."""
-        self._shared = _StoredState(state, self._ray.put(state))
+        self._shared = _StoredState(state, self._stored(state))
         return self._shared
+
+    def _stored(self, state: State | None) -> Any:
+        try:
+            return self._ray.put(state)
+        except self.lost as error:
+            why = " ".join(str(error).split())[:300]
+            raise NATError(
+                f"executor: Ray cannot store what all workers need: {type(error).__name__}: {why}"
+            ) from error
 
     def _connect(self) -> None:
         settings = self.settings
@@ -83,7 +101,7 @@ class RayExecutor(Executor):
         usual: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
         if passed_on:
             usual["runtime_env"] = {"env_vars": passed_on}
-        address = _begun_by_the_user() if settings.address == AUTO else settings.address
+        address = begun_by_the_user() if settings.address == AUTO else settings.address
         try:
             if address is not None:
                 self._ray.init(address=address, **usual)
@@ -98,8 +116,9 @@ class RayExecutor(Executor):
         """A cluster of this machine alone."""
         for tries, seconds in enumerate(PATIENCE, start=1):
             try:
-                with _node_awaited(time.monotonic() + seconds):
+                with node_awaited(time.monotonic() + seconds):
                     self._ray.init(address="local", include_dashboard=False, **usual)
+                self._alone = True
                 return
             except Exception as error:  # Ray says a node that does not begin by a plain one
                 self._ray.shutdown()
@@ -109,28 +128,42 @@ class RayExecutor(Executor):
 
     @property
     def workers(self) -> int:
-        if self.settings.workers is not None:
-            return self.settings.workers
-        there = self._ray.cluster_resources()
-        room = [int(there.get("CPU", 0) / self.settings.cpus)]
-        if self.settings.gpus:
-            room.append(int(there.get("GPU", 0) / self.settings.gpus))
-        return max(1, min(room))
+        places = self._room.places()
+        return self.settings.workers or max(1, places)
 
     @property
     def lost(self) -> tuple[type[BaseException], ...]:
-        known = self._ray.exceptions
-        return known.WorkerCrashedError, known.NodeDiedError, known.OutOfMemoryError, known.LocalRayletDiedError
+        found: type[BaseException] = self._ray.exceptions.RayError
+        return (found,)
 
     def submit(self, function: Callable[..., Any], /, *arguments: Any) -> Future[Any]:
         if self._head.lost is not None:
             raise self._head.lost
-        self._check_node()
+        if self._died:
+            self._begin_anew()
         reference = self._remote(function).remote(*arguments)
         future: Future[Any] = reference.future()
-        self._under_way = {each: ref for each, ref in self._under_way.items() if not each.done()}
         self._under_way[future] = reference
+        future.add_done_callback(self._note_end)
         return future
+
+    def _note_end(self, future: Future[Any]) -> None:
+        self._under_way.pop(future, None)
+        self._died |= isinstance(future.exception(), self._ray.exceptions.LocalRayletDiedError)
+
+    def shun(self, future: Future[Any], worker: str) -> None:
+        """Its process ends: Ray would give it the next call. Mostly it gets this one, behind which it ends."""
+        if (reference := self._under_way.get(future)) is not None:
+            self._ray.cancel(reference, force=True)
+        machine, _, process = worker.partition(" on GPU ")[0].rpartition(":")
+        if not process.isdecimal():
+            return
+        end = self._ray.remote(num_cpus=0, max_retries=0, max_calls=1)(_end_worker)
+        there = [
+            each["NodeID"] for each in self._ray.nodes() if each["Alive"] and each["NodeManagerHostname"] == machine
+        ]
+        with suppress(*self.lost):
+            self._ray.get([end.options(label_selector={"ray.io/node-id": node}).remote(int(process)) for node in there])
 
     def _remote(self, function: Callable[..., Any]) -> Any:
         """Made known to the cluster once, which asks its head."""
@@ -140,23 +173,20 @@ class RayExecutor(Executor):
             self._known[function] = made(function)
         return self._known[function]
 
-    def _check_node(self) -> None:
-        """Where Ray on this machine has died, everything fails from then on: it is begun anew."""
-        died = self._ray.exceptions.LocalRayletDiedError
-        if not any(isinstance(each.exception(), died) for each in self._under_way if each.done()):
-            return
+    def _begin_anew(self) -> None:
+        """Where Ray on this machine has died, everything fails from then on."""
         if not self._own:
             raise NATError("executor: Ray has died on this machine; start it again, then go on")
         self._head.leave()
         self._ray.shutdown()
-        for future in self._under_way:
-            if not future.done():
-                future.set_exception(died())
-        self._under_way, self._known = {}, {}
+        for future in list(self._under_way):
+            with suppress(InvalidStateError):
+                future.set_exception(self._ray.exceptions.LocalRayletDiedError())
+        self._under_way, self._known, self._died = {}, {}, False
         self._connect()
-        self._head = _Head(self._ray.get_runtime_context().gcs_address, self._lose_head)
+        self._head = ClusterHead(self._ray.get_runtime_context().gcs_address, self._lose_head)
         if self._shared is not None:
-            self._shared.reference = self._ray.put(self._shared.state)
+            self._shared.reference = self._stored(self._shared.state)
 
     def _lose_head(self, error: NATError) -> None:
         """Whatever is waited for ends with the error. Ray itself would end this process, after a minute and without a
@@ -170,47 +200,19 @@ class RayExecutor(Executor):
         if self._head.lost is not None:
             return  # all that Ray could do now is wait for it
         if at_once:
-            for future, reference in self._under_way.items():
-                if not future.done():
-                    self._ray.cancel(reference, force=True)
+            for reference in list(self._under_way.values()):
+                self._ray.cancel(reference, force=True)
         if self._own:
             self._ray.shutdown()
 
 
-class _Head:
-    """The process of Ray that knows all machines of a cluster, watched from a thread."""
-
-    def __init__(self, address: str, lose: Callable[[NATError], None]) -> None:
-        host, _, port = address.rpartition(":")
-        self._address, self._lose = (host.strip("[]"), int(port)), lose
-        self._left = threading.Event()
-        self.lost: NATError | None = None
-        """What is said once it no longer answers."""
-        threading.Thread(target=self._watch, daemon=True).start()
-
-    def leave(self) -> None:
-        """It may end from now on."""
-        self._left.set()
-
-    def _watch(self) -> None:
-        heard = time.monotonic()
-        while not self._left.wait(EVERY):
-            try:
-                socket.create_connection(self._address, timeout=EVERY).close()
-                heard = time.monotonic()
-            except OSError as error:
-                if time.monotonic() - heard < GONE:
-                    continue
-                where = ":".join(map(str, self._address))
-                self.lost = NATError(
-                    f"executor: the head of Ray at {where} has not answered for {GONE:g} seconds ({error}): start it "
-                    "again, then go on with nat resume"
-                )
-                self._lose(self.lost)
-                if not self._left.wait(GRACE):  # this process waits within Ray, which would end it without a word
-                    print(f"nat: {self.lost}", file=sys.stderr, flush=True)
-                    os._exit(2)
-                return
+def _end_worker(process: int) -> None:
+    """In a worker of that machine: another one, where it is at nothing."""
+    if process == os.getpid():
+        return
+    with suppress(OSError, ReadError):
+        if read_bytes(Path(f"/proc/{process}/cmdline"), _MAX_COMMAND, "the command of a process").startswith(_IDLE):
+            os.kill(process, signal.SIGKILL)
 
 
 class _StoredState:
@@ -233,42 +235,3 @@ def _fetched(reference: Any) -> State:
 
     state: State = ray.get(reference)
     return state
-
-
-@contextmanager
-def _node_awaited(until: float) -> Iterator[None]:
-    """Ray looks for half a minute, which nothing sets, whether a node that it begins is there; then it gives up, and
-    leaves what it began. On busy cores that is too short: within this each look lasts until the node is there, or
-    until that time."""
-    from ray._private import services
-
-    look: Callable[..., Any] | None = getattr(services, "get_node", None)
-    if look is None:  # a Ray that looks in another way
-        yield
-        return
-
-    def look_on(*given: Any) -> Any:
-        while True:
-            try:
-                return look(*given)
-            except RuntimeError:  # not yet
-                if time.monotonic() > until:
-                    raise
-                time.sleep(0.1)
-
-    services.get_node = look_on
-    try:
-        yield
-    finally:
-        services.get_node = look
-
-
-def _begun_by_the_user() -> str | None:
-    """The address of a cluster that is there to stay. Ray's own ``auto`` takes any that it finds, also the one that
-    another command began for itself and that ends with it."""
-    if found := os.environ.get("RAY_ADDRESS"):
-        return found
-    noted = Path(os.environ.get("RAY_TMPDIR", "/tmp"), "ray", "ray_current_cluster")
-    with suppress(ReadError):
-        return read_text(noted, _MAX_ADDRESS, "an address").strip() or None
-    return None

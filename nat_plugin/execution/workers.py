@@ -61,10 +61,11 @@ class Workers:
             yield found.pop(number).value
 
     def _answers(self, following: Following[_Subject]) -> Iterator[CallAnswer[_Subject]]:
-        for answer in answers(self.executor, following):
+        for answer in answers(self.executor, following, lambda under_way: self.report(f"{self.tally}, {under_way}")):
             self.tally.add(answer)
-            self.report(str(self.tally))
             yield answer
+        if self.tally.rows({}):
+            self.report(str(self.tally))
 
     def __enter__(self: _W) -> _W:
         return self

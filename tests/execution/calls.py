@@ -5,10 +5,13 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from nat_plugin.device import find_compute
 from nat_plugin.errors import NATError, NATErrors
 from nat_plugin.execution.base import Executor
 from nat_plugin.execution.calls import CallAnswer, ExecutorCall, answers
@@ -21,6 +24,13 @@ def square(number: int) -> int:
 
 def where() -> int:
     return os.getpid()
+
+
+def gpu_of(device: str) -> str:
+    """Which one this process sees, once it was said on what to compute; empty: all that there are."""
+    with suppress(NATError):  # there may be none here
+        find_compute(device)
+    return os.environ.get("CUDA_VISIBLE_DEVICES", "")
 
 
 def summed(shared: SharedState, factor: int) -> tuple[float, int]:
@@ -54,6 +64,55 @@ def wanting(path: str, refuses: bool) -> int:
 
 def broken() -> None:
     raise ZeroDivisionError("a loss of\nnothing")
+
+
+def leaving() -> None:
+    sys.exit("no licence")
+
+
+class SickAtFirst:
+    """A worker in which a first call goes wrong is of no use any more, as after an error of CUDA. ``file``: that there
+    was one."""
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+
+    def __call__(self, number: int) -> int:
+        with suppress(FileExistsError):
+            Path(self.file).touch(exist_ok=False)
+            _sick.append(self.file)
+        if _sick:
+            raise RuntimeError("CUDA error: an illegal memory access was encountered")
+        return number
+
+
+_sick: list[str] = []
+
+
+class Unpickled:
+    """Takes its time to be unpickled, and lets nobody go on meanwhile."""
+
+    def __reduce__(self) -> Any:
+        return _slow, ()
+
+
+def _slow() -> None:
+    ctypes.PyDLL(None).sleep(60)
+
+
+class Unreadable:
+    """Cannot be unpickled."""
+
+    def __reduce__(self) -> Any:
+        return _read, ()
+
+
+def _read() -> None:
+    raise ValueError("no such thing here")
+
+
+def unsendable() -> Any:
+    return lambda: None
 
 
 def hanging() -> None:

@@ -15,13 +15,29 @@ import pytest
 import torch
 
 from nat_plugin.errors import NATError
+from nat_plugin.execution import calls, local
 from nat_plugin.execution.choosing import check_executor, executor_values, find_executor
 from nat_plugin.plugins import plugins
 from nat_plugin.runs.progress import Silent
 from nat_plugin.runs.recipe import plan
 from nat_plugin.runs.run import start
 from tests.comparisons.engines import SMALL, contents, run
-from tests.execution.calls import all_of, broken, dying, hanging, refused, square, summed, where
+from tests.execution.calls import (
+    SickAtFirst,
+    Unpickled,
+    all_of,
+    broken,
+    dying,
+    gpu_of,
+    hanging,
+    leaving,
+    noted,
+    refused,
+    square,
+    summed,
+    unsendable,
+    where,
+)  # fmt: skip
 from tests.execution.engines import ENGINES
 
 SCHEDULE = {"epochs": 1, "batch": 64, "cutout": 0, "auxiliary": 0}
@@ -70,6 +86,63 @@ def test_a_local_worker_that_is_killed_while_it_is_at_nothing_costs_nothing(tmp_
         while not pool._executor._broken:
             time.sleep(0.01)
         assert found.submit(square, 7).result() == 49
+
+
+@pytest.mark.parametrize("engine", [ENGINES[0], ENGINES[2]])
+def test_a_worker_in_which_a_call_failed_gets_no_other(engine: dict[str, Any], tmp_path: Path) -> None:
+    call = SickAtFirst(str(tmp_path / "first"))
+    found = executor({**engine, "workers": 1, "timeout": 60}, tmp_path)
+    answers = all_of(found, *((number, call, number) for number in range(4)))
+    assert [answers[number].value for number in range(4)] == [0, 1, 2, 3]
+    assert sum(len(each.failed) for each in answers.values()) == 1
+
+
+def test_workers_of_this_machine_have_its_gpus_in_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    for name in ("nvidia0", "nvidia1", "nvidiactl"):
+        (tmp_path / name).touch()
+    monkeypatch.setattr(local, "DEVICES", tmp_path)
+    with executor({"name": "local", "workers": 3}, tmp_path) as found:
+        futures = [found.submit(gpu_of, device) for device in ("auto", "cuda", "cuda:1")]
+        assert [future.result() for future in futures] == ["0", "1", ""]
+        found.shun(futures[1], "")
+        assert found._gpus[found._new()] == "1"
+
+
+def test_gpus_that_a_process_may_use_are_given_out_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    for given, expected in {"3,GPU-5f": ["3", "GPU-5f"], "": [], "-1": []}.items():
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", given)
+        assert local.visible_gpus() == expected
+
+
+def test_a_worker_that_hangs_before_its_call_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = executor({"name": "local", "workers": 2, "timeout": 0.5, "retries": 0}, tmp_path)
+    monkeypatch.setattr(type(found), "grace", 0.5)
+    answers = all_of(found, ("hangs", noted, Unpickled(), 0.0), ("well", square, 7))
+    assert answers["hangs"].lost is not None
+    assert answers["hangs"].lost.startswith("nothing was heard of its worker for ")
+    assert answers["well"].value == 49
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_what_goes_wrong_around_a_call_costs_it_alone(engine: dict[str, Any], tmp_path: Path) -> None:
+    found = executor({**engine, "retries": 0}, tmp_path)
+    answers = all_of(found, ("leaves", leaving), ("cannot be sent", unsendable), ("well", square, 7))
+    assert answers["leaves"].lost == "it raised SystemExit: no licence"
+    assert answers["well"].value == 49
+    if engine["name"] == "local":  # others send functions by their code
+        assert str(answers["cannot be sent"].lost).startswith("it raised ")
+
+
+def test_what_is_under_way_is_told_while_nothing_arrives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calls, "EVERY", 0.02)
+    heard: list[calls.UnderWay] = []
+    waiting = iter([calls.ExecutorCall(1, noted, (str(tmp_path / "begun"), 0.5))])
+    with executor({"name": "local", "workers": 2}, tmp_path) as found:
+        assert [each.value for each in calls.answers(found, lambda: next(waiting, None), heard.append)] == [1]
+    assert len(heard) > 2
+    assert {each.calls for each in heard} == {1}
+    assert [each.oldest for each in heard] == sorted(each.oldest for each in heard)
 
 
 @pytest.mark.parametrize("engine", [pytest.param({"name": "local"}, id="here"), ENGINES[0], ENGINES[2]])

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,10 +16,12 @@ pytest.importorskip("ray")
 
 from benchmarks.experiments.speed.chaos import WORKERS, begun_by
 from nat_plugin.errors import NATError
+from nat_plugin.execution import cluster
 from nat_plugin.execution.choosing import find_executor
-from nat_plugin.execution.ray import RaySettings
+from nat_plugin.execution.cluster import ClusterRoom
+from nat_plugin.execution.ray import RayExecutor, RaySettings
 from nat_plugin.plugins import plugins
-from tests.execution.calls import square
+from tests.execution.calls import Unreadable, answer_of, square
 
 
 def test_where_ray_itself_dies_it_is_begun_anew_and_no_other_command_joins_it(tmp_path: Path) -> None:
@@ -27,6 +30,47 @@ def test_where_ray_itself_dies_it_is_begun_anew_and_no_other_command_joins_it(tm
     done = subprocess.run(call, cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=300)
     said = done.stdout.splitlines()
     assert (said[0], said[-3:]) == ("no worker", ["LocalRayletDiedError", "49", "alone"]), done.stderr
+
+
+def test_a_task_that_no_node_can_take_is_a_line_at_once_or_where_the_cluster_may_grow_a_while_later() -> None:
+    node = {"Alive": True, "Resources": {"CPU": 4.0, "GPU": 1.0}}
+    dead = {"Alive": False, "Resources": {"CPU": 64.0, "GPU": 8.0}}
+    nodes = [node, dead]
+    assert ClusterRoom(lambda: nodes, {"CPU": 1, "GPU": 0}, 0).places() == 4
+    assert ClusterRoom(lambda: [*nodes, node], {"CPU": 1, "GPU": 0.5}, 0).places() == 4
+    with pytest.raises(NATError, match=r"no node of the Ray cluster has 1 CPU and 2 GPU: lower executor\.cpus or"):
+        ClusterRoom(lambda: nodes, {"CPU": 1, "GPU": 2}, 0).places()
+    assert ClusterRoom(lambda: nodes, {"CPU": 1, "GPU": 2}, 60).places() == 0
+
+
+def test_the_nodes_of_a_cluster_are_asked_for_once_in_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def nodes() -> list[dict[str, Any]]:
+        asked.append(1)
+        return [{"Alive": True, "Resources": {"CPU": 1.0}}]
+
+    room = ClusterRoom(nodes, {"CPU": 1}, 0)
+    assert [room.places() for _ in range(100)] == [1] * 100
+    assert len(asked) == 1
+    monkeypatch.setattr(cluster, "LOOK", 0.0)
+    assert (room.places(), len(asked)) == (1, 2)
+
+
+def test_what_ray_cannot_keep_costs_its_call_or_is_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import ray
+
+    def full(*_: object) -> None:
+        raise ray.exceptions.ObjectStoreFullError("no room\nfor 9 GB")
+
+    with find_executor("ray", RaySettings(workers=1, retries=0), tmp_path, plugins()) as executor:
+        assert isinstance(executor, RayExecutor)
+        for name in ("ObjectLostError", "ObjectFetchTimedOutError", "RaySystemError", "RuntimeEnvSetupError"):
+            assert issubclass(getattr(ray.exceptions, name), executor.lost)
+        assert answer_of(executor, "", square, Unreadable()).lost is not None
+        monkeypatch.setattr(ray, "put", full)
+        with pytest.raises(NATError, match=r"cannot store what all workers need: ObjectStoreFullError: .*no room for"):
+            executor.share({})
 
 
 def test_a_node_that_is_slow_to_begin_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
