@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -92,6 +94,33 @@ def test_the_same_seed_learns_the_same_and_a_stop_changes_nothing() -> None:
 
     whole, stopped = trained(None), trained(5)
     assert all(torch.equal(whole[name], stopped[name]) for name in whole)
+
+
+def test_what_it_expects_most_of_is_learned_more_often_and_a_stop_in_between_changes_nothing() -> None:
+    networks = distinct_ladders(160, 4)
+    graphs = [build_graph(each) for each in networks]
+    scores = np.array([score(each, 1.0) for each in networks])
+    known = [MeasuredTask("large", graphs, scores), MeasuredTask("small", graphs[:30], scores[:30])]
+    learning = CriticLearning(steps=300, batch=8, lr=1e-2)
+    config = CriticConfig(members=1, hidden=8, rounds=1, width=4)
+    training = CriticTraining(new_critic(config, 0, CPU), known, learning, 5)
+    training.run(200)
+    before = training.critic.expect(graphs).mean
+    training.run(20)
+    state = training.state()
+    ((member, task, best),) = state["favourites"]  # the small task has none
+    assert (member, task) == (0, 0)
+    assert set(best) == set(np.argsort(-before, kind="stable")[:16].tolist())
+    again = CriticTraining(new_critic(config, 9, CPU), known, learning, 8)
+    again.restore(state)
+    for each in (training, again):
+        each.run()
+    resumed, whole = again.critic.state_dict(), training.critic.state_dict()
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+    even = CriticTraining(new_critic(config, 0, CPU), known, replace(learning, favourites=0.0), 5)
+    even.run()
+    assert even.state()["favourites"] == []
+    assert any(not torch.equal(value, whole[name]) for name, value in even.critic.state_dict().items())
 
 
 def test_what_proxies_tell_counts_where_they_are_known() -> None:

@@ -75,7 +75,7 @@ class TaskCritic:
     def __init__(self, settings: CriticSettings, seed: int, device: torch.device) -> None:
         told = tuple(name for name in PROXIES if name in (settings.proxies or ()))
         self._config = CriticConfig(**settings.given("members", "hidden", "rounds", "width"), proxies=told)
-        self._learning = CriticLearning(**settings.given("steps", "tasks", "batch", "lr", "weight_decay"))
+        self._learning = CriticLearning(**settings.given("steps", "tasks", "batch", "lr", "weight_decay", "favourites"))
         self._doubt_steps = settings.doubt_steps or 0
         self._seed, self._critic = seed, new_critic(self._config, seed, device)
 

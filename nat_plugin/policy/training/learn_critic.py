@@ -1,4 +1,8 @@
-"""How a critic learns: from measured networks of many tasks, each a sample of what tasks may be like."""
+"""How a critic learns: from measured networks of many tasks, each a sample of what tasks may be like.
+
+A proposal is the best of many, by what the critic expects: there its mistakes count. So after a while half of what it
+learns of a large task is drawn from the networks that it expects most of, whatever they measured.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +26,8 @@ from nat_plugin.policy.ranks import normal_ranks
 @dataclass(frozen=True)
 class CriticLearning:
     """``steps``: updates, each from ``tasks`` tasks and at most ``batch`` measurements of each; ``lr``: of AdamW, rises
-    to that in the first tenth of the steps and falls to nothing; ``gradient``: largest norm."""
+    to that in the first tenth of the steps and falls to nothing; ``gradient``: largest norm; ``favourites``: share of
+    the measurements of a large task that is drawn from its ``favourites``."""
 
     steps: int = 1500
     tasks: int = 2
@@ -30,6 +35,16 @@ class CriticLearning:
     lr: float = 5e-3
     weight_decay: float = 1e-3
     gradient: float = 1.0
+    favourites: float = 0.5
+
+    def renews_favourites(self, step: int) -> bool:
+        """Whether they are found anew before a step, counted from 0: from a quarter of the steps on, in each eighth."""
+        every = max(LEAST_STEPS, self.steps // 8)
+        return self.favourites > 0 and step >= self.steps / 4 and step % every == 0
+
+    def favours(self, networks: int) -> int:
+        """How many of the networks of a task are favourites: a tenth of one that is large enough to have some."""
+        return networks // 10 if networks >= LARGE * self.batch else 0
 
     def rate(self, step: int) -> float:
         """The learning rate of a step, counted from 0: a cosine up and one down."""
@@ -39,6 +54,10 @@ class CriticLearning:
         return self.lr * (1 + math.cos(math.pi * (step + 1 - rising) / max(1, self.steps - rising))) / 2
 
 
+LEAST_STEPS = 200
+"""Between two looks for favourites, which take as long as some steps."""
+LARGE, CHUNK = 10, 512
+"""Batches that a task has at least whose favourites matter; graphs in one pass."""
 LearningCurve: TypeAlias = list[tuple[int, float]]
 """After so many steps: the mean loss since the entry before."""
 CURVE = 50
@@ -78,6 +97,8 @@ class CriticTraining:
             raise NATError("a critic needs a task with at least two measured networks")
         self.critic, self.learning, self.step_number = critic, learning, 0
         self._losses: list[torch.Tensor] = []
+        self._favourites: dict[tuple[int, int], np.ndarray] = {}
+        """By member and task, the numbers of the networks that it expects most of."""
         self._rng = np.random.default_rng(seed)
         shares = np.array([each.weight for each in self._tasks], float)
         self._shares = shares / shares.sum()
@@ -98,6 +119,8 @@ class CriticTraining:
         end = self.learning.steps if steps is None else min(self.learning.steps, self.step_number + steps)
         losses = torch.zeros(len(self._optimizers))
         while self.step_number < end:
+            if self.learning.renews_favourites(self.step_number):
+                self._renew_favourites()
             losses = torch.stack([self._update(number) for number in range(len(self._optimizers))])
             self._losses.append(losses.mean())
             self.step_number += 1
@@ -123,7 +146,7 @@ class CriticTraining:
         member, graphs, wanted, proxies = self.critic.member(number), [], [], []
         for task in tasks:
             every = self._tasks[task].graphs
-            some = self._rng.choice(len(every), min(self.learning.batch, len(every)), replace=False)
+            some = self._drawn(number, task)
             graphs += [every[each] for each in some.tolist()]
             wanted.append(self._targets[task][torch.from_numpy(some).to(self.critic.device)])
             if member.proxies:
@@ -132,18 +155,44 @@ class CriticTraining:
         phi = member(build_batch(graphs, self.critic.device), told).split([len(each) for each in wanted])
         return [member.surprise(own, scores) for own, scores in zip(phi, wanted, strict=True)]
 
+    def _drawn(self, number: int, task: int) -> np.ndarray:
+        """Numbers of networks of a task to learn from. Drawn by what a member expects, not by what was measured: that
+        would let it expect too much."""
+        networks = len(self._tasks[task].graphs)
+        count = min(self.learning.batch, networks)
+        best = self._favourites.get((number, task))
+        if best is None:
+            return self._rng.choice(networks, count, replace=False)
+        favoured = self._rng.choice(best, min(len(best), round(self.learning.favourites * count)), replace=False)
+        others = self._rng.choice(networks, count - len(favoured), replace=False)
+        return self._rng.permutation(np.concatenate([favoured, others]))
+
+    @torch.no_grad()
+    def _renew_favourites(self) -> None:
+        for task, each in enumerate(self._tasks):
+            if not (count := self.learning.favours(len(each.graphs))):
+                continue
+            for number in range(len(self._optimizers)):
+                member = self.critic.member(number)
+                parts = (each.graphs[start : start + CHUNK] for start in range(0, len(each.graphs), CHUNK))
+                expected = [member(build_batch(part, self.critic.device)) @ member.center for part in parts]
+                best = torch.cat(expected).argsort(descending=True, stable=True)[:count]
+                self._favourites[number, task] = best.cpu().numpy()
+
     def state(self) -> dict[str, Any]:
-        """Weights, moments, generator and step: what a checkpoint stores."""
+        """Weights, moments, generator, favourites and step: what a checkpoint stores."""
         return {
             "step": self.step_number,
             "rng": json.dumps(self._rng.bit_generator.state),
             "weights": {name: value.detach().cpu().clone() for name, value in self.critic.state_dict().items()},
             "moments": [optimizer_state(each) for each in self._optimizers],
+            "favourites": [[*place, best.tolist()] for place, best in self._favourites.items()],
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         self.step_number = state["step"]
         self._rng.bit_generator.state = json.loads(state["rng"])
+        self._favourites = {(number, task): np.array(best) for number, task, best in state["favourites"]}
         self.critic.load_state_dict(state["weights"])
         for optimizer, moments in zip(self._optimizers, state["moments"], strict=True):
             restore_optimizer(optimizer, moments)

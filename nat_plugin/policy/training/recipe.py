@@ -94,7 +94,10 @@ class LimitSettings(Settings):
         return self
 
 
-ONLY = {"ensemble": ("epochs", "least_steps"), "tasks": ("width", "steps", "tasks", "doubt_steps", "proxies")}
+ONLY = {
+    "ensemble": ("epochs", "least_steps"),
+    "tasks": ("width", "steps", "tasks", "doubt_steps", "proxies", "favourites"),
+}
 """Keys of a critic that only one kind has."""
 
 
@@ -123,6 +126,13 @@ class CriticSettings(Settings):
     width: int | None = Field(default=None, ge=1, le=1024, description="tasks: features of a network; left out: 24")
     steps: int | None = Field(default=None, ge=1, le=10**7, description="tasks: optimizer steps; left out: 1500")
     tasks: int | None = Field(default=None, ge=1, le=10**4, description="tasks: drawn for one step; left out: 2")
+    favourites: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="tasks: share of what is learned of a large task in one step that is drawn from the tenth of its "
+        "networks that the critic expects most of; left out: 0.5",
+    )
     doubt_steps: int | None = Field(
         default=None,
         ge=0,
