@@ -11,7 +11,7 @@ from nat_plugin.execution.base import Executor
 from nat_plugin.execution.calls import ExecutorCall, answers
 from nat_plugin.execution.tally import Tally
 from nat_plugin.plugins import Plugins, plugins
-from nat_plugin.runs.worker_files import write_work
+from nat_plugin.runs.worker_files import WorkFile
 
 
 def do_searches(
@@ -28,9 +28,10 @@ def do_searches(
         return
     calls = iter(ExecutorCall(task, traces_of, (task,), _name(work, task)) for task in tasks)
     lost: list[str] = []
-    tally = Tally()
+    tally, work_file = Tally(), WorkFile(work.folder)
     for answer in answers(executor, lambda: next(calls, None), lambda under_way: note(f"{tally}, {under_way}")):
         tally.add(answer)
+        work_file.write(tally)
         unit = answer.subject.unit
         if answer.lost is not None:
             labels = ", ".join(answer.subject.labels)
@@ -40,7 +41,6 @@ def do_searches(
             write_trace(work, label, unit, trace)
         yield len(answer.value)
     note(str(tally))
-    write_work(tally, work.folder)
     if lost:
         more = f", and {len(lost) - 1:,} more" if len(lost) > 1 else ""
         raise NATError(f"{lost[0]}{more}; all other searches are done, and the same command tries these again")

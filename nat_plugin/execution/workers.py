@@ -8,9 +8,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from nat_plugin.errors import NATError
 from nat_plugin.execution.base import Executor, ExecutorSettings
-from nat_plugin.execution.calls import CallAnswer, ExecutorCall, Following, answers
+from nat_plugin.execution.calls import CallAnswer, Following, answers
 from nat_plugin.execution.choosing import find_executor
 from nat_plugin.execution.tally import Tally
 
@@ -19,12 +18,13 @@ if TYPE_CHECKING:
 
 _W = TypeVar("_W", bound="Workers")
 _Subject = TypeVar("_Subject")
-InTurn: TypeAlias = Callable[[Callable[..., Any], "Sequence[tuple[Any, ...]]"], "Iterator[Any]"]
-"""What a function returns for each of some arguments, in their order."""
+InTurn: TypeAlias = Callable[[Callable[..., Any], "Sequence[tuple[Any, ...]]", "Sequence[str]"], "Iterator[Any]"]
+"""What a function returns for each of some arguments, in their order; these calls have names among the results."""
 
 
-def in_turn_here(function: Callable[..., Any], given: Sequence[tuple[Any, ...]]) -> Iterator[Any]:
+def in_turn_here(function: Callable[..., Any], given: Sequence[tuple[Any, ...]], names: Sequence[str]) -> Iterator[Any]:
     """Each in this process, when it is asked for."""
+    del names
     return (function(*each) for each in given)
 
 
@@ -46,19 +46,6 @@ class Workers:
     def here(self) -> bool:
         """Whether there is nobody but this process."""
         return self.executor.here
-
-    def in_turn(self, function: Callable[..., Any], given: Sequence[tuple[Any, ...]]) -> Iterator[Any]:
-        """What a function returns for each of some arguments, in their order; here each when it is asked for. NATError
-        where a worker was lost, once all others are done."""
-        if self.here:
-            yield from in_turn_here(function, given)
-            return
-        calls = iter(ExecutorCall(number, function, each) for number, each in enumerate(given))
-        found = {each.subject: each for each in self._answers(lambda: next(calls, None))}
-        for number in range(len(given)):
-            if (why := found[number].lost) is not None:
-                raise NATError(f"part {number + 1} of {len(given)}: {why}; to go on with it tries that again")
-            yield found.pop(number).value
 
     def _answers(self, following: Following[_Subject]) -> Iterator[CallAnswer[_Subject]]:
         for answer in answers(self.executor, following, lambda under_way: self.report(f"{self.tally}, {under_way}")):

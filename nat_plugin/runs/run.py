@@ -107,6 +107,7 @@ def _carry_through(setup: Setup, run: str, folder: Path, plugins: Plugins, repor
             def keep(choice: FinalSelection | None) -> None:
                 _checkpoint(run, folder, search, journal, choice)
                 times.write()
+                workers.write_work()
 
             choice = _restored(setup, run, folder, search, journal)
             if choice is None:

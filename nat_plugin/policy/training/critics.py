@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from hashlib import sha256
 from typing import Protocol
 
 import numpy as np
@@ -23,6 +24,7 @@ from nat_plugin.policy.training.ensemble import RankEnsemble as Ensemble
 from nat_plugin.policy.training.ensemble import RankEnsembleConfig as EnsembleConfig
 from nat_plugin.policy.training.learn_critic import CriticLearning, CriticTraining, LearningCurve, MeasuredTask
 from nat_plugin.policy.training.recipe import CriticSettings
+from nat_plugin.settings import State
 
 Tensor = torch.Tensor
 
@@ -59,13 +61,18 @@ class CriticFit:
     tasks: Sequence[MeasuredTask]
 
 
-def _fitted(fit: CriticFit, seed: int, device: str, threads: int) -> tuple[dict[str, Tensor], LearningCurve]:
+def _fitted(fit: CriticFit, seed: int, device: str, threads: int) -> State:
     """Perhaps in a worker: what the critic has learned then, and how."""
     torch.set_num_threads(threads)
     critic = new_critic(fit.config, seed, torch.device(device))
     training = CriticTraining(critic, fit.tasks, fit.learning, seed)
     training.run()
-    return dict(critic.state_dict()), training.curve
+    return {"weights": dict(critic.state_dict()), "curve": [list(each) for each in training.curve]}
+
+
+def _mark(fit: CriticFit) -> str:
+    """Tells fits apart by what was measured."""
+    return sha256(b"".join(np.asarray(task.scores, np.float64).tobytes() for task in fit.tasks)).hexdigest()[:16]
 
 
 class TaskCritic:
@@ -88,15 +95,15 @@ class TaskCritic:
         fits = [CriticFit(self._config, self._learning, tasks)]
         fits += [self._without(each) for each in left_out(spaces)]
         where = (self._seed, str(self._critic.device), torch.get_num_threads())
-        critics = in_turn(_fitted, [(each, *where) for each in fits])
-        curve: LearningCurve
-        own, curve = next(critics)
-        self._critic.load_state_dict(own, strict=True)
-        others = (self._made(each.config, weights) for each, (weights, _) in zip(fits[1:], critics, strict=True))
+        names = [f"critic{self._seed}-{number}-{_mark(each)}" for number, each in enumerate(fits)]
+        critics = in_turn(_fitted, [(each, *where) for each in fits], names)
+        own = next(critics)
+        self._critic.load_state_dict(own["weights"], strict=True)
+        others = (self._made(each.config, its["weights"]) for each, its in zip(fits[1:], critics, strict=True))
         if self._doubt_steps:
             rng = np.random.default_rng(self._seed)
             self._critic.familiar = learned_doubt(spaces, lambda _: next(others), lambda _: next(others), rng)
-        return curve
+        return [(step, loss) for step, loss in own["curve"]]
 
     def _without(self, left: WithoutPart) -> CriticFit:
         """A critic of some of the tasks, to see what it makes of a space; or of a task: one member, which learns as

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from nat_plugin.adapter import Adapter
-from nat_plugin.data import load
+from nat_plugin.data import DataSet, load
 from nat_plugin.device import find_compute
 from nat_plugin.errors import NATError
 from nat_plugin.evaluators.base import Evaluator, EvaluatorContext
 from nat_plugin.evaluators.proxies.cache import Scored, ScoredLike
+from nat_plugin.evaluators.trial import Trial
 from nat_plugin.fingerprints import Outside
 from nat_plugin.ir import Moves, Network, NetworkSize, find_rule, is_connected, key
 from nat_plugin.plugins import Plugins
@@ -23,6 +24,7 @@ from nat_plugin.policy.training.recipe import SourcePlan, SourceSettings, Traini
 from nat_plugin.policy.training.tables import pool_of_table
 from nat_plugin.policy.training.tasks import NetworkPool
 from nat_plugin.search.base import Proposal
+from nat_plugin.settings import State
 from nat_plugin.sources import find_source, read_text
 from nat_plugin.training.seeds import derive_seed
 
@@ -41,36 +43,55 @@ def read_pool(
         raise NATError(f"sources.{name}: {error}") from error
 
 
+@dataclass(frozen=True)
+class SourceEvaluator:
+    """The evaluator of a source, with the networks that it is given, as text and read."""
+
+    evaluator: Evaluator
+    adapter: Adapter
+    read: list[tuple[str, Network]]
+    data: DataSet | None
+
+    @staticmethod
+    def of(source: SourceSettings, part: SourcePlan, recipe: TrainingRecipe, plugins: Plugins) -> SourceEvaluator:
+        assert source.evaluator is not None
+        compute = find_compute(recipe.device)
+        kind: type[Evaluator] = plugins.find("evaluators", str(source.evaluator["name"]))
+        data = load(part.data, compute.device, plugins.datasets) if part.data is not None else None
+        bare = (
+            kind.network_size(part.evaluator) if data is None else NetworkSize(input=data.shape, classes=data.classes)
+        )
+        size = replace(bare, channels=source.network.channels, cells=source.network.cells)
+        adapter, read = _networks(source, size, plugins)
+        context = EvaluatorContext(
+            tuple(network for _, network in read), find_rule(recipe.rules[0]), data, compute, recipe.seed, True,
+            adapter.module,
+        )  # fmt: skip
+        return SourceEvaluator(kind(context, part.evaluator), adapter, read, data)
+
+
 def _of_evaluator(source: SourceSettings, part: SourcePlan, recipe: TrainingRecipe, plugins: Plugins) -> NetworkPool:
     assert source.evaluator is not None
-    compute = find_compute(recipe.device)
-    kind: type[Evaluator] = plugins.find("evaluators", str(source.evaluator["name"]))
-    data = load(part.data, compute.device, plugins.datasets) if part.data is not None else None
-    bare = kind.network_size(part.evaluator) if data is None else NetworkSize(input=data.shape, classes=data.classes)
-    size = replace(bare, channels=source.network.channels, cells=source.network.cells)
-    adapter, read = _networks(source, size, plugins)
-    inputs = [network for _, network in read]
-    networks = _moved(inputs, source.moves, recipe)
-    context = EvaluatorContext(
-        tuple(inputs), find_rule(recipe.rules[0]), data, compute, recipe.seed, True, adapter.module
-    )
-    evaluator = kind(context, part.evaluator)
-    outside = (*(data.outside if data is not None else ()), *evaluator.outside)
+    found = SourceEvaluator.of(source, part, recipe, plugins)
+    networks = _moved([network for _, network in found.read], source.moves, recipe)
+    outside = (*(found.data.outside if found.data is not None else ()), *found.evaluator.outside)
     if isinstance(source.networks, Path):
         outside = (*outside, Outside.all_of(source.networks))
 
     def scored(number: int) -> Scored:
-        text = next(text for text, own in read if own.differs_in_ops_only(networks[number]))
-        return ScoredLike(text, adapter)(networks[number])
+        text = next(text for text, own in found.read if own.differs_in_ops_only(networks[number]))
+        return ScoredLike(text, found.adapter)(networks[number])
 
+    measured = MeasuredPool(found.evaluator, networks)
     return NetworkPool(
         tuple(networks),
-        _measuring(evaluator, networks),
+        measured.scores,
         known=False,
         what=f"scores of evaluator {source.evaluator['name']}",
-        space=adapter.name,
+        space=found.adapter.name,
         scored=scored,
         outside=outside,
+        measured=measured,
     )
 
 
@@ -113,12 +134,28 @@ def _moved(inputs: Sequence[Network], count: int, recipe: TrainingRecipe) -> lis
     return list(found.values())
 
 
-def _measuring(evaluator: Evaluator, networks: Sequence[Network]) -> Callable[[Sequence[int]], list[float | None]]:
-    def scores(numbers: Sequence[int]) -> list[float | None]:
-        proposals = [Proposal(number, networks[number], networks[number]) for number in numbers]
-        return [None if each is None else _finite(each.score) for each in evaluator.measure(proposals)]
+@dataclass(frozen=True, eq=False)
+class MeasuredPool:
+    """Networks of a source that an evaluator scores."""
 
-    return scores
+    evaluator: Evaluator
+    networks: Sequence[Network]
+
+    @property
+    def cheap(self) -> bool:
+        return self.evaluator.cheap
+
+    def scores(self, numbers: Sequence[int]) -> list[float | None]:
+        return [None if each is None else _finite(each.score) for each in self.evaluator.measure(self._asked(numbers))]
+
+    def trials(self, numbers: Sequence[int]) -> list[Trial]:
+        return self.evaluator.trials(self._asked(numbers))
+
+    def take(self, trial: Trial, found: State | None) -> None:
+        self.evaluator.take(trial, found)
+
+    def _asked(self, numbers: Sequence[int]) -> list[Proposal]:
+        return [Proposal(number, self.networks[number], self.networks[number]) for number in numbers]
 
 
 def _finite(score: float) -> float | None:

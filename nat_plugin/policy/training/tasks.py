@@ -4,16 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 
 from nat_plugin.evaluators.proxies.cache import Scored
+from nat_plugin.evaluators.trial import Trial
 from nat_plugin.fingerprints import Outside
 from nat_plugin.ir import Network, canonical
 from nat_plugin.policy.training.spaces import NONE, SlotSpace, World, split_place
+from nat_plugin.settings import State
 
 ScoresOf = Callable[[Sequence[int]], Sequence[float | None]]
 """Scores of networks by their numbers, higher is better; None where measuring failed."""
+
+
+class Measured(Protocol):
+    """How the networks of a pool are measured, where workers can do it. See ``Evaluator``."""
+
+    @property
+    def cheap(self) -> bool: ...
+
+    def trials(self, numbers: Sequence[int]) -> list[Trial]: ...
+
+    def take(self, trial: Trial, found: State | None) -> None: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,7 +36,7 @@ class NetworkPool:
 
     ``known``: whether scores are looked up; otherwise every one is measured and takes time. ``what``: the task in a few
     words, ``space``: what its networks are; ``scored``: a network, by its number, as proxies of it are computed
-    (None: of none they are)."""
+    (None: of none they are); ``measured``: how workers can find out what ``scores`` needs (None: they cannot)."""
 
     networks: tuple[Network, ...]
     scores: ScoresOf
@@ -32,6 +46,7 @@ class NetworkPool:
     left_out: tuple[str, ...] = ()
     outside: tuple[Outside, ...] = ()
     scored: Callable[[int], Scored] | None = None
+    measured: Measured | None = None
 
 
 @dataclass(frozen=True)

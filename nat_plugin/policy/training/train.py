@@ -16,10 +16,10 @@ import torch
 from nat_plugin.checksums import check, is_done, write_checksums
 from nat_plugin.device import find_compute
 from nat_plugin.errors import NATError
-from nat_plugin.execution.workers import Workers
 from nat_plugin.files import WriteError, write_text
 from nat_plugin.plugins import Plugins
 from nat_plugin.policy.files import SavedCritic, save_policy
+from nat_plugin.policy.training.measuring import SourceWorkers
 from nat_plugin.policy.training.proxies import TaskProxies
 from nat_plugin.policy.training.recipe import TrainingPlan, TrainingRecipe, plan_training
 from nat_plugin.policy.training.record import FILE, TrainingRecord
@@ -33,7 +33,7 @@ from nat_plugin.runs.folder import Journal, begin_folder, check_free, locked, ti
 from nat_plugin.runs.progress import Reporter
 from nat_plugin.runs.record import RunSource
 from nat_plugin.runs.state import load_state, save_state
-from nat_plugin.runs.worker_files import write_work
+from nat_plugin.runs.worker_files import KeptWorkers
 
 CHECKPOINT, JOURNAL = "checkpoint.safetensors", "journal.jsonl"
 RESULTS = POLICY, RESULT, REPORT = "policy.safetensors", "result.json", "report.md"
@@ -49,7 +49,7 @@ def start(plan: TrainingPlan, folder: Path, plugins: Plugins, reporter: Reporter
         origin = RunSource("", "", plan.recipe.name)
         record = TrainingRecord.of(plan.resolved(), origin, outside_of(task.pool for task in trainer.tasks))
         record.write(folder)
-        return _carry_through(trainer, _workers(plan, folder, plugins), record.run, folder, reporter)
+        return _carry_through(trainer, _workers(plan, folder, plugins, record.run), plan, folder, reporter)
 
 
 def resume(
@@ -78,7 +78,7 @@ def resume(
         record.check_read(outside_of(task.pool for task in trainer.tasks))
         if moved:
             record.write(folder)
-        return _carry_through(trainer, _workers(plan, folder, plugins), record.run, folder, reporter)
+        return _carry_through(trainer, _workers(plan, folder, plugins, record.run), plan, folder, reporter)
 
 
 def _settled(recipe: TrainingRecipe) -> TrainingRecipe:
@@ -120,14 +120,19 @@ class _Clock:
         return self.before + time.monotonic() - self.since
 
 
-def _workers(plan: TrainingPlan, folder: Path, plugins: Plugins) -> Workers:
-    return Workers(plan.recipe.executor_name, plan.executor, folder, plugins)
+def _workers(plan: TrainingPlan, folder: Path, plugins: Plugins, run: str) -> KeptWorkers:
+    return KeptWorkers(plan.recipe.executor_name, plan.executor, folder, plugins, run)
 
 
-def _carry_through(trainer: Trainer, workers: Workers, run: str, folder: Path, reporter: Reporter) -> dict[str, Any]:
+def _carry_through(
+    trainer: Trainer, workers: KeptWorkers, plan: TrainingPlan, folder: Path, reporter: Reporter
+) -> dict[str, Any]:
+    run = workers.run
     try:
         with closing(Journal(folder / JOURNAL)) as journal, workers:
             trainer.in_turn, workers.report = workers.in_turn, reporter.note
+            sources = SourceWorkers(workers, plan)
+            trainer.find_out, trainer.at_a_time = sources.find_out, sources.at_a_time(trainer.at_a_time)
             clock = _Clock(_restored(trainer, run, folder, journal), time.monotonic())
             reporter.phase("training", trainer.steps, trainer.steps_done)
             since = 0
@@ -138,10 +143,11 @@ def _carry_through(trainer: Trainer, workers: Workers, run: str, folder: Path, r
                 since = since + 1 if updated else trainer.recipe.checkpoint
                 if since >= trainer.recipe.checkpoint:
                     _checkpoint(trainer, run, folder, journal, clock)
+                    workers.write_work()
                     since = 0
                 reporter.step(trainer.steps_done, note)
-        write_work(workers.tally, folder)
         found = _write_result(trainer, folder, clock)
+        workers.forget()
         write_checksums(folder, run, (folder / name for name in (CHECKPOINT, JOURNAL, *RESULTS)))
         return found
     except WriteError as error:

@@ -82,6 +82,10 @@ class Trainer:
         """Networks (task, number) to be read before the critic is fitted; None where that is not decided yet."""
         self.in_turn: InTurn = in_turn_here
         """Carries out what of a fit can be done side by side."""
+        self.find_out: Callable[[TrainingTask, Sequence[int]], None] = lambda *_: None
+        """Has workers find out what the scores of networks need."""
+        self.at_a_time = AT_A_TIME
+        """Networks that are measured together."""
         self._objective = find_objective(settings.objective)
         self._weights = _weights(self.inputs, tasks)
 
@@ -217,8 +221,11 @@ class Trainer:
         number = self._waiting[0][0]
         task = self.tasks[number]
         count = sum(each == number for each, _ in self._waiting)
-        count = count if task.pool.known else min(count, AT_A_TIME)
+        count = (
+            count if task.pool.known else min(count, self.at_a_time if task.pool.measured is not None else AT_A_TIME)
+        )
         numbers, self._waiting = [at for _, at in self._waiting[:count]], self._waiting[count:]
+        self.find_out(task, numbers)
         task.read(numbers, self.learned)
         if not (self.learned and task.pool.known):
             for at in numbers:
