@@ -320,7 +320,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         "How well do several workers use their time, on each engine, and what does a task cost beside its work?",
         (EXECUTION, RUNS),
         results="scale",
-        quick="--engines local --workers 1 --tasks 3 --trainings 1 --queries 1 --lines 3",
+        quick="--engines local --workers 1 --tasks 3 --trainings 1 --queries 1 --lines 3 --pretended 1100",
     ),
     "chaos": Experiment(
         "speed.chaos",

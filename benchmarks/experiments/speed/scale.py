@@ -1,6 +1,6 @@
 """How well workers use their time: trainings of candidates, searches of a comparison and lines of ``nat transform`` on
-1, 2 and 4 of them, each engine against one process; what a task costs beside its work, at several counts of tasks; the
-memory of the command; and what follows for many workers and tasks.
+1, 2 and 4 of them, each engine against one process; what a task costs beside its work, at several counts of tasks, and
+by how many are under way (of pretended workers); the memory of the command; what follows for many workers and tasks.
 
 Engines are on this machine (``submitit``: its own jobs, without SLURM), so that with more workers than cores there is
 nothing to win. Efficiency is the time of one process, divided by the number of workers and the time that they took.
@@ -15,6 +15,7 @@ and the memory of the command is looked at after every tenth of them.
 from __future__ import annotations
 
 import argparse
+import operator
 import os
 import resource
 import subprocess
@@ -22,19 +23,25 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
+from functools import partial
 from itertools import chain, cycle, islice, product
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, ClassVar
+from unittest.mock import patch
 
 from benchmarks.common.results import add_result
 from benchmarks.experiments.speed.chaos import RECIPE, begun_by, installed
 from nat_plugin.cli.transforming import Done, Printing, StreamRequest, Wrong, by_executor
 from nat_plugin.comparisons.compare import compare
 from nat_plugin.comparisons.recipe import plan_comparison
-from nat_plugin.execution.base import Executor
+from nat_plugin.execution import local
+from nat_plugin.execution.base import Executor, ExecutorSettings
 from nat_plugin.execution.calls import ExecutorCall, answers
 from nat_plugin.execution.choosing import chosen_executor, find_executor
+from nat_plugin.execution.local import LocalExecutor
 from nat_plugin.plugins import plugins
 from nat_plugin.runs.progress import Silent
 from nat_plugin.runs.recipe import plan
@@ -64,18 +71,73 @@ PART = 512
 """Lines of a task."""
 MANY, TASKS = 1_000, 1_000_000
 """Workers and tasks that nobody has here."""
+IN_FLIGHT, PRETENDED = (2, 100, MANY), 20_000
+"""Calls under way at a time on pretended workers, and tasks that these are given."""
 STREAM = "-stream"
 """Ends the name of what is kept of a stream, which begins with its engine."""
 SOURCES = {
-    **{key: list(ENGINES) for key in ("scale", "scale-overhead", "scale-on-paper")},
+    **{key: list(ENGINES) for key in ("scale", "scale-overhead", "scale-in-flight", "scale-on-paper")},
     "scale-stream": [f"{name}{STREAM}" for name in ENGINES],
 }
 """Of tables: what they are made of."""
 
 
-def nothing(number: int) -> int:
-    """A task without work."""
-    return number
+nothing = operator.index
+"""A task without work, of a module that every process has: what it costs is its own."""
+
+
+class PretendedPool:
+    """Stands in for a process, of which no machine has so many: what it is given is done at once, behind what else is
+    under way."""
+
+    waiting: ClassVar[deque[tuple[Future[Any], partial[Any]]]] = deque()
+
+    def __init__(self, *_: Any) -> None: ...
+
+    def submit(self, *call: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        self.waiting.append((future, partial(*call)))
+        return future
+
+    def close(self) -> None: ...
+
+
+class PretendedExecutor(Executor):
+    """An engine of which no more is known than how many workers it has."""
+
+    @property
+    def lost(self) -> tuple[type[BaseException], ...]:
+        return ()
+
+    def submit(self, function: Callable[..., Any], /, *arguments: Any) -> Future[Any]:
+        return PretendedPool().submit(function, *arguments)
+
+    def close(self, at_once: bool) -> None: ...
+
+
+def in_flight(engine: str, workers: int, tasks: int, folder: Path) -> float:
+    """Milliseconds of this process for a task without work while so many are under way: of the loop that hands them
+    out and, with local workers, of what is kept of each."""
+    kind = LocalExecutor if engine == "local" else PretendedExecutor
+    waiting, numbers = PretendedPool.waiting, iter(range(tasks + workers))
+
+    def following() -> ExecutorCall[int] | None:
+        if len(waiting) >= workers - 1:  # the one that has waited longest is done meanwhile
+            future, call = waiting.popleft()
+            future.set_result(call())
+        number = next(numbers, None)
+        return None if number is None else ExecutorCall(number, nothing, (number,))
+
+    with patch.object(local, "WorkerPool", PretendedPool), kind(ExecutorSettings(workers=workers), folder) as executor:
+        found = answers(executor, following)
+        for _ in range(workers):  # until all are under way
+            next(found)
+        since = time.process_time()
+        for _ in range(tasks - workers):
+            next(found)
+        took = time.process_time() - since
+        waiting.clear()
+    return 1000 * took / (tasks - workers)
 
 
 def begun(engine: str, workers: int, folder: Path) -> Executor:
@@ -224,11 +286,24 @@ def _tables_of(results: Mapping[str, Any]) -> dict[str, str]:
                 f"| {engine} | {found['overhead_workers']} | {row['tasks']:,} | {row['ms']:.2f} | "
                 f"{row['ms_command']:.2f} | {mb} |"
             )
-    return {"scale": "\n".join(rows), "scale-overhead": "\n".join(costs), "scale-on-paper": _on_paper(results)}
+    found = {"scale": "\n".join(rows), "scale-overhead": "\n".join(costs), "scale-on-paper": _on_paper(results)}
+    return found | ({"scale-in-flight": _in_flight(results)} if "in_flight" in first else {})
+
+
+def _in_flight(results: Mapping[str, Any]) -> str:
+    counts = next(iter(results.values()))["in_flight"]
+    rows = ["| ms of the command for a task | " + " | ".join(f"{int(count):,} under way" for count in counts) + " |"]
+    rows.append("|---" * (1 + len(counts)) + "|")
+    rows += [
+        f"| {engine} | " + " | ".join(f"{ms:.3f}" for ms in found["in_flight"].values()) + " |"
+        for engine, found in results.items()
+    ]
+    return "\n".join(rows)
 
 
 def _on_paper(results: Mapping[str, Any]) -> str:
-    """What limits each engine: the time of the command for a task, as it was with the most tasks."""
+    """What limits each engine: the time of the command for a task, as it was with the most tasks, and what more it
+    takes where many are under way."""
     rows = [
         f"| engine | tasks handed out in a second | {MANY:,} workers are busy with tasks of | time of the command for "
         f"{TASKS:,} tasks | its memory for them | share of a training of an hour |",
@@ -236,7 +311,8 @@ def _on_paper(results: Mapping[str, Any]) -> str:
     ]
     for engine, found in results.items():
         most = max(found["overhead"], key=lambda row: float(row["tasks"]))
-        seconds = max(most["ms_command"], 1e-6) / 1000
+        more = found.get("in_flight", {str(MANY): 0.0, str(IN_FLIGHT[0]): 0.0})
+        seconds = max(most["ms_command"] + max(0.0, more[str(MANY)] - more[str(IN_FLIGHT[0])]), 1e-6) / 1000
         grown = max(0.0, most["mb_after"] - most["mb_before"]) / most["tasks"] * TASKS
         rows.append(
             f"| {engine} | {1 / seconds:,.0f} | {MANY * seconds:,.1f} s and more | {TASKS * seconds / 3600:,.1f} h | "
@@ -250,6 +326,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workers", type=int, nargs="*", default=[1, 2, 4])
     parser.add_argument("--tasks", type=int, nargs="*", default=[100, 1000, 10_000])
     parser.add_argument("--jobs", type=int, default=100, help="Most tasks of submitit, each a job of its own.")
+    parser.add_argument("--pretended", type=int, default=PRETENDED, help="Tasks of pretended workers.")
     parser.add_argument("--trainings", type=int, default=16)
     parser.add_argument("--queries", type=int, default=64)
     parser.add_argument("--lines", type=int, default=8192)
@@ -279,6 +356,10 @@ def run(args: argparse.Namespace) -> None:
                     print(f"{engine}, {workers} workers, {count} {name}: {seconds:.1f} s", flush=True)
             most = args.jobs if engine == "submitit" else max(args.tasks)
             tasks = list(dict.fromkeys(min(count, most) for count in args.tasks))
+            found["in_flight"] = {
+                str(count): round(in_flight(engine, count, args.pretended, Path(scratch)), 4) for count in IN_FLIGHT
+            }
+            print(f"{engine}: ms by calls under way: {found['in_flight']}", flush=True)
             found["overhead"] = overhead(engine, found["overhead_workers"], tasks, Path(scratch, "tasks"))
         for row in found["overhead"]:
             print(f"{engine}: {row}", flush=True)
