@@ -29,5 +29,11 @@ class Settings(BaseModel):
         return value
 
 
+class StrictDocument(BaseModel):
+    """A part of a JSON document: unknown keys are refused, and values of another type, too."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
 AnySettings: TypeAlias = Settings
 """Those of whatever it is, in a class that has a ``Settings`` of its own."""

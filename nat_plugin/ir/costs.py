@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from nat_plugin.ir.canonical import canonical
 from nat_plugin.ir.edge_costs import edge_costs
 from nat_plugin.ir.network import Network, Slot
-from nat_plugin.ir.ops import Op, Site
+from nat_plugin.ir.ops import Site
 
 
 @dataclass(frozen=True)
@@ -71,12 +71,6 @@ def costs(network: Network) -> Costs:
 def cost(network: Network) -> Cost:
     """The total of ``costs``."""
     return total_as_built(canonical(network))
-
-
-def slot_costs(network: Network, slot: Slot, op: Op) -> Cost:
-    """What ``op`` would cost in ``slot``, summed over all placements of its cell. NATError where it is not legal."""
-    edge = network.edge(slot)
-    return Cost(*edge_costs(network).cost(slot.cell, edge.source, edge.target, op))
 
 
 def slot_sites(network: Network) -> dict[Slot, tuple[Site, ...]]:

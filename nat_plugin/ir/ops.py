@@ -210,10 +210,6 @@ def op_kind(name: str) -> OpKind:
         raise NATError(f"unknown op kind '{name}'; known: {', '.join(sorted(_KINDS))}") from None
 
 
-def op_kinds() -> tuple[OpKind, ...]:
-    return tuple(_KINDS.values())
-
-
 @lru_cache(maxsize=65536)
 def _parse(text: str) -> Op:
     for kind in _KINDS.values():

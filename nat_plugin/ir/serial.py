@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import MISSING, asdict, fields
 from typing import Annotated, Any, Literal, TypeGuard
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from nat_plugin.errors import NATError
 from nat_plugin.ir.layers import LAYERS, Conv, Layer
@@ -17,6 +17,7 @@ from nat_plugin.ir.network import MAX_LEVEL, Cell, Edge, Head, Network, Node, Or
 from nat_plugin.ir.ops import Op
 from nat_plugin.ir.shapes import layout
 from nat_plugin.json_values import check_plain
+from nat_plugin.settings import StrictDocument
 
 SCHEMA = 1
 MAX_BYTES = 16 * 2**20
@@ -34,25 +35,21 @@ _UNUSUAL = re.compile(r"\d{20}|\\u[dD][89a-fA-F]|[\ud800-\udfff]")
 _FUNCTIONS = {"act": ("relu", "relu6", "hardswish", "silu"), "pool": ("max", "avg")}
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-
-class _Node(_Strict):
+class _Node(StrictDocument):
     level: Annotated[int, Field(ge=0, le=MAX_LEVEL)] = 0
     channels: Annotated[int, Field(ge=1, le=10**6)] | None = None
     norm: bool = False
 
 
-class _Edge(_Strict):
+class _Edge(StrictDocument):
     source: _Count
     target: _Count
     op: _Text
     key: _Text = ""
-    choices: Annotated[list[_Text], Field(max_length=10_000)] = []
+    choices: Annotated[list[_Text], Field(max_length=10_000)] = Field(default_factory=list)
 
 
-class _Cell(_Strict):
+class _Cell(StrictDocument):
     inputs: Annotated[int, Field(ge=1, le=1000)]
     nodes: Annotated[list[_Node], Field(max_length=2_000)]
     edges: Annotated[list[_Edge], Field(max_length=20_000)]
@@ -60,25 +57,25 @@ class _Cell(_Strict):
     project: bool = False
 
 
-class _Placement(_Strict):
+class _Placement(StrictDocument):
     cell: str
     channels: Annotated[int, Field(ge=1, le=10**6)]
     sources: Annotated[list[_Count], Field(max_length=1000)]
     level: Annotated[int, Field(ge=0, le=MAX_LEVEL)] = 0
 
 
-class _Head(_Strict):
+class _Head(StrictDocument):
     classes: Annotated[int, Field(ge=0, le=10**6)]
-    layers: list[dict[str, Any]] = []
+    layers: list[dict[str, Any]] = Field(default_factory=list)
 
 
-class _Origin(_Strict):
+class _Origin(StrictDocument):
     format: str
     version: str
     payload: str
 
 
-class _NetworkDocument(_Strict):
+class _NetworkDocument(StrictDocument):
     schema_: Literal[1] = Field(alias="schema")
     format: Literal["nat-network"] = "nat-network"
     input: Annotated[list[_Size], Field(min_length=3, max_length=3)]

@@ -12,7 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from nat_plugin.errors import NATError
 from nat_plugin.files import read_text, write_text
@@ -21,6 +21,7 @@ from nat_plugin.ir.budget import METRICS, Additive, Limits
 from nat_plugin.ir.canonical import live_ops
 from nat_plugin.ir.rules import Rule
 from nat_plugin.json_values import check_plain
+from nat_plugin.settings import StrictDocument
 
 FORMAT, VERSION = "nat-costs", 1
 MAX_BYTES = 16 * 2**20
@@ -32,11 +33,7 @@ _Number = Annotated[float, Field(ge=-_LARGEST, le=_LARGEST)]
 _Figure = _Number | Annotated[list[_Number], Field(min_length=3, max_length=3)] | None
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-
-class _Of(_Strict):
+class _Of(StrictDocument):
     fingerprint: _Text | None = None
     name: _Text = ""
     adapter: _Text = ""
@@ -44,14 +41,14 @@ class _Of(_Strict):
     classes: int | None = None
 
 
-class _Slot(_Strict):
+class _Slot(StrictDocument):
     cell: _Text
     edge: Annotated[int, Field(ge=0, le=10**6)]
     key: _Text = ""
     costs: Annotated[dict[_Text, _Figure], Field(max_length=10_000)]
 
 
-class _CostsDocument(_Strict):
+class _CostsDocument(StrictDocument):
     format: Literal["nat-costs"]
     version: int
     metric: _Name
@@ -59,7 +56,7 @@ class _CostsDocument(_Strict):
     of: _Of = _Of()
     fixed: _Figure
     slots: Annotated[list[_Slot], Field(max_length=20_000)]
-    measured: dict[str, Any] = {}
+    measured: dict[str, Any] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True)

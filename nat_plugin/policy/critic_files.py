@@ -7,22 +7,22 @@ from dataclasses import asdict
 from pathlib import Path
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator
 
 from nat_plugin.errors import NATError
 from nat_plugin.evaluators.proxies import PROXIES
 from nat_plugin.policy.critic import Critic, CriticConfig, Familiar
 from nat_plugin.policy.files import Fact, SavedCritic, load_critic, shapes
+from nat_plugin.settings import StrictDocument
 
 KIND, OF_A_TRAINING = "tasks", "ensemble"
 """The second is of use in its training alone: what it says of single gains is not calibrated."""
 MAX_MEMBERS, MAX_SIZE = 64, 1024
 
 
-class _Values(BaseModel):
+class _Values(StrictDocument):
     """``spaces``, ``proxies``: names parted by blanks."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
     members: int = Field(ge=1, le=MAX_MEMBERS)
     hidden: int = Field(ge=1, le=MAX_SIZE)
     rounds: int = Field(ge=0, le=MAX_MEMBERS)

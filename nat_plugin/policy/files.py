@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 import safetensors
 import safetensors.torch
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 from torch import nn
 
 from nat_plugin.errors import NATError
@@ -21,6 +21,7 @@ from nat_plugin.files import ReadError, file_errors, write_bytes
 from nat_plugin.ir.serial import strict_json
 from nat_plugin.policy.describe import VERSION
 from nat_plugin.policy.network import ENCODERS, Policy, PolicyConfig
+from nat_plugin.settings import StrictDocument
 from nat_plugin.tensors import open_tensors
 
 Fact = str | int | float | bool | None
@@ -33,8 +34,7 @@ MAX_BYTES = 256 * 2**20
 _Size = Annotated[int, Field(ge=1, le=4096)]
 
 
-class _Header(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
+class _Header(StrictDocument):
     schema_: Literal[1, 2] = Field(alias="schema")
     description: int
     encoder: str

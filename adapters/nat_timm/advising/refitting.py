@@ -74,7 +74,7 @@ class Refitting:
         for cut in self._steps.cuts(x, list(by_unit)):
             here = by_unit[cut.unit]
             wanted = self._wanted(cut, {path for _, paths in here for path in paths})
-            known = _Known(self, cut, wanted, {each.edits: each for each, _ in here})
+            known = _ChannelSums(self, cut, wanted, {each.edits: each for each, _ in here})
             for each, paths in here:
                 found[each.change] = known.weights(each, paths) or self._in_passing(cut, each, paths, wanted)
         return found
@@ -105,7 +105,7 @@ class Refitting:
         return {path: _weights(dense(made.get_submodule(path))) for path in paths}
 
 
-class _Known:
+class _ChannelSums:
     """Of a unit: sums of what readers get where all but the number of hidden channels is as a change says. With fewer
     of the same channels parts of these are all that is needed."""
 

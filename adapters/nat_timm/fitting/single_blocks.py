@@ -42,7 +42,7 @@ def fits_alone(model: nn.Module, wanted: Wanted, batches: Sequence[Tensor], seed
             form, sides, moments = sums.pop(paths)
             ridge = best_ridge(map_of(form), *moments, start=start_of(form, moments[0]))
             blocks = [model.get_submodule(path) for path in paths]
-            known = _Known(form, sides, moments)
+            known = _WidestSums(form, sides, moments)
             for each in wanted[paths]:
                 found[paths, each] = merged(blocks, each, sides) or known.solution(each, ridge)
     return found
@@ -77,7 +77,7 @@ def _summed(model: nn.Module, widest: Mapping[Paths, Form], batches: Sequence[Te
     return sums
 
 
-class _Known:
+class _WidestSums:
     """The sums for the widest form, of which those for the others are a part; forms that read the same share theirs."""
 
     def __init__(self, widest: Form, sides: tuple[int, int], moments: tuple[Moments, Moments]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from dataclasses import dataclass
 from math import lcm
 
@@ -106,7 +105,3 @@ def smaller(unit: ModelUnit, found: Chain) -> tuple[int, ...]:
     step = lcm(found.unit, SMALLEST) if found.hidden > 2 * SMALLEST else found.unit
     rounded = [max(step, (each + step // 2) // step * step) for each in wanted]
     return tuple(dict.fromkeys(each for each in rounded if each < found.hidden and each % found.unit == 0))
-
-
-def is_free_function(target: object) -> bool:
-    return target in _FUNCTIONS or target in (operator.add, operator.iadd)
