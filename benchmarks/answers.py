@@ -31,6 +31,17 @@ class At:
     """What is made of several; without it there has to be one."""
 
     def read(self, texts: Texts) -> float:
+        found = self.cells(texts)
+        if self.of is not None and found:
+            return self.of([cell[self.number] for cell in found])
+        if len(found) != 1:
+            raise NATError(
+                f"table '{self.place}' has {len(found)} such figures in '{self.column}' of {self.row}, not one"
+            )
+        return found[0][self.number]
+
+    def cells(self, texts: Texts) -> list[list[float]]:
+        """The figures of every cell that has enough of them."""
         blocks = re.findall(r"(?:^\|.*$\n?)+", texts.get(self.place, ""), re.MULTILINE)
         if not self.block < len(blocks):
             raise NATError(f"there is no table {self.block} at '{self.place}'")
@@ -38,20 +49,30 @@ class At:
         if self.column not in head:
             raise NATError(f"table '{self.place}' has no column '{self.column}'; it has {', '.join(head)}")
         cells = [NUMBER.findall(row[head.index(self.column)]) for row in rows if self._wanted(row)]
-        found = [float(cell[self.number].rstrip(",").replace(",", "")) for cell in cells if self.number < len(cell)]
-        if self.of is not None and found:
-            return self.of(found)
-        if len(found) != 1:
-            raise NATError(
-                f"table '{self.place}' has {len(found)} such figures in '{self.column}' of {self.row}, not one"
-            )
-        return found[0]
+        return [
+            [float(number.rstrip(",").replace(",", "")) for number in cell] for cell in cells if self.number < len(cell)
+        ]
 
     def _wanted(self, row: list[str]) -> bool:
         pairs = [(wanted, re.sub(r" \(.*\)$", "", cell)) for wanted, cell in zip(self.row, row, strict=False)]
         return all(
             not wanted or cell == wanted or (not isinstance(wanted, str) and cell in wanted) for wanted, cell in pairs
         )
+
+
+@dataclass(frozen=True)
+class Beside:
+    """Another figure of the cell that ``of`` is in: an end of its interval."""
+
+    of: At
+    number: int
+
+    def read(self, texts: Texts) -> float:
+        value = self.of.read(texts)
+        cells = [cell for cell in self.of.cells(texts) if cell[self.of.number] == value and self.number < len(cell)]
+        if not cells:
+            raise NATError(f"table '{self.of.place}' has no figure {self.number} beside {value:g}")
+        return cells[0][self.number]
 
 
 @dataclass(frozen=True)
@@ -87,7 +108,7 @@ class Total:
         return sum(part.read(texts) for part in self.parts)
 
 
-Figure: TypeAlias = At | Said | Percent | Total
+Figure: TypeAlias = At | Beside | Said | Percent | Total
 
 
 @dataclass(frozen=True)

@@ -4,103 +4,49 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from benchmarks.answers import Answer, At, Figure, Percent, Said, Texts, Total, table
-
-NO_QUERY, QUERIES, AIMS = "leave-one-out-no-query", "leave-one-out-queries", "leave-one-out-aims"
-HOME, SUPERNET, COMPACT = "home-gains", "supernet-gains", "timm_compact-mnasnet_050"
-PEERS, ADVICE, PROXIES = "timm_pretrained-mobilenetv2_100", "timm_advice", "proxies-trained"
-GOOD, BEST = "CIFAR-10, ≥ 90", "CIFAR-10, ≥ 93"
-LEARNED = {"class_object", "jigsaw", "autoencoder"}
-"""Tasks left out whose space was learned."""
-WHOLE = "nasbench201, its whole space"
-MACS, LATENCY = "macs=0.8x, no training", "latency=0.8x@1, no training"
-FINAL, ALONE = (
-    "**policy on supernet rewards, then input and 3 candidates trained**",
-    "**policy on supernet rewards alone**",
+from benchmarks.answer_figures import (
+    ADVICE,
+    AFTER_THREE,
+    AIMS,
+    ALONE_BEST,
+    COVERAGE,
+    EVERY_PLACE,
+    FINAL,
+    GAIN,
+    GOOD,
+    LEANER,
+    LEFT_OUT,
+    NOT_BEHIND,
+    OTHER_TOOLS,
+    OVER,
+    PROXIES,
+    READ,
+    SHARES,
+    SHIPPED,
+    STAYS,
+    SUPERNET,
+    TOOLS,
+    TRAINED,
+    TRUST,
+    lost,
+    with_interval,
 )
-OTHERS = {"Torch-Pruning Taylor", "Torch-Pruning L1", "FastNAS"}
-SHIPPED = {"shipped policy": "shipped-policy"}
-LEFT_OUT = {"tasks left out": "tasks-left-out"}
-COVERAGE = {"coverage": "timm-coverage"}
-OTHER_TOOLS = {"other tools": "timm-peers"}
-
-
-def lost(gains: list[float]) -> float:
-    (gain,) = gains
-    return -gain
-
-
-GAIN: dict[str, Figure] = {
-    "all": At(HOME, ("no query",), "CIFAR-10, all"),
-    "all_share": At(HOME, ("no query",), "CIFAR-10, all", 1),
-    "good": At(HOME, ("no query",), GOOD),
-    "good_share": At(HOME, ("no query",), GOOD, 1),
-    "best": At(HOME, ("no query",), BEST),
-    "best_share": At(HOME, ("no query",), BEST, 1),
-}
-SHARES: dict[str, Figure] = {
-    f"{group}_{name}": At(NO_QUERY, (LEARNED, "nat", group), "of the best gain", of=of)
-    for group in ("all", "good")
-    for name, of in (("least", min), ("most", max))
-}
-AHEAD = "`nat` with the policy ahead of the best without"
-PLACES = {
-    name: At(AIMS, (), column, block=1, of=sum)
-    for name, column in (("ahead", AHEAD), ("level", "level"), ("behind", "behind"))
-}
-EVERY_PLACE: dict[str, Figure] = {**PLACES, "places": Total(list(PLACES.values()))}
-NOT_BEHIND = Total([PLACES["ahead"], PLACES["level"]])
-AFTER_THREE: dict[str, Figure] = {
-    "three": At(QUERIES, (WHOLE, "nat", "all"), "Q = 3"),
-    "three_without": At(QUERIES, (WHOLE, "nat", "all"), "Q = 3", 1),
-}
-STAYS: dict[str, Figure] = {
-    name: At(NO_QUERY, ({WHOLE, "macro"},), "kept", of=of) for name, of in (("least_kept", min), ("most_kept", max))
-}
-TRUST: dict[str, Figure] = {
-    f"{task}_{name}": At(NO_QUERY, (task, "nat", "all"), name) for task in LEARNED for name in ("said", "better")
-}
-TRAINED: dict[str, Figure] = {
-    "share": Percent(At(SUPERNET, (FINAL,), "≥ 90"), At(SUPERNET, ("best by validation",), "≥ 90"))
-}
-LEANER: dict[str, Figure] = {
-    f"{name}{share[2]}": At(COMPACT, (f"{share} nat",), column, number)
-    for share in ("0.8x", "0.6x")
-    for name, column, number in (
-        ("less", "against the input", 0),
-        ("half", "against the input", 1),
-        ("macs", "MACs", 0),
-    )
-}
-READ: dict[str, Figure] = {
-    "names": Said("timm_coverage", r"^(\d+) of"),
-    "exact": Said("timm_coverage", r"unmoved and moved: (\d+)"),
-    "reach": At("timm_coverage", ("macs, widths and moves",), "0.6x"),
-}
-TOOLS: dict[str, Figure] = {
-    "original": At(PEERS, ("–", "original"), "top-1"),
-    "macs": At(PEERS, (MACS, "**nat**"), "top-1"),
-    "macs_others": At(PEERS, (MACS, OTHERS), "top-1", of=max),
-    "latency": At(PEERS, (LATENCY, "**nat**"), "top-1"),
-    "latency_others": At(PEERS, (LATENCY, {"Torch-Pruning Taylor"}), "top-1", of=max),
-}
-OVER: dict[str, Figure] = {
-    name: Total([At(place, (), column, of=sum) for place in ("budgets-nat", "budgets-nat++")])
-    for name, column in (("over", "over"), ("results", "inputs (nothing fits)"))
-}
+from benchmarks.answers import Answer, At, Said, Texts, table
 
 WITHOUT_MEASUREMENT = (
     Answer(
         "How much does the policy that ships gain on the benchmark that it learned?",
         "Inputs held out of NAS-Bench-201: {all:+.2f} points over all ({all_share:.0f} % of the best reachable), "
-        "{good:+.2f} from 90 % on ({good_share:.0f} %), {best:+.2f} from 93 % on ({best_share:.0f} %)",
+        "{good:+.2f} from 90 % on ({good_share:.0f} %), {best:+.2f} from 93 % on ({best_share:.0f} %); one training",
         SHIPPED,
         GAIN,
     ),
     Answer(
         "And on tasks that its training did not see?",
-        "{all_least:.0f} to {all_most:.0f} % of the best gain over all inputs, {good_least:.0f} to {good_most:.0f} % "
-        "over good ones; the mean is not below the input in {not_below:.0f} of {of:.0f} places",
+        "{all_least:.0f} % [{all_least_low:.0f}, {all_least_high:.0f}] to {all_most:.0f} % [{all_most_low:.0f}, "
+        "{all_most_high:.0f}] of the best gain over all inputs, {good_least:.0f} [{good_least_low:.0f}, "
+        "{good_least_high:.0f}] to {good_most:.0f} % [{good_most_low:.0f}, {good_most_high:.0f}] over good ones; the "
+        "mean is not below the input in {not_below:.0f} of {of:.0f} places",
         LEFT_OUT,
         {
             **SHARES,
@@ -116,9 +62,9 @@ WITHOUT_MEASUREMENT = (
     ),
     Answer(
         "Is the probability that it states right?",
-        "On `jigsaw` within 0.05 ({jigsaw_said:.2f} said, {jigsaw_better:.2f} true), on two tasks too modest over all "
-        "inputs ({class_object_said:.2f} and {class_object_better:.2f}, {autoencoder_said:.2f} and "
-        "{autoencoder_better:.2f})",
+        "On `jigsaw` within 0.05 ({jigsaw_said:.2f} predicted, {jigsaw_better:.2f} observed), on two tasks "
+        "underconfident over all inputs ({class_object_said:.2f} and {class_object_better:.2f}, "
+        "{autoencoder_said:.2f} and {autoencoder_better:.2f})",
         LEFT_OUT,
         TRUST,
     ),
@@ -134,23 +80,31 @@ WITHOUT_MEASUREMENT = (
     ),
     Answer(
         "Does a policy need the graph?",
-        "Yes: {graph:.0f} % of the best with it, {blind:.0f} % without the wiring, {paper:.0f} % as published",
+        "Yes: {graph:.0f} % of the best with it ({graph_gain:+.2f} ± {graph_half:.2f} points), {blind:.0f} % without "
+        "the wiring ({blind_gain:+.2f} ± {blind_half:.2f}), {paper:.0f} % as published ({paper_gain:+.2f} ± "
+        "{paper_half:.2f})",
         {"policies": "nasbench201-policy"},
-        {name: At("policies-encoders", (name,), GOOD, 2) for name in ("graph", "blind", "paper")},
+        {
+            f"{name}{part}": At("policies-encoders", (name,), GOOD, number)
+            for name in ("graph", "blind", "paper")
+            for number, part in enumerate(("_gain", "_half", ""))
+        },
     ),
     Answer(
         "How many trained cells does it take to learn one?",
-        "500 for {share:.0f} % of the best from 90 % on; with 150 and fewer it does harm",
+        "500 for {share:.0f} % of the best from 90 % on ({gain:+.2f} ± {half:.2f} points); with 150 and fewer the best "
+        "inputs get worse",
         {"policies": "nasbench201-policy"},
-        {"share": At("policies-cells", ("500",), GOOD, 2)},
+        {name: At("policies-cells", ("500",), GOOD, number) for number, name in enumerate(("gain", "half", "share"))},
     ),
     Answer(
         "Does it help networks that are already efficient?",
-        "There is next to nothing to gain; with a tenth fewer MACs it loses {ours:.2f} points where the best by "
-        "validation loses {best:.2f} (NAS-Bench-Macro, networks of 90 % and more, `nat`)",
+        "There is next to nothing to gain; with a tenth fewer MACs it loses {ours:.2f} ± {half:.2f} points where the "
+        "best by validation loses {best:.2f} (NAS-Bench-Macro, networks of 90 % and more, `nat`)",
         {"lean networks": "lean-networks"},
         {
             "ours": At("lean-nat", ("policy, no query",), "0.9x, ≥ 90", of=lost),
+            "half": At("lean-nat", ("policy, no query",), "0.9x, ≥ 90", 1),
             "best": At("lean-nat", ("best by validation",), "0.9x, ≥ 90", of=lost),
         },
     ),
@@ -159,8 +113,7 @@ WITH_MEASUREMENTS = (
     Answer(
         "Is `nat` with the policy better than searches without it?",
         "On tasks left out, 1 to 30 measurements, {places:.0f} places: ahead in {ahead:.0f}, level in {level:.0f}, "
-        "behind "
-        "in {behind:.0f}, by at most 0.1 points (NAS-Bench-Macro, where there is nothing to gain)",
+        "behind in {behind:.0f}, by at most 0.1 points (NAS-Bench-Macro, where there is nothing to gain)",
         LEFT_OUT,
         EVERY_PLACE,
     ),
@@ -190,12 +143,16 @@ WITH_MEASUREMENTS = (
 WITHOUT_ACCURACIES = (
     Answer(
         "Does a search on shared weights find better networks?",
-        "With real training of three candidates: {share:.0f} % of the best gain from 90 % on, {final:+.2f} from 93 % "
-        "on. "
-        "A gain without real training was not reached from 93 % on ({alone:+.2f}), because shared weights are biased: "
+        "With real training of three candidates: {trained:+.2f} ± {trained_half:.2f} points of {reachable:+.2f} from "
+        "90 % on, {final:+.2f} ± {final_half:.2f} from 93 % on. A gain without real training was not reached from 93 % "
+        "on ({alone:+.2f} ± {alone_half:.2f}), because shared weights are biased: "
         "[what they can tell](../explanation/shared-weights.md)",
         {"supernet rewards": "supernet-rewards"},
-        {**TRAINED, "final": At(SUPERNET, (FINAL,), "≥ 93"), "alone": At(SUPERNET, (ALONE,), "≥ 93")},
+        {
+            **TRAINED,
+            **ALONE_BEST,
+            **{name: At(SUPERNET, (FINAL,), "≥ 93", number) for number, name in enumerate(("final", "final_half"))},
+        },
     ),
     Answer(
         "Do scores without training find better networks?",
@@ -215,8 +172,9 @@ WITHOUT_ACCURACIES = (
     Answer(
         "Is the gain of the paper at equal cost reproduced on DARTS cells?",
         "Not reproduced: trained for 8 epochs on 8,000 images, neither `nat` nor random search found better than the "
-        "input",
+        "input ({value:+.2f} points [{value_low:+.2f}, {value_high:+.2f}] at 0.8 of its cost)",
         {"DARTS": "darts-cifar10"},
+        with_interval("value", At("darts-cifar10", ("nat, 0.8x",), "against the input, 95 %")),
     ),
 )
 PRETRAINED = (
@@ -237,9 +195,10 @@ PRETRAINED = (
     ),
     Answer(
         "Against other tools, with no training?",
-        "MobileNetV2 at 0.8 of its MACs: {macs:.0f} % top-1 of {original:.0f}, the best of Torch-Pruning and FastNAS "
-        "{macs_others:.0f}; at 0.8 of its latency {latency:.0f} %, Torch-Pruning {latency_others:.0f} %. Two splits, "
-        "others one",
+        "MobileNetV2 at 0.8 of its MACs: {macs:.0f} % top-1 of {original:.0f} over {splits:.0f} splits, level with a "
+        "knapsack over single changes ({knapsack:+.1f} points, p = {knapsack_p:.2f}); on {other_splits:.0f} split "
+        "Torch-Pruning and FastNAS are {macs_behind:.0f} points behind or more (p ≤ {macs_p:.0e}). At 0.8 of its "
+        "latency {latency:.0f} %, Torch-Pruning {latency_behind:.0f} points behind (p = {latency_p:.0e})",
         OTHER_TOOLS,
         TOOLS,
     ),
@@ -251,8 +210,7 @@ PRETRAINED = (
     Answer(
         "Does the advice rank moves rightly?",
         "Of 40 moves of MobileNetV2, each fine-tuned alone: rank correlation {rank:.2f} [{low:.2f}, {high:.2f}] with "
-        "the "
-        "top-1 lost",
+        "the top-1 lost",
         {"advice": "advice"},
         {
             name: At(ADVICE, ("top-1, tuned",), "change of the output, as advised", number)
@@ -264,19 +222,18 @@ SPEED = (
     Answer(
         "How long do the parts take?",
         "{cells:,.0f} cells are transformed in {seconds:.1f} s by a policy without a critic; a step of the supernet "
-        "takes "
-        "{step:.2f} of one of the fixed network",
+        "takes {step:.2f} [{step_low:.2f}, {step_high:.2f}] of one of the fixed network",
         {"speed": "speed"},
         {
             "cells": Said("speed-cpu", r"transform of ([\d,]+) cells"),
             "seconds": Said("speed-cpu", r"everything included \| ([\d.]+) s"),
-            "step": At("speed-cpu", ("training step: supernet, same path",), "ratio"),
+            **with_interval("step", At("speed-cpu", ("training step: supernet, same path",), "ratio")),
         },
     ),
     Answer(
         "What do several workers win?",
-        "On two cores two of them take {two:.1f} s for lines that one takes {one:.1f} s for; they take seconds to "
-        "begin, and nothing is won where a run takes seconds itself",
+        "On two cores two workers take {two:.1f} s for lines that one takes {one:.1f} s for; they take seconds to "
+        "begin, so that a run of seconds gains nothing",
         {"scale": "scale"},
         {
             "two": At("scale", ("local", "2"), "lines of a stream: s"),
@@ -303,32 +260,32 @@ SPEED = (
 README = (
     Answer(
         "The policy that ships, with no measurement?",
-        "NAS-Bench-201, inputs of 90 % and more: {good:+.2f} points, {good_share:.0f} % of the best reachable",
+        "NAS-Bench-201, inputs of 90 % and more: {good:+.2f} points, {good_share:.0f} % of the best reachable; one "
+        "training",
         {"policy": "shipped-policy"},
         GAIN,
     ),
     Answer(
         "On tasks that its training did not see?",
-        "{all_least:.0f} to {all_most:.0f} % of the best gain over all inputs, no measurement; with 1 to 30 ahead of "
-        "every "
-        "search without it or level in {fine:.0f} of {places:.0f} places",
+        "{all_least:.0f} % [{all_least_low:.0f}, {all_least_high:.0f}] to {all_most:.0f} % [{all_most_low:.0f}, "
+        "{all_most_high:.0f}] of the best gain; with 1 to 30 measurements ahead of every search without it or level in "
+        "{fine:.0f} of {places:.0f} places",
         LEFT_OUT,
         {**SHARES, **EVERY_PLACE, "fine": NOT_BEHIND},
     ),
     Answer(
         "In a search space that it does not know?",
-        "it leaves inputs as they are; after 3 measurements {three:.0f} % of the best gain, {three_without:.0f} % "
-        "without it",
+        "it leaves inputs as they are; after 3 measurements {three:.0f} % of the best gain, {three_ahead:.0f} points "
+        "[{three_ahead_low:.0f}, {three_ahead_high:.0f}] more than without it",
         LEFT_OUT,
         AFTER_THREE,
     ),
     Answer(
         "A search on shared weights?",
-        "with real training of 3 candidates {share:.0f} % of the best gain for inputs of 90 % and more; **without it "
-        "the best "
-        "inputs get worse**",
+        "with real training of 3 candidates {trained:+.2f} ± {trained_half:.2f} points of {reachable:+.2f} for inputs "
+        "of 90 % and more; **without it the best inputs get worse** ({alone:+.2f} ± {alone_half:.2f})",
         {"supernets": "supernet-rewards"},
-        TRAINED,
+        TRAINED | ALONE_BEST,
     ),
     Answer(
         "A trained timm model?",
@@ -340,9 +297,10 @@ README = (
     ),
     Answer(
         "Against pruning tools, with no training?",
-        "MobileNetV2 of ImageNet at 0.8 of its MACs keeps {macs:.0f} % top-1 of {original:.0f} %, with Torch-Pruning "
-        "or FastNAS "
-        "{macs_others:.0f}; at 0.8 of its latency **{latency:.0f} %, with Torch-Pruning {latency_others:.0f}**",
+        "MobileNetV2 keeps {macs:.0f} % top-1 of {original:.0f} at 0.8 of its MACs and {latency:.0f} % at 0.8 of its "
+        "latency ({splits:.0f} splits), level with a knapsack over single changes (p = {knapsack_p:.2f}); on "
+        "{other_splits:.0f} split Torch-Pruning and FastNAS are {macs_behind:.0f} and {latency_behind:.0f} points or "
+        "more behind (p ≤ {macs_p:.0e})",
         OTHER_TOOLS,
         TOOLS,
     ),

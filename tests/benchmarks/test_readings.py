@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.answer_figures import LATENCY, MACS, OTHERS, PEERS
 from benchmarks.answers import NUMBER, At, Figure, Said, Texts
 from benchmarks.common.results import RESULTS, ROOT, read_results
-from benchmarks.questions import LATENCY, MACS, OTHERS, PEERS
 from benchmarks.table_figures import tables_in
 from benchmarks.tables import NOTHING, all_texts, tables_on
 

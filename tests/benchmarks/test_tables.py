@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks.__main__ import main
-from benchmarks.answers import Answer, At, Figure, Percent, Said, Total, table
+from benchmarks.answer_figures import ALONE, FINAL, LEANER, TOOLS, TRAINED, lost
+from benchmarks.answers import Answer, At, Beside, Figure, Percent, Said, Total, table
 from benchmarks.common.results import RESULTS, ROOT, read_results
-from benchmarks.questions import ALONE, FINAL, LEANER, TOOLS, TRAINED, lost
 from benchmarks.registry import EXPERIMENTS
 from benchmarks.running import parser_of
 from benchmarks.tables import (
@@ -191,9 +191,10 @@ def test_an_answer_has_the_figures_of_its_tables() -> None:
         "both": Total([gain, gain]),
         "places": Said("some", r"of (\d+) places"),
     }
-    says = "{gain:+.1f} {most:,.0f} {largest:.0f} {ahead:.0f} {share:.0f} {both:.0f} {places:.0f}"
+    figures["end"] = Beside(At("some", ({"a", "b"}, "nat"), "gain", of=min), 1)
+    says = "{end:.0f} {gain:+.1f} {most:,.0f} {largest:.0f} {ahead:.0f} {share:.0f} {both:.0f} {places:.0f}"
     rows = table([Answer("why?", says, {"one": "a", "two": "b"}, figures)], SOME, "docs/").splitlines()
-    assert rows[2] == "| why? | -1.5 1,000 3 12 -50 -3 4 | [one](docs/a.md), [two](docs/b.md) |"
+    assert rows[2] == "| why? | -2 -1.5 1,000 3 12 -50 -3 4 | [one](docs/a.md), [two](docs/b.md) |"
 
 
 @pytest.mark.parametrize(
@@ -206,9 +207,10 @@ def test_an_answer_has_the_figures_of_its_tables() -> None:
         At("some", (), "gain"),
         At("some", ("a",), "gain", block=2),
         Said("some", "of (x)"),
+        Beside(At("some", ("b",), "gain"), 1),
     ],
 )
-def test_a_figure_that_no_table_has_is_one_line(figure: At | Said) -> None:
+def test_a_figure_that_no_table_has_is_one_line(figure: At | Beside | Said) -> None:
     with pytest.raises(NATError) as caught:
         figure.read(SOME)
     assert "\n" not in str(caught.value)
