@@ -10,11 +10,11 @@ from typing import Any
 
 from nat_nasbench import NB201Adapter, TransNASAdapter
 from nat_nasbench.nb201 import digits_of
-from nat_nasbench.transnas import FRAME, from_ops
+from nat_nasbench.transnas import SIZE, from_ops
 
 from benchmarks.data.conversions import load_saved, table
 from nat_plugin.errors import NATError
-from nat_plugin.ir import Frame, Network, layout
+from nat_plugin.ir import Network, NetworkSize, layout
 from nat_plugin.ir.costs import total_as_built
 
 SEEDS = 3
@@ -80,7 +80,7 @@ def nats_bench_cells(path: Path) -> Iterator[CellResults]:
         for number, arch in enumerate(api.meta_archs):
             long, short = (api.query_meta_info_by_index(number, hp) for hp in ("200", "12"))
             yield CellResults(
-                digits_of(NB201Adapter().read(arch, Frame())),
+                digits_of(NB201Adapter().read(arch, NetworkSize())),
                 _by_seed(long, "cifar10-valid", "x-valid"),
                 _mean(long, "cifar10", "ori-test"),
                 _by_seed(long, "cifar100", "ori-test"),
@@ -127,7 +127,7 @@ def transnas_csv(published: bytes) -> bytes:
         cells = load_saved(published)["data"]["micro"]
         for digits in map("".join, product("0123", repeat=6)):
             found = cells[from_ops(digits)]
-            network = TransNASAdapter().read(from_ops(digits), FRAME)
+            network = TransNASAdapter().read(from_ops(digits), SIZE)
             built = total_as_built(network)
             flops = built.macs + STEM_FLOPS + other_flops(network)
             measured = (found[task]["metrics"][metric][-1] for task, metric in TASKS.items())
