@@ -299,8 +299,8 @@ README = (
         "Against pruning tools, with no training?",
         "MobileNetV2 keeps {macs:.0f} % top-1 of {original:.0f} at 0.8 of its MACs and {latency:.0f} % at 0.8 of its "
         "latency ({splits:.0f} splits), level with a knapsack over single changes (p = {knapsack_p:.2f}); on "
-        "{other_splits:.0f} split Torch-Pruning and FastNAS are {macs_behind:.0f} and {latency_behind:.0f} points or "
-        "more behind (p ≤ {macs_p:.0e})",
+        "{other_splits:.0f} split Torch-Pruning and FastNAS are {macs_behind:.0f} points or more behind at those MACs "
+        "(p ≤ {macs_p:.0e}), Torch-Pruning {latency_behind:.0f} at that latency",
         OTHER_TOOLS,
         TOOLS,
     ),
