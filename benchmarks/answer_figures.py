@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from benchmarks.answers import At, Beside, Figure, Percent, Said, Total
 
-NO_QUERY, QUERIES, AIMS = "leave-one-out-no-query", "leave-one-out-queries", "leave-one-out-aims"
+NO_QUERY, QUERIES, SUMMARY = "leave-one-out-no-query", "leave-one-out-queries", "leave-one-out-summary"
 HOME, SUPERNET, COMPACT = "home-gains", "supernet-gains", "timm_compact-mnasnet_050"
 PEERS, ADVICE, PROXIES = "timm_pretrained-mobilenetv2_100", "timm_advice", "proxies-trained"
 GOOD, BEST = "CIFAR-10, ≥ 90", "CIFAR-10, ≥ 93"
@@ -56,7 +56,7 @@ SHARES: dict[str, Figure] = {
 }
 AHEAD = "`nat` with the policy ahead of the best without"
 PLACES = {
-    name: At(AIMS, (), column, block=1, of=sum)
+    name: At(SUMMARY, (), column, block=1, of=sum)
     for name, column in (("ahead", AHEAD), ("level", "level"), ("behind", "behind"))
 }
 EVERY_PLACE: dict[str, Figure] = {**PLACES, "places": Total(list(PLACES.values()))}

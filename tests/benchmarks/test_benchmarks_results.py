@@ -106,4 +106,4 @@ def test_shares_intervals_and_what_the_policy_is_ahead_by() -> None:
     assert other["inputs"] == 2
     named = {"a task": entry | {"points": True}}
     assert "80%; random 50%: +30 % [+25, +35]" in tables_of(named)["leave-one-out-queries"]
-    assert "| 1 | 2 | 0 | 0 |" in tables_of(named)["leave-one-out-aims"]
+    assert "| 1 | 2 | 0 | 0 |" in tables_of(named)["leave-one-out-summary"]

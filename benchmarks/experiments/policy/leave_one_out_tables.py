@@ -159,7 +159,7 @@ def _bins(pairs: Sequence[tuple[float, bool]]) -> list[dict[str, float]]:
 def tables_of(entries: Entries) -> dict[str, str]:
     """Markdown by the name of the place in the documentation."""
     parts = {
-        "aims": _aims,
+        "summary": _summary,
         "no-query": _no_query,
         "limits": _limits,
         "queries": _queries,
@@ -238,7 +238,7 @@ def _against(own: Row, other: Row, entry: Mapping[str, Any]) -> str:
     return f"{figures[0]}; {other['method']} {figures[1]}: {figures[2]}"
 
 
-def _aims(entries: Entries) -> str:
+def _summary(entries: Entries) -> str:
     """How often what is aimed at holds."""
     zero = [(task, row) for task, entry in entries.items() for row in _rows_of(entry, SUGGEST, limited=False)]
     lines = _head("without a query, no limit", "places (task, rules, inputs)")

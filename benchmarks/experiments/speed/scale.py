@@ -254,12 +254,12 @@ def tables_of(results: Mapping[str, Any]) -> dict[str, str]:
 
 def _streams(results: Mapping[str, Any]) -> str:
     rows = [
-        "| engine | workers | lines | s | MB of the command | MB of the largest worker |",
-        "|---|---|---|---|---|---|",
+        "| engine | workers | lines | MB of the command | MB of the largest worker |",
+        "|---|---|---|---|---|",
     ]
     for name, found in results.items():
         for row in found["moments"]:
-            figures = f"{row['lines']:,} | {row['seconds']:,.0f} | {row['mb']:,.0f} | {row['mb_worker']:,.0f}"
+            figures = f"{row['lines']:,} | {row['mb']:,.0f} | {row['mb_worker']:,.0f}"
             rows.append(f"| {name.removesuffix(STREAM)} | {found['workers']} | {figures} |")
     return "\n".join(rows)
 
