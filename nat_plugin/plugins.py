@@ -60,6 +60,11 @@ class Plugins:
         self._call("register_ops", _each(lambda kind: register_op(_a(OpKind, kind))))
         self._call("register_rules", _each(lambda rule: register_rule(_a(Rule, rule))))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """To another process go its own: they are loaded there before what comes behind them, which may name ops of
+        theirs."""
+        return plugins, ()
+
     def _call(self, hook: str, take: Callable[[list[tuple[Any, ...]]], object]) -> None:
         """``take`` what each plugin registers in a hook; a plugin that fails meanwhile is asked for nothing further."""
         sound = []

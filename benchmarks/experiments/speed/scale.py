@@ -94,9 +94,9 @@ class PretendedPool:
 
     def __init__(self, *_: Any) -> None: ...
 
-    def submit(self, *call: Any) -> Future[Any]:
+    def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
         future: Future[Any] = Future()
-        self.waiting.append((future, partial(*call)))
+        self.waiting.append((future, partial(function, *arguments)))
         return future
 
     def close(self) -> None: ...

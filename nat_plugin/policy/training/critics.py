@@ -14,6 +14,7 @@ import torch
 from nat_plugin.errors import NATError
 from nat_plugin.evaluators.proxies import PROXIES
 from nat_plugin.execution.workers import InTurn, in_turn_here
+from nat_plugin.plugins import Plugins, plugins
 from nat_plugin.policy.critic import Critic, CriticConfig, new_critic
 from nat_plugin.policy.critic_files import familiar_of, saved_critic
 from nat_plugin.policy.files import Fact
@@ -61,8 +62,9 @@ class CriticFit:
     tasks: Sequence[MeasuredTask]
 
 
-def _fitted(fit: CriticFit, seed: int, device: str, threads: int) -> State:
+def _fitted(parts: Plugins, fit: CriticFit, seed: int, device: str, threads: int) -> State:
     """Perhaps in a worker: what the critic has learned then, and how."""
+    del parts  # whose ops the graphs of the fit name
     torch.set_num_threads(threads)
     critic = new_critic(fit.config, seed, torch.device(device))
     training = CriticTraining(critic, fit.tasks, fit.learning, seed)
@@ -96,7 +98,7 @@ class TaskCritic:
         fits += [self._without(each) for each in left_out(spaces)]
         where = (self._seed, str(self._critic.device), torch.get_num_threads())
         names = [f"critic{self._seed}-{number}-{_mark(each)}" for number, each in enumerate(fits)]
-        critics = in_turn(_fitted, [(each, *where) for each in fits], names)
+        critics = in_turn(_fitted, [(plugins(), each, *where) for each in fits], names)
         own = next(critics)
         self._critic.load_state_dict(own["weights"], strict=True)
         others = (self._made(each.config, its["weights"]) for each, its in zip(fits[1:], critics, strict=True))

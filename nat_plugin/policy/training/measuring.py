@@ -16,7 +16,7 @@ from nat_plugin.plugins import plugins
 from nat_plugin.policy.training.recipe import TrainingPlan, plan_training
 from nat_plugin.policy.training.sources import SourceEvaluator
 from nat_plugin.policy.training.tasks import TrainingTask
-from nat_plugin.runs.kept import KeptWorkers
+from nat_plugin.runs.worker_files import KeptWorkers
 from nat_plugin.settings import State
 
 
