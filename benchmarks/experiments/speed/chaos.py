@@ -1,7 +1,8 @@
 """Whether runs end as if nothing had been while workers are killed at random moments, and once the command itself.
 
 A search that trains candidates on digits, told in the order of asking; each disturbed run has to end with the bytes of
-the one that was not, with every network measured once. Workers of all engines are processes of this machine; those of
+the one that was not, with every network measured once. Workers note what they begin and end (``noted``), so that a
+training which is done twice is seen. Workers of all engines are processes of this machine; those of
 ``submitit`` are its own jobs without SLURM.
 
 ``python -m benchmarks chaos [--engines NAME ...] [--runs N] [--at-once N] [--proposals N] [--every SECONDS]
@@ -29,7 +30,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.common.results import add_result, provenance, read_results
-from nat_plugin.plugins import plugins
+from benchmarks.experiments.speed import noted
+from nat_plugin.plugins import Plugins
+from nat_plugin.plugins import installed as installed_plugins
 from nat_plugin.runs.folder import read_journal
 from nat_plugin.runs.progress import Silent
 from nat_plugin.runs.recipe import plan
@@ -72,12 +75,16 @@ class Disturbed:
     """Where it did not end with its result: the last line that it printed."""
     differs: tuple[str, ...] = ()
     measured_twice: int = 0
+    """Networks that the journal has twice, or that were trained though the result of that was kept."""
+    lost_results: int = 0
+    """Trainings that were done and done again: their workers, or the command, were killed before the result came."""
     left: int = 0
     """Processes that were still there after it."""
 
 
 def recipe(engine: str | None, proposals: int) -> dict[str, Any]:
-    changes = {} if engine is None else {"executor": ENGINES[engine]}
+    changes: dict[str, Any] = {} if engine is None else {"executor": ENGINES[engine]}
+    changes["evaluator"] = {**RECIPE["evaluator"], "name": "noted"}
     return {**RECIPE, "search": {"rounds": 2, "proposals": proposals}, **changes}
 
 
@@ -85,7 +92,8 @@ def begin(folder: Path, *command: str) -> subprocess.Popen[bytes]:
     """A command, in a session of its own."""
     with (folder.parent / f"{folder.name}.log").open("ab") as log:
         call = [sys.executable, "-m", "nat_plugin", *command]
-        return subprocess.Popen(call, stdout=log, stderr=log, start_new_session=True)
+        known = noted.environment(folder, folder.parent / "plugins")
+        return subprocess.Popen(call, stdout=log, stderr=log, start_new_session=True, env=known)
 
 
 def processes() -> list[tuple[int, int, str]]:
@@ -134,9 +142,9 @@ def disturbed(engine: str, folder: Path, proposals: int, every: float, seed: int
         process.kill()
     seconds = time.monotonic() - since
     lines = [line["number"] for line in read_journal(folder / "journal.jsonl") if line["stage"] == "search"]
-    twice = len(lines) - len(set(lines))
-    left = _left(known, engine)
-    return Disturbed(seed, workers, commands, round(seconds, 1), said, measured_twice=twice, left=left)
+    lost, kept = noted.again(folder)
+    twice, left = len(lines) - len(set(lines)) + kept, _left(known, engine)
+    return Disturbed(seed, workers, commands, round(seconds, 1), said, (), twice, lost, left)
 
 
 def _left(known: set[int], engine: str) -> int:
@@ -183,7 +191,8 @@ def _content(path: Path) -> bytes | None:
 
 
 def undisturbed(folder: Path, proposals: int) -> Path:
-    start(plan(recipe(None, proposals), plugins()), folder, plugins(), Silent())
+    known = Plugins([*installed_plugins(), ("noted", noted)])
+    start(plan(recipe(None, proposals), known), folder, known, Silent())
     return folder
 
 
@@ -200,13 +209,14 @@ def kept_runs(path: Path | None, engine: str, setting: Mapping[str, Any]) -> lis
 
 def tables_of(results: Mapping[str, Any]) -> dict[str, str]:
     """Markdown by the name of the place in the documentation."""
-    lines = [
-        "| engine | runs | workers killed | commands killed | without a result | other bytes | measured twice | left |"
-    ]
-    lines.append("|---|---|---|---|---|---|---|---|")
+    columns = ["runs", "workers killed", "commands killed", "without a result", "other bytes", "measured twice"]
+    with_notes = all("lost_results" in each for found in results.values() for each in found["runs"])
+    columns += ["results lost on their way", "left"] if with_notes else ["left"]
+    lines = ["| engine | " + " | ".join(columns) + " |", "|---" * (1 + len(columns)) + "|"]
     for engine, found in results.items():
         runs = found["runs"]
-        sums = [sum(each[name] for each in runs) for name in ("workers", "commands", "measured_twice", "left")]
+        names = ("workers", "commands", "measured_twice", *(["lost_results"] if with_notes else []), "left")
+        sums = [sum(each[name] for each in runs) for name in names]
         bad = [
             sum(bool(each["said"]) for each in runs),
             sum(bool(each["differs"] and not each["said"]) for each in runs),

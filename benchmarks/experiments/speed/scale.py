@@ -94,7 +94,7 @@ class PretendedPool:
 
     def __init__(self, *_: Any) -> None: ...
 
-    def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
+    def submit(self, function: Callable[..., Any], /, *arguments: Any) -> Future[Any]:
         future: Future[Any] = Future()
         self.waiting.append((future, partial(function, *arguments)))
         return future
