@@ -13,7 +13,7 @@ from nat_plugin.evaluators.training import TrainingEvaluator
 from nat_plugin.evaluators.trial import Trial
 from nat_plugin.hookspecs import hookimpl
 from nat_plugin.runs.folder import read_journal
-from nat_plugin.runs.kept import FOLDER
+from nat_plugin.runs.worker_files import FOLDER
 from nat_plugin.settings import State
 
 RUN, NOTES = "NAT_NOTED_RUN", "notes.jsonl"
