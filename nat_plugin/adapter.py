@@ -54,13 +54,16 @@ class Adapter(ABC):
     >>> OPS = {"c": Op.parse("conv_3x3"), "s": Op.parse("skip")}
     >>> class Letters(Adapter):
     ...     name, summary = "letters", "one letter, c or s"
+    ...
     ...     def recognises(self, text):
     ...         return text in OPS
+    ...
     ...     def read(self, text, size):
     ...         edge = Edge(0, 1, OPS[text], "0", choices=tuple(OPS.values()))
     ...         cell = Cell(1, (Node(),), (edge,), (1,))
     ...         places, stem = (Placement("cell", 8, (0,)),), cifar_stem(size.input[0], 8)
     ...         return Network((("cell", cell),), places, stem, Head(size.classes), size.input)
+    ...
     ...     def write(self, network):
     ...         return next(letter for letter, op in OPS.items() if op == network.ops[0])
     >>> Letters().write(Letters().read("c", NetworkSize()))

@@ -1,8 +1,7 @@
 """The hooks of a plugin (pluggy, entry-point group ``nat_plugin``). Each gets a ``register`` callback.
 
 >>> from nat_plugin import Strategy, hookimpl
->>> class MyStrategy(Strategy):
-...     ...
+>>> class MyStrategy(Strategy): ...
 >>> @hookimpl
 ... def register_strategies(register):
 ...     register("mine", MyStrategy)

@@ -89,11 +89,14 @@ class Evaluator(ABC):
     >>> class Leanest(nat.Evaluator):
     ...     on_images = False
     ...     untrained = True
+    ...
     ...     @classmethod
     ...     def scale(cls, settings):
     ...         return Scale("minus parameters", percent=False)
+    ...
     ...     def measure(self, proposals):
     ...         return [Measurement(-cost(each.network).params, -cost(each.source).params) for each in proposals]
+    ...
     ...     def assess(self, network, split):
     ...         return Assessment(-cost(network).params, 0)
     >>> Leanest(None, Leanest.Settings()).assess(nat.read("DARTS_V2").network, "test").value

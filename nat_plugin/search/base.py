@@ -76,16 +76,21 @@ class Strategy(ABC):
     ...     def __init__(self, task, settings):
     ...         super().__init__(task, settings)
     ...         self.rng, self.told = np.random.default_rng(task.seed), []
+    ...
     ...     def ask(self, count):
     ...         (source,) = self.task.inputs
     ...         moves = self.moves_of(source)
     ...         return [Proposal(at, source, moves.apply(moves.sample(self.rng))) for at in range(count)]
+    ...
     ...     def tell(self, proposal, measurement):
     ...         self.told.append((measurement.gain, proposal.network))
+    ...
     ...     def finalists(self, source, count):
     ...         return [network for _, network in sorted(self.told, key=lambda each: -each[0])[:count]]
+    ...
     ...     def state(self):
     ...         return {"told": self.told}
+    ...
     ...     def restore(self, state):
     ...         self.told = state["told"]
     >>> arch = nat.read("DARTS_V2")
