@@ -48,7 +48,7 @@ QUOTED: dict[str, tuple[tuple[str, dict[str, Figure]], ...]] = {
             "worse* than a good input, by {less_best:.2f} points",
             {"less_best": At("supernet-gains", ("best of all by the critic",), "≥ 93", of=lost)},
         ),
-        ("by {share:.0f} % of what can be reached", TRAINED),
+        ("by {share:.0f} % of the best possible gain", TRAINED),
         ("and those of 93 % and more by {final:.2f} points", {"final": At("supernet-gains", (FINAL,), "≥ 93")}),
         ("without it the latter get worse by {alone:.2f}.", {"alone": At("supernet-gains", (ALONE,), "≥ 93", of=lost)}),
     ),
