@@ -103,9 +103,11 @@ class NNIAdapter(Adapter):
 
     def export(self, text: str, size: NetworkSize, folder: Path, weights: Mapping[str, Tensor] | None = None) -> None:
         """The frozen model of NNI, with ``weights`` by its names or with new ones, without NNI."""
-        from nat_nni.export.text import export_text
+        from nat_nni.export.text import export_sample
 
-        export_text(text, size, folder, self._space, self._arguments, weights)
+        document = read_document(text)
+        space, arguments = document.space or self._space, {**self._arguments, **document.arguments}
+        export_sample(replace(document, space=space, arguments=arguments), size, folder, weights)
 
     def published(self) -> Mapping[str, Published]:
         return _published()

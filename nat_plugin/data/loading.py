@@ -101,7 +101,7 @@ def _divided(
     settings: DataSettings, labels: NDArray[np.int64], names: Sequence[str], own: Collection[str], where: str
 ) -> dict[str, NDArray[np.int64]]:
     """Positions in the train part by split."""
-    return divide(labels, names, settings.splits, own=own, limit=settings.limit, where=where)
+    return divide(labels, names, settings, own=own, where=where)
 
 
 def _outside(settings: DataSettings, source: ImageSource) -> tuple[Outside, ...]:

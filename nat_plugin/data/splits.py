@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from nat_plugin.data.settings import DEFAULT_TEST, SplitSettings
+from nat_plugin.data.settings import DEFAULT_TEST, DataSettings, SplitSettings
 from nat_plugin.errors import NATError
 
 Index = NDArray[np.int64]
@@ -18,10 +18,9 @@ Index = NDArray[np.int64]
 def divide(
     labels: Index,
     class_names: Sequence[str],
-    settings: SplitSettings,
+    data: DataSettings,
     *,
     own: Collection[str],
-    limit: int | None,
     where: str,
 ) -> dict[str, Index]:
     """Positions of images for weights and reward and, as far as they are no part of the source's ``own``, for selection
@@ -34,8 +33,9 @@ def divide(
     """
     # numpy promises that RandomState's stream never changes, which it does not for the newer generators: a split
     # that differs between machines would let one's training images be another's test images.
+    settings = data.splits
     rng = np.random.RandomState(settings.seed)
-    kept = balanced_order(labels, rng)[:limit] if limit is not None else np.arange(len(labels))
+    kept = balanced_order(labels, rng)[: data.limit] if data.limit is not None else np.arange(len(labels))
     wanted = {"weights": settings.weights, "reward": settings.reward, "selection": settings.selection}
     if "selection" in own:
         if settings.selection != SplitSettings().selection:

@@ -47,10 +47,10 @@ def write_result(setup: Setup, choice: FinalSelection, search: Search, folder: P
     result = {
         "version": __version__,
         "input": {
-            **_side(setup, choice, 0, setup.origin.text, verdict.selection[0], verdict.test[0]),
+            **_side(setup, choice, 0, setup.origin.text, (verdict.selection[0], verdict.test[0])),
             "in_search": _in_search(setup.search),
         },
-        "result": _side(setup, choice, verdict.winner, text, verdict.selection[verdict.winner], verdict.test[1]),
+        "result": _side(setup, choice, verdict.winner, text, (verdict.selection[verdict.winner], verdict.test[1])),
         "changed": verdict.winner != 0,
         "size": {**asdict(setup.final.size), "input": list(setup.final.size.input)},
         "input_fits": choice.fits(0),
@@ -110,10 +110,10 @@ def _allowed(choice: FinalSelection) -> dict[str, float]:
 
 
 def _side(
-    setup: Setup, choice: FinalSelection, number: int, text: str, selection: MeanShare, test: MeanShare
+    setup: Setup, choice: FinalSelection, number: int, text: str, accuracies: tuple[MeanShare, MeanShare]
 ) -> dict[str, Any]:
-    """Of a candidate; with what else a budget could limit, as far as it is known (a latency), and the latency of the
-    whole where it was timed."""
+    """Of a candidate, with its accuracies on selection and test; also other metrics that a budget could limit, where
+    they are known, and the latency of the whole where it was measured."""
     network = choice.candidates[number]
     total = cost(network)
     metrics = setup.final.moves.limits.metrics.items()
@@ -129,8 +129,8 @@ def _side(
         "choices": dict(setup.adapter.choices(text)),
         "measured": {name: value if math.isfinite(value) else None for name, value in measured.items()},
         "timed": choice.timing.plain(number),
-        "selection": _share(selection),
-        "test": _share(test),
+        "selection": _share(accuracies[0]),
+        "test": _share(accuracies[1]),
     }
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nat_plugin.data import SplitSettings
+from nat_plugin.data import DataSettings, SplitSettings
 from nat_plugin.data.splits import balanced_order, divide, split_sizes
 from nat_plugin.errors import NATError
 
@@ -23,7 +23,8 @@ def parts_of(
     labels: np.ndarray, setting: SplitSettings, own_test: bool = False, limit: int | None = None
 ) -> dict[str, np.ndarray]:
     names = [f"c{i}" for i in range(int(labels.max()) + 1)]
-    return divide(labels, names, setting, own={"test"} if own_test else (), limit=limit, where="here")
+    data = DataSettings(name="npz", splits=setting, limit=limit)
+    return divide(labels, names, data, own={"test"} if own_test else (), where="here")
 
 
 @settings(max_examples=150, deadline=None)

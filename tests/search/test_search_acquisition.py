@@ -11,7 +11,7 @@ from search.landscapes import Score, landscape
 
 from nat_plugin.ir import Choice, Moves, find_rule
 from nat_plugin.search.surrogate import acquisition as acquisition_module
-from nat_plugin.search.surrogate.acquisition import Acquisition
+from nat_plugin.search.surrogate.acquisition import Acquisition, AcquisitionSettings
 from nat_plugin.search.surrogate.gaussian_process import GaussianProcess, Kernel, Points
 from nat_plugin.search.surrogate.observations import Observation, Observations
 
@@ -99,7 +99,7 @@ def test_a_proposal_costs_no_more_late_than_early(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(GaussianProcess, "_add", counted)
     monkeypatch.setattr(acquisition_module, "likeliest", chosen)
     rng = np.random.default_rng(0)
-    acquisition = Acquisition([MOVES], rng, candidates=20, largest=40)
+    acquisition = Acquisition([MOVES], rng, AcquisitionSettings(20, 40))
     rows = []
     for _ in range(20):  # 60 proposals, and as many from elsewhere
         counts["rows"] = 0
@@ -162,7 +162,9 @@ def test_a_prior_counts_as_long_as_it_is_right(part: str) -> None:
     told, asked = ([MOVES.sample(rng) for _ in range(count)] for count in (60, 100))
     means = {}
     for name, scores in {"right": [SCORE], "wrong": elsewhere, "none": []}.items():
-        acquisition = Acquisition([MOVES], np.random.default_rng(0), 100, 250, _Given(**{part: scores}))
+        acquisition = Acquisition(
+            [MOVES], np.random.default_rng(0), AcquisitionSettings(100, 250), _Given(**{part: scores})
+        )
         for choice in told:
             acquisition.observations.add(Observation(0, choice, gain(choice), 0.0))
         means[name] = acquisition.belief(0).mean(asked)
@@ -176,14 +178,16 @@ def test_a_prior_counts_as_long_as_it_is_right(part: str) -> None:
 
 
 def test_before_anything_is_told_the_order_is_nearly_that_of_the_prior() -> None:
-    acquisition = Acquisition([MOVES], np.random.default_rng(0), 100, 250, _Given([SCORE]))
+    acquisition = Acquisition([MOVES], np.random.default_rng(0), AcquisitionSettings(100, 250), _Given([SCORE]))
     gains = [gain(choice) for choice in acquisition.order(0, ())]
     assert gains[0] == max(gains)
     assert np.corrcoef(gains, -np.arange(len(gains)))[0, 1] > 0.9
 
 
 def test_where_a_prior_is_not_sure_it_orders_what_is_one_change_away_from_the_input() -> None:
-    acquisition = Acquisition([MOVES], np.random.default_rng(0), 1000, 250, _Given([SCORE], sure=False), first=3)
+    acquisition = Acquisition(
+        [MOVES], np.random.default_rng(0), AcquisitionSettings(1000, 250, first=3), _Given([SCORE], sure=False)
+    )
     first, *others = acquisition.order(0, ())
     assert first == MOVES.identity
     gains = [gain(choice) for choice in others]
@@ -199,7 +203,7 @@ def test_a_prior_that_is_not_sure_counts_once_the_measurements_speak_for_it(part
     for sure in (True, False):
         for count in (2, 60):
             prior = _Given(**{part: [SCORE]}, sure=sure)
-            acquisition = Acquisition([MOVES], np.random.default_rng(0), 100, 250, prior)
+            acquisition = Acquisition([MOVES], np.random.default_rng(0), AcquisitionSettings(100, 250), prior)
             for choice in told[:count]:
                 acquisition.observations.add(Observation(0, choice, gain(choice), 0.0))
             acquisition.belief(0)
@@ -214,7 +218,7 @@ def test_a_prior_that_is_not_sure_counts_once_the_measurements_speak_for_it(part
 def test_what_is_dear_to_ask_is_asked_of_fewer_new_candidates(dear: bool, most: float) -> None:
     prior = _Given([SCORE])
     prior.dear = dear
-    acquisition = Acquisition([MOVES], np.random.default_rng(0), 100, 250, prior)
+    acquisition = Acquisition([MOVES], np.random.default_rng(0), AcquisitionSettings(100, 250), prior)
     known: set[Choice] = set()
     new = []
     for _ in range(6):
@@ -232,12 +236,12 @@ def test_networks_waiting_of_one_input_are_none_of_another() -> None:
     """Inputs of one kind share a process as long as all that was told is learned from."""
     small = ladder([3, 2, 4, 3, 1, 3])
     moves = [Moves(small, NAT), Moves(ladder([4, 2, 4, 3, 1, 4]), NAT)]
-    acquisition = Acquisition(moves, np.random.default_rng(0), 50, 250)
+    acquisition = Acquisition(moves, np.random.default_rng(0), AcquisitionSettings(50, 250))
     for number, each in enumerate(moves):
         acquisition.observations.add(Observation(number, each.sample(np.random.default_rng(number)), 1.0, 0.0))
     choice = (1, 0, 0, 0, 0, 0)
     deviations = [acquisition.belief(n).distribution([choice], [choice])[1][0] for n in (0, 1, 0)]
-    alone = [Acquisition(moves, np.random.default_rng(0), 50, 250) for _ in moves]
+    alone = [Acquisition(moves, np.random.default_rng(0), AcquisitionSettings(50, 250)) for _ in moves]
     for number, each in enumerate(alone):
         each.observations.restore(acquisition.observations.state())
         each.model = acquisition.model

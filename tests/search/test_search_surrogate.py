@@ -15,7 +15,7 @@ from nat_plugin.search.base import Measurement, Strategy, Task
 from nat_plugin.search.hill_climb import HillClimbStrategy
 from nat_plugin.search.neighbourhood import changed, projection
 from nat_plugin.search.random_search import RandomStrategy
-from nat_plugin.search.surrogate.acquisition import Acquisition
+from nat_plugin.search.surrogate.acquisition import Acquisition, AcquisitionSettings
 from nat_plugin.search.surrogate.gaussian_process import (
     LENGTHS,
     NOISES,
@@ -204,7 +204,7 @@ def test_of_an_input_over_the_budget_the_least_losses_are_the_best_known() -> No
 def test_under_a_budget_ops_come_back_and_are_paid_for_elsewhere() -> None:
     network = random_darts(np.random.default_rng(0))
     moves = Moves(network, NAT, Budget.parse({"macs": "0.6x"}).resolve(network))
-    acquisition = Acquisition([moves], np.random.default_rng(1), 200, 250)
+    acquisition = Acquisition([moves], np.random.default_rng(1), AcquisitionSettings(200, 250))
     best = projection(moves, moves.identity)
     acquisition.observations.add(Observation(0, best, -1.0, 0.0))
     found = list(acquisition.order(0, ()))

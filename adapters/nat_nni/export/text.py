@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,20 +9,16 @@ import torch
 
 from nat_nni.export.building import build
 from nat_nni.export.module import export_module
-from nat_nni.samples.document import guess_space, read_document
+from nat_nni.samples.document import SampleText, guess_space
 from nat_nni.spaces.hub import CELL_SPACES, EVALUATION_CELLS, EVALUATION_WIDTH
 from nat_plugin.exporting import Weights, save_weighted
 from nat_plugin.ir import NetworkSize
 
 
-def export_text(
-    text: str, size: NetworkSize, folder: Path, space: str | None, arguments: Mapping[str, Any], weights: Weights | None
-) -> None:
-    """Write the model of a sample, with ``weights`` or with new ones. ``space``, ``arguments``: where the text does not
-    say. NATError where NNI cannot build it."""
-    document = read_document(text)
-    name = document.space or space or guess_space(document.sample)
-    given = {**_defaults(name, size), **arguments, **document.arguments}
+def export_sample(document: SampleText, size: NetworkSize, folder: Path, weights: Weights | None) -> None:
+    """Write the model of a sample, with ``weights`` or with initial ones. NATError where NNI cannot build it."""
+    name = document.space or guess_space(document.sample)
+    given = {**_defaults(name, size), **document.arguments}
     model = build(name, given, document.sample)
     module = export_module(model, example=torch.randn(2, *size.input))
     save_weighted(module, folder, weights)

@@ -21,6 +21,7 @@ from nat_plugin.runs import SearchSettings, check_part, checked_settings, report
 from nat_plugin.search import Strategy
 from nat_timm.compacting.result import CompactionResult, SearchedNetworks, ranked
 from nat_timm.compacting.session import CompactionSession, ReportLine
+from nat_timm.compacting.settings import SessionSettings
 from nat_timm.compacting.tuner import STARTS
 from nat_timm.compacting.work import WorkSettings, digest_of, working
 from nat_timm.training.loaders import Loader
@@ -103,23 +104,20 @@ def compact(  # noqa: PLR0913 - keywords that a user types
     lengths = checked_settings(SearchSettings, search or {}, "search", BY_ADVICE if advice else SEARCH)
     if advice and (lengths.warmup or lengths.steps):
         raise NATError("search: with an advice nothing is trained; leave out warmup and steps")
+    settings = SessionSettings(
+        rules=rules,
+        evaluator=evaluator or {},
+        widths=widths,
+        input=input,
+        seed=seed,
+        device=device,
+        precision=precision,
+        latency=latency,
+        costs=costs or {},
+        fits=fits,
+    )
     with reporter(quiet=not (sys.stderr.isatty() if progress is None else progress)) as shown, ExitStack() as stack:
-        session = CompactionSession(
-            model,
-            train_loader,
-            val_loader,
-            rules=rules,
-            evaluator=evaluator,
-            widths=widths,
-            input=input,
-            seed=seed,
-            device=device,
-            precision=precision,
-            latency=latency,
-            costs=costs,
-            progress=shown,
-            fits=fits,
-        )
+        session = CompactionSession(model, train_loader, val_loader, settings, shown)
         if at_work is not None:
             told: dict[str, Any] = {"strategy": strategy, "search": lengths.model_dump(), "evaluator": evaluator}
             told |= plain | {"widths": widths, "tuning": tune.model_dump(), "advice": advice, "steps": session.steps}

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import cached_property, partial
-from pathlib import Path
 from typing import Any, TypeAlias
 
 from torch import Tensor, nn
@@ -16,7 +15,7 @@ from nat_plugin import NATError
 from nat_plugin.advising import Advice
 from nat_plugin.device import find_compute
 from nat_plugin.evaluators import Evaluator, EvaluatorContext, Feed
-from nat_plugin.ir import METRICS, Budget, Limit, Moves, Network, Shape, cost, find_rule
+from nat_plugin.ir import METRICS, Budget, Limit, Moves, Network, cost, find_rule
 from nat_plugin.measuring import (
     LATENCY,
     Keeper,
@@ -31,7 +30,6 @@ from nat_plugin.measuring import (
     find_keeper,
     measure_table,
     ops_to_measure,
-    table_metrics,
 )
 from nat_plugin.runs import Reporter, Search, SearchSettings, Silent, checked_settings
 from nat_plugin.search import HarmRanking, Proposal, Strategy, Task
@@ -43,6 +41,7 @@ from nat_timm.compacting.fitted import FittedEvaluator, FittedScores, told
 from nat_timm.compacting.lines import SearchLines
 from nat_timm.compacting.magnitude import without_small_blocks
 from nat_timm.compacting.result import Tuned, how_tuned, ranked
+from nat_timm.compacting.settings import SessionSettings
 from nat_timm.compacting.tuner import OWN, Tuner, placed
 from nat_timm.compacting.work import CompactionWork
 from nat_timm.fitting.readers import order_hidden
@@ -98,49 +97,36 @@ class CompactionSession:
     """A model that is a supernet of its own moves, with images to adapt, measure and tune on; ``compact`` in parts, for
     whoever compares strategies on the same weights."""
 
-    def __init__(  # noqa: PLR0913 - those of `compact`
+    def __init__(
         self,
         model: nn.Module,
         train_loader: Loader,
         val_loader: Loader,
-        *,
-        rules: str = "nat++",
-        evaluator: Mapping[str, Any] | None = None,
-        widths: Mapping[str, object] | None = None,
-        input: Shape | None = None,
-        seed: int = 0,
-        device: str = "auto",
-        precision: str = "auto",
-        latency: Mapping[str, Any] | None = None,
-        costs: Mapping[str, Path | str] | None = None,
+        settings: SessionSettings,
         progress: Reporter | None = None,
-        fits: bool = False,
     ) -> None:
-        """See ``compact``; ``progress`` hears what is going on."""
+        """``progress`` is told each phase and step."""
         self.progress = progress or Silent()
-        self.tables = table_metrics({name: Path(path) for name, path in _costs(costs or {}).items()})
-        here = {"device": device, "precision": precision}
-        self._timing = checked_settings(LatencySettings, latency or {}, "latency", here)
-        if LATENCY in self.tables and latency is not None:
-            raise NATError("latency and costs['latency'] are both given: a table has its settings, leave latency out")
-        settings = self._settings = checked_settings(AdaptingSettings, evaluator or {}, "evaluator")
-        self.compute, self.seed, self.rule = find_compute(device, precision), seed, find_rule(rules)
+        self.tables, self._timing = settings.tables(), settings.timing()
+        adapting = self._settings = checked_settings(AdaptingSettings, settings.evaluator, "evaluator")
+        self.compute, self.seed = find_compute(settings.device, settings.precision), settings.seed
+        self.rule, input, fits = find_rule(settings.rules), settings.input, settings.fits
         self.given, self.source = model, to_network(model, input, fits=fits)
         for table in self.tables.values():
             table.check(self.source, self.rule, TimmAdapter().identity(self.source))
         check_usable(model)
-        self.model = model if widths is None else thinned(model, widths, input)
-        self.network = self.source if widths is None else to_network(self.model, input, fits=fits)
+        self.model = model if settings.widths is None else thinned(model, settings.widths, input)
+        self.network = self.source if settings.widths is None else to_network(self.model, input, fits=fits)
         self.steps = batches_of(train_loader)
         if iter(val_loader) is val_loader:
             raise NATError(
                 "val_loader can be gone through only once; it is several times: give a loader, not an iterator"
             )
-        size = settings.reward_batch
+        images, batch = adapting.reward_images, adapting.reward_batch
         with self._seeded("images"):
             loaders = Loaders(train_loader, val_loader, self.network.input, self.network.head.classes)
-            self.feed = LoaderFeed(loaders, self.compute, seed, images=settings.reward_images, batch=size)
-        self._context = EvaluatorContext((self.network,), self.rule, None, self.compute, seed)
+            self.feed = LoaderFeed(loaders, self.compute, self.seed, images=images, batch=batch)
+        self._context = EvaluatorContext((self.network,), self.rule, None, self.compute, self.seed)
         self.teacher = placed(copy.deepcopy(model), self.compute).eval().requires_grad_(False)
         """The model as it came, whatever its weights are adapted to."""
         self._fitted_to = self.teacher if self.model is self.given else placed(self.model, self.compute).eval()
@@ -380,12 +366,6 @@ class CompactionSession:
 
     def _seeded(self, what: str) -> AbstractContextManager[None]:
         return seeded(self.compute.device, derive_seed(self.seed, what))
-
-
-def _costs(given: Mapping[str, Path | str]) -> Mapping[str, Path | str]:
-    if not isinstance(given, Mapping) or not all(isinstance(each, str | Path) for each in given.values()):
-        raise NATError(f"costs is {str(given)[:40]!r}: give a dict of metrics and files")
-    return given
 
 
 def _listed(figures: Mapping[str, float]) -> str:

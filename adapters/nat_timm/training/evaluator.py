@@ -132,14 +132,7 @@ class TimmEvaluator(SupernetEvaluator):
 
     def objective(self, logits: Tensor, x: Tensor, y: Tensor) -> Tensor:
         teacher, settings = self.teacher if self.settings.distil else None, self.settings
-        return objective(
-            logits,
-            y,
-            said(teacher, x, self.context.compute),
-            label_smoothing=settings.label_smoothing,
-            distil=settings.distil,
-            temperature=settings.temperature,
-        )
+        return objective(logits, y, said(teacher, x, self.context.compute), settings)
 
     def train(self, networks: Sequence[Network]) -> dict[str, float]:
         self._prepare()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from pydantic import Field
@@ -35,13 +36,26 @@ class Tuning(Settings):
     temperature: float = Field(default=2.0, gt=0, le=100, description="softmax temperature of the distillation loss")
 
 
-def objective(
-    logits: Tensor, y: Tensor, taught: Tensor | None, *, label_smoothing: float, distil: float, temperature: float
-) -> Tensor:
-    """Cross-entropy and, where a teacher has said something, distance to that; summed over the images. ``logits`` and
+class LossSettings(Protocol):
+    """How much a teacher counts; ``Tuning`` and the settings of the evaluator have it."""
+
+    @property
+    def label_smoothing(self) -> float: ...
+
+    @property
+    def distil(self) -> float: ...
+
+    @property
+    def temperature(self) -> float: ...
+
+
+def objective(logits: Tensor, y: Tensor, taught: Tensor | None, settings: LossSettings) -> Tensor:
+    """Cross-entropy and, with the logits of a teacher, the distance to them; summed over the images. ``logits`` and
     ``taught`` are (N, classes), ``y`` is (N,)."""
-    loss = F.cross_entropy(logits, y, label_smoothing=label_smoothing, reduction="sum")
-    return loss if taught is None else (1 - distil) * loss + distil * distance(logits, taught, temperature)
+    loss = F.cross_entropy(logits, y, label_smoothing=settings.label_smoothing, reduction="sum")
+    if taught is None:
+        return loss
+    return (1 - settings.distil) * loss + settings.distil * distance(logits, taught, settings.temperature)
 
 
 def said(teacher: nn.Module | None, x: Tensor, compute: Compute) -> Tensor | None:
@@ -85,14 +99,7 @@ def fine_tune(
     def losses(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         with compute.precision():
             logits = model(x).to(compute.dtype)
-        loss = objective(
-            logits,
-            y,
-            said(teacher if tuning.distil else None, x, compute),
-            label_smoothing=tuning.label_smoothing,
-            distil=tuning.distil,
-            temperature=tuning.temperature,
-        )
+        loss = objective(logits, y, said(teacher if tuning.distil else None, x, compute), tuning)
         return loss, loss_and_hits(loss, logits, y)
 
     def rate(_: int) -> float:

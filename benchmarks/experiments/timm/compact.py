@@ -29,6 +29,7 @@ from nat_timm.building.build import build
 from nat_timm.building.entrypoint import attach
 from nat_timm.compacting.result import Tuned
 from nat_timm.compacting.session import CompactionSession
+from nat_timm.compacting.settings import SessionSettings
 from nat_timm.compacting.tuner import STARTS
 from nat_timm.documents.document import parse
 from nat_timm.training.tuning import Tuning, accuracy
@@ -151,11 +152,13 @@ class Case:
             model,
             Batches(self.data, self.data.weights, True, self.seed),
             Batches(self.data, self.data.reward, False, self.seed),
-            input=self.data.shape,
-            seed=self.seed,
-            device=args.device,
-            precision=args.precision,
-            evaluator={"reward_images": None},
+            SessionSettings(
+                input=self.data.shape,
+                seed=self.seed,
+                device=args.device,
+                precision=args.precision,
+                evaluator={"reward_images": None},
+            ),
         )
         self.known(CAME, lambda: self.figures(session.original()))
         path = self.folder / "adapted.safetensors"

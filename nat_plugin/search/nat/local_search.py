@@ -19,7 +19,7 @@ from nat_plugin.search.nat.rounds import Round, restored_sample, sample_state
 from nat_plugin.search.nat.settings import NATSettings
 from nat_plugin.search.nat.start import SearchStart
 from nat_plugin.search.records import Records
-from nat_plugin.search.surrogate.acquisition import Acquisition, SurrogateModel
+from nat_plugin.search.surrogate.acquisition import Acquisition, AcquisitionSettings, SurrogateModel
 from nat_plugin.search.surrogate.observations import Observation
 from nat_plugin.settings import State
 
@@ -76,7 +76,9 @@ class LocalSearch:
         self._samples, self._at_once = settings.samples, settings.sources
         self._led = start.prior is None or start.prior is start.trained
         first = FIRST if start.trained is None or not (start.prior is None or start.prior.sure) else 0
-        self._acquisition = Acquisition(moves, rng, settings.pool, settings.largest, start.prior, first)
+        self._acquisition = Acquisition(
+            moves, rng, AcquisitionSettings(settings.pool, settings.largest, first), start.prior
+        )
         self._engines = Engines()
         self._batches: dict[int, Round] = {}  # by input: what the policy proposed since it learned from that
         self._waiting: dict[int, Asked] = {}  # by number of the proposal

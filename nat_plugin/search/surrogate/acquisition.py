@@ -61,25 +61,31 @@ class SurrogateModel:
     count: int
 
 
-class Acquisition:
-    """Candidates of every input in the order in which they are worth measuring.
+@dataclass(frozen=True)
+class AcquisitionSettings:
+    """``candidates``: to choose from; ``largest``: measurements to learn from, the latest of the input itself first;
+    ``first``: measurements before there is a model."""
 
-    A Gaussian process on the ranks of scores. What is proposed but not told yet counts as measured as predicted, so
-    that several proposals at once are unlike each other. ``candidates``: to choose from; ``largest``: measurements to
-    learn from, the latest of the input itself first.
+    candidates: int
+    largest: int
+    first: int = 0
+
+
+class Acquisition:
+    """Candidates of every input in the order of their expected improvement.
+
+    A Gaussian process on the ranks of scores. Pending proposals count as measured as predicted, so that several
+    proposals at once differ.
     """
 
     def __init__(
         self,
         moves: Sequence[Moves],
         rng: np.random.Generator,
-        candidates: int,
-        largest: int,
+        settings: AcquisitionSettings,
         prior: Prior | None = None,
-        first: int = 0,
     ) -> None:
-        self._moves, self._rng, self._count, self._largest = moves, rng, candidates, largest
-        self._first = first
+        self._moves, self._rng, self._settings = moves, rng, settings
         self.observations = Observations(moves)
         self.start = [projection(each, each.identity) for each in moves]
         """What to go out from: the inputs, or the nearest within the budget."""
@@ -98,7 +104,7 @@ class Acquisition:
 
     def order(self, source: int, waiting: Sequence[Choice], also: Sequence[Choice] = ()) -> Iterator[Choice]:
         """The most promising first; ``also`` are among the candidates, ``waiting`` are not."""
-        if len(self.observations.told) < self._first:
+        if len(self.observations.told) < self._settings.first:
             yield from self._beginnings(source)
             return
         bases = [*self.observations.best(source, _BEST), self.start[source]][:_BEST]
@@ -124,7 +130,7 @@ class Acquisition:
         moves, start = self._moves[source], self.start[source]
         around = neighbours(moves, start)
         shuffled = (around[number] for number in self._rng.permutation(len(around)))
-        admitted = list(islice(filter(moves.admits, shuffled), self._count))
+        admitted = list(islice(filter(moves.admits, shuffled), self._settings.candidates))
         if moves.admits(start):
             yield start
         expected = self.prior.mean(source, admitted)
@@ -132,7 +138,7 @@ class Acquisition:
 
     def belief(self, source: int) -> Belief:
         """What is thought of an input's transformations after all that was told by now."""
-        training_set = self.observations.training_set(source, self._largest)
+        training_set = self.observations.training_set(source, self._settings.largest)
         names, ranks = training_set.names, normal_ranks(training_set.scores)
         prior = self._prior_means(names)
         model = self._chosen_model(names, ranks, prior)
@@ -176,7 +182,7 @@ class Acquisition:
 
     def _process(self, source: int, kernel: Kernel) -> GaussianProcess:
         """One for all inputs as long as all that was told is learned from, then one for each."""
-        owner = None if len(self.observations.told) <= self._largest else source
+        owner = None if len(self.observations.told) <= self._settings.largest else source
         process = self._processes.get(owner)
         if process is None or process.kernel != kernel:
             process = GaussianProcess(kernel)
@@ -184,7 +190,8 @@ class Acquisition:
 
     def _pool(self, source: int) -> Candidates:
         kept = KEPT_DEAR if self.prior.dear else KEPT
-        pool = self._candidates.get(source) or Candidates(self._moves[source], self._rng, self._count, kept)
+        count = self._settings.candidates
+        pool = self._candidates.get(source) or Candidates(self._moves[source], self._rng, count, kept)
         return _kept(self._candidates, source, pool)
 
     def _chosen_model(self, names: Sequence[int], ranks: np.ndarray, prior: np.ndarray) -> SurrogateModel:

@@ -9,7 +9,7 @@ from pydantic import Field
 from nat_plugin.ir import Choice
 from nat_plugin.search.base import Measurement, Proposal, Task
 from nat_plugin.search.per_input import PerInput
-from nat_plugin.search.surrogate.acquisition import LEFT_OUT_RANK, Acquisition
+from nat_plugin.search.surrogate.acquisition import LEFT_OUT_RANK, Acquisition, AcquisitionSettings
 from nat_plugin.search.surrogate.observations import Observation
 from nat_plugin.settings import Settings, State
 
@@ -38,7 +38,7 @@ class SurrogateStrategy(PerInput):
     def __init__(self, task: Task, settings: SurrogateSettings) -> None:
         super().__init__(task, settings)
         self._acquisition = Acquisition(
-            self.moves, self.rng, settings.candidates, settings.largest, first=settings.first
+            self.moves, self.rng, AcquisitionSettings(settings.candidates, settings.largest, settings.first)
         )
 
     @property

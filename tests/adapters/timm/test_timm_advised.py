@@ -11,6 +11,7 @@ import pytest
 import torch
 from nat_timm.compacting.fitted import FittedEvaluator, FittedScores, told
 from nat_timm.compacting.session import CompactionSession
+from nat_timm.compacting.settings import SessionSettings
 from nat_timm.networks import moved_document
 from nat_timm.training.tuning import Tuning
 from torch import Tensor, nn
@@ -49,7 +50,7 @@ def network_of(model: nn.Module) -> Network:
 
 
 def session_of(model: nn.Module, batches: Any) -> CompactionSession:
-    return CompactionSession(model, batches, batches, input=(3, SIZE, SIZE), device="cpu", fits=True)
+    return CompactionSession(model, batches, batches, SessionSettings(input=(3, SIZE, SIZE), device="cpu", fits=True))
 
 
 def test_what_the_advice_measured_is_told_the_worst_first(model: nn.Module, advice: Advice) -> None:
@@ -92,7 +93,7 @@ def test_after_a_search_by_advice_choices_within_any_limit_come_in_order_of_harm
 def test_after_a_search_by_advice_cuts_are_made_in_closed_form_without_fits_too(
     model: nn.Module, advice: Advice, batches: Any
 ) -> None:
-    session = CompactionSession(model, batches, batches, input=(3, SIZE, SIZE), device="cpu")
+    session = CompactionSession(model, batches, batches, SessionSettings(input=(3, SIZE, SIZE), device="cpu"))
     moves = Moves(session.network, find_rule("nat++"))
     singles = [_single(moves, at, n) for at, ops in enumerate(moves.candidates) for n in range(1, len(ops))]
     cut, edit = next(

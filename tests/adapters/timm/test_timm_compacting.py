@@ -14,6 +14,7 @@ import torch
 from nat_timm.compacting.magnitude import without_small_blocks
 from nat_timm.compacting.result import CompactionResult, Tuned
 from nat_timm.compacting.session import CompactionSession
+from nat_timm.compacting.settings import SessionSettings
 from nat_timm.training.tuning import accuracy
 from torch import nn
 
@@ -139,7 +140,7 @@ class Taken:
 @pytest.mark.parametrize("belief", [1.0, 1.15])
 def test_a_limit_on_latency_holds_for_whole_models_and_is_used(belief: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where the estimate believes in more than is saved."""
-    session = CompactionSession(model(), *loaders(32, 20), input=(3, 16, 16), device="cpu")
+    session = CompactionSession(model(), *loaders(32, 20), SessionSettings(input=(3, 16, 16), device="cpu"))
     monkeypatch.setattr(CompactionSession, "latency", Taken(session.network, belief))
     limits = session.task({"latency": "0.8x"}).budget.resolve(session.network)
     moves = Moves(session.network, session.rule, limits)
@@ -192,7 +193,7 @@ def test_a_table_of_costs_limits_what_is_proposed_and_has_to_be_of_the_model(tmp
     path = tmp_path / "energy.json"
     replace(blank, fixed=Figure(9.0), costs=costs).write(path)
     given = {"input": (3, 16, 16), "device": "cpu", "costs": {"energy": path}}
-    session = CompactionSession(model(), *loaders(32, 20), **given)
+    session = CompactionSession(model(), *loaders(32, 20), SessionSettings(**given))
     limits = session.task({"energy": "9"}).budget.resolve(session.network)
     moves = Moves(session.network, session.rule, limits)
     assert moves.admits(moves.identity)  # each op that is there costs nothing, the others do
@@ -204,10 +205,10 @@ def test_a_table_of_costs_limits_what_is_proposed_and_has_to_be_of_the_model(tmp
     assert set(found["cells"]) == {name for name, _ in network.cells}
     assert " MACs, energy 9 mJ" in str(session.original())
     with pytest.raises(NATError, match="this table is of 'mine'"):
-        CompactionSession(model(), *loaders(32, 20), **{**given, "input": (3, 32, 32)})
+        CompactionSession(model(), *loaders(32, 20), SessionSettings(**{**given, "input": (3, 32, 32)}))
     with pytest.raises(NATError, match="this table is of 'energy', not of 'latency'"):
-        CompactionSession(model(), *loaders(32, 20), **{**given, "costs": {"latency": path}})
+        CompactionSession(model(), *loaders(32, 20), SessionSettings(**{**given, "costs": {"latency": path}}))
     with pytest.raises(NATError, match=r"costs is 'energy\.json': give a dict"):
-        CompactionSession(model(), *loaders(32, 20), **{**given, "costs": "energy.json"})
+        CompactionSession(model(), *loaders(32, 20), SessionSettings(**{**given, "costs": "energy.json"}))
     with pytest.raises(NATErrors, match=r"latency\.batch: Input should be greater than or equal to 1"):
-        CompactionSession(model(), *loaders(32, 20), **{**given, "latency": {"batch": 0}})
+        CompactionSession(model(), *loaders(32, 20), SessionSettings(**{**given, "latency": {"batch": 0}}))

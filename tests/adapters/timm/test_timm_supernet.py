@@ -12,7 +12,7 @@ from nat_timm.documents.edits import Edit
 from nat_timm.measuring.statistics import recalibrate
 from nat_timm.surgery.apply import apply_edits
 from nat_timm.training.supernet import TimmSupernet
-from nat_timm.training.tuning import objective
+from nat_timm.training.tuning import Tuning, objective
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -151,7 +151,7 @@ def test_nothing_is_left_on_another_device() -> None:
             logits = shared(x, after)
             assert logits.device.type == "cuda"
             y = torch.zeros(2, dtype=torch.int64, device="cuda")
-            loss = objective(logits, y, taught, label_smoothing=0.1, distil=0.5, temperature=2.0)
+            loss = objective(logits, y, taught, Tuning(label_smoothing=0.1, distil=0.5, temperature=2.0))
             assert loss.device.type == "cuda"
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from nat_timm.compacting.session import CompactionSession
+from nat_timm.compacting.settings import SessionSettings
 from nat_timm.compacting.tuner import STARTS
 from nat_timm.training.tuning import Tuning, TuningImages, distance, fine_tune
 
@@ -18,7 +19,9 @@ from tests.adapters.timm.samples import lively
 
 def test_fine_tuning_begins_from_the_weights_of_the_model_or_from_adapted_ones() -> None:
     given, still = model(), Tuning(epochs=0)
-    session = CompactionSession(given, *loaders(), input=(3, 16, 16), device="cpu", evaluator={"recalibration": 64})
+    session = CompactionSession(
+        given, *loaders(), SessionSettings(input=(3, 16, 16), device="cpu", evaluator={"recalibration": 64})
+    )
     session.evaluator.train([session.network] * 2)
     own, adapted = (session.tune(session.network, still, start) for start in STARTS)
     weights = own.model.state_dict()
@@ -32,7 +35,7 @@ def test_fine_tuning_begins_from_the_weights_of_the_model_or_from_adapted_ones()
 
 
 def test_the_better_start_counts_and_of_the_model_itself_also_as_it_came() -> None:
-    session = CompactionSession(model(), *loaders(), input=(3, 16, 16), device="cpu")
+    session = CompactionSession(model(), *loaders(), SessionSettings(input=(3, 16, 16), device="cpu"))
     session.evaluator.train([session.network] * 4)
     tuning = Tuning(epochs=1)
     tuned = [session.tune(session.network, tuning, start).accuracy for start in STARTS]
@@ -42,7 +45,7 @@ def test_the_better_start_counts_and_of_the_model_itself_also_as_it_came() -> No
 
 
 def test_where_nothing_was_adapted_a_network_is_tuned_once() -> None:
-    session = CompactionSession(model(), *loaders(), input=(3, 16, 16), device="cpu")
+    session = CompactionSession(model(), *loaders(), SessionSettings(input=(3, 16, 16), device="cpu"))
     assert session.best(session.network, Tuning(epochs=0), STARTS[::-1]).how == "with own weights"
     session.evaluator.train([session.network])
     assert session.best(session.network, Tuning(epochs=0), STARTS[1:]).how == "with adapted weights"
@@ -50,7 +53,7 @@ def test_where_nothing_was_adapted_a_network_is_tuned_once() -> None:
 
 def test_with_fits_what_reads_a_cut_begins_from_least_squares() -> None:
     given, still = lively("test_efficientnet", classes=10), Tuning(epochs=0)
-    session = CompactionSession(given, *loaders(), input=(3, 16, 16), device="cpu", fits=True)
+    session = CompactionSession(given, *loaders(), SessionSettings(input=(3, 16, 16), device="cpu", fits=True))
     after, path = _halved(session.network)
     weights = [session.tune(after, still).model, nat_timm.inherit(given, after)]
     found, inherited = (each.get_submodule(f"{path}.conv_pwl").weight for each in weights)
@@ -60,7 +63,7 @@ def test_with_fits_what_reads_a_cut_begins_from_least_squares() -> None:
 
 def test_in_closed_form_what_fine_tuning_makes_worse_stays_as_it_was() -> None:
     session = CompactionSession(
-        lively("test_efficientnet", classes=10), *loaders(), input=(3, 16, 16), device="cpu", fits=True
+        lively("test_efficientnet", classes=10), *loaders(), SessionSettings(input=(3, 16, 16), device="cpu", fits=True)
     )
     after, _ = _halved(session.network)
     tuning, still = Tuning(epochs=1, lr=1), Tuning(epochs=0)
@@ -90,7 +93,7 @@ def _halved(network: Network) -> tuple[Network, str]:
 def test_weights_that_are_frozen_stay_as_they_are() -> None:
     given = model()
     given.get_submodule("blocks.0").requires_grad_(False)
-    session = CompactionSession(given, *loaders(), input=(3, 16, 16), device="cpu")
+    session = CompactionSession(given, *loaders(), SessionSettings(input=(3, 16, 16), device="cpu"))
     session.evaluator.train([session.network] * 2)
     for start in STARTS:
         after = session.tune(session.network, Tuning(epochs=1), start).model
@@ -117,7 +120,9 @@ def test_distance_is_the_divergence_of_softened_outputs() -> None:
 def test_the_teacher_is_the_model_as_it_came_with_and_without_distillation() -> None:
     for distil in (0.0, 0.5):
         given = model()
-        session = CompactionSession(given, *loaders(), input=(3, 16, 16), device="cpu", evaluator={"distil": distil})
+        session = CompactionSession(
+            given, *loaders(), SessionSettings(input=(3, 16, 16), device="cpu", evaluator={"distil": distil})
+        )
         session.evaluator.train([session.network] * 3)
         weights = session.teacher.state_dict()
         assert all(torch.equal(each, weights[name]) for name, each in given.state_dict().items())

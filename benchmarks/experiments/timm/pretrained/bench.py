@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 from nat_timm.compacting.result import Tuned
 from nat_timm.compacting.session import CompactionSession
+from nat_timm.compacting.settings import SessionSettings
 from nat_timm.compacting.tuner import OWN
 from nat_timm.fitting.reference import Reference
 from nat_timm.training.evaluator import FITTED_ON
@@ -122,11 +123,13 @@ class Bench:
                 self.model,
                 self.split.work,
                 self.split.choice,
-                input=self.subject.shape,
-                seed=self.seed,
-                device="cpu",
-                fits=True,
-                evaluator={"reward_images": self.lengths.pictures, "reward_batch": self.lengths.pictures},
-                latency={"batch": batch},
+                SessionSettings(
+                    input=self.subject.shape,
+                    seed=self.seed,
+                    device="cpu",
+                    fits=True,
+                    evaluator={"reward_images": self.lengths.pictures, "reward_batch": self.lengths.pictures},
+                    latency={"batch": batch},
+                ),
             )
         return self._sessions[batch]
