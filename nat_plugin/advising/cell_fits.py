@@ -38,13 +38,13 @@ class CellFits:
         depends on get none."""
         fits: dict[tuple[Place, Op], OpFitting] = {}
         for slot, ops in wanted.items():
-            own = self.network.edge(slot).op
+            present = self.network.edge(slot).op
             for place in places_of(self.network, slot):
                 for op in ops:
                     module = module_at(self.shared, self.network, place, op)
                     assert module is not None
-                    fits[place, op] = OpFitting(module, op.layers(place.site), alike(own, op, place.site))
-        found: dict[tuple[Slot, Op], list[float]] = {}
+                    fits[place, op] = OpFitting(module, op.layers(place.site), alike(present, op, place.site))
+        residuals_of: dict[tuple[Slot, Op], list[float]] = {}
         for part in split_by_size({key: fit.bytes for key, fit in fits.items()}):
             by_place: dict[Place, list[OpFitting]] = {}
             for place, op in part:
@@ -53,8 +53,8 @@ class CellFits:
             for place, op in part:
                 fit = fits.pop((place, op))
                 if fit.has_rows:
-                    found.setdefault((place.slot, op), []).append(fit.install().residual)
-        return {key: sum(residuals) / len(residuals) for key, residuals in found.items()}
+                    residuals_of.setdefault((place.slot, op), []).append(fit.install().residual)
+        return {key: sum(residuals) / len(residuals) for key, residuals in residuals_of.items()}
 
     @torch.no_grad()
     def combined(self, moved: Sequence[Network], fitted: Residuals, x: Tensor) -> tuple[Tensor, list[Tensor]]:

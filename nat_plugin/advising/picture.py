@@ -76,14 +76,14 @@ def _height(change: float) -> float:
 
 def _draw_combinations(axes: Any, advice: Advice) -> None:
     """A line through what was measured or else is expected; bars are of what is, or was, expected."""
-    found = advice.combinations
-    if not found:
+    combinations = advice.combinations
+    if not combinations:
         return
-    x, y = [100 * each.latency for each in found], [_height(each.change) for each in found]
+    x, y = [100 * c.latency for c in combinations], [_height(c.change) for c in combinations]
     axes.plot(x, y, color="tab:green", linewidth=1, zorder=4)
     groups = (
-        ("combinations, as expected (95 %)", ".", [each for each in found if each.measured is None]),
-        ("combinations, measured (bar: as expected)", "*", [each for each in found if each.measured is not None]),
+        ("combinations, as expected (95 %)", ".", [c for c in combinations if c.measured is None]),
+        ("combinations, measured (bar: as expected)", "*", [c for c in combinations if c.measured is not None]),
     )
     for (label, marker, some), colour in zip(groups, ("tab:green", "tab:red"), strict=True):
         if some:

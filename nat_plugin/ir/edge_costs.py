@@ -95,18 +95,20 @@ class EdgeCosts:
     def outputs(self, cell: str) -> tuple[tuple[int, int], ...]:
         """What every position of a cell's output adds to the cost of the fixed parts after it (all of them linear in
         their input channels): nothing where the output cannot become narrower."""
-        found = self._outputs.get(cell)
-        if found is None:
-            whole = self._bare.by_name[cell]
-            found = ((0, 0),) * len(whole.output)
-            if len(whole.output) > 1 and not self.keeps_width(cell):
-                less = []
-                for position in range(len(whole.output)):
-                    left = whole.output[:position] + whole.output[position + 1 :]
-                    less.append(EdgeCosts(self._bare.with_cells([(cell, replace(whole, output=left))])).fixed)
-                found = tuple((self.fixed[0] - each[0], self.fixed[1] - each[1]) for each in less)
-            self._outputs[cell] = found
-        return found
+        savings = self._outputs.get(cell)
+        if savings is None:
+            searched = self._bare.by_name[cell]
+            savings = ((0, 0),) * len(searched.output)
+            if len(searched.output) > 1 and not self.keeps_width(cell):
+                narrower = []
+                for position in range(len(searched.output)):
+                    remaining = searched.output[:position] + searched.output[position + 1 :]
+                    narrower.append(
+                        EdgeCosts(self._bare.with_cells([(cell, replace(searched, output=remaining))])).fixed
+                    )
+                savings = tuple((self.fixed[0] - cost[0], self.fixed[1] - cost[1]) for cost in narrower)
+            self._outputs[cell] = savings
+        return savings
 
     def cost(self, cell: str, source: int, target: int, op: Op) -> tuple[int, int]:
         """Parameters and MACs of an op on an edge, summed over the placements. NATError where it is not legal."""

@@ -39,28 +39,31 @@ class Headroom:
 def find_headroom(moves: Moves, costs: np.ndarray, sizes: np.ndarray, used: np.ndarray, total: np.ndarray) -> Headroom:
     """``costs``: parameters and MACs of all candidates (R, 2), which slots of ``sizes`` (S,) have; ``used``: those of
     the present op in each slot (S, 2), 0 where it is dead; ``total`` of the network (2,)."""
-    found = Headroom(np.zeros(len(costs)))
+    tightest = Headroom(np.zeros(len(costs)))
     first = np.cumsum(sizes) - sizes
     for name, limit in moves.limits.values:
         metric, column = moves.limits.metrics[name], _COLUMNS.get(name)
         if column is not None and metric is METRICS[name]:
-            each, own, present = costs[:, column], float(total[column]), float(used[:, column].sum())
+            per_candidate, current, present = costs[:, column], float(total[column]), float(used[:, column].sum())
         else:
-            own = float(metric(moves.network))
-            if not np.isfinite(own):
+            current = float(metric(moves.network))
+            if not np.isfinite(current):
                 continue
-            scale = own / max(float(total[1]), 1.0)
-            each, present = _changes(moves, metric, own, scale * (costs[:, 1] - np.repeat(costs[first, 1], sizes))), 0.0
-        cheapest = np.minimum.reduceat(each, first)
-        least = own - present + float(cheapest.sum())
+            scale = current / max(float(total[1]), 1.0)
+            per_candidate, present = (
+                _changes(moves, metric, current, scale * (costs[:, 1] - np.repeat(costs[first, 1], sizes))),
+                0.0,
+            )
+        cheapest = np.minimum.reduceat(per_candidate, first)
+        least = current - present + float(cheapest.sum())
         headroom = max(float(limit) - least, _LEAST * float(limit), 1e-9)
-        shares = np.clip((each - np.repeat(cheapest, sizes)) / headroom, 0, MOST)
-        spent = float(np.clip((own - least) / headroom, 0, MOST))
-        if spent >= found.spent:
-            found = Headroom(np.maximum(shares, found.shares), spent, headroom / max(float(limit), 1e-9))
+        shares = np.clip((per_candidate - np.repeat(cheapest, sizes)) / headroom, 0, MOST)
+        spent = float(np.clip((current - least) / headroom, 0, MOST))
+        if spent >= tightest.spent:
+            tightest = Headroom(np.maximum(shares, tightest.shares), spent, headroom / max(float(limit), 1e-9))
         else:
-            found = Headroom(np.maximum(shares, found.shares), found.spent, found.free)
-    return found
+            tightest = Headroom(np.maximum(shares, tightest.shares), tightest.spent, tightest.free)
+    return tightest
 
 
 def _changes(moves: Moves, metric: Metric, own: float, otherwise: np.ndarray) -> np.ndarray:

@@ -71,25 +71,25 @@ def suggest(
     """In the same order; what becomes of one does not depend on the others. ``scoring``: how proxies are computed of
     what each becomes, for a critic that is to be told of them."""
     wanted = wanted or SuggestSettings()
-    expecting, found = Expecting(critic), []
+    expecting, suggestions = Expecting(critic), []
     proxies = None if scoring is None else InputProxies(critic)
     with torch.no_grad():
         scored = decode(policy, moves)
         for start in range(0, len(moves), AT_ONCE):
-            some = moves[start : start + AT_ONCE]
-            asked = [_Asked(each, *next(scored), critic.familiar.knows(each.network)) for each in some]
-            for each in asked:
-                each.tried += _tried(each, wanted)
-            expected = expecting.as_one([(each.moves, each.tried) for each in asked])
+            batch = moves[start : start + AT_ONCE]
+            entries = [_Asked(item, *next(scored), critic.familiar.knows(item.network)) for item in batch]
+            for entry in entries:
+                entry.tried += _tried(entry, wanted)
+            expected = expecting.as_one([(entry.moves, entry.tried) for entry in entries])
             if scoring is not None and proxies is not None:
-                for number, (each, how) in enumerate(zip(asked, scoring[start : start + AT_ONCE], strict=True)):
-                    each.tried = _finalists(each, expected[number], wanted.caution)
-                    told = proxies.of(each.moves, each.tried, how)
-                    expected[number] = expecting.told(each.moves, each.tried, told)
-            found += [
-                _chosen(each, of, wanted.caution, critic.familiar) for each, of in zip(asked, expected, strict=True)
+                for number, (entry, how) in enumerate(zip(entries, scoring[start : start + AT_ONCE], strict=True)):
+                    entry.tried = _finalists(entry, expected[number], wanted.caution)
+                    proxy_values = proxies.of(entry.moves, entry.tried, how)
+                    expected[number] = expecting.told(entry.moves, entry.tried, proxy_values)
+            suggestions += [
+                _chosen(entry, of, wanted.caution, critic.familiar) for entry, of in zip(entries, expected, strict=True)
             ]
-    return found
+    return suggestions
 
 
 @dataclass

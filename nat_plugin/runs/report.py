@@ -159,12 +159,14 @@ def rows(result: dict[str, Any]) -> list[tuple[str, str, str, str]]:
     ]
     for name, old in before["measured"].items():
         new = after["measured"][name]
-        known = [f"{each:,.4g}" if each is not None else "not known" for each in (old, new)]
-        table.append((name, *known, f"{new / old - 1:+.1%}" if old and new is not None else ""))
-    own, its = before.get("timed"), after.get("timed")
-    if own and its:
-        said = f"{its['ms']:,.4g} [{its['low']:,.4g}, {its['high']:,.4g}]"
-        table.append((f"{LATENCY} as a whole, ms", f"{own['ms']:,.4g}", said, f"{its['share'] - 1:+.1%}"))
+        values = [f"{value:,.4g}" if value is not None else "not known" for value in (old, new)]
+        table.append((name, *values, f"{new / old - 1:+.1%}" if old and new is not None else ""))
+    timed_before, timed_after = before.get("timed"), after.get("timed")
+    if timed_before and timed_after:
+        shown = f"{timed_after['ms']:,.4g} [{timed_after['low']:,.4g}, {timed_after['high']:,.4g}]"
+        table.append(
+            (f"{LATENCY} as a whole, ms", f"{timed_before['ms']:,.4g}", shown, f"{timed_after['share'] - 1:+.1%}")
+        )
     if result.get("untrained"):  # one value, whatever the split
         old, new = (side["selection"]["value"] for side in (before, after))
         return [*table, (scale.name, scale.value(old), scale.value(new), scale.change(new - old))]

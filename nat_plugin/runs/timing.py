@@ -62,15 +62,15 @@ def timed(
         return list(finalists[:count]), Timing()
     reporter.phase("latency as a whole", count)
     kept: list[Network] = []
-    ranking = partial(_within, [setup.enlarge(each) for each in (*finalists, *others)])
-    for network in keeper.within([setup.enlarge(each) for each in finalists], ranking):
-        known = search.with_ops(network.ops)
-        if network != final and setup.evaluator.can_assess(known):
-            kept.append(known)
+    ranking = partial(_within, [setup.enlarge(finalist) for finalist in (*finalists, *others)])
+    for network in keeper.within([setup.enlarge(finalist) for finalist in finalists], ranking):
+        candidate = search.with_ops(network.ops)
+        if network != final and setup.evaluator.can_assess(candidate):
+            kept.append(candidate)
             reporter.step(len(kept), str(keeper.measured(network)))
         if len(kept) == count:
             break
-    measured = tuple(keeper.measured(each) for each in (final, *map(setup.enlarge, kept)))
+    measured = tuple(keeper.measured(network) for network in (final, *map(setup.enlarge, kept)))
     return kept, Timing(measured, keeper.most, keeper.timed.setting.plain())
 
 

@@ -63,25 +63,25 @@ class KeptWorkers(Workers):
     def answers(self, following: Following[_Subject]) -> Iterator[tuple[_Subject, Found]]:
         """What comes of calls, in the order of arrival; what is kept of one that has a name comes first. What was lost
         is not kept."""
-        known: list[tuple[_Subject, Found]] = []
+        kept: list[tuple[_Subject, Found]] = []
 
         def call() -> ExecutorCall[ExecutorCall[_Subject]] | None:
-            while (each := following()) is not None:
-                found = self._kept(each.name) if each.name else None
-                if found is None:
-                    return replace(each, subject=each)  # type: ignore[arg-type, return-value]
-                known.append((each.subject, found))
+            while (asked := following()) is not None:
+                stored = self._kept(asked.name) if asked.name else None
+                if stored is None:
+                    return replace(asked, subject=asked)  # type: ignore[arg-type, return-value]
+                kept.append((asked.subject, stored))
             return None
 
         for answer in self._answers(call):
-            yield from known
-            known.clear()
-            each, found = answer.subject, Found(answer.value, answer.lost)
-            if each.name and answer.lost is None:
-                self.keep(each.name, found)
+            yield from kept
+            kept.clear()
+            asked, result = answer.subject, Found(answer.value, answer.lost)
+            if asked.name and answer.lost is None:
+                self.keep(asked.name, result)
                 self.write_work()
-            yield each.subject, found
-        yield from known
+            yield asked.subject, result
+        yield from kept
 
     def work_rows(self) -> dict[str, dict[str, float]]:
         return self._work.rows(self.tally)

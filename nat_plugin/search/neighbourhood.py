@@ -87,11 +87,14 @@ def violation(moves: Moves, choice: Choice, its: Weight) -> float:
 def greedy_repair(moves: Moves, choice: Choice) -> Choice | None:
     """A connected choice brought within the limits by few leaner changes: the one that suffices and takes away least;
     where none suffices, the one that violates the limits least, and on from there. None if that leads nowhere."""
-    own = weight(moves, choice)
-    left = math.inf if own is None else violation(moves, choice, own)
+    current = weight(moves, choice)
+    left = math.inf if current is None else violation(moves, choice, current)
     while left:
-        around = [(violation(moves, each, its), its, each) for its, each in cheaper_neighbours(moves, choice)]
-        enough = [(its, each) for over, its, each in around if not over]
+        around = [
+            (violation(moves, candidate, cost), cost, candidate)
+            for cost, candidate in cheaper_neighbours(moves, choice)
+        ]
+        enough = [(cost, candidate) for over, cost, candidate in around if not over]
         if enough:
             return max(enough)[1]
         over, _, choice = min(around, default=(math.inf, (), choice))

@@ -105,20 +105,24 @@ def mean_intervals(shares: Sequence[Sequence[float]], images: int, level: float 
     """
     if not images:
         return (UNKNOWN,) * len(shares)
-    if not shares or images < 1 or not all(each and 0 <= min(each) <= max(each) <= 1 for each in shares):
-        raise NATError(f"no intervals for accuracies {[list(each) for each in shares]} on {images} images")
+    if (
+        not shares
+        or images < 1
+        or not all(accuracies and 0 <= min(accuracies) <= max(accuracies) <= 1 for accuracies in shares)
+    ):
+        raise NATError(f"no intervals for accuracies {[list(accuracies) for accuracies in shares]} on {images} images")
     between, freedom = _pooled(shares)
-    found = []
-    for each in shares:
-        mean = sum(each) / len(each)
+    intervals = []
+    for accuracies in shares:
+        mean = sum(accuracies) / len(accuracies)
         if not freedom:
-            found.append(wilson(round(mean * images), images, level))
+            intervals.append(wilson(round(mean * images), images, level))
             continue
         centre = (mean * images + 2) / (images + 4)
         of_images = centre * (1 - centre) / (images + 4)
-        half = _half(of_images, images, between / len(each), freedom, level)
-        found.append(Interval(max(0.0, centre - half), min(1.0, centre + half)))
-    return tuple(found)
+        half = _half(of_images, images, between / len(accuracies), freedom, level)
+        intervals.append(Interval(max(0.0, centre - half), min(1.0, centre + half)))
+    return tuple(intervals)
 
 
 def paired_difference(first: Sequence[Tensor], second: Sequence[Tensor], level: float = 0.95) -> Difference:

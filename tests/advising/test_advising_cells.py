@@ -35,9 +35,9 @@ from nat_plugin.plugins import plugins
 from tests.networks import genotype_network
 
 NB201 = "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_1x1~2|"
-SIZE, CLASSES = 16, 4
-SIZE = NetworkSize(4, 3, (3, SIZE, SIZE), CLASSES)
-SIZES = ("--channels", "4", "--cells", "3", "--input", str(SIZE), "--classes", str(CLASSES))
+SIDE, CLASSES = 16, 4
+SIZE = NetworkSize(4, 3, (3, SIDE, SIDE), CLASSES)
+SIZES = ("--channels", "4", "--cells", "3", "--input", str(SIDE), "--classes", str(CLASSES))
 
 
 def nb201(text: str = NB201) -> Network:
@@ -63,7 +63,7 @@ def in_batch_mode(made: CellNetwork, x: torch.Tensor) -> torch.Tensor:
 
 
 def pictures(count: int = 6) -> torch.Tensor:
-    return torch.randn(count, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(1))
+    return torch.randn(count, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(1))
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def pictures(count: int = 6) -> torch.Tensor:
     [
         nb201(),
         nb201("|nor_conv_3x3~0|+|none~0|none~1|+|skip_connect~0|nor_conv_3x3~1|none~2|"),
-        genotype_network("DARTS_V2", NetworkSize(4, 3, (3, SIZE, SIZE), CLASSES)),
+        genotype_network("DARTS_V2", SIZE),
     ],
     ids=["nasbench201", "with dead ops", "darts"],
 )
@@ -148,9 +148,9 @@ def stripes(count: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Of one of four directions, with noise."""
     generator = torch.Generator().manual_seed(seed)
     y = torch.randint(0, CLASSES, (count,), generator=generator)
-    rows, columns = torch.meshgrid(torch.arange(SIZE), torch.arange(SIZE), indexing="ij")
+    rows, columns = torch.meshgrid(torch.arange(SIDE), torch.arange(SIDE), indexing="ij")
     waves = torch.stack([torch.sin(1.5 * each) for each in (rows, columns, rows + columns, rows - columns)])
-    noise = torch.randn(count, 3, SIZE, SIZE, generator=generator)
+    noise = torch.randn(count, 3, SIDE, SIDE, generator=generator)
     return waves[y][:, None] + noise, y
 
 

@@ -105,14 +105,14 @@ def _choices(label: str, now: Inputs, measurer: Measurer) -> list[Inputs]:
     every = [int(value) for value in domain.values]
     sizes = range(1, len(every) + 1) if domain.count is None else [domain.count]
     if sum(math.comb(len(every), size) for size in sizes) <= MAX_COMBINATIONS:
-        found = [list(each) for size in sizes for each in combinations(every, size)]
+        choices = [list(chosen) for size in sizes for chosen in combinations(every, size)]
     else:
-        others = [each for each in every if each not in now]
-        found = [sorted([*(set(now) - {old}), new]) for old in now for new in others]
+        others = [index for index in every if index not in now]
+        choices = [sorted([*(set(now) - {old}), new]) for old in now for new in others]
         if domain.count is None:
-            found += [sorted([*now, new]) for new in others]
-            found += [sorted(set(now) - {old}) for old in now if len(now) > 1]
-    return [each for each in found if set(each) != set(now)]
+            choices += [sorted([*now, new]) for new in others]
+            choices += [sorted(set(now) - {old}) for old in now if len(now) > 1]
+    return [choice for choice in choices if set(choice) != set(now)]
 
 
 def _place(spot: Spot) -> _InputPlace | None:

@@ -127,17 +127,20 @@ class GenericSpace:
                 ) from error
             measurer = Measurer(sample, recording, self.domains(), lambda other: self._run(other, image), self._memory)
             parts = find_groups(tree(skeleton, sample), measurer)
-            found = [(group, find_candidates(group, measurer, group.labels[0])) for group in parts.groups]
+            offered = [(group, find_candidates(group, measurer, group.labels[0])) for group in parts.groups]
             blocks = [(stage, _blocks(stage, measurer)) for stage in parts.stages]
-            settled = settle(found, parts.wirings, model, image)
-            items = [ChainCell.of_group(group, each, measurer) for group, each in settled.groups]
-            items += [ChainCell.of_stage(stage, each, measurer) for stage, each in blocks]
+            settled = settle(offered, parts.wirings, model, image)
+            items = [ChainCell.of_group(group, candidates, measurer) for group, candidates in settled.groups]
+            items += [ChainCell.of_stage(stage, candidates, measurer) for stage, candidates in blocks]
             items += [ChainCell.of_wiring(wiring, measurer) for wiring in settled.wirings]
             network = build(items, model, recording, shape)
-        fixed = {**_without_choice(found, blocks), **parts.fixed, **dict.fromkeys(settled.held, NEEDED)}
+        fixed = {**_without_choice(offered, blocks), **parts.fixed, **dict.fromkeys(settled.held, NEEDED)}
         left_out = {text: why for text, why in self._memory.failed.items() if isinstance(text, str)}
-        for each in (*(each for _, each in found), *(each for _, stage in blocks for each in stage)):
-            left_out |= each.left_out
+        for candidates in (
+            *(candidates for _, candidates in offered),
+            *(candidates for _, stage in blocks for candidates in stage),
+        ):
+            left_out |= candidates.left_out
         return SamplePlan(tuple(settled.groups), tuple(blocks), tuple(settled.wirings), fixed, left_out, network)
 
     def _run(self, sample: Sample, image: torch.Tensor) -> Recording:

@@ -62,22 +62,24 @@ class Refitting:
     @torch.no_grad()
     def weights(self, cuttings: Sequence[Cutting]) -> dict[Change, Weights]:
         """By change what each of its readers needs."""
-        kinds = {type(self._model.get_submodule(path)) for each in cuttings for path in starts_of(each.edits)}
+        kinds = {type(self._model.get_submodule(path)) for cutting in cuttings for path in starts_of(cutting.edits)}
         order = calls(self._model, self._batches[0][:1], (*RECORDED, *kinds))
         by_unit: dict[ModelUnit, list[tuple[Cutting, list[str]]]] = {}
-        for each in cuttings:
-            paths = sorted(readers_of(self._model, each.edits, order, norms=True))
+        for cutting in cuttings:
+            paths = sorted(readers_of(self._model, cutting.edits, order, norms=True))
             if paths:
-                by_unit.setdefault(each.unit, []).append((each, paths))
-        found: dict[Change, Weights] = {}
+                by_unit.setdefault(cutting.unit, []).append((cutting, paths))
+        weights_of: dict[Change, Weights] = {}
         x = torch.cat(list(self._batches))[:AT_ONCE].contiguous(memory_format=torch.channels_last)
         for cut in self._steps.cuts(x, list(by_unit)):
             here = by_unit[cut.unit]
             wanted = self._wanted(cut, {path for _, paths in here for path in paths})
-            known = _ChannelSums(self, cut, wanted, {each.edits: each for each, _ in here})
-            for each, paths in here:
-                found[each.change] = known.weights(each, paths) or self._in_passing(cut, each, paths, wanted)
-        return found
+            sums = _ChannelSums(self, cut, wanted, {cutting.edits: cutting for cutting, _ in here})
+            for cutting, paths in here:
+                weights_of[cutting.change] = sums.weights(cutting, paths) or self._in_passing(
+                    cut, cutting, paths, wanted
+                )
+        return weights_of
 
     def _wanted(self, cut: Cut, paths: set[str]) -> dict[str, Tensor]:
         points = {Point(path): path for path in paths}

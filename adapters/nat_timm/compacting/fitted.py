@@ -115,13 +115,21 @@ def told(advice: Advice, moves: Moves) -> Iterator[tuple[Network, Measurement]]:
         if index
     }
     measured: list[tuple[Sequence[Replacement], Effect]] = [((move,), move.effect) for move in advice.moves]
-    measured += [(each.replacements, each.measured) for each in advice.combinations if each.measured is not None]
-    found: dict[Choice, Effect] = {}
+    measured += [
+        (combination.replacements, combination.measured)
+        for combination in advice.combinations
+        if combination.measured is not None
+    ]
+    effects: dict[Choice, Effect] = {}
     for replacements, effect in sorted(measured, key=lambda pair: -pair[1].change):
-        at = dict(places[each.at, each.after] for each in replacements if (each.at, each.after) in places)
+        at = dict(
+            places[replacement.at, replacement.after]
+            for replacement in replacements
+            if (replacement.at, replacement.after) in places
+        )
         if len(at) == len(replacements):
-            found[tuple(at.get(place, 0) for place in range(len(moves.slots)))] = effect
-    if not found:
+            effects[tuple(at.get(place, 0) for place in range(len(moves.slots)))] = effect
+    if not effects:
         raise NATError(f"advice: it is of '{advice.model}', and has no move of this model")
-    for choice, effect in found.items():
+    for choice, effect in effects.items():
         yield moves.apply(choice), measurement(effect.change**2, effect.agreement)

@@ -78,17 +78,17 @@ class CompactionWork:
         """Of every network the best of all ways of tuning it, as ``CompactionSession.best`` has it; None where all
         were lost with their workers. The first network is what the others are compared with: NATError where it was
         lost, once all others are done."""
-        calls = [each for number in range(len(networks)) for each in _calls(session, number, networks, tuning, starts)]
+        calls = [call for number in range(len(networks)) for call in _calls(session, number, networks, tuning, starts)]
         packed = Packed.of(session.tuner, "the model or a loader", self.workers.executor)
-        following = (ExecutorCall(each, _tuned, (packed, *each.given(session)), each.name) for each in calls)
+        following = (ExecutorCall(call, _tuned, (packed, *call.given(session)), call.name) for call in calls)
         session.progress.phase("fine-tuning", len(calls))
-        found: dict[int, list[tuple[_TuningCall, State]]] = {}
+        answered: dict[int, list[tuple[_TuningCall, State]]] = {}
         lost: dict[int, str] = {}
-        for done, (each, answer) in enumerate(self.workers.answers(lambda: next(following, None)), start=1):
+        for done, (call, answer) in enumerate(self.workers.answers(lambda: next(following, None)), start=1):
             if answer.value is None:
-                lost[each.number] = f"fine-tuning from {each.start} weights: {answer.why}"
+                lost[call.number] = f"fine-tuning from {call.start} weights: {answer.why}"
             else:
-                found.setdefault(each.number, []).append((each, answer.value))
+                answered.setdefault(call.number, []).append((call, answer.value))
             session.progress.step(done)
         if 0 in lost:
             raise NATError(
@@ -98,8 +98,8 @@ class CompactionWork:
         if lost:
             first = next(iter(lost.values()))
             self.notes.append(f"Lost with their workers: {len(lost):,} of {len(networks) - 1:,} finalists: {first}")
-        every = (_all_tuned(session, found.get(number, [])) for number in range(len(networks)))
-        return [ranked(each)[0] if each else None for each in every]
+        by_network = (_all_tuned(session, answered.get(number, [])) for number in range(len(networks)))
+        return [ranked(ways)[0] if ways else None for ways in by_network]
 
 
 @dataclass(frozen=True)

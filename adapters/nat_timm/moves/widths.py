@@ -68,26 +68,26 @@ def chain(trace: Trace, start: Step, members: set[Step]) -> Chain | None:
             continue
         if trace.calls[str(step.target)] > 1:
             return None
-        found: ConvPart | LinearPart | None
+        next_part: ConvPart | LinearPart | None
         if is_dense(module):
             assert isinstance(module, nn.Conv2d | nn.Linear)
-            found = conv_part(module, step)
-            if found.width != hidden:
+            next_part = conv_part(module, step)
+            if next_part.width != hidden:
                 return None
-            return Chain((*paths, str(step.target)), (*parts, found), hidden, unit)
+            return Chain((*paths, str(step.target)), (*parts, next_part), hidden, unit)
         if isinstance(module, nn.Conv2d):
             if module.in_channels != hidden or module.out_channels != hidden or module.weight.dim() != 4:
                 return None
-            found = conv_part(module, step)
-            unit = lcm(unit, found.width)
+            next_part = conv_part(module, step)
+            unit = lcm(unit, next_part.width)
         elif is_norm(module) or type(module).__name__ == "GlobalResponseNorm":
-            found = norm_part(module, hidden)
+            next_part = norm_part(module, hidden)
         else:
-            found = squeeze_part(module, hidden)
-        if found is None:
+            next_part = squeeze_part(module, hidden)
+        if next_part is None:
             return None
         paths.append(str(step.target))
-        parts.append(found)
+        parts.append(next_part)
 
 
 def _is_passed(module: nn.Module) -> bool:

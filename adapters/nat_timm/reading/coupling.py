@@ -293,16 +293,16 @@ class _CouplingReader:
     def _concatenated(self, step: Step) -> ChannelLayout | None:
         given = step.args[1] if len(step.args) > 1 else step.kwargs.get("dim", step.kwargs.get("axis", 0))
         values: Any = step.args[0] if step.args else step.kwargs.get("tensors")
-        layouts = [self.layouts.get(each) for each in values]
-        known = [each for each in layouts if each is not None]
+        layouts = [self.layouts.get(value) for value in values]
+        understood = [layout for layout in layouts if layout is not None]
         axis = given % len(step.meta["shape"]) if isinstance(given, int) else -1
-        if len(known) < len(layouts) or len({each.axis for each in known}) != 1:
+        if len(understood) < len(layouts) or len({layout.axis for layout in understood}) != 1:
             return self._unknown(step, "a concatenation with channels that are not understood")
-        if axis == known[0].axis:
-            return ChannelLayout(axis, tuple(run for each in known for run in each.runs))
-        for each in known[1:]:
-            self.runs.join(known[0].runs, each.runs)
-        return known[0]
+        if axis == understood[0].axis:
+            return ChannelLayout(axis, tuple(run for layout in understood for run in layout.runs))
+        for layout in understood[1:]:
+            self.runs.join(understood[0].runs, layout.runs)
+        return understood[0]
 
     def _elementwise(self, step: Step, sources: list[Step]) -> ChannelLayout | None:
         """Operands of one channel, and numbers, are spread over those of the others."""

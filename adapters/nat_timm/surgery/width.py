@@ -32,15 +32,15 @@ def narrow(model: nn.Module, uses: Sequence[Use], keep: int) -> None:
     if not 0 < keep <= here or keep % unit:
         raise ValueError(f"of {here} channels in groups of {unit}, {keep} cannot be kept")
     chosen = _chosen(places, keep, unit)
-    same: dict[tuple[str, str], list[_PlacedUse]] = {}
+    by_layer: dict[tuple[str, str], list[_PlacedUse]] = {}
     for place in places:
-        same.setdefault((place.use.path, place.use.side), []).append(place)
-    for each in same.values():
-        before = _noted(each[0].module)
-        _cut(each, chosen)
-        after = _noted(each[0].module)
-        for around in fused_around(model, each[0].use.path):
-            for name in _NOTED[each[0].use.side]:
+        by_layer.setdefault((place.use.path, place.use.side), []).append(place)
+    for uses_of_layer in by_layer.values():
+        before = _noted(uses_of_layer[0].module)
+        _cut(uses_of_layer, chosen)
+        after = _noted(uses_of_layer[0].module)
+        for around in fused_around(model, uses_of_layer[0].use.path):
+            for name in _NOTED[uses_of_layer[0].use.side]:
                 if name in around.__dict__ and around.__dict__[name] == before.get(_MEANS.get(name, name)):
                     around.__dict__[name] = after[_MEANS.get(name, name)]
 

@@ -85,27 +85,29 @@ def _check(settings: TableSettings, header: tuple[str, ...], wanted: Iterable[st
 
 
 def _layout(settings: TableSettings, header: tuple[str, ...], plugins: Plugins) -> TableLayout:
-    known = plugins.table_layouts
+    layouts = plugins.table_layouts
     if settings.layout is not None:
-        layout = known[settings.layout]
+        layout = layouts[settings.layout]
         _check(settings, header, (*layout.columns, *layout.where))
         return layout
     fits = [
-        each
-        for each in known.values()
-        if each.fits(header) and all(settings.where.get(name, value) == value for name, value in each.where.items())
+        layout
+        for layout in layouts.values()
+        if layout.fits(header) and all(settings.where.get(name, value) == value for name, value in layout.where.items())
     ]
-    fits = [each for each in fits if any(set(found.columns) <= set(header) for found in each.results)] or fits
-    most = max((len(each.columns) + len(each.where) for each in fits), default=0)
-    fits = [each for each in fits if len(each.columns) + len(each.where) == most]
+    fits = [layout for layout in fits if any(set(results.columns) <= set(header) for results in layout.results)] or fits
+    most = max((len(layout.columns) + len(layout.where) for layout in fits), default=0)
+    fits = [layout for layout in fits if len(layout.columns) + len(layout.where) == most]
     if not fits:
-        forms = "; ".join(f"{each.title}: {', '.join((*each.columns, *each.where))}" for each in known.values())
+        forms = "; ".join(
+            f"{layout.title}: {', '.join((*layout.columns, *layout.where))}" for layout in layouts.values()
+        )
         raise NATError(
             f"{settings.path}: no known layout has these columns ({forms}); for a table of your own set "
             "adapter and metric"
         )
     if len(fits) > 1:
-        ways = " or ".join(_way(each) for each in fits)
+        ways = " or ".join(_way(layout) for layout in fits)
         raise NATError(f"{settings.path}: its columns fit several layouts: choose one with {ways}")
     return fits[0]
 
@@ -121,16 +123,16 @@ def _results(settings: TableSettings, layout: TableLayout, header: tuple[str, ..
     if settings.metric is not None:
         test = settings.test_metric or settings.metric
         _check(settings, header, (settings.metric, test))
-        known = [each for each in layout.results if settings.dataset in (None, each.dataset)]
-        network_size = (known or layout.results)[0].network_size
+        named = [results for results in layout.results if settings.dataset in (None, results.dataset)]
+        network_size = (named or layout.results)[0].network_size
         return _of_metric(settings, settings.metric, test, network_size)
-    there = [each for each in layout.results if set(each.columns) <= set(header)]
+    there = [results for results in layout.results if set(results.columns) <= set(header)]
     dataset = settings.dataset or (there[0].dataset if there else layout.results[0].dataset)
-    fits = [each for each in there if each.dataset == dataset and settings.epochs in (None, each.epochs)]
+    fits = [results for results in there if results.dataset == dataset and settings.epochs in (None, results.epochs)]
     if not fits:
         asked = dataset if settings.epochs is None else f"{dataset} after {settings.epochs} epochs"
-        had = ", ".join(str(each).removesuffix(" epochs") for each in there) or "none of the trainings known"
+        had = ", ".join(str(results).removesuffix(" epochs") for results in there) or "none of the trainings known"
         raise NATError(f"{settings.path}: {layout.title} has no {asked} here; it has {had}")
-    found = max(fits, key=lambda each: each.epochs or 0)
-    images = found.images if settings.images is None else (settings.images,) * 2
-    return replace(found, images=images, unit=settings.unit or found.unit, lower_is_better=settings.lower_is_better)
+    chosen = max(fits, key=lambda results: results.epochs or 0)
+    images = chosen.images if settings.images is None else (settings.images,) * 2
+    return replace(chosen, images=images, unit=settings.unit or chosen.unit, lower_is_better=settings.lower_is_better)

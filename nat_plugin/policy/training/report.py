@@ -65,26 +65,26 @@ def _named(texts: Any) -> str:
     return "; ".join(dict.fromkeys(texts))
 
 
-def markdown(found: dict[str, Any]) -> str:
+def markdown(result: dict[str, Any]) -> str:
     """The report."""
-    lines = [f"# Training {found['name']}", ""]
+    lines = [f"# Training {result['name']}", ""]
     lines += [
-        f"- objective {found['objective']}, {found['updates']:,} updates on {found['inputs']:,} inputs, rules "
-        f"{', '.join(found['rules'])}, seed {found['seed']}",
-        f"- {found['seconds']:,.0f} seconds, nat-plugin {found['version']}",
+        f"- objective {result['objective']}, {result['updates']:,} updates on {result['inputs']:,} inputs, rules "
+        f"{', '.join(result['rules'])}, seed {result['seed']}",
+        f"- {result['seconds']:,.0f} seconds, nat-plugin {result['version']}",
         "",
         "## What was read",
         "",
         *_table(
             ("task", "what", "networks", "held out", "read", "failed", "different networks read"),
             [
-                (name, f"{each['space']}: {each['what']}", each["networks"], each["held_out"], each["evaluations"],
-                 each["failed"], each["distinct"])
-                for name, each in found["tasks"].items()
+                (name, f"{task['space']}: {task['what']}", task["networks"], task["held_out"], task["evaluations"],
+                 task["failed"], task["distinct"])
+                for name, task in result["tasks"].items()
             ],
         ),
         "",
-        *[f"- {name}: left out: {line}" for name, each in found["tasks"].items() for line in each["left_out"]],
+        *[f"- {name}: left out: {line}" for name, task in result["tasks"].items() for line in task["left_out"]],
         "",
         "## Gain on inputs held out, without any query",
         "",
@@ -93,7 +93,7 @@ def markdown(found: dict[str, Any]) -> str:
         "",
         *_table(
             ("task", "rules", "limits", "inputs", "with a score", "gain", "worse", "best reachable", "share of it"),
-            [_gain(name, row) for name, each in found["tasks"].items() for row in each["gains"]],
+            [_gain(name, row) for name, task in result["tasks"].items() for row in task["gains"]],
         ),
         "",
         "## The critic, on networks held out",
@@ -103,15 +103,15 @@ def markdown(found: dict[str, Any]) -> str:
         "",
         *_table(
             ("task", "networks", "Spearman", "pairs", "reachable by moves", "error"),
-            [_critic(name, each["critic"]) for name, each in found["tasks"].items()],
+            [_critic(name, task["critic"]) for name, task in result["tasks"].items()],
         ),
         "",
         *_table(
             ("task", "pairs", "said", "true"),
             [
                 (name, row["pairs"], f"{row['said']:.2f}", f"{row['true']:.2f}")
-                for name, each in found["tasks"].items()
-                for row in each["critic"].get("bins", ())
+                for name, task in result["tasks"].items()
+                for row in task["critic"].get("bins", ())
             ],
         ),
     ]  # fmt: skip

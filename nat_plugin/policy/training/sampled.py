@@ -50,23 +50,25 @@ def sampled_step(
     slots, scores = Slots(batch, policy.device), policy(batch)
     rows = draw_candidates(slots, batch, scores.detach().double().cpu().numpy(), drawn.samples, rng)
     if also:
-        rows = np.concatenate([rows, slots.first[:, None] + np.concatenate([each.T for each in also])], axis=1)
+        rows = np.concatenate(
+            [rows, slots.first[:, None] + np.concatenate([rows_of_graph.T for rows_of_graph in also])], axis=1
+        )
     choices = slots.choices(rows)
-    gains = np.stack([judge(graph, each) for graph, each in enumerate(choices)])
-    known = np.isfinite(gains)
-    admitted = float(known.mean())
-    known &= ~_repeated(choices)
-    live = known.sum(axis=1) > 1
+    gains = np.stack([judge(graph, candidates) for graph, candidates in enumerate(choices)])
+    valid = np.isfinite(gains)
+    admitted = float(valid.mean())
+    valid &= ~_repeated(choices)
+    live = valid.sum(axis=1) > 1
     if not live.any():
         return {"gain": 0.0, "entropy": 0.0, "admitted": admitted}
-    known, values = known[live], np.where(known, gains, 0.0)[live]
-    centred = np.where(known, values - values.sum(axis=1, keepdims=True) / known.sum(axis=1, keepdims=True), 0.0)
-    spread = math.sqrt(np.mean((centred**2).sum(axis=1) / known.sum(axis=1)))
-    host = np.stack([values, centred / max(spread, 1e-12), known]).astype(np.float32)
+    valid, values = valid[live], np.where(valid, gains, 0.0)[live]
+    centred = np.where(valid, values - values.sum(axis=1, keepdims=True) / valid.sum(axis=1, keepdims=True), 0.0)
+    spread = math.sqrt(np.mean((centred**2).sum(axis=1) / valid.sum(axis=1)))
+    host = np.stack([values, centred / max(spread, 1e-12), valid]).astype(np.float32)
     gain, advantage, admits = torch.from_numpy(host).to(policy.device)
     picked = torch.from_numpy(rows).to(policy.device)
-    whole = scatter(scores[picked], slots.graph, 0, len(live), "sum")[torch.from_numpy(live).to(policy.device)]
-    log = torch.log_softmax(whole.masked_fill(admits == 0, -1e9), 1) * admits
+    logits = scatter(scores[picked], slots.graph, 0, len(live), "sum")[torch.from_numpy(live).to(policy.device)]
+    log = torch.log_softmax(logits.masked_fill(admits == 0, -1e9), 1) * admits
     share = log.exp() * admits
     bits = -(share * log).sum(1).mean()
     loss = -(share * advantage).sum(1).mean() - drawn.entropy * bits

@@ -31,16 +31,16 @@ class ChoiceSpace:
 
     def __init__(self, moves: Sequence[Moves]) -> None:
         self._places = [
-            [(slot.cell, each.network.edge(slot).key or str(slot.index)) for slot in each.slots] for each in moves
+            [(slot.cell, source.network.edge(slot).key or str(slot.index)) for slot in source.slots] for source in moves
         ]
-        found: dict[tuple[str, str], set[Op]] = {}
-        for places, each in zip(self._places, moves, strict=True):
-            for place, options in zip(places, each.candidates, strict=True):
-                found.setdefault(place, set()).update(options)
+        ops_at: dict[tuple[str, str], set[Op]] = {}
+        for places, source in zip(self._places, moves, strict=True):
+            for place, options in zip(places, source.candidates, strict=True):
+                ops_at.setdefault(place, set()).update(options)
         self._first: dict[tuple[str, str], int] = {}
         self._codes: dict[tuple[str, str], dict[Op, np.ndarray]] = {}
         self.width = 0
-        for place, ops in found.items():
+        for place, ops in ops_at.items():
             ordered = sorted(ops, key=str)
             codes = _codes(ordered)
             self._first[place], self._codes[place] = self.width, dict(zip(ordered, codes, strict=True))
@@ -48,9 +48,9 @@ class ChoiceSpace:
         self._tables = [
             [
                 np.stack([self._codes[place][op] for op in options])
-                for place, options in zip(places, each.candidates, strict=True)
+                for place, options in zip(places, source.candidates, strict=True)
             ]
-            for places, each in zip(self._places, moves, strict=True)
+            for places, source in zip(self._places, moves, strict=True)
         ]
 
     def rows(self, source: int, choices: Sequence[Choice]) -> np.ndarray:
