@@ -86,8 +86,8 @@ class Adapter(ABC):
         return False
 
     def near(self, text: str) -> str | None:
-        """Of a text that ``recognises`` says no to and that is likely to be meant for this format: why it is not in it,
-        in one line. None of any other text."""
+        """For a text that ``recognises`` refuses but that was likely meant for this format: what is wrong with it, in
+        one line. None of any other text."""
         del text
         return None
 
@@ -101,8 +101,7 @@ class Adapter(ABC):
         """The architecture in the format's own text. NATError where the format cannot represent it."""
 
     def choices(self, text: str) -> Mapping[str, str]:
-        """What an architecture chooses, by the labels that its format gives to choices, for who reads a report; empty
-        where it has none."""
+        """The choices of an architecture by the labels of its format, for reports; empty without labels."""
         del text
         return {}
 

@@ -34,11 +34,11 @@ def to_network(
     model: nn.Module, input: Shape | None = None, model_args: Mapping[str, Any] | None = None, *, fits: bool = False
 ) -> Network:
     """A timm model, pretrained or trained, as a network for images of ``input`` (default: what its pretrained_cfg
-    says). Of a model that was moved only what has the weights that it needs may become of it.
+    says). A moved model offers only moves whose weights it still has.
 
-    ``model_args``: the arguments of ``timm.create_model`` that it was made with, where timm did not note them.
-    ``fits``: whether operations that are fitted in the place of a block are among its moves (``nat_timm.fit``).
-    NATError where the arguments do not give this model, and where nothing in it can be edited.
+    ``model_args``: the arguments of ``timm.create_model`` that made it, if timm did not record them. ``fits``: whether
+    fitted operations can replace blocks (``nat_timm.fit``). NATError if the arguments do not give this model, or if
+    nothing in it can be edited.
     """
     found = document_of(model, model_args)
     found = replace(found, fits=found.fits or fits)
@@ -80,8 +80,8 @@ def _able(network: Network, found: Document) -> Network:
 
 
 def inherit(model: nn.Module, network: Network) -> nn.Module:
-    """A copy of ``model`` moved to ``network``, which was read from it: what stays has the weights of the model, cut to
-    size. In the mode (training or not) and on the device of the model. With no move it is an exact copy."""
+    """A copy of ``model`` moved to ``network``, which was read from it: the remaining layers have the weights of the
+    model, cut to size, with its mode (training or not) and device. Without moves it is an exact copy."""
     after = moved_document(network)
     moved = make_moves(copy.deepcopy(model), after, apply_with_features)
     attach(moved, after)
@@ -106,11 +106,11 @@ def adapt(model: nn.Module, before: Document, new: Sequence[Edit], edits: Sequen
 
 
 def linearised(model: nn.Module, activations: Sequence[str], *, padding_first: bool = False) -> nn.Module:
-    """A copy of a timm model without the activations at these paths, to be tuned so. Where a block, or a pair of
-    convolutions in it, has none left in between, ``fits`` offer the one convolution that they are together:
-    ``nat_timm.fit`` merges them exactly. Where both look around there is no such convolution, because of the zeros
-    around the second one: with ``padding_first`` the first one gets them, which changes what is computed at the border.
-    NATError for a path of anything else, and for a model that was moved already."""
+    """A copy of a timm model without the activations at these paths, for tuning. Convolutions in a block without an
+    activation in between are one convolution, which ``fits`` offer and ``nat_timm.fit`` merges exactly. Two spatial
+    convolutions cannot be merged because of the zero padding of the second one: ``padding_first`` moves all padding to
+    the first one, which changes values at the border. NATError for a path that is not an activation, and for a model
+    that was moved already."""
     before = unmoved_document(model)
     edit = Edit("linear", tuple(activations))
     if isinstance(activations, str) or not edit.at or not all(isinstance(each, str) for each in edit.at):

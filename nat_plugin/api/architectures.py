@@ -144,10 +144,10 @@ def read(
     """Read an architecture from any format.
 
     ``source``: what the command line takes (a published name, a literal, a file, ``file.py:NAME``, a folder of a model
-    or a run), or the same as Python has it: a genotype, a list of numbers, a sample, a ``Network``. ``adapter``: the
-    format, where more than one could be meant; a name, or a mapping of a name and settings. ``channels``, ``cells``,
-    ``input`` (the side of an image, or channels, height and width) and ``classes``: the size of the network; left out:
-    as the format has it. NATError of one line for whatever is wrong.
+    or a run), or a Python object: a genotype, a list of numbers, a sample, a ``Network``. ``adapter``: the format, if
+    several match; a name, or a mapping of a name and settings. ``channels``, ``cells``, ``input`` (the side of an
+    image, or channels, height and width) and ``classes``: the size of the network; left out: the default of the format.
+    NATError of one line for a mistake.
 
     >>> import nat_plugin as nat
     >>> arch = nat.read("|nor_conv_3x3~0|+|none~0|skip_connect~1|+|none~0|none~1|avg_pool_3x3~2|")

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class LoadedPolicy:
-    """A policy that ``transform`` takes: what it was asked for by, its network, its critic (None: it has none, and says
-    nothing of how sure it is), and ``facts`` about its training."""
+    """A policy that ``transform`` takes: its name, its network, its critic (None: it has none, so no probabilities),
+    and ``facts`` about its training."""
 
     name: str
     policy: Policy

@@ -59,13 +59,13 @@ def run(
     extended: bool = False,
     progress: bool | None = None,
 ) -> RunResult:
-    """Carry a recipe through: search, train for real, choose, write the result.
+    """Run a recipe: search, train the finalists, choose, and write the result.
 
     ``recipe``: one that ships by its name, a file, or a dict of its keys (docs/reference/recipes.md); its ``source``
-    may be an ``Architecture``. ``overrides``: other values, by keys with dots. ``out``: a new or empty folder; left
-    out: ``nat-runs/NAME``. ``extended``: allow null where the format cannot represent it. ``progress``: a bar, or
-    lines where standard error is no terminal; left out: on a terminal only. What is interrupted,
-    ``resume`` goes on with. NATError of one line, or of one for each mistake, for whatever is wrong.
+    may be an ``Architecture``. ``overrides``: other values, by dotted keys. ``out``: a new or empty folder; left out:
+    ``nat-runs/NAME``. ``extended``: allow null where the format cannot represent it. ``progress``: a bar, or lines
+    where standard error is no terminal; left out: on a terminal only. ``resume`` continues an interrupted run. NATError
+    with one line for each mistake.
 
     >>> import nat_plugin as nat
     >>> recipe = {
@@ -91,8 +91,8 @@ def compare(
     processes: int | None = None,
     progress: bool | None = None,
 ) -> ComparisonResult:
-    """Compare strategies with equal queries, by a recipe as ``run`` takes it; the same call goes on with one that was
-    interrupted. ``out``: left out: ``nat-comparisons/NAME``. ``processes``: searches that go on side by side, which is
+    """Compare strategies with equal queries, by a recipe as ``run`` takes it; the same call resumes an interrupted one.
+    ``out``: left out: ``nat-comparisons/NAME``. ``processes``: searches to run in parallel, the same as
     ``executor.workers`` of the recipe.
 
     >>> import nat_plugin as nat
@@ -111,8 +111,8 @@ def train(
     device: str | None = None,
     progress: bool | None = None,
 ) -> TrainingResult:
-    """Train a policy and its critic, by a recipe as ``run`` takes it; ``transform(..., policy=result.policy)`` takes
-    what comes of it. ``out``: left out: ``nat-trainings/NAME``. What is interrupted, ``resume`` goes on with.
+    """Train a policy and its critic, by a recipe as ``run`` takes it; ``transform(..., policy=result.policy)`` uses the
+    result. ``out``: left out: ``nat-trainings/NAME``. ``resume`` continues an interrupted training.
 
     >>> import nat_plugin as nat
     >>> nat.train("quickstart")
@@ -129,9 +129,9 @@ def resume(
     fabric: Mapping[str, Any] | None = None,
     progress: bool | None = None,
 ) -> RunResult | TrainingResult:
-    """Go on with a run or a training that was interrupted, however: it ends as if it had not been. Of one that is done,
-    the result. ``moved``: new places, by the old ones, of files and folders that it read. ``fabric``: of a run, other
-    devices than it had: ``{"devices": 2}``.
+    """Resume an interrupted run or training; the result is the same as without the interruption. If it is finished,
+    return its result. ``moved``: new paths, by the old ones, of files and folders that it read. ``fabric``: other
+    devices for a run: ``{"devices": 2}``.
 
     >>> import nat_plugin as nat
     >>> nat.resume("nowhere")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, repr=False)
 class Transformed(Architecture):
-    """What became of an architecture; ``input``: the one that it was.
+    """The result of a transformation; ``input``: the original.
 
     ``confidence``: the probability, by the policy's critic, that a measurement of the best proposal is better than one
     of the input; None: the policy has no critic, or the proposal was changed to keep a limit on latency as a whole.

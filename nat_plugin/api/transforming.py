@@ -39,11 +39,11 @@ def transform(  # noqa: PLR0913 - keywords that a user types
 
     ``architecture``: whatever ``read`` takes. ``budget``: limits by metric, as in a recipe: ``0.9x`` of the input,
     ``60%``, ``2.5M``; the result never exceeds one. ``policy``: one that ships, a file, the folder of a run or a
-    training, or what ``load_policy`` gave. ``rules``: what may become of an operation. ``costs``: tables of
-    ``nat measure``, or your own, by the metric that ``budget`` then may limit. ``samples``: so many are drawn from the
-    policy too. ``proxies``: score finalists by training-free proxies, for a critic trained with them. ``extended``:
-    allow null where the format cannot represent it; the result is network JSON then. NATError of one line for whatever
-    is wrong, and where nothing legal fits the budget.
+    training, or what ``load_policy`` gave. ``rules``: allowed replacements. ``costs``: tables of ``nat measure``, or
+    your own, by metric, which ``budget`` can then limit. ``samples``: also this many samples of the policy are
+    candidates. ``proxies``: score finalists by training-free proxies, for a critic trained with them. ``extended``:
+    allow null where the format cannot represent it; the result is network JSON then. NATError of one line for a
+    mistake, or if nothing legal fits the budget.
 
     >>> import nat_plugin as nat
     >>> lean = nat.transform("DARTS_V2", {"macs": "0.9x"})

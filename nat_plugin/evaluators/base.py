@@ -155,17 +155,18 @@ class Evaluator(ABC):
         return {}
 
     def trials(self, proposals: Sequence[Proposal]) -> list[Trial]:  # noqa: ARG002 - what an override gets
-        """What measuring these needs and is not known yet, as far as workers can find it out, each by itself: their
-        evaluators, made alike, have it from ``carry_out``, and this one from ``take`` before it measures. By default
-        nothing: all is measured in one process."""
+        """What is still to be measured for these and can be measured by workers, one by one: their evaluators, made
+        alike, have it from ``carry_out``, and this one from ``take`` before it measures. By default nothing: all is
+        measured in one process."""
         return []
 
     def carry_out(self, trial: Trial) -> State:
-        """In a worker: what ``take`` gets. It depends on the trial alone, not on what was done before."""
+        """In a worker: carry out a trial; the result goes to ``take``. It depends on the trial alone, not on what was
+        done before."""
         raise NotImplementedError
 
     def take(self, trial: Trial, found: State | None) -> None:
-        """What a worker found, in any order; None where none could find it out, so that it failed."""
+        """Store the result of a worker, in any order; None if it failed."""
         raise NotImplementedError
 
     @abstractmethod
@@ -174,7 +175,7 @@ class Evaluator(ABC):
 
     @abstractmethod
     def assess(self, network: Network, split: Split) -> Assessment:
-        """How accurate the network is on a split by what is known of it now."""
+        """The accuracy of the network on a split, by what is measured so far."""
 
     def can_assess(self, network: Network) -> bool:
         """Whether ``assess`` knows anything of a network."""

@@ -119,7 +119,7 @@ class Strategy(ABC):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Lines for the report of a run: what the strategy started from, and what came of that by now."""
+        """Lines for the report of a run: what the strategy started from, and whether that was kept."""
         return ()
 
     @property
@@ -139,7 +139,7 @@ class Strategy(ABC):
         return moves.apply(moves.sample(rng) if found is None else found)
 
     def moves_of(self, network: Network) -> Moves:
-        """What an input may become. Relative limits are relative to that input."""
+        """The legal moves of an input. Relative limits are relative to that input."""
         return Moves(network, self.task.rule, self.task.budget.resolve(network))
 
     @abstractmethod
@@ -148,7 +148,7 @@ class Strategy(ABC):
 
     @abstractmethod
     def tell(self, proposal: Proposal, measurement: Measurement | None) -> None:
-        """What was measured of a proposal, in any order; None if that failed."""
+        """The measurement of a proposal, in any order; None if it failed."""
 
     @abstractmethod
     def finalists(self, source: Network, count: int) -> Sequence[Network]:
@@ -161,7 +161,7 @@ class Strategy(ABC):
 
     @abstractmethod
     def state(self) -> State:
-        """Everything needed to go on exactly as if never interrupted."""
+        """Everything needed to resume exactly."""
 
     @abstractmethod
     def restore(self, state: State) -> None: ...

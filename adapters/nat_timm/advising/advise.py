@@ -29,15 +29,15 @@ def advise(  # noqa: PLR0913 - keywords that a user types
     device: str = "auto",
     seed: int = 0,
 ) -> Advice:
-    """What every single move of a timm model with weights saves, exactly in parameters and MACs and as measured in
-    milliseconds, what it changes in the output of the model, and which moves go well together; operations that may be
-    fitted in the place of a block are fitted first. Nothing is trained, the model stays as it is.
+    """Every single move of a timm model with weights: what it saves, exactly in parameters and MACs and measured in
+    milliseconds, and how much it changes the output; and good combinations. Operations in place of blocks are fitted
+    first. Nothing is trained, and the model is not changed.
 
-    ``images``: as for ``nat_timm.fit``, 64 or more of what the model was trained on; no labels are needed. ``labels``:
-    class numbers (N,), for accuracies. ``budget``: limits that combinations keep, such as ``{"macs": "0.8x"}``, in
-    parameters, MACs or latency; without ``combinations`` there are single moves only. NATError for pictures that are
-    too few or of another size, for other labels than one for each picture, for a budget that nothing keeps, and for a
-    model that cannot be read.
+    ``images``: as for ``nat_timm.fit``, 64 or more images like those of its training; no labels are needed. ``labels``:
+    class numbers (N,), for accuracies. ``budget``: limits of the combinations, such as ``{"macs": "0.8x"}``, in
+    parameters, MACs or latency; without ``combinations`` only single moves are listed. NATError for too few images or a
+    wrong size, for labels that are not one per image, for a budget that cannot be met, and for a model that cannot be
+    read.
     """
     rule = find_rule(rules)
     check_budget(budget)

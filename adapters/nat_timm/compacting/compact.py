@@ -63,36 +63,34 @@ def compact(  # noqa: PLR0913 - keywords that a user types
     deterministic: bool | None = None,
     folder: Path | str | None = None,
 ) -> CompactionResult:
-    """Make a timm model with weights leaner: one within ``budget`` that is as accurate as can be found.
+    """Make a timm model with weights leaner: within ``budget``, and as accurate as possible.
 
-    The model, which stays as it is, becomes a supernet of its own moves; that is adapted on ``train_loader`` with the
-    model as a teacher, a strategy searches by the loss on images of ``val_loader``, the finalists and the model itself
-    are fine-tuned alike, each from the weights of the model and from the adapted ones, and what is most accurate on
-    ``val_loader`` within the budget is the best; of those within one standard error, the one with the least loss.
+    A copy of the model becomes a supernet of its own moves, adapted on ``train_loader`` with the model as a teacher. A
+    strategy searches by the loss on images of ``val_loader``. The finalists and the model itself are fine-tuned in the
+    same way, each from the model's own weights and from the adapted ones. The most accurate on ``val_loader`` within
+    the budget wins; of those within one standard error, the one with the lowest loss.
 
     ``train_loader`` and ``val_loader`` give batches (x, y): normalised images (N, C, H, W), class numbers (N,).
-    ``budget``, ``strategy``, ``search`` and ``evaluator`` are as in a recipe (docs/reference/recipes.md), of the
-    evaluator ``timm`` without ``weights``, ``train`` and what is about latency; ``strategy`` may also be ``magnitude``:
-    without the blocks whose weights are smallest. ``latency``: what it is of, by the fields of ``LatencySettings``
-    (docs/how-to/latency.md); left out: of one image on ``device``. What is tuned is timed again as a whole. ``costs``:
-    files with tables of ``nat measure``, or your own, by the metric that ``budget`` then may limit.
-    ``widths``: limits like those of ``budget`` to which the model gets narrower before anything
-    is searched (``nat_timm.thinned``), so that moves have less to save, or can reach the budget at all. ``fits``:
-    whether operations that are fitted in the place of blocks are among the moves (``nat_timm.fit``). ``advice``: what
-    ``nat_timm.advise`` said of this model, or True to let it say so now. The search then trains nothing: the strategy
-    is told what every single move changes, and what it proposes is fitted in closed form and compared with the model
-    on images of ``val_loader``. ``candidates``:
-    finalists to tune, by ``tuning`` (the fields of ``nat_timm.training.tuning.Tuning``), from the weights named by
-    ``starts``: one of them halves the time of fine-tuning. ``input``: (C, H, W); left out: as in ``to_network``.
-    ``report`` gets a line for each step of the search, and of what it started from.
-    ``progress``: a bar, or lines where standard error is no terminal; left out: on a terminal only.
+    ``budget``, ``strategy``, ``search`` and ``evaluator`` are as in a recipe (docs/reference/recipes.md), for the
+    evaluator ``timm`` without ``weights``, ``train`` and latency settings; ``strategy`` may also be ``magnitude``,
+    which removes the blocks with the smallest weights. ``latency``: how it is measured, by the fields of
+    ``LatencySettings`` (docs/how-to/latency.md); left out: one image on ``device``. Finalists are measured again as
+    whole models. ``costs``: files with tables of ``nat measure``, or your own, by metric, which ``budget`` can then
+    limit. ``widths``: limits like those of ``budget``, to which channels are cut before the search
+    (``nat_timm.thinned``), so that moves have less to save, or can reach the budget at all. ``fits``: whether fitted
+    operations can replace blocks (``nat_timm.fit``). ``advice``: the result of ``nat_timm.advise`` for this model, or
+    True to compute it now. The search then trains nothing: the strategy is told how much every single move changes the
+    output, and its proposals are fitted in closed form and compared with the model on images of ``val_loader``.
+    ``candidates``: finalists to tune, by ``tuning`` (the fields of ``nat_timm.training.tuning.Tuning``), from the
+    weights named by ``starts``: one of them halves the time of fine-tuning. ``input``: (C, H, W); left out: as in
+    ``to_network``. ``report`` gets a line for each step of the search, and for its start. ``progress``: a bar, or lines
+    where standard error is no terminal; left out: on a terminal only.
 
-    ``executor``: who tunes finalists and, with an advice, fits what is proposed, side by side, as in a recipe
-    (docs/how-to/scale-out.md); left out: this process, one after the other. ``deterministic``: as in a recipe, too.
-    ``folder``: where what was found out is kept, so that the same call goes on with it when it was interrupted.
+    ``executor``: workers that tune finalists and, with an advice, fit proposals in parallel, as in a recipe
+    (docs/how-to/scale-out.md); left out: this process. ``deterministic``: as in a recipe. ``folder``: keeps the results
+    of workers, so that the same call resumes after an interruption.
 
-    NATError of one line for whatever does not fit together, before anything is trained where it can be known then.
-    """
+    NATError of one line for arguments that do not fit together, before training if possible."""
     plain = {"budget": budget, "rules": rules, "candidates": candidates, "starts": starts, "fits": fits}
     if not isinstance(advice, Advice | bool):
         raise NATError(f"advice is {str(advice)[:40]!r}: give True, or what nat_timm.advise gives for this model")

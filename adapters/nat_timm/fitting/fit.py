@@ -59,14 +59,13 @@ class Fit:
 def fit(
     model: nn.Module, original: nn.Module, images: Pictures, *, cut: bool = True, norms: bool = True, seed: int = 0
 ) -> tuple[Fit, ...]:
-    """Give weights to every operation of ``model`` that was put in the place of a block of ``original``, in place.
+    """Fit the weights of every operation of ``model`` that replaces a block of ``original``, in place.
 
-    Each is fitted by ridge regression on what it gets in the model as it is by then, to what its block gave in the
-    original (with the blocks behind it that were left out, whose work it takes over). With ``cut`` so are dense layers
-    that read what was cut (smaller kernels, fewer channels, a gate left out), to what they gave in the original. With
-    ``norms`` the running statistics behind change as much as the pictures say. No labels are needed. The model is left
-    in evaluation mode. NATError where there are too few pictures, or of another size than the model takes.
-    """
+    Each is fitted by ridge regression: the input is that of the operation in the model changed so far, the target the
+    output of its block in the original (with removed blocks behind it). With ``cut`` the same is done for dense layers
+    that read a cut (smaller kernels, fewer channels, a removed gate). With ``norms`` the running statistics behind are
+    corrected on the images. No labels are needed. The model is left in evaluation mode. NATError for too few images, or
+    a size that the model does not take."""
     if not _is_changed(model, original):
         model.eval()
         return ()

@@ -44,9 +44,8 @@ def settings_of(width: Width) -> tuple[int, ...]:
 def thinned(model: nn.Module, budget: Mapping[str, object], input: Shape | None = None) -> nn.Module:
     """A copy of a timm model with fewer channels, within ``budget`` (``{"macs": "0.8x", "params": "2M"}``).
 
-    In each step one group loses some channels: the one whose least important ones carry least for what is saved of what
-    is over the budget. What stays keeps its weights. NATError where the narrowest model is over the budget.
-    """
+    In each step the group with the least importance per saved cost loses its least important channels. The others keep
+    their weights. NATError if the narrowest model is over the budget."""
     found = unmoved_document(model)
     known, chosen = _chosen(model, found, budget, input or input_size(model))
     return narrowed_by(model, found, known, chosen)

@@ -34,11 +34,10 @@ CONFIG, WEIGHTS = "config.json", "model.safetensors"
 def save(model: nn.Module, folder: Path | str, *, allow_stock: bool = True) -> bool:
     """Write a model, moved or not, as a folder; whether plain timm loads it without this package.
 
-    With ``allow_stock`` a model that plain arguments of its entrypoint can say is written so; any other is loaded by
-    the entrypoint ``nat_edited``, which ``import nat_timm`` registers. What is written was loaded by timm again, and is
-    the model. NATError where that is not so, with the module that differs, and where the folder cannot be written;
-    nothing is written then.
-    """
+    With ``allow_stock`` plain arguments of its entrypoint are written, if they can represent the model; any other is
+    loaded by the entrypoint ``nat_edited``, which ``import nat_timm`` registers. timm loads the folder again, to check
+    that it is the same model. NATError if it differs, with the first different module, or if the folder cannot be
+    written; nothing is written then."""
     found, folder = document_of(model), Path(folder)
     _check_weights(model, found)
     plain = stock(model, found) if allow_stock else None
@@ -131,8 +130,8 @@ def _arguments(found: Document, plain: Stock | None) -> Mapping[str, Any]:
 
 
 def load(folder: Path | str) -> nn.Module:
-    """The model of a folder in evaluation mode, weights loaded strictly, on the CPU; what ``timm.create_model`` gives,
-    but with errors of one line. NATError for a folder that is none, a damaged file, weights of another model."""
+    """The model of a folder in evaluation mode, weights loaded strictly, on the CPU; as from ``timm.create_model``, but
+    with errors of one line. NATError for a missing folder, a damaged file, or weights of another model."""
     folder = Path(folder)
     text = read_text(folder / CONFIG)
     config = strict_json(text)
