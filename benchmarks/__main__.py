@@ -5,12 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from benchmarks.methods import METHODS
 from benchmarks.registry import EXPERIMENTS
+from benchmarks.spaces import SPACES
 from nat_plugin.errors import NATError
 
 LIST = ("--list", "-l")
 HELP = ("--help", "-h")
-USAGE = """python -m benchmarks                     lists the experiments
+USAGE = """python -m benchmarks                     lists experiments, methods and spaces
 python -m benchmarks NAME [OPTION ...]   runs one; --help has its options, --quick takes seconds
 python -m benchmarks tables              writes the tables of the documentation
 python -m benchmarks figures             draws its figures
@@ -18,8 +20,17 @@ python -m benchmarks.data [FILE ...]     builds the files that experiments read"
 
 
 def listing() -> str:
-    width = max(map(len, EXPERIMENTS))
-    return "\n".join(f"{name:<{width}}  {each.question}" for name, each in EXPERIMENTS.items())
+    """Experiments, the methods that they compare, the spaces that they do so in."""
+    tables = {
+        "Experiments": {name: each.question for name, each in EXPERIMENTS.items()},
+        "Methods": METHODS,
+        "Spaces": {name: each.about for name, each in SPACES.items()},
+    }
+    width = max(len(name) for table in tables.values() for name in table)
+    return "\n\n".join(
+        "\n".join([f"{title}:", *(f"  {name:<{width}}  {about}" for name, about in table.items())])
+        for title, table in tables.items()
+    )
 
 
 def main(words: Sequence[str]) -> int:

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
-from importlib import import_module
-from pathlib import Path
-from types import ModuleType
 
+from benchmarks.common.experiment import Experiment as Experiment
 from benchmarks.common.files import (
     CIFAR10,
     DARTS214,
@@ -21,7 +18,7 @@ from benchmarks.common.files import (
     SUITE_ZERO,
     TRANSNAS,
 )
-from benchmarks.common.results import RESULTS
+from benchmarks.spaces import SPACES
 from nat_plugin.errors import NATError
 
 IR, POLICY, SEARCH = "nat_plugin/ir", "nat_plugin/policy", "nat_plugin/search"
@@ -30,38 +27,8 @@ SHARED = ("nat_plugin/evaluators", "nat_plugin/nets", "nat_plugin/training")
 TIMM = "adapters/nat_timm"
 TABLES = (NB201, NB201_LATENCY, TRANSNAS, MACRO, NB101, NB301, DARTS214, SUITE_ZERO)
 """What the recipe ``train-general`` may read."""
-
-
-@dataclass(frozen=True)
-class Experiment:
-    """``module`` in ``benchmarks.experiments`` has ``add_options`` and ``run``, and ``tables_of`` where pages have
-    tables of its results."""
-
-    module: str
-    question: str
-    measures: tuple[str, ...]
-    """Files and folders of the repository: a later commit to any of them makes older figures uncertain."""
-    reads: tuple[str, ...] = ()
-    """Data files."""
-    results: str = ""
-    """In ``benchmarks/results``, without its suffix; empty where none are kept yet."""
-    quick: str = ""
-    """Options that make it take seconds; ``SCRATCH`` is a folder of its own, ``DATA`` that of the data."""
-    stand_ins: tuple[str, ...] | None = None
-    """The data files that it reads then, where not all of them."""
-    tables: str = ""
-    """The module with ``tables_of``, where ``module`` needs a framework that tables can do without."""
-
-    def load(self) -> ModuleType:
-        return import_module(f"benchmarks.experiments.{self.module}")
-
-    def load_tables(self) -> ModuleType:
-        return import_module(f"benchmarks.experiments.{self.tables or self.module}")
-
-    def place(self, name: str) -> Path:
-        """The file for its results, by the experiment's name where none are kept yet."""
-        return RESULTS / f"{self.results or name.replace('-', '_')}.json"
-
+TABLED = tuple(name for name, space in SPACES.items() if space.file in TABLES)
+"""The spaces of these."""
 
 EXPERIMENTS: dict[str, Experiment] = {
     "policy-nasbench201": Experiment(
@@ -71,6 +38,8 @@ EXPERIMENTS: dict[str, Experiment] = {
         (NB201,),
         "nasbench201_general",
         quick="--policy general --inputs 40",
+        spaces=("NAS-Bench-201",),
+        methods=("policy", "random", "hill_climb", "fixed rule"),
     ),
     "policy-budgets": Experiment(
         "policy.budgets",
@@ -78,6 +47,8 @@ EXPERIMENTS: dict[str, Experiment] = {
         (IR, POLICY, SEARCH),
         (NB201, NB201_LATENCY),
         quick="--inputs 12 --searched 1 --rules nat",
+        spaces=("NAS-Bench-201",),
+        methods=("policy", "random", "hill_climb", "greedy"),
     ),
     "policy-macro": Experiment(
         "policy.macro",
@@ -85,6 +56,8 @@ EXPERIMENTS: dict[str, Experiment] = {
         (IR, POLICY, SEARCH),
         (MACRO,),
         quick="--policy general --inputs 60 --searched 1 --work SCRATCH/work",
+        spaces=("NAS-Bench-Macro",),
+        methods=("policy", "random", "hill_climb", "greedy"),
     ),
     "policy-learning": Experiment(
         "policy.learning",
@@ -96,6 +69,8 @@ EXPERIMENTS: dict[str, Experiment] = {
             '\'stages=[{"updates":2,"critic":{"members":1,"steps":4,"doubt_steps":2}}]\' policy.inputs=24 '
             "policy.batch=8"
         ),
+        spaces=("NAS-Bench-201",),
+        methods=("policy",),
     ),
     "policy-leave-one-out": Experiment(
         "policy.leave_one_out",
@@ -108,6 +83,8 @@ EXPERIMENTS: dict[str, Experiment] = {
             "2 --searched 1 --queries 0 1 --strategies random --work SCRATCH/work"
         ),
         stand_ins=("made_up.yaml",),
+        spaces=TABLED,
+        methods=("policy", "nat", "surrogate", "hill_climb", "evolution", "random"),
     ),
     "policy-critic-proxies": Experiment(
         "policy.critic_proxies",
@@ -120,6 +97,8 @@ EXPERIMENTS: dict[str, Experiment] = {
             "--kept SCRATCH/kept.jsonl"
         ),
         stand_ins=("made_up.yaml",),
+        spaces=TABLED,
+        methods=("policy", "proxies"),
     ),
     "search-few-queries": Experiment(
         "search.few_queries",
@@ -127,6 +106,8 @@ EXPERIMENTS: dict[str, Experiment] = {
         (IR, POLICY, SEARCH),
         (NB201, NB201_LATENCY),
         quick="--inputs 1 --groups all --datasets CIFAR-10 --strategies surrogate --processes 1",
+        spaces=("NAS-Bench-201",),
+        methods=("nat", "surrogate", "hill_climb", "evolution", "greedy", "random"),
     ),
     "search-gains": Experiment(
         "search.gains",
@@ -135,6 +116,8 @@ EXPERIMENTS: dict[str, Experiment] = {
         (NB201,),
         "search_gains",
         quick="--places 1 --strategies random --processes 1",
+        spaces=("NAS-Bench-201", "landscapes"),
+        methods=("nat", "surrogate", "hill_climb", "evolution", "random"),
     ),
     "search-own-architecture": Experiment(
         "search.own_architecture",
@@ -148,6 +131,8 @@ EXPERIMENTS: dict[str, Experiment] = {
             "evaluator.data.limit=200 'search={warmup: 2, rounds: 1, steps: 0}'"
         ),
         stand_ins=(),
+        spaces=("DARTS", "NNI hub", "timm"),
+        methods=("nat", "surrogate", "hill_climb", "evolution", "random"),
     ),
     "search-cifar10": Experiment(
         "search.cifar10",
@@ -159,6 +144,8 @@ EXPERIMENTS: dict[str, Experiment] = {
             "3}' --set final.schedule.epochs=1 --set 'search={warmup: 1, rounds: 1, proposals: 2, steps: "
             "0}' --set final.seeds=1"
         ),
+        spaces=("DARTS",),
+        methods=("nat", "random"),
     ),
     "proxies-ranks": Experiment(
         "proxies.ranks",
@@ -168,6 +155,8 @@ EXPERIMENTS: dict[str, Experiment] = {
         "proxies",
         quick="--spaces macro --inputs 1 --networks 5",
         stand_ins=(MACRO,),
+        spaces=TABLED,
+        methods=("proxies",),
     ),
     "proxies-trained": Experiment(
         "proxies.trained",
@@ -179,6 +168,8 @@ EXPERIMENTS: dict[str, Experiment] = {
             "--seeds 1 --random 1 --within 0.5 --work SCRATCH/work --search 'search={rounds: 1, "
             "proposals: 2}' evaluator.references=2 --set 'network={channels: 4, cells: 3}' final.schedule.epochs=1"
         ),
+        spaces=("DARTS",),
+        methods=("proxies", "random"),
     ),
     "supernet-nasbench201": Experiment(
         "supernet.nasbench201",
@@ -189,6 +180,8 @@ EXPERIMENTS: dict[str, Experiment] = {
             "--seeds 1 --work SCRATCH/work --steps 2 --channels 4 --cells 3 --resolution 8 --images 40 "
             "--pool 8 --updates 1 --policy-inputs 8 --inputs 1 --queries 1"
         ),
+        spaces=("NAS-Bench-201",),
+        methods=("supernet rewards", "policy", "fixed rule", "random", "hill_climb", "greedy"),
     ),
     "supernet-ablations": Experiment(
         "supernet.ablations",
@@ -199,6 +192,8 @@ EXPERIMENTS: dict[str, Experiment] = {
             "--seeds 1 --work SCRATCH/work --steps 2 --channels 4 --cells 3 --resolution 8 --images 40 "
             "--inputs 2 --reached 2 --steps-more 1"
         ),
+        spaces=("NAS-Bench-201",),
+        methods=("supernet rewards",),
     ),
     "nni-nasbench201": Experiment(
         "nni.nasbench201",
@@ -207,12 +202,15 @@ EXPERIMENTS: dict[str, Experiment] = {
         (NB201,),
         quick="--inputs 1 --models 10 --datasets CIFAR-10 --groups all",
         tables="nni.nasbench201_tables",
+        spaces=("NAS-Bench-201", "NNI hub"),
+        methods=("nat", "hill_climb", "evolution", "random"),
     ),
     "nni-spaces": Experiment(
         "nni.spaces",
         "Do samples of every space of NNI's hub come back unchanged, with exact costs?",
         (IR, "adapters/nat_nni"),
         quick="--spaces NasBench201 --samples 1",
+        spaces=("NNI hub",),
     ),
     "timm-coverage": Experiment(
         "timm.coverage",
@@ -220,6 +218,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         (IR, TIMM),
         results="timm_coverage",
         quick="--out SCRATCH/coverage.json --names test_resnet",
+        spaces=("timm",),
     ),
     "timm-faithful": Experiment(
         "timm.faithful",
@@ -227,6 +226,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         (IR, TIMM),
         results="timm_faithful",
         quick="--out SCRATCH/faithful.json --names test_resnet",
+        spaces=("timm",),
     ),
     "timm-offers": Experiment(
         "timm.offers",
@@ -234,6 +234,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         (IR, TIMM),
         results="timm_offers",
         quick="--out SCRATCH/offers.json --names test_resnet --walks 1 --size 32",
+        spaces=("timm",),
     ),
     "timm-fits": Experiment(
         "timm.fits",
@@ -242,6 +243,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         (MOBILENETV2, PICTURES),
         quick="--out SCRATCH/fits.json --fit 4 --test 4 --blocks 3.2 --cut-blocks",
         stand_ins=(MOBILENETV2, PICTURES),
+        spaces=("timm",),
     ),
     "timm-advice": Experiment(
         "timm.advice",
@@ -253,6 +255,8 @@ EXPERIMENTS: dict[str, Experiment] = {
             "--changes 3 --advise 4 --tune 4 --test 4 --epochs 1 --batch 4"
         ),
         stand_ins=(PICTURES,),
+        spaces=("timm",),
+        methods=("advice",),
     ),
     "timm-compact": Experiment(
         "timm.compact",
@@ -264,6 +268,8 @@ EXPERIMENTS: dict[str, Experiment] = {
             "--out SCRATCH/out --model mnasnet_050 --budgets 0.8x --seeds 0 --epochs 1 --tuning 1 --warmup 1 "
             "--evaluations 8 --weights 64 --reward 16 --selection 16 --unused 16 --strategies random"
         ),
+        spaces=("timm",),
+        methods=("nat", "random", "greedy", "magnitude"),
     ),
     "timm-pretrained": Experiment(
         "timm.pretrained.experiment",
@@ -273,6 +279,8 @@ EXPERIMENTS: dict[str, Experiment] = {
         "timm_pretrained",
         quick="--out SCRATCH/out --models quick --splits 0 --tunings none --limits macs=0.8x --methods magnitude "
         "--batches 1 --evaluations 8 --measured 16 --candidates 1",
+        spaces=("timm",),
+        methods=("nat", "knapsack", "greedy", "random", "magnitude", "Torch-Pruning", "FastNAS"),
     ),
     "timm-deployed": Experiment(
         "timm.pretrained.deployed",
@@ -283,30 +291,38 @@ EXPERIMENTS: dict[str, Experiment] = {
         quick="--out SCRATCH/out --models quick --splits 0 --tunings none --limits macs=0.8x --methods knapsack "
         "--batches 1 --evaluations 4 --measured 16 --candidates 1 "
         "--ways 'timm folder' 'ONNX, onnxruntime'",
+        spaces=("timm",),
+        methods=("nat", "knapsack", "greedy", "random", "magnitude", "Torch-Pruning", "FastNAS"),
     ),
     "speed-core": Experiment(
         "speed.core",
         "How long do the step of a supernet and the policy over many architectures take?",
         (IR, "nat_plugin/nets", POLICY),
         quick="--cells 2 --space 8 --channels 4 --layers 3 --batch 2 --within 9 --here --device cpu",
+        spaces=("DARTS", "NAS-Bench-201"),
+        methods=("policy",),
     ),
     "speed-policy": Experiment(
         "speed.policy",
         "How fast is the policy in one batch, against one architecture at a time?",
         (IR, POLICY),
         quick="--cells 2 --space 8 --here --device cpu",
+        spaces=("DARTS",),
+        methods=("policy",),
     ),
     "speed-supernet": Experiment(
         "speed.supernet",
         "What does weight sharing cost in a training step?",
         (IR, "nat_plugin/nets"),
         quick="--channels 4 --cells 3 --batch 2 --within 9",
+        spaces=("DARTS",),
     ),
     "training-devices": Experiment(
         "training.devices",
         "Do two devices learn what one does, and can either go on where the other stopped?",
         ("nat_plugin/parallel", *SHARED, TIMM),
         quick="--steps 2",
+        spaces=("DARTS", "timm"),
     ),
     "speed-search": Experiment(
         "speed.search",
@@ -314,6 +330,8 @@ EXPERIMENTS: dict[str, Experiment] = {
         (IR, SEARCH),
         results="speed_search",
         quick="--observations 10 --proposals 2",
+        spaces=("DARTS",),
+        methods=("nat", "surrogate"),
     ),
     "scale": Experiment(
         "speed.scale",
@@ -321,6 +339,8 @@ EXPERIMENTS: dict[str, Experiment] = {
         (EXECUTION, RUNS),
         results="scale",
         quick="--engines local --workers 1 --tasks 3 --trainings 1 --queries 1 --lines 3 --pretended 1100",
+        spaces=("NAS-Bench-201", "DARTS"),
+        methods=("random",),
     ),
     "chaos": Experiment(
         "speed.chaos",
@@ -328,6 +348,8 @@ EXPERIMENTS: dict[str, Experiment] = {
         (EXECUTION, RUNS),
         results="chaos",
         quick="--engines local --runs 1 --proposals 1 --every 0.05",
+        spaces=("DARTS",),
+        methods=("random",),
     ),
 }
 

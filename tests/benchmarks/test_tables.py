@@ -14,8 +14,10 @@ from benchmarks.__main__ import main
 from benchmarks.answer_figures import ALONE, FINAL, LEANER, TOOLS, TRAINED, lost
 from benchmarks.answers import Answer, At, Beside, Figure, Percent, Said, Total, table
 from benchmarks.common.results import RESULTS, ROOT, read_results
+from benchmarks.methods import METHODS
 from benchmarks.registry import EXPERIMENTS
 from benchmarks.running import parser_of
+from benchmarks.spaces import SPACES
 from benchmarks.tables import (
     DIRTY,
     IN_REPOSITORY,
@@ -215,10 +217,11 @@ def test_a_figure_that_no_table_has_is_one_line(figure: At | Beside | Said) -> N
     assert "\n" not in str(caught.value)
 
 
-def test_the_list_has_a_line_for_every_experiment(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_list_has_a_line_for_every_experiment_method_and_space(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [name for name in EXPERIMENTS if not any(line.startswith(f"{name} ") for line in lines)] == []
+    every = [*EXPERIMENTS, *METHODS, *SPACES]
+    assert [name for name in every if not any(line.startswith(f"  {name} ") for line in lines)] == []
 
 
 def test_an_unknown_name_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
