@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import re
 import subprocess
 import sys
@@ -42,11 +43,13 @@ def test_the_map_answers_ten_questions() -> None:
 def test_what_is_said_of_the_project_is_the_same_everywhere() -> None:
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
     assert (citation["version"], citation["license"], citation["title"]) == (__version__, "MIT", "nat-plugin")
-    assert all({"title", "authors", "year"} <= set(each) for each in citation["references"])
+    assert all({"title", "authors", "year", "url"} <= set(each) for each in citation["references"])
+    datetime.date.fromisoformat(citation["date-released"])
     jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())["jobs"]
     assert [step["run"] for step in jobs["test"]["steps"] if "run" in step] == [".ci/run"]
     versions = jobs["test"]["strategy"]["matrix"]["python"]
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert set(project["urls"].values()) == {each["url"] for each in citation["references"]}
     supported = [each.rpartition(" ")[2] for each in project["classifiers"] if re.search(r":: 3\.\d+$", each)]
     assert versions == supported == ["3.10", "3.11", "3.12"]
     assert project["requires-python"] == ">=3.10,<3.13"
