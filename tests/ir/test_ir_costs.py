@@ -98,9 +98,10 @@ def test_every_published_cell_at_other_widths_depths_and_sizes() -> None:
     counted = 0
     for name, genotype in published().items():
         if all(op.startswith(hand_knows) for op, _, _ in genotype["normal"] + genotype["reduce"]):
-            for channels, cells, side in ((16, 8, 32), (6, 5, 31), (12, 3, 9)):
-                found = cost(genotype_network(name, NetworkSize(channels, cells, (3, side, side), 7)))
-                assert (found.params, found.macs) == by_hand(genotype, channels, cells, side, 7), name
+            for channels, cells, pixels in ((16, 8, 32), (6, 5, 31), (12, 3, 9)):
+                size = NetworkSize(channels, cells, (3, pixels, pixels), 7)
+                found = cost(genotype_network(name, size))
+                assert (found.params, found.macs) == by_hand(genotype, channels, cells, pixels, 7), name
                 counted += 1
     assert counted > 80
 
