@@ -10,7 +10,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import IO, NoReturn
 
 from nat_plugin.errors import NATError
@@ -19,6 +19,8 @@ STARTED_BY = "NAT_STARTED_BY"
 """The number of the process that started this one as another rank."""
 EVERY, GRACE = 0.2, 5.0
 """Seconds between two looks at the others, and those in which the main thread may see by itself that one is gone."""
+TO_END = 60.0
+"""Seconds in which the others have to end, once the run has."""
 _OURS = ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK", "LOCAL_RANK", "WORLD_SIZE", "OMP_NUM_THREADS")
 
 
@@ -104,10 +106,12 @@ class OtherProcesses:
         return why + self.hint
 
     def wait(self) -> None:
-        """Until they have ended, as they have been told."""
+        """Until they have ended, as they have been told; whoever has not heard it is ended soon."""
         self._over.set()
+        last = time.monotonic() + TO_END
         for process, _ in self._processes:
-            process.wait()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(max(0.0, last - time.monotonic()))
 
     def _in_thread(self, function: object, *arguments: object) -> None:
         threading.Thread(target=function, args=arguments, daemon=True).start()  # type: ignore[arg-type]

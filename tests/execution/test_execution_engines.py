@@ -200,6 +200,7 @@ RUN: dict[str, Any] = {
     "strategy": {"name": "random"},
     "evaluator": {"name": "training", "schedule": SCHEDULE, "data": {"name": "digits", "limit": 100}},
     "search": {"rounds": 1, "proposals": 1},
+    "final": {"candidates": 1, "schedule": SCHEDULE},
     "deterministic": True,
     "threads": 1,
     "device": "cpu",
@@ -207,26 +208,22 @@ RUN: dict[str, Any] = {
 
 
 @pytest.fixture(scope="module")
-def alone_runs(tmp_path_factory: pytest.TempPathFactory) -> dict[bool, Path]:
-    """Runs without a final stage and with one, carried out in this process."""
-    folder = tmp_path_factory.mktemp("runs")
-    for stage in (False, True):
-        start(plan(_run(stage), plugins()), folder / str(stage), plugins(), Silent())
-    return {stage: folder / str(stage) for stage in (False, True)}
-
-
-def _run(stage: bool) -> dict[str, Any]:
-    return {**RUN, "final": {"candidates": 1, "schedule": SCHEDULE}} if stage else RUN
+def alone_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run with a final stage, carried out in this process."""
+    folder = tmp_path_factory.mktemp("runs") / "alone"
+    start(plan(RUN, plugins()), folder, plugins(), Silent())
+    return folder
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_a_run_ends_with_the_same_bytes(engine: dict[str, Any], alone_runs: dict[bool, Path], tmp_path: Path) -> None:
-    stage = engine["name"] != "submitit"  # each of its jobs imports everything
-    alone, other = alone_runs[stage], tmp_path / "run"
-    start(plan({**_run(stage), "executor": engine}, plugins()), other, plugins(), Silent())
+def test_a_run_with_its_final_stage_ends_with_the_same_bytes(
+    engine: dict[str, Any], alone_run: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "run"
+    start(plan({**RUN, "executor": engine}, plugins()), other, plugins(), Silent())
     names = ("result.json", "journal.jsonl", "report.md", "network.json")
-    files = [*(alone / name for name in names), *alone.glob("weights/*")]
-    assert len(files) == len(names) + 2 * stage
+    files = [*(alone_run / name for name in names), *alone_run.glob("weights/*")]
+    assert len(files) == len(names) + 2
     for file in files:
-        assert (other / file.relative_to(alone)).read_bytes() == file.read_bytes()
+        assert (other / file.relative_to(alone_run)).read_bytes() == file.read_bytes()
     assert not (other / "jobs").exists()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -21,7 +22,8 @@ from nat_plugin.runs.folder import read_journal
 from nat_plugin.runs.progress import Silent
 from nat_plugin.runs.recipe import plan
 from nat_plugin.runs.record import RunRecord, RunSource
-from nat_plugin.runs.run import start
+from nat_plugin.runs.run import resume, start
+from tests.interrupting import Stop
 
 SMALL: dict[str, Any] = {
     "source": "DARTS_V2",
@@ -39,16 +41,20 @@ def recipe(**fabric: Any) -> dict[str, Any]:
     return {**copy.deepcopy(SMALL), "fabric": fabric}
 
 
-def test_a_process_that_dies_ends_the_run_in_a_line_and_one_device_goes_on(tmp_path: Path) -> None:
+ROUNDS = 24
+
+
+def test_a_run_goes_on_with_other_devices_after_one_died_and_has_the_journal_of_one(tmp_path: Path) -> None:
+    """Two devices, of which one is killed; then one; then two again."""
     pytest.importorskip("lightning_fabric", reason="needs the extra fabric")
     path, folder = tmp_path / "two.yaml", tmp_path / "two"
-    path.write_text(yaml.safe_dump(recipe(devices=2)), encoding="utf-8")
-    command = [sys.executable, "-m", "nat_plugin", "run", str(path), "--set", "search.rounds=100000", "-o", str(folder)]
-    run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    whole = {**SMALL, "search": {**SMALL["search"], "rounds": ROUNDS}}
+    path.write_text(yaml.safe_dump({**whole, "fabric": {"devices": 2}}), encoding="utf-8")
+    run = command("run", str(path), "-o", str(folder))
     try:
         until = time.monotonic() + 400
         while len(lines(folder)) < 4 and run.poll() is None and time.monotonic() < until:
-            time.sleep(0.1)
+            time.sleep(0.05)
         (other,) = Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()
         os.kill(int(other), signal.SIGKILL)
         said = run.communicate(timeout=60)[1].splitlines()
@@ -57,11 +63,62 @@ def test_a_process_that_dies_ends_the_run_in_a_line_and_one_device_goes_on(tmp_p
     assert run.returncode == 2
     wanted = f"nat: the process of device 1 (number {other}) was ended by signal 9 (SIGKILL)"
     assert [line for line in said if line.startswith("nat:")] == [f"{wanted}; go on with: nat resume {folder}"]
-    begun = lines(folder)
-    alone(SMALL, tmp_path / "one")
-    alike = read_journal(tmp_path / "one" / "journal.jsonl")
-    for one, two in zip(alike, begun, strict=False):
-        assert flat(two) == pytest.approx(flat(one), abs=1e-5), "a device alone learns and measures the same"
+    begun = len(lines(folder))
+    with pytest.raises(KeyboardInterrupt):
+        resume(folder, plugins(), Stop(2), fabric={"devices": 1})
+    assert begun < len(lines(folder)) < ROUNDS * 4
+    again = command("resume", str(folder), "--devices", "2")
+    assert (again.communicate(timeout=400)[1], again.returncode)[1] == 0
+    alone(whole, tmp_path / "one")
+    one, two = lines(tmp_path / "one"), lines(folder)
+    assert len(one) == len(two)
+    for of_one, of_two in zip(one, two, strict=True):
+        assert flat(of_two) == pytest.approx(flat(of_one), abs=1e-5), (
+            "any number of devices learns and measures the same"
+        )
+
+
+def command(*words: str, **environment: str) -> subprocess.Popen[str]:
+    call = [sys.executable, "-m", "nat_plugin", *words]
+    return begun(call, environment)
+
+
+def begun(call: list[str], environment: dict[str, str]) -> subprocess.Popen[str]:
+    known = {**os.environ, **environment}
+    return subprocess.Popen(call, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=known)
+
+
+SHORT = {**SMALL, "search": {"rounds": 1, "proposals": 1, "steps": 1}}
+
+
+@pytest.mark.parametrize("launcher", ["torchrun", "srun"])
+def test_processes_that_somebody_else_has_started_are_taken(launcher: str, tmp_path: Path) -> None:
+    pytest.importorskip("lightning_fabric", reason="needs the extra fabric")
+    path, folder = tmp_path / "two.yaml", tmp_path / "two"
+    path.write_text(yaml.safe_dump({**SHORT, "fabric": {"devices": 2}}), encoding="utf-8")
+    words, port = ["-m", "nat_plugin", "run", str(path), "-o", str(folder)], str(free_port())
+    if launcher == "torchrun":
+        torchrun = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", port]
+        processes = [begun([sys.executable, *torchrun, *words], {})]
+    else:
+        of_both = {
+            "SLURM_JOB_ID": "1", "SLURM_JOB_NAME": "nat", "SLURM_NTASKS": "2", "SLURM_NTASKS_PER_NODE": "2",
+            "SLURM_NNODES": "1", "SLURM_NODEID": "0", "SLURM_NODELIST": "localhost", "MASTER_ADDR": "127.0.0.1",
+            "MASTER_PORT": port,
+        }  # fmt: skip
+        own = ({"SLURM_PROCID": each, "SLURM_LOCALID": each} for each in "01")
+        processes = [begun([sys.executable, *words], {**of_both, **each}) for each in own]
+    said = [each.communicate(timeout=300)[1] for each in processes]
+    assert [each.returncode for each in processes] == [0] * len(processes), said
+    alone(SHORT, tmp_path / "one")
+    for of_one, of_two in zip(lines(tmp_path / "one"), lines(folder), strict=True):
+        assert flat(of_two) == pytest.approx(flat(of_one), abs=1e-5)
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
 
 
 def alone(values: dict[str, Any], folder: Path) -> None:
