@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
@@ -105,3 +106,31 @@ def test_the_recipe_of_imagenet_runs_on_pictures_in_their_files(kind: str, tmp_p
     assert result["data"]["splits"] == {"weights": 16, "reward": 8, "selection": 8, "test": 8}
     lines = [json.loads(line) for line in (tmp_path / "run" / "journal.jsonl").read_text().splitlines()]
     assert [line["lr"] for line in lines if line["stage"] == "final"][:2] == pytest.approx([0.1, 0.097])
+
+
+def test_darts_on_imagenet_trains_a_step_at_its_full_size_on_pictures(shared_data: Path, tmp_path: Path) -> None:
+    """48 channels, 14 cells, 224 pixels."""
+    pytest.importorskip("timm")
+    with ZipFile(shared_data / "imagenet_classes_1000.zip") as pictures:
+        names = sorted(name for name in pictures.namelist() if name.endswith(".jpg"))[:20]
+        for number, name in enumerate(names):
+            place = tmp_path / "tree" / ("val" if number < 4 else "train") / f"class{number % 2}"
+            place.mkdir(parents=True, exist_ok=True)
+            (place / Path(name).name).write_bytes(pictures.read(name))
+    overrides = [
+        f"data.path={tmp_path / 'tree'}",
+        "data.workers=0",
+        "data.splits={weights: 0.25, reward: 0.25, selection: 0.5, val: test}",
+        "evaluator.batch=2",
+        "evaluator.steps=1",
+        "search={warmup: 1, rounds: 1, proposals: 1, steps: 1}",
+        "final.schedule.epochs=1",
+        "final.schedule.batch=8",
+        "threads=1",
+        "device=cpu",
+    ]
+    start(load_recipe("darts-imagenet", overrides, plugins()), tmp_path / "run", plugins(), Silent())
+    lines = [json.loads(line) for line in (tmp_path / "run" / "journal.jsonl").read_text().splitlines()]
+    trained = [line for line in lines if line["stage"] == "final"]
+    assert len(trained) == 2  # the input and the proposal, an epoch of one step each
+    assert all(line["loss"] < 10 for line in trained)
