@@ -54,7 +54,7 @@ def carried_out(
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it is, it costs this call alone
         show_trace(error)
         raised = raised_by(error)
-    return Returned(here + _gpus(), began, time.monotonic() - since, value, refused, raised)
+    return Returned(worker_name(), began, time.monotonic() - since, value, refused, raised)
 
 
 def raised_by(error: BaseException) -> str:
@@ -62,14 +62,15 @@ def raised_by(error: BaseException) -> str:
     return f"it raised {type(error).__name__}: {' '.join(str(error).split())[:300]}"
 
 
-def _gpus() -> str:
-    """Behind the name of a worker: the GPU that it has, where it has one, and what that is, where it was used."""
+def worker_name() -> str:
+    """This process, and the GPU that it has, where it has one, with what that is, where it was used."""
     numbers, torch = os.environ.get("CUDA_VISIBLE_DEVICES", ""), sys.modules.get("torch")
     name = ""
     if torch is not None and torch.cuda.is_initialized():
+        visible, current = numbers.split(",") if numbers else [], torch.cuda.current_device()
+        numbers = visible[current] if current < len(visible) else str(current)
         name = f" ({torch.cuda.get_device_name()})"
-        numbers = numbers or str(torch.cuda.current_device())
-    return f" on GPU {numbers}{name}" if numbers else ""
+    return this_process() + (f" on GPU {numbers}{name}" if numbers else "")
 
 
 @contextmanager

@@ -35,6 +35,8 @@ class Tally:
         self._done: dict[str, WorkDone] = defaultdict(WorkDone)
         self._first: dict[str, float] = {}
         self._lost = 0
+        self.others: Mapping[str, WorkDone] = {}
+        """What processes did that are no workers, as the devices of a run."""
 
     def add(self, answer: CallAnswer[Any]) -> None:
         for worker in answer.failed:
@@ -62,7 +64,7 @@ class Tally:
         rows: dict[str, WorkDone] = defaultdict(WorkDone)
         for name, each in before.items():
             rows[name].add(WorkDone(**{what: each[what] for what in ("tasks", "seconds", "there", "failed")}))
-        for name, done in self._done.items():
+        for name, done in (*self._done.items(), *self.others.items()):
             rows[name].add(done)
         return {
             name: {**asdict(each), "seconds": round(each.seconds, 1), "there": round(each.there, 1)}

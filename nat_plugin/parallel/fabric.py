@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,6 +18,8 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from torch import Tensor, distributed
 
 from nat_plugin.errors import NATError
+from nat_plugin.execution.carrying import worker_name
+from nat_plugin.execution.tally import WorkDone
 from nat_plugin.parallel.batch_norm import SharedBatchNorm
 from nat_plugin.parallel.processes import OtherProcesses, environment
 from nat_plugin.parallel.ranks import Ranks
@@ -27,6 +30,10 @@ LONGEST = timedelta(days=1)
 That a rank died is seen by other means."""
 
 
+_WORK = "work"
+"""Told in the place of a call: what each has done is wanted."""
+
+
 class FabricRanks(Ranks):
     """One of several processes."""
 
@@ -34,6 +41,7 @@ class FabricRanks(Ranks):
         self.number, self.count = fabric.global_rank, fabric.world_size
         self._fabric, self._others = fabric, others
         self._leading = False
+        self._done, self._first = WorkDone(), 0.0
 
     def add(self, tensors: Sequence[Tensor]) -> None:
         by_kind: defaultdict[torch.dtype, list[Tensor]] = defaultdict(list)
@@ -79,17 +87,40 @@ class FabricRanks(Ranks):
         self.tell((name, method, arguments))
         self._leading = True
         try:
-            return own(*arguments)
+            with self._at_work():
+                return own(*arguments)
         finally:
             self._leading = False
+
+    @contextmanager
+    def _at_work(self) -> Iterator[None]:
+        since = time.monotonic()
+        self._first = self._first or since
+        yield
+        now, done = time.monotonic(), self._done
+        self._done = WorkDone(done.tasks + 1, done.seconds + now - since, now - self._first)
+
+    def work(self) -> dict[str, WorkDone]:
+        self.tell(_WORK)
+        return self._all_work()
+
+    def _all_work(self) -> dict[str, WorkDone]:
+        found: list[Any] = [None] * self.count
+        with self._connected():
+            distributed.all_gather_object(found, (worker_name(), self._done))
+        return dict(found)
 
     def advise(self, hint: str) -> None:
         self._others.hint = f"; {hint}"
 
     def follow(self, things: Mapping[str, object]) -> None:
         while (told := self.tell(None)) is not None:
+            if told == _WORK:
+                self._all_work()
+                continue
             name, method, arguments = told
-            getattr(things[name], method)(*arguments)
+            with self._at_work():
+                getattr(things[name], method)(*arguments)
 
     @contextmanager
     def _connected(self) -> Iterator[None]:

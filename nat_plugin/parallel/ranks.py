@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from nat_plugin.errors import NATError
+
+if TYPE_CHECKING:
+    from nat_plugin.execution.tally import WorkDone
 
 
 class Ranks:
@@ -61,6 +64,10 @@ class Ranks:
 
     def follow(self, things: Mapping[str, object]) -> None:
         """Call what the first process has called of these, by their names, until its work is done."""
+
+    def work(self) -> dict[str, WorkDone]:
+        """What each process did of what the first has called, by their names; nothing of one alone."""
+        return {}
 
     def advise(self, hint: str) -> None:
         """What a user can do where the run ends because a process is lost."""

@@ -50,4 +50,10 @@ class RunWorkers(KeptWorkers):
         super().__init__(setup.plan.recipe.executor_name, setup.plan.executor, folder, plugins, run)
         self.parts = RunParts.of(setup)
         deterministic = setup.plan.recipe.deterministic
+        self._ranks = setup.compute.ranks
         self.trials = TrialWorkers(self, setup.evaluator, (carry_out, (self.parts,)), deterministic)
+
+    def write_work(self) -> None:
+        """With what each device of the run did."""
+        self.tally.others = self._ranks.work()
+        super().write_work()

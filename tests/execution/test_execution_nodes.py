@@ -1,4 +1,4 @@
-"""A run on two Ray nodes, in networks of their own, whose head is killed once. Root on Linux can make such networks."""
+"""A run on two Ray nodes, in networks of their own, of which one is killed. Root on Linux can make such networks."""
 
 from __future__ import annotations
 
@@ -65,9 +65,9 @@ class Networks:
             self.kill(network)
         raise AssertionError(done.stderr)
 
-    def command(self, *words: str) -> subprocess.Popen[str]:
-        """``nat`` on the other node."""
-        call = self.within(self.names[1], sys.executable, "-m", "nat_plugin", *words)
+    def command(self, *words: str, on: int = 1) -> subprocess.Popen[str]:
+        """``nat`` on the other node, or that of the head (0)."""
+        call = self.within(self.names[on], sys.executable, "-m", "nat_plugin", *words)
         return subprocess.Popen(call, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
     def within(self, network: str, *call: str) -> list[str]:
@@ -126,3 +126,22 @@ def test_a_run_whose_head_of_ray_is_lost_says_so_in_a_line_and_goes_on_once_it_i
     assert [name for name in chaos.KEPT if (folder / name).read_bytes() != (alone / name).read_bytes()] == []
     numbers = [line["number"] for line in read_journal(folder / "journal.jsonl") if line["stage"] == "search"]
     assert len(numbers) == len(set(numbers)) == 12
+
+
+def test_a_node_that_is_lost_costs_what_it_was_at_alone(networks: Networks, tmp_path: Path) -> None:
+    """Before the head, on whose machine the command is and all goes on."""
+    alone, folder, path = tmp_path / "alone", tmp_path / "run", tmp_path / "recipe.json"
+    start(plan(RECIPE, plugins()), alone, plugins(), Silent())
+    path.write_text(json.dumps({**RECIPE, "executor": {"name": "ray", "address": f"{HEAD}:{PORT}", "workers": 2}}))
+    networks.begin()
+    command = networks.command("run", str(path), "--out", str(folder), on=0)
+    while len(list((folder / "trials").glob("*.safetensors"))) < 2:
+        assert command.poll() is None, command.communicate()
+        time.sleep(0.05)
+    networks.kill(networks.names[1])
+    said, _ = command.communicate(timeout=600)
+    assert command.returncode == 0, said
+    assert [name for name in chaos.KEPT if (folder / name).read_bytes() != (alone / name).read_bytes()] == []
+    work = json.loads((folder / "workers.json").read_text())
+    assert sum(each["failed"] for each in work.values()) <= 1
+    assert sum(each["tasks"] for each in work.values()) == 13  # the input and what was proposed, each once

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import os
 import signal
 import socket
@@ -110,6 +111,11 @@ def test_processes_that_somebody_else_has_started_are_taken(launcher: str, tmp_p
         processes = [begun([sys.executable, *words], {**of_both, **each}) for each in own]
     said = [each.communicate(timeout=300)[1] for each in processes]
     assert [each.returncode for each in processes] == [0] * len(processes), said
+    work = json.loads((folder / "workers.json").read_text())
+    assert [each["tasks"] for each in work.values()] == [next(iter(work.values()))["tasks"]] * 2, (
+        "each device has a row"
+    )
+    assert all(each["tasks"] > 1 for each in work.values())
     alone(SHORT, tmp_path / "one")
     for of_one, of_two in zip(lines(tmp_path / "one"), lines(folder), strict=True):
         assert flat(of_two) == pytest.approx(flat(of_one), abs=1e-5)
