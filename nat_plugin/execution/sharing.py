@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
+from nat_plugin.errors import NATError
 from nat_plugin.files import file_errors
 from nat_plugin.fingerprints import Outside, fingerprint
 from nat_plugin.settings import State
@@ -62,4 +63,6 @@ class StateFile:
 def _read(file: StateFile) -> State:
     from nat_plugin.runs.state import load_state
 
+    if fingerprint(Outside.all_of(file.path)) != file.digest:
+        raise NATError(f"{file.path}: changed since workers were given it; go on with the command that wrote it")
     return load_state(file.path)

@@ -13,6 +13,10 @@ from nat_plugin.settings import Settings
 
 PRECISIONS = {"32-true": "float32", "bf16-mixed": "bfloat16", "16-mixed": "float16", "64-true": "float64"}
 """Fabric's names of what ``precision`` of a recipe may be."""
+_SHORT = {name.partition("-")[0]: name for name in PRECISIONS}
+"""Older names of Fabric that mean the same."""
+_DIVIDE = ("fsdp", "deepspeed", "model_parallel", "xla_fsdp")
+"""How names of strategies begin that divide the weights among devices."""
 
 
 class FabricSettings(Settings):
@@ -38,6 +42,20 @@ class FabricSettings(Settings):
             if not isinstance(found, list) or (found and len(set(found)) == len(found)):
                 return found
         raise ValueError("give how many (from 1), a list of different numbers of GPUs (from 0), or auto")
+
+    @field_validator("precision", mode="before")
+    @classmethod
+    def _named_short(cls, value: Any) -> Any:
+        return _SHORT.get(str(value), value)
+
+    @field_validator("strategy", mode="before")
+    @classmethod
+    def _of_whole_weights(cls, value: Any) -> Any:
+        """Which parameters are used does not matter here: each sum is over those that are."""
+        if str(value).startswith(_DIVIDE):
+            name = str(value)[:40]
+            raise ValueError(f"'{name}' divides the weights among devices, so that another number could not go on")
+        return "ddp" if value in ("ddp_find_unused_parameters_true", "ddp_find_unused_parameters_false") else value
 
     def count(self, kind: str) -> int:
         """Devices of all nodes, where those are of a kind."""

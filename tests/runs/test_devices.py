@@ -17,6 +17,7 @@ import pytest
 import yaml
 
 import nat_plugin as nat
+from nat_plugin.parallel.settings import FabricSettings
 from nat_plugin.plugins import plugins
 from nat_plugin.runs.devices import plan_of_record
 from nat_plugin.runs.folder import read_journal
@@ -149,7 +150,8 @@ def flat(line: dict[str, Any]) -> dict[str, float]:
         ({"devices": 0}, "fabric.devices: give how many .from 1."),
         ({"devices": 3}, "evaluator.batch: 16 images cannot be divided among 3 devices"),
         ({"devices": [0, 0]}, "a list of different numbers of GPUs"),
-        ({"strategy": "fsdp"}, "fabric.strategy: Input should be 'auto' or 'ddp'"),
+        ({"strategy": "fsdp"}, "fabric.strategy: .*'fsdp' divides the weights among devices, so that another number"),
+        ({"strategy": "dp"}, "fabric.strategy: Input should be 'auto' or 'ddp'"),
         ({"precision": "bf16-mixed"}, "fabric.precision: it stands for bfloat16, and precision is float64: say one"),
     ],
 )
@@ -157,6 +159,19 @@ def test_devices_that_cannot_be_are_a_line(fabric: dict[str, Any], said: str, tm
     with pytest.raises(nat.NATError, match=said):
         nat.run(recipe(**fabric), out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ({"precision": 32}, ("32-true", "auto")),
+        ({"precision": "bf16", "strategy": "ddp_find_unused_parameters_true"}, ("bf16-mixed", "ddp")),
+        ({"precision": "16-mixed"}, ("16-mixed", "auto")),
+    ],
+)
+def test_other_names_of_fabric_mean_the_same(given: dict[str, Any], meant: tuple[str, str]) -> None:
+    found = FabricSettings(**given)
+    assert (found.precision, found.strategy) == meant
 
 
 def test_one_device_needs_nothing_of_fabric_and_several_say_what_to_install(
