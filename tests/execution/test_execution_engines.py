@@ -15,9 +15,8 @@ import pytest
 import torch
 
 from nat_plugin.errors import NATError
-from nat_plugin.execution import calls, local, sharing
+from nat_plugin.execution import calls, local
 from nat_plugin.execution.choosing import check_executor, executor_values, find_executor
-from nat_plugin.execution.sharing import StateFile
 from nat_plugin.plugins import plugins
 from nat_plugin.runs.progress import Silent
 from nat_plugin.runs.recipe import plan
@@ -156,15 +155,6 @@ def test_a_state_that_many_calls_need_comes_to_a_worker_once_and_with_none_of_th
     answers = all_of(found, *((number, summed, shared, number) for number in range(3)))
     assert [answers[number].value for number in range(3)] == [(number * 1e6, 1) for number in range(3)]
     assert not (tmp_path / "shared").exists()
-
-
-def test_a_state_that_another_command_has_replaced_is_refused(tmp_path: Path) -> None:
-    first = StateFile.of(tmp_path, {"x": torch.ones(3)})
-    assert float(first.get()["x"].sum()) == 3
-    StateFile.of(tmp_path, {"x": torch.zeros(3)})
-    sharing._read.cache_clear()
-    with pytest.raises(NATError, match="changed since workers were given it"):
-        first.get()
 
 
 @pytest.mark.parametrize("engine", ENGINES)
