@@ -1,4 +1,4 @@
-"""Measures networks by training them from scratch: dear, and the final word."""
+"""Measures networks by training them from scratch: slow, and the most reliable."""
 
 from __future__ import annotations
 

@@ -82,7 +82,7 @@ class OpKind:
 
     ``template`` is the text form with the attributes in braces: ``{k}`` is a number, ``{name:word}`` a word,
     ``{macs:each}`` a number for all placements of a cell or several with commas, one for each. ``layers`` gives the
-    layers at a site; ``order`` is the place in the order of NAT++ from dear to cheap (None: the kind takes part in no
+    layers at a site; ``order`` is the place in NAT++'s order from expensive to cheap (None: the kind takes part in no
     NAT++ move between operations); ``legal`` says at which sites the op can stand, ``valid`` which attributes it can
     have; ``residual`` adds the input to the output where the shape is kept; ``drops`` says of a composite op whether
     other attributes mean the same op with a part of it left out, which is a move of NAT on that part; ``grows``,

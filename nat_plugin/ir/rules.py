@@ -58,7 +58,7 @@ def _nat_plus(before: Op, after: Op) -> bool:
 
 @lru_cache(maxsize=65536)
 def _cheaper(before: Op, after: Op) -> bool:
-    """Whether an operation comes later in the order of NAT++ from dear to cheap (NAT++, section 4)."""
+    """Whether an operation comes later in the order of NAT++ from expensive to cheap (NAT++, section 4)."""
     order = op_kind(before.kind).order, op_kind(after.kind).order
     if before.role is not Role.OPERATION or after.role is not Role.OPERATION or order[0] is None or order[1] is None:
         return False
@@ -71,9 +71,9 @@ def _cheaper(before: Op, after: Op) -> bool:
         return _shrinks(before, after) and not op_kind(before.kind).grows(before.values, after.values)
     if kernels[1] > kernels[0] or (kernels[1] == 1 and after.kind != "conv"):
         return False
-    dear, cheap = op_cost(before, _REFERENCE), op_cost(after, _REFERENCE)
-    lighter = cheap[0] <= dear[0] and cheap[1] <= dear[1]
-    return lighter and (cheap != dear or (before.kind == after.kind and kernels[1] < kernels[0]))
+    old, new = op_cost(before, _REFERENCE), op_cost(after, _REFERENCE)
+    lighter = new[0] <= old[0] and new[1] <= old[1]
+    return lighter and (new != old or (before.kind == after.kind and kernels[1] < kernels[0]))
 
 
 def _shrinks(before: Op, after: Op) -> bool:

@@ -152,7 +152,7 @@ def _template(table: EdgeCosts, depths: tuple[float, ...], wiring: _CellWiring) 
         sites = table.sites(name, source, target)
         edges.append([
             0.0, 0.0, 0.0,  # alive, share of the parameters, share of the MACs
-            0.0, 0.0,  # shares of the headroom (``Headroom.shares``): of the present op, of the dearest candidate
+            0.0, 0.0,  # shares of the headroom (``Headroom.shares``): of the present and the most expensive op
             float(editable),
             sum(np.log2(site.stride) for site in sites) / len(sites) / 2,
             sum(site.c_in == site.c_out for site in sites) / len(sites),

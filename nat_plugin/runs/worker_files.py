@@ -34,7 +34,7 @@ class Found:
 
 
 class KeptWorkers(Workers):
-    """What was dear to find out is a file until ``forget``: it is not done again after a kill."""
+    """Keeps the results of workers as files until ``forget``, so that a kill loses none."""
 
     def __init__(self, name: str, settings: ExecutorSettings, folder: Path, plugins: Plugins, run: str) -> None:
         """``run``: whose answers these are; those of another are refused."""

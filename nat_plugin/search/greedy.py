@@ -17,10 +17,10 @@ Drop: TypeAlias = tuple[Weight, Choice]
 class GreedyStrategy(PerInput):
     """Greedy pruning: step by step the operation is dropped or made leaner that costs the least accuracy.
 
-    From where it stands (at first the input) all single changes that make the network leaner, and in no respect dearer,
-    are measured; the one with the best gain, of equals the leanest, is made, and so on until nothing is left to drop.
-    It goes on below the budget and through losses: the result is the best of all that was measured, so that going on
-    costs evaluations only. It never takes a drop back, and waits with the next step until all of a step is told.
+    From the current network (at first the input) all single changes that lower a cost and raise none are measured; the
+    best one by gain, of equals the cheapest, is made, and so on until nothing is left to drop. It continues below the
+    budget and through losses, since the result is the best of all measurements. It never takes a drop back, and waits
+    until all measurements of a step are told.
 
     From an input over the budget single drops may not be within it either, and what is not within cannot be measured.
     Then each drop is measured together with the further ones that the budget demands (``greedy_repair``: few, by cost

@@ -148,7 +148,7 @@ def descent(moves: Moves, rng: np.random.Generator, start: Choice | None = None)
 
 def projection(moves: Moves, wanted: Choice) -> Choice:
     """Projection onto the budget: the choice itself if it is admitted; otherwise ``greedy_repair`` if it is connected;
-    otherwise slot by slot what is wanted, what is there now, or the dearest, whichever is the first that is open."""
+    otherwise slot by slot the first open candidate of: the wanted one, the present one, the most expensive."""
     if moves.total(wanted) is not None:
         found = greedy_repair(moves, wanted)
         if found is not None:
@@ -156,6 +156,6 @@ def projection(moves: Moves, wanted: Choice) -> Choice:
     walk = moves.walk()
     for slot, index in enumerate(wanted):
         opened = walk.open()
-        dearest = max(np.flatnonzero(opened).tolist(), key=lambda each: tuple(moves.costs[slot, each, ::-1]))
-        walk.take(next(each for each in (index, 0, dearest) if opened[each]))
+        largest = max(np.flatnonzero(opened).tolist(), key=lambda each: tuple(moves.costs[slot, each, ::-1]))
+        walk.take(next(each for each in (index, 0, largest) if opened[each]))
     return walk.choice

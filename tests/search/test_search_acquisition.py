@@ -136,7 +136,7 @@ def test_the_training_set_is_the_latest_and_the_best_and_grows_at_its_end() -> N
 class _Given:
     """A prior that scores networks by a function for its mean, and by others for its features."""
 
-    dear = False
+    is_slow = False
 
     def __init__(self, mean: Sequence[Score] = (), features: Sequence[Score] = (), sure: bool = True) -> None:
         self._mean, self._features, self.sure = mean, features, sure
@@ -214,10 +214,10 @@ def test_a_prior_that_is_not_sure_counts_once_the_measurements_speak_for_it(part
     assert shares[False, 60] > 0
 
 
-@pytest.mark.parametrize(("dear", "most"), [(False, 0.8), (True, 0.3)])
-def test_what_is_dear_to_ask_is_asked_of_fewer_new_candidates(dear: bool, most: float) -> None:
+@pytest.mark.parametrize(("is_slow", "most"), [(False, 0.8), (True, 0.3)])
+def test_a_slow_prior_is_asked_of_fewer_new_candidates(is_slow: bool, most: float) -> None:
     prior = _Given([SCORE])
-    prior.dear = dear
+    prior.is_slow = is_slow
     acquisition = Acquisition([MOVES], np.random.default_rng(0), AcquisitionSettings(100, 250), prior)
     known: set[Choice] = set()
     new = []

@@ -1,4 +1,4 @@
-"""What a group of labels can be, as ops: measured at every place, dearest first."""
+"""What a group of labels can be, as ops: measured at every place, most expensive first."""
 
 from __future__ import annotations
 

@@ -92,8 +92,8 @@ def _modules(trace: Trace, unit: ModelUnit) -> Iterable[nn.Module]:
 
 
 def _kinds(channels: tuple[int, int], has_shortcut: bool) -> Iterator[dict[str, Any]]:
-    """From dear to cheap. A convolution can copy what it reads, so that it needs no shortcut beside it; of a low rank
-    it cannot."""
+    """From expensive to cheap. A convolution can copy what it reads, so it needs no shortcut beside it; of low rank it
+    cannot."""
     c_in, c_out = channels
     yield {"kernel": 3}
     for groups in GROUPS:

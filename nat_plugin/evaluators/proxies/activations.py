@@ -19,7 +19,7 @@ EXACT = 2**53
 
 class Patterns:
     """Which activations are on for which images, over several batches of the same size. ``see`` gets the inputs of the
-    activations of a batch in turn, ``begin`` begins the next one. ``count``: whether ``distinct`` is wanted, the dearer
+    activations of a batch in turn, ``begin`` begins the next one. ``count``: whether ``distinct`` is wanted, the slower
     of the two."""
 
     def __init__(self, batches: int, size: int, count: bool = True) -> None:

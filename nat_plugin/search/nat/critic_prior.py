@@ -25,7 +25,7 @@ class CriticPrior:
     """Expectations of a critic in units of the spread of scores among all transformations of an input. They are sure
     where the critic has learned the search spaces of all inputs."""
 
-    dear = True
+    is_slow = True
 
     def __init__(self, critic: Critic, moves: Sequence[Moves], proxies: PriorProxies | None = None) -> None:
         self._expecting, self._moves, self._proxies = Expecting(copy.deepcopy(critic).double()), moves, proxies

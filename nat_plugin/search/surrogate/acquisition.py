@@ -16,7 +16,7 @@ import numpy as np
 from nat_plugin.ir import Choice, Moves
 from nat_plugin.policy.ranks import normal_ranks
 from nat_plugin.search.neighbourhood import neighbours, projection
-from nat_plugin.search.surrogate.candidates import KEPT, KEPT_DEAR, Candidates
+from nat_plugin.search.surrogate.candidates import KEPT, KEPT_SLOW, Candidates
 from nat_plugin.search.surrogate.gaussian_process import (
     LENGTHS,
     NOISES,
@@ -189,7 +189,7 @@ class Acquisition:
         return _kept(self._processes, owner, process)
 
     def _pool(self, source: int) -> Candidates:
-        kept = KEPT_DEAR if self.prior.dear else KEPT
+        kept = KEPT_SLOW if self.prior.is_slow else KEPT
         count = self._settings.candidates
         pool = self._candidates.get(source) or Candidates(self._moves[source], self._rng, count, kept)
         return _kept(self._candidates, source, pool)

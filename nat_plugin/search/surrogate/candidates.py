@@ -17,11 +17,11 @@ from nat_plugin.ir import Choice, Moves
 from nat_plugin.search.neighbourhood import descent, neighbours
 
 _UNIFORM = 4
-"""Candidates that are drawn uniformly, of which one is new each time; dear where a budget is tight."""
+"""Candidates that are drawn uniformly, of which one is new each time; slow under a tight budget."""
 _DESCENTS = 16
 """The same where the input is over the budget, and uniform ones are far below it."""
-KEPT, KEPT_DEAR = 0.25, 0.75
-"""Share of the candidates that stay for the next proposal; and where what is thought of a new one is dear to find."""
+KEPT, KEPT_SLOW = 0.25, 0.75
+"""Share of the candidates that stay for the next proposal; and with a prior that is slow to compute."""
 _BLOCK = 32
 
 

@@ -35,7 +35,7 @@ class PolicyPrior:
 
     It has no features: how sure it is, a policy does not say."""
 
-    dear, sure = False, True
+    is_slow, sure = False, True
 
     def __init__(self, policy: Policy, moves: Sequence[Moves], trust: float) -> None:
         self._policy, self._moves, self._trust = policy, moves, trust

@@ -16,8 +16,8 @@ class Prior(Protocol):
 
     How far either counts is found out: a process drops what makes the measurements less likely."""
 
-    dear: bool
-    """Whether it takes long to say what is thought of a choice that was not asked before."""
+    is_slow: bool
+    """Whether a choice that was not asked before takes long."""
     sure: bool
     """Whether it counts until measurements speak against it; otherwise until they speak for it only its order counts,
     among what is one change away from an input."""
@@ -34,7 +34,7 @@ class Prior(Protocol):
 class NoPrior:
     """Nothing is thought of anything."""
 
-    dear, sure = False, True
+    is_slow, sure = False, True
 
     def mean(self, source: int, choices: Sequence[Choice]) -> np.ndarray:
         del source
