@@ -100,7 +100,7 @@ TOOLS: dict[str, Figure] = {
     "macs": At(PEERS, (MACS, "**nat**"), "top-1"),
     "latency": At(PEERS, (LATENCY, "**nat**"), "top-1"),
     "splits": At(PEERS, (MACS, "**nat**"), "splits"),
-    "other_splits": At(PEERS, ({MACS, LATENCY}, OTHERS), "splits", of=max),
+    "fastnas_splits": At(PEERS, (MACS, "FastNAS"), "splits"),
     "knapsack": At(PEERS, (MACS, "knapsack"), AGAINST),
     "knapsack_p": At(PEERS, (MACS, "knapsack"), AGAINST, 1),
     "macs_behind": At(PEERS, (MACS, OTHERS), AGAINST, of=least_behind),
