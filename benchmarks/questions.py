@@ -139,6 +139,15 @@ WITH_MEASUREMENTS = (
         {"NNI": "nni"},
         {"needed": At("nni-needed", ("CIFAR-10, ≥ 93",), "hill climbing")},
     ),
+    Answer(
+        "Are the spaces of NNI's hub read exactly?",
+        "{unchanged:.0f} of {samples:.0f} random samples come back unchanged, {exact:.0f} with exact costs",
+        {"NNI": "nni"},
+        {
+            name: At("nni-spaces", (), column, of=sum)
+            for name, column in (("samples", "samples"), ("unchanged", "back unchanged"), ("exact", "cost exact"))
+        },
+    ),
 )
 WITHOUT_ACCURACIES = (
     Answer(

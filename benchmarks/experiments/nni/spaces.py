@@ -12,6 +12,7 @@ import argparse
 import logging
 import time
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -74,6 +75,17 @@ def check(name: str, samples: int, seed: int) -> dict[str, Any]:
         row["moved"] += written != sample
         row["exact_moved"] += count_frozen(space, written, network.input) == cost(moved)
     return {**row, "seconds_to_read": round(seconds / samples, 3)}
+
+
+def tables_of(results: Mapping[str, Any]) -> dict[str, str]:
+    """By space. Moves may lead back to the sample, so that fewer were moved than there are samples."""
+    head = ("space", "samples", "back unchanged", "cost exact", "not connected", "moved", "cost exact after the move")
+    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+    for entry in results.values():
+        for row in entry["rows"]:
+            counts = (row[name] for name in ("samples", "unchanged", "exact", "unconnected", "moved", "exact_moved"))
+            lines.append("| " + " | ".join([row["space"], *map(str, counts)]) + " |")
+    return {"nni-spaces": "\n".join(lines)}
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
