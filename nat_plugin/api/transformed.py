@@ -23,8 +23,8 @@ class Transformed(Architecture):
 
     ``confidence``: the probability, by the policy's critic, that a measurement of the best proposal is better than one
     of the input; None: the policy has no critic, or the proposal was changed to keep a limit on latency as a whole.
-    ``kept``: no proposal was worth its risk, so this is the input. ``timed``: its latency as a whole, where that is
-    limited and timed here; ``note``: what there is to say of that; ``looked_up``: what tables of costs say of it.
+    ``kept``: no proposal was worth its risk, so this is the input. ``timed``: its latency as a whole, if that is
+    limited and measured here; ``note``: a remark on that; ``looked_up``: its costs by tables.
 
     >>> import nat_plugin as nat
     >>> lean = nat.transform("DARTS_V2", budget={"macs": "0.9x"})

@@ -57,7 +57,7 @@ def test_it_says_how_well_it_ranks_what_it_leaves_out_once_it_has_a_belief() -> 
     noise = rng.normal(size=60)
     found = []
     for score in (lambda choice, _: gain(choice), lambda _, number: float(noise[number])):
-        acquisition = Acquisition([MOVES], np.random.default_rng(0), candidates=20, largest=100)
+        acquisition = Acquisition([MOVES], np.random.default_rng(0), AcquisitionSettings(20, 100))
         assert acquisition.left_out_rank is None
         for number in range(60):
             choice = MOVES.sample(rng)
