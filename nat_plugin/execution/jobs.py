@@ -16,10 +16,11 @@ EVERY = 0.5
 
 
 class AwaitedJobs:
-    """Futures of jobs. ``folder``: where their results come to."""
+    """Futures of jobs. ``folder``: where their results come to; ``seconds``: how long one may take; ``lost``: raised of
+    one that is lost."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, seconds: float, lost: type[BaseException]) -> None:
+        self._folder, self._seconds, self._lost = folder, seconds, lost
         self._jobs: dict[Future[Any], Any] = {}
         self._changed = threading.Condition()
         threading.Thread(target=self._watch, daemon=True).start()
@@ -50,7 +51,11 @@ class AwaitedJobs:
             jobs = self.under_way
             seen.intersection_update(jobs)
             for future, job in jobs.items():
-                if future in seen or not job.done():
+                if future in seen:
+                    continue
+                if not job.done():
+                    if self._is_forgotten(job):
+                        future.set_exception(self._lost(f"job {job.job_id} is not known any more"))
                     continue
                 seen.add(future)
                 if job.paths.result_pickle.exists():
@@ -58,6 +63,14 @@ class AwaitedJobs:
                 else:  # submitit waits for the disk of a cluster: no other job waits for that
                     threading.Thread(target=self._take, args=(future, job), daemon=True).start()
             time.sleep(EVERY)
+
+    def _is_forgotten(self, job: Any) -> bool:
+        """Whether it has begun, was silent for longer than it may take, and SLURM knows nothing of it."""
+        try:
+            silent = time.time() - job.paths.stdout.stat().st_mtime
+        except OSError:
+            return False
+        return silent > self._seconds and str(job.state) == "UNKNOWN"
 
     def _take(self, future: Future[Any], job: Any) -> None:
         try:

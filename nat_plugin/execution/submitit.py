@@ -36,6 +36,8 @@ _MAX_NAMES, _MAX_COMMAND = 2**30, 2**20
 USUAL_WORKERS = 16
 PAUSES = (1.0, 5.0, 20.0)
 """Seconds until a job that was refused is submitted again."""
+MORE_MINUTES = 5
+"""That a job has beyond `timeout`, and that are waited beyond its time for one that SLURM does not know any more."""
 A_DAY = 1440
 """Minutes that a job has, where nobody says how many: submitit would give it 2 or 5."""
 
@@ -66,13 +68,14 @@ class SubmititExecutor(Executor):
 
         self._lost_job: type[BaseException] = submitit.core.utils.UncompletedJobError
         self._jobs_of: Path = (folder / JOBS).absolute()
-        minutes = A_DAY if settings.timeout is None else math.ceil(settings.timeout / 60) + 5
+        minutes = A_DAY if settings.timeout is None else math.ceil(settings.timeout / 60) + MORE_MINUTES
         try:
             self._submitit: Any = submitit.AutoExecutor(self._jobs_of, cluster=settings.cluster)
             self._submitit.update_parameters(**{"timeout_min": minutes, **settings.parameters})
         except (RuntimeError, NameError, TypeError, ValueError, AssertionError) as error:
             raise NATError(f"executor: submitit refuses this: {error}") from error
-        self._awaited = AwaitedJobs(self._jobs_of)
+        allowed = 60 * (float(settings.parameters.get("timeout_min", minutes)) + MORE_MINUTES)
+        self._awaited = AwaitedJobs(self._jobs_of, allowed, self._lost_job)
         self._any_lost = False
         kinds = {"slurm": submitit.SlurmJob, "local": submitit.LocalJob}
         self._left = self._found_again(kinds[settings.cluster]) if settings.cluster in kinds else {}

@@ -127,10 +127,17 @@ def _stopping(take: Any, after: int) -> Any:
 def test_a_run_that_is_stopped_between_rounds_goes_on_with_what_was_under_way(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path / "run", Stop(2), executor=SHUFFLED)
-    before = evaluations(tmp_path / "run")
+    before, done = evaluations(tmp_path / "run"), tasks_done(tmp_path / "run")
     resume(tmp_path / "run", THEIRS, Silent())
     assert evaluations(tmp_path / "run")[: len(before)] == before
     assert sorted(each["number"] for each in evaluations(tmp_path / "run")) == list(range(12))
+    carried_out = FoundEvaluator.carried_out
+    assert 0 < done < tasks_done(tmp_path / "run") <= len(carried_out), "what was done before the stop counts once"
+    assert tasks_done(tmp_path / "run") >= len(set(carried_out))
+
+
+def tasks_done(folder: Path) -> int:
+    return sum(each["tasks"] for each in json.loads((folder / "workers.json").read_text()).values())
 
 
 def test_an_order_that_no_search_wrote_is_left_aside(tmp_path: Path) -> None:
