@@ -28,7 +28,7 @@ from nat_plugin.runs.record import RUN_FILE, RunRecord
 from nat_plugin.runs.report import RESULTS, write_result
 from nat_plugin.runs.search import Search
 from nat_plugin.runs.setup import Setup, find_origin, settled
-from nat_plugin.runs.stages import STAGES, StageTimes
+from nat_plugin.runs.stages import StageTimes
 from nat_plugin.runs.state import load_state, save_state
 from nat_plugin.runs.timing import Timing, timed
 from nat_plugin.runs.weights import FOLDER as WEIGHTS
@@ -127,7 +127,6 @@ def _carry_through(setup: Setup, run: str, folder: Path, plugins: Plugins, repor
             JOURNAL,
             WEIGHTS,
             WORK,
-            STAGES,
             *RESULTS,
             *([result["weights"]] if result["weights"] else []),
         ]

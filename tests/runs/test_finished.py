@@ -73,10 +73,10 @@ def test_every_file_of_a_run_that_is_done_is_missed(what: str, ended: Path, nat:
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     names = {path.relative_to(folder).parts[0] for path in files}
     own = {"architecture.txt", "checkpoint.safetensors", "journal.jsonl", "network.json", "report.md", "result.json"}
-    assert names == {*own, "run.json", "checksums.json", "weights", ".lock"}
+    assert names == {*own, "run.json", "checksums.json", "weights", "stages.json", ".lock"}
     for path in files:
-        if path.name == ".lock" or (path.name == "checksums.json" and what == "lost"):
-            continue  # a run without its list is one that has not ended
+        if path.name in (".lock", "stages.json") or (path.name == "checksums.json" and what == "lost"):
+            continue  # no result depends on seconds; a run without its list is one that has not ended
         content = path.read_bytes()
         CHANGES[what](path)
         before = {each: each.read_bytes() for each in files if each.exists()}
@@ -126,7 +126,7 @@ def test_a_changed_result_is_not_read_by_its_own_path_either(ended: Path, nat: N
             assert (said.status, said.err.count("\n")) == (2, 1), said.err
             if (folder / name).exists() or name != "architecture.txt":
                 assert f"{folder / name}: " in said.err
-                assert "this folder was done" in said.err
+                assert "this folder was finished" in said.err
             (folder / name).write_bytes(content)
     assert not (tmp_path / "model").exists()
 
@@ -140,7 +140,7 @@ def test_weights_that_were_changed_or_lost_are_not_exported(ended: Path, nat: Na
         said = nat("export", str(folder), "-o", str(tmp_path / "model"))
         assert said.status == 2
         assert f"{path}: " in said.err
-        assert "this folder was done" in said.err
+        assert "this folder was finished" in said.err
         path.unlink(missing_ok=True)
     assert not (tmp_path / "model").exists()
 

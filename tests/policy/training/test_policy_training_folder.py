@@ -135,7 +135,7 @@ def test_a_changed_policy_is_not_used(what: str, nat: Nat, folder: Path) -> None
         said = nat(*command)
         assert (said.status, said.err.count("\n")) == (2, 1), said.err
         assert f"{folder / 'policy.safetensors'}: " in said.err
-        assert "this folder was done" in said.err
+        assert "this folder was finished" in said.err
 
 
 def test_it_is_no_architecture_and_no_run(nat: Nat, folder: Path, tmp_path: Path) -> None:
