@@ -232,7 +232,7 @@ ALLOWED = {
     "nat_timm/saving/exporting.py: read_bytes": "what it has just had written",
     "nat_plugin/cli/__init__.py: open": "the null device",
     "nat_plugin/cli/__init__.py: os.open": "the null device, to be written",
-    "nat_plugin/execution/calls.py: open": "the null device, to be written",
+    "nat_plugin/execution/carrying.py: open": "the null device, to be written",
     "nat_plugin/execution/submitit.py: path.open": "what jobs print, to be written",
     "nat_plugin/runs/reading.py: yaml.load": "a text",
     "nat_plugin/data/loaders/image_folder.py: Image.open": "an opened file",

@@ -274,7 +274,7 @@ def test_other_wirings_are_measured_where_the_bench_says_so(small: Network, digi
     shared.train([wired, small])
     (found,) = shared.measure([Proposal(0, wired, wired.with_ops([Op.parse("skip"), *wired.ops[1:]]))])
     assert found is not None
-    with pytest.raises(NATError, match="no path"):
+    with pytest.raises(NATError, match="not a path"):
         evaluator(small, digits).train([wired])
 
 
