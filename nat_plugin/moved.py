@@ -24,6 +24,8 @@ MODULES = {
     "nat_plugin.policy.enumerating": "nat_plugin.policy.training.exact",
     "nat_plugin.policy.imagining": "nat_plugin.policy.training.critic_based",
     "nat_plugin.policy.room": "nat_plugin.policy.headroom",
+    "nat_plugin.reporting.folder": "nat_plugin.reporting.report_file",
+    "nat_plugin.reporting.html": "nat_plugin.reporting.rendering",
     "nat_plugin.runs.arrivals": "nat_plugin.runs.async_search",
     "nat_plugin.runs.kept": "nat_plugin.runs.worker_files",
     "nat_plugin.runs.reference": "nat_plugin.reference.recipes",

@@ -215,7 +215,7 @@ def resume_job(
 
 def _report(folder: Path) -> None:
     """``report.html`` of what is done. Where it cannot be made, a line says so: the results are there all the same."""
-    from nat_plugin.reporting.folder import write_report
+    from nat_plugin.reporting.report_file import write_report
 
     def say(line: str) -> None:
         print(f"nat: {line}", file=sys.stderr)

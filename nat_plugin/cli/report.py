@@ -21,7 +21,7 @@ def report(folders: tuple[Path, ...], output: Path | None) -> None:
     """Make report.html of FOLDER again, of a run, comparison, training or compaction. Of several runs: one file with
     them side by side."""
     from nat_plugin.plugins import plugins
-    from nat_plugin.reporting.folder import write_report, write_side_by_side
+    from nat_plugin.reporting.report_file import write_report, write_side_by_side
 
     def say(line: str) -> None:
         click.echo(line, err=True)

@@ -1,4 +1,5 @@
-"""What a torch module costs: the check on the costs that the IR adds up, and those of modules that it lacks.
+"""What a torch module costs: the check on the costs that the IR adds up (``ir/layers.py``), and those of modules
+that it lacks.
 
 MACs are half of torch's FLOPs, by the formulas of ``torch.utils.flop_counter``. ``FlopCounterMode`` gives the same
 sums, but keeps them for every module, and on the meta device has norms and activations computed in Python, of which

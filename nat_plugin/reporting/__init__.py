@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from nat_plugin.reporting.compactions import COMPACTION_FILE as COMPACTION_FILE
     from nat_plugin.reporting.compactions import JOURNAL as JOURNAL
-    from nat_plugin.reporting.folder import write_report as write_report
+    from nat_plugin.reporting.report_file import write_report as write_report
 else:
     from nat_plugin.lazy import lazy_room
 

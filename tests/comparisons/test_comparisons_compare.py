@@ -27,7 +27,7 @@ from nat_plugin.errors import NATError
 from nat_plugin.evaluators.supernet import SupernetEvaluator
 from nat_plugin.ir import Network, key
 from nat_plugin.plugins import plugins
-from nat_plugin.reporting.folder import write_report
+from nat_plugin.reporting.report_file import write_report
 from nat_plugin.runs import setup as runs_setup
 from nat_plugin.runs.progress import Silent
 from nat_plugin.runs.recipe import plan as plan_run

@@ -10,7 +10,7 @@ import pytest
 from nat_plugin.comparisons import searching
 from nat_plugin.comparisons.compare import compare
 from nat_plugin.comparisons.recipe import plan_comparison
-from nat_plugin.reporting.folder import write_report
+from nat_plugin.reporting.report_file import write_report
 from nat_plugin.runs.progress import Reporter, Silent
 from tests.comparisons.engines import contents
 from tests.evaluators.table.tables import combinations, genotype, own_table

@@ -6,7 +6,7 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
-from nat_plugin.reporting.html import MAX_BYTES
+from nat_plugin.reporting.rendering import MAX_BYTES
 
 _VOID = {"meta", "link", "br", "hr", "img", "input"}
 

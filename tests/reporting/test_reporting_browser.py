@@ -16,7 +16,7 @@ from fontTools.fontBuilder import FontBuilder
 from fontTools.pens.ttGlyphPen import TTGlyphPen
 from PIL import Image
 
-from nat_plugin.reporting.folder import write_report
+from nat_plugin.reporting.report_file import write_report
 from tests.reporting.browser import check_everywhere, launched, opened
 from tests.reporting.compactions import write_compaction
 from tests.reporting.made_up import write_comparison, write_run

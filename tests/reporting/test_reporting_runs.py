@@ -14,7 +14,7 @@ import pytest
 from nat_plugin.errors import NATError
 from nat_plugin.json_checksums import seal, unseal
 from nat_plugin.reporting import plots
-from nat_plugin.reporting.folder import write_report, write_side_by_side
+from nat_plugin.reporting.report_file import write_report, write_side_by_side
 from nat_plugin.runs.folder import read_journal
 from nat_plugin.runs.report import rows, verdict_text
 from tests.command_line import Nat

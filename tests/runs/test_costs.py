@@ -11,7 +11,7 @@ from nat_plugin.errors import NATError
 from nat_plugin.ir import NetworkSize
 from nat_plugin.measuring.tables import Figure, TableSubject, blank_table, fingerprint
 from nat_plugin.plugins import plugins
-from nat_plugin.reporting.folder import write_report
+from nat_plugin.reporting.report_file import write_report
 from nat_plugin.runs.progress import Silent
 from nat_plugin.runs.recipe import plan
 from nat_plugin.runs.run import start

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from nat_plugin.errors import NATError
-from nat_plugin.reporting.folder import write_report
+from nat_plugin.reporting.report_file import write_report
 from nat_plugin.runs import workers
 from nat_plugin.runs.folder import read_journal
 from nat_plugin.runs.progress import Silent

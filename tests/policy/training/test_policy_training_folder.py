@@ -15,7 +15,7 @@ from nat_plugin.errors import NATError
 from nat_plugin.json_checksums import seal, unseal
 from nat_plugin.plugins import plugins
 from nat_plugin.policy.training.train import resume
-from nat_plugin.reporting.folder import write_report
+from nat_plugin.reporting.report_file import write_report
 from nat_plugin.runs.folder import read_journal
 from nat_plugin.runs.progress import Silent
 from tests.command_line import Nat

@@ -1,4 +1,5 @@
-"""A page as one HTML file: style and script are in it, and nothing in it asks a server for anything."""
+"""A page as one HTML text, which ``report_file`` writes: style and script are in it, and nothing in it asks a server
+for anything."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``report.html`` of a folder, whatever the folder is of."""
+"""Writes ``report.html`` into a folder, whatever the folder is of."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from nat_plugin.policy.training.record import FILE as TRAINING
 from nat_plugin.reporting.compactions import COMPACTION_FILE as COMPACTION
 from nat_plugin.reporting.compactions import compaction_page, read_compaction
 from nat_plugin.reporting.comparisons import comparison_page, read_comparison
-from nat_plugin.reporting.html import render
 from nat_plugin.reporting.page import Page
 from nat_plugin.reporting.plots import MISSING, available
+from nat_plugin.reporting.rendering import render
 from nat_plugin.reporting.runs import read_run, run_page
 from nat_plugin.reporting.several import several_page
 from nat_plugin.reporting.trainings import read_training, training_page
