@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from nat_plugin import load_policy, saying
+from nat_plugin import load_policy, messages
 from nat_plugin.errors import NATError
 from nat_plugin.ir import Budget, NetworkSize, find_rule
 from nat_plugin.plugins import plugins
@@ -22,7 +22,7 @@ SAID = "policy '{}' no longer ships; 'general' is used in its place\n"
 
 @pytest.fixture(autouse=True)
 def _nothing_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(saying, "_said", set())
+    monkeypatch.setattr(messages, "_said", set())
 
 
 def test_a_folder_stands_for_its_policy_and_nothing_hides_one_that_ships(
