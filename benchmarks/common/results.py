@@ -15,6 +15,8 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "benchmarks" / "results"
+NOTHING = "unknown"
+"""Stands for what a command did not say."""
 
 
 def add_result(path: Path | None, name: str, figures: dict[str, Any]) -> None:
@@ -48,7 +50,7 @@ def provenance() -> dict[str, Any]:
     start = ["python", "-m", "benchmarks"] if by_name else ["python", Path(program).name]
     return {
         "command": shlex.join([*start, *words]),
-        "commit": _said("git", "describe", "--always", "--dirty", "--abbrev=12"),
+        "commit": _commit(),
         "machine": f"{_processor()}, torch {torch.__version__}, {torch.get_num_threads()} threads",
         "date": datetime.date.today().isoformat(),
     }
@@ -61,8 +63,15 @@ def _processor() -> str:
     return f"{len(names)} x {names[0]}" if names else platform.processor() or platform.machine()
 
 
+def _commit() -> str:
+    """With ``-dirty`` where anything differs from it but results, which the same command may have written."""
+    commit = _said("git", "describe", "--always", "--abbrev=12")
+    changed = _said("git", "status", "--porcelain", "--untracked-files=no", "--", ".", ":!benchmarks/results")
+    return commit if changed == NOTHING else f"{commit}-dirty"
+
+
 def _said(*command: str) -> str:
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip() or "unknown"
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip() or NOTHING
 
 
 def _plain(value: Any) -> Any:

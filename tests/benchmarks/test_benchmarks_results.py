@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -107,3 +109,20 @@ def test_shares_intervals_and_what_the_policy_is_ahead_by() -> None:
     named = {"a task": entry | {"points": True}}
     assert "80%; random 50%: +30 % [+25, +35]" in tables_of(named)["leave-one-out-queries"]
     assert "| 1 | 2 | 0 | 0 |" in tables_of(named)["leave-one-out-summary"]
+
+
+def test_results_that_a_command_writes_do_not_make_its_commit_dirty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    kept, other = tmp_path / "benchmarks" / "results" / "kept.json", tmp_path / "code.py"
+    kept.parent.mkdir(parents=True)
+    for each in (kept, other):
+        each.touch()
+    git = ("git", "-c", "user.name=a", "-c", "user.email=a@b")
+    for words in (["init", "--quiet"], ["add", "."], ["commit", "--quiet", "--message", "begin"]):
+        subprocess.run([*git, *words], check=True)
+    kept.write_text("{}")
+    assert re.fullmatch("[0-9a-f]{12}", provenance()["commit"])
+    other.write_text("1")
+    assert re.fullmatch("[0-9a-f]{12}-dirty", provenance()["commit"])
