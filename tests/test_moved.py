@@ -99,3 +99,23 @@ def test_an_architecture_has_its_size_by_the_old_name() -> None:
     read = nat_plugin.read("DARTS_V2", classes=7)
     with pytest.warns(DeprecationWarning, match=r"^Architecture\.frame is Architecture\.size now$"):
         assert read.frame is read.size
+
+
+def test_nothing_of_ours_is_asked_for_by_its_old_name() -> None:
+    program = (
+        "import importlib, pkgutil, nat_plugin\n"
+        "packages = [each.name for each in pkgutil.walk_packages(nat_plugin.__path__, 'nat_plugin.') if each.ispkg]\n"
+        "for name in ['nat_plugin', *packages]:\n"
+        "    package = importlib.import_module(name)\n"
+        "    for each in getattr(package, '__all__', ()):\n"
+        "        getattr(package, each)\n"
+        "print(len(packages))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "always::DeprecationWarning", "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "DeprecationWarning: module nat_" not in done.stderr
+    assert int(done.stdout) > 20

@@ -1,7 +1,7 @@
 """``report.html``: what a run, a comparison, a training or a compaction found, as one file to look at.
 
 A folder is read (``reading``), what is to be shown of it is put down as plain data (``page``), and a template makes one
-file of that, which asks no server for anything (``html``).
+file of that, which asks no server for anything (``rendering``, ``report_file``).
 """
 
 from typing import TYPE_CHECKING
@@ -17,6 +17,6 @@ else:
         __name__,
         {
             "compactions": ("COMPACTION_FILE", "JOURNAL"),
-            "folder": ("write_report",),
+            "report_file": ("write_report",),
         },
     )
