@@ -51,18 +51,28 @@ class AwaitedJobs:
             jobs = self.under_way
             seen.intersection_update(jobs)
             for future, job in jobs.items():
-                if future in seen:
-                    continue
+                if future not in seen and self._looked_at(future, job):
+                    seen.add(future)
+            time.sleep(EVERY)
+
+    def _looked_at(self, future: Future[Any], job: Any) -> bool:
+        """Whether it has ended. What cannot be looked at fails by itself: the others are waited for all the same."""
+        try:
+            with file_errors(self._folder):
                 if not job.done():
                     if self._is_forgotten(job):
-                        future.set_exception(self._lost(f"job {job.job_id} is not known any more"))
-                    continue
-                seen.add(future)
-                if job.paths.result_pickle.exists():
-                    self._take(future, job)
-                else:  # submitit waits for the disk of a cluster: no other job waits for that
-                    threading.Thread(target=self._take, args=(future, job), daemon=True).start()
-            time.sleep(EVERY)
+                        raise self._lost(f"job {job.job_id} is not known any more")
+                    return False
+                is_there = job.paths.result_pickle.exists()
+        except BaseException as error:  # noqa: BLE001 - whoever asked for it hears of it
+            with suppress(InvalidStateError):
+                future.set_exception(error)
+            return True
+        if is_there:
+            self._take(future, job)
+        else:  # submitit waits for the disk of a cluster: no other job waits for that
+            threading.Thread(target=self._take, args=(future, job), daemon=True).start()
+        return True
 
     def _is_forgotten(self, job: Any) -> bool:
         """Whether it has begun, was silent for longer than it may take, and SLURM knows nothing of it."""
