@@ -1,19 +1,20 @@
 """Tables of the documentation, made of the results that are kept.
 
 A page has places: ``<!-- table NAME -->`` and ``<!-- end -->``. What stands between them is the table of that name, and
-a line that says what it came from, and which code that it measures has changed since.
+a line that says which runs it came from. These are listed in the place ``runs`` of the page.
 """
 
 from __future__ import annotations
 
 import re
-import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from benchmarks.common.results import ROOT, place_of, read_results
+from benchmarks.provenance import PRINTED, Run, list_of, referred
 from benchmarks.questions import answers
 from benchmarks.registry import EXPERIMENTS, Experiment
 from nat_plugin.errors import NATError
@@ -21,18 +22,8 @@ from nat_plugin.errors import NATError
 DOCS = ROOT / "docs"
 NOTHING = "Not measured yet."
 """In the place of a table that has no results."""
-PRINTED = "printed"
-"""In an entry of results: tables as a page had them, by the names of their places. The figures behind them were not
-kept."""
-TODAY = "today"
-"""In an entry whose ``command`` is of a script that is gone: the command that measures the same today."""
-LANDED = "landed_as"
-"""In an entry whose ``commit`` was rebased: the commit of this repository that has its changes."""
-IN_REPOSITORY = "in_repository"
-"""False in an entry whose ``commit`` is not in this repository and has no counterpart there."""
-DIRTY = "-dirty"
-SINCE = " Since then changed: "
-"""Begins what only git knows, at the end of the line."""
+RUNS = "runs"
+"""The place of what the tables of a page came from."""
 _PLACE = re.compile(r"<!-- table (\S+) -->\n(.*?)<!-- end -->", re.DOTALL)
 
 
@@ -45,36 +36,10 @@ class Table:
     file: Path
     entries: Mapping[str, Mapping[str, Any]]
 
-    def __str__(self) -> str:
-        """With the line that says what it came from."""
-        return f"{self.text}\n\n{self.origin}"
-
     @property
-    def origin(self) -> str:
-        runs: dict[str, dict[str, None]] = {}
-        for each in self.entries.values():
-            runs.setdefault(each.get(TODAY, each["command"]), {})[_run(each)] = None
-        said = "; ".join(f"`{command}` ({'; '.join(of)})" for command, of in runs.items())
-        machines = ", ".join(dict.fromkeys(each["machine"] for each in self.entries.values()))
-        copied = any(PRINTED in each for each in self.entries.values())
-        note = " Copied from what was written down at that commit; the run's own file was not kept." if copied else ""
+    def runs(self) -> list[Run]:
         file = self.file.relative_to(ROOT).as_posix()
-        return f"Experiment `{self.experiment}`, `{file}`. Command: {said}; {machines}.{note}"
-
-
-def _run(entry: Mapping[str, Any]) -> str:
-    """What was run where that is another command now, on which code, and when."""
-    commit = entry["commit"]
-    asked = f"was run as `{entry['command']}`, " if TODAY in entry else ""
-    code = f"{commit.removesuffix(DIRTY)} with uncommitted changes" if commit.endswith(DIRTY) else commit
-    place = f", landed as {entry[LANDED]}" if LANDED in entry else ""
-    absent = "" if entry.get(IN_REPOSITORY, True) else ", a commit that is not in this repository"
-    return f"{asked}commit {code}{place}{absent}, {entry['date']}"
-
-
-def commit_of(entry: Mapping[str, Any]) -> str | None:
-    """The commit of this repository that has the code of an entry, as far as it was committed; none where none has."""
-    return entry.get(LANDED, entry["commit"].removesuffix(DIRTY)) if entry.get(IN_REPOSITORY, True) else None
+        return list(dict.fromkeys(Run.of(self.experiment, file, each) for each in self.entries.values()))
 
 
 def all_tables() -> dict[str, Table]:
@@ -83,11 +48,27 @@ def all_tables() -> dict[str, Table]:
 
 
 def all_texts() -> dict[str, str]:
-    """Whatever stands in a place, but for what only git knows."""
+    """Every table and every list of answers, by the name of its place."""
+    return _texts_of(all_tables())
+
+
+def _texts_of(tables: Mapping[str, Table]) -> dict[str, str]:
+    texts = {name: each.text for name, each in tables.items()}
+    return texts | answers(texts)
+
+
+def texts_by_page(since: bool = True) -> dict[Path, dict[str, str]]:
+    """What belongs into the places of every page. ``since``: with what only git knows."""
     tables = all_tables()
-    return {name: str(each) for name, each in tables.items()} | answers(
-        {key: each.text for key, each in tables.items()}
-    )
+    return {page: _texts_on(page, tables, _texts_of(tables), since) for page in pages()}
+
+
+def _texts_on(page: Path, tables: Mapping[str, Table], texts: Mapping[str, str], since: bool) -> dict[str, str]:
+    names = list(tables_on(page))
+    runs = list(dict.fromkeys(chain.from_iterable(tables[name].runs for name in names if name in tables)))
+    found = {name: texts.get(name, NOTHING) for name in names}
+    found |= {name: f"{found[name]}\n\n{referred(tables[name].runs, runs)}" for name in names if name in tables}
+    return found | ({RUNS: list_of(runs, since)} if RUNS in names else {})
 
 
 def _tables_of(name: str, experiment: Experiment) -> Iterator[tuple[str, Table]]:
@@ -136,23 +117,6 @@ def write_tables(words: Sequence[str]) -> None:
     """All tables on all pages."""
     if words:
         raise NATError(f"tables {words[0]}: takes no options; it writes all tables of docs/")
-    texts, since = all_texts(), {name: _since(each) for name, each in all_tables().items()}
-    for page in pages():
-        names = list(tables_on(page))
-        put_tables(page, {name: f"{texts.get(name, NOTHING)}{since.get(name, '')}" for name in names})
-        print(f"{page.relative_to(ROOT)}: {', '.join(names)}")
-
-
-def _since(table: Table) -> str:
-    """Which of the files that the experiment measures have commits after those of the figures, as far as these are in
-    the repository."""
-    commits = set(filter(None, map(commit_of, table.entries.values())))
-    changed = [path for path in EXPERIMENTS[table.experiment].measures if any(_changed(of, path) for of in commits)]
-    return f"{SINCE}{', '.join(f'`{path}`' for path in changed)}." if changed else ""
-
-
-def _changed(commit: str, path: str) -> bool:
-    """True where it cannot be told."""
-    words = ["git", "log", "-1", "--oneline", f"{commit}..HEAD", "--", path]
-    told = subprocess.run(words, capture_output=True, text=True, check=False, cwd=ROOT)
-    return told.returncode != 0 or bool(told.stdout.strip())
+    for page, texts in texts_by_page().items():
+        put_tables(page, texts)
+        print(f"{page.relative_to(ROOT)}: {', '.join(texts)}")

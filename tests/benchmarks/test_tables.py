@@ -15,33 +15,21 @@ from benchmarks.answer_figures import ALONE, FINAL, LEANER, TOOLS, TRAINED, lost
 from benchmarks.answers import Answer, At, Beside, Figure, Percent, Said, Total, table
 from benchmarks.common.results import RESULTS, ROOT, read_results
 from benchmarks.methods import METHODS
+from benchmarks.provenance import DIRTY, IN_REPOSITORY, LANDED, PRINTED, SINCE, TODAY, Run, commit_of, list_of, referred
 from benchmarks.registry import EXPERIMENTS
 from benchmarks.running import parser_of
 from benchmarks.spaces import SPACES
-from benchmarks.tables import (
-    DIRTY,
-    IN_REPOSITORY,
-    LANDED,
-    PRINTED,
-    SINCE,
-    TODAY,
-    Table,
-    all_texts,
-    commit_of,
-    markdown,
-    pages,
-    put_tables,
-    tables_on,
-)
+from benchmarks.tables import RUNS, Table, all_texts, markdown, pages, put_tables, tables_on, texts_by_page
 from nat_plugin.errors import NATError
 
 
 def test_every_table_on_every_page_is_that_of_the_results() -> None:
-    tables = all_texts()
-    found = {name: text.partition(SINCE)[0] for page in pages() for name, text in tables_on(page).items()}
-    assert len(found) > 15
-    assert {name: text for name, text in found.items() if text != tables.get(name)} == {}
-    assert sorted(tables.keys() - found.keys()) == []  # nothing is kept that no page says
+    expected = texts_by_page(since=False)
+    assert len(expected) > 15
+    for page, texts in expected.items():
+        found = {name: re.sub(f"{SINCE}.*", "", text) for name, text in tables_on(page).items()}
+        assert found == texts, page
+    assert sorted(all_texts().keys() - set().union(*expected.values())) == []  # nothing is kept that no page says
 
 
 QUOTED: dict[str, tuple[tuple[str, dict[str, Figure]], ...]] = {
@@ -140,39 +128,56 @@ def test_a_table_goes_to_its_place_on_a_page_and_nowhere_else(tmp_path: Path) ->
     assert page.read_text().startswith("Before.\n\n<!-- table one -->\n\n| b |\n\n<!-- end -->\n\nBetween.\n")
 
 
-def test_a_table_says_which_runs_it_came_from(request: pytest.FixtureRequest) -> None:
-    run = {"command": "python -m benchmarks some --save", "commit": "abc", "date": "2026-01-02", "machine": "a core"}
-    path = request.config.rootpath / "benchmarks/results/some.json"
-    table = Table("some", "| a |", path, {"one": run, "two": run, "three": run | {"commit": "def"}})
-    assert str(table) == (
-        "| a |\n\nExperiment `some`, `benchmarks/results/some.json`. Command: `python -m benchmarks some --save` "
-        "(commit abc, 2026-01-02; commit def, 2026-01-02); a core."
+RUN = {"command": "python some.py", "commit": "abc", "date": "2026-01-02", "machine": "a core"}
+
+
+def runs_of(*entries: dict[str, object]) -> list[Run]:
+    return Table("chaos", "| a |", RESULTS / "some.json", {str(each): each for each in entries}).runs
+
+
+def test_the_runs_of_a_table_are_listed_once_each() -> None:
+    first, second = runs_of(RUN, RUN | {"figures": 1}, RUN | {"commit": "def"})
+    assert list_of([second, first], since=False) == (
+        "On a core; `benchmarks/results/some.json`.\n\n"
+        "1. `python some.py`, commit def, 2026-01-02.\n2. `python some.py`, commit abc, 2026-01-02."
     )
+    (third,) = runs_of(RUN | {"machine": "two cores"})
+    last = list_of([first, third], since=False).splitlines()[-1]
+    assert last == "2. `python some.py`, commit abc, 2026-01-02. On two cores; `benchmarks/results/some.json`."
+    assert referred([first], [second, first]) == "[Run 2](#runs)"
+    assert referred([first, second, third], [second, first, third]) == "[Runs 2, 1 and 3](#runs)"
 
 
 @pytest.mark.parametrize(
     ("more", "says"),
     [
-        ({"commit": "abc-dirty"}, "`python some.py` (commit abc with uncommitted changes, "),
-        (
-            {TODAY: "python -m benchmarks some"},
-            "`python -m benchmarks some` (was run as `python some.py`, commit abc, ",
-        ),
+        ({"commit": "abc-dirty"}, "`python some.py`, commit abc with uncommitted changes, "),
+        ({TODAY: "python -m benchmarks some"}, "`python -m benchmarks some`, run as `python some.py`, commit abc, "),
         ({LANDED: "def"}, "commit abc, landed as def, "),
-        ({IN_REPOSITORY: False}, "commit abc, a commit that is not in this repository, "),
+        ({IN_REPOSITORY: False}, "commit abc (not in this repository), "),
     ],
 )
-def test_a_table_says_what_is_to_be_run_today_and_where_its_code_is(more: dict[str, object], says: str) -> None:
-    run = {"command": "python some.py", "commit": "abc", "date": "2026-01-02", "machine": "a core"} | more
-    assert f"{says}2026-01-02" in Table("some", "", RESULTS / "some.json", {"one": run}).origin
+def test_a_run_says_what_is_to_be_run_today_and_where_its_code_is(more: dict[str, object], says: str) -> None:
+    assert f"{says}2026-01-02" in str(*runs_of(RUN | more))
 
 
-def test_a_table_that_was_copied_says_so(request: pytest.FixtureRequest) -> None:
-    run = {"command": "some", "commit": "abc", "date": "2026-01-02", "machine": "a core", PRINTED: {}}
-    path = request.config.rootpath / "benchmarks/results/some.json"
+def test_a_table_that_was_copied_says_so() -> None:
     text = markdown(["", "gain"], [["---", "1"], ["b", "2"]])
     assert text == "|  | gain |\n|---|---|\n| --- | 1 |\n| b | 2 |"
-    assert "the run's own file was not kept." in str(Table("some", text, path, {"one": run}))
+    assert "the file of the run was not kept." in str(*runs_of(RUN | {PRINTED: {}}))
+
+
+def test_a_run_of_an_unknown_commit_counts_as_older_than_the_code() -> None:
+    (run,) = runs_of(RUN)
+    assert run.since == f"{SINCE}{', '.join(f'`{path}`' for path in EXPERIMENTS['chaos'].measures)}."
+    assert runs_of(RUN | {IN_REPOSITORY: False})[0].since == ""
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in pages() if page.parent.name == "evidence"], ids=lambda page: page.stem
+)
+def test_a_page_with_measured_tables_lists_their_runs(page: Path) -> None:
+    assert page.stem == "index" or list(tables_on(page))[-1] == RUNS
 
 
 SOME = {
