@@ -334,10 +334,11 @@ EXPERIMENTS: dict[str, Experiment] = {
         methods=("nat", "surrogate"),
     ),
     "scale": Experiment(
-        "speed.scale",
+        "speed.scaling.experiment",
         "How well do several workers use their time, on each engine, and what does a task cost beside its work?",
         (EXECUTION, RUNS),
         results="scale",
+        tables="speed.scaling.tables",
         quick="--engines local --workers 1 --tasks 3 --trainings 1 --queries 1 --lines 3 --pretended 1100",
         spaces=("NAS-Bench-201", "DARTS"),
         methods=("random",),
