@@ -18,10 +18,10 @@ FINAL, ALONE = (
 )
 AGAINST = "against `nat`, p"
 OTHERS = {"Torch-Pruning Taylor", "Torch-Pruning L1", "FastNAS"}
-SHIPPED = {"shipped policy": "shipped-policy"}
-LEFT_OUT = {"tasks left out": "tasks-left-out"}
+SHIPPED = {"policies": "policy-nasbench201"}
+LEFT_OUT = {"tasks left out": "policy-leave-one-out"}
 COVERAGE = {"coverage": "timm-coverage"}
-OTHER_TOOLS = {"other tools": "timm-peers"}
+OTHER_TOOLS = {"other tools": "timm-pretrained"}
 
 
 def with_interval(name: str, at: At, first: int = 1) -> dict[str, Figure]:
@@ -67,7 +67,7 @@ AFTER_THREE: dict[str, Figure] = {
 }
 STAYS: dict[str, Figure] = {
     name: At(NO_QUERY, ({WHOLE, "macro"},), "kept", of=of) for name, of in (("least_kept", min), ("most_kept", max))
-}
+} | with_interval("most", At(NO_QUERY, ({WHOLE, "macro"},), "gain", of=max))
 TRUST: dict[str, Figure] = {
     f"{task}_{name}": At(NO_QUERY, (task, "nat", "all"), name) for task in LEARNED for name in ("said", "better")
 }
@@ -111,4 +111,58 @@ TOOLS: dict[str, Figure] = {
 OVER: dict[str, Figure] = {
     name: Total([At(place, (), column, of=sum) for place in ("budgets-nat", "budgets-nat++")])
     for name, column in (("over", "over"), ("results", "inputs (nothing fits)"))
+}
+LEARNING: dict[str, Figure] = {
+    f"{name}{part}": At("policies-learning", (row,), GOOD, number)
+    for name, row in (
+        ("critic", "what a critic predicts"),
+        ("reused", "the same, five times, with clipped importance weights"),
+        ("once", "what was measured, every batch used once"),
+    )
+    for number, part in enumerate(("", "_half"))
+}
+SCRATCH: dict[str, Figure] = {
+    f"{strategy}_{space}{part}": At("search-gains", (f"{strategy}, after",), f"{panel}: 120", number)
+    for strategy in ("nat", "surrogate")
+    for space, panel in (("made_up", "landscapes"), ("cells", "NAS-Bench-201"))
+    for number, part in enumerate(("", "_half"))
+}
+OWN: dict[str, Figure] = {
+    f"{name}{part}": figure
+    for name, place, row, queries, of in (
+        ("ahead", "own-mobilenetv2-digits", ("evolution",), 40, None),
+        ("level", "own-mobilenetv2-digits", ("evolution",), 120, None),
+        ("digits", "own-quickstart", (), 40, max),
+    )
+    for at in [At(place, row, f"`nat` ahead, points, {queries}", of=of)]
+    for part, figure in (("", at), ("_half", Beside(at, 1)))
+}
+IMAGES: dict[str, Figure] = {
+    f"{name}{part}": At("supernet-measurements", (row,), "rank correlation, 90 to 93", number)
+    for name, row in (
+        ("same", "all networks on the same 250 images"),
+        ("other", "each on 250 images of its own"),
+        ("centred", "300 further steps on what the input can become"),
+    )
+    for number, part in enumerate(("", "_half"))
+}
+MOVED: dict[str, Figure] = {
+    "moved": Said("timm_faithful", r"moved networks \| (\d+)"),
+    "equal": Said("timm_faithful", r"with equal outputs \| (\d+)"),
+    "checks": At("timm_offers", (), "unmoved models that pass", of=sum),
+    "passed": At("timm_offers", (), "of these moved that pass", of=sum),
+}
+DEPLOYED: dict[str, Figure] = {
+    name: figure
+    for end, of in (("least", min), ("most", max))
+    for name, figure in with_interval(end, At("timm_deployed", ("nat", "", "1"), "result, of that", of=of)).items()
+}
+FITTED: dict[str, Figure] = {
+    "best": At("timm_fits", (), "3x3", of=max),
+    "worst": At("timm_fits", (), "3x3", of=min),
+}
+PROPOSAL: dict[str, Figure] = {
+    f"{strategy}_{count}": At("speed-search", (f"{strategy}, after",), observations)
+    for strategy in ("nat", "surrogate")
+    for count, observations in (("few", "50"), ("many", "5,000"))
 }

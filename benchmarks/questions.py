@@ -6,20 +6,27 @@ from collections.abc import Mapping
 
 from benchmarks.answer_figures import (
     ADVICE,
-    AFTER_THREE,
     ALONE_BEST,
+    BEST,
     COVERAGE,
+    DEPLOYED,
     EVERY_PLACE,
     FINAL,
+    FITTED,
     GAIN,
     GOOD,
+    IMAGES,
     LEANER,
+    LEARNING,
     LEFT_OUT,
-    NOT_BEHIND,
+    MOVED,
     OTHER_TOOLS,
     OVER,
+    OWN,
+    PROPOSAL,
     PROXIES,
     READ,
+    SCRATCH,
     SHARES,
     SHIPPED,
     STAYS,
@@ -32,12 +39,14 @@ from benchmarks.answer_figures import (
     with_interval,
 )
 from benchmarks.answers import Answer, At, Said, Texts, table
+from benchmarks.readme_questions import README
 
 WITHOUT_MEASUREMENT = (
     Answer(
         "How much does the policy that ships gain on the benchmark that it learned?",
         "Inputs held out of NAS-Bench-201: {all:+.2f} points over all ({all_share:.0f} % of the best reachable), "
-        "{good:+.2f} from 90 % on ({good_share:.0f} %), {best:+.2f} from 93 % on ({best_share:.0f} %); one training",
+        "{good:+.2f} from 90 % on ({good_share:.0f} %), {best:+.2f} from 93 % on ({best_share:.0f} %); no intervals, "
+        "since it is of one training",
         SHIPPED,
         GAIN,
     ),
@@ -56,24 +65,26 @@ WITHOUT_MEASUREMENT = (
     ),
     Answer(
         "In a search space that it does not know?",
-        "Inputs stay as they are ({least_kept:.0f} to {most_kept:.0f} % of them), and the mean is not below the input",
+        "Inputs stay as they are ({least_kept:.0f} to {most_kept:.0f} % of them); the mean gain is nowhere below zero, "
+        "and {most:+.2f} points [{most_low:+.2f}, {most_high:+.2f}] at most",
         LEFT_OUT,
         STAYS,
     ),
     Answer(
         "Is the probability that it states right?",
         "On `jigsaw` within 0.05 ({jigsaw_said:.2f} predicted, {jigsaw_better:.2f} observed), on two tasks "
-        "underconfident over all inputs ({class_object_said:.2f} and {class_object_better:.2f}, "
-        "{autoencoder_said:.2f} and {autoencoder_better:.2f})",
+        "underconfident over all inputs ({class_object_said:.2f} and {class_object_better:.2f}, {autoencoder_said:.2f} "
+        "and {autoencoder_better:.2f}); no intervals, since one policy was trained for each task",
         LEFT_OUT,
         TRUST,
     ),
     Answer(
         "Under limits?",
-        "Never over one. On NAS-Bench-201 within 0.1 points of the best within the limit in {near:.0f} of {of:.0f} "
-        "places; a policy trained on this benchmark under limits alone: 9",
-        {**SHIPPED, "budgets": "nasbench201-budgets"},
+        "Over one in {over:.0f} of {results:,.0f} results. On NAS-Bench-201 within 0.1 points of the best within a "
+        "limit on MACs in {near:.0f} of {of:.0f} places; no intervals, since it is of one training",
+        {**SHIPPED, "budgets": "policy-budgets"},
         {
+            **OVER,
             "near": Said("home-limits", r"limit in (\d+) of"),
             "of": Said("home-limits", r"of (\d+) places"),
         },
@@ -83,7 +94,7 @@ WITHOUT_MEASUREMENT = (
         "Yes: {graph:.0f} % of the best with it ({graph_gain:+.2f} ± {graph_half:.2f} points), {blind:.0f} % without "
         "the wiring ({blind_gain:+.2f} ± {blind_half:.2f}), {paper:.0f} % as published ({paper_gain:+.2f} ± "
         "{paper_half:.2f})",
-        {"policies": "nasbench201-policy"},
+        SHIPPED,
         {
             f"{name}{part}": At("policies-encoders", (name,), GOOD, number)
             for name in ("graph", "blind", "paper")
@@ -92,16 +103,30 @@ WITHOUT_MEASUREMENT = (
     ),
     Answer(
         "How many trained cells does it take to learn one?",
-        "500 for {share:.0f} % of the best from 90 % on ({gain:+.2f} ± {half:.2f} points); with 150 and fewer the best "
-        "inputs get worse",
-        {"policies": "nasbench201-policy"},
-        {name: At("policies-cells", ("500",), GOOD, number) for number, name in enumerate(("gain", "half", "share"))},
+        "500 for {share:.0f} % of the best from 90 % on ({gain:+.2f} ± {half:.2f} points); with 150 those from 93 % on "
+        "get worse ({few:+.2f} ± {few_half:.2f})",
+        SHIPPED,
+        {
+            **{
+                name: At("policies-cells", ("500",), GOOD, number)
+                for number, name in enumerate(("gain", "half", "share"))
+            },
+            **{name: At("policies-cells", ("150",), BEST, number) for number, name in enumerate(("few", "few_half"))},
+        },
+    ),
+    Answer(
+        "What should it learn from?",
+        "From what a critic predicts: {critic:+.2f} ± {critic_half:.2f} points from 90 % on, in place of {reused:+.2f} "
+        "± {reused_half:.2f} from measurements that are each used five times, and {once:+.2f} ± {once_half:.2f} where "
+        "they are used once",
+        {"what it learns from": "policy-learning"},
+        LEARNING,
     ),
     Answer(
         "Does it help networks that are already efficient?",
         "There is next to nothing to gain; with a tenth fewer MACs it loses {ours:.2f} ± {half:.2f} points where the "
         "best by validation loses {best:.2f} (NAS-Bench-Macro, networks of 90 % and more, `nat`)",
-        {"lean networks": "lean-networks"},
+        {"efficient networks": "policy-macro"},
         {
             "ours": At("lean-nat", ("policy, no query",), "0.9x, ≥ 90", of=lost),
             "half": At("lean-nat", ("policy, no query",), "0.9x, ≥ 90", 1),
@@ -119,30 +144,32 @@ WITH_MEASUREMENTS = (
     ),
     Answer(
         "From scratch?",
-        "Level with `surrogate`; with up to 100 measurements no policy is learned",
-        {"few queries": "few-queries", "strategies": "strategies"},
+        "Level with `surrogate`: after 120 trials {nat_made_up:.1f} ± {nat_made_up_half:.1f} and "
+        "{surrogate_made_up:.1f} ± {surrogate_made_up_half:.1f} on made-up landscapes, {nat_cells:.2f} ± "
+        "{nat_cells_half:.2f} and {surrogate_cells:.2f} ± {surrogate_cells_half:.2f} points on NAS-Bench-201. With up "
+        "to 100 measurements no policy is learned",
+        {"few queries": "search-few-queries", "gain after trials": "search-gains"},
+        SCRATCH,
     ),
     Answer(
         "On an architecture of one's own, on shared weights?",
-        "On digits no strategy is better than another once the result is trained; on MobileNetV2 ahead of evolution by "
-        "{ahead:.1f} ± {half:.1f} points at 40 measurements, level at 120",
-        {"own architecture": "own-architecture"},
-        {
-            name: At("own-mobilenetv2-digits", ("evolution",), "`nat` ahead, points, 40", number)
-            for number, name in enumerate(("ahead", "half"))
-        },
+        "On digits no strategy is better than another once the result is trained (the largest difference to `nat` is "
+        "{digits:.1f} ± {digits_half:.1f} points); on MobileNetV2 ahead of evolution by {ahead:.1f} ± {ahead_half:.1f} "
+        "points at 40 measurements, level at 120 ({level:+.1f} ± {level_half:.1f})",
+        {"own architecture": "search-own-architecture"},
+        OWN,
     ),
     Answer(
         "In NNI, by the number of trained models?",
         "What 10 models have with the policy no other strategy reaches in 50, in five of six groups of inputs; in the "
-        "sixth hill climbing takes {needed:.0f}",
-        {"NNI": "nni"},
+        "sixth hill climbing takes {needed:.0f}. Means over 25 inputs, without intervals",
+        {"few trained models": "nni-nasbench201"},
         {"needed": At("nni-needed", ("CIFAR-10, ≥ 93",), "hill climbing")},
     ),
     Answer(
         "Are the spaces of NNI's hub read exactly?",
         "{unchanged:.0f} of {samples:.0f} random samples come back unchanged, {exact:.0f} with exact costs",
-        {"NNI": "nni"},
+        {"every space": "nni-spaces"},
         {
             name: At("nni-spaces", (), column, of=sum)
             for name, column in (("samples", "samples"), ("unchanged", "back unchanged"), ("exact", "cost exact"))
@@ -156,7 +183,7 @@ WITHOUT_ACCURACIES = (
         "90 % on, {final:+.2f} ± {final_half:.2f} from 93 % on. A gain without real training was not reached from 93 % "
         "on ({alone:+.2f} ± {alone_half:.2f}), because shared weights are biased: "
         "[what they can tell](../explanation/shared-weights.md)",
-        {"supernet rewards": "supernet-rewards"},
+        {"supernet rewards": "supernet-nasbench201"},
         {
             **TRAINED,
             **ALONE_BEST,
@@ -164,10 +191,18 @@ WITHOUT_ACCURACIES = (
         },
     ),
     Answer(
+        "What makes shared weights rank networks better?",
+        "The same images for all: rank correlation {same:.2f} ± {same_half:.2f} in place of {other:.2f} ± "
+        "{other_half:.2f} (inputs of 90 to 93 %). Training them further on what one input can become makes it worse: "
+        "{centred:.2f} ± {centred_half:.2f}",
+        {"how rewards are measured": "supernet-ablations"},
+        IMAGES,
+    ),
+    Answer(
         "Do scores without training find better networks?",
         "They tell broken ones from sound ones. What they alone proposed differs from DARTS_V2 by {value:+.1f} points "
         "[{low:+.1f}, {high:+.1f}]",
-        {"proxies": "proxies"},
+        {"ranks": "proxies-ranks", "what they propose": "proxies-trained"},
         {
             name: At(PROXIES, ("input",), "proposed against it, 95 %", number)
             for number, name in enumerate(("value", "low", "high"))
@@ -175,14 +210,14 @@ WITHOUT_ACCURACIES = (
     ),
     Answer(
         "Do they help a critic in spaces that it does not know?",
-        "It ranks better there, worse where it knows the space; one seed",
-        {"critic with proxies": "critic-proxies"},
+        "It ranks better there, worse where it knows the space; no intervals, since one seed was run",
+        {"critic with proxies": "policy-critic-proxies"},
     ),
     Answer(
         "Is the gain of the paper at equal cost reproduced on DARTS cells?",
         "Not reproduced: trained for 8 epochs on 8,000 images, neither `nat` nor random search found better than the "
         "input ({value:+.2f} points [{value_low:+.2f}, {value_high:+.2f}] at 0.8 of its cost)",
-        {"DARTS": "darts-cifar10"},
+        {"DARTS": "search-cifar10"},
         with_interval("value", At("darts-cifar10", ("nat, 0.8x",), "against the input, 95 %")),
     ),
 )
@@ -195,11 +230,18 @@ PRETRAINED = (
         READ,
     ),
     Answer(
+        "Do moved models load in plain timm, and do what they did?",
+        "{equal:.0f} of {moved:.0f} moved networks load there with equal outputs; of {checks:,.0f} checks that unmoved "
+        "models pass, moved ones pass {passed:,.0f}",
+        {"plain timm": "timm-faithful", "what is still offered": "timm-offers"},
+        MOVED,
+    ),
+    Answer(
         "What does a trained model lose?",
         "MnasNet {less8:+.2f} ± {half8:.2f} points at {macs8:.2f} of the MACs, {less6:+.2f} ± {half6:.2f} at "
         "{macs6:.2f}, "
         "all fine-tuned alike",
-        {"made leaner": "timm-leaner"},
+        {"made leaner": "timm-compact"},
         LEANER,
     ),
     Answer(
@@ -214,14 +256,23 @@ PRETRAINED = (
     ),
     Answer(
         "Can an operation take the place of a block without training?",
-        "A fitted 3x3 in the place of one block of MobileNetV2 lost nothing; other blocks are not measured",
-        {"fitted": "timm-fitted"},
+        "In the place of the best block of MobileNetV2 a fitted 3x3 loses nothing ({best:.1f} % top-1), in that of the "
+        "worst nearly all ({worst:.1f} %). One split of 400 pictures, without intervals: two points are noise",
+        {"fitted": "timm-fits"},
+        FITTED,
+    ),
+    Answer(
+        "Is the result faster as it is deployed?",
+        "MobileNetV2 for 0.8 of the latency of one picture: {least:.2f} [{least_low:.2f}, {least_high:.2f}] "
+        "(onnxruntime) to {most:.2f} [{most_low:.2f}, {most_high:.2f}] of the model's time (PyTorch)",
+        {"deployed": "timm-deployed"},
+        DEPLOYED,
     ),
     Answer(
         "Does the advice rank moves rightly?",
         "Of 40 moves of MobileNetV2, each fine-tuned alone: rank correlation {rank:.2f} [{low:.2f}, {high:.2f}] with "
         "the top-1 lost",
-        {"advice": "advice"},
+        {"advice": "timm-advice"},
         {
             name: At(ADVICE, ("top-1, tuned",), "change of the output, as advised", number)
             for number, name in enumerate(("rank", "low", "high"))
@@ -231,9 +282,10 @@ PRETRAINED = (
 SPEED = (
     Answer(
         "How long do the parts take?",
-        "{cells:,.0f} cells are transformed in {seconds:.1f} s by a policy without a critic; a step of the supernet "
-        "takes {step:.2f} [{step_low:.2f}, {step_high:.2f}] of one of the fixed network",
-        {"speed": "speed"},
+        "{cells:,.0f} cells are transformed in {seconds:.1f} s by a policy without a critic (once, without an "
+        "interval); a step of the supernet takes {step:.2f} [{step_low:.2f}, {step_high:.2f}] of one of the fixed "
+        "network",
+        {"speed": "speed-core"},
         {
             "cells": Said("speed-cpu", r"transform of ([\d,]+) cells"),
             "seconds": Said("speed-cpu", r"everything included \| ([\d.]+) s"),
@@ -241,9 +293,16 @@ SPEED = (
         },
     ),
     Answer(
+        "How long does a proposal take?",
+        "`nat` {nat_few:.0f} ms after 50 observations and {nat_many:.0f} after 5,000, `surrogate` {surrogate_few:.0f} "
+        "and {surrogate_many:.0f}, of processor time; timed once, without intervals",
+        {"time of a proposal": "speed-search"},
+        PROPOSAL,
+    ),
+    Answer(
         "What do several workers win?",
         "On two cores two workers take {two:.1f} s for lines that one takes {one:.1f} s for; they take seconds to "
-        "begin, so that a run of seconds gains nothing",
+        "begin, so that a run of seconds gains nothing. Timed once, without intervals",
         {"scale": "scale"},
         {
             "two": At("scale", ("local", "2"), "lines of a stream: s"),
@@ -254,7 +313,7 @@ SPEED = (
         "And what is lost when they die?",
         "Nothing: {runs:.0f} runs on three engines ended with the same bytes while {workers:.0f} workers were killed, "
         "and the command {commands:.0f} times",
-        {"faults": "faults"},
+        {"faults": "chaos"},
         {
             name: At("chaos", (), column, of=sum)
             for name, column in (("runs", "runs"), ("workers", "workers killed"), ("commands", "commands killed"))
@@ -263,69 +322,8 @@ SPEED = (
     Answer(
         "Do several devices learn what one does?",
         "In float64 no loss differs by more than {most:.1e}; in float32 by as much as rounding alone makes of it",
-        {"several devices": "devices"},
+        {"several devices": "training-devices"},
         {"most": At("training-devices", (), "two devices", of=max)},
-    ),
-)
-README = (
-    Answer(
-        "The policy that ships, with no measurement?",
-        "cells of NAS-Bench-201 that reach 90 % and more gain {good:.2f} points, {good_share:.0f} % of what the rules "
-        "allow (trained once)",
-        {"policy": "shipped-policy"},
-        GAIN,
-    ),
-    Answer(
-        "On tasks that its training did not see?",
-        "{all_least:.0f} % [{all_least_low:.0f}, {all_least_high:.0f}] to {all_most:.0f} % [{all_most_low:.0f}, "
-        "{all_most_high:.0f}] of the largest possible gain, by task [95 % intervals]; with 1 to 30 measurements it "
-        "beats or ties every search without the policy in {fine:.0f} of {places:.0f} comparisons",
-        LEFT_OUT,
-        {**SHARES, **EVERY_PLACE, "fine": NOT_BEHIND},
-    ),
-    Answer(
-        "In a search space that it does not know?",
-        "it leaves architectures as they are; after 3 measurements {three:.0f} % of the largest possible gain, "
-        "{three_ahead:.0f} percentage points [{three_ahead_low:.0f}, {three_ahead_high:.0f}] more than "
-        "without the policy",
-        LEFT_OUT,
-        AFTER_THREE,
-    ),
-    Answer(
-        "A search on shared weights?",
-        "if its 3 best candidates are trained in full, architectures of 90 % and more gain {trained:.2f} ± "
-        "{trained_half:.2f} points of {reachable:.2f} possible; **without that the best ones get worse** ({alone:+.2f} "
-        "± {alone_half:.2f})",
-        {"supernets": "supernet-rewards"},
-        TRAINED | ALONE_BEST,
-    ),
-    Answer(
-        "A trained timm model?",
-        "MnasNet, accuracy against the original after the same fine-tuning: at {macs8:.2f} of its MACs {less8:+.2f} ± "
-        "{half8:.2f} points, at {macs6:.2f} {less6:+.2f} ± {half6:.2f}",
-        {"timm": "timm-leaner"},
-        LEANER,
-    ),
-    Answer(
-        "Against pruning tools, with no training?",
-        "MobileNetV2 with {original:.0f} % top-1 keeps {macs:.0f} % at 0.8 of its MACs and {latency:.0f} % at 0.8 of "
-        "its latency ({splits:.0f} splits), as much as a knapsack over single changes (p = {knapsack_p:.2f}). "
-        "Torch-Pruning and FastNAS ({fastnas_splits:.0f} split) keep at least {macs_behind:.0f} points less at "
-        "those MACs (p ≤ {macs_p:.0e}), Torch-Pruning {latency_behind:.0f} less at that latency",
-        OTHER_TOOLS,
-        TOOLS,
-    ),
-    Answer(
-        "Which timm models?",
-        "all {names:.0f} convolutional names are read and counted exactly; {reach:.0f} can reach 0.6 of their MACs",
-        COVERAGE,
-        READ,
-    ),
-    Answer(
-        "Is a limit ever exceeded?",
-        "no: {over:.0f} of {results:,.0f} results under limits on MACs and on measured latency",
-        {"budgets": "nasbench201-budgets"},
-        OVER,
     ),
 )
 PLACES_OF: Mapping[str, tuple[tuple[Answer, ...], str]] = {

@@ -307,6 +307,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         "How fast is the policy in one batch, against one architecture at a time?",
         (IR, POLICY),
         quick="--cells 2 --space 8 --here --device cpu",
+        part_of="speed-core",
         spaces=("DARTS",),
         methods=("policy",),
     ),
@@ -315,6 +316,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         "What does weight sharing cost in a training step?",
         (IR, "nat_plugin/nets"),
         quick="--channels 4 --cells 3 --batch 2 --within 9",
+        part_of="speed-core",
         spaces=("DARTS",),
     ),
     "training-devices": Experiment(

@@ -66,7 +66,7 @@ class TableFigure:
         }
         if self.x:
             return {
-                row: [[float(re.findall(_NUMBER, of)[0]), *cells[row, of]] for of in columns if (row, of) in cells]
+                row: [[_float(re.findall(_NUMBER, of)[0]), *cells[row, of]] for of in columns if (row, of) in cells]
                 for row in rows
             }
         if self.across:
@@ -169,6 +169,11 @@ TABLE_FIGURES: Mapping[str, TableFigure] = {
         columns=("CIFAR-10, ≥ 90", "CIFAR-10, ≥ 93", "CIFAR-100, ≥ 90", "CIFAR-100, ≥ 93"),
         across=True,
     ),
+    "policy_learning": TableFigure(
+        {"five trainings, rules nat": "policies-learning"},
+        "gain in test accuracy, points",
+        columns=("CIFAR-10, ≥ 90", "CIFAR-10, ≥ 93", "CIFAR-100, ≥ 90", "CIFAR-100, ≥ 93"),
+    ),
     "proxies": TableFigure(
         {"mean of six inputs": "proxies-ranks"},
         "rank correlation with validation accuracy",
@@ -178,10 +183,21 @@ TABLE_FIGURES: Mapping[str, TableFigure] = {
         ),
         columns=("nb201 93 and more", "transnas class_object, good", "transnas autoencoder, good", "macro all"),
     ),
+    "proxies_trained": TableFigure(
+        {"DARTS_V2, two seeds": "proxies-trained"},
+        "test accuracy of what was proposed against it, points",
+        columns=("proposed against it, 95 %",),
+    ),
     "shipped_policy": TableFigure(
         {"": "home-gains"}, "share of the best reachable gain, %", rows=("no query",), across=True, number=1
     ),
     "speed": TableFigure({"two cores": "speed-cpu", "H200": "speed-gpu"}, "seconds", columns=("time",), powers=True),
+    "speed_search": TableFigure({"DARTS cells": "speed-search"}, "ms of a proposal", x="observations", powers=True),
+    "supernet_ablations": TableFigure(
+        {"mean of two supernets": "supernet-measurements"},
+        "rank correlation with true accuracy",
+        columns=("rank correlation, 90 to 93", "rank correlation, ≥ 93"),
+    ),
     "supernet_rewards": TableFigure(
         {"held-out inputs": "supernet-gains"},
         "gain in test accuracy, points",

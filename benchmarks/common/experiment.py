@@ -7,7 +7,9 @@ from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
-from benchmarks.common.results import RESULTS
+from benchmarks.common.results import RESULTS, ROOT
+
+EVIDENCE = ROOT / "docs" / "evidence"
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,8 @@ class Experiment:
     """Of ``benchmarks.spaces``: whose networks it looks at."""
     methods: tuple[str, ...] = ()
     """Of ``benchmarks.methods``: what it compares."""
+    part_of: str = ""
+    """The experiment that runs this one as a part of its own, and keeps its figures."""
     tables: str = ""
     """The module with ``tables_of``, where ``module`` needs a framework that tables can do without."""
 
@@ -39,6 +43,10 @@ class Experiment:
 
     def load_tables(self) -> ModuleType:
         return import_module(f"benchmarks.experiments.{self.tables or self.module}")
+
+    def page(self, name: str) -> Path:
+        """Of the documentation, where its results are: by its name, or that of the experiment that it is a part of."""
+        return EVIDENCE / f"{self.part_of or name}.md"
 
     def place(self, name: str) -> Path:
         """The file for its results, by the experiment's name where none are kept yet."""

@@ -16,6 +16,7 @@ from benchmarks.answers import Answer, At, Beside, Figure, Percent, Said, Total,
 from benchmarks.common.results import RESULTS, ROOT, read_results
 from benchmarks.methods import METHODS
 from benchmarks.provenance import DIRTY, IN_REPOSITORY, LANDED, PRINTED, SINCE, TODAY, Run, commit_of, list_of, referred
+from benchmarks.questions import PLACES_OF
 from benchmarks.registry import EXPERIMENTS
 from benchmarks.running import parser_of
 from benchmarks.spaces import SPACES
@@ -63,6 +64,16 @@ def test_figures_that_other_pages_quote_are_those_of_the_tables() -> None:
         text = " ".join((ROOT / "docs" / page).read_text().split())
         for says, figures in quotes:
             assert says.format(**{name: each.read(texts) for name, each in figures.items()}) in text, page
+
+
+ANSWERS = [answer for answers, _ in PLACES_OF.values() for answer in answers]
+
+
+@pytest.mark.parametrize("answer", ANSWERS, ids=lambda answer: answer.question)
+def test_an_answer_has_intervals_or_says_why_not(answer: Answer) -> None:
+    """Counts and largest differences need none."""
+    means = re.search(r"\{\w+:[^}]*\.[1-9]f\}", answer.says)
+    assert not means or re.search(r"±|\[\{|p [=≤]|interval", answer.says)
 
 
 def test_no_table_of_evidence_is_written_by_hand() -> None:
