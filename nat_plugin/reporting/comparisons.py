@@ -139,7 +139,7 @@ def _lead(found: ComparisonView) -> str:
     """The verdicts against the baseline, and who found most."""
     known = {label: each.held_out.value for label, each in found.strategies.items() if each.held_out.value is not None}
     best = max(known, key=lambda label: known[label] or 0.0, default=None)
-    said = [] if best is None else [f"The largest mean gain held out has {best}."]
+    said = [] if best is None else [f"{best} has the largest mean gain on held-out data."]
     for label, each in found.strategies.items():
         if each.verdict == "none":
             said.append(f"{label} against {found.baseline}: no verdict.")

@@ -82,13 +82,13 @@ def changes(before: Network, after: Network) -> Iterator[PagePart]:
         return
     rows = [
         (
-            TableCell(old.cell), TableCell(old.where), TableCell(shortened(old.key, LONG)),
+            TableCell(old.cell), TableCell(old.where),
             TableCell(shortened(old.op, LONG)), TableCell(shortened(new.op, LONG)),
-            _difference(old.params, new.params), _difference(old.macs, new.macs),
+            _difference(old.params, new.params), _difference(old.macs, new.macs), TableCell(shortened(old.key, LONG)),
         )
         for old, new in pairs
     ]  # fmt: skip
-    names = ("cell", "edge", "place in the format", "before", "after", "parameters", "MACs")
+    names = ("cell", "edge", "before", "after", "parameters", "MACs", "place in the format")
     columns = tuple(Column(name, code=name in ("before", "after")) for name in names)
     left = len(rows) - MANY_EDGES
     cut = f"{left:,} more changes are left out here." if left > 0 else ""
@@ -144,11 +144,11 @@ def _part(described: dict[str, object], name: str | None, metric: str) -> int:
 
 def every_edge(network: Network, title: str) -> Folded:
     rows = [
-        (TableCell(e.cell), TableCell(e.where), TableCell(shortened(e.key, LONG)), TableCell(shortened(e.op, LONG)),
-         count(e.params), count(e.macs))
+        (TableCell(e.cell), TableCell(e.where), TableCell(shortened(e.op, LONG)), count(e.params), count(e.macs),
+         TableCell(shortened(e.key, LONG)))
         for e in edges(network)
     ]  # fmt: skip
-    names = ("cell", "edge", "place in the format", "operation", "parameters", "MACs")
+    names = ("cell", "edge", "operation", "parameters", "MACs", "place in the format")
     columns = tuple(Column(name, bars=name in ("parameters", "MACs"), code=name == "operation") for name in names)
     left = len(rows) - MANY_EDGES
     cut = f"{left:,} more are left out here." if left > 0 else ""

@@ -165,6 +165,9 @@ class Page:
     title: str
     lead: str
     sections: tuple[Section, ...]
+    made_of: str = "the files in this folder"
+    again: str = "nat report ."
+    """The command that makes it again."""
 
 
 def values(*texts: str | TableCell) -> tuple[TableCell, ...]:

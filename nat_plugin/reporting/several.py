@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 
 from nat_plugin.evaluators.scale import Scale
@@ -22,7 +23,7 @@ from nat_plugin.reporting.page import (
     shortened,
 )
 from nat_plugin.reporting.plots import Axis, Cloud, Curve, available, clouds, curves
-from nat_plugin.reporting.runs import LONG, Run
+from nat_plugin.reporting.runs import LONG, ArchitectureView, Run
 from nat_plugin.reporting.searches import GAIN, best_so_far
 from nat_plugin.runs.report import verdict_text
 
@@ -39,12 +40,14 @@ def several_page(runs: Sequence[tuple[str, Run]]) -> Page:
     lead = f"{len(runs)} runs on {shortened(', '.join(labels), 300)}."
     if len({run.result.scale.name for _, run in runs}) > 1 or len({run.result.data.name for _, run in runs}) > 1:
         lead += " They were not measured on the same data, so that their figures cannot be compared."
-    return Page("Runs side by side", f"{len(runs)} runs", lead, tuple(each for each in sections if each.blocks))
+    shown = tuple(each for each in sections if each.blocks)
+    again = shlex.join(["nat", "report", *(name for name, _ in runs)])
+    return Page("Runs side by side", f"{len(runs)} runs", lead, shown, "the folders of these runs", again)
 
 
 def _answer(runs: Sequence[tuple[str, Run]]) -> Iterator[PagePart]:
-    columns = ("run", "architecture", "strategy", "rules", "seed", "parameters", "MACs", "input on test",
-               "result on test", "difference", "verdict", "evaluations")  # fmt: skip
+    columns = ("run", "difference", "verdict", "MACs", "parameters", "input on test", "result on test", "evaluations",
+               "strategy", "rules", "seed", "architecture")  # fmt: skip
     yield Table("Results side by side", tuple(map(Column, columns)), tuple(_row(name, run) for name, run in runs))
     for name, run in runs:
         yield Text(f"{name}: {verdict_text(run.figures)}")
@@ -58,11 +61,11 @@ def _row(name: str, run: Run) -> tuple[TableCell, ...]:
         return TableCell(f"{new:,} ({new / old - 1:+.1%})", float(new))
 
     return (
-        TableCell(name), TableCell(shortened(run.label, 60)), TableCell(found.strategy), TableCell(found.rules),
-        count(found.seed), saved(before.params, after.params), saved(before.macs, after.macs),
+        TableCell(name), TableCell(scale.change(difference.value), difference.value), TableCell(found.verdict),
+        saved(before.macs, after.macs), saved(before.params, after.params),
         *(TableCell(scale.value(side.test.value), side.test.value) for side in (before, after)),
-        TableCell(scale.change(difference.value), difference.value), TableCell(found.verdict),
-        count(len(run.journal.evaluations)),
+        count(len(run.journal.evaluations)), TableCell(found.strategy), TableCell(found.rules), count(found.seed),
+        TableCell(shortened(run.label, 60)),
     )  # fmt: skip
 
 
@@ -77,18 +80,16 @@ def _curves(runs: Sequence[tuple[str, Run]], names: Names) -> Iterator[Picture]:
     if drawn:
         yield curves(names.next(), "Best so far", Axis("distinct networks measured", GAIN), drawn, step=True)
     for metric, label in (("macs", "MACs"), ("params", "parameters")):
-        points = [
-            Cloud(
-                name,
-                [float(getattr(side, metric)) for side in (run.result.input, run.result.result)],
-                [side.test.value for side in (run.result.input, run.result.result)],
-                [None, None],
-            )
-            for name, run in runs
-        ]
+        points = [_cloud(name, [run.result.result], metric) for name, run in runs]
+        points.append(_cloud("the inputs", [run.result.input for _, run in runs], metric))
         caption = f"Input and result of each run: on test, against {label}"
         scale = runs[0][1].result.scale.name
         yield clouds(names.next(), caption, Axis(label, f"{scale} on test"), points)
+
+
+def _cloud(name: str, sides: Sequence[ArchitectureView], metric: str) -> Cloud:
+    costs = [float(getattr(side, metric)) for side in sides]
+    return Cloud(name, costs, [side.test.value for side in sides], [None] * len(sides))
 
 
 def _architectures(runs: Sequence[tuple[str, Run]]) -> Iterator[PagePart]:

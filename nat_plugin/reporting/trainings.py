@@ -168,16 +168,26 @@ def _answer(found: Training) -> Iterator[PagePart]:
     yield Text(
         "What the policy makes of a network that was held out, at once and without a query, in the unit of the score."
     )
-    names = ("task", "rules", "limits", "inputs", "with a score", "gain", "worse", "best reachable", "share of it")
+    names = (
+        "task",
+        "rules",
+        "limits",
+        "gain",
+        "of the best",
+        "best reachable",
+        "worse",
+        "inputs",
+        "with a score",
+    )
     yield Table(
         "Gain on inputs held out",
-        tuple(Column(name, bars=name == "share of it") for name in names),
+        tuple(map(Column, names)),
         tuple(
             (
                 TableCell(name), TableCell(gain.rules),
                 TableCell(" ".join(f"{metric} {limit}" for metric, limit in gain.limits.items()) or "none"),
-                count(gain.inputs), count(gain.known), _figure(gain.gain, "+.4g"), _figure(gain.worse, ".1%"),
-                _figure(gain.best, "+.4g"), _figure(gain.share, ".1%"),
+                _figure(gain.gain, "+.4g"), _figure(gain.share, ".1%"), _figure(gain.best, "+.4g"),
+                _figure(gain.worse, ".1%"), count(gain.inputs), count(gain.known),
             )
             for name, gain in rows
         ),

@@ -6,7 +6,7 @@ from __future__ import annotations
 import base64
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,11 @@ from fontTools.fontBuilder import FontBuilder
 from fontTools.pens.ttGlyphPen import TTGlyphPen
 from PIL import Image
 
-from nat_plugin.reporting.report_file import write_report
+from nat_plugin.reporting.report_file import write_report, write_side_by_side
 from tests.reporting.browser import check_everywhere, launched, opened
 from tests.reporting.compactions import write_compaction
 from tests.reporting.made_up import write_comparison, write_run
+from tests.reporting.trainings import write_training
 
 HERE = Path(__file__).parent
 CONTROLS = ("button", "link", "table", "region", "img", "heading", "figure", "navigation")
@@ -197,7 +198,25 @@ def test_printed_it_shows_what_is_folded_and_leaves_out_what_is_to_be_pressed(pa
     assert page.pdf(format="A4").startswith(b"%PDF-")
 
 
-MADE_UP = {"compaction": write_compaction, "run": write_run, "comparison": write_comparison}
+def reported(write: Callable[[Path], Path]) -> Callable[[Path], Path]:
+    """Makes the report of what ``write`` puts into a folder."""
+    return lambda folder: write_report(write(folder), pytest.fail)
+
+
+def side_by_side(folder: Path) -> Path:
+    """The report of a run and of one with another accuracy."""
+    folder.mkdir()
+    runs = [write_run(folder / "first"), write_run(folder / "second", accuracy=0.85)]
+    return write_side_by_side(runs, pytest.fail, folder / "several.html")
+
+
+MADE_UP = {
+    "compaction": reported(write_compaction),
+    "run": reported(write_run),
+    "comparison": reported(write_comparison),
+    "training": reported(write_training),
+    "several": side_by_side,
+}
 
 
 @pytest.mark.parametrize("what", MADE_UP)
@@ -206,7 +225,7 @@ def test_it_looks_as_it_did(browser: Any, what: str, tmp_path: Path, width: int,
     """Every letter is as wide as any other and leaves nothing, and plots are left out: what remains is the same with
     the fonts of any machine."""
     committed, taken = HERE / f"{what}-{width}-{scheme}.png", tmp_path / "taken.png"
-    report = write_report(MADE_UP[what](tmp_path / what), pytest.fail)
+    report = MADE_UP[what](tmp_path / what)
     with opened(browser, report, width, color_scheme=scheme, bypass_csp=True) as page:
         page.add_style_tag(content=_blank(page.evaluate("document.documentElement.textContent")))
         page.evaluate("document.fonts.load('16px blank')")

@@ -246,6 +246,10 @@ def test_runs_side_by_side(run: Path, ended: Path, nat: Nat, tmp_path: Path) -> 
     assert page.text.count(verdict_text(result)) == 2
     assert page.text.count(result["result"]["architecture"]) == 2
     assert {"run", "ended"} <= set(page.text.split())
+    assert page.text.rstrip().endswith("from the folders of these runs. To make it again: nat report run ended")
+    assert page.source.count("> the inputs</text>") == 2
+    columns = page.text.partition("Results side by side")[2].split()[0]
+    assert columns.startswith("rundifferenceverdict")  # on a telephone these are seen without scrolling
     with pytest.raises(NATError, match="at most 8 runs"):
         write_side_by_side([run] * 9, silent, tmp_path / "x.html")
     assert (
