@@ -26,7 +26,7 @@ def test_no_other_type_has_the_name_of_a_class() -> None:
     for path in CODE:
         for name, is_class in types(ast.parse(path.read_text(encoding="utf-8"))):
             places[name].append(str(path.relative_to(ROOT)))
-            if is_class and not name.startswith("_"):
+            if is_class:
                 classes.add(name)
     assert len(classes) > 400, "they are found"
     assert {name: found for name, found in places.items() if name in classes and len(found) > 1} == {}

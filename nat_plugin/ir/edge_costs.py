@@ -16,7 +16,7 @@ from nat_plugin.ir.ops import Op, Site, op_cost
 from nat_plugin.ir.shapes import layout
 
 _CellForm: TypeAlias = tuple[str, int, tuple[Node, ...], tuple[int, ...], bool]
-_Key: TypeAlias = tuple[Shape, tuple[tuple[Layer, ...], ...], tuple[Placement, ...], Head, tuple[_CellForm, ...]]
+_NetworkKey: TypeAlias = tuple[Shape, tuple[tuple[Layer, ...], ...], tuple[Placement, ...], Head, tuple[_CellForm, ...]]
 
 
 class EdgeCosts:
@@ -131,7 +131,7 @@ class _Query:
 
     __slots__ = ("key", "network")
 
-    def __init__(self, network: Network, key: _Key) -> None:
+    def __init__(self, network: Network, key: _NetworkKey) -> None:
         self.network, self.key = network, key
 
     def __hash__(self) -> int:

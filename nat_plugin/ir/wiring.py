@@ -29,7 +29,7 @@ class Wiring(NamedTuple):
 class CellWiring:
     """Where the edges of a cell lead. ``slots``: by edge, the number of its slot, or if fixed -1 (op) or -2 (null)."""
 
-    def __init__(self, key: _Key) -> None:
+    def __init__(self, key: _WiringKey) -> None:
         self._inputs, self._ends, self._slots, self._output = key
         self._states: dict[int, Wiring] = {}
         self._live: dict[int, tuple[bool, ...]] = {}
@@ -94,7 +94,7 @@ class CellWiring:
         return Wiring(bool(output), len(output) == len(self._output), tuple(edges[::-1]), nodes, output)
 
 
-_Key: TypeAlias = tuple[int, tuple[tuple[int, int], ...], tuple[int, ...], tuple[int, ...]]
+_WiringKey: TypeAlias = tuple[int, tuple[tuple[int, int], ...], tuple[int, ...], tuple[int, ...]]
 
 
 def wiring(cell: Cell) -> CellWiring:
@@ -108,5 +108,5 @@ def wiring(cell: Cell) -> CellWiring:
 
 
 @lru_cache(maxsize=8192)
-def _cached(key: _Key) -> CellWiring:
+def _cached(key: _WiringKey) -> CellWiring:
     return CellWiring(key)

@@ -44,6 +44,18 @@ def read_finished(folder: Path, plugins: Plugins) -> Finished:
     return Finished(network, adapter, weights)
 
 
+def result_if_ended(folder: Path, record: RunRecord, moved: bool) -> dict[str, Any] | None:
+    """For ``nat resume``: the result of a run or training whose files are as they were written; None where it has not
+    ended. ``moved``: the record names new places of what was read, which are checked and written down."""
+    if not is_done(folder):
+        return None
+    check(folder, record.run)
+    if moved:
+        record.check_there(folder)
+        record.write(folder)
+    return read_result(folder)
+
+
 def read_result(folder: Path) -> dict[str, Any]:
     """What ``result.json`` holds, as it was written."""
     values: dict[str, Any] = json.loads(read_text(folder / RESULT))

@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from nat_plugin.checksums import check, is_done, write_checksums
+from nat_plugin.checksums import write_checksums
 from nat_plugin.errors import NATError
 from nat_plugin.files import WriteError
 from nat_plugin.ir import Network
@@ -19,7 +19,7 @@ from nat_plugin.policy.finding import check_still_ships
 from nat_plugin.runs.choice import FinalEpoch, FinalSelection, check_final
 from nat_plugin.runs.curves import Curves
 from nat_plugin.runs.devices import on_its_devices, plan_of_record, set_up_together
-from nat_plugin.runs.finished import read_result
+from nat_plugin.runs.finished import result_if_ended
 from nat_plugin.runs.folder import Journal, begin_folder, check_free, locked, tidy_folder
 from nat_plugin.runs.progress import Reporter
 from nat_plugin.runs.recipe import RunPlan
@@ -78,12 +78,8 @@ def resume(
     with on_its_devices(plan, plugins) as ranks, locked(folder):
         tidy_folder(folder)
         record = RunRecord.read(folder).moved(moved or {})
-        if is_done(folder):
-            check(folder, record.run)
-            if moved:
-                record.check_there(folder)
-                record.write(folder)
-            return read_result(folder)
+        if (ended := result_if_ended(folder, record, bool(moved))) is not None:
+            return ended
         check_still_ships(record.files, "begin anew in another folder")
         record.check_there(folder)
         setup = set_up_together(plan_of(record.recipe, plugins), record.origin, plugins, ranks)

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from nat_plugin.checksums import check, is_done, write_checksums
+from nat_plugin.checksums import write_checksums
 from nat_plugin.device import find_compute
 from nat_plugin.errors import NATError
 from nat_plugin.files import WriteError, write_text
@@ -28,7 +28,7 @@ from nat_plugin.policy.training.sources import outside_of, read_pool
 from nat_plugin.policy.training.spaces import World
 from nat_plugin.policy.training.tasks import HeldOutShare, TrainingTask
 from nat_plugin.policy.training.trainer import Trainer
-from nat_plugin.runs.finished import read_result
+from nat_plugin.runs.finished import result_if_ended
 from nat_plugin.runs.folder import Journal, begin_folder, check_free, locked, tidy_folder
 from nat_plugin.runs.progress import Reporter
 from nat_plugin.runs.record import RunSource
@@ -66,12 +66,8 @@ def resume(
     with locked(folder):
         tidy_folder(folder)
         record = TrainingRecord.read(folder).moved(moved or {})
-        if is_done(folder):
-            check(folder, record.run)
-            if moved:
-                record.check_there(folder)
-                record.write(folder)
-            return read_result(folder)
+        if (ended := result_if_ended(folder, record, bool(moved))) is not None:
+            return ended
         record.check_there(folder)
         plan = plan_training(record.recipe, plugins)
         trainer = _set_up(plan, folder, plugins)
