@@ -34,7 +34,7 @@ class WorkerPool:
         self._executor = ProcessPoolExecutor(count, context, _begin, (self._reading, {**passed_on, **environment}))
 
     def submit(self, *call: Any) -> Future[Any]:
-        with _deaf():  # which the process inherits that is started here
+        with deaf():
             return self._executor.submit(*call)
 
     def end(self) -> None:
@@ -82,13 +82,19 @@ def _begin(stop: connection.Connection, environment: Mapping[str, str]) -> None:
 
 
 @contextmanager
-def _deaf() -> Iterator[None]:
-    """Ctrl-C waits meanwhile, where the system has it wait."""
-    if not hasattr(signal, "pthread_sigmask"):
+def deaf() -> Iterator[None]:
+    """Ctrl-C waits until this is left; processes that are begun within do not hear it at all. Where the system cannot
+    have it wait, it does not."""
+    if not hasattr(signal, "pthread_sigmask") or threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    came: list[int] = []
+    handler = signal.signal(signal.SIGINT, lambda number, _: came.append(number))  # another thread may be given it
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # which is inherited
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.signal(signal.SIGINT, handler)
+        if came:
+            signal.raise_signal(signal.SIGINT)

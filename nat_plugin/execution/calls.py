@@ -101,7 +101,7 @@ def answers(
         first, oldest = next(iter(tries.items()))
         age = time.monotonic() - oldest.since
         watch(UnderWay(len(tries), age))
-        if executor.is_late(age):
+        if executor.is_late(age) and not first.done():  # its answer may wait while this process is at something else
             future = first
             found: Returned | str = f"nothing was heard of its worker for {age:.0f} seconds"
         else:

@@ -59,7 +59,7 @@ def scratch_folder() -> Iterator[Path]:
     machines see as well. It goes at the end."""
     here = Path.cwd()
     with file_errors(here):
-        made = TemporaryDirectory(prefix="nat-workers-", dir=here)
+        made = TemporaryDirectory(prefix="nat-workers-", dir=here, ignore_cleanup_errors=True)  # ended jobs may write
     with made:
         yield Path(made.name)
 

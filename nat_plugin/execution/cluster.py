@@ -29,16 +29,18 @@ class ClusterRoom:
 
     def __init__(self, nodes: Callable[[], list[dict[str, Any]]], needs: dict[str, float], patience: float) -> None:
         """``nodes``: as Ray lists them; ``needs``: what a task takes; ``patience``: seconds until there has to be a
-        node that has it."""
+        node that has it for the first time. One that was there may come back."""
         self._nodes, self._needs = nodes, {name: value for name, value in needs.items() if value}
         self._last, self._places = -LOOK, 0
         self._until = time.monotonic() + patience
 
     def places(self) -> int:
-        """NATError where no node could ever take a task."""
+        """NATError where no node can take a task, and has not for too long."""
         if time.monotonic() - self._last >= LOOK:
             self._places = sum(self._on(each["Resources"]) for each in self._nodes() if each["Alive"])
             self._last = time.monotonic()
+            if self._places:
+                self._until = self._last + TO_GROW
         if not self._places and time.monotonic() >= self._until:
             wanted = " and ".join(f"{value:g} {name}" for name, value in self._needs.items())
             raise NATError(f"executor: no node of the Ray cluster has {wanted}: lower executor.cpus or executor.gpus")

@@ -1,4 +1,4 @@
-"""Jobs of submitit that are waited for by one thread, however many there are. It keeps no process from its end."""
+"""Jobs of submitit that are waited for by one thread, however many there are, until nobody waits any more."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class AwaitedJobs:
     def __init__(self, folder: Path, seconds: float, lost: type[BaseException]) -> None:
         self._folder, self._seconds, self._lost = folder, seconds, lost
         self._jobs: dict[Future[Any], Any] = {}
-        self._changed = threading.Condition()
+        self._changed, self._closed = threading.Condition(), False
         threading.Thread(target=self._watch, daemon=True).start()
 
     @property
@@ -38,6 +38,15 @@ class AwaitedJobs:
             self._changed.notify()
         return future
 
+    def close(self) -> None:
+        """Nobody waits any more: what is under way counts as lost."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        for future in self.under_way:
+            with suppress(InvalidStateError):
+                future.set_exception(self._lost("it was not waited for"))
+
     def _drop(self, future: Future[Any]) -> None:
         with self._changed:
             self._jobs.pop(future, None)
@@ -46,8 +55,9 @@ class AwaitedJobs:
         seen: set[Future[Any]] = set()  # of jobs that have ended, whose results may be late
         while True:
             with self._changed:
-                while not self._jobs:
-                    self._changed.wait()
+                self._changed.wait_for(lambda: self._jobs or self._closed)
+                if self._closed:
+                    return
             jobs = self.under_way
             seen.intersection_update(jobs)
             for future, job in jobs.items():
@@ -64,14 +74,13 @@ class AwaitedJobs:
                         raise self._lost(f"job {job.job_id} is not known any more")
                     return False
                 is_there = job.paths.result_pickle.exists()
+            if is_there:
+                self._take(future, job)
+            else:  # submitit waits for the disk of a cluster: no other job waits for that
+                threading.Thread(target=self._take, args=(future, job), daemon=True).start()
         except BaseException as error:  # noqa: BLE001 - whoever asked for it hears of it
             with suppress(InvalidStateError):
                 future.set_exception(error)
-            return True
-        if is_there:
-            self._take(future, job)
-        else:  # submitit waits for the disk of a cluster: no other job waits for that
-            threading.Thread(target=self._take, args=(future, job), daemon=True).start()
         return True
 
     def _is_forgotten(self, job: Any) -> bool:

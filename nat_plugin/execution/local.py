@@ -13,6 +13,7 @@ from queue import SimpleQueue
 from typing import Any
 
 from nat_plugin.execution.base import Executor, ExecutorSettings
+from nat_plugin.execution.carrying import Returned
 from nat_plugin.processes import GPU_OF_WORKER, WorkerPool
 
 DEVICES = Path("/dev")
@@ -73,7 +74,7 @@ class LocalExecutor(Executor):
         try:
             future = pool.submit(function, *arguments)
         except BrokenProcessPool:  # its process was killed while it was at nothing
-            self._drop(pool)
+            self._end(pool)
             return self.submit(function, *arguments)
         except (EOFError, OSError) as error:  # there is no process for it: what it is forked from was killed as well
             future = Future()
@@ -90,8 +91,8 @@ class LocalExecutor(Executor):
             pool = self._busy.pop(future)
             if pool in self._pools:
                 self._pools[pool] -= 1
-                if isinstance(future.exception(), BrokenProcessPool):
-                    self._drop(pool)
+                if _came_to_nothing(future):
+                    self._end(pool)
                 elif not self._pools[pool]:
                     self._idle.append(pool)
         while self._idle:
@@ -115,14 +116,13 @@ class LocalExecutor(Executor):
 
     def shun(self, future: Future[Any], worker: str) -> None:
         del worker  # its pool is known
-        pool = self._busy.get(future)
-        if pool in self._pools:
-            pool.end()
-            self._drop(pool)
+        if (pool := self._busy.get(future)) is not None:  # else `_free` has ended it
+            self._end(pool)
 
-    def _drop(self, pool: WorkerPool) -> None:
+    def _end(self, pool: WorkerPool) -> None:
         if self._pools.pop(pool, None) is not None:
             self._gpus.pop(pool, None)
+            pool.end()
             pool.close()
 
     def close(self, at_once: bool) -> None:
@@ -135,3 +135,11 @@ class LocalExecutor(Executor):
         self._gpus.clear()
         self._idle.clear()
         self._busy.clear()
+
+
+def _came_to_nothing(future: Future[Any]) -> bool:
+    """Of a call that is over."""
+    if future.exception() is not None:
+        return True
+    returned = future.result()
+    return isinstance(returned, Returned) and returned.failed

@@ -11,7 +11,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import AbstractContextManager, contextmanager, redirect_stderr, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stderr, suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,6 +22,7 @@ from nat_plugin.execution.base import Executor, ExecutorSettings
 from nat_plugin.execution.carrying import Returned
 from nat_plugin.execution.jobs import AwaitedJobs
 from nat_plugin.files import ReadError, file_errors, open_own, read_bytes, read_text, write_all
+from nat_plugin.processes import deaf
 
 JOBS = "jobs"
 """The folder of what goes to jobs and comes back, within that of the results."""
@@ -69,20 +70,22 @@ class SubmititExecutor(Executor):
         self._lost_job: type[BaseException] = submitit.core.utils.UncompletedJobError
         self._jobs_of: Path = (folder / JOBS).absolute()
         minutes = A_DAY if settings.timeout is None else math.ceil(settings.timeout / 60) + MORE_MINUTES
+        kinds = {"slurm": submitit.SlurmJob, "local": submitit.LocalJob}
+        own = {f"{settings.cluster}_max_pickle_size_gb": math.inf} if settings.cluster in kinds else {}  # else 1 GB
         try:
-            self._submitit: Any = submitit.AutoExecutor(self._jobs_of, cluster=settings.cluster)
+            self._submitit: Any = submitit.AutoExecutor(self._jobs_of, cluster=settings.cluster, **own)
             self._submitit.update_parameters(**{"timeout_min": minutes, **settings.parameters})
         except (RuntimeError, NameError, TypeError, ValueError, AssertionError) as error:
             raise NATError(f"executor: submitit refuses this: {error}") from error
         allowed = 60 * (float(settings.parameters.get("timeout_min", minutes)) + MORE_MINUTES)
         self._awaited = AwaitedJobs(self._jobs_of, allowed, self._lost_job)
         self._any_lost = False
-        kinds = {"slurm": submitit.SlurmJob, "local": submitit.LocalJob}
         self._left = self._found_again(kinds[settings.cluster]) if settings.cluster in kinds else {}
 
     def _found_again(self, kind: Any) -> dict[str, Any]:
         """Jobs of a process that was killed, by the names of their calls: the last of each that is done, or that goes
-        on and can be waited for, which this machine's own cannot. All others are ended."""
+        on and can be waited for, which this machine's own cannot. All others are ended; of this machine's own the
+        numbers may be those of other jobs in SLURM, whose jobs have a script."""
         names, found = self._names(), dict[str, Any]()
         jobs = [kind(folder=self._jobs_of, job_id=number) for number in self._numbers()]
         if jobs and self.settings.cluster == "slurm":
@@ -93,7 +96,7 @@ class SubmititExecutor(Executor):
                 found |= {} if name is None else {name: job}
             elif self.settings.cluster == "local":
                 _interrupt(int(job.job_id), self._jobs_of)
-            elif not kind.watcher.is_done(job.job_id, mode="cache"):
+            elif job.paths.submission_file.exists() and not kind.watcher.is_done(job.job_id, mode="cache"):
                 if name is not None and kind.watcher.get_state(job.job_id, mode="cache") != "UNKNOWN":
                     found[name] = job
                 else:
@@ -123,12 +126,12 @@ class SubmititExecutor(Executor):
         return (self._lost_job,)
 
     def submit(self, function: Callable[..., Any], /, *arguments: Any) -> Future[Any]:
-        return self._future(self._begun(function, arguments))
+        return self._begun(function, arguments)[1]
 
     def begin(self, name: str, function: Callable[..., Any], /, *arguments: Any) -> Future[Any]:
         if (job := self._left.pop(name, None)) is not None and not _came_to_nothing(job):
             return self._future(job)
-        job = self._begun(function, arguments)
+        job, future = self._begun(function, arguments)
         if name and self.settings.cluster != "debug":
             path = self._jobs_of / _NAMES
             line = "\n" + json.dumps({"name": name, "job": job.job_id})  # what was written last may be cut off
@@ -138,19 +141,25 @@ class SubmititExecutor(Executor):
                     write_all(handle, line.encode())
                 finally:
                     os.close(handle)
-        return self._future(job)
+        return future
 
-    def _begun(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+    def _begun(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[Any, Future[Any]]:
         pauses = iter(PAUSES)
         while True:
             try:
-                with file_errors(self._jobs_of), self._quiet():
-                    return self._submitit.submit(function, *arguments)
+                with self._whole(), file_errors(self._jobs_of), self._quiet():
+                    job = self._submitit.submit(function, *arguments)
+                    return job, self._future(job)
             except RuntimeError as error:  # also of a scheduler that has too many jobs, or too much to do
                 if (pause := next(pauses, None)) is None:
                     why = " ".join(str(error).split())[:300]
                     raise NATError(f"executor: a job was refused {len(PAUSES) + 1} times: {why}") from error
                 time.sleep(pause)
+
+    def _whole(self) -> AbstractContextManager[object]:
+        """Ctrl-C comes before or after: nobody would end a job that SLURM has taken and that is not known here. One of
+        this machine ends by it."""
+        return deaf() if self.settings.cluster == "slurm" else nullcontext()
 
     def _quiet(self) -> AbstractContextManager[object]:
         """What submitit and jobs of this machine print beside what they raise is for nobody."""
@@ -171,6 +180,7 @@ class SubmititExecutor(Executor):
             job.cancel(check=False)
         if not at_once and not self._any_lost:  # else what the jobs printed is kept
             shutil.rmtree(self._jobs_of, ignore_errors=True)
+        self._awaited.close()
 
 
 def _came_to_nothing(job: Any) -> bool:

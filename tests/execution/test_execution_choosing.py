@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import ExitStack
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,7 +18,7 @@ from nat_plugin.comparisons.compare import compare
 from nat_plugin.comparisons.recipe import plan_comparison
 from nat_plugin.errors import NATError
 from nat_plugin.execution import base
-from nat_plugin.execution.choosing import find_executor
+from nat_plugin.execution.choosing import find_executor, scratch_folder
 from nat_plugin.extending import Executor, ExecutorSettings
 from nat_plugin.hookspecs import hookimpl
 from nat_plugin.plugins import Plugins, installed, plugins
@@ -133,6 +136,19 @@ def test_the_executor_of_the_docs_works(tmp_path: Path) -> None:
     executor = find_executor("threads", ExecutorSettings(workers=2), tmp_path, found)
     answers = all_of(executor, *((number, square, number) for number in range(5)))
     assert [answers[number].value for number in range(5)] == [0, 1, 4, 9, 16]
+
+
+def test_what_a_job_still_writes_into_a_scratch_folder_is_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one does that is ended by Ctrl-C."""
+    monkeypatch.chdir(tmp_path)
+    endless = "cd $0; while :; do : > $((number++)); done 2> /dev/null"
+    with ExitStack() as ends, scratch_folder() as folder:
+        job = ends.enter_context(subprocess.Popen(["bash", "-c", endless, folder]))
+        ends.callback(job.kill)
+        while not (folder / "2000").exists():
+            time.sleep(0.01)
 
 
 def test_processes_of_older_recipes_are_workers(capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,6 +16,7 @@ import torch
 
 from nat_plugin.errors import NATError
 from nat_plugin.execution import calls, local
+from nat_plugin.execution.carrying import carried_out
 from nat_plugin.execution.choosing import check_executor, executor_values, find_executor
 from nat_plugin.plugins import plugins
 from nat_plugin.runs.progress import Silent
@@ -88,6 +89,14 @@ def test_a_local_worker_that_is_killed_while_it_is_at_nothing_costs_nothing(tmp_
         assert found.submit(square, 7).result() == 49
 
 
+def test_nor_does_a_local_one_get_another_before_that_is_looked_at(tmp_path: Path) -> None:
+    """As where two calls have ended, and the answer to the other is taken first."""
+    with executor({"name": "local", "workers": 2}, tmp_path) as found:
+        failed = found.submit(carried_out, broken, (), None, "").result()
+        assert failed.failed
+        assert found.submit(carried_out, where, (), None, "").result().worker != failed.worker
+
+
 @pytest.mark.parametrize("engine", [ENGINES[0], ENGINES[2]])
 def test_a_worker_in_which_a_call_failed_gets_no_other(engine: dict[str, Any], tmp_path: Path) -> None:
     call = SickAtFirst(str(tmp_path / "first"))
@@ -124,6 +133,19 @@ def test_a_worker_that_hangs_before_its_call_is_given_up(tmp_path: Path, monkeyp
     assert answers["hangs"].lost is not None
     assert answers["hangs"].lost.startswith("nothing was heard of its worker for ")
     assert answers["well"].value == 49
+
+
+def test_an_answer_that_waited_for_this_process_is_not_late(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may be at something else for long between two answers."""
+    found = executor({"name": "local", "workers": 2, "timeout": 60, "retries": 0}, tmp_path)
+    waiting = iter(calls.ExecutorCall(number, square, (number,)) for number in range(2))
+    with found:
+        answers = calls.answers(found, lambda: next(waiting, None))
+        first = next(answers)
+        while not all(future.done() for future in found._busy):
+            time.sleep(0.01)
+        monkeypatch.setattr(type(found), "is_late", lambda self, age: True)
+        assert {(each.subject, each.value) for each in (first, *answers)} == {(0, 0), (1, 1)}
 
 
 @pytest.mark.parametrize("engine", ENGINES)

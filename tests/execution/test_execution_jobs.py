@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,14 @@ class Job:
 
     job_id = "1"
 
-    def __init__(self, folder: Path, value: Any) -> None:
-        self.paths, self.result_pickle, self._value = self, folder / "result", value
+    def __init__(self, folder: Path, value: Any, ends: bool = True) -> None:
+        self.paths, self.result_pickle, self._value, self._ends = self, folder / "result", value, ends
+        self.stdout = folder / "none"
 
     def done(self) -> bool:
         if isinstance(self._value, Exception):
             raise self._value
-        return True
+        return self._ends
 
     def result(self) -> Any:
         return self._value
@@ -38,3 +40,14 @@ def test_one_that_cannot_be_looked_at_fails_and_the_others_are_waited_for(tmp_pa
     with pytest.raises(ValueError, match="odd"):
         sick.result(timeout=30)
     assert awaited.add(Job(tmp_path, 7)).result(timeout=30) == 7
+
+
+def test_its_thread_ends_with_it_and_nobody_waits_for_what_is_left(tmp_path: Path) -> None:
+    before = set(threading.enumerate())
+    awaited = AwaitedJobs(tmp_path, 60.0, LookupError)
+    (thread,) = set(threading.enumerate()) - before
+    left = awaited.add(Job(tmp_path, 7, ends=False))
+    awaited.close()
+    assert isinstance(left.exception(timeout=30), LookupError)
+    thread.join(timeout=30)
+    assert not thread.is_alive()

@@ -29,7 +29,7 @@ def test_where_ray_itself_dies_it_is_begun_anew_and_no_other_command_joins_it(tm
     call = [sys.executable, "-m", "tests.execution.test_execution_ray", str(tmp_path)]
     done = subprocess.run(call, cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=300)
     said = done.stdout.splitlines()
-    assert (said[0], said[-3:]) == ("no worker", ["LocalRayletDiedError", "49", "alone"]), done.stderr
+    assert (said[0], said[-4:]) == ("no worker", ["LocalRayletDiedError", "1", "49", "alone"]), done.stderr
 
 
 def test_a_task_that_no_node_can_take_is_a_line_at_once_or_where_the_cluster_may_grow_a_while_later() -> None:
@@ -41,6 +41,21 @@ def test_a_task_that_no_node_can_take_is_a_line_at_once_or_where_the_cluster_may
     with pytest.raises(NATError, match=r"no node of the Ray cluster has 1 CPU and 2 GPU: lower executor\.cpus or"):
         ClusterRoom(lambda: nodes, {"CPU": 1, "GPU": 2}, 0).places()
     assert ClusterRoom(lambda: nodes, {"CPU": 1, "GPU": 2}, 60).places() == 0
+
+
+def test_a_node_that_was_there_may_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster, "LOOK", 0.0)
+    nodes = [{"Alive": True, "Resources": {"CPU": 1.0}}]
+    room = ClusterRoom(lambda: nodes, {"CPU": 1}, 0)
+    assert room.places() == 1
+    nodes[0]["Alive"] = False
+    assert room.places() == 0
+    monkeypatch.setattr(cluster, "TO_GROW", 0.0)
+    nodes[0]["Alive"] = True
+    assert room.places() == 1
+    nodes[0]["Alive"] = False
+    with pytest.raises(NATError, match="no node of the Ray cluster has 1 CPU"):
+        room.places()
 
 
 def test_the_nodes_of_a_cluster_are_asked_for_once_in_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,6 +149,8 @@ def _main(folder: Path) -> None:
             if "raylet/raylet " in line:
                 os.kill(int(line.split()[0]), signal.SIGKILL)
         print(type(executor.submit(square, 2).exception()).__name__)
+        cluster.LOOK = 0.0
+        print(executor.workers)
         print(executor.submit(square, 7).result())
         call = [sys.executable, "-m", "tests.execution.test_execution_ray", str(folder), _nodes()]
         print(subprocess.run(call, capture_output=True, text=True).stdout.splitlines()[-1])

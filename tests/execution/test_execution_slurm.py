@@ -138,6 +138,36 @@ def test_a_job_that_slurm_refuses_is_submitted_again_and_then_a_line(
     assert capfd.readouterr().err == ""
 
 
+def test_ctrl_c_while_a_job_is_submitted_leaves_none_behind(
+    tmp_path: Path, cluster: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NAT_TEST_SLURM_INTERRUPTS", "1")
+    with pytest.raises(KeyboardInterrupt), executor(tmp_path) as found:
+        found.begin("x", noted, str(tmp_path / "path"), 100.0)
+    assert [path.read_text().strip() for path in cluster.iterdir()] == ["cancelled"]
+
+
+def test_a_job_of_slurm_with_the_number_of_one_of_this_machine_is_left_alone(tmp_path: Path, cluster: Path) -> None:
+    """Where results that were begun without SLURM are gone on with by it."""
+    other = executor(tmp_path / "other")
+    other.submit(noted, str(tmp_path / "path"), 100.0)
+    (job,) = cluster.iterdir()
+    (tmp_path / "jobs").mkdir()
+    (tmp_path / "jobs" / f"{job.name}_submitted.pkl").touch()
+    executor(tmp_path).close(at_once=True)
+    assert job.read_text().strip() != "cancelled"
+    other.close(at_once=True)
+    assert job.read_text().strip() == "cancelled"
+
+
+def test_a_call_may_be_large(tmp_path: Path) -> None:
+    """submitit alone refuses what is more than a gigabyte."""
+    for engine in ("slurm", "local"):
+        found = executor(tmp_path, engine)
+        assert found._submitit._executor.max_pickle_size_gb == float("inf")
+        found.close(at_once=True)
+
+
 def test_of_this_machine_a_job_that_goes_on_is_ended_and_done_again(tmp_path: Path) -> None:
     path = tmp_path / "path"
     killed = executor(tmp_path, "local")
