@@ -54,7 +54,7 @@ class FabricSettings(Settings):
         """Which parameters are used does not matter here: each sum is over those that are."""
         if str(value).startswith(_DIVIDE):
             name = str(value)[:40]
-            raise ValueError(f"'{name}' divides the weights among devices, so that another number could not go on")
+            raise ValueError(f"'{name}' divides the weights among devices; here each has all of them: say ddp")
         return "ddp" if value in ("ddp_find_unused_parameters_true", "ddp_find_unused_parameters_false") else value
 
     def count(self, kind: str) -> int:
