@@ -57,7 +57,7 @@ class Executor(ABC):
     before the call or behind it; None: the engine itself sees to that."""
 
     def __init__(self, settings: ExecutorSettings, folder: Path) -> None:
-        """``folder``: of the results, where it may keep files of its own."""
+        """``folder``: of the results, where it may keep files of its own, links only in a folder ``jobs``."""
         self.settings, self.folder = settings, folder
         self._state_file: StateFile | None = None
 

@@ -23,9 +23,8 @@ from nat_plugin.execution.carrying import Returned
 from nat_plugin.execution.jobs import AwaitedJobs
 from nat_plugin.files import ReadError, file_errors, open_own, read_bytes, read_text, write_all
 from nat_plugin.processes import deaf
+from nat_plugin.runs.folder import JOBS
 
-JOBS = "jobs"
-"""The folder of what goes to jobs and comes back, within that of the results."""
 _NAMES = "names.jsonl"
 """Which job is of which call, for a process that comes after one that was killed."""
 _SUBMITTED = "_submitted.pkl"

@@ -17,6 +17,9 @@ from nat_plugin.errors import NATError
 from nat_plugin.files import CHUNK, TEMPORARY, file_errors, open_own, read_bytes, stands_there, write_all
 
 LOCK = ".lock"
+JOBS = "jobs"
+"""The folder in that of a run where an executor keeps what goes to its workers and comes back, as it needs it: submitit
+has links there."""
 MAX_BYTES = 2**30
 
 JournalMark: TypeAlias = "tuple[int, str]"
@@ -83,7 +86,7 @@ def check_free(folder: Path, file: str) -> None:
 
 def tidy_folder(folder: Path) -> None:
     """Remove from a folder of ours, which has to be held, what a killed process had half written. NATError if something
-    in it leads elsewhere."""
+    in it leads elsewhere; what is in ``JOBS`` is left to its executor."""
     with file_errors(folder):
         for where, folders, files in os.walk(folder):
             for path in (Path(where, name) for name in (*folders, *files)):
@@ -93,6 +96,7 @@ def tidy_folder(folder: Path) -> None:
             for path in (Path(where, name) for name in files):
                 if _is_temporary(path):
                     path.unlink()
+            folders[:] = [name for name in folders if name != JOBS]
 
 
 def _is_temporary(path: Path) -> bool:

@@ -39,9 +39,8 @@ from tests.execution.calls import (
     unsendable,
     where,
 )  # fmt: skip
-from tests.execution.engines import ENGINES
+from tests.execution.engines import ENGINES, RUN
 
-SCHEDULE = {"epochs": 1, "batch": 64, "cutout": 0, "auxiliary": 0}
 LOST = "its worker died (killed, out of memory, longer than timeout: 3 seconds?): "
 
 
@@ -216,19 +215,6 @@ def test_a_comparison_ends_with_the_same_bytes(engine: dict[str, Any], alone: Pa
     run(tmp_path / "other", {**SMALL, "executor": engine})
     assert contents(tmp_path / "other") == contents(alone)
     assert not (tmp_path / "other" / "jobs").exists()
-
-
-RUN: dict[str, Any] = {
-    "source": "DARTS_V2",
-    "network": {"channels": 2, "cells": 2},
-    "strategy": {"name": "random"},
-    "evaluator": {"name": "training", "schedule": SCHEDULE, "data": {"name": "digits", "limit": 100}},
-    "search": {"rounds": 1, "proposals": 1},
-    "final": {"candidates": 1, "schedule": SCHEDULE},
-    "deterministic": True,
-    "threads": 1,
-    "device": "cpu",
-}
 
 
 @pytest.fixture(scope="module")

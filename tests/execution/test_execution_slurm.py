@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -22,7 +24,11 @@ from nat_plugin.execution import submitit
 from nat_plugin.execution.choosing import find_executor
 from nat_plugin.execution.submitit import SubmititSettings
 from nat_plugin.plugins import plugins
+from nat_plugin.runs.progress import Silent
+from nat_plugin.runs.recipe import plan
+from nat_plugin.runs.run import resume, start
 from tests.execution.calls import answer_of, noted, square, wanting
+from tests.execution.engines import RUN
 
 
 @pytest.fixture(autouse=True)
@@ -61,6 +67,23 @@ def test_jobs_are_found_again_and_none_is_done_twice_or_left(tmp_path: Path, clu
     assert [(cluster / job).read_text().strip() == "cancelled" for job in jobs] == [False, True]
     assert begun["unwanted"].read_text() == "begun\n"
     assert not (tmp_path / "jobs").exists()
+
+
+def test_a_run_that_is_killed_takes_what_its_jobs_find_out(tmp_path: Path, cluster: Path) -> None:
+    recipe = {name: value for name, value in RUN.items() if name != "final"}
+    alone, folder, path = tmp_path / "alone", tmp_path / "run", tmp_path / "recipe.json"
+    start(plan(recipe, plugins()), alone, plugins(), Silent())
+    path.write_text(json.dumps({**recipe, "executor": {"name": "submitit", "workers": 2}}))
+    command = subprocess.Popen([sys.executable, "-m", "nat_plugin", "run", str(path), "--out", str(folder)])
+    names = folder / "jobs" / "names.jsonl"
+    until(lambda: names.exists() and names.read_text().count("}") == 2)
+    command.kill()
+    command.wait()
+    resume(folder, plugins(), Silent())
+    for name in ("result.json", "journal.jsonl"):
+        assert (folder / name).read_bytes() == (alone / name).read_bytes()
+    assert len(list(cluster.iterdir())) == 2
+    assert not (folder / "jobs").exists()
 
 
 @pytest.mark.parametrize("refuses", [True, False])
