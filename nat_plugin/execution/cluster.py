@@ -20,6 +20,8 @@ EVERY, GONE, GRACE = 2.0, 20.0, 10.0
 60; and in which the process may end by itself then."""
 LOOK, TO_GROW = 5.0, 600.0
 """Seconds between two looks at the nodes of a cluster; and in which one that can grow has to have a node for a task."""
+ADDRESS = "RAY_ADDRESS"
+"""The environment variable that says which cluster to join."""
 _MAX_ADDRESS = 4096
 """Bytes of a file with an address."""
 
@@ -117,7 +119,7 @@ def node_awaited(until: float) -> Iterator[None]:
 def begun_by_the_user() -> str | None:
     """The address of a cluster that is there to stay. Ray's own ``auto`` takes any that it finds, also the one that
     another command began for itself and that ends with it."""
-    if found := os.environ.get("RAY_ADDRESS"):
+    if found := os.environ.get(ADDRESS):
         return found
     noted = Path(os.environ.get("RAY_TMPDIR", "/tmp"), "ray", "ray_current_cluster")
     with suppress(ReadError):

@@ -16,7 +16,7 @@ from pydantic import Field
 
 from nat_plugin.errors import NATError
 from nat_plugin.execution.base import Executor, ExecutorSettings
-from nat_plugin.execution.cluster import TO_GROW, ClusterHead, ClusterRoom, begun_by_the_user, node_awaited
+from nat_plugin.execution.cluster import ADDRESS, TO_GROW, ClusterHead, ClusterRoom, begun_by_the_user, node_awaited
 from nat_plugin.execution.sharing import SharedState
 from nat_plugin.files import ReadError, read_bytes
 from nat_plugin.processes import PASSED_ON
@@ -107,8 +107,9 @@ class RayExecutor(Executor):
                 self._ray.init(address=address, **usual)
                 return
         except ConnectionError as error:
-            if settings.address != AUTO:
-                raise NATError(f"executor.address: no Ray cluster answers at {address}: {error}") from error
+            if settings.address != AUTO or os.environ.get(ADDRESS):
+                why = " ".join(str(error).split())[:300]
+                raise NATError(f"executor.address: no Ray cluster answers at {address}: {why}") from error
         cores = None if settings.workers is None else max(1, round(settings.workers * settings.cpus))
         self._begin(num_cpus=cores, **usual)
 

@@ -126,6 +126,28 @@ def test_a_cluster_that_does_not_begin_is_begun_again_and_then_a_line(
     assert tries == ["local"] * 3
 
 
+def test_a_cluster_that_is_asked_for_and_does_not_answer_is_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that merely ran here once is not asked for."""
+    asked = []
+
+    def none(**given: object) -> None:
+        asked.append(given["address"])
+        raise ConnectionError("nobody\nthere")
+
+    _without_cluster(monkeypatch, tmp_path, none)
+    (tmp_path / "ray").mkdir()
+    (tmp_path / "ray" / "ray_current_cluster").write_text("10.77.0.1:6399")
+    with pytest.raises(NATError, match="on this machine, 3 times: nobody there"):
+        find_executor("ray", RaySettings(), tmp_path, plugins())
+    assert asked == ["10.77.0.1:6399", *["local"] * 3]
+    monkeypatch.setenv("RAY_ADDRESS", "10.77.0.2:6399")
+    for settings in (RaySettings(), RaySettings(address="10.77.0.2:6399")):
+        with pytest.raises(NATError, match=r"no Ray cluster answers at 10\.77\.0\.2:6399: nobody there"):
+            find_executor("ray", settings, tmp_path, plugins())
+
+
 def _without_cluster(monkeypatch: pytest.MonkeyPatch, folder: Path, init: Callable[..., None]) -> None:
     """As where no cluster runs, and Ray begins one by ``init``."""
     import ray
