@@ -14,7 +14,7 @@ from nat_plugin import NATError
 from nat_plugin.extending import read_shape
 from nat_plugin.ir import Network, Shape, Slot
 from nat_timm.building.build import arguments, has_fixed_size, input_size
-from nat_timm.building.comparing import module_that_differs
+from nat_timm.building.comparing import ModuleDifference, module_that_differs
 from nat_timm.building.entrypoint import attach, base_config, plain
 from nat_timm.building.features import apply_with_features
 from nat_timm.documents.document import EDITED, Document, document
@@ -239,11 +239,22 @@ def load_weights(model: nn.Module, state: Mapping[str, torch.Tensor], name: str)
     model.load_state_dict(state)
 
 
+def classifier_advice(model: nn.Module, differs: ModuleDifference) -> str | None:
+    """What to do about a classifier that was put into a model by hand; None where something else differs."""
+    heads = (getattr(model, "pretrained_cfg", None) or {}).get("classifier") or ()
+    if not isinstance(differs.mine, nn.Linear) or differs.path not in ((heads,) if isinstance(heads, str) else heads):
+        return None
+    classes = differs.mine.out_features
+    if classes == getattr(model, "num_classes", None):
+        return f"a model gets another classifier by reset_classifier({classes})"
+    return f"a model with another classifier says so: model.num_classes = {classes}"
+
+
 def _check_same(model: nn.Module, found: Document) -> None:
     differs = module_that_differs(model, rebuilt(model, found, device="meta"))
     if differs is None:
         return
-    advice = (
+    advice = classifier_advice(model, differs) or (
         "what timm did not build is not read"
         if hasattr(model, "_model_args")
         else "if it was made with other arguments, give them once: nat_timm.to_network(model, model_args={...})"

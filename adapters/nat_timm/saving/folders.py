@@ -19,12 +19,12 @@ from nat_plugin import NATError
 from nat_plugin.extending import read_text, strict_json
 from nat_plugin.files import file_errors, write_bytes
 from nat_timm.building.build import CLASSES
-from nat_timm.building.comparing import ModuleDifference, computes_the_same, module_that_differs, value_that_differs
+from nat_timm.building.comparing import computes_the_same, module_that_differs, value_that_differs
 from nat_timm.building.entrypoint import register
 from nat_timm.documents.document import EDITED, Document, parse
 from nat_timm.documents.edits import edits_to_json
 from nat_timm.framework import create, said, timm
-from nat_timm.models import CURRENT, check_weights, document_of, load_weights, rebuilt
+from nat_timm.models import CURRENT, check_weights, classifier_advice, document_of, load_weights, rebuilt
 from nat_timm.saving.stock import Stock, stock
 from nat_timm.saving.weights import read_weights
 
@@ -59,15 +59,10 @@ def _check_weights(model: nn.Module, found: Document) -> None:
         raise NATError(f"{found.architecture}: the model is on the meta device and has no weights to save")
     differs = module_that_differs(model, rebuilt(model, found, device="meta"))
     if differs is not None:
-        raise NATError(f"{found.architecture}: not saved: {differs}; {_advice(model, differs)}")
-
-
-def _advice(model: nn.Module, differs: ModuleDifference) -> str:
-    config = getattr(model, "pretrained_cfg", None) or {}
-    heads = config.get("classifier") or ()
-    if differs.path in ((heads,) if isinstance(heads, str) else heads) and isinstance(differs.mine, nn.Linear):
-        return f"a model gets another classifier by reset_classifier({differs.mine.out_features})"
-    return "save a model before it is re-parameterised or rebuilt; nat_timm.export_program writes what torch can export"
+        advice = classifier_advice(model, differs) or (
+            "save a model before it is re-parameterised or rebuilt; nat_timm.export_program writes what can be exported"
+        )
+        raise NATError(f"{found.architecture}: not saved: {differs}; {advice}")
 
 
 def _write(model: nn.Module, folder: Path, found: Document, args: Mapping[str, Any], is_stock: bool) -> None:

@@ -24,25 +24,35 @@ MAX_BYTES = 64 * 2**30
 _PICKLES = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 """First bytes of what torch.save writes: a zip of pickles, or a pickle."""
 _LAYER = ("weight", "bias")
+_COUNTER = ".num_batches_tracked"
+"""Of a batch norm, which old files lack."""
 _log = logging.getLogger(__name__)
 
 
 def starting_weights(model: nn.Module, source: str | None) -> None:
     """Load weights into a model, strictly; None leaves it as it is. ``pretrained``: those of its pretrained_cfg.
 
-    Those of what an edited model was before are cut to size. Where they are for other classes or channels of images,
-    the classifier starts afresh and the first convolution is adapted, as timm does it; a line of the log says so.
-    NATError of one line for anything that is missing or does not fit.
+    Those of what an edited model was before are cut to size. Names of modules around the model are left out. Where they
+    are for other classes or channels of images, the classifier starts afresh and the first convolution is adapted, as
+    timm does it; a line of the log says so. NATError of one line for anything that is missing or does not fit.
     """
     if source is None:
         return
-    edits, state = document_of(model).edits, None if source == PRETRAINED else read_weights(Path(source))
+    edits, state = document_of(model).edits, None if source == PRETRAINED else _unwrapped(model, source)
     if edits and (state is None or not _are_its_own(model, state)):
         whole = rebuilt(model, document_of(model).with_edits(()))
         _load(whole, source, state)
         model.load_state_dict(apply_edits(whole, edits, source).state_dict())
         return
     _load(model, source, state)
+
+
+def _unwrapped(model: nn.Module, source: str) -> dict[str, Tensor]:
+    """Weights without the names of modules that the model was in when they were written, such as ``module.``."""
+    found, own = read_weights(Path(source)), {name.partition(".")[0] for name in model.state_dict()}
+    while len(first := {name.partition(".")[0] for name in found}) == 1 and first.isdisjoint({*own, *found}):
+        found = {name.partition(".")[2]: value for name, value in found.items()}
+    return found
 
 
 def _are_its_own(model: nn.Module, state: Mapping[str, Tensor]) -> bool:
@@ -94,8 +104,9 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
 
 def _fitted(model: nn.Module, state: Mapping[str, Tensor], source: str) -> Mapping[str, Tensor]:
-    """The weights with what other classes and channels need: all else has to fit."""
-    found, own = dict(state), model.state_dict()
+    """The weights with what other classes and channels need, and what no output depends on: all else has to fit."""
+    own = model.state_dict()
+    found = {name: value for name, value in own.items() if name.endswith(_COUNTER)} | dict(state)
 
     def pairs(what: str, axis: int) -> Iterator[tuple[str, int, int]]:
         """Layers whose weights differ in the length of one axis: the path, that of the weights, that of the model."""

@@ -59,7 +59,7 @@ def weights_removed(model: nn.Module) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (another_classifier, r"'fc' is Linear\(.*out_features=3.*reset_classifier\(3\)"),
+        (another_classifier, r"'fc' is Linear\(.*out_features=3.*says so: model.num_classes = 3"),
         (another_block, "'layer2.1' is a Sequential, where timm builds a "),
         (no_block, "'layer2.1"),
         (another_activation, "'layer1.0.act1' is a Sigmoid, where timm builds (a )?ReLU"),

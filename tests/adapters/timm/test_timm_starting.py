@@ -54,6 +54,40 @@ def test_weights_that_fit_say_nothing_and_those_of_another_model_do_not_fit(
         starting_weights(timm.create_model("test_efficientnet", num_classes=CLASSES), str(tmp_path))
 
 
+@pytest.mark.parametrize("around", ["module.", "_orig_mod.", "module._orig_mod.", "ema.model."])
+def test_weights_of_a_model_inside_others_are_its_weights(around: str, tmp_path: Path) -> None:
+    trained = lively("test_resnet").state_dict()
+    save_file({around + key: value for key, value in trained.items()}, tmp_path / "model.safetensors")
+    model = timm.create_model("test_resnet", num_classes=CLASSES)
+    starting_weights(model, str(tmp_path))
+    assert all(torch.equal(value, trained[key]) for key, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize("name", ["module", "module.", "a.b.", ""])
+def test_a_tensor_with_no_name_of_a_layer_is_of_another_model(name: str, tmp_path: Path) -> None:
+    save_file({name: torch.zeros(1)}, tmp_path / "model.safetensors")
+    with pytest.raises(NATError, match="weights of another model"):
+        starting_weights(timm.create_model("test_resnet", num_classes=CLASSES), str(tmp_path))
+
+
+def test_weights_of_two_models_in_one_file_are_refused(tmp_path: Path) -> None:
+    trained = lively("test_resnet").state_dict()
+    both = {around + key: value.clone() for around in ("model.", "ema.") for key, value in trained.items()}
+    save_file(both, tmp_path / "model.safetensors")
+    with pytest.raises(NATError, match="weights of another model"):
+        starting_weights(timm.create_model("test_resnet", num_classes=CLASSES), str(tmp_path))
+
+
+def test_counters_of_batch_norms_may_be_missing(tmp_path: Path) -> None:
+    trained = lively("test_resnet").state_dict()
+    old = {key: value for key, value in trained.items() if not key.endswith("num_batches_tracked")}
+    assert len(old) < len(trained)
+    save_file(old, tmp_path / "model.safetensors")
+    model = timm.create_model("test_resnet", num_classes=CLASSES)
+    starting_weights(model, str(tmp_path))
+    assert all(torch.equal(model.state_dict()[key], value) for key, value in old.items())
+
+
 def test_a_checkpoint_of_the_original_with_other_classes_loads_into_the_edited_model(tmp_path: Path) -> None:
     original = lively("test_resnet", classes=5)
     save_file(original.state_dict(), tmp_path / "model.safetensors")

@@ -139,6 +139,20 @@ def test_a_model_that_is_not_what_timm_builds_is_refused() -> None:
         nat_timm.to_network(timm.create_model("mobilenetv2_050", num_classes=0), (3, 64, 64))
 
 
+def test_a_classifier_that_was_put_in_by_hand_is_kept_once_the_model_says_how_many_classes_it_has(
+    tmp_path: Path,
+) -> None:
+    model = lively("test_resnet")
+    model.fc = nn.Linear(model.fc.in_features, 5)
+    with pytest.raises(NATError, match=r"'fc' is Linear.*: model.num_classes = 5$"):
+        nat_timm.to_network(model, (3, 64, 64))
+    model.num_classes = 5
+    assert nat_timm.to_network(model, (3, 64, 64)).head.classes == 5
+    assert nat_timm.save(model, tmp_path)
+    loaded = timm.create_model(f"local-dir:{tmp_path}", pretrained=True)
+    assert torch.equal(loaded.fc.weight, model.fc.weight)
+
+
 def test_arguments_that_timm_noted_are_kept(tmp_path: Path) -> None:
     model = timm.create_model("resnet18", layers=[1, 1, 2, 1], num_classes=10)
     needed = None if hasattr(model, "_model_args") else {"layers": [1, 1, 2, 1]}  # timm before 1.0.30 noted none
