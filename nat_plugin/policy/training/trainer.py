@@ -39,7 +39,7 @@ CHUNK = 512
 AT_A_TIME = 16
 """Networks that are measured in one step, where that takes time."""
 LEAST = 2
-"""Scores that a critic is fitted to."""
+"""Scores that a critic is fitted to, and that are read of each task in the first stage."""
 LEAST_RATE = 0.02
 """Of the learning rate, at the end."""
 Say = Callable[[dict[str, Any]], None]
@@ -176,7 +176,7 @@ class Trainer:
         wanted = self._proposed() if self.position.stage else {}
         found = []
         for number, task in enumerate(self.tasks):
-            left = round(self.stage.evaluations * task.most) - len(task.scores)
+            left = max(LEAST, round(self.stage.evaluations * task.most)) - len(task.scores)
             drawn = self._rng.permutation(task.unread)
             counts = np.array([wanted.get((number, at), 0) for at in drawn.tolist()])
             order = drawn[np.argsort(-counts, kind="stable")]

@@ -206,6 +206,17 @@ def test_a_table_of_ones_own_needs_an_adapter_and_a_metric_alone(small_table: Pa
         assert one["gain"] == pytest.approx(100 * other["gain"], abs=1e-6)
 
 
+@pytest.mark.parametrize("rows", [2, 3])
+def test_a_table_of_a_few_rows_is_learned_from(rows: int, small_table: Path, tmp_path: Path) -> None:
+    lines = small_table.read_text().splitlines()
+    few = tmp_path / "few.csv"
+    few.write_text("\n".join([lines[0], *lines[-rows:]]) + "\n")
+    recipe = small(few, "sampled", stages=[{"evaluations": 0.1, "updates": 1, "critic": CRITICS["tasks"]}])
+    recipe["sources"]["cells"] = {"table": {"path": str(few)}, "held_out": 0}
+    found = train(tmp_path / "training", recipe)
+    assert found["tasks"]["cells"]["evaluations"] == 2
+
+
 def test_several_tasks_share_critic_and_split(small_table: Path, tmp_path: Path) -> None:
     """Whatever is held out of one task is held out of all."""
     other = tmp_path / "other.csv"
