@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -85,21 +85,21 @@ def read_table(settings: TableSettings) -> MeasuredTable:
         raise NATError(f"{settings.path}: only csv files are read as a whole, not format '{settings.format}'")
     chosen = choose(settings, header_of(settings.path), plugins())
     rows, results = rows_of(settings, chosen), chosen.results
-    faults = _faults(rows, results)
-    if faults and settings.unusable == "refuse":
-        first = faults[min(faults)]
-        raise NATError(f"{settings.path}, line {first.line}: {first.why}")
-    left_out = (*rows.left_out, *faults.values())
-    kept = [row for row in range(len(rows.networks)) if row not in faults]
+    wrong = _faults(rows, results)
+    missing = _missing(rows, results, wrong)
+    unusable = sorted([*wrong.values(), *missing.values()], key=lambda each: each.line)
+    if unusable and settings.unusable == "refuse":
+        raise NATError(f"{settings.path}, line {unusable[0].line}: {unusable[0].why}")
+    left_out = (*rows.left_out, *unusable)
+    kept = np.setdiff1d(np.delete(rows.of, list(wrong)), list(missing)).tolist()
     if not kept:
         why = f"; line {left_out[0].line}: {left_out[0].why}" if left_out else ""
         raise NATError(f"{settings.path}: it has no row that can be used{why}")
     told = {*chosen.columns, *chosen.where}
-    numeric = [name for name, wrong in rows.faults.items() if name not in told and wrong.keys() <= faults.keys()]
-    metrics = {name: rows.metrics[name][kept] for name in dict.fromkeys((*results.columns, *numeric))}
+    numeric = [name for name, faults in rows.faults.items() if name not in told and faults.keys() <= wrong.keys()]
+    metrics = {name: rows.mean(name, wrong)[kept] for name in dict.fromkeys((*results.columns, *numeric))}
     metrics = {name: each for name, each in metrics.items() if name in results.columns or not np.isnan(each).all()}
-    values = np.concatenate([metrics[column] for column in results.columns])
-    unit = results.unit or _unit(values, results.lower_is_better)
+    unit = results.unit or _unit({column: metrics[column] for column in results.columns}, settings)
     table = MeasuredTable(
         title=chosen.title,
         path=settings.path,
@@ -120,17 +120,24 @@ def read_table(settings: TableSettings) -> MeasuredTable:
 
 
 def _faults(rows: Rows, results: Results) -> dict[int, LeftOut]:
-    """Of the networks whose results cannot be used, where something is wrong and what."""
+    """By row that cannot be used, as something else than a number stands in it, where that is and what."""
     found: dict[int, LeftOut] = {}
     for column in dict.fromkeys(results.columns):
-        for row, (line, text) in rows.faults[column].items():
-            found.setdefault(row, LeftOut(line, f"{column} is {no_number(text)}"))
-    none = np.isnan([rows.metrics[column] for column in results.validation.values()]).all(axis=0)
+        for row, text in rows.faults[column].items():
+            found.setdefault(row, LeftOut(rows.row_lines[row], f"{column} is {no_number(text)}"))
+    return found
+
+
+def _missing(rows: Rows, results: Results, wrong: Collection[int]) -> dict[int, LeftOut]:
+    """By network with rows beside the ``wrong`` ones, but no result in them, its first line and what is missing."""
+    means = {column: rows.mean(column, wrong) for column in results.columns}
+    none = np.isnan([means[column] for column in results.validation.values()]).all(axis=0)
     missing = [(next(iter(results.validation.values())), none)]
-    missing += [(column, np.isnan(rows.metrics[column])) for column in results.test]
+    missing += [(column, np.isnan(means[column])) for column in results.test]
+    found: dict[int, LeftOut] = {}
     for column, where in missing:
-        for row in np.flatnonzero(where).tolist():
-            found.setdefault(row, LeftOut(rows.lines[row], f"{column} is missing"))
+        for number in np.intersect1d(np.flatnonzero(where), np.delete(rows.of, list(wrong))).tolist():
+            found.setdefault(number, LeftOut(rows.lines[number], f"{column} is missing"))
     return found
 
 
@@ -139,11 +146,18 @@ def _is_accuracy(results: Results, unit: Unit) -> bool:
     return unit != "number" and not results.lower_is_better
 
 
-def _unit(values: Values, lower_is_better: bool) -> Unit:
-    least, most = float(np.nanmin(values)), float(np.nanmax(values))
-    if lower_is_better or least < 0 or most > 100:
+def _unit(values: Mapping[str, Values], settings: TableSettings) -> Unit:
+    """As the values of all columns look. NATError where some are shares and others percent."""
+    least, most = ({name: float(of(each)) for name, each in values.items()} for of in (np.nanmin, np.nanmax))
+    if settings.lower_is_better or min(least.values()) < 0 or max(most.values()) > 100:
         return "number"
-    return "share" if most <= 1 else "percent"
+    share, percent = (next((name for name in most if (most[name] <= 1) is small), None) for small in (True, False))
+    if share is not None and percent is not None:
+        raise NATError(
+            f"{settings.path}: {share} is at most {most[share]:g}, {percent} up to {most[percent]:g}: both have to be "
+            "in one unit; if they are, say which: unit: percent, share or number"
+        )
+    return "percent" if share is None else "share"
 
 
 def _check_range(table: MeasuredTable) -> None:

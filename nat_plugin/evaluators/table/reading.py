@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -37,16 +37,32 @@ class LeftOut:
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """``metrics``: every column by its name, NaN where there is no number; ``faults``: of each column the networks (by
-    index) for which something stands that is no number, in which line, and what."""
+    """``lines``: of each network the first that is of it. By row, of which a network may have several: ``of``, its
+    network by index, and ``row_lines``; ``columns``: by name what stands in the rows, NaN where there is no number;
+    ``faults``: of each column the rows in which something stands that is no number, and what."""
 
     networks: tuple[Network, ...]
     texts: tuple[str, ...]
     lines: tuple[int, ...]
-    metrics: Mapping[str, Values]
-    faults: Mapping[str, Mapping[int, tuple[int, str]]]
+    of: NDArray[np.int64]
+    row_lines: tuple[int, ...]
+    columns: Mapping[str, Values]
+    faults: Mapping[str, Mapping[int, str]]
     network_size: NetworkSize
     left_out: tuple[LeftOut, ...]
+
+    def mean(self, column: str, without: Collection[int] = ()) -> Values:
+        """By network, over its rows that have a value, but for some rows."""
+        values = self.columns[column]
+        if len(self.networks) == len(values) and not without:
+            return values
+        known = ~np.isnan(values)
+        known[list(without)] = False
+        count = np.bincount(self.of[known], minlength=len(self.networks)).astype(float)
+        count[count == 0] = math.nan
+        total = np.bincount(self.of[known], values[known], minlength=len(self.networks)).astype(float)
+        mean: Values = total / count
+        return mean
 
 
 def header_of(path: Path) -> tuple[str, ...]:
@@ -154,8 +170,9 @@ class _Found:
     def __init__(self, header: Sequence[str]) -> None:
         self._header = header
         self._values: list[list[float]] = [[] for _ in header]
-        self._faults: list[dict[int, tuple[int, str]]] = [{} for _ in header]
+        self._faults: list[dict[int, str]] = [{} for _ in header]
         self._of: list[int] = []
+        self._row_lines: list[int] = []
         self.networks: list[Network] = []
         self.texts: list[str] = []
         self.lines: list[int] = []
@@ -166,31 +183,28 @@ class _Found:
             self.networks.append(network)
             self.texts.append(text)
             self.lines.append(line)
-        self._of.append(index)
         for values, faults, field in zip(self._values, self._faults, fields, strict=True):
             try:
                 value = number(field)
             except ValueError:
-                faults.setdefault(index, (line, field[:MAX_SHOWN]))
+                faults[len(self._of)] = field[:MAX_SHOWN]
                 value = None
             values.append(math.nan if value is None else value)
+        self._of.append(index)
+        self._row_lines.append(line)
 
     def rows(self, network_size: NetworkSize, left_out: tuple[LeftOut, ...]) -> Rows:
-        metrics = {name: self._mean(values) for name, values in zip(self._header, self._values, strict=True)}
-        faults = dict(zip(self._header, self._faults, strict=True))
-        return Rows(tuple(self.networks), tuple(self.texts), tuple(self.lines), metrics, faults, network_size, left_out)
-
-    def _mean(self, values: list[float]) -> Values:
-        """By network, over its rows that have a value."""
-        found = np.array(values, float)
-        if len(self.networks) == len(values):
-            return found
-        of, known = np.array(self._of), ~np.isnan(found)
-        count = np.bincount(of[known], minlength=len(self.networks)).astype(float)
-        count[count == 0] = math.nan
-        total = np.bincount(of[known], found[known], minlength=len(self.networks)).astype(float)
-        mean: Values = total / count
-        return mean
+        return Rows(
+            tuple(self.networks),
+            tuple(self.texts),
+            tuple(self.lines),
+            np.array(self._of, np.int64),
+            tuple(self._row_lines),
+            {name: np.array(values, float) for name, values in zip(self._header, self._values, strict=True)},
+            dict(zip(self._header, self._faults, strict=True)),
+            network_size,
+            left_out,
+        )
 
 
 def _filled(known: NetworkSize, settings: NetworkSizeSettings) -> NetworkSize:

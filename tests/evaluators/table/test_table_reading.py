@@ -93,6 +93,24 @@ def test_the_same_architecture_twice(tmp_path: Path) -> None:
         read(path, duplicates="mean")
 
 
+def test_of_an_architecture_in_two_rows_the_one_that_can_be_used_counts(tmp_path: Path) -> None:
+    path = own_table(tmp_path / "mine.csv", CELLS)
+    again = genotype(CELLS[3], swapped=True)
+    path.write_text(path.read_text() + f'again,"{again}",nan,9,0.5,50\n')
+    table = read(path, duplicates="mean", unusable="leave_out", test_metric="accuracy_test")
+    assert [(each.line, each.why) for each in table.left_out] == [(14, "accuracy is nan, not a finite number")]
+    assert table.scores == pytest.approx([percent(ops) / 100 for ops in CELLS])
+    assert table.test == pytest.approx([percent(ops) / 100 - 0.01 for ops in CELLS])
+    assert table.metrics["loss"][3] == pytest.approx((100 - percent(CELLS[3])) / 10)
+
+
+def test_a_share_to_choose_by_and_percent_to_report_are_refused(tmp_path: Path) -> None:
+    path = own_table(tmp_path / "mine.csv", CELLS)
+    with pytest.raises(NATError, match=r"mine.csv: share is at most 0\.\d+, accuracy up to \d.*: both have to be in"):
+        read(path, metric="share", test_metric="accuracy")
+    assert read(path, metric="share", test_metric="accuracy", unit="percent").unit == "percent"
+
+
 WRONG = [
     ("", "x", "accuracy is 'x', not a number"),
     ("", "", "accuracy is missing"),
