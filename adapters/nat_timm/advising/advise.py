@@ -45,8 +45,9 @@ def advise(  # noqa: PLR0913 - keywords that a user types
     own: nn.Module = copy.deepcopy(model).eval().to(device=compute.device, memory_format=compute.memory_format)  # type: ignore[call-overload]
     pictures = checked(images, own)
     network = to_network(model, _shape(pictures), fits=True)
-    check_usable(model)
-    subject = TimmSubject(own, network, pictures, _checked_labels(labels, pictures), Stopwatch(compute), seed)
+    check_usable(model, learns=False)
+    numbers = _checked_labels(labels, pictures, network.head.classes)
+    subject = TimmSubject(own, network, pictures, numbers, Stopwatch(compute), seed)
     return advise_on(subject, rule, budget, combinations)
 
 
@@ -58,10 +59,12 @@ def _shape(pictures: Sequence[Tensor]) -> Shape:
     return channels, height, width
 
 
-def _checked_labels(labels: Tensor | None, pictures: Sequence[Tensor]) -> Tensor | None:
+def _checked_labels(labels: Tensor | None, pictures: Sequence[Tensor], classes: int) -> Tensor | None:
     count = sum(len(x) for x in pictures)
     if labels is None:
         return None
     if not isinstance(labels, Tensor) or labels.shape != (count,) or labels.is_floating_point():
         raise NATError(f"labels: expected a tensor with one whole number for each of the {count} images")
+    if not ((labels >= 0) & (labels < classes)).all():
+        raise NATError(f"labels: the model has {classes} classes, numbered from 0 to {classes - 1}")
     return labels.to(pictures[0].device)

@@ -66,7 +66,8 @@ class Refitting:
         order = calls(self._model, self._batches[0][:1], (*RECORDED, *kinds))
         by_unit: dict[ModelUnit, list[tuple[Cutting, list[str]]]] = {}
         for cutting in cuttings:
-            paths = sorted(readers_of(self._model, cutting.edits, order, norms=True))
+            readers = readers_of(self._model, cutting.edits, order, norms=True)
+            paths = sorted(path for path in readers if _is_of(cutting.unit, path))
             if paths:
                 by_unit.setdefault(cutting.unit, []).append((cutting, paths))
         weights_of: dict[Change, Weights] = {}
@@ -157,6 +158,11 @@ class _ChannelSums:
 
     def _read(self, cut: Cut, owner: nn.Module, path: str) -> Tensor:
         return as_map(owner.get_submodule(path), self._refitting.read(cut, owner, path))
+
+
+def _is_of(unit: ModelUnit, path: str) -> bool:
+    """Whether a unit has a layer: what reads a layer that stands by itself is another unit."""
+    return any(str(step.target) == path or path.startswith(f"{step.target}.") for step in unit.steps)
 
 
 def install(owner: nn.Module, weights: Weights) -> None:

@@ -214,6 +214,10 @@ def _given(reference: Reference, place: FitPlace) -> Mapping[Point, Tensor]:
 
 def checked(images: Pictures, model: nn.Module) -> list[Tensor]:
     """The pictures in batches, on the device of the model. NATError for what is none, and for too few."""
+    if not isinstance(images, Iterable):
+        raise NATError(
+            f"images: {str(images)[:40]!r} is no tensor of images (N, C, H, W), and gives no batches of such"
+        )
     given = torch.split(images, BATCH) if isinstance(images, Tensor) else images
     like = next(model.parameters())
     found = []

@@ -160,8 +160,9 @@ def _config(name: str) -> dict[str, Any]:
     return found
 
 
-def check_usable(model: nn.Module) -> None:
-    """NATError for a model without weights, with weights that are no float32 numbers, or with none that may learn."""
+def check_usable(model: nn.Module, learns: bool = True) -> None:
+    """NATError for a model without weights, with weights that are no float32 numbers, or where it ``learns`` with none
+    that may."""
     tensors = [*model.named_parameters(), *model.named_buffers()]
     for name, each in tensors:
         if each.is_meta:
@@ -174,5 +175,5 @@ def check_usable(model: nn.Module) -> None:
             )
         if not torch.isfinite(each).all():
             raise NATError(f"'{name}' of the model holds values that are infinite or NaN")
-    if not any(each.requires_grad for each in model.parameters()):
+    if learns and not any(each.requires_grad for each in model.parameters()):
         raise NATError("all weights of the model are frozen: nothing can learn; model.requires_grad_(True) thaws them")

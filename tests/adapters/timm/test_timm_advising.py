@@ -258,11 +258,23 @@ def test_bad_input_is_one_line(files: Path, more: tuple[str, ...], given: dict[s
     ("pictures", "labels", "said"),
     [
         (torch.zeros(3, 3, SIZE, SIZE), None, "3 images are too few"),
+        (None, None, "'None' is no tensor of images"),
         (images(SIZE, 8), torch.zeros(7, dtype=torch.int64), "one whole number for each of the 8 images"),
+        (images(SIZE, 8), torch.full((8,), CLASSES), f"numbered from 0 to {CLASSES - 1}"),
+        (images(SIZE, 8), torch.full((8,), -1), f"numbered from 0 to {CLASSES - 1}"),
     ],
 )
 def test_pictures_and_labels_that_do_not_fit(
-    model: nn.Module, pictures: torch.Tensor, labels: torch.Tensor | None, said: str
+    model: nn.Module, pictures: torch.Tensor | None, labels: torch.Tensor | None, said: str
 ) -> None:
     with pytest.raises(NATError, match=said):
         nat_timm.advise(model, pictures, labels)
+
+
+def test_of_a_layer_that_stands_by_itself_another_one_reads_what_is_left() -> None:
+    """Convolutions of a deep stem, each a unit; nothing has to learn."""
+    deep = lively("test_resnet").requires_grad_(False)
+    found = nat_timm.advise(deep, images(SIZE, 8), combinations=False)
+    changes = {(move.at, move.after): move.effect.change for move in found.moves}
+    assert 0 < changes["conv1.3", "skip"] < 100
+    assert 0 < changes["conv1.6", "conv_k1"] < 100
