@@ -371,15 +371,17 @@ class Moves:
     def _nothing_fits(self) -> str:
         if not self.limits.values or not np.isfinite(self.search.least).all():
             return f"no legal network under rules '{self.rule.name}' has an output that depends on its input"
-        lines = []
+        lines, way = [], "raise the limit or use wider rules"
         for name, limit in self.limits.values:
             metric = self.limits.metrics[name]
             tried = (*filter(self._is_connected, self.cheapest), *self.search.cheapest)
             least = min(metric(self.apply(choice)) for choice in tried)
             lines.append(f"{name} {plain_amount(least)} (limit {plain_amount(limit)})")
+            if name in METRICS and 0 < limit <= 1:
+                way = f"write {name}={float(limit):g}x for a share of the input"
         return (
             f"no network reachable under rules '{self.rule.name}' fits the budget; the cheapest has "
-            f"{', '.join(lines)}; raise the limit or use wider rules"
+            f"{', '.join(lines)}; {way}"
         )
 
 

@@ -308,3 +308,9 @@ def test_tight_budgets_of_the_published_cell() -> None:
         assert len(set(seen)) >= 8
     with pytest.raises(NATError, match=r"the cheapest has params 358,822 \(limit 1,000\)"):
         Moves(network, find_rule("nat"), limits_of({"params": "1k"}, network))
+
+
+def test_a_share_that_was_written_as_a_number_is_met_with_how_to_write_it() -> None:
+    network = genotype_network("DARTS_V2")
+    with pytest.raises(NATError, match=r"macs [0-9,]+ \(limit 0.8\); write macs=0.8x for a share of the input$"):
+        Moves(network, find_rule("nat"), limits_of({"macs": "0.8"}, network))

@@ -79,6 +79,8 @@ def batches(loader: Loader, compute: Compute, shape: Shape, classes: int, what: 
         x, y = found
         if x.ndim != 4 or tuple(x.shape[1:]) != shape or not x.is_floating_point():
             raise NATError(f"{what}: batch {number} is {x.dtype} of {tuple(x.shape)}; {shape} of floats are expected")
+        if not torch.isfinite(x).all():
+            raise NATError(f"{what}: batch {number} has values that are infinite or NaN")
         if y.shape != x.shape[:1] or y.is_floating_point() or not ((y >= 0) & (y < classes)).all():
             raise NATError(
                 f"{what}: batch {number} has other labels than one whole number for each image, from 0 to {classes - 1}"

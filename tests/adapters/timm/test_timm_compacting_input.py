@@ -75,6 +75,8 @@ class Given:
         ({"train": Given(((X, Y), (X.byte(), Y)))}, "train_loader: batch 1 is torch.uint8"),
         ({"train": Given(((X, Y + 1),))}, "train_loader: batch 0 has other labels than .* from 0 to 9"),
         ({"train": Given(((X, torch.zeros(4, 10)),))}, "train_loader: batch 0 has other labels"),
+        ({"train": Given(((X * float("nan"), Y),))}, "train_loader: batch 0 has values that are infinite or NaN"),
+        ({"val": Given(((X, Y), (X / 0, Y)))}, "val_loader: batch 1 has values that are infinite or NaN"),
         ({"train": Given((X,))}, "train_loader: batch 0 is not a pair of tensors"),
         ({"train": Given(())}, "train_loader has no batch: no images, or with drop_last fewer than a batch"),
         ({"train": Given(((X[:1], Y[:1]),))}, "train_loader gives no batch of two images or more"),
