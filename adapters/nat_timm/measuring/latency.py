@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from itertools import takewhile
 
 import torch
@@ -92,7 +93,22 @@ class TimmLatency(Latency):
         ops = [op if each == slot else own for each, own in zip(self.network.slots, self.network.ops, strict=True)]
         after = moved_document(self.network.with_ops(ops))
         made = place(make_moves(shell(self._model), after, apply_edits), self.settings.compute)
-        return made, _around([path for edit in after.edits if edit.op not in ADAPTATIONS for path in edit.at])
+        path = _around([path for edit in after.edits if edit.op not in ADAPTATIONS for path in edit.at])
+        while path and path not in self._called:
+            path = path.rpartition(".")[0]
+        return made, path
+
+    @cached_property
+    def _called(self) -> frozenset[str]:
+        """The paths of the modules that are called, which can be timed: a list of modules is not."""
+        found: set[str] = set()
+        paths = {module: path for path, module in self._model.named_modules()}
+        handles = [module.register_forward_pre_hook(lambda module, _: found.add(paths[module])) for module in paths]
+        with torch.no_grad(), self.settings.compute.precision():
+            self._model(self._images)
+        for handle in handles:
+            handle.remove()
+        return frozenset(found)
 
     def _changed_alone(self, path: str, made: nn.Module, image: Tensor) -> TimeShare:
         """Of a part that runs by itself: what it takes of the model, times what changes there."""

@@ -83,7 +83,8 @@ def test_changes_of_several_parts_are_timed_in_the_same_passes_and_are_those_of_
         assert share.value == pytest.approx(alone.change(*change).value, abs=1e-6)
     found.prepare(wanted)
     monkeypatch.setattr(TimmLatency, "change", None)
-    assert all(found._change(*change) == measured[change] for change in measured)
+    for change, share in measured.items():
+        assert found._change(*change).value == pytest.approx(share.value, abs=1e-9)
 
 
 def test_two_changes_of_the_same_part_are_not_made_at_once(
@@ -95,6 +96,20 @@ def test_two_changes_of_the_same_part_are_not_made_at_once(
     paths: list[list[str]] = []
     monkeypatch.setattr(latency, "_changed_parts", lambda _, chosen: paths.append(chosen) or [TimeShare(0.0, 0.0, 0.0)])
     assert len(latency.together(wanted)) == len(paths) == len(wanted)
+
+
+def test_of_modules_in_a_list_the_block_that_calls_them_is_timed(turned: Turned) -> None:
+    """MobileOne has its branches in lists, which nobody calls."""
+    text = '{"architecture": "mobileone_s0", "fits": true}'
+    found = TimmLatency(TimmAdapter().read(text, NetworkSize(input=(3, 32, 32), classes=10)), HERE, turned.clock)
+    slot = next(slot for slot in found.network.slots if slot.cell == "stages.0.1")
+    choices = found.network.edge(slot).choices
+    op = next(op for op in choices if str(op).startswith("timm:mobileone_k1.1.0.0"))
+    ops = [op if at == slot else own for at, own in zip(found.network.slots, found.network.ops, strict=True)]
+    share = found.measured(found.network.with_ops(ops), 0.0).share
+    assert share < 1
+    assert found.change(slot, op).value == pytest.approx(share - 1, rel=0.05)
+    assert found.together([(slot, op)])[slot, op].value == pytest.approx(share - 1, rel=0.05)
 
 
 def test_on_the_clock_of_the_machine_a_model_without_most_blocks_is_faster(monkeypatch: pytest.MonkeyPatch) -> None:
