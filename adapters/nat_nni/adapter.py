@@ -32,9 +32,12 @@ _BARE = ("DARTS", "DARTSWithNone", "NasBench201")
 class NNISettings(AdapterSettings):
     """Of which space bare samples are."""
 
-    space: str | None = Field(default=None, description="a space of NNI's hub; left out: by the labels of the sample")
+    space: str | None = Field(
+        default=None, description="a space of NNI's hub; left out: determined by the labels of the sample"
+    )
     arguments: dict[str, Any] = Field(
-        default_factory=dict, description="of its constructor, as in NNI: {width: 16, num_cells: 8}"
+        default_factory=dict,
+        description="arguments of its constructor, as in NNI: {width: 16, num_cells: 8}",
     )
 
 

@@ -14,7 +14,7 @@ from nat_plugin.cli.options import adapter_option, json_option, pairs, print_jso
 @adapter_option
 @click.option("--weights", required=True, help="Weights of the model: a .safetensors file, or a folder with one.")
 @click.option(
-    "--images", required=True, type=click.Path(path_type=Path), help="Folder of images like those it was trained on."
+    "--images", required=True, type=click.Path(path_type=Path), help="Folder of images like those of its training."
 )
 @click.option(
     "--labels", "labelled", is_flag=True, help="Each folder in it is a class, by number or in alphabetical order."
@@ -40,7 +40,7 @@ from nat_plugin.cli.options import adapter_option, json_option, pairs, print_jso
     show_default=True,
     help="Seed of the random sample of images.",
 )
-@click.option("--svg", type=click.Path(path_type=Path), help="Draw it into this file.")
+@click.option("--svg", type=click.Path(path_type=Path), help="Draw the advice as a picture, into this SVG file.")
 @json_option
 @size_options
 def advise(
@@ -63,10 +63,9 @@ def advise(
     size: int | None,
     classes: int | None,
 ) -> None:
-    """Say for every single move of SOURCE what it saves, in parameters, MACs and measured time, and what it changes in
-    the output of the model, and which moves go well together; nothing is trained. Operations that could stand in the
-    place of a block are fitted first.
-    """
+    """List every single move of SOURCE with what it saves, in parameters, MACs and measured time, and how much it
+    changes the output of the model, and the moves that go well together. Nothing is trained. Operations that could
+    replace a block are fitted first."""
     from nat_plugin.advising.picture import check_picture, draw
     from nat_plugin.advising.settings import AdviceSettings
     from nat_plugin.plugins import plugins

@@ -32,7 +32,7 @@ def compare(
 ) -> None:
     """Compare the strategies in RECIPE, a file or one of `nat recipes`, with equal queries.
 
-    The same command goes on with a comparison that was interrupted or killed.
+    The same command resumes a comparison that was interrupted or killed.
     """
     from nat_plugin.api.recipes import compare_job
 

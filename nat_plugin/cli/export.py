@@ -17,7 +17,8 @@ from nat_plugin.cli.options import adapter_option, size_options
 @click.option(
     "--weights",
     type=click.Path(path_type=Path),
-    help="Safetensors file with trained weights, by the names of the module.  [of a run: those of its final stage]",
+    help="Safetensors file with trained weights, by the names of the module.  [default for a run: those of its "
+    "final stage]",
 )
 @size_options
 def export(
@@ -30,8 +31,8 @@ def export(
     size: int | None,
     classes: int | None,
 ) -> None:
-    """Write SOURCE as a module that needs nothing but torch: model.py, to be read and changed, and its weights where
-    there are any as weights.pt. SOURCE may be the folder of a run, for what it ended with."""
+    """Write SOURCE as a module that needs nothing but torch: model.py, which you can read and change, and weights.pt if
+    there are weights. SOURCE may be the folder of a run: its result is written."""
     from nat_plugin.errors import NATError
     from nat_plugin.exporting import WEIGHTS
     from nat_plugin.plugins import plugins

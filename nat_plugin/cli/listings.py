@@ -90,7 +90,7 @@ def datasets(as_json: bool) -> None:
 @click.command()
 @json_option
 def recipes(as_json: bool) -> None:
-    """The recipes that ship, each with the comment at its head."""
+    """The recipes that ship, each with the comment at its top."""
     from nat_plugin.plugins import plugins
     from nat_plugin.sources import read_text
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _C = TypeVar("_C", bound=Callable[..., Any])
 
-adapter_option = click.option("--adapter", help="The format of SOURCE; left out: guessed where only one fits.")
+adapter_option = click.option("--adapter", help="The format of SOURCE.  [default: guessed, if only one fits]")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output.")
 
 
@@ -25,7 +25,7 @@ def size_options(command: _C) -> _C:
     for option in reversed(
         (
             click.option("--channels", type=click.IntRange(1, 4096), help="Channels of the first cells."),
-            click.option("--cells", type=click.IntRange(1, 1000), help="Cells in depth."),
+            click.option("--cells", type=click.IntRange(1, 1000), help="Number of cells in a row."),
             click.option(
                 "--input", "size", type=click.IntRange(1, 4096), help="Image side.  [default: the model's own, or 32]"
             ),

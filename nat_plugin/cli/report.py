@@ -15,11 +15,11 @@ SEVERAL = Path("report.html")
     "-o",
     "--output",
     type=click.Path(path_type=Path),
-    help=f"File to write.  [default: FOLDER/report.html; of several: {SEVERAL}]",
+    help=f"File to write.  [default: FOLDER/report.html; for several: {SEVERAL}]",
 )
 def report(folders: tuple[Path, ...], output: Path | None) -> None:
-    """Make report.html of FOLDER again, of a run, comparison, training or compaction. Of several runs: one file with
-    them side by side."""
+    """Make report.html again: of FOLDER, which is of a run, comparison, training or compaction. With several runs, one
+    file shows them side by side."""
     from nat_plugin.plugins import plugins
     from nat_plugin.reporting.report_file import write_report, write_side_by_side
 

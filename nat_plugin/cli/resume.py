@@ -13,11 +13,11 @@ from nat_plugin.errors import NATError
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--moved", multiple=True, metavar="OLD=NEW", help="New path of a file or folder that the run reads.")
-@click.option("--devices", type=click.IntRange(1, 100_000), help="Another number of devices.")
-@click.option("--nodes", type=click.IntRange(1, 100_000), help="Another number of machines.")
+@click.option("--devices", type=click.IntRange(1, 100_000), help="Use another number of devices.")
+@click.option("--nodes", type=click.IntRange(1, 100_000), help="Use another number of machines.")
 @json_option
 def resume(folder: Path, moved: tuple[str, ...], devices: int | None, nodes: int | None, as_json: bool) -> None:
-    """Go on with the run or training in FOLDER, after it was interrupted or killed."""
+    """Resume the run or training in FOLDER, after it was interrupted or killed."""
     from nat_plugin.api.recipes import resume_job
 
     fabric = {name: value for name, value in (("devices", devices), ("nodes", nodes)) if value is not None}

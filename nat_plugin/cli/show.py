@@ -20,7 +20,7 @@ from nat_plugin.sources import size_of
 @click.command()
 @click.argument("source")
 @adapter_option
-@click.option("--svg", type=click.Path(path_type=Path), help="Draw its cells into this file.")
+@click.option("--svg", type=click.Path(path_type=Path), help="Draw its cells as a picture, into this SVG file.")
 @click.option("--dot", type=click.Path(path_type=Path), help="Write its cells into this file, for Graphviz.")
 @keep_going_option
 @size_options

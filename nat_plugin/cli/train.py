@@ -18,7 +18,7 @@ from nat_plugin.cli.options import json_option, print_json
 @click.option("--device", help="auto, cpu, cuda or cuda:N.")
 @json_option
 def train(recipe: str, overrides: tuple[str, ...], out: Path | None, device: str | None, as_json: bool) -> None:
-    """Train a policy by RECIPE: a file, or one of `nat recipes`. `nat resume` goes on with it."""
+    """Train a policy by RECIPE: a file, or one of `nat recipes`. `nat resume` resumes it."""
     from nat_plugin.api.recipes import train_job
 
     job = train_job(recipe, overrides, out, device)

@@ -95,11 +95,11 @@ def transform(
     classes: int | None,
     as_json: bool,
 ) -> None:
-    """Transform SOURCE by a trained policy; prints the architecture in its own format, one per line for SOURCE -.
+    """Transform SOURCE by a trained policy, and print the architecture in its own format, one per line for SOURCE -.
 
-    With --json a SOURCE - becomes one document, in which each result is a line, printed as soon as it is there.
+    With --json, SOURCE - gives one document with one result per line, printed as soon as it is known.
 
-    The lines of SOURCE - are worked on side by side: by processes of this machine, one for each core up to four, or by
+    The lines of SOURCE - are worked on in parallel: by processes of this machine, one per core and at most four, or by
     the --executor.
     """
     from nat_plugin.api.transforming import prepare

@@ -27,14 +27,16 @@ class ComparisonInputs(Settings):
     """The architectures β: a plain list of them, or a file with one in each line."""
 
     names: list[str] | None = Field(
-        default=None, min_length=1, description="architectures as in a run; a plain list under `sources` is this"
+        default=None,
+        min_length=1,
+        description="architectures as in a run; a plain list under `sources` is short for this",
     )
     file: str | None = Field(default=None, description="a text file with one architecture in each line")
     sample: int | None = Field(
         default=None,
         ge=1,
         le=10**9,
-        description="lines drawn of the file, of those that have a legal move; left out: all",
+        description="number of lines to draw from those of the file that have a legal move; left out: all",
     )
     seed: int = Field(default=0, ge=0, lt=2**31, description="seed of the random sample of lines")
 
@@ -58,8 +60,8 @@ class Comparison(Common):
     sources: ComparisonInputs = Field(description="the architectures: [DARTS_V2, …], or {file: cells.txt, sample: 200}")
     strategies: dict[str, dict[str, Any]] = Field(
         min_length=1,
-        description="settings by label; the label is the strategy, unless `name` in the settings says which: so two "
-        "settings of one can be compared",
+        description="settings by label; the label names the strategy, unless `name` in the settings does, so that two "
+        "settings of one strategy can be compared",
     )
     queries: int = Field(
         default=100,
@@ -72,13 +74,14 @@ class Comparison(Common):
         default=0,
         ge=0,
         le=10**9,
-        description="steps on shared weights before the first query, the same for all strategies; then they stay as "
-        "they are",
+        description="steps on shared weights before the first query, the same for all strategies; after that the "
+        "weights are fixed",
     )
     batch: int = Field(default=1, ge=1, le=10_000, description="proposals that a strategy is asked for at a time")
     baseline: str = Field(default=BASELINE, description="label of the strategy that the others are tested against")
     regret: bool = Field(
-        default=True, description="find the reachable optimum, where measurements are looked up and the space is small"
+        default=True,
+        description="also find the reachable optimum, if measurements are looked up and the space is small",
     )
 
 

@@ -25,21 +25,24 @@ class SplitSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    weights: StrictInt | StrictFloat = Field(default=0.5, description="trains the weights")
-    reward: StrictInt | StrictFloat = Field(default=0.25, description="gives the reward of a search")
+    weights: StrictInt | StrictFloat = Field(
+        default=0.5, description="images that train the weights: a share, or a number"
+    )
+    reward: StrictInt | StrictFloat = Field(default=0.25, description="images that score proposals")
     selection: StrictInt | StrictFloat = Field(
-        default=0.25, description="chooses the result of a search; a source's own part for that is used whole instead"
+        default=0.25, description="images that choose the result; a source's own part for that is used whole instead"
     )
     test: StrictInt | StrictFloat | None = Field(
         default=None,
-        description="used once, at the end; left out: the source's own test part, or 0.2 of a source without one",
+        description="images that are used once, at the end; left out: the source's own test part, or 0.2 of a source "
+        "without one",
     )
     val: Literal["selection", "test"] = Field(
         default="selection",
-        description="what a source's own val part is, where it has no test part: selection, or test, as papers report "
-        "ImageNet's",
+        description="what a source's own val part is used as, if it has no test part: selection, or test, as papers "
+        "do for ImageNet",
     )
-    seed: Annotated[int, Field(strict=True, ge=0, lt=2**32)] = Field(default=0, description="draws the splits")
+    seed: Annotated[int, Field(strict=True, ge=0, lt=2**32)] = Field(default=0, description="seed of the splits")
 
     @field_validator("weights", "reward", "selection", "test")
     @classmethod
@@ -84,10 +87,10 @@ class PictureSettings(BaseModel):
 
     scale: tuple[_Share, _Share] = Field(
         default=(0.08, 1.0),
-        description="least and largest share of a picture that a random crop has, before it is resized",
+        description="smallest and largest share of the area of an image that a random crop takes",
     )
     ratio: tuple[Annotated[float, Field(gt=0, le=100)], Annotated[float, Field(gt=0, le=100)]] = Field(
-        default=(3 / 4, 4 / 3), description="least and largest width by height of a random crop"
+        default=(3 / 4, 4 / 3), description="smallest and largest aspect ratio (width by height) of a random crop"
     )
     hflip: _Share = Field(default=0.5, description="probability that an image is mirrored left to right")
     color_jitter: Annotated[list[_Share], Field(min_length=3, max_length=4)] | _Share = Field(
@@ -99,19 +102,21 @@ class PictureSettings(BaseModel):
         default=None,
         min_length=1,
         max_length=200,
-        description="timm's name of a policy in place of the colours: rand-m9-mstd0.5, augmix-m3-w3, original",
+        description="timm's name of an augmentation policy, which replaces color_jitter: rand-m9-mstd0.5, "
+        "augmix-m3-w3, original",
     )
     interpolation: Literal["bilinear", "bicubic", "random"] = Field(
-        default="bilinear", description="of what is resized; random: one of the two for each training image"
+        default="bilinear", description="interpolation in resizing; random: one of the two for each training image"
     )
     crop_pct: Annotated[float, Field(gt=0, le=1)] = Field(
-        default=0.875, description="share of the shorter side that is in an image to measure on: 224 of 256 pixels"
+        default=0.875,
+        description="share of the shorter side that the central crop for measuring takes: 224 of 256 pixels",
     )
     mean: Annotated[list[_Share], Field(min_length=3, max_length=3)] = Field(
-        default=[0.485, 0.456, 0.406], description="of the three colours, white being 1; taken off"
+        default=[0.485, 0.456, 0.406], description="mean of the three colours (white is 1), which is subtracted"
     )
     std: Annotated[list[Annotated[float, Field(gt=0, le=1)]], Field(min_length=3, max_length=3)] = Field(
-        default=[0.229, 0.224, 0.225], description="deviation of the three colours; divided by"
+        default=[0.229, 0.224, 0.225], description="standard deviation of the three colours, by which is divided"
     )
 
     @model_validator(mode="after")
@@ -130,30 +135,30 @@ class DataSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: str = Field(default="digits", description="which loader reads it")
+    name: str = Field(default="digits", description="the loader that reads the images")
     path: OutsidePath | None = Field(
         default=None, description="file or folder, for loaders that read one; ~ is the home folder"
     )
     download: bool = Field(
-        default=False, strict=True, description="fetch it into path where it is missing; never by default"
+        default=False, strict=True, description="download the data into path if it is missing; never by default"
     )
     resolution: Annotated[int, Field(strict=True, ge=2, le=2048)] | None = Field(
-        default=None, description="height and width in pixels; left out: as in the source (an image folder needs it)"
+        default=None, description="height and width in pixels; left out: those of the source (an image folder needs it)"
     )
     splits: SplitSettings = Field(default_factory=SplitSettings, description="how the images are divided")
     augment: AugmentSettings | None = Field(
-        default=None, description="of training images; left out: the loader's own choice"
+        default=None, description="augmentation of training images; left out: the loader's default"
     )
     transform: PictureSettings | None = Field(
         default=None,
-        description="how images are made of pictures that stay in their files (large_image_folder, webdataset)",
+        description="how images that stay on disk are cropped, resized and augmented (large_image_folder, webdataset)",
     )
     workers: Annotated[int, Field(strict=True, ge=0, le=1024)] | None = Field(
         default=None,
-        description="processes that decode such pictures, of each device; 0: none but its own; left out: 2. Results "
-        "do not depend on it",
+        description="processes per device that decode images from disk; 0: none but the command's own; left out: 2. "
+        "Results do not depend on it",
     )
     limit: Annotated[int, Field(strict=True, ge=1, le=10**9)] | None = Field(
         default=None,
-        description="use at most so many images, as many of each class; a source's own test part stays whole",
+        description="use at most this many images, equally many of each class; a source's own test part stays whole",
     )

@@ -33,10 +33,11 @@ class SupernetSettings(Settings):
         default=1,
         ge=1,
         le=1024,
-        description="parts in which a batch goes through the network, to save memory; batch norm is over a part",
+        description="parts in which a batch goes through the network, to save memory; batch norm uses the statistics "
+        "of a part",
     )
     lr: float = Field(default=0.025, gt=0, le=100, description="learning rate of SGD at the first step")
-    min_lr: float = Field(default=0.0, ge=0, le=100, description="learning rate at the last of steps")
+    min_lr: float = Field(default=0.0, ge=0, le=100, description="learning rate at the last step")
     steps: int | None = Field(
         default=None,
         ge=1,
@@ -51,8 +52,8 @@ class SupernetSettings(Settings):
     )
     reward: Literal["loss", "accuracy"] = Field(
         default="loss",
-        description="what a score is: minus the cross-entropy, which ranks changes of one network far better, or the "
-        "accuracy as in the paper",
+        description="the score: minus the cross-entropy, which ranks changes of one network far better, or accuracy, "
+        "as in the paper",
     )
     reward_images: int | None = Field(
         default=1000,
@@ -62,11 +63,11 @@ class SupernetSettings(Settings):
     )
     reward_augment: bool = Field(
         default=True,
-        description="measure on images augmented as those that the weights were trained on, the same draw for all; "
-        "false: on images as they are, whose batch statistics differ from those of training",
+        description="measure on images augmented as in training, with the same random draw for all networks; false: "
+        "on plain images, whose batch statistics differ from those of training",
     )
     reward_batch: int = Field(
-        default=500, ge=2, le=65_536, description="most images at once in a measurement; batch norm is over these"
+        default=500, ge=2, le=65_536, description="maximum batch of a measurement; batch norm uses its statistics"
     )
 
 

@@ -31,9 +31,9 @@ class TrainingSettings(Settings):
     """Settings of the ``training`` evaluator."""
 
     schedule: Schedule = Field(default_factory=Schedule, description="how every network is trained")
-    seeds: int = Field(default=1, ge=1, le=1000, description="trainings of every network, whose mean counts")
+    seeds: int = Field(default=1, ge=1, le=1000, description="trainings of every network, whose mean is used")
     score: Literal["accuracy", "loss"] = Field(
-        default="accuracy", description="what counts on the reward images: accuracy, or minus the cross-entropy"
+        default="accuracy", description="the score on the reward images: accuracy, or minus the cross-entropy"
     )
 
 

@@ -23,20 +23,21 @@ class ExecutorSettings(Settings):
         default=None,
         ge=1,
         le=100_000,
-        description="trainings or searches under way at a time; left out: 1 with local, 16 with submitit, with ray as "
-        "many as its cluster has room for",
+        description="trainings or searches at a time; left out: 1 with local, 16 with submitit, with ray as many as "
+        "the cluster has room for",
     )
     retries: int = Field(
         default=1,
         ge=0,
         le=100,
-        description="further tries where a worker died, raised or took too long, before its work counts as failed",
+        description="further tries if a worker died, raised an error or took too long, before the task counts as "
+        "failed",
     )
     timeout: float | None = Field(
         default=None,
         gt=0,
         le=10**7,
-        description="seconds that one training or search may take; its worker is ended then; left out: no limit",
+        description="seconds that one training or search may take, after which its worker is ended; left out: no limit",
     )
 
 

@@ -40,7 +40,7 @@ def visible_gpus() -> list[str]:
 
 
 class LocalExecutor(Executor):
-    """Processes of this machine; with one worker this process itself, unless there is a ``timeout``.
+    """Processes of this machine; with one worker the command's own process, unless there is a ``timeout``.
 
     Every worker is a pool of one process, so that one that dies takes no other call with it.
     """

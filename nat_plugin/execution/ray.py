@@ -39,15 +39,15 @@ class RaySettings(ExecutorSettings):
     address: str = Field(
         default=AUTO,
         min_length=1,
-        description="HOST:PORT of a cluster; auto: that of RAY_ADDRESS, or which `ray start` began on this machine, or "
-        "else a new one of this machine alone, which ends with the command",
+        description="HOST:PORT of a cluster; auto: the one at RAY_ADDRESS, or the one started by `ray start` on this "
+        "machine, else a new one on this machine, which ends with the command",
     )
     cpus: float = Field(default=1, gt=0, le=10_000, description="processor cores that a worker takes")
     gpus: float = Field(default=0, ge=0, le=1_000, description="GPUs that a worker takes; 0.5: two share one")
 
 
 class RayExecutor(Executor):
-    """Workers of a Ray cluster. Where none runs, one is started on this machine."""
+    """Workers of a Ray cluster. If none is running, one is started on this machine."""
 
     Settings = RaySettings
     settings: RaySettings

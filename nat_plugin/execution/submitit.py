@@ -50,13 +50,13 @@ class SubmititSettings(ExecutorSettings):
     )
     parameters: dict[str, Any] = Field(
         default={},
-        description="of every job, by the names of submitit: {timeout_min: 240, slurm_partition: gpu}; without "
-        "timeout_min a job has a day, or a little more than `timeout`",
+        description="parameters of every job, by submitit's names: {timeout_min: 240, slurm_partition: gpu}; without "
+        "timeout_min a job may take a day, or a little more than `timeout`",
     )
 
 
 class SubmititExecutor(Executor):
-    """Jobs of SLURM through submitit. The folder of the results has to be on a disk that all nodes see."""
+    """Jobs of SLURM through submitit. The folder of the results must be on a disk that all nodes can read."""
 
     Settings = SubmititSettings
     settings: SubmititSettings

@@ -24,14 +24,16 @@ class FabricSettings(Settings):
 
     devices: (
         Annotated[int, Field(ge=1, le=100_000)] | list[Annotated[int, Field(ge=0, le=100_000)]] | Literal["auto"]
-    ) = Field(default=1, description="on each node: how many, the numbers of GPUs, or auto for all GPUs")
+    ) = Field(default=1, description="on each node: a number of devices, a list of GPU indices, or auto for all GPUs")
     nodes: int = Field(default=1, ge=1, le=100_000, description="machines")
     precision: Literal["32-true", "bf16-mixed", "16-mixed", "64-true"] | None = Field(
-        default=None, description="of forward passes, as `precision` of the recipe, which it stands for"
+        default=None,
+        description="floating-point type of forward passes, by Fabric's names; the same as `precision` of the recipe",
     )
     strategy: Literal["auto", "ddp"] = Field(
         default="auto",
-        description="ddp, which auto is too: whole weights on every device, so that any number of devices resumes",
+        description="ddp (auto is the same): all weights on every device, so that a run can be resumed with any "
+        "number of devices",
     )
 
     @field_validator("devices", mode="wrap")

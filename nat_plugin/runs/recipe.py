@@ -55,15 +55,15 @@ class FinalSettings(Settings):
 
     network: NetworkSettings | None = Field(
         default=None,
-        description="another size to train in, for which the budget holds; left out: that of the search",
+        description="another size to train in, for which the budget holds; left out: the size of the search",
     )
     candidates: int = Field(default=3, ge=1, le=100, description="proposals to train beside the input")
     seeds: int = Field(
         default=1,
         ge=1,
         le=100,
-        description="trainings of each; with one, what differs may be the training: there is no verdict on the "
-        "architectures then; 3 to 5 show the spread between trainings, at as many times the cost",
+        description="trainings of each; with one, a difference may come from the training alone, so there is no "
+        "verdict on the architectures; 3 to 5 show the spread between trainings, at 3 to 5 times the cost",
     )
     schedule: Schedule = Field(default=Schedule(), description="how each is trained")
     checkpoint: int = Field(default=1, ge=1, le=100_000, description="epochs between checkpoints")
@@ -81,8 +81,8 @@ class Executed(Settings):
 
     executor: str | dict[str, Any] = Field(
         default={"name": "local"},
-        description="where trainings and searches are carried out: local, ray or submitit, or a mapping of that name "
-        "and settings: {name: local, workers: 4}",
+        description="where trainings and searches run: local, ray or submitit, or a mapping with its name and "
+        "settings: {name: local, workers: 4}",
     )
 
     @property
@@ -100,7 +100,7 @@ class Common(Executed):
 
     adapter: str | dict[str, Any] | None = Field(
         default=None,
-        description="format of the source, or a mapping of its name and settings; left out: guessed if only one fits",
+        description="format of the source, or a mapping of its name and settings; left out: guessed, if only one fits",
     )
     extended: bool = Field(
         default=False, description="allow null where the format cannot represent it; the result is network JSON then"
@@ -115,19 +115,19 @@ class Common(Executed):
     )
     costs: dict[str, OutsidePath] = Field(
         default={},
-        description="files with tables of costs by slot and op, of `nat measure` or your own, by the metric that "
-        "`budget` then may limit: {latency: latency.json, energy: energy.json}",
+        description="files with tables of costs by slot and op, from `nat measure` or your own, by metric, which "
+        "`budget` can then limit: {latency: latency.json, energy: energy.json}",
     )
     evaluator: dict[str, Any] = Field(default={"name": "supernet"}, description="an evaluator, its data, its settings")
     seed: int = Field(default=0, ge=0, lt=2**31, description="seed of all random numbers")
     threads: int | None = Field(
-        default=None, ge=1, le=1024, description="CPU threads; left out: what torch has set when a run begins"
+        default=None, ge=1, le=1024, description="CPU threads; left out: torch's number when the run starts"
     )
     device: str = Field(default="auto", description="auto, cpu, cuda or cuda:N")
     precision: Literal["auto", "float32", "bfloat16", "float16", "float64"] = Field(
         default="auto",
-        description="floating-point type of forward passes; float64: of weights and images, to tell rounding from "
-        "anything else",
+        description="floating-point type of forward passes; with float64 also of weights and images, to exclude "
+        "effects of rounding",
     )
 
     @property
@@ -167,24 +167,25 @@ class Recipe(Common):
     search: SearchSettings = Field(default=SearchSettings(), description="how long to search")
     final: FinalSettings | None = Field(
         default=None,
-        description="real training of the input and the best proposals before the choice; left out: none, and the "
-        "evaluator chooses (shared weights can make good inputs worse)",
+        description="the input and the best proposals are trained for real before the choice; left out: they are not, "
+        "and the evaluator chooses (shared weights can make good inputs worse)",
     )
     deterministic: bool | None = Field(
         default=None,
-        description="true: the strategy is told what was measured in the order in which it asked, so that the result "
-        "is the same whatever the executor and the number of workers; false: in the order of arrival, so that no "
-        "worker waits for the slowest of a round; left out: true with one worker, and where measuring is cheap",
+        description="true: the strategy gets measurements in the order in which it asked for them, so that the result "
+        "does not depend on the executor and the number of workers; false: in the order of arrival, so "
+        "that no worker waits for the slowest of a round; left out: true with one worker, or if measuring "
+        "is cheap",
     )
     fabric: FabricSettings | None = Field(
         default=None,
-        description="several devices that train the same weights, on the supernet, in adaptation and in the final "
-        "stage: {devices: 8, nodes: 2}; left out: one",
+        description="several devices that train the same weights (supernet, adaptation, final stage): {devices: 8, "
+        "nodes: 2}; left out: one device",
     )
     tracker: TrackerName = Field(
         default="none",
-        description="where figures by round and epoch go beside the journal: tensorboard writes FOLDER/events, mlflow "
-        "to MLFLOW_TRACKING_URI; each is an extra (pip install 'nat-plugin[mlflow]')",
+        description="also send the figures of rounds and epochs to a tracker: tensorboard writes FOLDER/events, "
+        "mlflow to MLFLOW_TRACKING_URI; each is an extra (pip install 'nat-plugin[mlflow]')",
     )
 
     @field_validator("tracker")

@@ -21,7 +21,7 @@ class EvolutionSettings(Settings):
     """Settings of ``evolution``."""
 
     population: Annotated[int, Field(ge=2, le=10_000)] = 10
-    """How many live at a time. The first are random."""
+    """Size of the population. The first ones are random."""
     tournament: Annotated[int, Field(ge=1, le=10_000)] = 5
     """How many are drawn from the population; the best of them is the parent."""
 

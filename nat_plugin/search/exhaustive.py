@@ -17,7 +17,8 @@ class ExhaustiveSettings(Settings):
     """Settings of ``exhaustive``."""
 
     largest: Annotated[int, Field(ge=1, le=10_000_000)] = 10_000
-    """Combinations of candidates that one input may have, before budget and duplicates; with more it is refused."""
+    """Maximum number of combinations of candidates of one input, before budget and duplicates; with more, the input is
+    refused."""
 
 
 class ExhaustiveStrategy(PerInput):

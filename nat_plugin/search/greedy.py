@@ -15,7 +15,7 @@ Drop: TypeAlias = tuple[Weight, Choice]
 
 
 class GreedyStrategy(PerInput):
-    """Greedy pruning: step by step the operation is dropped or made leaner that costs the least accuracy.
+    """Greedy pruning: each step drops the operation, or makes the one leaner, that costs the least accuracy.
 
     From the current network (at first the input) all single changes that lower a cost and raise none are measured; the
     best one by gain, of equals the cheapest, is made, and so on until nothing is left to drop. It continues below the

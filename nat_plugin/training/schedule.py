@@ -26,16 +26,17 @@ class Schedule(Settings):
     epochs: int = Field(default=600, ge=1, le=100_000, description="passes over the training images")
     batch: int = Field(default=96, ge=1, le=65_536, description="images per step of the weights")
     lr: float = Field(default=0.025, gt=0, le=100, description="highest learning rate of SGD")
-    min_lr: float = Field(default=0.0, ge=0, le=100, description="learning rate at the end, where cosine is on")
+    min_lr: float = Field(default=0.0, ge=0, le=100, description="final learning rate, if cosine is on")
     cosine: bool = Field(
         default=True,
-        description="let the learning rate fall along half a cosine, step by step; false: constant but for lr_decay",
+        description="the learning rate falls along half a cosine, step by step; false: it is constant, except for "
+        "lr_decay",
     )
     lr_decay: float = Field(
-        default=1.0, gt=0, le=1, description="factor of the learning rate after every epoch, where cosine is off"
+        default=1.0, gt=0, le=1, description="factor of the learning rate after every epoch, if cosine is off"
     )
     warmup: float = Field(
-        default=0.0, ge=0, le=10_000, description="epochs in which the learning rate first rises in a straight line"
+        default=0.0, ge=0, le=10_000, description="epochs in which the learning rate first rises linearly"
     )
     momentum: float = Field(default=0.9, ge=0, lt=1, description="momentum of SGD")
     weight_decay: float = Field(default=3e-4, ge=0, le=1, description="weight decay of SGD, on all parameters")
@@ -44,14 +45,17 @@ class Schedule(Settings):
         default=0.2, ge=0, lt=1, description="probability of dropping a path at the end; rises from 0 epoch by epoch"
     )
     auxiliary: float = Field(
-        default=0.4, ge=0, le=10, description="weight of the loss of an auxiliary head at two thirds; 0: no such head"
+        default=0.4,
+        ge=0,
+        le=10,
+        description="weight of the loss of an auxiliary head at two thirds of the depth; 0: no such head",
     )
     label_smoothing: float = Field(default=0.0, ge=0, lt=1, description="share of the label spread over all classes")
     cutout: int | None = Field(
         default=16,
         ge=0,
         le=4096,
-        description="side in pixels of the square cut out of training images; 0: none; null: as the data set has it",
+        description="side in pixels of the square cut out of training images; 0: none; null: the data set's default",
     )
     accumulation: int = Field(
         default=1, ge=1, le=1024, description="parts in which a batch goes through the network, to save memory"

@@ -41,16 +41,16 @@ class AdaptingSettings(SupernetSettings):
         default=0.5,
         ge=0,
         le=1,
-        description="share of the loss that is distance to what the model itself says (distillation), in steps on "
-        "shared weights",
+        description="share of distillation (distance from the model's own outputs) in the loss of steps on shared "
+        "weights",
     )
     temperature: float = Field(default=2.0, gt=0, le=100, description="softmax temperature of the distillation loss")
     recalibration: int = Field(
         default=1000,
         ge=0,
         le=10**9,
-        description="training images on which the batch norms of adapted weights are measured anew; 0: the norms of no "
-        "result change",
+        description="training images on which batch norm statistics of adapted weights are computed again; 0: they "
+        "are left as they are",
     )
 
 
@@ -65,23 +65,24 @@ class TimmSettings(AdaptingSettings):
     weights: Annotated[OutsideName, BeforeValidator(_without_prefix)] | None = Field(
         default=None,
         description="weights of the model: a folder with model.safetensors, a .safetensors file, or `pretrained` for "
-        "those of timm, which fetches them where they are not at hand; left out: fresh ones",
+        "those of timm, which downloads them if needed; left out: initial weights",
     )
     train: Schedule | None = Field(
-        default=None, description="how the model itself is trained on data.weights before anything else; left out: not"
+        default=None,
+        description="train the model itself on data.weights first, by this schedule; left out: it is not trained",
     )
     latency_batch: int | None = Field(
         default=None,
         ge=1,
         le=65_536,
-        description="images in a pass that is timed when the run begins; with it a budget may limit `latency`, in ms; "
-        "other settings, and a table that is kept: `nat measure` and `costs`",
+        description="batch size at which latency is timed when the run starts, so that a budget can limit `latency` "
+        "in ms; `nat measure` and `costs` have more settings and keep the table",
     )
-    latency_device: str = Field(default="auto", description="where it is timed: auto, cpu, cuda or cuda:N")
+    latency_device: str = Field(default="auto", description="device on which it is timed: auto, cpu, cuda or cuda:N")
 
 
 class TimmEvaluator(SupernetEvaluator):
-    """The model with its weights becomes a supernet of its own moves, adapted on ``data.weights`` to what is proposed.
+    """The model with its weights becomes a supernet of its own moves, adapted on ``data.weights`` to the proposals.
 
     Measurements are as those of ``supernet``. A final stage goes on from the adapted weights, and the result is a
     folder that timm loads.

@@ -44,27 +44,32 @@ class ProxiesSettings(AnySettings):
 
     proxies: dict[str, Annotated[float, Field(ge=-1e6, le=1e6)]] = Field(
         default=dict.fromkeys(DEFAULT, 1.0),
-        description="which count, and how much: names, or a mapping of names to weights (less than 0: less is better); "
+        description="proxies to use: names, or a mapping of names to weights (below 0: less is better); "
         f"there are {', '.join(PROXIES)}",
     )
-    batch: int = Field(default=16, ge=2, le=4096, description="images at once; batch norm is over these")
-    batches: int = Field(default=2, ge=1, le=64, description="batches of them; `zico` compares at least 2")
-    initialisations: int = Field(default=1, ge=1, le=64, description="draws of the weights, whose mean counts")
+    batch: int = Field(default=16, ge=2, le=4096, description="batch size; batch norm uses its statistics")
+    batches: int = Field(default=2, ge=1, le=64, description="number of batches; `zico` needs at least 2")
+    initialisations: int = Field(default=1, ge=1, le=64, description="draws of the weights, whose mean is used")
     references: int = Field(
-        default=16, ge=2, le=10_000, description="random moves of the input that say how far each proxy moves"
+        default=16, ge=2, le=10_000, description="random moves of the input, whose spread is the unit of each proxy"
     )
     channels: int | None = Field(
         default=8,
         ge=1,
         le=4096,
-        description="of the first cells while scoring, where the format leaves that open; null: as in `network`",
+        description="channels of the first cells for scoring, if the format leaves that open; null: as in `network`",
     )
-    cells: int | None = Field(default=6, ge=1, le=1000, description="cells in depth while scoring, likewise")
+    cells: int | None = Field(
+        default=6,
+        ge=1,
+        le=1000,
+        description="number of cells for scoring, if the format leaves that open; null: as in `network`",
+    )
     resolution: int = Field(
-        default=32, ge=2, le=2048, description="height and width of the images, where there are no data"
+        default=32, ge=2, le=2048, description="height and width of synthetic images, used without `data`"
     )
-    colours: int = Field(default=3, ge=1, le=64, description="channels of an image, where there are no data")
-    classes: int = Field(default=10, ge=2, le=100_000, description="of the task, where there are no data")
+    colours: int = Field(default=3, ge=1, le=64, description="channels of synthetic images, used without `data`")
+    classes: int = Field(default=10, ge=2, le=100_000, description="number of classes, used without `data`")
 
     @field_validator("proxies", mode="before")
     @classmethod
@@ -92,7 +97,7 @@ class ProxiesSettings(AnySettings):
 
 
 class ProxiesEvaluator(Evaluator):
-    """Scores networks at initialisation, without training: quick, on images or without any, and no accuracy.
+    """Scores networks at initialisation, without training, on images or on synthetic ones: quick, but not an accuracy.
 
     The score of the input is 0; ``ProxyCombination`` says what a score is.
     """

@@ -24,7 +24,7 @@ LATENCY, ABSENT = "latency", "absent"
 
 
 class TableEvaluator(Evaluator):
-    """Looks up what networks were worth when they were truly trained, in the table of a benchmark or one of your own.
+    """Looks up the results of trained networks, in the table of a benchmark or in your own.
 
     A network of the user is looked up as it stands, any other as it would be written: without its dead operations.
     """

@@ -28,7 +28,7 @@ class NetworkSizeSettings(Settings):
     input: tuple[_Extent, _Extent, _Extent] | None = Field(
         default=None, description="channels, height and width of an image"
     )
-    classes: int | None = Field(default=None, ge=1, le=100_000, description="classes that they tell apart")
+    classes: int | None = Field(default=None, ge=1, le=100_000, description="number of classes")
 
 
 class TableSettings(Settings):
@@ -44,13 +44,13 @@ class TableSettings(Settings):
     )
     adapter: str | dict[str, Any] | None = Field(
         default=None,
-        description="of a table of your own: format of its architectures, or a mapping of its name and settings; left "
-        "out: the columns have to be those of a known layout",
+        description="for your own table: format of its architectures, or a mapping of its name and settings; left "
+        "out: the columns must be those of a known layout",
     )
-    architecture: str = Field(default="architecture", description="of a table of your own: column of the architectures")
+    architecture: str = Field(default="architecture", description="for your own table: column of the architectures")
     metric: str | None = Field(
         default=None,
-        description="column to choose by; left out: that of `dataset` in a known layout (else it has to be given)",
+        description="column to choose by; left out: that of `dataset` in a known layout (otherwise required)",
     )
     test_metric: str | None = Field(
         default=None, description="column to report, once at the end; left out: the same as `metric`"
@@ -60,44 +60,48 @@ class TableSettings(Settings):
     )
     unit: Unit | None = Field(
         default=None,
-        description="of the metrics: accuracy in percent, as a share of 1, or any other number; left out: share where "
-        "all values are from 0 to 1, percent where they are from 0 to 100, else (and where lower is better) number",
+        description="unit of the metrics: accuracy in percent, as a share of 1, or any other number; left out: share "
+        "if all values are from 0 to 1, percent if they are from 0 to 100, else (and if lower is better) "
+        "number",
     )
     images: int | None = Field(
-        default=None, ge=1, le=10**9, description="how many images an accuracy is of; left out: no intervals"
+        default=None,
+        ge=1,
+        le=10**9,
+        description="number of images that accuracies were measured on; left out: no intervals",
     )
     where: dict[str, str] = Field(
         default={}, description="use only rows with these values in these columns: {space: nasbench301}"
     )
     duplicates: Literal["refuse", "mean"] | None = Field(
         default=None,
-        description="an architecture in two rows: a mistake, or take the mean; left out: as a known layout has it, or "
-        "a mistake",
+        description="an architecture in two rows: an error, or take the mean; left out: the default of a known "
+        "layout, else an error",
     )
     unusable: Literal["refuse", "leave_out"] = Field(
         default="refuse",
         description="a row whose architecture cannot be read or whose metric is not a number: an error, or skip it",
     )
     network_size: NetworkSizeSettings = Field(
-        default=NetworkSizeSettings(), description="what the networks were trained in"
+        default=NetworkSizeSettings(), description="size of the networks as they were trained"
     )
     layout: str | None = Field(
         default=None,
         description="a known layout by its name (docs/how-to/own-table.md); left out: by the columns of the file",
     )
     dataset: str | None = Field(
-        default=None, description="of a known layout: whose results, as far as the table has them; left out: the first"
+        default=None, description="for a known layout: the data set whose results are used; left out: the first"
     )
     epochs: int | None = Field(
         default=None,
         ge=1,
         le=100_000,
-        description="of a known layout: of the training (200 or 12; NAS-Bench-Macro 50); left out: the longest",
+        description="for a known layout: epochs of the training (200 or 12; NAS-Bench-Macro 50); left out: the longest",
     )
     seed: Literal["mean", "draw"] | Annotated[int, Field(ge=0, lt=2**31)] = Field(
         default="mean",
-        description="what a query gives: the mean over the trainings of a network; one of them, drawn by the seed of "
-        "the run, with its noise; or that of this seed as the table names it",
+        description="what a query gives: the mean over the trainings of a network; draw: one of them, drawn by the "
+        "seed of the run, with its noise; or the training of this seed, as the table names it",
     )
     latency: OutsidePath | None = Field(
         default=None,

@@ -30,13 +30,15 @@ class SourceSettings(Settings):
     """Networks of one task and where their scores are from: give one of table, runs, evaluator."""
 
     table: dict[str, Any] | None = Field(
-        default=None, description="settings of the evaluator `table`: path, dataset, …; every network of it"
+        default=None,
+        description="settings of the evaluator `table`: path, dataset, …; every network of the table is a score",
     )
     runs: list[OutsidePath] | None = Field(
-        default=None, min_length=1, description="folders of runs: what they measured, from their journals"
+        default=None, min_length=1, description="folders of runs: what they measured is read from their journals"
     )
     evaluator: dict[str, Any] | None = Field(
-        default=None, description="an evaluator, its data, its settings: it scores the networks, as `proxies` does"
+        default=None,
+        description="an evaluator, its data, its settings; it scores the networks (`proxies`, for example)",
     )
     networks: list[str] | OutsidePath | None = Field(
         default=None, description="with evaluator: architectures, or a text file with one in each line"
@@ -52,10 +54,13 @@ class SourceSettings(Settings):
     )
     weight: float = Field(default=1.0, gt=0, le=1e6, description="weight of its networks among the inputs")
     held_out: float = Field(
-        default=0.2, ge=0, lt=1, description="share of the networks that training never reads; the report is on these"
+        default=0.2, ge=0, lt=1, description="share of the networks that training never reads, and on which it reports"
     )
     evaluations: int | None = Field(
-        default=None, ge=2, le=10**9, description="most scores to read; left out: all that are not held out"
+        default=None,
+        ge=2,
+        le=10**9,
+        description="maximum number of scores to read; left out: all that are not held out",
     )
 
     @model_validator(mode="after")
@@ -80,11 +85,14 @@ class LimitSettings(Settings):
     """Shares of the inputs that are under a limit, drawn between ``tightest`` and 1.0 of what they cost themselves."""
 
     macs: float = Field(default=0.3, ge=0, le=1, description="share of the inputs under a limit on MACs")
-    params: float = Field(default=0.0, ge=0, le=1, description="the same on parameters")
+    params: float = Field(default=0.0, ge=0, le=1, description="share of the inputs under a limit on parameters")
     latency: float = Field(
-        default=0.0, ge=0, le=1, description="the same on the latency of a synthetic device, a new one for each"
+        default=0.0,
+        ge=0,
+        le=1,
+        description="share of the inputs under a limit on latency, each of another synthetic device",
     )
-    tightest: float = Field(default=0.5, gt=0, le=1, description="the lowest limit, as a part of the input's cost")
+    tightest: float = Field(default=0.5, gt=0, le=1, description="the lowest limit, as a share of the input's cost")
     devices: int = Field(default=40, ge=1, le=10_000, description="synthetic devices for each search space")
 
     @model_validator(mode="after")
@@ -106,13 +114,14 @@ class CriticSettings(Settings):
 
     kind: Literal["tasks", "ensemble"] = Field(
         default="tasks",
-        description="tasks: what tasks have in common and where they differ, with its doubt of a task that nobody "
-        "measured; ensemble: one score for all tasks together, of which the members disagree",
+        description="tasks: one network for all tasks with a linear head for each, and an uncertainty for a task "
+        "without measurements; ensemble: one score for all tasks together, whose uncertainty is the "
+        "disagreement of its members",
     )
     members: int = Field(default=2, ge=1, le=64, description="networks of the ensemble")
     hidden: int = Field(default=48, ge=1, le=4096, description="hidden width of each network")
-    rounds: int = Field(default=2, ge=0, le=64, description="exchanges of messages in each")
-    batch: int = Field(default=128, ge=2, le=100_000, description="networks in one step, of kind tasks of each task")
+    rounds: int = Field(default=2, ge=0, le=64, description="rounds of message passing in each network")
+    batch: int = Field(default=128, ge=2, le=100_000, description="networks per step; for kind tasks, of each task")
     lr: float | None = Field(
         default=None, gt=0, le=10, description="peak learning rate of AdamW; left out: 0.005 (tasks), 0.01 (ensemble)"
     )
@@ -123,22 +132,27 @@ class CriticSettings(Settings):
     least_steps: int | None = Field(
         default=None, ge=1, le=10**7, description="ensemble: optimizer steps, at least; left out: 300"
     )
-    width: int | None = Field(default=None, ge=1, le=1024, description="tasks: features of a network; left out: 24")
+    width: int | None = Field(
+        default=None, ge=1, le=1024, description="tasks: number of features of a network; left out: 24"
+    )
     steps: int | None = Field(default=None, ge=1, le=10**7, description="tasks: optimizer steps; left out: 1500")
-    tasks: int | None = Field(default=None, ge=1, le=10**4, description="tasks: drawn for one step; left out: 2")
+    tasks: int | None = Field(
+        default=None, ge=1, le=10**4, description="tasks: number of tasks drawn for one step; left out: 2"
+    )
     favourites: float | None = Field(
         default=None,
         ge=0,
         le=1,
-        description="tasks: share of what is learned of a large task in one step that is drawn from the tenth of its "
-        "networks that the critic expects most of; left out: 0.5",
+        description="tasks: in a step on a large task, share of the networks that are drawn from the tenth that the "
+        "critic rates best; left out: 0.5",
     )
     doubt_steps: int | None = Field(
         default=None,
         ge=0,
         le=10**7,
-        description="tasks: steps of each of the critics that leave a search space out, by which it is found how much "
-        "less it knows of another; those that leave a task out learn as long as itself; left out or 0: it is not found",
+        description="tasks: training steps of critics that leave one search space out, from which the factor for "
+        "unknown spaces is determined (critics that leave one task out are trained as long as the critic "
+        "itself); left out or 0: it is not determined",
     )
     proxies: list[str] | None = Field(
         default=None,
@@ -174,7 +188,7 @@ class ProxySettings(Settings):
     networks: int = Field(default=1500, ge=2, le=10**6, description="networks of each source to compute them for")
     file: OutsidePath | None = Field(
         default=None,
-        description="file to keep them in, which the next training reads; left out: one in the folder of the training",
+        description="file that keeps the proxies for the next training; left out: a file in the folder of the training",
     )
 
 
@@ -185,15 +199,16 @@ class StageSettings(Settings):
     """A critic is fitted, then the policy learns from what it says; what a later stage reads the policy proposes."""
 
     evaluations: float = Field(
-        default=1.0, gt=0, le=1, description="share of each source's evaluations that are read by then"
+        default=1.0, gt=0, le=1, description="share of each source's evaluations that has been read in this stage"
     )
     updates: int = Field(default=500, ge=0, le=10**7, description="gradient steps of the policy")
     critic: CriticSettings = Field(default=CriticSettings(), description="the critic of this stage")
     entropy: float = Field(
-        default=1.0, ge=0, le=100, description="objectives sampled and critic: weight of the bonus, falls to 0"
+        default=1.0, ge=0, le=100, description="objectives sampled and critic: weight of the entropy bonus, falls to 0"
     )
     temperature: tuple[_Temperature, _Temperature] = Field(
-        default=(0.4, 0.01), description="objective exact: weight of the entropy, from and to, in units of the critic"
+        default=(0.4, 0.01),
+        description="objective exact: weight of the entropy at the start and at the end, in units of the critic",
     )
 
 
@@ -201,26 +216,30 @@ class PolicySettings(Settings):
     """The policy and how it learns."""
 
     encoder: Literal["graph", "blind", "paper"] = Field(
-        default="graph", description="blind: without messages; paper: the one of the paper"
+        default="graph",
+        description="graph: message passing; blind: without messages; paper: the graph convolution of the paper",
     )
     hidden: int = Field(default=32, ge=1, le=4096, description="hidden width of the policy network")
     rounds: int = Field(default=3, ge=0, le=64, description="exchanges of messages")
     headroom: bool = Field(
-        default=True, description="whether it sees which share of the headroom under a limit each candidate takes"
+        default=True,
+        description="whether the policy sees which share of the headroom under a limit each candidate takes",
     )
     objective: Literal["sampled", "exact", "critic"] = Field(
         default="sampled",
-        description="expected gain among candidates drawn of the policy, of the policy flattened, uniformly and by "
-        "descents (sampled); among all that an input may become, where that can be enumerated (exact); REINFORCE on "
-        "its own samples (critic)",
+        description="sampled: expected gain over candidates from the policy, from the policy flattened, uniform ones "
+        "and descents; exact: over all that an input may become, if that can be enumerated; critic: "
+        "REINFORCE on the policy's own samples",
     )
     inputs: int = Field(default=4000, ge=1, le=10**6, description="number of networks that it learns to transform")
     batch: int = Field(default=128, ge=1, le=100_000, description="inputs in an update")
-    samples: int = Field(default=8, ge=2, le=10_000, description="candidates drawn of each input in each way")
+    samples: int = Field(default=8, ge=2, le=10_000, description="candidates drawn for each input in each way")
     enumerate: int = Field(
-        default=20_000, ge=1, le=10**6, description="objective exact: most candidates that are enumerated"
+        default=20_000, ge=1, le=10**6, description="objective exact: maximum number of candidates to enumerate"
     )
-    most: int = Field(default=1500, ge=2, le=10**6, description="objective exact: most of them in one update")
+    most: int = Field(
+        default=1500, ge=2, le=10**6, description="objective exact: maximum number of candidates in one update"
+    )
     lr: float = Field(default=4e-3, gt=0, le=10, description="peak learning rate of Adam, falls linearly")
     warmup: int = Field(default=30, ge=1, le=10**6, description="updates in which the learning rate rises")
     caution: float = Field(
@@ -230,7 +249,10 @@ class PolicySettings(Settings):
         description="how many of the critic's standard deviations are subtracted from every expected gain",
     )
     proposals: int = Field(
-        default=24, ge=1, le=100_000, description="samples of each input by which a later stage chooses what it reads"
+        default=24,
+        ge=1,
+        le=100_000,
+        description="samples for each input, from which later stages choose what they read",
     )
 
 
@@ -239,21 +261,25 @@ class TrainingRecipe(Executed):
 
     name: str = Field(min_length=1, max_length=100, description="name of the policy")
     sources: dict[str, SourceSettings] = Field(min_length=1, description="by the name of the task")
-    rules: list[str] = Field(default=["nat", "nat++"], min_length=1, description="each input is under one of them")
+    rules: list[str] = Field(
+        default=["nat", "nat++"],
+        min_length=1,
+        description="rules that inputs are transformed by; each input has one of them",
+    )
     limits: LimitSettings = Field(default=LimitSettings(), description="inputs under a limit")
     stages: list[StageSettings] = Field(
         default=[StageSettings(evaluations=0.4, updates=150), StageSettings()],
         min_length=1,
-        description="in order; `evaluations` must not decrease",
+        description="the stages, in order; `evaluations` must not decrease",
     )
     policy: PolicySettings = Field(default=PolicySettings(), description="the policy network and how it learns")
     proxies: ProxySettings = Field(default=ProxySettings(), description="for stages whose critic has `proxies`")
     report: int = Field(default=500, ge=1, le=10**6, description="held-out networks of each task in the report")
     checkpoint: int = Field(default=50, ge=1, le=10**6, description="updates between checkpoints")
     seed: int = Field(default=0, ge=0, lt=2**31, description="seed of all random numbers except the split")
-    split: int = Field(default=201, ge=0, lt=2**31, description="seed of which networks are held out")
+    split: int = Field(default=201, ge=0, lt=2**31, description="seed for choosing the held-out networks")
     threads: int | None = Field(
-        default=None, ge=1, le=1024, description="CPU threads; left out: what torch has set when it begins"
+        default=None, ge=1, le=1024, description="CPU threads; left out: torch's number when the training starts"
     )
     device: str = Field(default="auto", description="auto, cpu, cuda or cuda:N")
 

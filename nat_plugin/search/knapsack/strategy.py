@@ -26,16 +26,16 @@ class KnapsackSettings(Settings):
     """Settings of ``knapsack``."""
 
     singles: Annotated[float, Field(gt=0, le=1)] = 0.5
-    """Share of the planned evaluations that single changes get, where there are more of those than that."""
+    """Share of the planned evaluations for single changes, if there are more single changes than that."""
 
 
 class KnapsackStrategy(PerInput):
-    """Knapsack: measures single changes, then names combinations within the budget in order of the harm that they add
-    up to, by exact dynamic programming.
+    """Knapsack: measures single changes, then proposes combinations within the budget by the sum of their losses, the
+    smallest first, by exact dynamic programming.
 
     From an input over the budget no single change can be measured: it goes together with random further ones down to
-    the budget, and the harm of each follows by least squares. Single changes go by slots in turn, each slot's in
-    random order.
+    the budget, and the harm of each follows by least squares. Single changes go by slots in turn, each slot's in random
+    order.
     """
 
     Settings = KnapsackSettings

@@ -22,12 +22,12 @@ class Mix(Settings):
     """Shares of the kinds of inputs; they need not add up to 1."""
 
     input: _Weight = 0.5
-    """The user's own."""
+    """Share of the user's own inputs."""
     neighbours: _Weight = 0.5
-    """The user's after some random legal moves, so that the policy also learns around them."""
+    """Share of the user's inputs after some random legal moves, so that the policy also learns around them."""
     random: _Weight = 0.0
-    """As in the paper: the same cells and nodes with wirings and ops drawn uniformly. Needs an evaluator that can
-    measure other wirings, and gives a policy for all architectures of the kind."""
+    """Share of random inputs, as in the paper: the same cells and nodes with wirings and ops drawn uniformly. Needs an
+    evaluator that can measure other wirings, and gives a policy for all architectures of the kind."""
 
     @model_validator(mode="after")
     def _some(self) -> Mix:

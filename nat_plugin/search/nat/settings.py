@@ -28,18 +28,18 @@ class NATSettings(Settings):
     hidden: Annotated[int, Field(ge=1, le=4096)] = 64
     """Width of the policy's layers."""
     rounds: Annotated[int, Field(ge=0, le=64)] = 3
-    """Exchanges of messages between nodes and edges: how far an edge sees."""
+    """Rounds of message passing between nodes and edges: how far an edge sees."""
     policy: OutsideName | None = SHIPPED
-    """A policy to start from, a file or the name of one that ships, with its critic as the prior of the process where
-    it has one; ``none`` for none. It is none by itself where encoder, hidden or rounds are set, which are those of a
-    policy that has learned nothing, and with ``refine``."""
+    """A policy to start from, a file or the name of one that ships; if it has a critic, that is the prior of the
+    Gaussian process. ``none``: no such policy, which is the default if encoder, hidden or rounds (settings of an
+    untrained policy) or ``refine`` are set."""
     evaluations: Annotated[int, Field(ge=1, le=10**9)] | None = None
-    """Needs ``refine``: how many the schedules run over, if not those of the run (2000 where that has no number
-    either). Entropy and learning rate fall over them, and the last ``refine`` of them are local search."""
+    """Needs ``refine``: number of evaluations that the schedules run over; left out: those of the run, or 2000. Entropy
+    and learning rate fall over them, and the last ``refine`` of them are local search."""
     sources: Annotated[int, Field(ge=1, le=4096)] = 4
-    """Inputs β per update. The same input drawn twice counts as one with twice the samples."""
+    """Inputs β per update. If the same input is drawn twice, it counts as one with twice the samples."""
     samples: Annotated[int, Field(ge=2, le=4096)] = 8
-    """Transformations α of each; the others are the baseline of each one."""
+    """Transformations α per input; the baseline of each is the mean gain of the others."""
     mix: Mix = Mix()
     """Where the inputs of batches, and of the warm-up of shared weights, come from."""
     lr: Annotated[float, Field(gt=0, le=1)] = 2e-3
@@ -56,7 +56,7 @@ class NATSettings(Settings):
     """Weight decay of Adam (the paper: 5e-4)."""
     entropy: Annotated[float, Field(ge=0, le=1)] = 0.6
     """Needs ``refine``: share of the entropy of uniform choice to hold at the start; falls linearly to 0. The weight of
-    the bonus follows by itself (``nat_plugin.policy.reinforce.Temperature``)."""
+    the bonus is adjusted automatically (``nat_plugin.policy.reinforce.Temperature``)."""
     entropy_weight: Annotated[float, Field(ge=0, le=100)] | None = None
     """A constant weight of the entropy bonus (the paper: 0.003), in place of ``entropy``."""
     normalise: Literal["source", "batch", "none"] = "source"
@@ -66,18 +66,19 @@ class NATSettings(Settings):
     candidates: Annotated[int, Field(ge=0, le=10_000)] = 10
     """Samples of the policy among the finalists (n in the paper)."""
     refine: Annotated[float, Field(ge=0, le=1)] | None = None
-    """Left out, a Gaussian process and the policy take turns, as the measurements say, and the policy learns from what
-    is measured and from what the process expects. A number: REINFORCE alone at first, and then that share of the
-    evaluations for local search from each of the user's inputs by the process alone; 0 is REINFORCE throughout."""
+    """Left out: a Gaussian process and the policy take turns, and the policy learns from measurements and from what the
+    process expects. A number: REINFORCE alone at first, then that share of the evaluations for local search by the
+    process alone, from each of the user's inputs; 0: REINFORCE throughout."""
     trust: Annotated[float, Field(ge=0, le=10)] = 0.5
     """Weight of ``policy`` as a prior of the process."""
     proxies: Annotated[int, Field(ge=0, le=10_000)] = 0
-    """Of how many of the most promising transformations of an input the critic of ``policy`` is told training-free
-    proxies; each takes a fraction of a second, and the critic has to be trained with them."""
+    """Number of the most promising transformations of an input for which the critic of ``policy`` gets training-free
+    proxies; each takes a fraction of a second, and the critic must have been trained with proxies."""
     pool: Annotated[int, Field(ge=1, le=100_000)] = 200
     """Networks to choose each proposal of the process from."""
     largest: Annotated[int, Field(ge=10, le=5_000)] = 250
-    """Measurements that the process learns from: the latest of the input itself first, then the latest of others."""
+    """Maximum number of measurements that the process learns from: first the latest of the input itself, then the
+    latest of others."""
 
     @model_validator(mode="before")
     @classmethod

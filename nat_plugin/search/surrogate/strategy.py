@@ -18,16 +18,18 @@ class SurrogateSettings(Settings):
     """Settings of ``surrogate``."""
 
     first: Annotated[int, Field(ge=2, le=10_000)] = 3
-    """Measurements, of all inputs together, before there is a predictor; they are of random single changes, and of an
-    input over the budget of the nearest network within it first."""
+    """Measurements, of all inputs together, before the predictor is used: of random single changes, or, for an input
+    over the budget, first of the nearest network within it."""
     candidates: Annotated[int, Field(ge=1, le=100_000)] = 200
-    """Networks to choose each proposal from: single changes of the best known, further ones of them, random ones."""
+    """Networks to choose each proposal from: single changes of the best ones so far, changes of those, random ones."""
     largest: Annotated[int, Field(ge=10, le=5_000)] = 250
-    """Measurements the predictor learns from: the latest of the input itself first, then the latest of others."""
+    """Maximum number of measurements that the predictor learns from: first the latest of the input itself, then the
+    latest of others."""
 
 
 class SurrogateStrategy(PerInput):
-    """Bayesian optimisation: a Gaussian process on what was measured, next the candidate of best expected improvement.
+    """Bayesian optimisation: a Gaussian process is fitted to the measurements, and the candidate with the largest
+    expected improvement is next.
 
     One process for all inputs; which candidates it looks at is in ``candidates``.
     """
