@@ -84,4 +84,4 @@ def check_costs(network: Network) -> None:
     """NATError if a network does not cost what counting says."""
     said, found = cost(network), counted(network)
     if said != found:
-        raise NATError(f"the model counts {found}, the network says {said}; please report it")
+        raise NATError(f"the model has {found}, the network says {said}; please report it")

@@ -87,7 +87,7 @@ class Transformation:
 
     def _held(self, begun: _Begun, proposed: Network) -> _Held:
         """What becomes of a proposal so that a limit on latency holds for it as a whole, if there is one. NATError
-        where nothing near to it keeps the limit."""
+        where no network near it keeps the limit."""
         moves = begun.moves
         keeper = find_keeper(moves.network, self.rule, self.limits, begun.architecture.adapter.latency)
         if not isinstance(keeper, Keeper):
@@ -95,7 +95,7 @@ class Transformation:
         network = keeper.kept(proposed, partial(self._proposed_within, begun))
         if network is None:
             raise NATError(
-                f"timed as a whole it takes {keeper.measured(proposed)}, and nothing near to it keeps the limit of "
+                f"timed as a whole it takes {keeper.measured(proposed)}, and no network near it keeps the limit of "
                 f"{keeper.most:.3g} ms; raise the limit"
             )
         changed = "" if network == proposed else "what the policy proposed was changed to keep the limit and use it, "

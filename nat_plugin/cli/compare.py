@@ -44,7 +44,7 @@ def compare(
     from nat_plugin.comparisons.plots import MISSING, available
     from nat_plugin.comparisons.report import table
 
-    with stoppable(lambda: "stopped; the same command goes on"):
+    with stoppable(lambda: "stopped; the same command resumes it"):
         result = job.carry_through(progress=True)
     found, folder = result.figures, result.folder
     if not available():

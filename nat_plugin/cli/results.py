@@ -64,4 +64,4 @@ def going_on(folder: Path) -> str:
     """What to say of a run or training that Ctrl-C stopped."""
     if not any((folder / name).exists() for name in (RUN_FILE, FILE)):
         return "stopped before anything was written; the same command begins anew"
-    return f"stopped; go on with: nat resume {shlex.quote(str(folder))}"
+    return f"stopped; resume with: nat resume {shlex.quote(str(folder))}"

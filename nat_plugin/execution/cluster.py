@@ -79,7 +79,7 @@ class ClusterHead:
                 where = ":".join(map(str, self._address))
                 self.lost = NATError(
                     f"executor: the head of Ray at {where} has not answered for {GONE:g} seconds ({error}): start it "
-                    "again, then go on with nat resume"
+                    "again, then use nat resume"
                 )
                 self._lose(self.lost)
                 if not self._left.wait(GRACE):  # this process waits within Ray, which would end it without a word

@@ -125,7 +125,9 @@ class RayExecutor(Executor):
                 self._ray.shutdown()
                 if tries == len(PATIENCE):
                     why = " ".join(str(error).split())[:200]
-                    raise NATError(f"executor: Ray could not be begun on this machine, {tries} times: {why}") from error
+                    raise NATError(
+                        f"executor: Ray could not be started on this machine, {tries} times: {why}"
+                    ) from error
 
     @property
     def workers(self) -> int:
@@ -177,7 +179,7 @@ class RayExecutor(Executor):
     def _begin_anew(self) -> None:
         """Where Ray on this machine has died, everything fails from then on."""
         if not self._own:
-            raise NATError("executor: Ray has died on this machine; start it again, then go on")
+            raise NATError("executor: Ray has died on this machine; start it again, then use nat resume")
         self._head.leave()
         self._ray.shutdown()
         for future in list(self._under_way):

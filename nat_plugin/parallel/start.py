@@ -20,7 +20,7 @@ def ranks_of(settings: FabricSettings, device: str) -> Iterator[Ranks]:
         return
     if ":" in device:
         raise NATError(
-            f"device '{device}' is a single one, and fabric wants several: say cuda; fabric.devices says which"
+            f"device '{device}' is a single one, but fabric asks for several: use cuda, and set fabric.devices"
         )
     if multiprocessing.parent_process() is not None:
         raise NATError("fabric: a worker of an executor cannot start others; give it one device")

@@ -91,7 +91,7 @@ def check_still_ships(read: Iterable[str], instead: str) -> None:
     for name, successor in REPLACED.items():
         if _recorded(name) in known:
             raise NATError(
-                f"policy '{name}' no longer ships, and with '{successor}' the result would be another; go on with the "
+                f"policy '{name}' no longer ships, and with '{successor}' the result would be another; use the "
                 f"version of nat-plugin that this was begun with, or {instead}"
             )
 

@@ -119,7 +119,7 @@ def read_comparison(folder: Path) -> Compared:
     if is_done(folder):
         check(folder, record.comparison, (FIGURES,))
     elif not path.is_file():
-        raise NATError(f"{folder}: the comparison has not ended: the same `nat compare` goes on with it")
+        raise NATError(f"{folder}: the comparison has not ended: the same `nat compare` resumes it")
     return Compared(record.recipe, checked(ComparisonView, read_json(path), str(path)), read_workers(folder))
 
 

@@ -51,7 +51,7 @@ def read_json(path: Path, most: int = MAX_BYTES) -> dict[str, Any]:
     """NATError for anything but an object of JSON, with finite numbers."""
 
     def refuse(constant: str) -> None:
-        raise ValueError(f"{constant} is no number of JSON")
+        raise ValueError(f"{constant} is not a JSON number")
 
     text = files.read_text(path, most, "a file of figures")
     try:
@@ -59,7 +59,7 @@ def read_json(path: Path, most: int = MAX_BYTES) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise NATError(f"{path}: damaged ({error}); put it back as it was written") from None
     if not isinstance(values, dict):
-        raise NATError(f"{path}: damaged (no object of JSON); put it back as it was written")
+        raise NATError(f"{path}: damaged (not a JSON object); put it back as it was written")
     return values
 
 

@@ -151,7 +151,7 @@ def read_run(folder: Path) -> Run:
     if is_done(folder):
         check(folder, record.run, (RESULT, NETWORK, JOURNAL))
     elif not (folder / RESULT).is_file():
-        raise NATError(f"{folder}: the run has not ended: `nat resume {folder}` goes on with it")
+        raise NATError(f"{folder}: the run has not ended: `nat resume {folder}` resumes it")
     result = checked(ResultView, read_json(folder / RESULT), str(folder / RESULT))
     after = from_json(read_text(folder / NETWORK))
     before: Network | None = after

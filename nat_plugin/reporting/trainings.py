@@ -114,7 +114,7 @@ def read_training(folder: Path) -> TrainingFolder:
     if is_done(folder):
         check(folder, record.run, (RESULT, JOURNAL))
     elif not path.is_file():
-        raise NATError(f"{folder}: the training has not ended: `nat resume {folder}` goes on with it")
+        raise NATError(f"{folder}: the training has not ended: `nat resume {folder}` resumes it")
     found, learned = checked(Training, read_json(path), str(path)), _learned(folder / JOURNAL)
     return TrainingFolder(record.recipe, found, learned, read_workers(folder))
 

@@ -34,7 +34,7 @@ def read_finished(folder: Path, plugins: Plugins) -> Finished:
     """NATError for a folder of no run, for one that has not ended, and for files that are not those of its end."""
     record = RunRecord.read(folder)
     if not is_done(folder):
-        raise NATError(f"{folder}: the run has not ended: `nat resume {folder}` goes on with it")
+        raise NATError(f"{folder}: the run has not ended: `nat resume {folder}` resumes it")
     check(folder, record.run, (RESULT, NETWORK))
     network, weights = from_json(read_text(folder / NETWORK)), None
     if read_result(folder)["trained_for_real"]:

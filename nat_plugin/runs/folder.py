@@ -80,7 +80,7 @@ def in_use(folder: Path) -> bool:
 def check_free(folder: Path, file: str) -> None:
     """NATError for a folder that is in use; ``file`` is there where something was begun that can be resumed."""
     if in_use(folder):
-        hint = "`nat resume` goes on with it; or" if (folder / file).exists() else "it is not empty;"
+        hint = "`nat resume` resumes it; or" if (folder / file).exists() else "it is not empty;"
         raise NATError(f"{folder}: this folder is in use: {hint} choose another --out")
 
 
@@ -92,7 +92,7 @@ def tidy_folder(folder: Path) -> None:
             for path in (Path(where, name) for name in (*folders, *files)):
                 other = stands_there(path)
                 if other not in (None, "a folder"):
-                    raise NATError(f"{path}: this is {other}, which no run makes; remove it, then go on")
+                    raise NATError(f"{path}: this is {other}, which no run makes; remove it first")
             for path in (Path(where, name) for name in files):
                 if _is_temporary(path):
                     path.unlink()
@@ -142,7 +142,7 @@ class Journal:
             if left or found.hexdigest() != wanted:
                 raise NATError(
                     f"{self.path}: lines of it were lost or changed since the last checkpoint; put it back as it was, "
-                    "or remove checkpoint.safetensors: then the run is done again from its beginning"
+                    "or remove checkpoint.safetensors: then the run starts again from its beginning"
                 )
             dropped = self._lines()
             os.ftruncate(self._file, size)
@@ -183,7 +183,7 @@ def read_journal(path: Path) -> list[dict[str, Any]]:
         try:
             values = json.loads(line)
             if not isinstance(values, dict):
-                raise ValueError("not an object of JSON")
+                raise ValueError("not a JSON object")
         except (ValueError, RecursionError) as error:
             raise NATError(
                 f"{path}, line {number}: not a line of a journal ({error}); put it back as it was"

@@ -154,7 +154,7 @@ def check_same(path: str, known: str, found: str) -> None:
         what = f" ({' where it was '.join(reversed(counts))})" if len(set(counts)) == 2 else ""
         raise NATError(
             f"{path}: changed since it was first read{what}, and the result would be another; put it back as it was, "
-            "or begin anew in another folder"
+            "or start again in another folder"
         )
 
 

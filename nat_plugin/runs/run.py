@@ -80,7 +80,7 @@ def resume(
         record = RunRecord.read(folder).moved(moved or {})
         if (ended := result_if_ended(folder, record, bool(moved))) is not None:
             return ended
-        check_still_ships(record.files, "begin anew in another folder")
+        check_still_ships(record.files, "start again in another folder")
         record.check_there(folder)
         setup = set_up_together(plan_of(record.recipe, plugins), record.origin, plugins, ranks)
         record.check_read(setup.outside)
@@ -93,7 +93,7 @@ def _carry_through(setup: Setup, run: str, folder: Path, plugins: Plugins, repor
     recipe = setup.plan.recipe
     times = reporter = StageTimes(reporter, folder, (folder / CHECKPOINT).exists())
     setup.evaluator.report = reporter.note
-    setup.compute.ranks.advise(f"go on with: nat resume {shlex.quote(str(folder))}")
+    setup.compute.ranks.advise(f"resume with: nat resume {shlex.quote(str(folder))}")
     tracker = find_tracker(recipe.tracker, folder, run)
     try:
         with closing(Journal(folder / JOURNAL)) as journal, RunWorkers(setup, plugins, folder, run) as workers:
@@ -129,7 +129,7 @@ def _carry_through(setup: Setup, run: str, folder: Path, plugins: Plugins, repor
         write_checksums(folder, run, (folder / name for name in own))
         return result
     except WriteError as error:
-        raise NATError(f"{error}; fix that, then go on with: nat resume {shlex.quote(str(folder))}") from error
+        raise NATError(f"{error}; fix that, then resume with: nat resume {shlex.quote(str(folder))}") from error
 
 
 def _restored(setup: Setup, run: str, folder: Path, search: Search, journal: Journal) -> FinalSelection | None:

@@ -47,7 +47,7 @@ def load_state(path: Path) -> State:
     except (SafetensorError, KeyError, ValueError) as error:
         raise NATError(
             f"{path}: this is not a checkpoint of a run, or it is damaged ({error}); put it back as it was, or remove "
-            "it: then the run is done again from its beginning"
+            "it: then the run starts again from its beginning"
         ) from error
     tree: State = join_state(plain, tensors)
     return tree

@@ -46,5 +46,5 @@ def check_weights(path: Path, digest: str) -> None:
     if not path.is_file() or fingerprint(Outside.all_of(path)) != digest:
         raise NATError(
             f"{path}: these weights were lost or changed since they were trained; put them back as they were, or "
-            "remove checkpoint.safetensors: then the run is done again from its beginning"
+            "remove checkpoint.safetensors: then the run starts again from its beginning"
         )

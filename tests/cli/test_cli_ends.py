@@ -113,7 +113,7 @@ def test_a_full_disk_at_the_journal_says_how_to_go_on(tmp_path: Path) -> None:
     said = [line for line in done.stderr.splitlines() if line.startswith("nat: ")]
     assert said == [
         f"nat: {folder}/journal.jsonl: cannot write: File too large; nothing written earlier is lost; fix that, then "
-        f"go on with: nat resume '{folder}'"
+        f"resume with: nat resume '{folder}'"
     ]
     assert "Traceback" not in done.stderr
 
@@ -138,7 +138,7 @@ def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
     os.killpg(process.pid, signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert err.splitlines()[-1] == f"nat: stopped; go on with: nat resume {folder}"
+    assert err.splitlines()[-1] == f"nat: stopped; resume with: nat resume {folder}"
     assert "Traceback" not in err
 
 

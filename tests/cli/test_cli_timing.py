@@ -90,5 +90,5 @@ def test_a_limit_that_nothing_keeps_as_a_whole_is_one_line(nat: Nat, tmp_path: P
     limited = ("--cost", f"latency={path}", "--budget", "latency=0.2x", *GIVEN)
     done = nat("transform", SOURCE, "--policy", "nasbench201", *limited)
     assert done.status == 2
-    assert "nothing near to it keeps the limit" in done.err
+    assert "no network near it keeps the limit" in done.err
     assert done.err.strip().count("\n") <= 1

@@ -211,4 +211,4 @@ def test_no_process_is_left_behind(data: Path, tmp_path: Path, number: signal.Si
     assert left_of(workers) == []
     assert "Traceback" not in err
     if number == signal.SIGINT:
-        assert err.splitlines()[-1] == "nat: stopped; the same command goes on"
+        assert err.splitlines()[-1] == "nat: stopped; the same command resumes it"

@@ -194,8 +194,8 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
         "no folder of a run, comparison, training or compaction: it has no run.json",
     ),
     "not ended": (lambda run: (run / "result.json").unlink(), "the run has not ended: `nat resume"),
-    "no object": (lambda run: (run / "result.json").write_text("[]"), "no object of JSON"),
-    "no number": (lambda run: (run / "result.json").write_text('{"a": NaN}'), "NaN is no number of JSON"),
+    "no object": (lambda run: (run / "result.json").write_text("[]"), "not a JSON object"),
+    "no number": (lambda run: (run / "result.json").write_text('{"a": NaN}'), "NaN is not a JSON number"),
     "deep": (lambda run: (run / "result.json").write_text("[" * 100_000), "damaged"),
     "a key": (lambda run: change(run / "result.json", lambda values: values.pop("verdict")), "verdict: Field required"),
     "huge": (

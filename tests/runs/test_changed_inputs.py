@@ -114,7 +114,7 @@ def test_a_policy_that_no_longer_ships(
     assert said.startswith(
         "policy 'nasbench201-budgets' no longer ships, and with 'general' the result would be another; "
     )
-    assert said.endswith("or begin anew in another folder")
+    assert said.endswith("or start again in another folder")
     path.write_text(before)
     resume(folder, plugins(), Silent())
     path.write_text(old)

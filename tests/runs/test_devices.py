@@ -64,7 +64,7 @@ def test_a_run_goes_on_with_other_devices_after_one_died_and_has_the_journal_of_
         run.kill()
     assert run.returncode == 2
     wanted = f"nat: the process of device 1 (number {other}) was ended by signal 9 (SIGKILL)"
-    assert [line for line in said if line.startswith("nat:")] == [f"{wanted}; go on with: nat resume {folder}"]
+    assert [line for line in said if line.startswith("nat:")] == [f"{wanted}; resume with: nat resume {folder}"]
     begun = len(lines(folder))
     with pytest.raises(KeyboardInterrupt):
         resume(folder, plugins(), Stop(2), fabric={"devices": 1})

@@ -56,7 +56,7 @@ def test_a_run_that_has_not_ended_says_how_to_go_on(ended: Path, nat: Nat, tmp_p
     (tmp_path / "run.json").write_bytes((ended / "run.json").read_bytes())
     said = nat("export", str(tmp_path), "-o", str(tmp_path / "model"))
     assert (said.status, said.err.count("\n")) == (2, 1)
-    assert f"the run has not ended: `nat resume {tmp_path}` goes on with it" in said.err
+    assert f"the run has not ended: `nat resume {tmp_path}` resumes it" in said.err
 
 
 CHANGES: dict[str, Callable[[Path], None]] = {

@@ -203,7 +203,7 @@ def test_a_finished_run_can_be_resumed_and_says_the_same(undisturbed: Path) -> N
 
 def test_a_folder_in_use_is_refused_and_kept(undisturbed: Path) -> None:
     before = contents(undisturbed)
-    with pytest.raises(NATError, match="this folder is in use: `nat resume` goes on with it"):
+    with pytest.raises(NATError, match="this folder is in use: `nat resume` resumes it"):
         run(undisturbed, RECIPE)
     with locked(undisturbed), pytest.raises(NATError, match="another process is running in this folder"):
         resume(undisturbed, plugins(), Silent())

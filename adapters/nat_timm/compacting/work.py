@@ -206,7 +206,7 @@ class Packed:
         """As it was when it was packed, whatever calls did to it since."""
         data = memoryview(self.shared.get()["pickle"].numpy())
         if sha256(data).hexdigest() != self.digest:
-            raise NATError("executor: what workers share was damaged or changed; begin anew")
+            raise NATError("executor: what workers share was damaged or changed; start again")
         return pickle.loads(data)
 
     def once(self) -> Any:

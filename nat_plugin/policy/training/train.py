@@ -147,7 +147,7 @@ def _carry_through(
         write_checksums(folder, run, (folder / name for name in (CHECKPOINT, JOURNAL, *RESULTS)))
         return found
     except WriteError as error:
-        raise NATError(f"{error}; fix that, then go on with: nat resume {shlex.quote(str(folder))}") from error
+        raise NATError(f"{error}; fix that, then resume with: nat resume {shlex.quote(str(folder))}") from error
 
 
 def _restored(trainer: Trainer, run: str, folder: Path, journal: Journal) -> float:

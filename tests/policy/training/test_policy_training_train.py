@@ -271,7 +271,7 @@ def test_the_command_line(nat: Nat, small_table: Path, tmp_path: Path, monkeypat
     assert Path("nat-trainings/mine/policy.safetensors").exists()
     again = nat("train", "mine.yaml", "-o", "nat-trainings/mine")
     assert (again.status, again.err) == (
-        2, "nat: nat-trainings/mine: this folder is in use: `nat resume` goes on with it; or choose another --out\n",
+        2, "nat: nat-trainings/mine: this folder is in use: `nat resume` resumes it; or choose another --out\n",
     )  # fmt: skip
     said = nat("resume", "nat-trainings/mine", "--json")
     assert json.loads(said.out)["name"] == "small"
