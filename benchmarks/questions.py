@@ -80,8 +80,8 @@ WITHOUT_MEASUREMENT = (
     ),
     Answer(
         "Under limits?",
-        "Over one in {over:.0f} of {results:,.0f} results. On NAS-Bench-201 within 0.1 points of the best within a "
-        "limit on MACs in {near:.0f} of {of:.0f} places; no intervals, since it is of one training",
+        "{over:.0f} of {results:,.0f} results are over their limit. On NAS-Bench-201 within 0.1 points of the best "
+        "within a limit on MACs in {near:.0f} of {of:.0f} places; no intervals, since it is of one training",
         {**SHIPPED, "budgets": "policy-budgets"},
         {
             **OVER,
