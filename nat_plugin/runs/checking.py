@@ -38,8 +38,9 @@ def _mistake(model: type[BaseModel], label: str, error: Any) -> str:
         guess = f"; did you mean '{near[0]}'?" if near else ""
         return f"{where}: unknown key{guess} (allowed: {', '.join(sorted(allowed))})"
     message = error["msg"].removeprefix("Value error, ")
-    given = "" if error["type"] == "missing" else f" (got {str(error['input'])[:60]!r})"
-    return f"{where}: {message}{given}"
+    is_of_group = error["type"] == "value_error" and isinstance(error["input"], Mapping)  # which keys, the message says
+    given = "" if error["type"] == "missing" or is_of_group else f" (got {str(error['input'])[:60]!r})"
+    return f"{where}: {message}{given}" if where else f"{message}{given}"
 
 
 def checked_settings(

@@ -98,7 +98,10 @@ def test_all_mistakes_come_at_once_and_name_their_place() -> None:
     ],
 )
 def test_what_is_wrong_is_said(change: dict[str, Any], line: str) -> None:
-    assert line in mistakes({**MINIMAL, **change})
+    """Where it begins with, and without all of the group that it is in."""
+    found = mistakes({**MINIMAL, **change})
+    assert f"\n{found}".count(f"\n{line}") == 1
+    assert '(got "{' not in found
 
 
 @pytest.mark.parametrize(
