@@ -15,12 +15,12 @@ from nat_plugin.errors import NATError
 from nat_plugin.evaluators.proxies import PROXIES
 from nat_plugin.execution.workers import InTurn, in_turn_here
 from nat_plugin.plugins import Plugins, plugins
-from nat_plugin.policy.critic import Critic, CriticConfig, new_critic
+from nat_plugin.policy.critic import Critic, CriticConfig, Familiar, new_critic
 from nat_plugin.policy.critic_files import familiar_of, saved_critic
 from nat_plugin.policy.files import Fact
 from nat_plugin.policy.graphs import Graph
 from nat_plugin.policy.ranks import normal_ranks
-from nat_plugin.policy.training.doubting import WithoutPart, learned_doubt, left_out
+from nat_plugin.policy.training.doubting import MOST, WithoutPart, learned_doubt, left_out
 from nat_plugin.policy.training.ensemble import RankEnsemble as Ensemble
 from nat_plugin.policy.training.ensemble import RankEnsembleConfig as EnsembleConfig
 from nat_plugin.policy.training.learn_critic import CriticLearning, CriticTraining, LearningCurve, MeasuredTask
@@ -105,6 +105,8 @@ class TaskCritic:
         if self._doubt_steps:
             rng = np.random.default_rng(self._seed)
             self._critic.familiar = learned_doubt(spaces, lambda _: next(others), lambda _: next(others), rng)
+        else:
+            self._critic.familiar = Familiar(frozenset(task.space for task in tasks), MOST)
         return [(step, loss) for step, loss in own["curve"]]
 
     def _without(self, left: WithoutPart) -> CriticFit:

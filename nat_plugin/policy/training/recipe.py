@@ -152,7 +152,7 @@ class CriticSettings(Settings):
         le=10**7,
         description="tasks: training steps of critics that leave one search space out, from which the factor for "
         "unknown spaces is determined (critics that leave one task out are trained as long as the critic "
-        "itself); left out or 0: it is not determined",
+        "itself); left out or 0: it is not determined, and the critic counts as knowing little of other spaces",
     )
     proxies: list[str] | None = Field(
         default=None,

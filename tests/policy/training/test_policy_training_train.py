@@ -17,8 +17,10 @@ from nat_plugin.errors import NATError
 from nat_plugin.ir import Budget, Moves, NetworkSize, find_rule, is_connected, key
 from nat_plugin.plugins import plugins
 from nat_plugin.policy.apply import transform
+from nat_plugin.policy.critic_files import read_critic
 from nat_plugin.policy.files import load_critic, load_policy
 from nat_plugin.policy.training.critics import make_critic
+from nat_plugin.policy.training.doubting import MOST
 from nat_plugin.policy.training.recipe import CriticSettings
 from nat_plugin.policy.training.spaces import split_place
 from nat_plugin.policy.training.train import resume
@@ -255,6 +257,15 @@ def test_what_it_does_not_know_of_other_spaces_is_learned_and_kept(small_table: 
     resume(tmp_path / "stopped", plugins(), Silent())
     policies = [(tmp_path / name / "policy.safetensors").read_bytes() for name in ("whole", "stopped")]
     assert policies[0] == policies[1]
+
+
+def test_without_steps_for_its_doubt_it_knows_its_own_space_alone(ended: Path) -> None:
+    critic = read_critic(ended / "policy.safetensors", torch.device("cpu"))
+    assert critic is not None
+    read = plugins().adapters["nasbench201"].read
+    assert critic.familiar.factor(read(from_digits("333333"), NetworkSize())) == 1.0
+    darts = plugins().adapters["darts"]
+    assert critic.familiar.factor(darts.read(darts.published()["DARTS_V2"].text, NetworkSize(4, 3))) == MOST
 
 
 def _upside_down(line: str) -> str:
