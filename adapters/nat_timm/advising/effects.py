@@ -15,6 +15,7 @@ from nat_timm.measuring.statistics import norms
 from nat_timm.reading.running import Cut, Steps
 from nat_timm.reading.trace import Trace
 from nat_timm.reading.units import ModelUnit
+from nat_timm.surgery.replacements import Passed
 
 Made: TypeAlias = Callable[[], nn.Module]
 """Gives the moved model, or what is needed of it, when it is needed."""
@@ -39,7 +40,8 @@ def only(path: str, module: nn.Module) -> nn.Module:
 def output(steps: Steps, cut: Cut, owner: nn.Module) -> Any:
     """What the unit gives in a moved model, or in the model itself."""
     module = owner.get_submodule(cut.unit.path)
-    if by_block(cut.unit, module) and cut.unit.input in cut.read:
+    is_called = by_block(cut.unit, module) or isinstance(module, Passed)
+    if is_called and cut.unit.input in cut.read:
         assert cut.unit.input is not None
         return module(cut.read[cut.unit.input].clone())
     return steps.inside(cut, owner)

@@ -30,7 +30,7 @@ from nat_plugin.advising.timing import Stopwatch
 from nat_plugin.cli import nat
 from nat_plugin.device import find_compute
 from nat_plugin.errors import NATError
-from nat_plugin.ir import Cost, Limits, Moves, Network, Op, cost, find_rule
+from nat_plugin.ir import NULL, Cost, Limits, Moves, Network, Op, cost, find_rule
 from tests.adapters.timm.samples import CLASSES, images, lively
 
 SMALL, SIZE, COUNT = "test_efficientnet", 32, 16
@@ -103,6 +103,23 @@ def test_a_change_is_what_computing_the_moved_model_gives(model: nn.Module) -> N
             with torch.no_grad():
                 wanted, given = moved(x), steps.rest(cut, output(steps, cut, moved))
             torch.testing.assert_close(given, wanted, rtol=1e-4, atol=1e-4)
+
+
+def test_a_block_that_gets_more_than_its_input_can_be_left_out() -> None:
+    """Blocks of DLA are given shortcuts and what else goes into a sum."""
+    model, x = lively("dla46_c"), images(64, 2)
+    network = nat_timm.to_network(model, (3, 64, 64))
+    moves = Moves(network, find_rule("nat++"))
+    slots = [at for at, ops in enumerate(moves.candidates) if NULL in ops]
+    choices = [tuple(ops.index(NULL) if at == slot else 0 for at, ops in enumerate(moves.candidates)) for slot in slots]
+    found = trace(to_meta(model), (3, 64, 64), "dla46_c")
+    steps, by_path = Steps(found, model), {unit.path: unit for unit in units(found)}
+    assert slots
+    for slot, choice in zip(slots, choices, strict=True):
+        moved = nat_timm.inherit(model, moves.apply(choice))
+        for cut in steps.cuts(x, [by_path[moves.slots[slot].cell]]):
+            with torch.no_grad():
+                torch.testing.assert_close(steps.rest(cut, output(steps, cut, moved)), moved(x), rtol=1e-4, atol=1e-4)
 
 
 def test_combinations_are_legal_and_cost_exactly_what_they_say(model: nn.Module, advice: Advice) -> None:
