@@ -15,7 +15,7 @@ from nat_plugin.ir import Shape, find_rule
 from nat_timm.advising.subject import TimmSubject
 from nat_timm.fitting.fit import Pictures, checked
 from nat_timm.models import to_network
-from nat_timm.saving.weights import check_usable
+from nat_timm.saving.weights import check_says, check_usable
 
 
 def advise(  # noqa: PLR0913 - keywords that a user types
@@ -46,6 +46,7 @@ def advise(  # noqa: PLR0913 - keywords that a user types
     pictures = checked(images, own)
     network = to_network(model, _shape(pictures), fits=True)
     check_usable(model, learns=False)
+    check_says(own, pictures[0][:2])
     numbers = _checked_labels(labels, pictures, network.head.classes)
     subject = TimmSubject(own, network, pictures, numbers, Stopwatch(compute), seed)
     return advise_on(subject, rule, budget, combinations)

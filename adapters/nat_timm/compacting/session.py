@@ -48,7 +48,7 @@ from nat_timm.fitting.readers import order_hidden
 from nat_timm.measuring.latency import TimmLatency
 from nat_timm.models import to_network
 from nat_timm.narrowing.thinning import thinned
-from nat_timm.saving.weights import check_usable
+from nat_timm.saving.weights import check_says, check_usable
 from nat_timm.training.evaluator import AdaptingSettings, TimmEvaluator, TimmSettings
 from nat_timm.training.loaders import Loader, LoaderFeed, Loaders
 from nat_timm.training.supernet import TimmSupernet
@@ -129,6 +129,7 @@ class CompactionSession:
         self._context = EvaluatorContext((self.network,), self.rule, None, self.compute, self.seed)
         self.teacher = placed(copy.deepcopy(model), self.compute).eval().requires_grad_(False)
         """The model as it came, whatever its weights are adapted to."""
+        check_says(self.teacher, next(iter(self.feed.reward(0, 0)))[0][:2])
         self._fitted_to = self.teacher if self.model is self.given else placed(self.model, self.compute).eval()
         self._budget = Budget()
         self._keepers: dict[Budget, Keeper | Untimed | None] = {}

@@ -177,3 +177,10 @@ def check_usable(model: nn.Module, learns: bool = True) -> None:
             raise NATError(f"'{name}' of the model holds values that are infinite or NaN")
     if learns and not any(each.requires_grad for each in model.parameters()):
         raise NATError("all weights of the model are frozen: nothing can learn; model.requires_grad_(True) thaws them")
+
+
+@torch.no_grad()
+def check_says(model: nn.Module, x: Tensor) -> None:
+    """NATError for a model in evaluation mode whose output for some images is no finite number."""
+    if not torch.isfinite(model(x)).all():
+        raise NATError("the model gives values that are infinite or NaN for these images: its weights are broken")

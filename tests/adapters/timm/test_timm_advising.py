@@ -295,3 +295,12 @@ def test_of_a_layer_that_stands_by_itself_another_one_reads_what_is_left() -> No
     changes = {(move.at, move.after): move.effect.change for move in found.moves}
     assert 0 < changes["conv1.3", "skip"] < 100
     assert 0 < changes["conv1.6", "conv_k1"] < 100
+
+
+def test_a_model_without_a_finite_output_is_one_line() -> None:
+    broken = lively(SMALL)
+    with torch.no_grad():
+        for each in broken.parameters():
+            each.mul_(1e20)
+    with pytest.raises(NATError, match="the model gives values that are infinite or NaN for these images"):
+        nat_timm.advise(broken, images(SIZE, 8))

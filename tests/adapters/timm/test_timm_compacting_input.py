@@ -27,6 +27,15 @@ def without_numbers() -> nn.Module:
     return found
 
 
+def too_large() -> nn.Module:
+    """With finite weights, of which no finite output comes."""
+    found = model()
+    with torch.no_grad():
+        for each in found.parameters():
+            each.mul_(1e20)
+    return found
+
+
 def half_of_it() -> nn.Module:
     found = model()
     found.get_submodule("blocks.3").half()
@@ -42,6 +51,7 @@ def half_of_it() -> nn.Module:
         (half_of_it, "'blocks.3.*' of the model is float16"),
         (frozen, "all weights of the model are frozen"),
         (without_numbers, "'conv_stem.weight' of the model holds values that are infinite or NaN"),
+        (too_large, "the model gives values that are infinite or NaN for these images"),
         (lambda: timm.create_model("mobilenetv2_035", num_classes=10, device="meta"), "on the device 'meta'"),
         (lambda: "mobilenetv2_100", "timm.create_model"),
     ],
