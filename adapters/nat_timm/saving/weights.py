@@ -67,6 +67,9 @@ def _are_its_own(model: nn.Module, state: Mapping[str, Tensor]) -> bool:
 
 def _load(model: nn.Module, source: str, state: Mapping[str, Tensor] | None) -> None:
     if state is not None:
+        broken = next((name for name, each in state.items() if not torch.isfinite(each).all()), None)
+        if broken is not None:
+            raise NATError(f"{source}: '{broken[:80]}' holds values that are infinite or NaN")
         load_weights(model, _fitted(model, state, source), source)
         return
     name = document_of(model).architecture
