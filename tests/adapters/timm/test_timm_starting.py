@@ -73,7 +73,7 @@ def test_a_tensor_with_no_name_of_a_layer_is_of_another_model(name: str, tmp_pat
 def test_weights_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
     trained = lively("test_resnet").state_dict()
     save_file(trained | {"fc.bias": torch.full_like(trained["fc.bias"], float("nan"))}, tmp_path / "broken.safetensors")
-    with pytest.raises(NATError, match="broken.safetensors: 'fc.bias' holds values that are infinite or NaN"):
+    with pytest.raises(NATError, match=r"broken\.safetensors: 'fc\.bias' holds values that are infinite or NaN"):
         starting_weights(timm.create_model("test_resnet", num_classes=CLASSES), str(tmp_path / "broken.safetensors"))
 
 
