@@ -39,8 +39,13 @@ def advise_from_files(network: Network, name: str, wanted: AdviceSettings) -> Ad
     images, labels = read_images(
         wanted, network.input[0], network.head.classes, lambda image: _pixels(image, network.input)
     )
+    images = _normalised(images, wanted)
+    with torch.no_grad():
+        is_sound = bool(torch.isfinite(trained(images[:2])).all())
+    if not is_sound:
+        raise NATError(f"{wanted.weights}: with these weights the network gives values that are infinite or NaN")
     with one_thread() if cost(network).macs < LARGE else nullcontext():
-        subject = CellSubject(name, network, trained, _normalised(images, wanted), labels, compute, wanted.seed)
+        subject = CellSubject(name, network, trained, images, labels, compute, wanted.seed)
         return advise_on(subject, rule, wanted.budget)
 
 

@@ -59,8 +59,8 @@ def load_weights(module: nn.Module, weights: Weights) -> None:
     """Take over weights. NATError names what is missing, too much, or of another shape."""
     own = module.state_dict()
     for name in [*(name for name in own if name not in weights), *(name for name in weights if name not in own)]:
-        lacking = "the weights" if name in own else "the model"
-        raise NATError(f"these are not the weights of this model: {lacking} has no '{name[:80]}'")
+        lacking = "they have" if name in own else "the model has"
+        raise NATError(f"these are not the weights of this model: {lacking} no '{name[:80]}'")
     for name, value in own.items():
         if value.shape != weights[name].shape:
             shapes = f"{tuple(weights[name].shape)}, the model needs {tuple(value.shape)}"

@@ -306,3 +306,13 @@ def test_bad_input_is_one_line(files: Path, more: tuple[str, ...], text: str, sa
     with pytest.raises(NATError, match=said) as error:
         run(files, *more, text=text)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("factor", [float("nan"), 1e30])
+def test_weights_that_give_no_finite_output_are_one_line(files: Path, factor: float, tmp_path: Path) -> None:
+    weights = {name: each * factor for name, each in trained(nb201()).state_dict().items() if each.is_floating_point()}
+    save_file(trained(nb201()).state_dict() | weights, tmp_path / "broken.safetensors")
+    with pytest.raises(
+        NATError, match=r"broken\.safetensors: with these weights the network gives .* infinite or NaN$"
+    ):
+        run(files, "--weights", str(tmp_path / "broken.safetensors"))

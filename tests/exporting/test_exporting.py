@@ -139,7 +139,7 @@ def test_weights_of_another_model_are_refused(nat: Nat, tmp_path: Path) -> None:
     first = next(iter(state))
     for wrong, message in (
         ({**state, "auxiliary.classifier.bias": torch.ones(2)}, "the model has no 'auxiliary.classifier.bias'"),
-        ({name: value for name, value in state.items() if name != first}, f"the weights has no '{first}'"),
+        ({name: value for name, value in state.items() if name != first}, f"they have no '{first}'"),
         ({**state, first: torch.ones(3)}, rf"'{first}' is \(3,\), the model needs \("),
     ):
         with pytest.raises(NATError, match=f"these are not the weights of this model: {message}"):
