@@ -38,9 +38,9 @@ _DRAWS = 32
 
 
 class NATStrategy(Strategy):
-    """A graph-network policy proposes replacements of operations, in turns with a surrogate model; the one whose
-    proposals measure better leads. The policy is trained by REINFORCE on measured gains and on those that the model
-    expects. A trained policy and its critic are the prior of both, as long as the measurements agree with it.
+    """A graph-network policy, trained by REINFORCE, proposes replacements of operations in turns with a surrogate
+    model; the one whose proposals measure better leads. The policy learns from measured gains and from those that the
+    model expects. A trained policy and its critic are the prior of both, as long as the measurements agree with it.
 
     With ``refine`` proposals come in batches that are sampled from the policy; when all of a batch were told, it takes
     a step. Any number of batches may be under way. The last of the evaluations are the surrogate's alone.
