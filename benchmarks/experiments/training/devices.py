@@ -3,7 +3,9 @@
 The devices are processes of this CPU, connected by gloo as Lightning Fabric does it. The loss of each step in two
 processes is compared with that in one; so are trainings that one of them began and the other went on with. That is in
 float64: in float32 rounding alone, which depends on the order of sums, leads such trainings apart. How far is shown by
-one process whose weights differ by a ten-millionth at the beginning.
+one process whose weights differ by a ten-millionth at the beginning; where that begins, by how far the first losses of
+one and of two processes are from those in float64; and how it ends at a lower learning rate, where rounding hardly
+grows.
 
     python -m benchmarks training-devices --save
 """
@@ -15,18 +17,23 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from benchmarks.common.results import ROOT, add_result
-from benchmarks.experiments.training.learners import SUBJECTS, Curves
+from benchmarks.experiments.training.learners import SLOW, SUBJECTS, Curves
 from nat_plugin.parallel.ranks import ALONE
 
 NOISE = 1e-7
-COLUMNS = ("two devices", "two, then one", "one, then two", "two, float32", "one, float32, disturbed")
+EARLY = 3
+"""Steps in which a difference begins."""
+IN_FLOAT64 = ("two devices", "two, then one", "one, then two")
+IN_FLOAT32 = ("two, float32", "one, float32, disturbed", "two, float32, low rate")
+FROM_FLOAT64 = ("one, first steps", "two, first steps")
+COLUMNS = (*IN_FLOAT64, *IN_FLOAT32, *FROM_FLOAT64)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -39,14 +46,17 @@ def run(args: argparse.Namespace) -> None:
         found = compared(args.steps, Path(scratch))
     print(f"{'largest difference in loss':<28}" + "".join(f"{name:>25}" for name in COLUMNS))
     for subject, each in found.items():
-        print(f"{subject:<28}" + "".join(f"{each['differences'][name]:>25.1e}" for name in COLUMNS))
+        print(f"{subject:<28}" + "".join(f"{cell:>25}" for cell in _cells(each, COLUMNS)))
     add_result(args.results, "cpu", {"steps": args.steps, "subjects": found})
 
 
 def compared(steps: int, folder: Path) -> dict[str, Any]:
     """Of each subject the losses of one process by step, and the largest difference of others from them."""
     alone = Curves(ALONE, steps, folder)
-    single, disturbed = (Curves(ALONE, steps, None, torch.float32, noise) for noise in (0.0, NOISE))
+    single, disturbed, slow = (
+        Curves(ALONE, steps, None, torch.float32, noise, rate)
+        for noise, rate in ((0.0, 1.0), (NOISE, 1.0), (0.0, SLOW))
+    )
     one = {name: alone.in_one_go(name) for name in SUBJECTS}
     words = [sys.executable, "-m", "benchmarks.experiments.training.learners", str(folder), str(steps)]
     subprocess.run(words, cwd=ROOT, check=True)
@@ -60,6 +70,9 @@ def compared(steps: int, folder: Path) -> dict[str, Any]:
             (one[name], two[name]["resumed"]),
             (in_float32, two[name]["float32"]),
             (in_float32, disturbed.in_one_go(name)),
+            (slow.in_one_go(name), two[name]["float32, slow"]),
+            (one[name][:EARLY], in_float32[:EARLY]),
+            (one[name][:EARLY], two[name]["float32"][:EARLY]),
         )
         differences = dict(zip(COLUMNS, (_largest(*each) for each in pairs), strict=True))
         found[name] = {"losses": one[name], "differences": differences}
@@ -73,11 +86,20 @@ def _largest(losses: list[float], others: list[float]) -> float:
 
 def tables_of(results: Mapping[str, Any]) -> dict[str, str]:
     """Markdown by the name of the place in the documentation."""
-    lines = ["| | loss, first and last step | " + " | ".join(COLUMNS) + " |", "|---" * (len(COLUMNS) + 2) + "|"]
-    for found in results.values():
-        for subject, each in found["subjects"].items():
-            cells = [f"{each['differences'][name]:.1e}" for name in COLUMNS]
-            lines.append(
-                f"| {subject} | {each['losses'][0]:.3f}, {each['losses'][-1]:.3f} | " + " | ".join(cells) + " |"
-            )
-    return {"training-devices": "\n".join(lines)}
+    subjects = {name: each for found in results.values() for name, each in found["subjects"].items()}
+    losses = {name: f"{each['losses'][0]:.3f}, {each['losses'][-1]:.3f}" for name, each in subjects.items()}
+    in_float64 = {name: [losses[name], *_cells(each, IN_FLOAT64)] for name, each in subjects.items()}
+    in_float32 = {name: _cells(each, (*IN_FLOAT32, *FROM_FLOAT64)) for name, each in subjects.items()}
+    return {
+        "training-devices": _table(("loss, first and last step", *IN_FLOAT64), in_float64),
+        "training-devices-float32": _table((*IN_FLOAT32, *FROM_FLOAT64), in_float32),
+    }
+
+
+def _cells(subject: Mapping[str, Any], columns: Sequence[str]) -> list[str]:
+    return [f"{subject['differences'][name]:.1e}" for name in columns]
+
+
+def _table(columns: Sequence[str], rows: Mapping[str, Sequence[str]]) -> str:
+    head = ["| | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
+    return "\n".join([*head, *(f"| {name} | " + " | ".join(cells) + " |" for name, cells in rows.items())])

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -32,11 +32,16 @@ from nat_plugin.sources import find_adapter, find_source
 from nat_plugin.training.schedule import Schedule
 from nat_plugin.training.trainer import NetworkTrainer
 
+SLOW = 0.01
+"""Times the usual learning rate."""
 BATCH = 64
 """Of all devices together. The data have as many images to train on, so that an epoch of the final stage is a step."""
 MODEL = '{"architecture": "test_resnet"}'
 """The smallest of timm. With fresh weights, as these are, a MobileNetV2 doubles any difference at every step, so that
 even one in the last bit of float64 is soon seen."""
+
+
+_Rated = TypeVar("_Rated", SupernetSettings, TimmSettings, Schedule)
 
 
 class Learner(Protocol):
@@ -90,25 +95,31 @@ def _read(text: str, adapter: str, data: DataSet, **size: int) -> Network:
     return source.adapter.read(source.text, NetworkSize(input=data.shape, classes=data.classes, **size))
 
 
-def supernet(compute: Compute, data: DataSet, steps: int) -> Learner:
+def at(rate: float, settings: _Rated) -> _Rated:
+    """Settings with so many times their learning rate."""
+    return settings.model_copy(update={"lr": rate * settings.lr})
+
+
+def supernet(compute: Compute, data: DataSet, steps: int, rate: float) -> Learner:
     context = EvaluatorContext(
         (_read("DARTS_V2", "darts", data, channels=8, cells=3),), find_rule("nat"), data, compute
     )
-    return SharedLearner(SupernetEvaluator(context, SupernetSettings(batch=BATCH, steps=steps)), 0)
+    return SharedLearner(SupernetEvaluator(context, at(rate, SupernetSettings(batch=BATCH, steps=steps))), 0)
 
 
-def adaptation(compute: Compute, data: DataSet, steps: int) -> Learner:
+def adaptation(compute: Compute, data: DataSet, steps: int, rate: float) -> Learner:
     adapter = find_adapter("timm", plugins())
     context = EvaluatorContext((_read(MODEL, "timm", data),), find_rule("nat"), data, compute, module=adapter.module)
-    return SharedLearner(TimmEvaluator(context, TimmSettings(batch=BATCH, steps=steps)), 0)
+    return SharedLearner(TimmEvaluator(context, at(rate, TimmSettings(batch=BATCH, steps=steps))), 0)
 
 
-def final(compute: Compute, data: DataSet, steps: int) -> Learner:
+def final(compute: Compute, data: DataSet, steps: int, rate: float) -> Learner:
     network = _read("DARTS_V2", "darts", data, channels=8, cells=3)
-    return FinalLearner(NetworkTrainer(network, data, Schedule(epochs=steps, batch=BATCH, cutout=3), compute))
+    schedule = at(rate, Schedule(epochs=steps, batch=BATCH, cutout=3))
+    return FinalLearner(NetworkTrainer(network, data, schedule, compute))
 
 
-SUBJECTS: dict[str, Callable[[Compute, DataSet, int], Learner]] = {
+SUBJECTS: dict[str, Callable[[Compute, DataSet, int, float], Learner]] = {
     "supernet": supernet,
     "timm adaptation": adaptation,
     "final training": final,
@@ -125,6 +136,8 @@ class Curves:
     dtype: torch.dtype = torch.float64
     noise: float = 0.0
     """Standard deviation of what is added to each weight at the beginning, as a share of the weight."""
+    rate: float = 1.0
+    """How many times the usual learning rate."""
 
     def in_one_go(self, name: str) -> list[float]:
         learner, losses = self._made(name), list[float]()
@@ -141,7 +154,8 @@ class Curves:
         return [learner.step() for _ in range(self.steps - self.steps // 2)]
 
     def _made(self, name: str) -> Learner:
-        learner = SUBJECTS[name](Compute(torch.device("cpu"), ranks=self.ranks, dtype=self.dtype), images(), self.steps)
+        compute = Compute(torch.device("cpu"), ranks=self.ranks, dtype=self.dtype)
+        learner = SUBJECTS[name](compute, images(), self.steps, self.rate)
         if self.noise:
             state, random = learner.state(), torch.Generator().manual_seed(0)
             _disturb(state, self.noise, random)
@@ -165,12 +179,14 @@ def _disturb(state: Any, noise: float, random: torch.Generator) -> None:
 def main(folder: Path, steps: int) -> None:
     torch.set_num_threads(1)
     with ranks_of(FabricSettings(devices=2), "cpu") as ranks:
-        curves, single = Curves(ranks, steps, folder), Curves(ranks, steps, None, torch.float32)
+        curves = Curves(ranks, steps, folder)
+        single, slow = (Curves(ranks, steps, None, torch.float32, rate=rate) for rate in (1.0, SLOW))
         found = {
             name: {
                 "in one go": curves.in_one_go(name),
                 "resumed": curves.resumed(name, 1),
                 "float32": single.in_one_go(name),
+                "float32, slow": slow.in_one_go(name),
             }
             for name in SUBJECTS
         }
