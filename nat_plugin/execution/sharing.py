@@ -64,5 +64,5 @@ def _read(file: StateFile) -> State:
     from nat_plugin.runs.state import load_state
 
     if fingerprint(Outside.all_of(file.path)) != file.digest:
-        raise NATError(f"{file.path}: changed since workers were given it; go on with the command that wrote it")
+        raise NATError(f"{file.path}: changed since workers were given it; resume with the command that wrote it")
     return load_state(file.path)

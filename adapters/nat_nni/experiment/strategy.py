@@ -287,7 +287,7 @@ class SearchStrategy(Strategy):  # type: ignore[misc]
         if state.get("version") != VERSION or state.get("of") != own:
             other = [name for name, value in own.items() if state.get("of", {}).get(name) != value]
             raise NATError(
-                f"{where} belongs to another search ({', '.join(other) or 'version'} differs); go on with the same "
+                f"{where} belongs to another search ({', '.join(other) or 'version'} differs); resume with the same "
                 "settings and files, or start in another place"
             )
         self._submitted = []

@@ -247,7 +247,7 @@ def test_the_checkpoint_of_a_search_with_another_policy_file_is_refused(tmp_path
     explore(NAT(initial=DEAR, policy=str(policy), checkpoint=path), 3)
     explore(NAT(initial=DEAR, policy=str(policy), checkpoint=path), 4)
     save_policy(new_policy(PolicyConfig(hidden=4), 1, torch.device("cpu")), policy)
-    with pytest.raises(NATError, match=r"another search \(what it read differs\); go on with the same settings and"):
+    with pytest.raises(NATError, match=r"another search \(what it read differs\); resume with the same settings and"):
         explore(NAT(initial=DEAR, policy=str(policy), checkpoint=path), 5)
 
 
