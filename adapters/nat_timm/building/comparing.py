@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from dataclasses import dataclass
 
 import torch
@@ -15,6 +16,7 @@ from nat_timm.reading.units import is_activation
 
 _NOTHING = ("Identity", "Dropout", "Dropout2d", "DropPath", "DropBlock2d")
 """What gives its input in evaluation mode: the rates of these are no part of a saved model."""
+_IN_TRAINING = re.compile(r"(, )?(inplace=True|momentum=[^,]*)")
 _CLOSE = 1e-4
 """Of the largest output; the same weights lie in memory otherwise, and products round otherwise."""
 
@@ -28,8 +30,12 @@ class ModuleDifference:
     its: nn.Module | None
 
     def __str__(self) -> str:
-        where = f"'{self.path}'" if self.path else "the whole"
-        return f"{where} is {_named(self.mine)}, where timm builds {_named(self.its)}"
+        where, mine, its = f"'{self.path}'" if self.path else "the whole", _named(self.mine), _named(self.its)
+        if mine == its and self.mine is not None and self.its is not None:
+            mine, its = (
+                f"{name} ({module.extra_repr()[:80]})" for name, module in ((mine, self.mine), (its, self.its))
+            )
+        return f"{where} is {mine}, where timm builds {its}"
 
 
 def module_that_differs(model: nn.Module, built: nn.Module) -> ModuleDifference | None:
@@ -104,7 +110,8 @@ def _are_alike(mine: nn.Module, its: nn.Module) -> bool:
 
 
 def _settings(module: nn.Module) -> str:
-    return module.extra_repr().replace(", inplace=True", "").replace("inplace=True", "")
+    """All but what changes training alone."""
+    return _IN_TRAINING.sub("", module.extra_repr())
 
 
 def _same_function(mine: nn.Module, its: nn.Module) -> bool:

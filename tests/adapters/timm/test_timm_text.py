@@ -153,6 +153,21 @@ def test_a_classifier_that_was_put_in_by_hand_is_kept_once_the_model_says_how_ma
     assert torch.equal(loaded.fc.weight, model.fc.weight)
 
 
+def test_the_momentum_of_norms_makes_no_other_model_and_their_eps_does(tmp_path: Path) -> None:
+    model = lively("test_efficientnet")
+    norms = [each for each in model.modules() if isinstance(each, nn.BatchNorm2d)]
+    for momentum in (0.003, None):
+        for norm in norms:
+            norm.momentum = momentum
+        assert nat_timm.to_network(model, (3, 64, 64))
+    assert nat_timm.save(model, tmp_path)
+    norms[0].eps = 0.5
+    with pytest.raises(
+        NATError, match=r"is a BatchNormAct2d \(.*eps=0.5.*\), where timm builds a BatchNormAct2d \(.*eps=1e-05"
+    ):
+        nat_timm.to_network(model, (3, 64, 64))
+
+
 def test_arguments_that_timm_noted_are_kept(tmp_path: Path) -> None:
     model = timm.create_model("resnet18", layers=[1, 1, 2, 1], num_classes=10)
     needed = None if hasattr(model, "_model_args") else {"layers": [1, 1, 2, 1]}  # timm before 1.0.30 noted none
