@@ -1,9 +1,12 @@
-"""A run on two Ray nodes, in networks of their own, of which one is killed. Root on Linux can make such networks."""
+"""A run on two Ray nodes in networks of their own, of which one is killed, by the commands of docs/how-to/scale-out.md.
+Root on Linux can make such networks."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -11,6 +14,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +28,12 @@ from nat_plugin.runs.folder import read_journal
 from nat_plugin.runs.progress import Silent
 from nat_plugin.runs.recipe import plan
 from nat_plugin.runs.run import start
+from tests.execution.scale_out import NODES, commands, section
 
 HEAD, OTHER = "10.77.0.1", "10.77.0.2"
-PORT = 6399
+BEGIN_HEAD, BEGIN_OTHER, RUN, RESUME = commands(section(NODES))
+PROGRAMS = {"nat": "nat_plugin", "ray": "ray.scripts.scripts"}
+"""As modules."""
 RECIPE: dict[str, Any] = chaos.RECIPE | {
     "search": {"rounds": 2, "proposals": 6},
     "evaluator": chaos.RECIPE["evaluator"] | {"schedule": chaos.RECIPE["evaluator"]["schedule"] | {"epochs": 6}},
@@ -35,11 +42,15 @@ RECIPE: dict[str, Any] = chaos.RECIPE | {
 
 
 class Networks:
-    """Two networks with a line between them, a Ray node in each. Where the head has tokens, so does the other."""
+    """Two networks with a line between them, a Ray node in each, of a user who has a token."""
 
     def __init__(self, scratch: Path) -> None:
         self.scratch, self.names = scratch, tuple(f"nat{os.getpid()}{each}" for each in "ab")
-        self.environment = {**os.environ, "RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"}
+        token = scratch / "home" / ".ray" / "auth_token"
+        token.parent.mkdir(parents=True)
+        token.write_text("7" * 64)
+        self.environment = {**os.environ, "RAY_USAGE_STATS_ENABLED": "0", "HOME": str(scratch / "home")}
+        self.environment.pop("RAY_AUTH_MODE", None)
 
     def make(self) -> None:
         one, other = self.names
@@ -52,26 +63,29 @@ class Networks:
             subprocess.run(["ip", *line.split()], check=True, capture_output=True)
 
     def begin(self) -> None:
-        own = ["--head", "--port", str(PORT), "--include-dashboard", "false", "--temp-dir", str(self.scratch)]
-        self._ray(self.names[0], "--node-ip-address", HEAD, *own)
-        self._ray(self.names[1], "--node-ip-address", OTHER, "--address", f"{HEAD}:{PORT}")
+        self._begin(self.names[0], f"{BEGIN_HEAD} --temp-dir {self.scratch}")  # short: sockets lie in it
+        self._begin(self.names[1], BEGIN_OTHER)
 
-    def _ray(self, network: str, *words: str) -> None:
-        call = [sys.executable, "-m", "ray.scripts.scripts", "start", "--num-cpus", "1", *words]
+    def _begin(self, network: str, line: str) -> None:
         for _ in range(4):  # on busy cores half a minute may be too short for it
-            done = subprocess.run(self.within(network, *call), env=self.environment, capture_output=True, text=True)
+            done = subprocess.run(**self.within(network, line), capture_output=True)
             if done.returncode == 0:
                 return
             self.kill(network)
         raise AssertionError(done.stderr)
 
-    def command(self, *words: str, on: int = 1) -> subprocess.Popen[str]:
-        """``nat`` on the other node, or that of the head (0)."""
-        call = self.within(self.names[on], sys.executable, "-m", "nat_plugin", *words)
-        return subprocess.Popen(call, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    def command(self, line: str, folder: Path, on: int = 1) -> subprocess.Popen[str]:
+        """In a folder of the other node, or of that of the head (0)."""
+        call = self.within(self.names[on], line)
+        return subprocess.Popen(**call, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
-    def within(self, network: str, *call: str) -> list[str]:
-        return ["ip", "netns", "exec", network, *call]
+    def within(self, network: str, line: str) -> dict[str, Any]:
+        """A line of a shell as arguments of a process."""
+        words = shlex.split(line)
+        own = dict(word.split("=", 1) for word in takewhile(lambda word: word.startswith("RAY_"), words))
+        program, *given = words[len(own) :]
+        call = ["ip", "netns", "exec", network, sys.executable, "-m", PROGRAMS[program], *given]
+        return {"args": call, "env": {**self.environment, **own}, "text": True}
 
     def kill(self, network: str) -> None:
         """All that runs there, as where its machine is lost."""
@@ -88,7 +102,7 @@ class Networks:
 
 @pytest.fixture
 def networks() -> Iterator[Networks]:
-    scratch = Path("/tmp", f"ray{os.getpid()}")  # short: sockets lie in it
+    scratch = Path("/tmp", f"ray{os.getpid()}")
     made = Networks(scratch)
     try:
         try:
@@ -101,14 +115,19 @@ def networks() -> Iterator[Networks]:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
+def begun_alone(folder: Path) -> tuple[Path, Path]:
+    """Where the run is in one process, of the recipe that lies in the folder; and where that of two nodes will be."""
+    start(plan(RECIPE, plugins()), folder / "alone", plugins(), Silent())
+    (folder / "recipe.json").write_text(json.dumps(RECIPE))
+    return folder / "alone", folder / RUN.partition("--out ")[2]
+
+
 def test_a_run_whose_head_of_ray_is_lost_says_so_in_a_line_and_goes_on_once_it_is_back(
     networks: Networks, tmp_path: Path
 ) -> None:
-    alone, folder, path = tmp_path / "alone", tmp_path / "run", tmp_path / "recipe.json"
-    start(plan(RECIPE, plugins()), alone, plugins(), Silent())
-    path.write_text(json.dumps({**RECIPE, "executor": {"name": "ray", "address": f"{HEAD}:{PORT}", "workers": 2}}))
+    alone, folder = begun_alone(tmp_path)
     networks.begin()
-    command = networks.command("run", str(path), "--out", str(folder))
+    command = networks.command(RUN, tmp_path)
     while len(list((folder / "trials").glob("*.safetensors"))) < 2:
         assert command.poll() is None, command.communicate()
         time.sleep(0.05)
@@ -117,10 +136,11 @@ def test_a_run_whose_head_of_ray_is_lost_says_so_in_a_line_and_goes_on_once_it_i
     assert command.returncode == 2, said
     lines = [line for line in said.splitlines() if not line.startswith("search ")]
     assert len(lines) == 1, said
-    assert lines[0].startswith(f"nat: executor: the head of Ray at {HEAD}:{PORT} has not answered for 20 seconds")
+    (expected,) = re.findall(r"^    (nat: .*) \(\[", section(NODES), re.MULTILINE)
+    assert lines[0].startswith(expected)
     networks.kill(networks.names[1])
     networks.begin()
-    resumed = networks.command("resume", str(folder))
+    resumed = networks.command(RESUME, tmp_path)
     said, _ = resumed.communicate(timeout=600)
     assert resumed.returncode == 0, said
     assert [name for name in chaos.KEPT if (folder / name).read_bytes() != (alone / name).read_bytes()] == []
@@ -130,11 +150,9 @@ def test_a_run_whose_head_of_ray_is_lost_says_so_in_a_line_and_goes_on_once_it_i
 
 def test_a_node_that_is_lost_costs_what_it_was_at_alone(networks: Networks, tmp_path: Path) -> None:
     """Before the head, on whose machine the command is and all goes on."""
-    alone, folder, path = tmp_path / "alone", tmp_path / "run", tmp_path / "recipe.json"
-    start(plan(RECIPE, plugins()), alone, plugins(), Silent())
-    path.write_text(json.dumps({**RECIPE, "executor": {"name": "ray", "address": f"{HEAD}:{PORT}", "workers": 2}}))
+    alone, folder = begun_alone(tmp_path)
     networks.begin()
-    command = networks.command("run", str(path), "--out", str(folder), on=0)
+    command = networks.command(RUN, tmp_path, on=0)
     while len(list((folder / "trials").glob("*.safetensors"))) < 2:
         assert command.poll() is None, command.communicate()
         time.sleep(0.05)
