@@ -321,9 +321,13 @@ SPEED = (
     ),
     Answer(
         "Do several devices learn what one does?",
-        "In float64 no loss differs by more than {most:.1e}; in float32 by as much as rounding alone makes of it",
+        "In float64 no loss differs by more than {most:.1e}; in float32 by as much as rounding alone makes of it, at a "
+        "hundredth of the learning rate by up to {slow:.1e}",
         {"several devices": "training-devices"},
-        {"most": At("training-devices", (), "two devices", of=max)},
+        {
+            "most": At("training-devices", (), "two devices", of=max),
+            "slow": At("training-devices-float32", (), "two, float32, low rate", of=max),
+        },
     ),
 )
 PLACES_OF: Mapping[str, tuple[tuple[Answer, ...], str]] = {

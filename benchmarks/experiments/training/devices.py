@@ -63,19 +63,19 @@ def compared(steps: int, folder: Path) -> dict[str, Any]:
     two = json.loads((folder / "two.json").read_text(encoding="utf-8"))
     found = {}
     for name in SUBJECTS:
-        in_float32 = single.in_one_go(name)
+        in_float32, at_low_rate = single.in_one_go(name), slow.in_one_go(name)
         pairs = (
             (one[name], two[name]["in one go"]),
             (one[name], alone.resumed(name, 2)),
             (one[name], two[name]["resumed"]),
             (in_float32, two[name]["float32"]),
             (in_float32, disturbed.in_one_go(name)),
-            (slow.in_one_go(name), two[name]["float32, slow"]),
+            (at_low_rate, two[name]["float32, slow"]),
             (one[name][:EARLY], in_float32[:EARLY]),
             (one[name][:EARLY], two[name]["float32"][:EARLY]),
         )
         differences = dict(zip(COLUMNS, (_largest(*each) for each in pairs), strict=True))
-        found[name] = {"losses": one[name], "differences": differences}
+        found[name] = {"losses": one[name], "low rate": at_low_rate, "differences": differences}
     return found
 
 
@@ -87,13 +87,20 @@ def _largest(losses: list[float], others: list[float]) -> float:
 def tables_of(results: Mapping[str, Any]) -> dict[str, str]:
     """Markdown by the name of the place in the documentation."""
     subjects = {name: each for found in results.values() for name, each in found["subjects"].items()}
-    losses = {name: f"{each['losses'][0]:.3f}, {each['losses'][-1]:.3f}" for name, each in subjects.items()}
-    in_float64 = {name: [losses[name], *_cells(each, IN_FLOAT64)] for name, each in subjects.items()}
-    in_float32 = {name: _cells(each, (*IN_FLOAT32, *FROM_FLOAT64)) for name, each in subjects.items()}
-    return {
-        "training-devices": _table(("loss, first and last step", *IN_FLOAT64), in_float64),
-        "training-devices-float32": _table((*IN_FLOAT32, *FROM_FLOAT64), in_float32),
+    by_table = {
+        "training-devices": ("loss, first and last step", "losses", IN_FLOAT64),
+        "training-devices-float32": ("loss at low rate", "low rate", (*IN_FLOAT32, *FROM_FLOAT64)),
     }
+    return {
+        table: _table(
+            (head, *columns), {name: [_ends(each[key]), *_cells(each, columns)] for name, each in subjects.items()}
+        )
+        for table, (head, key, columns) in by_table.items()
+    }
+
+
+def _ends(losses: Sequence[float]) -> str:
+    return f"{losses[0]:.3f}, {losses[-1]:.3f}"
 
 
 def _cells(subject: Mapping[str, Any], columns: Sequence[str]) -> list[str]:
