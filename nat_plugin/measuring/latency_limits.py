@@ -97,12 +97,16 @@ class Keeper:
         self, network: Network, over: Sequence[Network], ranking: Ranking | None, known: Collection[Network]
     ) -> Network | None:
         """What to try after a network, with an estimate that is as far from the limit as what is saved was estimated
-        wrong; where it is ``over``, at most as large as what any that was over asks for. A limit that the original
-        keeps asks for nothing to be used."""
+        wrong; where it is ``over``, at most as large as what any that was over asks for, and else nearer to it than to
+        any of these. A limit that the original keeps asks for nothing to be used."""
         is_over = network in over
         if not is_over and (self.most >= self.timed.whole or not self._saves(network)):
             return None
         aim, enough = min(map(self._aims, over)) if is_over else self._aims(network)
+        own, nearest = self._estimate(network), min(map(self._estimate, over), default=aim)
+        if not is_over and own < nearest < aim:
+            aim = (own + nearest) / 2
+            enough = min(enough, aim)
         room = tuple((name, Fraction(aim) if name == LATENCY else limit) for name, limit in self._limits.values)
         try:
             moves = Moves(self._network, self._rule, Limits(room, self._limits.metrics))

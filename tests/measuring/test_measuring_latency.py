@@ -193,6 +193,29 @@ def test_what_follows_in_a_ranking_heeds_all_that_were_over_the_limit(latency: C
     assert not any(map(keeper.fits, (far, near, next_one)))
 
 
+def test_what_leaves_much_of_a_limit_is_followed_by_less_than_what_was_over_it(latency: CellLatency) -> None:
+    """Whatever its own estimate makes of the rest."""
+    free, whole = Moves(NETWORK, RULE), latency.whole
+    single = filter(free.admits, neighbours(free, free.identity))
+    over = next(free.apply(choice) for choice in single if 0.75 < latency(free.apply(choice)) / whole < 0.85)
+    lean = next(free.apply(each) for each in free.all() if 0.4 < latency(free.apply(each)) / whole < 0.55)
+    beliefs = {over: 1.6, lean: 0.85}
+
+    def estimate(network: Network) -> float:
+        return whole - beliefs.get(network, 1.0) * (whole - latency(network))
+
+    asked: list[float] = []
+
+    def ranking(moves: Moves) -> list[Choice]:
+        asked.append(float(dict(moves.limits.values)["latency"]))
+        return [free.choice(lean)] if len(asked) == 1 else []
+
+    keeper = Keeper(NETWORK, RULE, latency, Budget.parse({"latency": "0.7x"}, {**METRICS, "latency": estimate}))
+    assert estimate(lean) < estimate(over) < (1 - 0.3 * 0.85) * whole
+    keeper.kept(over, ranking)
+    assert asked[1] == pytest.approx((estimate(lean) + estimate(over)) / 2, rel=0.02)
+
+
 def believing(latency: CellLatency, belief: float) -> tuple[Keeper, Moves]:
     """A limit of 0.7x by an estimate that believes in so many times what is saved; and the moves within it."""
 
