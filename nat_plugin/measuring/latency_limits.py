@@ -17,7 +17,7 @@ from nat_plugin.measuring.settings import LatencySettings
 from nat_plugin.measuring.tables import TableMetric
 from nat_plugin.search.neighbourhood import filled, greedy_repair
 
-ATTEMPTS = 4
+ATTEMPTS = 6
 """So often a network is timed as a whole, each time changed by what it was over the limit or below it."""
 LEAST_USE = 0.9
 """Of what a limit allows: what takes less gets operations back."""
@@ -89,30 +89,31 @@ class Keeper:
                 kept = following
             if self.fits(following) and LEAST_USE * self.most <= found.ms:
                 break
-            over = [each for each in tried if not self.fits(each)]
-            following = self._changed(following, over, ranking, {*tried, *but})
+            following = self._changed(following, list(tried), ranking, but)
         return self.kept(network) if kept is None and ranking is not None else kept
 
     def _changed(
-        self, network: Network, over: Sequence[Network], ranking: Ranking | None, known: Collection[Network]
+        self, network: Network, tried: Sequence[Network], ranking: Ranking | None, but: Collection[Network]
     ) -> Network | None:
         """What to try after a network, with an estimate that is as far from the limit as what is saved was estimated
-        wrong; where it is ``over``, at most as large as what any that was over asks for, and else nearer to it than to
-        any of these. A limit that the original keeps asks for nothing to be used."""
+        wrong; where it is over the limit, at most as large as what any that was asks for. Once some were over and some
+        were not, between these. A limit that the original keeps asks for nothing to be used."""
+        over = [each for each in tried if not self.fits(each)]
         is_over = network in over
         if not is_over and (self.most >= self.timed.whole or not self._saves(network)):
             return None
         aim, enough = min(map(self._aims, over)) if is_over else self._aims(network)
-        own, nearest = self._estimate(network), min(map(self._estimate, over), default=aim)
-        if not is_over and own < nearest < aim:
-            aim = (own + nearest) / 2
-            enough = min(enough, aim)
+        highest = max((self._estimate(each) for each in tried if each not in over), default=aim)
+        lowest = min(map(self._estimate, over), default=aim)
+        if over and len(over) < len(tried) and highest < lowest:
+            aim = (highest + lowest) / 2
+            enough = max(highest, min(enough, aim))
         room = tuple((name, Fraction(aim) if name == LATENCY else limit) for name, limit in self._limits.values)
         try:
             moves = Moves(self._network, self._rule, Limits(room, self._limits.metrics))
         except NATError:  # nothing fits
             return None
-        ranked = [] if ranking is None else self._ranked(moves, ranking, enough, known)
+        ranked = [] if ranking is None else self._ranked(moves, ranking, enough, {*tried, *but})
         if ranked and (is_over or self._estimate(ranked[0]) >= enough):
             return ranked[0]
         choice = moves.choice(network)
