@@ -15,6 +15,7 @@ from nat_plugin.errors import NATError
 from nat_plugin.ir import Budget, find_rule
 from nat_plugin.ir.budget import METRICS
 from nat_plugin.measuring.tables import table_metrics
+from nat_plugin.plugins import plugins
 from nat_plugin.policy.finding import check_policy_file, current_name, shipped_policies
 from nat_plugin.runs.checking import checked_settings
 
@@ -76,6 +77,7 @@ def prepare(
 ) -> Transformation:
     """What is to be done to architectures. NATError for anything that is wrong with it: before torch is imported, which
     takes seconds, as far as that can be."""
+    plugins()  # tables name ops of adapters, and some rules are theirs
     chosen = checked_settings(TransformSettings, settings, "transform")
     if not isinstance(costs, Mapping) or not all(isinstance(each, str | os.PathLike) for each in costs.values()):
         raise NATError(f"costs: must be a mapping such as {{'energy': 'energy.json'}}, not {costs!r:.60}")
