@@ -23,6 +23,7 @@ from benchmarks.experiments.timm.pretrained.reload import ratio
 from benchmarks.experiments.timm.pretrained.restoring import channels_left, refitted, settled
 from nat_plugin.device import Compute, memory_kept
 from nat_plugin.errors import NATError
+from nat_plugin.measuring.latency_limits import ATTEMPTS
 from nat_plugin.nets.counting import count
 from nat_plugin.training.statistics import best_first
 
@@ -32,8 +33,6 @@ STEPS = 400
 ROUND_TO = 8
 SCORED = 48
 """Pictures on which FastNAS scores each width of each layer."""
-ATTEMPTS = 4
-"""Of FastNAS at a limit on latency, which it does not know: each time by MACs, as much less as it was over."""
 
 
 def torch_pruning(importance: str, bench: Bench, limit: Limit, tuning: Tuning) -> nn.Module:
@@ -84,7 +83,7 @@ def fastnas(bench: Bench, limit: Limit, tuning: Tuning) -> nn.Module:
     def score(model: nn.Module) -> float:
         return -float(functional.cross_entropy(model.eval()(x), y))
 
-    for _ in range(ATTEMPTS):
+    for _ in range(ATTEMPTS):  # a limit on latency it does not know: by MACs, as much less as it was over
         model = copy.deepcopy(bench.parted.model).to(memory_format=torch.contiguous_format)
         config = {"score_func": score, "data_loader": [], "checkpoint": str(bench.scores)}
         shown = io.StringIO()
