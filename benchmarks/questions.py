@@ -311,8 +311,8 @@ SPEED = (
     ),
     Answer(
         "And what is lost when they die?",
-        "Only what they were at: {runs:.0f} runs on three engines ended with the same bytes while {workers:.0f} workers "
-        "were killed, and the command {commands:.0f} times; {lost:.0f} trainings were done again",
+        "Only what they were at: {runs:.0f} runs on three engines ended with the same bytes while {workers:.0f} "
+        "workers were killed, and the command {commands:.0f} times; {lost:.0f} trainings were done again",
         {"faults": "chaos"},
         {
             name: At("chaos", (), column, of=sum)
