@@ -42,6 +42,9 @@ class WorkerPool:
         self._writing.send(None)
         for process in list((self._executor._processes or {}).values()):
             process.kill()
+        if (calls := getattr(self._executor, "_call_queue", None)) is not None:
+            # Python 3.10 waits for ever until calls that nobody reads are written (python/cpython#94777)
+            calls._reader.close()
 
     def close(self) -> None:
         """Wait until they have ended; what was not begun is dropped."""

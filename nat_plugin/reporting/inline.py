@@ -9,12 +9,14 @@ INK, SERIES = "#010203", tuple(f"#0{number}fefe" for number in range(8))
 """What stands for the colour of the text, and for those of curves, until the page says what they are."""
 _HEAD = re.compile(r"\A.*?(?=<svg)|<metadata>.*?</metadata>|\sxmlns(?::\w+)?=\"[^\"]*\"", re.DOTALL)
 _STYLE = re.compile(r"<style.*?</style>", re.DOTALL)
+_LINK = re.compile(r"(<a xlink:href=\"[^\"]*\")( target=\"_blank\")?")
+"""As matplotlib writes it, from 3.11 on with a target."""
 _ID = re.compile(r"\sid=\"([^\"]*)\"")
 
 
 def inline_plot(svg: str, name: str) -> str:
     """A plot that matplotlib drew; every id begins with ``name``."""
-    svg = _STYLE.sub("", _HEAD.sub("", svg)).replace("xlink:href", "href").replace(' target="_blank"', ' tabindex="-1"')
+    svg = _LINK.sub(r'\1 tabindex="-1"', _STYLE.sub("", _HEAD.sub("", svg))).replace("xlink:href", "href")
     ids = set(_ID.findall(svg))
     svg = re.sub(r"(\sid=\"|url\(#|href=\"#)([^\")]*)", lambda m: f"{m[1]}{name}-{m[2]}" if m[2] in ids else m[0], svg)
     svg = svg.replace("<svg ", '<svg role="none" ', 1)  # what it shows is said around it

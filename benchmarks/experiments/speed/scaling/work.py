@@ -39,8 +39,8 @@ CELLS = ["|{}~0|+|{}~0|{}~1|+|{}~0|{}~1|{}~2|".format(*ops) for ops in product(O
 ASKED = StreamRequest("general", (), (), (("rules", "nat"),), "cpu", (None,) * 4, False)
 PART = 512
 """Lines of a task."""
-EPOCHS = 80
-"""Of a training: some seconds, so that the start of workers is not all that is seen."""
+EPOCHS = 320
+"""Of a training: five seconds, so that the start of workers is not all that is seen."""
 
 
 def trainings(engine: str, workers: int, count: int, folder: Path) -> float:
