@@ -301,12 +301,12 @@ SPEED = (
     ),
     Answer(
         "What do several workers win?",
-        "On two cores two workers take {two:.1f} s for lines that one takes {one:.1f} s for; they take seconds to "
+        "On two cores two workers take {two:.1f} s for trainings that one takes {one:.1f} s for; they take seconds to "
         "begin, so that a run of seconds gains nothing. Timed once, without intervals",
         {"scale": "scale"},
         {
-            "two": At("scale", ("local", "2"), "lines of a stream: s"),
-            "one": At("scale", ("local", "1"), "lines of a stream: s"),
+            "two": At("scale", ("local", "2"), "trainings of a run: s"),
+            "one": At("scale", ("local", "1"), "trainings of a run: s"),
         },
     ),
     Answer(
