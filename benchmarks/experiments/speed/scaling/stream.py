@@ -38,11 +38,13 @@ def stream(engine: str, workers: int, count: int, folder: Path) -> dict[str, Any
                 most = max(map(memory, begun_by(process.pid)), default=0.0)
                 moments.append({name: round(value, 1) for name, value in {**row, "mb_worker": most}.items()})
                 print(f"{engine}: {moments[-1]}", flush=True)
+            if number == count:
+                process.stdin.close()  # not before: a process that has ended has no memory to look at
     assert (process.returncode, number) == (0, count)
     return {"workers": workers, "lines": count, "cores": len(os.sched_getaffinity(0)), "moments": moments}
 
 
 def _give(file: IO[str], count: int) -> None:
-    with file:
-        for cell in islice(cycle(CELLS), count):
-            file.write(cell + "\n")
+    for cell in islice(cycle(CELLS), count):
+        file.write(cell + "\n")
+    file.flush()
