@@ -80,6 +80,6 @@ def test_tasks_can_be_measured_alone(tmp_path: Path) -> None:
     assert list(read_results(kept)) == ["local-tasks"]
 
 
-def _giving_backwards(file: IO[str], count: int) -> None:
+def _giving_backwards(file: IO[str], *_: Any) -> None:
     with file:
         file.writelines(f"{cell}\n" for cell in stream.CELLS[::-1])

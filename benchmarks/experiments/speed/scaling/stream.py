@@ -16,6 +16,9 @@ from benchmarks.experiments.speed.scaling.memory import memory
 from benchmarks.experiments.speed.scaling.work import ASKED, CELLS, EXECUTORS, sources_of
 from nat_plugin.cli.transforming import Done, Printing
 
+LOST = 60.0
+"""Seconds after which a line that has not come does not come."""
+
 
 def stream(engine: str, workers: int, count: int, folder: Path) -> dict[str, Any]:
     """The same cells over and over through the command; after every tenth of the lines the MB of it and of the largest
@@ -29,7 +32,8 @@ def stream(engine: str, workers: int, count: int, folder: Path) -> dict[str, Any
     with subprocess.Popen(call, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None
         assert process.stdout is not None
-        threading.Thread(target=_give, args=(process.stdin, count), daemon=True).start()
+        read = threading.Event()
+        threading.Thread(target=_give, args=(process.stdin, count, read), daemon=True).start()
         number = 0
         for number, line in enumerate(process.stdout, start=1):
             assert line.rstrip("\n") == expected[(number - 1) % len(expected)], f"line {number}: {line}"
@@ -39,12 +43,15 @@ def stream(engine: str, workers: int, count: int, folder: Path) -> dict[str, Any
                 moments.append({name: round(value, 1) for name, value in {**row, "mb_worker": most}.items()})
                 print(f"{engine}: {moments[-1]}", flush=True)
             if number == count:
-                process.stdin.close()  # not before: a process that has ended has no memory to look at
+                read.set()
     assert (process.returncode, number) == (0, count)
     return {"workers": workers, "lines": count, "cores": len(os.sched_getaffinity(0)), "moments": moments}
 
 
-def _give(file: IO[str], count: int) -> None:
-    for cell in islice(cycle(CELLS), count):
-        file.write(cell + "\n")
-    file.flush()
+def _give(file: IO[str], count: int, read: threading.Event) -> None:
+    """The file is closed once all that came of it was read: a process that has ended has no memory to look at."""
+    with file:
+        for cell in islice(cycle(CELLS), count):
+            file.write(cell + "\n")
+        file.flush()
+        read.wait(LOST)
