@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -19,6 +20,8 @@ PASSED_ON = "NAT_"
 """What the names of environment variables begin with that processes get which work for this one."""
 GPU_OF_WORKER = f"{PASSED_ON}WORKER_GPU"
 """The environment variable of a worker that says which GPU it has, where it is to use any."""
+WAITS_FOR_READERS = sys.version_info < (3, 11, 5) and os.name == "posix"
+"""Whether a pool whose process died waits until its calls are written, which nobody reads (python/cpython#94777)."""
 Submit: TypeAlias = Callable[..., Future[Any]]
 """As ``Executor.submit``."""
 
@@ -32,6 +35,8 @@ class WorkerPool:
         self._reading, self._writing = context.Pipe(duplex=False)
         passed_on = {name: value for name, value in os.environ.items() if name.startswith(PASSED_ON)}
         self._executor = ProcessPoolExecutor(count, context, _begin, (self._reading, {**passed_on, **environment}))
+        self._calls = os.dup(self._executor._call_queue._reader.fileno()) if WAITS_FOR_READERS else None  # type: ignore[attr-defined]
+        """The end of the pipe that its processes read calls from; a number of our own, which nobody else closes."""
 
     def submit(self, *call: Any) -> Future[Any]:
         with deaf():
@@ -42,15 +47,18 @@ class WorkerPool:
         self._writing.send(None)
         for process in list((self._executor._processes or {}).values()):
             process.kill()
-        if (calls := getattr(self._executor, "_call_queue", None)) is not None:
-            # Python 3.10 waits for ever until calls that nobody reads are written (python/cpython#94777)
-            calls._reader.close()
+        if self._calls is not None:
+            threading.Thread(target=_read_to_the_end, args=(self._calls,), daemon=True).start()
+            self._calls = None
 
     def close(self) -> None:
         """Wait until they have ended; what was not begun is dropped."""
         self._executor.shutdown(wait=True, cancel_futures=True)
         self._reading.close()
         self._writing.close()
+        if self._calls is not None:
+            os.close(self._calls)
+            self._calls = None
 
 
 @contextmanager
@@ -82,6 +90,12 @@ def _begin(stop: connection.Connection, environment: Mapping[str, str]) -> None:
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+def _read_to_the_end(pipe: int) -> None:
+    while os.read(pipe, 2**20):
+        pass
+    os.close(pipe)
 
 
 @contextmanager
