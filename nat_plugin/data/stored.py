@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import repeat
@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from nat_plugin.data.dataset import Images, Part, SplitImages
 from nat_plugin.data.settings import WORKERS
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
     Transform: TypeAlias = Callable[[Picture], Tensor]
     """Of a picture an image: uint8 (C, H, W)."""
+BatchLoader: TypeAlias = "Callable[[Dataset[Tensor | str], int, bool], Iterable[Tensor | str]]"
+"""Gives the items of a data set in order, each of which is a batch. Called with the data set, the number of processes
+that make batches (0: this one) and whether to pin their memory."""
 
 SEEDS = 2**62
 
@@ -52,6 +55,7 @@ class PictureForm:
     train: Transform
     plain: Transform
     shape: tuple[int, int, int]
+    loader: BatchLoader
     mean: tuple[float, ...]  # per channel, of images where white is 1
     std: tuple[float, ...]
     crop_pct: float = 1.0
@@ -111,21 +115,15 @@ class StoredImages(SplitImages):
         wanted = [
             (each.index.numpy(), None if own is None else own.numpy()) for each, own in zip(picked, drawn, strict=True)
         ]  # numpy's arrays are copied to other processes; of tensors they would get files, from a server
-        loader: DataLoader[Tensor | str] = DataLoader(
-            _Decoding(self.pictures, self.form),
-            sampler=wanted,
-            batch_size=None,
-            num_workers=min(self.workers, len(wanted)),
-            collate_fn=_as_it_is,
-            pin_memory=self.y.device.type == "cuda",
-            generator=torch.Generator(),  # else it draws from the global numbers
-        )
+        decoding = _Decoding(self.pictures, self.form, wanted)
+        loader = self.form.loader(decoding, min(self.workers, len(wanted)), self.y.device.type == "cuda")
         return _on_device(loader, [each.y for each in picked])
 
 
 def _on_device(loader: Iterable[Tensor | str], labels: list[Tensor]) -> Iterator[Images]:
     """NATError for a picture that cannot be read, and where a process that decodes was lost."""
-    found = iter(loader)
+    with torch.random.fork_rng(devices=[]):  # loaders draw from the global numbers
+        found = iter(loader)
     for y in labels:
         try:
             x = next(found)
@@ -141,18 +139,22 @@ def _on_device(loader: Iterable[Tensor | str], labels: list[Tensor]) -> Iterator
         yield Images(x.to(y.device, non_blocking=True), y)
 
 
-def _as_it_is(found: Any) -> Any:
-    return found
-
-
 class _Decoding(Dataset["Tensor | str"]):
-    """In the processes that decode: by the numbers and seeds of a batch its images, or what is wrong with one."""
+    """In the processes that decode: of the numbers and seeds of each batch its images, or what is wrong with one."""
 
-    def __init__(self, pictures: StoredPictures, form: PictureForm) -> None:
-        self._pictures, self._form = pictures, form
+    def __init__(
+        self,
+        pictures: StoredPictures,
+        form: PictureForm,
+        wanted: Sequence[tuple[NDArray[np.int64], NDArray[np.int64] | None]],
+    ) -> None:
+        self._pictures, self._form, self._wanted = pictures, form, wanted
 
-    def __getitem__(self, wanted: tuple[NDArray[np.int64], NDArray[np.int64] | None]) -> Tensor | str:
-        numbers, seeds = wanted
+    def __len__(self) -> int:
+        return len(self._wanted)
+
+    def __getitem__(self, batch: int) -> Tensor | str:
+        numbers, seeds = self._wanted[batch]
         try:
             if seeds is None:
                 images = [self._form.plain(self._pictures.read(number)) for number in numbers.tolist()]

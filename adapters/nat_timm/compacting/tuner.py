@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from nat_plugin.device import Compute
-from nat_plugin.ir import Network
+from nat_plugin.ir import Network, Shape
 from nat_plugin.training import Accuracy, derive_seed, seeded
 from nat_timm.fitting.fit import fit_to
 from nat_timm.fitting.reference import Reference
@@ -25,6 +26,14 @@ from nat_timm.training.tuning import Tuning, TuningImages, fine_tune, judged
 OWN, ADAPTED = "own", "adapted"
 STARTS = (OWN, ADAPTED)
 """The weights that fine-tuning may begin from: those of the model that was given, or those that the search left."""
+VIEWS = 3000
+"""Images that what is returned is fitted on: pictures, each as often as a loader that augments has other views."""
+VIEWS_BYTES = 2**31
+
+
+def views_fitted_on(shape: Shape) -> int:
+    """``VIEWS``, or as many images (C, H, W) as are to be in memory."""
+    return min(VIEWS, max(FITTED_ON, VIEWS_BYTES // (4 * math.prod(shape))))
 
 
 @dataclass(eq=False)
@@ -99,8 +108,9 @@ class Tuner:
     def _make(self, network: Network) -> nn.Module:
         made = self.shell(network)
         if self._given is None:
-            pictures = [x for x, _ in self.feed.calibration_batches(FITTED_ON)]
-            self._given = Reference(self.original, pictures), torch.get_rng_state()
+            views = views_fitted_on(self.feed.shape)
+            found = self.feed.views(views) if self.in_closed_form else self.feed.calibration_batches(FITTED_ON)
+            self._given = Reference(self.original, [x for x, _ in found]), torch.get_rng_state()
         reference, random = self._given
         fit_to(made, reference, cut=self.in_closed_form, norms=self.recalibration > 0)
         torch.set_rng_state(random)

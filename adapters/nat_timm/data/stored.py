@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import partial
 from typing import Any
+
+from torch import Tensor
+from torch.utils.data import Dataset
 
 from nat_plugin import NATError
 from nat_plugin.data import DataSettings, PictureForm, PictureSettings, StoredSource, folder_source, shard_source
+from nat_plugin.ir import Shape
 from nat_timm.framework import said, timm
 
 RESOLUTION = 224
@@ -49,7 +55,28 @@ def form_of(settings: DataSettings) -> PictureForm:
         train,
         make(**common, is_training=False, interpolation=plain, crop_pct=found.crop_pct),
         (3, size, size),
+        partial(_loader, common["input_size"]),
         tuple(found.mean),
         tuple(found.std),
         found.crop_pct,
     )
+
+
+def _loader(shape: Shape, dataset: Dataset[Tensor | str], workers: int, pin_memory: bool) -> Iterable[Tensor | str]:
+    """Timm's, for batches that are made already: which pictures are in one follows from the seed of a run, whatever the
+    number of processes and devices."""
+    found: Iterable[Tensor | str] = timm().data.create_loader(
+        dataset,
+        shape,
+        batch_size=None,
+        collate_fn=_as_it_is,
+        num_workers=workers,
+        pin_memory=pin_memory,
+        use_prefetcher=False,
+        persistent_workers=False,
+    )
+    return found
+
+
+def _as_it_is(found: Any) -> Any:
+    return found

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -21,6 +22,8 @@ from nat_timm.framework import timm
 from nat_timm.training.tuning import NO_BATCH
 
 Loader: TypeAlias = Iterable[Any]
+MOST_PASSES = 6
+"""Views of a picture that fits are of."""
 
 
 def timm_loaders(
@@ -148,6 +151,10 @@ class LoaderFeed(Feed):
             if seen >= count:
                 return
 
+    def views(self, count: int) -> Batches:
+        """See ``other_views``."""
+        return other_views(self.training, count)
+
     def __getstate__(self) -> dict[str, Any]:
         """As a worker gets it: it begins a pass of its own, and measures no rewards."""
         return {**vars(self), "_stream": None, "_reward": []}
@@ -171,6 +178,24 @@ class LoaderFeed(Feed):
                     yield batch
             if not given:
                 raise NATError(NO_BATCH)
+
+
+def other_views(begin: Callable[[], Batches], count: int) -> Batches:
+    """About so many images, no two of them alike, of up to ``MOST_PASSES`` over a loader: one that augments has other
+    views of its pictures each time. It ends with a pass that has nothing new."""
+    given: set[bytes] = set()
+    for _ in range(MOST_PASSES):
+        before = len(given)
+        for x, y in begin():
+            keys = [blake2b(image.cpu().contiguous().numpy(), digest_size=16).digest() for image in x]
+            new = [place for place, key in enumerate(keys) if key not in given]
+            given.update(keys)
+            if new:
+                yield (x, y) if len(new) == len(keys) else (x[new], y[new])
+            if len(given) >= count:
+                return
+        if len(given) == before:
+            return
 
 
 def _drawn(found: Batches, images: int | None, random: torch.Generator) -> tuple[Tensor, Tensor, int]:

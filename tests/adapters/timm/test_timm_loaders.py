@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import nat_timm
@@ -48,6 +49,45 @@ def test_all_of_the_images_to_measure_on_can_be_gone_through() -> None:
     assert sum(len(y) for _, y in found) == len(order) == 100
     with pytest.raises(NATError, match="'test': there are images of train_loader and val_loader only"):
         feed.batches("test")
+
+
+class Shuffled:
+    """Digits in another order in every pass; half of them mirrored, if it ``mirrors``."""
+
+    x, y = loaders()[0].dataset.tensors  # type: ignore[attr-defined]
+
+    def __init__(self, mirrors: bool) -> None:
+        self.mirrors, self.passes = mirrors, 0
+
+    def __len__(self) -> int:
+        return -(-len(self.y) // 10)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        self.passes += 1
+        for chosen in torch.randperm(len(self.y)).split(10):
+            mirrored = torch.rand(len(chosen), 1, 1, 1) < (0.5 if self.mirrors else 0)
+            yield torch.where(mirrored, self.x[chosen].flip(3), self.x[chosen]), self.y[chosen]
+
+
+def test_views_are_of_all_pictures_and_no_two_alike() -> None:
+    def seen(train: Shuffled, count: int) -> list[bytes]:
+        feed = LoaderFeed(Loaders(train, loaders()[1], (3, 16, 16), 10), CPU, 0, images=8, batch=16)
+        return [image.numpy().tobytes() for x, _ in feed.views(count) for image in x]
+
+    torch.manual_seed(0)
+    pictures = {each.numpy().tobytes() for each in Shuffled.x}
+    plain = Shuffled(mirrors=False)
+    found = seen(plain, 1000)
+    assert len(found) == len(pictures)
+    assert set(found) == pictures
+    assert plain.passes == 2  # the second has nothing new
+    found = seen(Shuffled(mirrors=True), 1000)
+    assert len(set(found)) == len(found)
+    assert 1.5 * len(pictures) < len(found) <= 2 * len(pictures)
+    assert set(found) <= pictures | {each.flip(2).numpy().tobytes() for each in Shuffled.x}
+    first = Shuffled(mirrors=True)
+    assert 30 <= len(seen(first, 30)) < 40
+    assert first.passes == 1
 
 
 def test_a_folder_without_images_is_one_line(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ from nat_plugin.runs.recipe import plan
 from nat_plugin.runs.run import start
 from tests.pictures import write_shard, write_shards, write_tree
 
-pytest.importorskip("timm")
+timm = pytest.importorskip("timm")
 Image = pytest.importorskip("PIL.Image")
 
 KINDS = ("large_image_folder", "webdataset")
@@ -86,6 +86,15 @@ def test_an_epoch_follows_from_the_seed_alone_in_either_form_and_with_any_number
         list(eval_batches(data, changed, 4)), list(eval_batches(data, changed, 4, augment=torch.Generator()))
     )
     assert [len(y) for _, y in eval_batches(data, data.selection, 6)] == [6, 4]
+
+
+def test_batches_come_by_the_loader_of_timm(places: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    create = timm.data.create_loader
+    monkeypatch.setattr(timm.data, "create_loader", lambda *args, **more: asked.append(more) or create(*args, **more))
+    for name, path in places.items():
+        assert len(epoch(read(name, path, workers=1))) > 1
+    assert [each["num_workers"] for each in asked] == [1, 1]
 
 
 def test_splits_are_disjoint_and_val_is_to_choose_on_or_the_test_as_papers_have_it(places: dict[str, Path]) -> None:

@@ -7,22 +7,21 @@ import re
 import tempfile
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
 from pathlib import Path
 
 import torch
 from nat_timm.compacting.result import Tuned
 from nat_timm.compacting.session import CompactionSession
 from nat_timm.compacting.settings import SessionSettings
-from nat_timm.compacting.tuner import OWN
+from nat_timm.compacting.tuner import OWN, views_fitted_on
 from nat_timm.fitting.reference import Reference
-from nat_timm.training.evaluator import FITTED_ON
+from nat_timm.training.loaders import other_views
 from nat_timm.training.tuning import Tuning
 from torch import Tensor, nn
 from torch.nn import functional
 
 from benchmarks.experiments.timm.pretrained.restoring import parted
-from benchmarks.experiments.timm.pretrained.subjects import BATCH, Split, Subject
+from benchmarks.experiments.timm.pretrained.subjects import Split, Subject
 from nat_plugin.advising.advice import Advice
 from nat_plugin.device import memory_kept
 from nat_plugin.errors import NATError
@@ -96,7 +95,8 @@ class Bench:
     def reference(self) -> Reference:
         """What a peer's result is fitted to, as ours are."""
         torch.manual_seed(self.seed)
-        return Reference(self.model, [x for x, _ in islice(self.split.work, -(-FITTED_ON // BATCH))], self.seed)
+        views = views_fitted_on(self.subject.shape)
+        return Reference(self.model, [x for x, _ in other_views(lambda: iter(self.split.work), views)], self.seed)
 
     @cached_property
     def parted(self) -> Reference:

@@ -68,8 +68,8 @@ def ratio(model: nn.Module, other: nn.Module, x: Tensor) -> dict[str, float]:
 
 
 def figures(folder: Path, original: nn.Module, pictures: Pictures, batches: Sequence[int]) -> dict[str, Any]:
-    model, shape = loaded(folder), pictures.x.shape[1:]
-    found = count(model, (shape[0], shape[1], shape[2]))
+    model, shape = loaded(folder), pictures.shape
+    found = count(model, shape)
     known: dict[str, Any] = {"params": found.params, "macs": found.macs}
     if not folder.name.startswith(STOCK):  # those have no weights
         known["right"] = right(model, pictures)

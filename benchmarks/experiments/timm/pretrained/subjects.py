@@ -37,21 +37,37 @@ class Pictures:
     y: Tensor
     shuffled: bool = False
     """Every pass in another order, half of the pictures mirrored, by the generator of torch."""
+    side: int | None = None
+    """The middle of each picture, or where they are shuffled any part (None: all of it)."""
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         order = torch.randperm(len(self.y)) if self.shuffled else torch.arange(len(self.y))
         for chosen in torch.split(order, BATCH):
-            x = self.x[chosen].float().div(127.5).sub(1)
+            x = self._parts(chosen).float().div(127.5).sub(1)
             if self.shuffled:
                 mirrored = torch.rand(len(chosen)) < 0.5
                 x[mirrored] = x[mirrored].flip(3)
             yield x.contiguous(memory_format=torch.channels_last), self.y[chosen]
 
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        channels, height, width = self.x.shape[1:]
+        return channels, self.side or height, self.side or width
+
+    def _parts(self, chosen: Tensor) -> Tensor:
+        x, side = self.x[chosen], self.side
+        if side is None:
+            return x
+        room = torch.tensor([extent - side for extent in x.shape[2:]])
+        places = (torch.rand(len(x), 2) * (room + 1)).long() if self.shuffled else (room // 2).expand(len(x), 2)
+        found = zip(x, places.tolist(), strict=True)
+        return torch.stack([each[:, top : top + side, left : left + side] for each, (top, left) in found])
+
     def __len__(self) -> int:
         return -(-len(self.y) // BATCH)
 
     def part(self, start: int, end: int, shuffled: bool = False) -> Pictures:
-        return Pictures(self.x[start:end], self.y[start:end], shuffled)
+        return Pictures(self.x[start:end], self.y[start:end], shuffled, self.side)
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,9 +110,8 @@ def _imagenet(files: Files, seed: int) -> Split:
         names = sorted(name for name in archive.namelist() if re.fullmatch(r"\d+/\w+\.jpg", name))
         chosen = [names[at] for at in np.random.default_rng(seed).permutation(len(names))]
         found = [np.asarray(Image.open(io.BytesIO(archive.read(name))).convert("RGB")) for name in chosen]
-    edge = (found[0].shape[0] - SIDE) // 2
-    x = torch.tensor(np.stack([each[edge : edge + SIDE, edge : edge + SIDE] for each in found]).transpose(0, 3, 1, 2))
-    return Split.of(Pictures(x, torch.tensor([int(name.partition("/")[0]) for name in chosen])), 500, 100)
+    x, y = np.stack(found).transpose(0, 3, 1, 2), [int(name.partition("/")[0]) for name in chosen]
+    return Split.of(Pictures(torch.tensor(x), torch.tensor(y), side=SIDE), 500, 100)
 
 
 def _mobilenetv2(files: Files, seed: int) -> nn.Module:
