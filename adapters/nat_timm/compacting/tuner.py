@@ -26,9 +26,9 @@ from nat_timm.training.tuning import Tuning, TuningImages, fine_tune, judged
 OWN, ADAPTED = "own", "adapted"
 STARTS = (OWN, ADAPTED)
 """The weights that fine-tuning may begin from: those of the model that was given, or those that the search left."""
-VIEWS = 3000
+VIEWS = 1500
 """Images that what is returned is fitted on: pictures, each as often as a loader that augments has other views."""
-VIEWS_BYTES = 2**31
+VIEWS_BYTES = 2**30
 
 
 def views_fitted_on(shape: Shape) -> int:

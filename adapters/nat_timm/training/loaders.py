@@ -23,7 +23,7 @@ from nat_timm.training.tuning import NO_BATCH
 
 Loader: TypeAlias = Iterable[Any]
 MOST_PASSES = 6
-"""Views of a picture that fits are of."""
+"""Over a loader, for views of its pictures."""
 
 
 def timm_loaders(

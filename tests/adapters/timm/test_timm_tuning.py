@@ -66,7 +66,7 @@ def test_in_closed_form_what_fine_tuning_makes_worse_stays_as_it_was() -> None:
         lively("test_efficientnet", classes=10), *loaders(), SessionSettings(input=(3, 16, 16), device="cpu", fits=True)
     )
     after, _ = _halved(session.network)
-    tuning, still = Tuning(epochs=1, lr=1), Tuning(epochs=0)
+    tuning, still = Tuning(epochs=1, lr=10), Tuning(epochs=0)
     ways = [session.tune(after, each) for each in (tuning, still)]
     assert [each.how for each in ways] == ["fine-tuned from own weights", "with own weights"]
     assert ways[1].judged.loss < ways[0].judged.loss
