@@ -32,6 +32,14 @@ def memory_kept() -> Iterator[None]:
             _set(_USUAL)
 
 
+def usual_memory() -> None:
+    """Memory that is freed goes back to the system as in a process that has freed large blocks before, if nobody keeps
+    it. In one that has just begun glibc returns smaller blocks, too, and a pass of the same network takes longer: what
+    is timed would depend on what was done before."""
+    if _inside == 0:
+        _set(_USUAL)
+
+
 def _set(values: dict[int, int]) -> None:
     mallopt = _mallopt()
     if mallopt is not None:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 import torch
 
+from nat_plugin.memory import usual_memory
+
 __all__ = ["Clock", "Ratio", "compare_times", "quickest", "repeated_ratio", "repeated_ratios"]
 
 Run = Callable[[], object]
@@ -34,7 +36,8 @@ class Clock:
     @staticmethod
     def of(device: torch.device) -> Clock:
         """CPU time of the thread where one thread computes all, since a thread that has to wait its turn spends none;
-        else time by the wall, on CUDA when all that was started is done."""
+        else time by the wall, on CUDA when all that was started is done. See also ``usual_memory``."""
+        usual_memory()
         if device.type == "cuda":
 
             def read() -> float:

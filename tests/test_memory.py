@@ -25,6 +25,37 @@ with memory_kept():
 """
 
 
+TIMES = """
+import resource, torch
+from torch import nn
+from nat_plugin.timing import Clock
+
+torch.set_num_threads(1)
+part = nn.Sequential(nn.Conv2d(16, 96, 1), nn.ReLU6(), nn.Conv2d(96, 96, 3, 2, 1, groups=96), nn.Conv2d(96, 24, 1))
+part = part.eval().to(memory_format=torch.channels_last)
+x = torch.randn(1, 16, 112, 112).contiguous(memory_format=torch.channels_last)
+
+@torch.no_grad()
+def faults():
+    part(x)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(8):
+        part(x)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+print(faults())
+Clock.of(x.device)
+print(faults())
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems have another malloc")
+def test_what_is_timed_does_not_depend_on_what_the_process_has_freed_before() -> None:
+    done = subprocess.run([sys.executable, "-c", TIMES], capture_output=True, text=True, check=True)
+    before, after = map(int, done.stdout.split())
+    assert after < 0.2 * before
+
+
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems have another malloc")
 def test_pages_that_were_freed_cost_no_fault_again_until_the_last_who_keeps_them_is_done() -> None:
     """In a process of its own: what others have freed is reused anyway."""

@@ -17,8 +17,8 @@ HELD_OUT_EVERY = 4
 """Of so many pictures one is held out to choose the ridge and to say how good a fit is."""
 ROWS = 8
 """So many rows of inputs for each input, where there are as many pixels."""
-FEWEST = 40
-"""Places of each picture at least."""
+FEWEST, ENOUGH = 40, 20_000
+"""Places of each picture at least, until there are so many of all together: what is kept of them is in memory."""
 MAX_SUM_BYTES = 2**30
 """Of the sums that are kept at a time; where all need more, the pictures are gone through again."""
 _K = TypeVar("_K")
@@ -68,7 +68,7 @@ def is_held(number: int, count: int, device: torch.device) -> Tensor:
 
 def sample_pixels(fitted: LinearMap, count: int) -> int:
     """Places of each of ``count`` pictures that a map is fitted on."""
-    return max(FEWEST, -(-ROWS * fitted.inputs // count))
+    return max(min(FEWEST, -(-ENOUGH // count)), -(-ROWS * fitted.inputs // count))
 
 
 def draw_sample(y: Tensor, pixels: int, number: int, seed: int) -> FitSample:

@@ -17,6 +17,9 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import json
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -37,13 +40,15 @@ from nat_plugin.errors import NATError
 from nat_plugin.ir.layers import Shape
 from nat_plugin.measuring.runtimes import check_runtime, place, runner
 from nat_plugin.measuring.settings import COMPILE, ONNX, LatencySettings
-from nat_plugin.timing import Clock, compare_times
+from nat_plugin.timing import Clock, compare_times, quickest
 
 Network: TypeAlias = Callable[[Tensor], Tensor]
 """From pictures to logits, both where it computes."""
 
 
 FLOAT32_ONLY = "ONNX, onnxruntime"
+BEGUN = "timm folder, a process that has just begun"
+"""Not a way to deploy, but what a script finds that times a model and does nothing else."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -104,9 +109,7 @@ def timed(first: Network, second: Network, x: Tensor) -> dict[str, float]:
     for each in (first, second):
         each(x)
     found = compare_times(lambda: first(x), lambda: second(x), clock, WITHIN)
-    begun = clock.read()
-    first(x)
-    return {"ms": 1e3 * (clock.read() - begun), "ratio": found.ratio, "low": found.low, "high": found.high}
+    return {"ms": 1e3 * quickest(lambda: first(x), clock), "ratio": found.ratio, "low": found.low, "high": found.high}
 
 
 def deployed(original: Path, result: Path, shape: Shape, args: argparse.Namespace) -> dict[str, Any]:
@@ -130,7 +133,16 @@ def deployed(original: Path, result: Path, shape: Shape, args: argparse.Namespac
                 name = f"{way}, {precision}, {batch}"
                 found[name] = timed(first, second, x) | {"apart": apart}
                 print(f"{name}: {found[name]}", flush=True)
+    if args.device == "cpu":
+        found |= {f"{BEGUN}, float32, {batch}": figures for batch, figures in _as_begun(original, result, shape, args)}
     return found
+
+
+def _as_begun(original: Path, result: Path, shape: Shape, args: argparse.Namespace) -> Iterator[tuple[int, Any]]:
+    words = [sys.executable, "-m", "benchmarks.experiments.timm.pretrained.begun", str(original), str(result)]
+    words += ["--shape", *map(str, shape), "--batches", *map(str, args.batches)]
+    said = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()
+    return zip(sorted(args.batches), map(json.loads, said), strict=True)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -161,4 +173,5 @@ def _rows(method: str, ways: Mapping[str, Any]) -> Iterator[str]:
     for name, found in ways.items():
         way, _, batch = name.replace(", float32", "").rpartition(", ")
         ratio = f"{found['ratio']:.2f} [{found['low']:.2f}, {found['high']:.2f}]"
-        yield f"| {method} | {way} | {batch} | {found['ms']:.1f} | {ratio} | {found['apart']:.0e} |"
+        apart = f"{found['apart']:.0e}" if "apart" in found else "–"
+        yield f"| {method} | {way} | {batch} | {found['ms']:.1f} | {ratio} | {apart} |"

@@ -1,0 +1,37 @@
+"""Two saved models timed in turns in a process that has just begun: none has freed a large block in it before, so glibc
+returns the memory of every layer to the system. Called by ``deployed.py``; prints a line of JSON for each batch."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import torch
+
+from benchmarks.experiments.timm.pretrained.reload import WITHIN, loaded
+from nat_plugin.timing import Clock, compare_times, quickest
+
+
+@torch.no_grad()
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folders", type=Path, nargs=2)
+    parser.add_argument("--shape", type=int, nargs=3, required=True)
+    parser.add_argument("--batches", type=int, nargs="+", required=True)
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    first, second = map(loaded, given.folders)
+    clock = Clock("CPU time", time.thread_time)  # `Clock.of` changes what is looked at
+    for batch in sorted(given.batches):
+        x = torch.randn(batch, *given.shape).contiguous(memory_format=torch.channels_last)
+        for each in (first, second):
+            each(x)
+        found = compare_times(lambda x=x: first(x), lambda x=x: second(x), clock, WITHIN)  # type: ignore[misc]
+        ms = 1e3 * quickest(lambda x=x: first(x), clock)  # type: ignore[misc]
+        print(json.dumps({"ms": ms, "ratio": found.ratio, "low": found.low, "high": found.high}), flush=True)
+
+
+if __name__ == "__main__":
+    main()
