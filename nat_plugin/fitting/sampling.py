@@ -17,7 +17,7 @@ HELD_OUT_EVERY = 4
 """Of so many pictures one is held out to choose the ridge and to say how good a fit is."""
 ROWS = 8
 """So many rows of inputs for each input, where there are as many pixels."""
-FEWEST, ENOUGH = 40, 20_000
+FEWEST, ENOUGH = 40, 60_000
 """Places of each picture at least, until there are so many of all together: what is kept of them is in memory."""
 MAX_SUM_BYTES = 2**30
 """Of the sums that are kept at a time; where all need more, the pictures are gone through again."""
