@@ -58,7 +58,8 @@ MACS = ("0.8x", "0.6x")
 NEAR = 0.1
 """Points that a gain under a limit may be behind the best."""
 NAME = "nasbench201"
-ANEW = ", trained anew"
+ANEW, AGAIN = ", trained anew", ", recipe that ships"
+"""End the names of trainings on this benchmark alone, and of further ones of the recipe ``train-general``."""
 CURVE = (50, 150, 500, 1500, 3000)
 ENCODERS = ("graph", "blind", "paper")
 SEARCHES = {"random search 10": 10, "random search 30": 30, "hill climbing 10": 10, "hill climbing 30": 30}
@@ -241,6 +242,8 @@ def tables_of(results: Mapping[str, Any]) -> dict[str, str]:
         return _of_trainings(results)
     figures = results[NAME]
     rows = {"best by validation": figures["best"], "no query": figures["gains"]}
+    if again := results.get(NAME + AGAIN):
+        rows[f"{again['trainings']} trainings, no query"] = again["gains"]
     rules = [f"rules `{rule}`\n\n{table(rows, figures['best'], rule)}" for rule in RULES]
     lines = ["| | " + " | ".join(f"MACs ≤ {share}, {name}" for share in MACS for name in GROUPS) + " |"]
     lines.append("|---" * (1 + len(MACS) * len(GROUPS)) + "|")
