@@ -18,10 +18,11 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -47,8 +48,11 @@ Network: TypeAlias = Callable[[Tensor], Tensor]
 
 
 FLOAT32_ONLY = "ONNX, onnxruntime"
-BEGUN = "timm folder, a process that has just begun"
-"""Not a way to deploy, but what a script finds that times a model and does nothing else."""
+MEMORY: Mapping[str, Mapping[str, str]] = {
+    "timm folder, in a new process": {},
+    "timm folder, all memory kept": {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "-1"},
+}
+"""Processes that load and time and do nothing else, by the variables that glibc is told how to keep memory by."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -134,15 +138,19 @@ def deployed(original: Path, result: Path, shape: Shape, args: argparse.Namespac
                 found[name] = timed(first, second, x) | {"apart": apart}
                 print(f"{name}: {found[name]}", flush=True)
     if args.device == "cpu":
-        found |= {f"{BEGUN}, float32, {batch}": figures for batch, figures in _as_begun(original, result, shape, args)}
+        for name, told in MEMORY.items():
+            each = _elsewhere(original, result, shape, args.batches, told)
+            found |= {f"{name}, float32, {batch}": figures for batch, figures in each}
     return found
 
 
-def _as_begun(original: Path, result: Path, shape: Shape, args: argparse.Namespace) -> Iterator[tuple[int, Any]]:
-    words = [sys.executable, "-m", "benchmarks.experiments.timm.pretrained.begun", str(original), str(result)]
-    words += ["--shape", *map(str, shape), "--batches", *map(str, args.batches)]
-    said = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()
-    return zip(sorted(args.batches), map(json.loads, said), strict=True)
+def _elsewhere(
+    original: Path, result: Path, shape: Shape, batches: Sequence[int], told: Mapping[str, str]
+) -> Iterator[tuple[int, Any]]:
+    words = [sys.executable, "-m", "benchmarks.experiments.timm.pretrained.remembering", str(original), str(result)]
+    words += ["--shape", *map(str, shape), "--batches", *map(str, batches)]
+    said = subprocess.run(words, env=os.environ | told, stdout=subprocess.PIPE, text=True, check=True).stdout
+    return zip(sorted(batches), map(json.loads, said.splitlines()), strict=True)
 
 
 def run(args: argparse.Namespace) -> None:

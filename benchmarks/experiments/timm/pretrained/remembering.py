@@ -1,5 +1,6 @@
-"""Two saved models timed in turns in a process that has just begun: none has freed a large block in it before, so glibc
-returns the memory of every layer to the system. Called by ``deployed.py``; prints a line of JSON for each batch."""
+"""Two saved models timed in turns in a process that does nothing else, with what the environment says of its memory:
+where it says nothing, nobody has freed a large block before, and glibc returns that of every layer to the system.
+Called by ``deployed.py``; prints a line of JSON for each batch, the smallest first."""
 
 from __future__ import annotations
 
