@@ -30,7 +30,7 @@ import nat_timm
 import torch
 from torch import Tensor
 
-from benchmarks.common.results import add_result
+from benchmarks.common.results import ROOT, add_result
 from benchmarks.experiments.timm.pretrained import experiment
 from benchmarks.experiments.timm.pretrained.experiment import Case
 from benchmarks.experiments.timm.pretrained.reload import WITHIN, loaded
@@ -147,9 +147,10 @@ def deployed(original: Path, result: Path, shape: Shape, args: argparse.Namespac
 def _elsewhere(
     original: Path, result: Path, shape: Shape, batches: Sequence[int], told: Mapping[str, str]
 ) -> Iterator[tuple[int, Any]]:
-    words = [sys.executable, "-m", "benchmarks.experiments.timm.pretrained.remembering", str(original), str(result)]
+    words = [sys.executable, "-m", "benchmarks.experiments.timm.pretrained.remembering"]
+    words += [str(folder.absolute()) for folder in (original, result)]
     words += ["--shape", *map(str, shape), "--batches", *map(str, batches)]
-    said = subprocess.run(words, env=os.environ | told, stdout=subprocess.PIPE, text=True, check=True).stdout
+    said = subprocess.run(words, cwd=ROOT, env=os.environ | told, stdout=subprocess.PIPE, text=True, check=True).stdout
     return zip(sorted(batches), map(json.loads, said.splitlines()), strict=True)
 
 

@@ -26,7 +26,7 @@ import timm
 import torch
 from torch import nn
 
-from benchmarks.common.results import add_result
+from benchmarks.common.results import ROOT, add_result
 from benchmarks.experiments.timm.pretrained.bench import Bench, Lengths, Limit
 from benchmarks.experiments.timm.pretrained.methods import METHODS, TUNINGS
 from benchmarks.experiments.timm.pretrained.reload import STOCK, saved
@@ -109,11 +109,18 @@ class Case:
         if not wanted:
             return
         words = [sys.executable, "-m", "benchmarks.experiments.timm.pretrained.reload"]
-        words += [str(self.folder / name) for name in wanted]
-        words += ["--original", str(self.folder / ORIGINAL), "--model", self.name, "--split", str(self.split)]
-        words += ["--data", str(self.args.data)]
+        words += [str((self.folder / name).absolute()) for name in wanted]
+        words += [
+            "--original",
+            str((self.folder / ORIGINAL).absolute()),
+            "--model",
+            self.name,
+            "--split",
+            str(self.split),
+        ]
+        words += ["--data", str(self.args.data.absolute())]
         words += ["--batches", *map(str, self.args.batches)]
-        with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+        with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None
             for name, line in zip(wanted, process.stdout, strict=False):
                 self._figures(name).write_text(line)
