@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -54,6 +55,20 @@ def test_what_is_timed_does_not_depend_on_what_the_process_has_freed_before() ->
     done = subprocess.run([sys.executable, "-c", TIMES], capture_output=True, text=True, check=True)
     before, after = map(int, done.stdout.split())
     assert after < 0.2 * before
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems have another malloc")
+@pytest.mark.parametrize(
+    "told",
+    [{"MALLOC_MMAP_THRESHOLD_": "65536"}, {"GLIBC_TUNABLES": "glibc.malloc.mmap_threshold=65536"}],
+    ids=lambda told: next(iter(told)),
+)
+def test_what_the_user_has_told_glibc_stays(told: dict[str, str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", TIMES], capture_output=True, text=True, check=True, env=os.environ | told
+    )
+    before, after = map(int, done.stdout.split())
+    assert after > 0.8 * before > 0
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems have another malloc")

@@ -9,7 +9,7 @@ from nat_plugin.ir.layers import Conv
 
 
 @pytest.mark.parametrize(("pictures", "places"), [(64, 40), (500, 40), (1500, 40), (6000, 10), (10**6, 1)])
-def test_more_pictures_take_no_more_memory(pictures: int, places: int) -> None:
+def test_there_are_fewer_places_of_each_picture_once_all_together_are_enough(pictures: int, places: int) -> None:
     assert sample_pixels(LinearMap.of(Conv(16, 16)), pictures) == places
 
 

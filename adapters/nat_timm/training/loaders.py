@@ -183,7 +183,7 @@ class LoaderFeed(Feed):
 def other_views(begin: Callable[[], Batches], count: int) -> Batches:
     """About so many images, no two of them alike, of up to ``MOST_PASSES`` over a loader: one that augments has other
     views of its pictures each time. It ends with a pass that has nothing new."""
-    given: set[bytes] = set()
+    given, looked_at = set[bytes](), 0
     for _ in range(MOST_PASSES):
         before = len(given)
         for x, y in begin():
@@ -192,7 +192,8 @@ def other_views(begin: Callable[[], Batches], count: int) -> Batches:
             given.update(keys)
             if new:
                 yield (x, y) if len(new) == len(keys) else (x[new], y[new])
-            if len(given) >= count:
+            looked_at += len(keys)
+            if len(given) >= count or looked_at >= MOST_PASSES * count:  # a pass of some loaders has no end
                 return
         if len(given) == before:
             return

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import timm
 import torch
-from nat_timm.training.loaders import LoaderFeed, Loaders, batches, timm_loaders
+from nat_timm.training.loaders import LoaderFeed, Loaders, batches, other_views, timm_loaders
 from PIL import Image
 from torch import Tensor
 
@@ -88,6 +88,14 @@ def test_views_are_of_all_pictures_and_no_two_alike() -> None:
     first = Shuffled(mirrors=True)
     assert 30 <= len(seen(first, 30)) < 40
     assert first.passes == 1
+
+
+def test_views_of_a_loader_that_does_not_end_do() -> None:
+    def again() -> Iterator[tuple[Tensor, Tensor]]:
+        while True:
+            yield Shuffled.x[:10], Shuffled.y[:10]
+
+    assert sum(len(y) for _, y in other_views(again, 50)) == 10
 
 
 def test_a_folder_without_images_is_one_line(tmp_path: Path) -> None:
