@@ -24,7 +24,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import nat_timm
 import torch
@@ -33,7 +33,7 @@ from torch import Tensor
 from benchmarks.common.results import ROOT, add_result
 from benchmarks.experiments.timm.pretrained import experiment
 from benchmarks.experiments.timm.pretrained.experiment import Case
-from benchmarks.experiments.timm.pretrained.reload import WITHIN, loaded
+from benchmarks.experiments.timm.pretrained.reload import Network, in_turns, loaded
 from benchmarks.experiments.timm.pretrained.subjects import SUBJECTS
 from benchmarks.experiments.timm.pretrained.tables import ORIGINAL
 from nat_plugin.device import Compute
@@ -41,11 +41,7 @@ from nat_plugin.errors import NATError
 from nat_plugin.ir.layers import Shape
 from nat_plugin.measuring.runtimes import check_runtime, place, runner
 from nat_plugin.measuring.settings import COMPILE, ONNX, LatencySettings
-from nat_plugin.timing import Clock, compare_times, quickest
-
-Network: TypeAlias = Callable[[Tensor], Tensor]
-"""From pictures to logits, both where it computes."""
-
+from nat_plugin.timing import Clock
 
 FLOAT32_ONLY = "ONNX, onnxruntime"
 MEMORY: Mapping[str, Mapping[str, str]] = {
@@ -107,15 +103,6 @@ WAYS: Mapping[str, Callable[[Path, Path, Shape, LatencySettings], Network]] = {
 """How a folder of ``nat_timm.save`` becomes what runs; the second folder is for files."""
 
 
-def timed(first: Network, second: Network, x: Tensor) -> dict[str, float]:
-    """Milliseconds of the first, and the time of the second as a share of it."""
-    clock = Clock.of(x.device)
-    for each in (first, second):
-        each(x)
-    found = compare_times(lambda: first(x), lambda: second(x), clock, WITHIN)
-    return {"ms": 1e3 * quickest(lambda: first(x), clock), "ratio": found.ratio, "low": found.low, "high": found.high}
-
-
 def deployed(original: Path, result: Path, shape: Shape, args: argparse.Namespace) -> dict[str, Any]:
     """By way, precision and batch; ``apart``: the most that a logit of the result is off from what the loaded folder
     says in float32, as a share of their spread."""
@@ -135,7 +122,7 @@ def deployed(original: Path, result: Path, shape: Shape, args: argparse.Namespac
                 wanted, said = _folder(result, result, shape, exact)(x).float(), second(x).float().to(here.device)
                 apart = float((said - wanted).abs().max() / wanted.std())
                 name = f"{way}, {precision}, {batch}"
-                found[name] = timed(first, second, x) | {"apart": apart}
+                found[name] = in_turns(first, second, x, Clock.of(x.device)) | {"apart": apart}
                 print(f"{name}: {found[name]}", flush=True)
     if args.device == "cpu":
         for name, told in MEMORY.items():
@@ -147,8 +134,8 @@ def deployed(original: Path, result: Path, shape: Shape, args: argparse.Namespac
 def _elsewhere(
     original: Path, result: Path, shape: Shape, batches: Sequence[int], told: Mapping[str, str]
 ) -> Iterator[tuple[int, Any]]:
-    words = [sys.executable, "-m", "benchmarks.experiments.timm.pretrained.remembering"]
-    words += [str(folder.absolute()) for folder in (original, result)]
+    words = [sys.executable, "-m", "benchmarks.experiments.timm.pretrained.own_process"]
+    words += [str(folder) for folder in (original, result)]
     words += ["--shape", *map(str, shape), "--batches", *map(str, batches)]
     said = subprocess.run(words, cwd=ROOT, env=os.environ | told, stdout=subprocess.PIPE, text=True, check=True).stdout
     return zip(sorted(batches), map(json.loads, said.splitlines()), strict=True)

@@ -46,9 +46,9 @@ class Case:
 
     def __init__(self, args: argparse.Namespace, name: str, split: int) -> None:
         self.args, self.name, self.split = args, name, split
-        self.folder: Path = args.out / name / str(split)
+        self.folder = Path(args.out / name / str(split)).absolute()
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.files = Files(args.data, args.out)
+        self.files = Files(args.data.absolute(), args.out)
         options = f"{args.evaluations} measurements of {args.measured} pictures, {args.candidates} candidates\n"
         noted = self.folder / "options.txt"
         if noted.exists() and noted.read_text() != options:
@@ -109,16 +109,9 @@ class Case:
         if not wanted:
             return
         words = [sys.executable, "-m", "benchmarks.experiments.timm.pretrained.reload"]
-        words += [str((self.folder / name).absolute()) for name in wanted]
-        words += [
-            "--original",
-            str((self.folder / ORIGINAL).absolute()),
-            "--model",
-            self.name,
-            "--split",
-            str(self.split),
-        ]
-        words += ["--data", str(self.args.data.absolute())]
+        words += [str(self.folder / name) for name in wanted]
+        words += ["--original", str(self.folder / ORIGINAL), "--model", self.name, "--split", str(self.split)]
+        words += ["--data", str(self.files.data)]
         words += ["--batches", *map(str, self.args.batches)]
         with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None

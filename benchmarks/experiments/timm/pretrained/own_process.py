@@ -11,8 +11,8 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.experiments.timm.pretrained.reload import WITHIN, loaded
-from nat_plugin.timing import Clock, compare_times, quickest
+from benchmarks.experiments.timm.pretrained.reload import in_turns, loaded
+from nat_plugin.timing import Clock
 
 
 @torch.no_grad()
@@ -27,11 +27,7 @@ def main() -> None:
     clock = Clock("CPU time", time.thread_time)  # `Clock.of` changes what is looked at
     for batch in sorted(given.batches):
         x = torch.randn(batch, *given.shape).contiguous(memory_format=torch.channels_last)
-        for each in (first, second):
-            each(x)
-        found = compare_times(lambda x=x: first(x), lambda x=x: second(x), clock, WITHIN)  # type: ignore[misc]
-        ms = 1e3 * quickest(lambda x=x: first(x), clock)  # type: ignore[misc]
-        print(json.dumps({"ms": ms, "ratio": found.ratio, "low": found.low, "high": found.high}), flush=True)
+        print(json.dumps(in_turns(first, second, x, clock)), flush=True)
 
 
 if __name__ == "__main__":

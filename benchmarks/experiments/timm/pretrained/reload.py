@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import nat_timm
 import torch
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from benchmarks.experiments.timm.pretrained.subjects import SUBJECTS, Files, Pictures
 from nat_plugin.device import memory_kept
 from nat_plugin.nets.counting import count
-from nat_plugin.timing import Clock, quickest, repeated_ratio
+from nat_plugin.timing import Clock, compare_times, quickest, repeated_ratio
 
 PICKLED = "model.pt"
 """Of a peer that saves whole modules; read by the process that had it written."""
@@ -24,6 +24,8 @@ PASSES = {1: 4}
 """In a block of timing, by batch; else one."""
 WITHIN, ROUGHLY = 0.02, 0.05
 """How wide the interval of a ratio may be, of one picture and of more."""
+Network: TypeAlias = Callable[[Tensor], Tensor]
+"""From pictures to logits, both where it computes."""
 STOCK = "stock "
 """Begins the names of models of timm without weights."""
 
@@ -65,6 +67,14 @@ def ratio(model: nn.Module, other: nn.Module, x: Tensor) -> dict[str, float]:
 
     found = repeated_ratio(round, WITHIN if len(x) == 1 else ROUGHLY)
     return {"ratio": found.ratio, "low": found.low, "high": found.high}
+
+
+def in_turns(first: Network, second: Network, x: Tensor, clock: Clock) -> dict[str, float]:
+    """Milliseconds of the first, and the time of the second as a share of it, with the 95 % interval of the median."""
+    for each in (first, second):
+        each(x)
+    found = compare_times(lambda: first(x), lambda: second(x), clock, WITHIN)
+    return {"ms": 1e3 * quickest(lambda: first(x), clock), "ratio": found.ratio, "low": found.low, "high": found.high}
 
 
 def figures(folder: Path, original: nn.Module, pictures: Pictures, batches: Sequence[int]) -> dict[str, Any]:
