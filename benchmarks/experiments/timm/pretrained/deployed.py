@@ -156,18 +156,33 @@ def run(args: argparse.Namespace) -> None:
 
 
 def tables_of(known: Mapping[str, Any]) -> dict[str, str]:
-    """One text: for each model, split and limit a table of the methods."""
+    """Of ways to deploy, and of a timm folder by what becomes of its memory: for each model, split and limit a table of
+    the methods."""
+    apart = {"output apart": lambda found: f"{found['apart']:.0e}"}
+    kept = {"timm folder": "as NAT times it", **{name: name.partition(", ")[2] for name in MEMORY}}
+    return {
+        "timm_deployed": _table(known, "deployed as", lambda way: None if way in MEMORY else way, apart),
+        "timm_deployed-memory": _table(known, "memory", kept.get, {}),
+    }
+
+
+def _table(
+    known: Mapping[str, Any],
+    what: str,
+    said: Callable[[str], str | None],
+    more: Mapping[str, Callable[[Mapping[str, Any]], str]],
+) -> str:
+    """Of the ways that have a name by ``said``."""
+    head = ("method", what, "pictures", "model, ms", "result, of that", *more)
+    lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
     groups: dict[str, list[str]] = {}
     for name, each in known.items():
         of, _, method = name.rpartition(", ")
-        groups.setdefault(of, []).extend(_rows(method, each["ways"]))
-    head = "| method | deployed as | pictures | model, ms | result, of that | output apart |\n" + "|---" * 6 + "|"
-    return {"timm_deployed": "\n\n".join(f"{of}:\n\n{head}\n" + "\n".join(rows) for of, rows in groups.items())}
-
-
-def _rows(method: str, ways: Mapping[str, Any]) -> Iterator[str]:
-    for name, found in ways.items():
-        way, _, batch = name.replace(", float32", "").rpartition(", ")
-        ratio = f"{found['ratio']:.2f} [{found['low']:.2f}, {found['high']:.2f}]"
-        apart = f"{found['apart']:.0e}" if "apart" in found else "–"
-        yield f"| {method} | {way} | {batch} | {found['ms']:.1f} | {ratio} | {apart} |"
+        for key, found in each["ways"].items():
+            way, _, batch = key.replace(", float32", "").rpartition(", ")
+            if (shown := said(way)) is None:
+                continue
+            ratio = f"{found['ratio']:.2f} [{found['low']:.2f}, {found['high']:.2f}]"
+            cells = (method, shown, batch, f"{found['ms']:.1f}", ratio, *(column(found) for column in more.values()))
+            groups.setdefault(of, list(lines)).append("| " + " | ".join(cells) + " |")
+    return "\n\n".join(f"{of}:\n\n" + "\n".join(rows) for of, rows in groups.items())
